@@ -1,0 +1,52 @@
+"""Every error that a user of causerie can cause, in one tree.
+
+    CauserieError
+    ├── ConfigError           a configuration is contradictory or unknown
+    ├── CheckpointError       a checkpoint is missing, unreadable, or does not fit the model
+    ├── AudioError            audio is unreadable, empty, or not finite
+    ├── TextError             text is empty or has nothing that can be spoken
+    ├── UnknownVoiceError     no voice of that name
+    └── PromptTooLongError    one segment alone exceeds the context
+
+Each message says what happened, with the value, and what to do. Knows nothing else.
+"""
+
+
+class CauserieError(Exception):
+    """Base of all errors raised on purpose."""
+
+
+class ConfigError(CauserieError, ValueError):
+    """A configuration value is contradictory, unknown or out of range."""
+
+
+class CheckpointError(CauserieError):
+    """A checkpoint cannot be found or read, or does not fit the model; lists every such tensor."""
+
+
+class AudioError(CauserieError, ValueError):
+    """Audio cannot be read or written, is empty, or is not finite."""
+
+
+class TextError(CauserieError, ValueError):
+    """Text is empty, or holds nothing that can be spoken."""
+
+
+class UnknownVoiceError(CauserieError, KeyError):
+    """No voice of that name; the message lists near names."""
+
+    def __str__(self) -> str:  # KeyError would show the message quoted
+        return str(self.args[0])
+
+
+class PromptTooLongError(CauserieError, ValueError):
+    """A single segment needs more positions than the model has.
+
+    Attributes:
+        needed: positions that the segment and the reply need.
+        available: positions that the model has.
+    """
+
+    def __init__(self, message: str, *, needed: int, available: int) -> None:
+        super().__init__(message)
+        self.needed, self.available = needed, available

@@ -1,0 +1,1 @@
+"""The language model of CSM: pure tensors, no files, no tokenizer, no codec."""

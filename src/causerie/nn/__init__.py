@@ -1,0 +1,1 @@
+"""Building blocks that the language model and the codec share. Pure tensors."""

@@ -1,0 +1,132 @@
+"""Reads English words as phonemes, for checkpoints whose tokenizer is phonemic.
+
+Knows nothing about models or tokenizers: text in, a string of phoneme symbols out. A word that
+the lexicon does not hold is spelled in full-width letters (``ａ`` … ``ｚ``), which such a checkpoint
+has learned to read as spelling; so every English word can be spoken, and the two alphabets never
+mix. The phoneme symbols are those of misaki (Apache-2.0), one character a phoneme.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+
+VOWELS = frozenset("AIOWYiuæɑəɛɪʊʌɔɜɐᵊᵻ")
+STRESSES = "ˈˌ"
+PUNCTUATION = ",.!?;:—…"
+SPELLED = {chr(ord("a") + i): chr(0xFF41 + i) for i in range(26)}
+
+_PIECE = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)*|[,.!?;:—…]+|[^\sA-Za-z,.!?;:—…]")
+_TYPOGRAPHY = str.maketrans(
+    {"’": "'", "‘": "'", "“": '"', "”": '"', "–": "—", "(": ",", ")": ",", "\u00a0": " "}
+)
+_LETTER_NAMES = dict(
+    zip(
+        "abcdefghijklmnopqrstuvwxyz",
+        "ˈA bˈi sˈi dˈi ˈi ˈɛf ʤˈi ˈAʧ ˈI ʤˈA kˈA ˈɛl ˈɛm ˈɛn ˈO pˈi kjˈu ˈɑɹ ˈɛs tˈi jˈu vˈi "
+        "dˈʌbᵊljˌu ˈɛks wˈI zˈi".split(),
+        strict=True,
+    )
+)
+# Words whose sound depends on what follows: (before a vowel, before a consonant, at a pause).
+_WEAK_FORMS = {
+    "the": ("ði", "ðə", "ðə"),
+    "a": ("ɐ", "ɐ", "ˈA"),
+    "an": ("ɐn", "ɐn", "ɐn"),
+    "to": ("tʊ", "tə", "tu"),
+    "i": ("ˌI", "ˌI", "ˌI"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """Phonemes of a text, and the characters that could not be read at all."""
+
+    phonemes: str
+    unread: str
+
+
+class Lexicon:
+    """A pronouncing lexicon of lower-case English words.
+
+    Args:
+        entries: word → phonemes (stress marks stand before their vowel).
+    """
+
+    def __init__(self, entries: dict[str, str]) -> None:
+        self.entries = entries
+
+    @classmethod
+    def load(cls, path: Path) -> Lexicon:
+        """Read a gzipped file of ``word<TAB>phonemes`` lines."""
+        with gzip.open(path, "rt", encoding="utf-8") as lines:
+            return cls(dict(line.rstrip("\n").split("\t") for line in lines))
+
+    def word(self, word: str) -> str:
+        """Phonemes of one word; its spelling in full-width letters where it is not known."""
+        lower = word.lower()
+        known = self.entries.get(lower) or self._inflected(lower)
+        if known:
+            return known
+        if word.isupper() and len(word) <= 5:  # an acronym
+            return "".join(_LETTER_NAMES[letter] for letter in lower if letter in _LETTER_NAMES)
+        return spell(lower)
+
+    def _inflected(self, word: str) -> str | None:
+        if word.endswith("'s"):
+            stem, suffix = self.entries.get(word[:-2]), "s"
+        elif word.endswith("s") and not word.endswith("ss"):
+            stem, suffix = self.entries.get(word[:-1]), "s"
+        elif word.endswith("ed"):
+            stem, suffix = self.entries.get(word[:-2]) or self.entries.get(word[:-1]), "ed"
+        elif word.endswith("ing"):
+            stem, suffix = self.entries.get(word[:-3]) or self.entries.get(word[:-3] + "e"), "ing"
+        else:
+            return None
+        if not stem:
+            return None
+        if suffix == "ing":
+            return stem + "ɪŋ"
+        if suffix == "ed":
+            return stem + ("ᵻd" if stem[-1] in "td" else "t" if stem[-1] in "pkfθʃsʧ" else "d")
+        return stem + ("ᵻz" if stem[-1] in "szʃʒʧʤ" else "s" if stem[-1] in "ptkfθ" else "z")
+
+    def read(self, text: str) -> Reading:
+        """Phonemes of a text of words and punctuation (see `normalize` for digits and symbols)."""
+        plain = unicodedata.normalize("NFKD", text.translate(_TYPOGRAPHY))
+        plain = "".join(c for c in plain if not unicodedata.combining(c))
+        out: list[str] = []  # words, and punctuation marks, in order
+        unread = []
+        for piece in _PIECE.findall(plain):
+            if piece[0] in PUNCTUATION:
+                if out and out[-1] not in PUNCTUATION:
+                    out.append(piece[-1] if piece != "..." else "…")
+            elif piece[0].isascii() and piece[0].isalpha():
+                out.append(piece)
+            elif piece not in "-'\"":
+                unread.append(piece)
+        sounds: list[str] = []
+        following = ""  # phonemes of the next word, empty at a pause
+        for item in reversed(out):
+            if item in PUNCTUATION:
+                following = ""
+                sounds.append(item)
+                continue
+            following = self._in_context(item, following)
+            sounds.append(" " + following)
+        return Reading(phonemes="".join(reversed(sounds)).strip(), unread="".join(unread))
+
+    def _in_context(self, word: str, following: str) -> str:
+        weak = _WEAK_FORMS.get(word.lower())
+        if weak is None:
+            return self.word(word)
+        first = following.lstrip(STRESSES)[:1]
+        return weak[0 if first in VOWELS and first else 1 if first else 2]
+
+
+def spell(word: str) -> str:
+    """A word as full-width letters: ``cat`` → ``ｃａｔ``; what is no letter is left out."""
+    return "".join(SPELLED[letter] for letter in word.lower() if letter in SPELLED)

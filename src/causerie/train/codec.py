@@ -1,0 +1,270 @@
+"""Training of a Mimi codec in two phases, each resumable to the bit.
+
+1. ``quantizer``: encoder and codebooks. Two small heads read the quantized latent: one must
+   give the log spectrum of the frame (so codes describe what is heard, not its phase), one the
+   phones spoken (so codebook 0 carries them). No waveform is made, which is why this is fast.
+   Dropout of acoustic codebooks, down to codebook 0 alone, orders them by importance.
+2. ``decoder``: encoder and codebooks rest; the decoder learns to turn codes into sound by
+   multi-scale mel distances, and from ``adversarial_from`` on also against a discriminator.
+
+The state file holds weights, optimizers, codebook averages and the generator; batches depend on
+(seed, step) alone, so a killed run continues as if it had not been killed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from causerie.codec.mimi import Mimi
+from causerie.config import MimiConfig
+from causerie.errors import ConfigError
+from causerie.train import losses
+from causerie.train.data import SYMBOLS, SpeechFolder, WindowSampler
+from causerie.train.discriminator import (
+    Discriminator,
+    adversarial_loss,
+    discriminator_loss,
+    feature_loss,
+)
+from causerie.train.loop import Loop, cosine_schedule
+from causerie.train.quantizer import BranchTrainer
+
+PHONES_A_FRAME = 4
+MEL_HOP, MEL_FFT, NUM_MELS, NUM_LOW_BINS = 240, 1024, 80, 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodecRecipe:
+    """Everything a run depends on, beside the data."""
+
+    phase: str
+    steps: int
+    batch: int = 24
+    window_frames: int = 25
+    lr: float = 1e-3
+    warmup: int = 200
+    weight_decay: float = 0.01
+    quantize_from: int = 300
+    semantic_only: float = 0.25
+    phone_weight: float = 0.2
+    commitment_weight: float = 0.25
+    noisy_codes: float = 0.0
+    adversarial_from: int = 1_000_000_000
+    adversarial_weight: float = 0.1
+    feature_weight: float = 0.4
+    autocast: bool = True
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.phase not in ("quantizer", "decoder"):
+            raise ConfigError(f"phase must be 'quantizer' or 'decoder', not {self.phase!r}")
+
+
+class LatentHeads(nn.Module):
+    """What the quantized latent must tell: its frame's spectrum, and its phones."""
+
+    def __init__(self, dim: int, frame_size: int) -> None:
+        super().__init__()
+        self.hops = frame_size // MEL_HOP
+        self.spectrum = nn.Sequential(
+            nn.Conv1d(dim, 2 * dim, 3), nn.GELU(),
+            nn.Conv1d(2 * dim, 2 * dim, 1), nn.GELU(),
+            nn.Conv1d(2 * dim, self.hops * (NUM_MELS + NUM_LOW_BINS), 1),
+        )  # fmt: skip
+        self.phones = nn.Conv1d(dim, PHONES_A_FRAME * (len(SYMBOLS) + 1), 1)
+
+    def spectrum_of(self, latent: Tensor) -> Tensor:
+        """(B, mels + low bins, T · hops) from latents (B, D, T), looking at the past only."""
+        out = self.spectrum(F.pad(latent, (2, 0)))
+        return out.unflatten(1, (-1, self.hops)).permute(0, 1, 3, 2).flatten(2)
+
+    def phones_of(self, semantic: Tensor) -> Tensor:
+        """Logits (B, phones, T · 4) from the semantic branch's latent."""
+        out = self.phones(semantic)
+        return out.unflatten(1, (-1, PHONES_A_FRAME)).permute(0, 1, 3, 2).flatten(2)
+
+
+class QuantizerPhase:
+    """One step of phase 1."""
+
+    def __init__(self, codec: Mimi, recipe: CodecRecipe) -> None:
+        self.codec, self.recipe = codec, recipe
+        self.heads = LatentHeads(codec.config.dim, codec.config.frame_size)
+        quantizer = codec.quantizer
+        self.branches = {
+            "semantic": BranchTrainer(quantizer.semantic),
+            "acoustic": BranchTrainer(quantizer.acoustic),
+        }
+        trained = [codec.encoder, codec.encoder_transformer, codec.downsample, quantizer]
+        self.parameters = [p for module in [*trained, self.heads] for p in module.parameters()]
+        self.modules: dict[str, nn.Module] = {"codec": codec, "heads": self.heads}
+
+    def targets(self, pcm: Tensor) -> Tensor:
+        spectrum = losses.magnitudes(pcm, MEL_FFT, MEL_HOP)
+        filters = losses.mel_filters(MEL_FFT, NUM_MELS, 24_000)
+        both = torch.cat((filters @ spectrum, spectrum[:, 1 : NUM_LOW_BINS + 1]), dim=1)
+        return torch.log(both + losses.FLOOR)
+
+    def __call__(
+        self, step: int, pcm: Tensor, labels: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, dict[str, float]]:
+        recipe, config = self.recipe, self.codec.config
+        target = self.targets(pcm)
+        draw = torch.rand((), generator=generator).item()
+        share = (draw - recipe.semantic_only) / (1 - recipe.semantic_only)
+        num_acoustic = 0 if share < 0 else 1 + int(share * (config.num_codebooks - 1))
+        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.autocast):
+            latent = self.codec.latent(pcm)
+            if step < recipe.quantize_from:
+                semantic = latent
+                quantized, commitment = latent, latent.new_zeros(())
+            else:
+                with torch.autocast("cpu", enabled=False):
+                    latent = latent.float()
+                    semantic, first = self.branches["semantic"](latent, 1, generator)
+                    acoustic, rest = self.branches["acoustic"](latent, num_acoustic, generator)
+                quantized = semantic + acoustic if num_acoustic else semantic
+                commitment = first + rest / (config.num_codebooks - 1)
+            spectrum = self.heads.spectrum_of(quantized).float()
+            phones = self.heads.phones_of(semantic).float()
+        error = F.l1_loss(spectrum, target)
+        phone_error = F.cross_entropy(phones, labels)
+        total = (
+            error + recipe.phone_weight * phone_error + recipe.commitment_weight * commitment
+        )
+        depth = "all" if num_acoustic == config.num_codebooks - 1 else str(num_acoustic)
+        numbers = {
+            f"spectrum_{depth}": error.item(),
+            "phones": phone_error.item(),
+            "commitment": commitment.item(),
+        }
+        return total, numbers
+
+    def extra_state(self) -> dict[str, Any]:
+        return {name: branch.state_dict() for name, branch in self.branches.items()}
+
+    def load_extra_state(self, state: dict[str, Any]) -> None:
+        for name, branch in self.branches.items():
+            branch.load_state_dict(state[name])
+
+
+class DecoderPhase:
+    """One step of phase 2."""
+
+    def __init__(self, codec: Mimi, recipe: CodecRecipe) -> None:
+        self.codec, self.recipe = codec, recipe
+        self.discriminator = Discriminator()
+        self.discriminator_optimizer = torch.optim.AdamW(
+            self.discriminator.parameters(), lr=3e-4, betas=(0.5, 0.9)
+        )
+        trained = [codec.upsample, codec.decoder_transformer, codec.decoder]
+        self.parameters = [p for module in trained for p in module.parameters()]
+        self.modules: dict[str, nn.Module] = {
+            "codec": codec,
+            "discriminator": self.discriminator,
+        }
+
+    def __call__(
+        self, step: int, pcm: Tensor, labels: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, dict[str, float]]:
+        recipe = self.recipe
+        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.autocast):
+            with torch.no_grad():
+                codes = self.codec.quantizer.encode(
+                    self.codec.latent(pcm).float(), self.codec.config.num_codebooks
+                )
+                codes = self._corrupt(codes, generator)
+                latent = self.codec.quantizer.decode(codes)
+            decoded = self.codec.waveform(latent).float()
+        total = losses.multi_scale_mel(decoded, pcm)
+        numbers = {"mel": total.item()}
+        if step >= recipe.adversarial_from:
+            adversarial, matched, discriminated = self._adversarial(decoded, pcm)
+            total = total + recipe.adversarial_weight * adversarial
+            total = total + recipe.feature_weight * matched
+            numbers |= {"adversarial": adversarial.item(), "features": matched.item()}
+            numbers["discriminator"] = discriminated
+        return total, numbers
+
+    def _corrupt(self, codes: Tensor, generator: torch.Generator) -> Tensor:
+        """Exchange some of the deepest codes, which a language model will not get right either."""
+        if not self.recipe.noisy_codes:
+            return codes
+        depth = torch.arange(codes.shape[1]) / max(1, codes.shape[1] - 1)  # 0 … 1
+        chance = (self.recipe.noisy_codes * depth)[None, :, None]
+        swap = torch.rand(codes.shape, generator=generator) < chance
+        shuffled = codes[torch.randperm(codes.shape[0], generator=generator)]
+        return torch.where(swap, shuffled, codes)
+
+    def _adversarial(self, decoded: Tensor, pcm: Tensor) -> tuple[Tensor, Tensor, float]:
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.autocast):
+            real = self.discriminator(pcm)
+            fake = self.discriminator(decoded.detach())
+            discriminated = discriminator_loss(real, fake)
+        self.discriminator_optimizer.zero_grad()
+        discriminated.backward()
+        self.discriminator_optimizer.step()
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.autocast):
+            with torch.no_grad():
+                real = self.discriminator(pcm)
+            fake = self.discriminator(decoded)
+            return adversarial_loss(fake), feature_loss(real, fake), discriminated.item()
+
+    def extra_state(self) -> dict[str, Any]:
+        return {"discriminator_optimizer": self.discriminator_optimizer.state_dict()}
+
+    def load_extra_state(self, state: dict[str, Any]) -> None:
+        self.discriminator_optimizer.load_state_dict(state["discriminator_optimizer"])
+
+
+def train_codec(
+    config: MimiConfig,
+    recipe: CodecRecipe,
+    data: Path,
+    out: Path,
+    *,
+    start_from: dict[str, Tensor] | None = None,
+    on_step: Callable[[int, dict[str, float]], None] | None = None,
+) -> Mimi:
+    """Train until ``recipe.steps``, resuming from ``out/state.pt`` where it exists.
+
+    Args:
+        start_from: weights to begin with, of an earlier phase.
+        on_step: called after every step with its number and losses.
+    """
+    torch.manual_seed(recipe.seed)
+    codec = Mimi(config)
+    for transformer in (codec.encoder_transformer, codec.decoder_transformer):
+        for name, parameter in transformer.named_parameters():
+            if name.endswith("_scale"):  # a short training cannot wait for 0.01 to grow
+                nn.init.constant_(parameter, 0.3)
+    if start_from is not None:
+        codec.load_state_dict(start_from)
+    phase = {"quantizer": QuantizerPhase, "decoder": DecoderPhase}[recipe.phase](codec, recipe)
+    optimizer = torch.optim.AdamW(
+        phase.parameters, lr=recipe.lr, betas=(0.8, 0.99), weight_decay=recipe.weight_decay
+    )
+    sampler = WindowSampler(
+        SpeechFolder(data),
+        batch=recipe.batch,
+        num_samples=recipe.window_frames * config.frame_size,
+        label_rate=config.frame_rate * PHONES_A_FRAME,
+        seed=recipe.seed,
+    )
+    loop = Loop(out / "state.pt", phase.modules, optimizer, phase, seed=recipe.seed)
+    for step in loop.remaining(recipe.steps):
+        pcm, labels = sampler(step)
+        total, numbers = phase(step, pcm, labels, loop.generator)
+        lr = recipe.lr * cosine_schedule(step, recipe.steps, recipe.warmup)
+        norm = loop.optimize(total, lr, phase.parameters)
+        if on_step is not None:
+            on_step(step, {**numbers, "lr": lr, "gradient": norm})
+    loop.save()
+    return codec

@@ -1,0 +1,119 @@
+"""Speech with transcripts and alignment on disk, read by memory map.
+
+A folder holds parts: ``NAME.i16`` (24 kHz mono waveforms, 16 bit little-endian, one after
+another) and ``NAME.jsonl`` (a line each: text, phonemes, start, num_samples, and optionally
+trimmed_s and durations, the index of the symbol spoken in each 25 ms step).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from causerie.errors import ConfigError
+from causerie.text.pronounce import STRESSES
+
+SYMBOLS = " ,.!?;:—…AIOWYTQSbdfhijklmnpstuvwzæðŋɐɑɔəɛɜɡɪɹʃʊʌʒʤʧθᵊᵻ"  # phone labels: index + 1
+ALIGNMENT_RATE = 40  # steps a second in `durations`
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One transcribed waveform."""
+
+    part: int
+    text: str
+    phonemes: str
+    start: int
+    num_samples: int
+    trimmed_s: float
+    durations: tuple[int, ...]
+
+
+class SpeechFolder:
+    """All utterances of a folder.
+
+    Raises:
+        ConfigError: the folder holds no parts.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        indexes = sorted(folder.glob("*.jsonl"))
+        if not indexes:
+            raise ConfigError(f"{folder} holds no *.jsonl index; make it with make_speech.py")
+        self.audio = [np.memmap(path.with_suffix(".i16"), "<i2", "r") for path in indexes]
+        self.utterances = [
+            utterance
+            for part, path in enumerate(indexes)
+            for utterance in _read_index(part, path)
+        ]
+
+    def __len__(self) -> int:
+        return len(self.utterances)
+
+    def waveform(self, utterance: Utterance, first: int, size: int) -> np.ndarray:
+        """Samples [first, first + size) as fp32, silence past the end."""
+        out = np.zeros(size, np.float32)
+        available = min(size, utterance.num_samples - first)
+        begin = utterance.start + first
+        out[:available] = self.audio[utterance.part][begin : begin + available] / 32768.0
+        return out
+
+    def labels(self, utterance: Utterance, first: int, count: int, rate: float) -> np.ndarray:
+        """Phone labels of `count` steps at `rate` a second from sample `first` on; 0 is silence."""
+        times = first / 24_000 + (np.arange(count) + 0.5) / rate
+        steps = ((times + utterance.trimmed_s) * ALIGNMENT_RATE).astype(int)
+        phonemes = utterance.phonemes
+        labels = np.zeros(count, np.int64)
+        for index, step in enumerate(steps):
+            if step >= len(utterance.durations) or times[index] * 24_000 >= utterance.num_samples:
+                continue
+            position = utterance.durations[step] - 1  # the teacher puts a silence first
+            if 0 <= position < len(phonemes) - 1 and phonemes[position] in STRESSES:
+                position += 1
+            if 0 <= position < len(phonemes):
+                labels[index] = SYMBOLS.find(phonemes[position]) + 1
+        return labels
+
+
+class WindowSampler:
+    """Random windows of a folder; what step n draws depends on (seed, n) alone."""
+
+    def __init__(
+        self, folder: SpeechFolder, *, batch: int, num_samples: int, label_rate: float, seed: int
+    ) -> None:
+        self.folder, self.batch, self.num_samples = folder, batch, num_samples
+        self.label_rate, self.seed = label_rate, seed
+
+    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
+        """Waveforms (B, 1, N) and phone labels (B, N · label_rate / 24,000)."""
+        random = np.random.default_rng((self.seed, step))
+        count = round(self.num_samples / 24_000 * self.label_rate)
+        pcm, labels = [], []
+        for index in random.integers(len(self.folder), size=self.batch):
+            utterance = self.folder.utterances[index]
+            spare = max(0, utterance.num_samples - self.num_samples)
+            first = int(random.integers(spare + 1))
+            pcm.append(self.folder.waveform(utterance, first, self.num_samples))
+            labels.append(self.folder.labels(utterance, first, count, self.label_rate))
+        return torch.from_numpy(np.stack(pcm))[:, None], torch.from_numpy(np.stack(labels))
+
+
+def _read_index(part: int, path: Path) -> Iterator[Utterance]:
+    for line in path.read_text("utf-8").splitlines():
+        row = json.loads(line)
+        yield Utterance(
+            part=part,
+            text=row["text"],
+            phonemes=row["phonemes"],
+            start=row["start"],
+            num_samples=row["num_samples"],
+            trimmed_s=row.get("trimmed_s", 0.0),
+            durations=tuple(row.get("durations", ())),
+        )

@@ -1,0 +1,93 @@
+"""The part of training that every run shares: schedule, clipping, checkpoints, exact resume."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+CLIP = 1.0
+SAVE_EVERY = 500
+
+
+class HasState(Protocol):
+    """What a phase of training keeps beside modules and the optimizer."""
+
+    def extra_state(self) -> dict[str, Any]: ...
+
+    def load_extra_state(self, state: dict[str, Any]) -> None: ...
+
+
+def cosine_schedule(step: int, steps: int, warmup: int, floor: float = 0.02) -> float:
+    """Factor of the learning rate: linear warm-up, then a half cosine down to `floor`."""
+    if step < warmup:
+        return (step + 1) / warmup
+    progress = (step - warmup) / max(1, steps - warmup)
+    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+
+class Loop:
+    """Counts steps and keeps a state file from which a killed run continues to the bit."""
+
+    def __init__(
+        self,
+        path: Path,
+        modules: dict[str, nn.Module],
+        optimizer: torch.optim.Optimizer,
+        extra: HasState,
+        *,
+        seed: int,
+        save_every: int = SAVE_EVERY,
+    ) -> None:
+        self.path, self.modules, self.optimizer = path, modules, optimizer
+        self.extra, self.save_every = extra, save_every
+        self.generator = torch.Generator().manual_seed(seed)
+        self.step = 0
+        if path.exists():
+            self._load()
+
+    def remaining(self, steps: int) -> Iterator[int]:
+        """Step numbers still to be done; saves now and then."""
+        while self.step < steps:
+            yield self.step
+            self.step += 1
+            if self.step % self.save_every == 0:
+                self.save()
+
+    def optimize(self, total: Tensor, lr: float, parameters: Sequence[Tensor]) -> float:
+        """One step down the gradient, clipped; the gradient's norm."""
+        self.optimizer.zero_grad()
+        total.backward()  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(parameters, CLIP)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr * group.get("lr_factor", 1.0)
+        self.optimizer.step()
+        return float(norm)
+
+    def save(self) -> None:
+        """Write the state; a crash meanwhile leaves the previous file whole."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        state = {
+            "step": self.step,
+            "modules": {name: module.state_dict() for name, module in self.modules.items()},
+            "optimizer": self.optimizer.state_dict(),
+            "generator": self.generator.get_state(),
+            "extra": self.extra.extra_state(),
+        }
+        partial = self.path.with_suffix(".partial")
+        torch.save(state, partial)
+        os.replace(partial, self.path)
+
+    def _load(self) -> None:
+        state = torch.load(self.path, weights_only=True)
+        self.step = state["step"]
+        for name, module in self.modules.items():
+            module.load_state_dict(state["modules"][name])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.generator.set_state(state["generator"])
+        self.extra.load_extra_state(state["extra"])
