@@ -11,8 +11,11 @@ from __future__ import annotations
 import gzip
 import re
 import unicodedata
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
+
+from causerie.errors import CheckpointError
 
 VOWELS = frozenset("AIOWYiuæɑəɛɪʊʌɔɜɐᵊᵻ")
 STRESSES = "ˈˌ"
@@ -61,9 +64,24 @@ class Lexicon:
 
     @classmethod
     def load(cls, path: Path) -> Lexicon:
-        """Read a gzipped file of ``word<TAB>phonemes`` lines."""
-        with gzip.open(path, "rt", encoding="utf-8") as lines:
-            return cls(dict(line.rstrip("\n").split("\t") for line in lines))
+        """Read a gzipped file of ``word<TAB>phonemes`` lines.
+
+        Raises:
+            CheckpointError: if it is no such file.
+        """
+        try:
+            text = gzip.decompress(path.read_bytes()).decode("utf-8")
+        except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+            raise CheckpointError(
+                f"{path} is no readable lexicon ({error}): fetch it again"
+            ) from None
+        fields = text.strip("\n").replace("\n", "\t").split("\t")
+        words, phonemes = fields[0::2], fields[1::2]
+        if len(words) != len(phonemes) or text.count("\t") != len(words):
+            raise CheckpointError(
+                f"{path} is no readable lexicon (a line is not word<TAB>phonemes): fetch it again"
+            )
+        return cls(dict(zip(words, phonemes, strict=True)))
 
     def word(self, word: str) -> str:
         """Phonemes of one word; its spelling in full-width letters where it is not known."""
