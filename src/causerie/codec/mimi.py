@@ -121,7 +121,9 @@ class Mimi(nn.Module):
         """Waveform (B, 1, T · frame_size) of codes (B, any K ≥ 1, T)."""
         state = self.new_decoder_state(codes.shape[0])
         pieces = [self.decode_step(piece, state) for piece in _split(codes, CHUNK_FRAMES)]
-        return torch.cat(pieces, dim=-1) if pieces else codes.new_zeros((*codes.shape[:1], 1, 0)).float()
+        if not pieces:
+            return torch.zeros((codes.shape[0], 1, 0), device=codes.device)
+        return torch.cat(pieces, dim=-1)
 
     # -- the two halves, differentiable --------------------------------------------------------
 

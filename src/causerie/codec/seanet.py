@@ -69,9 +69,7 @@ class Decoder(SEANet):
         channels = config.num_filters * 2 ** len(config.ratios)
         layers: list[nn.Module] = [CausalConv1d(config.dim, channels, config.kernel)]
         for ratio in config.ratios:
-            layers.append(
-                CausalConvTranspose1d(channels, channels // 2, 2 * ratio, stride=ratio)
-            )
+            layers.append(CausalConvTranspose1d(channels, channels // 2, 2 * ratio, stride=ratio))
             channels //= 2
             layers.append(ResidualBlock(channels, config))
         layers.append(CausalConv1d(channels, 1, config.last_kernel))
