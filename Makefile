@@ -1,0 +1,71 @@
+# Needs python3 (3.10 to 3.13), make and a package index; everything else goes into .venv.
+
+PYTHON ?= python3
+VENV   ?= .venv
+OUT    ?= hello.wav
+TEXT   ?= Hello, it is nice to meet you.
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --no-warn-conflicts -c constraints.txt
+
+# TEXT reaches the shell through the environment and unexpanded, so that quotes and dollar signs in
+# it are spoken rather than obeyed.
+export SAY_TEXT := $(value TEXT)
+export SAY_OUT := $(value OUT)
+unexport TEXT OUT
+
+.DEFAULT_GOAL := help
+.PHONY: help say test check lint format parity-full wer clean
+
+help: ## This list
+	@echo "make TARGET, where TARGET is one of"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
+
+say: $(VENV)/.base ## Speak TEXT="…" into OUT (hello.wav), and aloud where there is a sound device
+	@$(BIN)/causerie say --output "$$SAY_OUT" --play -- "$$SAY_TEXT"
+
+test: $(VENV)/.dev ## Run the tests, those against the reference implementations included
+	$(BIN)/python -m pytest
+
+check: lint test ## Everything that a change must pass
+
+lint: $(VENV)/.dev ## ruff, mypy --strict and the import rules
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev ## Let ruff put the code in order
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+parity-full: $(VENV)/.dev ## Compare with transformers at csm-1b's true size (7 GB of memory)
+	$(BIN)/python tests/parity/full_size.py
+
+wer: $(VENV)/.evaluate ## Word error rate of the bundled model
+	$(BIN)/python recipes/petit/evaluate.py
+
+clean: ## Remove .venv and what the tools left behind
+	rm -rf "$(VENV)" build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find src tests recipes -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp for each set of packages: the second run of a target starts at once.
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v < (3, 14) else \
+	  "causerie runs on Python 3.10 to 3.13, and $(PYTHON) is %d.%d: make PYTHON=python3.12 …" % v)'
+	$(PYTHON) -m venv "$(VENV)"
+	@touch $@
+
+$(VENV)/.base: pyproject.toml constraints.txt | $(VENV)/.made
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.base
+	$(PIP) --editable ".[dev,reference]"
+	$(PIP) --no-deps moshi llama-models
+	@touch $@
+
+$(VENV)/.evaluate: $(VENV)/.base
+	$(PIP) --editable ".[evaluate]"
+	@touch $@
