@@ -100,7 +100,9 @@ def main() -> None:
             index.write(json.dumps(row, ensure_ascii=False) + "\n")
             audio.flush(), index.flush()
             start += len(wave)
-    print(f"{start / 24000 / 3600:.2f} h of speech; {skipped} sentences with unknown words left out")
+    print(
+        f"{start / 24000 / 3600:.2f} h of speech; {skipped} sentences with unknown words left out"
+    )
 
 
 if __name__ == "__main__":

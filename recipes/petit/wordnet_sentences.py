@@ -1,6 +1,6 @@
 """Usage examples of WordNet 3.0 (Debian package wordnet-base) as training sentences.
 
-    python recipes/petit/wordnet_sentences.py /usr/share/wordnet > sentences.txt
+python recipes/petit/wordnet_sentences.py /usr/share/wordnet > sentences.txt
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 QUESTION = re.compile(
-    r"^(do|does|did|is|are|was|were|can|could|will|would|have|has|what|when|where|who|why|how)\b", re.I
+    r"^(do|does|did|is|are|was|were|can|could|will|would|have|has|what|when|where|who|why|how)\b",
+    re.I,
 )
 
 

@@ -114,20 +114,32 @@ class CSM(nn.Module):
 
 
 def loss(
-    model: CSM, frames: Tensor, mask: Tensor, predicted: Tensor, depth_kept: Tensor
+    model: CSM,
+    frames: Tensor,
+    mask: Tensor,
+    predicted: Tensor,
+    depth_kept: Tensor,
+    *,
+    inputs: Tensor | None = None,
+    codebook_weights: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Cross-entropies of codebook 0 and of the acoustic codebooks, each a mean, fp32.
 
     Args:
+        frames, mask: (B, S, K+1), see `CSM.forward`.
         predicted: (B, S) bool, rows whose codebook 0 is learned: every audio frame and every
             stop frame of the turns to be learned.
         depth_kept: (B, S) bool, the part of them whose acoustic codes are learned too.
+        inputs: what the backbone reads in place of `frames`, such as a corrupted history.
+        codebook_weights: (K-1,) weights of the acoustic codebooks, all 1 by default.
     """
-    hidden = model.backbone(model.embed_frames(frames, mask))
+    hidden = model.backbone(model.embed_frames(frames if inputs is None else inputs, mask))[:, :-1]
     codes = frames[..., :-1]
-    logits = model.codebook0_head(hidden[:, :-1][predicted[:, 1:]])
+    logits = model.codebook0_head(hidden[predicted[:, 1:]])
     first = F.cross_entropy(logits.float(), codes[predicted][:, 0])
     kept = codes[depth_kept]
-    depth_logits = model.depth_logits(hidden[:, :-1][depth_kept[:, 1:]], kept)
-    rest = F.cross_entropy(depth_logits.float().flatten(0, 1), kept[:, 1:].flatten())
-    return first, rest
+    depth_logits = model.depth_logits(hidden[depth_kept[:, 1:]], kept).float()
+    each = F.cross_entropy(depth_logits.transpose(1, 2), kept[:, 1:], reduction="none")  # (M, K-1)
+    if codebook_weights is not None:
+        each = each * codebook_weights
+    return first, each.mean()

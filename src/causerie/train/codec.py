@@ -22,7 +22,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from causerie.codec.conv import CausalConv1d
 from causerie.codec.mimi import Mimi
+from causerie.codec.seanet import ResidualBlock
+from causerie.codec.transformer import Layer as TransformerLayer
 from causerie.config import MimiConfig
 from causerie.errors import ConfigError
 from causerie.train import losses
@@ -48,8 +51,8 @@ class CodecRecipe:
     steps: int
     batch: int = 24
     window_frames: int = 25
-    lr: float = 1e-3
-    warmup: int = 200
+    lr: float = 8e-4
+    warmup: int = 100
     weight_decay: float = 0.01
     quantize_from: int = 300
     semantic_only: float = 0.25
@@ -78,6 +81,7 @@ class LatentHeads(nn.Module):
             nn.Conv1d(2 * dim, 2 * dim, 1), nn.GELU(),
             nn.Conv1d(2 * dim, self.hops * (NUM_MELS + NUM_LOW_BINS), 1),
         )  # fmt: skip
+        nn.init.constant_(self.spectrum[-1].bias, -4.5)  # the mean of log spectra
         self.phones = nn.Conv1d(dim, PHONES_A_FRAME * (len(SYMBOLS) + 1), 1)
 
     def spectrum_of(self, latent: Tensor) -> Tensor:
@@ -136,9 +140,7 @@ class QuantizerPhase:
             phones = self.heads.phones_of(semantic).float()
         error = F.l1_loss(spectrum, target)
         phone_error = F.cross_entropy(phones, labels)
-        total = (
-            error + recipe.phone_weight * phone_error + recipe.commitment_weight * commitment
-        )
+        total = error + recipe.phone_weight * phone_error + recipe.commitment_weight * commitment
         depth = "all" if num_acoustic == config.num_codebooks - 1 else str(num_acoustic)
         numbers = {
             f"spectrum_{depth}": error.item(),
@@ -224,6 +226,23 @@ class DecoderPhase:
         self.discriminator_optimizer.load_state_dict(state["discriminator_optimizer"])
 
 
+def initialize(codec: Mimi) -> None:
+    """Weights from which a short training starts well; each line was worth a factor in loss."""
+    with torch.no_grad():
+        first = codec.encoder.layers[0]
+        assert isinstance(first, CausalConv1d)
+        first.weight.mul_(10)  # speech has an RMS near 0.07: too small for ELU to bend it
+        last = codec.decoder.layers[-1]
+        assert isinstance(last, CausalConv1d)
+        last.weight.mul_(0.1)
+        for module in codec.modules():
+            if isinstance(module, ResidualBlock):
+                module.widen.weight.mul_(0.2)  # residual branches start quiet
+            if isinstance(module, TransformerLayer):  # 0.01 takes too long to grow
+                module.attention_scale.fill_(0.3)
+                module.ffn_scale.fill_(0.3)
+
+
 def train_codec(
     config: MimiConfig,
     recipe: CodecRecipe,
@@ -241,15 +260,12 @@ def train_codec(
     """
     torch.manual_seed(recipe.seed)
     codec = Mimi(config)
-    for transformer in (codec.encoder_transformer, codec.decoder_transformer):
-        for name, parameter in transformer.named_parameters():
-            if name.endswith("_scale"):  # a short training cannot wait for 0.01 to grow
-                nn.init.constant_(parameter, 0.3)
+    initialize(codec)
     if start_from is not None:
         codec.load_state_dict(start_from)
     phase = {"quantizer": QuantizerPhase, "decoder": DecoderPhase}[recipe.phase](codec, recipe)
     optimizer = torch.optim.AdamW(
-        phase.parameters, lr=recipe.lr, betas=(0.8, 0.99), weight_decay=recipe.weight_decay
+        phase.parameters, lr=recipe.lr, betas=(0.9, 0.98), weight_decay=recipe.weight_decay
     )
     sampler = WindowSampler(
         SpeechFolder(data),

@@ -49,9 +49,7 @@ class SpeechFolder:
             raise ConfigError(f"{folder} holds no *.jsonl index; make it with make_speech.py")
         self.audio = [np.memmap(path.with_suffix(".i16"), "<i2", "r") for path in indexes]
         self.utterances = [
-            utterance
-            for part, path in enumerate(indexes)
-            for utterance in _read_index(part, path)
+            utterance for part, path in enumerate(indexes) for utterance in _read_index(part, path)
         ]
 
     def __len__(self) -> int:

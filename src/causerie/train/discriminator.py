@@ -21,9 +21,7 @@ class ScaleDiscriminator(nn.Module):
         shapes = [(2, channels, 1), *((channels, channels, 2**i) for i in range(3))]
         self.layers = nn.ModuleList(
             weight_norm(
-                nn.Conv2d(
-                    inside, outside, (3, 9), stride=(1, 2), dilation=(d, 1), padding=(d, 4)
-                )
+                nn.Conv2d(inside, outside, (3, 9), stride=(1, 2), dilation=(d, 1), padding=(d, 4))
             )
             for inside, outside, d in shapes
         )
@@ -56,8 +54,7 @@ class Discriminator(nn.Module):
 def discriminator_loss(real: list[Features], fake: list[Features]) -> Tensor:
     """Hinge: real scores above 1, fake ones below -1."""
     terms = [
-        F.relu(1 - r[-1]).mean() + F.relu(1 + f[-1]).mean()
-        for r, f in zip(real, fake, strict=True)
+        F.relu(1 - r[-1]).mean() + F.relu(1 + f[-1]).mean() for r, f in zip(real, fake, strict=True)
     ]
     return torch.stack(terms).mean()
 

@@ -75,14 +75,14 @@ class BranchTrainer:
         """k-means on one batch."""
         size = self.branch.centroids.shape[1]
         pick = torch.randint(len(vectors), (size,), generator=generator)
-        centroids = vectors[pick] + 1e-3 * torch.randn(
-            size, vectors.shape[1], generator=generator
-        )
+        centroids = vectors[pick] + 1e-3 * torch.randn(size, vectors.shape[1], generator=generator)
         for _ in range(10):
             codes = nearest(vectors, centroids)
             counts = torch.bincount(codes, minlength=size)
             sums = torch.zeros_like(centroids).index_add_(0, codes, vectors)
-            centroids = torch.where(counts[:, None] > 0, sums / counts.clamp(min=1)[:, None], centroids)
+            centroids = torch.where(
+                counts[:, None] > 0, sums / counts.clamp(min=1)[:, None], centroids
+            )
         self.branch.centroids[book] = centroids
         self.usage[book] = 1.0
         self.sums[book] = centroids

@@ -1,0 +1,212 @@
+"""Train `petit`, phase by phase; every phase can be killed and started again.
+
+    python recipes/petit/train.py quantizer SPEECH WORK      # 1. encoder and codebooks
+    python recipes/petit/train.py encode    SPEECH WORK      # 2. speech → codes
+    python recipes/petit/train.py decoder   SPEECH WORK      # 3. codes → sound
+    python recipes/petit/train.py lm        SPEECH WORK      # 4. text → codes
+    python recipes/petit/train.py export    SPEECH WORK OUT  # 5. the model folder
+
+SPEECH is the folder that make_speech.py wrote; WORK gets the state files and, for each phase, a
+log of JSON lines. Phases 3 and 4 need only phase 2 and may run side by side.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.progress import track
+from torch import Tensor
+
+from causerie.codec.mimi import Mimi
+from causerie.config import CSMConfig, LlamaConfig, MimiConfig, to_dict
+from causerie.model.csm import CSM
+from causerie.text.tokenizer import TextTokenizer
+from causerie.train.codec import CodecRecipe, train_codec
+from causerie.train.data import SpeechFolder
+from causerie.train.lm import EncodedSpeech, LMRecipe, train_lm
+
+HERE = Path(__file__).parent
+ASSETS = HERE.parents[1] / "src/causerie/assets/petit"
+HELD_OUT = set((HERE / "heldout.txt").read_text("utf-8").split("\n"))
+
+TRAINED_CODEBOOKS = 6  # phase 1 learns so many …
+NUM_CODEBOOKS = 4  # … of which so many are kept
+
+QUANTIZER = CodecRecipe(phase="quantizer", steps=2600, batch=24)
+DECODER = CodecRecipe(phase="decoder", steps=6000, batch=12, lr=1e-3, noisy_codes=0.1, seed=1)
+LM = LMRecipe(steps=11_000, batch=32, codebook_weights=(1.5, 1.0, 0.7), history_noise=0.05)
+
+
+def codec_config(num_codebooks: int) -> MimiConfig:
+    return MimiConfig(
+        num_filters=16,
+        dim=256,
+        ratios=(4, 5, 6, 8),
+        num_layers=2,
+        num_heads=4,
+        ffn_dim=1024,
+        num_codebooks=num_codebooks,
+        codebook_size=1024,
+        codebook_dim=96,
+    )
+
+
+def model_config(text_vocab_size: int) -> CSMConfig:
+    def llama(num_layers: int) -> LlamaConfig:
+        return LlamaConfig(
+            num_layers=num_layers, dim=256, num_heads=4, num_kv_heads=2, head_dim=64, ffn_dim=768,
+            rope_theta=10_000.0, rope_scaling=None,
+        )  # fmt: skip
+
+    return CSMConfig(
+        backbone=llama(8),
+        depth=llama(3),
+        num_codebooks=NUM_CODEBOOKS,
+        audio_vocab_size=1024 + 3,
+        text_vocab_size=text_vocab_size,
+    )
+
+
+class Log:
+    """Means over 50 steps, as JSON lines."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.file = path.open("a")
+        self.start = time.time()
+        self.seen: defaultdict[str, list[float]] = defaultdict(list)
+
+    def __call__(self, step: int, numbers: dict[str, float]) -> None:
+        for name, value in numbers.items():
+            self.seen[name].append(value)
+        if (step + 1) % 50 == 0:
+            means = {name: round(float(np.mean(v)), 5) for name, v in self.seen.items()}
+            row = {"step": step + 1, "seconds": round(time.time() - self.start, 1), **means}
+            print(json.dumps(row), file=self.file, flush=True)
+            self.seen.clear()
+
+
+def quantizer(speech: Path, work: Path) -> None:
+    out = work / "quantizer"
+    train_codec(
+        codec_config(TRAINED_CODEBOOKS), QUANTIZER, speech, out, on_step=Log(work / "quantizer.log")
+    )
+
+
+def trimmed_codec(work: Path) -> dict[str, Tensor]:
+    """Weights of phase 1 with the codebooks to keep; code 0 of codebook 0 is its rarest.
+
+    The frame of zeros ends a segment, so it should not be a sound.
+    """
+    state = torch.load(work / "quantizer/state.pt", weights_only=True)
+    weights: dict[str, Tensor] = state["modules"]["codec"]
+    name = "quantizer.acoustic.centroids"
+    weights[name] = weights[name][: NUM_CODEBOOKS - 1].clone()
+    rarest = int(state["extra"]["semantic"]["usage"][0].argmin())
+    semantic = weights["quantizer.semantic.centroids"][0]
+    semantic[[0, rarest]] = semantic[[rarest, 0]]
+    return weights
+
+
+def decoder(speech: Path, work: Path) -> None:
+    train_codec(
+        codec_config(NUM_CODEBOOKS),
+        DECODER,
+        speech,
+        work / "decoder",
+        start_from=trimmed_codec(work),
+        on_step=Log(work / "decoder.log"),
+    )
+
+
+@torch.no_grad()
+def encode(speech: Path, work: Path) -> None:
+    codec = Mimi(codec_config(NUM_CODEBOOKS))
+    codec.load_state_dict(trimmed_codec(work))
+    folder = SpeechFolder(speech)
+    frame = codec.config.frame_size
+    chosen = [u for u in folder.utterances if u.text not in HELD_OUT]
+    chosen.sort(key=lambda u: u.num_samples)  # so that a batch has little padding
+    codes: list[np.ndarray] = []
+    for start in track(range(0, len(chosen), 32), "encoding"):
+        group = chosen[start : start + 32]
+        frames = [-(-u.num_samples // frame) for u in group]
+        pcm = np.stack([folder.waveform(u, 0, max(frames) * frame) for u in group])
+        batch = codec.encode(torch.from_numpy(pcm)[:, None])
+        codes += [
+            row[:, :n].T.numpy().astype(np.int16) for row, n in zip(batch, frames, strict=True)
+        ]
+    encoded = EncodedSpeech(
+        [u.text for u in chosen],
+        [u.phonemes for u in chosen],
+        np.concatenate(codes),
+        np.cumsum([0, *map(len, codes)]),
+    )
+    encoded.save(work / "codes.npz")
+    zero = (encoded.codes == 0).all(1).sum()
+    print(f"{len(encoded)} utterances, {len(encoded.codes)} frames, {zero} of them all zero")
+
+
+def lm(speech: Path, work: Path) -> None:
+    tokenizer = TextTokenizer.load(ASSETS / "tokenizer.json")
+    train_lm(
+        model_config(tokenizer.vocab_size),
+        LM,
+        EncodedSpeech.load(work / "codes.npz"),
+        tokenizer,
+        work / "lm",
+        on_step=Log(work / "lm.log"),
+    )
+
+
+def export(speech: Path, work: Path, out: Path) -> None:
+    from safetensors.torch import save_file
+
+    tokenizer = TextTokenizer.load(ASSETS / "tokenizer.json")
+    codec, model = codec_config(NUM_CODEBOOKS), model_config(tokenizer.vocab_size)
+    weights = {}
+    for prefix, folder, module in (("codec", "decoder", "codec"), ("model", "lm", "model")):
+        state = torch.load(work / folder / "state.pt", weights_only=True)["modules"][module]
+        weights |= {f"{prefix}.{name}": tensor for name, tensor in state.items()}
+    Mimi(codec).load_state_dict({n[6:]: t for n, t in weights.items() if n.startswith("codec.")})
+    CSM(model).load_state_dict({n[6:]: t for n, t in weights.items() if n.startswith("model.")})
+    out.mkdir(parents=True, exist_ok=True)
+    save_file({n: t.half().contiguous() for n, t in weights.items()}, out / "model.safetensors")
+    config = {
+        "format": "causerie",
+        "version": 1,
+        "model": to_dict(model),
+        "codec": to_dict(codec),
+        "front_end": "phonemes",
+        "generation": {
+            "temperature": 0.4,
+            "top_k": 20,
+            "depth_temperature": 0.3,
+            "depth_top_k": 10,
+        },
+    }
+    (out / "config.json").write_text(json.dumps(config, indent=2) + "\n", "utf-8")
+    for name in ("tokenizer.json", "lexicon.txt.gz"):
+        if not (out / name).exists():
+            shutil.copy(ASSETS / name, out / name)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("phase", choices=("quantizer", "encode", "decoder", "lm", "export"))
+    parser.add_argument("paths", nargs="+", type=Path)
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    globals()[args.phase](*args.paths)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,287 @@
+"""Training of a CSM on encoded speech, resumable to the bit.
+
+A sample is a conversation of one to three utterances, each ``text rows, audio rows, stop row``;
+codebook 0 is learned on every audio and stop row, the acoustic codebooks on a random part of
+them. Part of the words may be spelled instead of pronounced, so that the model can read what a
+lexicon lacks; part of the history may be corrupted, so that it survives its own mistakes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from causerie.config import CSMConfig
+from causerie.model.csm import CSM, loss
+from causerie.text.pronounce import PUNCTUATION, spell
+from causerie.text.tokenizer import TextTokenizer
+from causerie.train.loop import Loop, cosine_schedule
+from causerie.train.muon import MuonAdamW
+
+
+@dataclass(frozen=True, kw_only=True)
+class LMRecipe:
+    """Everything a run depends on, beside the data and the tokenizer."""
+
+    steps: int
+    batch: int = 32
+    lr: float = 2e-3
+    warmup: int = 200
+    weight_decay: float = 0.05
+    depth_share: float = 0.5
+    depth_weight: float = 1.0
+    codebook_weights: tuple[float, ...] | None = None
+    turns: tuple[float, ...] = (0.6, 0.25, 0.15)
+    spelled_sentences: float = 0.3
+    spelled_words: float = 0.3
+    history_noise: float = 0.0
+    autocast: bool = True
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class EncodedSpeech:
+    """Texts and codes of utterances.
+
+    Attributes:
+        texts, phonemes: one string an utterance.
+        codes: (all frames, K) int16.
+        starts: (utterances + 1,) where each one's frames begin.
+    """
+
+    texts: list[str]
+    phonemes: list[str]
+    codes: np.ndarray
+    starts: np.ndarray
+
+    @classmethod
+    def load(cls, path: Path) -> EncodedSpeech:
+        """Read what `save` wrote."""
+        with np.load(path) as file:
+            return cls(
+                str(file["texts"]).split("\n"),
+                str(file["phonemes"]).split("\n"),
+                file["codes"],
+                file["starts"],
+            )
+
+    def save(self, path: Path) -> None:
+        """Write one ``.npz`` file."""
+        np.savez(
+            path,
+            texts=np.array("\n".join(self.texts)),
+            phonemes=np.array("\n".join(self.phonemes)),
+            codes=self.codes,
+            starts=self.starts,
+        )
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def codes_of(self, index: int) -> np.ndarray:
+        """Codes (T, K) of an utterance."""
+        return self.codes[self.starts[index] : self.starts[index + 1]]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows of conversations, right-padded.
+
+    Attributes:
+        frames: (B, S, K+1) long; mask: the same shape, bool.
+        predicted: (B, S) bool, audio and stop rows.
+    """
+
+    frames: Tensor
+    mask: Tensor
+    predicted: Tensor
+
+
+class ConversationSampler:
+    """Batches of conversations; what step n draws depends on (seed, n) alone.
+
+    Four times the batch is drawn, sorted by length, and a quarter of it taken, so that rows of
+    like length meet and little is padding.
+    """
+
+    def __init__(self, speech: EncodedSpeech, tokenizer: TextTokenizer, recipe: LMRecipe) -> None:
+        self.speech, self.tokenizer, self.recipe = speech, tokenizer, recipe
+
+    def __call__(self, step: int) -> Batch:
+        recipe = self.recipe
+        random = np.random.default_rng((recipe.seed, step))
+        drawn = [
+            random.integers(len(self.speech), size=turns)
+            for turns in random.choice(
+                np.arange(1, len(recipe.turns) + 1), p=recipe.turns, size=4 * recipe.batch
+            )
+        ]
+        frames_of = np.diff(self.speech.starts)
+        drawn.sort(key=lambda indexes: int(frames_of[indexes].sum()))
+        quarter = random.integers(4) * recipe.batch
+        rows = [
+            np.concatenate([self._segment(int(index), random) for index in indexes])
+            for indexes in drawn[quarter : quarter + recipe.batch]
+        ]
+        return collate(rows)
+
+    def _segment(self, index: int, random: np.random.Generator) -> np.ndarray:
+        """Rows (n, K+1) of an utterance; -1 marks a slot that is masked out."""
+        phonemes = self.speech.phonemes[index]
+        if random.random() < self.recipe.spelled_sentences:
+            phonemes = spell_some(
+                self.speech.texts[index], phonemes, self.recipe.spelled_words, random
+            )
+        tokens = self.tokenizer.encode(phonemes, 0)
+        codes = self.speech.codes_of(index)
+        rows = np.full((len(tokens) + len(codes) + 1, codes.shape[1] + 1), -1, np.int64)
+        rows[: len(tokens), -1] = tokens
+        rows[len(tokens) : -1, :-1] = codes
+        rows[-1, :-1] = 0
+        return rows
+
+
+def collate(rows: list[np.ndarray]) -> Batch:
+    """Pad conversations of rows (n, K+1), in which -1 is masked out, to one length."""
+    length = max(len(row) for row in rows)
+    frames = np.full((len(rows), length, rows[0].shape[1]), -1, np.int64)
+    for out, row in zip(frames, rows, strict=True):
+        out[: len(row)] = row
+    mask = torch.from_numpy(frames >= 0)
+    return Batch(torch.from_numpy(frames).clamp(min=0), mask, mask[..., 0])
+
+
+def spell_some(text: str, phonemes: str, share: float, random: np.random.Generator) -> str:
+    """Replace a share of the words by their spelling, where text and phonemes go word by word."""
+    words = text.replace("-", " ").split()
+    sounds = phonemes.split(" ")
+    if len(words) != len(sounds):
+        return phonemes
+    out = []
+    for word, sound in zip(words, sounds, strict=True):
+        letters = spell(word)
+        if letters and random.random() < share:
+            core = sound.rstrip(PUNCTUATION)
+            out.append(letters + sound[len(core) :])
+        else:
+            out.append(sound)
+    return " ".join(out)
+
+
+class LMPhase:
+    """One step of training."""
+
+    def __init__(self, model: CSM, recipe: LMRecipe) -> None:
+        self.model, self.recipe = model, recipe
+        self.modules: dict[str, nn.Module] = {"model": model}
+
+    def __call__(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+        recipe = self.recipe
+        chance = torch.rand(batch.predicted.shape, generator=generator)
+        kept = batch.predicted & (chance < recipe.depth_share)
+        weights = None if recipe.codebook_weights is None else torch.tensor(recipe.codebook_weights)
+        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.autocast):
+            first, rest = loss(
+                self.model,
+                batch.frames,
+                batch.mask,
+                batch.predicted,
+                kept,
+                inputs=corrupt_history(batch, recipe.history_noise, generator),
+                codebook_weights=weights,
+            )
+        return first + recipe.depth_weight * rest, {"codebook0": first.item(), "rest": rest.item()}
+
+    def extra_state(self) -> dict[str, Any]:
+        return {}
+
+    def load_extra_state(self, state: dict[str, Any]) -> None:
+        assert not state
+
+
+def corrupt_history(batch: Batch, share: float, generator: torch.Generator) -> Tensor:
+    """Frames in which a share of the audio codes comes from another row of the batch."""
+    if not share:
+        return batch.frames
+    audio = batch.frames[batch.predicted]  # (M, K+1)
+    others = audio[torch.randperm(len(audio), generator=generator)]
+    swap = torch.rand(audio.shape, generator=generator) < share
+    out = batch.frames.clone()
+    out[batch.predicted] = torch.where(swap, others, audio)
+    return out
+
+
+def train_lm(
+    config: CSMConfig,
+    recipe: LMRecipe,
+    speech: EncodedSpeech,
+    tokenizer: TextTokenizer,
+    out: Path,
+    *,
+    start_from: dict[str, Tensor] | None = None,
+    on_step: Callable[[int, dict[str, float]], None] | None = None,
+) -> CSM:
+    """Train until ``recipe.steps``, resuming from ``out/state.pt`` where it exists.
+
+    Args:
+        start_from: weights to begin with.
+        on_step: called after every step with its number and losses.
+    """
+    torch.manual_seed(recipe.seed)
+    model = CSM(config)
+    initialize(model)
+    if start_from is not None:
+        model.load_state_dict(start_from)
+    phase = LMPhase(model, recipe)
+    optimizer = MuonAdamW(model, lr=recipe.lr, weight_decay=recipe.weight_decay)
+    sampler = ConversationSampler(speech, tokenizer, recipe)
+    loop = Loop(out / "state.pt", phase.modules, optimizer, phase, seed=recipe.seed)
+    parameters = list(model.parameters())
+    for step in loop.remaining(recipe.steps):
+        total, numbers = phase(sampler(step), loop.generator)
+        lr = recipe.lr * cosine_schedule(step, recipe.steps, recipe.warmup)
+        norm = loop.optimize(total, lr, parameters)
+        if on_step is not None:
+            on_step(step, {**numbers, "lr": lr, "gradient": norm})
+    loop.save()
+    return model
+
+
+def initialize(model: CSM) -> None:
+    """Small normal weights; what adds to the residual stream starts at zero."""
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.ndim < 2:
+                continue
+            if name.endswith(("o_proj.weight", "down_proj.weight")):
+                parameter.zero_()
+            elif "embedding" in name:
+                parameter.normal_(std=0.5 if "text" in name else 0.25)
+            else:
+                parameter.normal_(std=parameter.shape[-1] ** -0.5 * 0.7)
+        model.audio_heads.normal_(std=0.02)
+        model.codebook0_head.weight.normal_(std=0.02)
+
+
+@torch.no_grad()
+def validate(model: CSM, batches: list[Batch]) -> dict[str, float]:
+    """Mean losses a codebook, and how often the likeliest code 0 is the true one."""
+    sums: dict[str, float] = {}
+    count = 0
+    for batch in batches:
+        logits, depth_logits = model(batch.frames, batch.mask, batch.predicted)
+        codes = batch.frames[..., :-1][batch.predicted]
+        every = torch.cat((logits[:, None], depth_logits), dim=1).float()
+        losses = nn.functional.cross_entropy(every.transpose(1, 2), codes, reduction="none").sum(0)
+        for book, value in enumerate(losses.tolist()):
+            sums[f"codebook{book}"] = sums.get(f"codebook{book}", 0.0) + value
+        right = (logits.argmax(-1) == codes[:, 0]).sum().item()
+        sums["accuracy0"] = sums.get("accuracy0", 0.0) + right
+        count += len(codes)
+    return {name: value / count for name, value in sums.items()}

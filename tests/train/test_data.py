@@ -1,0 +1,49 @@
+"""Reading speech folders and drawing windows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from causerie.errors import ConfigError
+from causerie.train.data import SYMBOLS, SpeechFolder, WindowSampler
+from tests.train.speech import write_speech_folder
+
+
+def test_reads_utterances_and_pads_past_the_end(tmp_path: Path) -> None:
+    folder = SpeechFolder(write_speech_folder(tmp_path / "speech"))
+    assert len(folder) == 6
+    last = folder.utterances[-1]
+    wave = folder.waveform(last, 0, last.num_samples + 500)
+    assert np.abs(wave[: last.num_samples]).max() > 0.2
+    assert not wave[last.num_samples :].any()
+
+
+def test_labels_follow_the_alignment_and_skip_stress_marks(tmp_path: Path) -> None:
+    folder = SpeechFolder(write_speech_folder(tmp_path / "speech"))
+    utterance = folder.utterances[0]
+    labels = folder.labels(utterance, 0, 80, 50)
+    spoken = [SYMBOLS[label - 1] for label in labels if label]
+    in_order = [s for i, s in enumerate(spoken) if i == 0 or s != spoken[i - 1]]
+    assert "".join(in_order) == "ðə kæt sæt."
+
+
+def test_a_folder_without_index_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="make_speech"):
+        SpeechFolder(tmp_path)
+
+
+def test_a_batch_depends_on_seed_and_step_alone(tmp_path: Path) -> None:
+    folder = SpeechFolder(write_speech_folder(tmp_path / "speech"))
+
+    def draw(seed: int, step: int) -> torch.Tensor:
+        sampler = WindowSampler(folder, batch=4, num_samples=9600, label_rate=50, seed=seed)
+        sampler(step + 1)
+        return sampler(step)[0]
+
+    assert torch.equal(draw(1, 5), draw(1, 5))
+    assert not torch.equal(draw(1, 5), draw(1, 6))
+    assert not torch.equal(draw(1, 5), draw(2, 5))
