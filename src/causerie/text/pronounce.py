@@ -1,7 +1,7 @@
 """Reads English words as phonemes, for checkpoints whose tokenizer is phonemic.
 
 Knows nothing about models or tokenizers: text in, a string of phoneme symbols out. A word that
-the lexicon does not hold is spelled in full-width letters (``ａ`` … ``ｚ``), which such a checkpoint
+the lexicon does not hold is spelled in full-width letters (``ａ`` … ``ｚ``), which such a model
 has learned to read as spelling; so every English word can be spoken, and the two alphabets never
 mix. The phoneme symbols are those of misaki (Apache-2.0), one character a phoneme.
 """
@@ -12,6 +12,7 @@ import gzip
 import re
 import unicodedata
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,28 +90,25 @@ class Lexicon:
         known = self.entries.get(lower) or self._inflected(lower)
         if known:
             return known
+        if len(lower) == 1 and lower in _LETTER_NAMES:
+            return _LETTER_NAMES[lower]
         if word.isupper() and len(word) <= 5:  # an acronym
             return "".join(_LETTER_NAMES[letter] for letter in lower if letter in _LETTER_NAMES)
         return spell(lower)
 
     def _inflected(self, word: str) -> str | None:
-        if word.endswith("'s"):
-            stem, suffix = self.entries.get(word[:-2]), "s"
-        elif word.endswith("s") and not word.endswith("ss"):
-            stem, suffix = self.entries.get(word[:-1]), "s"
-        elif word.endswith("ed"):
-            stem, suffix = self.entries.get(word[:-2]) or self.entries.get(word[:-1]), "ed"
-        elif word.endswith("ing"):
-            stem, suffix = self.entries.get(word[:-3]) or self.entries.get(word[:-3] + "e"), "ing"
-        else:
-            return None
-        if not stem:
-            return None
-        if suffix == "ing":
-            return stem + "ɪŋ"
-        if suffix == "ed":
-            return stem + ("ᵻd" if stem[-1] in "td" else "t" if stem[-1] in "pkfθʃsʧ" else "d")
-        return stem + ("ᵻz" if stem[-1] in "szʃʒʧʤ" else "s" if stem[-1] in "ptkfθ" else "z")
+        """Phonemes of a regular inflection of a known word."""
+        for suffix, stems in _stems(word):
+            stem = next((self.entries[stem] for stem in stems if stem in self.entries), None)
+            if stem is None:
+                continue
+            last = stem[-1]
+            if suffix == "ing":
+                return stem + "ɪŋ"
+            if suffix == "ed":
+                return stem + ("ᵻd" if last in "td" else "t" if last in "pkfθʃsʧ" else "d")
+            return stem + ("ᵻz" if last in "szʃʒʧʤ" else "s" if last in "ptkfθ" else "z")
+        return None
 
     def read(self, text: str) -> Reading:
         """Phonemes of a text of words and punctuation (see `normalize` for digits and symbols)."""
@@ -143,6 +141,26 @@ class Lexicon:
             return self.word(word)
         first = following.lstrip(STRESSES)[:1]
         return weak[0 if first in VOWELS and first else 1 if first else 2]
+
+
+def _stems(word: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Suffix, and the words that it may be the suffix of, likeliest first."""
+    if word.endswith("'s"):
+        yield "s", (word[:-2],)
+    elif word.endswith("ies"):
+        yield "s", (word[:-1], word[:-3] + "y")
+    elif word.endswith("s") and not word.endswith("ss"):
+        yield "s", (word[:-1], word[:-2]) if word.endswith("es") else (word[:-1],)
+    elif word.endswith("ied"):
+        yield "ed", (word[:-3] + "y", word[:-1], word[:-2])
+    elif word.endswith("ed"):
+        yield "ed", (word[:-2], word[:-1], *_undoubled(word[:-2]))
+    elif word.endswith("ing"):
+        yield "ing", (word[:-3], word[:-3] + "e", *_undoubled(word[:-3]))
+
+
+def _undoubled(stem: str) -> tuple[str, ...]:
+    return (stem[:-1],) if len(stem) > 2 and stem[-1] == stem[-2] else ()
 
 
 def spell(word: str) -> str:
