@@ -29,7 +29,7 @@ RECIPE = CodecRecipe(
 def test_codebooks_find_clusters_and_gradients_pass_straight_through() -> None:
     generator = torch.Generator().manual_seed(0)
     torch.manual_seed(0)
-    branch = Branch(TINY, 2)
+    branch = Branch(dataclasses.replace(TINY, codebook_size=64), 2)
     with torch.no_grad():
         branch.input_proj.weight.copy_(torch.eye(8, 16)[..., None])
     trainer = BranchTrainer(branch)
@@ -41,8 +41,7 @@ def test_codebooks_find_clusters_and_gradients_pass_straight_through() -> None:
         out, commitment = trainer(latent, 2, generator)
     vectors = clusters[:, :8]
     found = branch.centroids[0][nearest(vectors, branch.centroids[0])]
-    near = (found - vectors).abs().amax(dim=1) < 0.2
-    assert near.sum() >= 12  # two clusters may share a centroid
+    assert (found - vectors).abs().max() < 0.2
     gradient = torch.autograd.grad(out.sum(), latent)[0]
     expected = torch.autograd.grad(branch.output_proj(branch.input_proj(latent)).sum(), latent)[0]
     torch.testing.assert_close(gradient, expected)

@@ -78,7 +78,8 @@ def test_every_part_learns_and_the_stop_row_is_among_the_labels(
     first, rest = loss(model, batch.frames, batch.mask, batch.predicted, batch.predicted)
     (first + rest).backward()
     for name, parameter in model.named_parameters():
-        assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name
     stops = (batch.frames[..., :-1] == 0).all(-1) & batch.predicted
     only_stops, _ = loss(model, batch.frames, batch.mask, stops, batch.predicted)
     model.zero_grad()

@@ -63,11 +63,14 @@ class CSM(nn.Module):
 
     def prefill(self, frames: Tensor, mask: Tensor, cache: KVCache) -> Tensor:
         """Read rows (B, S, K+1) into the cache; the hidden state (B, D) of the last one."""
-        return self.backbone(self.embed_frames(frames, mask), cache)[:, -1]
+        hidden: Tensor = self.backbone(self.embed_frames(frames, mask), cache)
+        return hidden[:, -1]
 
     def backbone_step(self, codes: Tensor, cache: KVCache) -> Tensor:
         """Read one audio frame of codes (B, K) into the cache; its hidden state (B, D)."""
-        return self.backbone(self.embed_codes(codes).sum(dim=-2, keepdim=True), cache)[:, -1]
+        row = self.embed_codes(codes).sum(dim=-2, keepdim=True)
+        hidden: Tensor = self.backbone(row, cache)
+        return hidden[:, -1]
 
     def depth_decode(self, hidden: Tensor, cache: KVCache, sample: Sampler) -> Tensor:
         """All codes (B, K) of the frame that follows a hidden state (B, D).

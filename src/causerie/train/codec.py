@@ -76,23 +76,24 @@ class LatentHeads(nn.Module):
     def __init__(self, dim: int, frame_size: int) -> None:
         super().__init__()
         self.hops = frame_size // MEL_HOP
+        last = nn.Conv1d(2 * dim, self.hops * (NUM_MELS + NUM_LOW_BINS), 1)
+        last.bias = nn.Parameter(torch.full((last.out_channels,), -4.5))  # the mean of log spectra
         self.spectrum = nn.Sequential(
-            nn.Conv1d(dim, 2 * dim, 3), nn.GELU(),
-            nn.Conv1d(2 * dim, 2 * dim, 1), nn.GELU(),
-            nn.Conv1d(2 * dim, self.hops * (NUM_MELS + NUM_LOW_BINS), 1),
+            nn.Conv1d(dim, 2 * dim, 3), nn.GELU(), nn.Conv1d(2 * dim, 2 * dim, 1), nn.GELU(), last
         )  # fmt: skip
-        nn.init.constant_(self.spectrum[-1].bias, -4.5)  # the mean of log spectra
         self.phones = nn.Conv1d(dim, PHONES_A_FRAME * (len(SYMBOLS) + 1), 1)
 
     def spectrum_of(self, latent: Tensor) -> Tensor:
         """(B, mels + low bins, T · hops) from latents (B, D, T), looking at the past only."""
-        out = self.spectrum(F.pad(latent, (2, 0)))
-        return out.unflatten(1, (-1, self.hops)).permute(0, 1, 3, 2).flatten(2)
+        out: Tensor = self.spectrum(F.pad(latent, (2, 0)))
+        frames: Tensor = out.unflatten(1, (-1, self.hops))
+        return frames.permute(0, 1, 3, 2).flatten(2)
 
     def phones_of(self, semantic: Tensor) -> Tensor:
         """Logits (B, phones, T · 4) from the semantic branch's latent."""
-        out = self.phones(semantic)
-        return out.unflatten(1, (-1, PHONES_A_FRAME)).permute(0, 1, 3, 2).flatten(2)
+        out: Tensor = self.phones(semantic)
+        frames: Tensor = out.unflatten(1, (-1, PHONES_A_FRAME))
+        return frames.permute(0, 1, 3, 2).flatten(2)
 
 
 class QuantizerPhase:
@@ -263,7 +264,8 @@ def train_codec(
     initialize(codec)
     if start_from is not None:
         codec.load_state_dict(start_from)
-    phase = {"quantizer": QuantizerPhase, "decoder": DecoderPhase}[recipe.phase](codec, recipe)
+    phase: QuantizerPhase | DecoderPhase
+    phase = (QuantizerPhase if recipe.phase == "quantizer" else DecoderPhase)(codec, recipe)
     optimizer = torch.optim.AdamW(
         phase.parameters, lr=recipe.lr, betas=(0.9, 0.98), weight_decay=recipe.weight_decay
     )
@@ -274,7 +276,7 @@ def train_codec(
         label_rate=config.frame_rate * PHONES_A_FRAME,
         seed=recipe.seed,
     )
-    loop = Loop(out / "state.pt", phase.modules, optimizer, phase, seed=recipe.seed)
+    loop = Loop(out / "state.pt", phase, optimizer, seed=recipe.seed)
     for step in loop.remaining(recipe.steps):
         pcm, labels = sampler(step)
         total, numbers = phase(step, pcm, labels, loop.generator)

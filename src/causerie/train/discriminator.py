@@ -14,6 +14,8 @@ Features = list[Tensor]
 class ScaleDiscriminator(nn.Module):
     """2-D convolutions over a complex spectrogram of one window length."""
 
+    window: Tensor
+
     def __init__(self, n_fft: int, channels: int) -> None:
         super().__init__()
         self.n_fft = n_fft

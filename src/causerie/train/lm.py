@@ -241,7 +241,7 @@ def train_lm(
     phase = LMPhase(model, recipe)
     optimizer = MuonAdamW(model, lr=recipe.lr, weight_decay=recipe.weight_decay)
     sampler = ConversationSampler(speech, tokenizer, recipe)
-    loop = Loop(out / "state.pt", phase.modules, optimizer, phase, seed=recipe.seed)
+    loop = Loop(out / "state.pt", phase, optimizer, seed=recipe.seed)
     parameters = list(model.parameters())
     for step in loop.remaining(recipe.steps):
         total, numbers = phase(sampler(step), loop.generator)

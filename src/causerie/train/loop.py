@@ -16,7 +16,9 @@ SAVE_EVERY = 500
 
 
 class HasState(Protocol):
-    """What a phase of training keeps beside modules and the optimizer."""
+    """What a phase of training keeps beside the optimizer."""
+
+    modules: dict[str, nn.Module]
 
     def extra_state(self) -> dict[str, Any]: ...
 
@@ -37,15 +39,14 @@ class Loop:
     def __init__(
         self,
         path: Path,
-        modules: dict[str, nn.Module],
+        phase: HasState,
         optimizer: torch.optim.Optimizer,
-        extra: HasState,
         *,
         seed: int,
         save_every: int = SAVE_EVERY,
     ) -> None:
-        self.path, self.modules, self.optimizer = path, modules, optimizer
-        self.extra, self.save_every = extra, save_every
+        self.path, self.phase, self.optimizer = path, phase, optimizer
+        self.save_every = save_every
         self.generator = torch.Generator().manual_seed(seed)
         self.step = 0
         if path.exists():
@@ -62,7 +63,7 @@ class Loop:
     def optimize(self, total: Tensor, lr: float, parameters: Sequence[Tensor]) -> float:
         """One step down the gradient, clipped; the gradient's norm."""
         self.optimizer.zero_grad()
-        total.backward()  # type: ignore[no-untyped-call]
+        total.backward()
         norm = nn.utils.clip_grad_norm_(parameters, CLIP)
         for group in self.optimizer.param_groups:
             group["lr"] = lr * group.get("lr_factor", 1.0)
@@ -74,10 +75,10 @@ class Loop:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         state = {
             "step": self.step,
-            "modules": {name: module.state_dict() for name, module in self.modules.items()},
+            "modules": {name: module.state_dict() for name, module in self.phase.modules.items()},
             "optimizer": self.optimizer.state_dict(),
             "generator": self.generator.get_state(),
-            "extra": self.extra.extra_state(),
+            "extra": self.phase.extra_state(),
         }
         partial = self.path.with_suffix(".partial")
         torch.save(state, partial)
@@ -86,8 +87,8 @@ class Loop:
     def _load(self) -> None:
         state = torch.load(self.path, weights_only=True)
         self.step = state["step"]
-        for name, module in self.modules.items():
+        for name, module in self.phase.modules.items():
             module.load_state_dict(state["modules"][name])
         self.optimizer.load_state_dict(state["optimizer"])
         self.generator.set_state(state["generator"])
-        self.extra.load_extra_state(state["extra"])
+        self.phase.load_extra_state(state["extra"])
