@@ -1,0 +1,301 @@
+"""From a source to a checkpoint that runs. Which layout it has shows in its files.
+
+    our own          config.json with "format": "causerie"; weights, codec, all in one folder
+    transformers     config.json of model type csm; the codec is inside
+    original         config.json with flavors (or none: csm-1b); the codec lies beside the
+                     weights, or comes from Kyutai
+
+Every tensor must be there, of the right shape, and none besides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+
+from causerie.checkpoint import configs
+from causerie.checkpoint.fill import Part, fill, prefixed, same_names
+from causerie.checkpoint.keymap import (
+    CSM_ALIASES,
+    MIMI_ALIASES,
+    MimiLayout,
+    csm_entries,
+    mimi_entries,
+)
+from causerie.checkpoint.locate import locate, locate_codec, read_json, weight_files
+from causerie.checkpoint.tensors import Tensors, fold_weight_norm, open_files, rename, under
+from causerie.codec.mimi import Mimi
+from causerie.config import CSMConfig, MimiConfig, csm_1b, from_dict
+from causerie.errors import CheckpointError, ConfigError
+from causerie.model.csm import CSM
+from causerie.text.front_end import FrontEnd
+from causerie.text.tokenizer import TextTokenizer
+
+FORMAT, VERSION = "causerie", 1
+#: What stands before our names in our own files.
+MODEL_PREFIX, CODEC_PREFIX = "model.", "codec."
+#: What stands before the codec's names in a CSM of transformers.
+FOREIGN_CODEC_PREFIX = "codec_model."
+
+M = TypeVar("M", bound=nn.Module)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationDefaults:
+    """How to sample where the caller does not say; the depth decoder as the rest where None."""
+
+    temperature: float = 0.9
+    top_k: int = 50
+    depth_temperature: float | None = None
+    depth_top_k: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """All that speaking needs.
+
+    Attributes:
+        name: the source as the user gave it.
+        model: in the dtype asked for.
+        codec: in fp32 always.
+        voices: files of the voices that came with it, by name.
+        folder: where its other files lie.
+    """
+
+    name: str
+    model: CSM
+    codec: Mimi
+    tokenizer: TextTokenizer
+    front_end: FrontEnd
+    folder: Path
+    defaults: GenerationDefaults = field(default_factory=GenerationDefaults)
+    voices: dict[str, Path] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """The files of one checkpoint, opened."""
+
+    path: Path
+    folder: Path
+    config: Mapping[str, Any]
+    tensors: Tensors
+
+
+def load(
+    source: str | Path = "petit",
+    *,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> Checkpoint:
+    """Load a checkpoint.
+
+    Args:
+        source: ``petit``, a local folder or weight file, or a hub id with optional ``@revision``.
+        dtype: of the language model; the codec is fp32 always.
+
+    Raises:
+        CheckpointError: if it cannot be found or read, or its tensors do not fit its sizes.
+    """
+    opened, device = _open(source), torch.device(device)
+    if opened.config.get("format") == FORMAT:
+        model, codec = _load_own(opened, device, dtype)
+        kind = opened.config.get("front_end", "plain")
+        front_end = _checked(opened, lambda: FrontEnd.load(kind, opened.folder))
+        generation = opened.config.get("generation", {})
+        defaults = _checked(opened, lambda: from_dict(GenerationDefaults, generation))
+    else:
+        if "embed_text_tokens.weight" in opened.tensors:
+            model, codec = _load_transformers(opened, device, dtype)
+        elif "text_embeddings.weight" in opened.tensors:
+            model, codec = _load_original(opened, device, dtype)
+        else:
+            raise CheckpointError(
+                f"{opened.path} holds no CSM of a known layout: no config.json of causerie, no "
+                "embed_text_tokens.weight (transformers), no text_embeddings.weight (original)"
+            )
+        front_end, defaults = FrontEnd("plain"), _foreign_defaults(opened.folder)
+    voices = sorted((opened.folder / "voices").glob("*.safetensors"))
+    return Checkpoint(
+        name=str(source),
+        model=model,
+        codec=codec,
+        tokenizer=_load_tokenizer(opened.folder, model.config),
+        front_end=front_end,
+        folder=opened.folder,
+        defaults=defaults,
+        voices={path.stem: path for path in voices},
+    )
+
+
+def load_codec(
+    source: str | Path = "petit",
+    *,
+    device: torch.device | str = "cpu",
+    config: MimiConfig | None = None,
+) -> Mimi:
+    """Load a Mimi alone, fp32: Kyutai's file, one of transformers, or the codec of a checkpoint.
+
+    Args:
+        source: as for `load`, also a file or folder that holds nothing but a codec.
+        config: sizes, where the files do not say them; Kyutai's by default.
+
+    Raises:
+        CheckpointError: if it cannot be found or read, or its tensors do not fit its sizes.
+    """
+    opened, device = _open(source), torch.device(device)
+    tensors, values = opened.tensors, opened.config
+    if values.get("format") == FORMAT:
+        sizes = _checked(opened, lambda: from_dict(MimiConfig, values.get("codec", {})))
+        codec = _empty(Mimi, sizes)
+        part = Part(codec, same_names(codec), torch.float32)
+        fill([part], under(tensors, CODEC_PREFIX), device, str(opened.path))
+        return codec
+    if any(name.startswith(FOREIGN_CODEC_PREFIX) for name in tensors):
+        tensors, values = under(tensors, FOREIGN_CODEC_PREFIX), values.get("codec_config") or {}
+    elif "text_embeddings.weight" in tensors:
+        return load_codec(_codec_beside(opened.folder), device=device, config=config)
+    tensors = fold_weight_norm(tensors)
+    is_kyutai = any(name.startswith("encoder.model.") for name in tensors)
+    layout: MimiLayout = "kyutai" if is_kyutai else "transformers"
+    if config is None:
+        is_described = layout == "transformers" and values
+        config = (
+            _checked(opened, lambda: configs.mimi_from_transformers(values))
+            if is_described
+            else configs.KYUTAI_MIMI
+        )
+    codec = _empty(Mimi, config)
+    part = Part(codec, mimi_entries(config, layout), torch.float32)
+    fill([part], rename(tensors, MIMI_ALIASES[layout]), device, str(opened.path))
+    return codec
+
+
+# -- layouts -----------------------------------------------------------------------------------
+
+
+def _load_own(opened: _Source, device: torch.device, dtype: torch.dtype) -> tuple[CSM, Mimi]:
+    version = opened.config.get("version")
+    if version != VERSION:
+        raise CheckpointError(
+            f"{opened.path} is of version {version!r} and this causerie reads {VERSION}: "
+            "install another causerie"
+        )
+    sizes = _checked(opened, lambda: from_dict(CSMConfig, opened.config.get("model", {})))
+    codec_sizes = _checked(opened, lambda: from_dict(MimiConfig, opened.config.get("codec", {})))
+    model, codec = _empty(CSM, sizes), _empty(Mimi, codec_sizes)
+    parts = [
+        Part(model, prefixed(same_names(model), MODEL_PREFIX), dtype),
+        Part(codec, prefixed(same_names(codec), CODEC_PREFIX), torch.float32),
+    ]
+    fill(parts, opened.tensors, device, str(opened.path))
+    return model, codec
+
+
+def _load_transformers(
+    opened: _Source, device: torch.device, dtype: torch.dtype
+) -> tuple[CSM, Mimi]:
+    values = opened.config
+    codec_values = values.get("codec_config") or {}
+    sizes = _checked(opened, lambda: configs.csm_from_transformers(values))
+    codec_sizes = _checked(opened, lambda: configs.mimi_from_transformers(codec_values))
+    model, codec = _empty(CSM, sizes), _empty(Mimi, codec_sizes)
+    codec_entries = mimi_entries(codec_sizes, "transformers")
+    parts = [
+        Part(model, csm_entries(sizes, "transformers"), dtype),
+        Part(codec, prefixed(codec_entries, FOREIGN_CODEC_PREFIX), torch.float32),
+    ]
+    inside = under(opened.tensors, FOREIGN_CODEC_PREFIX)
+    codec_tensors = rename(fold_weight_norm(inside), MIMI_ALIASES["transformers"])
+    tensors = {
+        name: tensor
+        for name, tensor in opened.tensors.items()
+        if not name.startswith(FOREIGN_CODEC_PREFIX)
+    }
+    tensors = rename(tensors, CSM_ALIASES["transformers"])
+    tensors |= {FOREIGN_CODEC_PREFIX + name: tensor for name, tensor in codec_tensors.items()}
+    fill(parts, tensors, device, str(opened.path))
+    return model, codec
+
+
+def _load_original(opened: _Source, device: torch.device, dtype: torch.dtype) -> tuple[CSM, Mimi]:
+    if "backbone_flavor" in opened.config:
+        sizes = _checked(opened, lambda: configs.csm_from_original(opened.config))
+    elif opened.config:  # sesame/csm-1b: transformers' config.json beside the original weights
+        sizes = _checked(opened, lambda: configs.csm_from_transformers(opened.config))
+    else:
+        sizes = csm_1b()
+    model = _empty(CSM, sizes)
+    part = Part(model, csm_entries(sizes, "original"), dtype)
+    fill([part], rename(opened.tensors, CSM_ALIASES["original"]), device, str(opened.path))
+    return model, load_codec(_codec_beside(opened.folder), device=device)
+
+
+def _codec_beside(folder: Path) -> Path:
+    """Kyutai's file in a folder, else from the hub's cache or the hub."""
+    found = sorted(folder.glob("tokenizer-*.safetensors"))
+    return found[0] if found else locate_codec()
+
+
+# -- side files --------------------------------------------------------------------------------
+
+
+def _open(source: str | Path) -> _Source:
+    path = locate(source)
+    folder, files = (path, weight_files(path)) if path.is_dir() else (path.parent, [path])
+    config = folder / "config.json"
+    values = read_json(config) if config.is_file() else {}
+    return _Source(path, folder, values, open_files(files))
+
+
+def _load_tokenizer(folder: Path, sizes: CSMConfig) -> TextTokenizer:
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        raise CheckpointError(
+            f"{path} is missing: copy it from where the checkpoint came from; that of csm-1b is on "
+            "https://huggingface.co/sesame/csm-1b"
+        )
+    tokenizer = TextTokenizer.load(path)
+    if tokenizer.vocab_size > sizes.text_vocab_size:
+        raise CheckpointError(
+            f"{path} has {tokenizer.vocab_size} tokens, but the model only "
+            f"{sizes.text_vocab_size}: it belongs to another model"
+        )
+    return tokenizer
+
+
+def _foreign_defaults(folder: Path) -> GenerationDefaults:
+    """From transformers' generation_config.json; the original's values where it says nothing."""
+    path = folder / "generation_config.json"
+    values = read_json(path) if path.is_file() else {}
+    names = {
+        "temperature": "temperature",
+        "top_k": "top_k",
+        "depth_temperature": "depth_decoder_temperature",
+        "depth_top_k": "depth_decoder_top_k",
+    }
+    given = {ours: values[theirs] for ours, theirs in names.items() if values.get(theirs)}
+    return GenerationDefaults(**given)
+
+
+def _empty(kind: Callable[[Any], M], sizes: CSMConfig | MimiConfig) -> M:
+    with torch.device("meta"):
+        return kind(sizes)
+
+
+def _checked(opened: _Source, read: Callable[[], T]) -> T:
+    """What `read` makes of the configuration; its errors name the file."""
+    try:
+        return read()
+    except ConfigError as error:
+        raise CheckpointError(f"{opened.folder / 'config.json'}: {error}") from error
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"{opened.folder / 'config.json'} is malformed ({type(error).__name__}: {error})"
+        ) from error

@@ -1,0 +1,164 @@
+"""Writes checkpoints: our own layout, and one that transformers loads. Local files only."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from causerie.checkpoint import configs
+from causerie.checkpoint.fill import prefixed, same_names
+from causerie.checkpoint.keymap import Entry, csm_entries, mimi_entries
+from causerie.checkpoint.load import (
+    CODEC_PREFIX,
+    FOREIGN_CODEC_PREFIX,
+    FORMAT,
+    MODEL_PREFIX,
+    VERSION,
+    Checkpoint,
+)
+from causerie.config import to_dict
+from causerie.text.front_end import LEXICON_FILE
+
+# Tokens that transformers puts where audio frames go, under their own names and Llama 3's.
+_AUDIO_TOKENS = ("<|AUDIO|>", "<|reserved_special_token_0|>")
+_AUDIO_EOS_TOKENS = ("<|audio_eos|>", "<|reserved_special_token_1|>")
+
+
+def save(folder: Path | str, checkpoint: Checkpoint, *, dtype: torch.dtype | None = None) -> None:
+    """Write a folder in our own layout; made if it is not there.
+
+    Args:
+        dtype: of all tensors on disk; as they are by default, which is exact.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_json(
+        folder / "config.json",
+        {
+            "format": FORMAT,
+            "version": VERSION,
+            "model": to_dict(checkpoint.model.config),
+            "codec": to_dict(checkpoint.codec.config),
+            "front_end": checkpoint.front_end.kind,
+            "generation": to_dict(checkpoint.defaults),
+        },
+    )
+    model, codec = checkpoint.model, checkpoint.codec
+    tensors = _foreign(model, prefixed(same_names(model), MODEL_PREFIX))
+    tensors |= _foreign(codec, prefixed(same_names(codec), CODEC_PREFIX))
+    _write_tensors(folder / "model.safetensors", tensors, dtype)
+    checkpoint.tokenizer.save(folder / "tokenizer.json")
+    if checkpoint.front_end.kind == "phonemes":
+        _copy(checkpoint.folder / LEXICON_FILE, folder / LEXICON_FILE)
+    for name, path in checkpoint.voices.items():
+        _copy(path, folder / "voices" / f"{name}.safetensors")
+
+
+def save_transformers(
+    folder: Path | str, checkpoint: Checkpoint, *, dtype: torch.dtype | None = None
+) -> None:
+    """Write a folder that ``CsmForConditionalGeneration.from_pretrained`` loads.
+
+    Our front end has no place in it: transformers must be given text that went through it. Where
+    the vocabulary has no tokens to stand for audio, two rows of zeros are added to the table.
+
+    Args:
+        dtype: of all tensors on disk; as they are by default.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    sizes, codec_sizes = checkpoint.model.config, checkpoint.codec.config
+    tensors = _foreign(checkpoint.model, csm_entries(sizes, "transformers"))
+    codec_entries = prefixed(mimi_entries(codec_sizes, "transformers"), FOREIGN_CODEC_PREFIX)
+    tensors |= _foreign(checkpoint.codec, codec_entries)
+    config = configs.csm_to_transformers(sizes, codec_sizes)
+    audio_ids = _audio_ids(checkpoint)
+    if audio_ids is None:
+        audio_ids = sizes.text_vocab_size, sizes.text_vocab_size + 1
+        config["text_vocab_size"] += 2
+        table = tensors["embed_text_tokens.weight"]
+        tensors["embed_text_tokens.weight"] = F.pad(table, (0, 0, 0, 2))
+    token_ids = {
+        "bos_token_id": checkpoint.tokenizer.bos_id,
+        "pad_token_id": audio_ids[0],  # as in sesame/csm-1b
+        "audio_token_id": audio_ids[0],
+        "audio_eos_token_id": audio_ids[1],
+    }
+    stored = dtype or tensors["lm_head.weight"].dtype
+    _write_json(
+        folder / "config.json",
+        {**config, **token_ids, "dtype": str(stored).removeprefix("torch.")},
+    )
+    _write_json(folder / "generation_config.json", _generation_config(checkpoint, token_ids))
+    _write_tensors(folder / "model.safetensors", tensors, dtype)
+    checkpoint.tokenizer.save(folder / "tokenizer.json")
+
+
+def _generation_config(checkpoint: Checkpoint, token_ids: Mapping[str, int]) -> dict[str, Any]:
+    defaults, num_acoustic = checkpoint.defaults, checkpoint.model.config.num_codebooks - 1
+    depth_temperature, depth_top_k = defaults.depth_temperature, defaults.depth_top_k
+    return {
+        "bos_token_id": token_ids["bos_token_id"],
+        "pad_token_id": token_ids["pad_token_id"],
+        "do_sample": True,
+        "temperature": defaults.temperature,
+        "top_k": defaults.top_k,
+        "max_new_tokens": 125,
+        "depth_decoder_do_sample": True,
+        "depth_decoder_temperature": (
+            defaults.temperature if depth_temperature is None else depth_temperature
+        ),
+        "depth_decoder_top_k": defaults.top_k if depth_top_k is None else depth_top_k,
+        "depth_decoder_min_new_tokens": num_acoustic,
+        "depth_decoder_max_new_tokens": num_acoustic,
+    }
+
+
+def _audio_ids(checkpoint: Checkpoint) -> tuple[int, int] | None:
+    """Ids of the tokens that stand for audio, if the vocabulary has both."""
+    lookup = checkpoint.tokenizer.tokenizer.token_to_id
+    audio, audio_eos = (
+        next((id for name in names if (id := lookup(name)) is not None), None)
+        for names in (_AUDIO_TOKENS, _AUDIO_EOS_TOKENS)
+    )
+    return None if audio is None or audio_eos is None else (audio, audio_eos)
+
+
+def _foreign(module: nn.Module, entries: list[Entry]) -> dict[str, Tensor]:
+    """A module's tensors in another layout."""
+    ours = module.state_dict()
+    return {
+        name: tensor
+        for entry in entries
+        for name, tensor in zip(entry.theirs, entry.form.split(ours[entry.ours]), strict=True)
+    }
+
+
+def _write_tensors(path: Path, tensors: dict[str, Tensor], dtype: torch.dtype | None) -> None:
+    # The parts of one of our tensors share its memory, which the format does not allow.
+    apart = {}
+    for name, tensor in tensors.items():
+        tensor = tensor.detach().to(device="cpu", dtype=dtype).contiguous()
+        is_part = tensor.untyped_storage().nbytes() != tensor.nbytes
+        apart[name] = tensor.clone() if is_part else tensor
+    written = path.with_suffix(".partial")
+    save_file(apart, written, metadata={"format": "pt"})
+    written.replace(path)
+
+
+def _write_json(path: Path, values: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.resolve() != target.resolve():
+        shutil.copyfile(source, target)

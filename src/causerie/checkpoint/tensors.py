@@ -1,0 +1,160 @@
+"""Tensors of checkpoint files, read one at a time.
+
+A model never lies in memory twice: names and shapes come from the files' headers, data is read
+when asked for, and no file stays open or mapped in between. Knows nothing of what names mean.
+"""
+
+from __future__ import annotations
+
+import pickle
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from causerie.errors import CheckpointError
+
+
+@dataclass(frozen=True)
+class LazyTensor:
+    """A tensor on disk.
+
+    Attributes:
+        read: gives the data; it may be backed by the file until it is released.
+    """
+
+    shape: tuple[int, ...]
+    read: Callable[[], Tensor]
+
+
+Tensors = dict[str, LazyTensor]
+
+
+def open_files(paths: Iterable[Path]) -> Tensors:
+    """All tensors of safetensors files and pickles.
+
+    Raises:
+        CheckpointError: for a file that is damaged or of an unknown kind, or a name that stands
+            in two files.
+    """
+    tensors: Tensors = {}
+    for path in paths:
+        found = _open(path)
+        twice = sorted(set(found) & set(tensors))
+        if twice:
+            raise CheckpointError(f"{path} repeats tensors of another file: {', '.join(twice)}")
+        tensors |= found
+    return tensors
+
+
+def under(tensors: Tensors, prefix: str) -> Tensors:
+    """The tensors whose names start with a prefix, named without it."""
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }
+
+
+def rename(tensors: Tensors, aliases: Sequence[tuple[str, str]]) -> Tensors:
+    """Names after the first regular expression that matches; others stay.
+
+    Raises:
+        CheckpointError: if two names become one and their tensors differ.
+    """
+    renamed: Tensors = {}
+    came_from: dict[str, str] = {}
+    for name, tensor in tensors.items():
+        matches = (re.subn(pattern, new, name) for pattern, new in aliases)
+        new_name = next((new for new, count in matches if count), name)
+        if new_name in renamed and not _same(renamed[new_name], tensor):
+            raise CheckpointError(
+                f"{came_from[new_name]} and {name} are names of one tensor, but their values "
+                "differ: remove the wrong one"
+            )
+        renamed[new_name], came_from[new_name] = tensor, name
+    return renamed
+
+
+def fold_weight_norm(tensors: Tensors) -> Tensors:
+    """``X.weight`` for every pair ``X.weight_g``, ``X.weight_v``, in either spelling of torch."""
+    plain = rename(
+        tensors,
+        (
+            (r"\.parametrizations\.weight\.original0$", ".weight_g"),
+            (r"\.parametrizations\.weight\.original1$", ".weight_v"),
+        ),
+    )
+    for name in [name for name in plain if name.endswith(".weight_g")]:
+        weight = name.removesuffix("_g")
+        if f"{weight}_v" in plain and weight not in plain:
+            length, direction = plain.pop(name), plain.pop(f"{weight}_v")
+            plain[weight] = LazyTensor(direction.shape, partial(_fold, length, direction))
+    return plain
+
+
+def _fold(length: LazyTensor, direction: LazyTensor) -> Tensor:
+    # torch's default: one norm for each index of the first dimension
+    v = direction.read().float()
+    norm = torch.linalg.vector_norm(v, dim=tuple(range(1, v.ndim)), keepdim=True)
+    folded: Tensor = v * (length.read().float() / norm)
+    return folded
+
+
+def _same(one: LazyTensor, other: LazyTensor) -> bool:
+    return one.shape == other.shape and torch.equal(one.read(), other.read())
+
+
+def _open(path: Path) -> Tensors:
+    if path.suffix == ".safetensors":
+        with _reading(path), safe_open(path, "pt") as file:
+            return {
+                name: LazyTensor(
+                    tuple(file.get_slice(name).get_shape()), partial(_read_safetensor, path, name)
+                )
+                for name in file.keys()  # noqa: SIM118 - the file is no mapping
+            }
+    if path.suffix in (".pt", ".pth", ".bin", ".ckpt"):
+        return {
+            name: LazyTensor(tuple(tensor.shape), partial(_read_pickled, path, name))
+            for name, tensor in _unpickle(path).items()
+        }
+    raise CheckpointError(f"{path} is neither .safetensors nor a pickle (.pt, .pth, .bin, .ckpt)")
+
+
+def _read_safetensor(path: Path, name: str) -> Tensor:
+    with _reading(path), safe_open(path, "pt") as file:
+        tensor: Tensor = file.get_tensor(name)
+        return tensor
+
+
+def _read_pickled(path: Path, name: str) -> Tensor:
+    return _unpickle(path)[name]
+
+
+def _unpickle(path: Path) -> dict[str, Tensor]:
+    with _reading(path):
+        values = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    if not isinstance(values, dict) or not all(isinstance(v, Tensor) for v in values.values()):
+        raise CheckpointError(f"{path} is no plain state dict: save model.state_dict() alone")
+    return values
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (
+        SafetensorError, pickle.UnpicklingError, OSError, RuntimeError, EOFError, ValueError,
+    ) as error:  # fmt: skip
+        first_line = (str(error).splitlines() or [type(error).__name__])[0]
+        raise CheckpointError(
+            f"{path} cannot be read ({first_line}): it may be damaged, incomplete, or hold more "
+            "than tensors; fetch it again"
+        ) from error
