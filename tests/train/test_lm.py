@@ -57,7 +57,7 @@ RECIPE = LMRecipe(steps=6, batch=4, history_noise=0.1, autocast=False)
 def test_a_conversation_is_text_then_audio_then_a_stop_row(
     speech: EncodedSpeech, tokenizer: TextTokenizer
 ) -> None:
-    recipe = dataclasses.replace(RECIPE, turns=(1.0,), spelled_sentences=0.0)
+    recipe = dataclasses.replace(RECIPE, turns=(1.0,), joined=(1.0,), spelled_sentences=0.0)
     batch = ConversationSampler(speech, tokenizer, recipe)(0)
     ids = tokenizer.encode("ðə kˈæt sˈæt.", 0)
     for row, mask, predicted in zip(batch.frames, batch.mask, batch.predicted, strict=True):

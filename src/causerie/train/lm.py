@@ -1,9 +1,10 @@
 """Training of a CSM on encoded speech, resumable to the bit.
 
-A sample is a conversation of one to three utterances, each ``text rows, audio rows, stop row``;
-codebook 0 is learned on every audio and stop row, the acoustic codebooks on a random part of
-them. Part of the words may be spelled instead of pronounced, so that the model can read what a
-lexicon lacks; part of the history may be corrupted, so that it survives its own mistakes.
+A sample is a conversation of a few turns, each ``text rows, audio rows, stop row``; a turn joins
+a few utterances, so that lengths beyond those of single sentences are learned. Codebook 0 is
+learned on every audio and stop row, the acoustic codebooks on a random part of them. Part of the
+words may be spelled instead of pronounced, so that the model can read what a lexicon lacks; part
+of the history may be corrupted, so that it survives its own mistakes.
 """
 
 from __future__ import annotations
@@ -27,7 +28,17 @@ from causerie.train.muon import MuonAdamW
 
 @dataclass(frozen=True, kw_only=True)
 class LMRecipe:
-    """Everything a run depends on, beside the data and the tokenizer."""
+    """Everything a run depends on, beside the data and the tokenizer.
+
+    Attributes:
+        turns: chances of conversations of one, two, … turns.
+        joined: chances of turns of one, two, … utterances.
+        depth_share: part of the rows whose acoustic codes are learned.
+        codebook_weights: of the acoustic codebooks; None weighs them alike.
+        spelled_sentences: part of the utterances in which words are spelled …
+        spelled_words: … and what part of their words.
+        history_noise: part of the codes the backbone reads that are exchanged for others.
+    """
 
     steps: int
     batch: int = 32
@@ -37,7 +48,8 @@ class LMRecipe:
     depth_share: float = 0.5
     depth_weight: float = 1.0
     codebook_weights: tuple[float, ...] | None = None
-    turns: tuple[float, ...] = (0.6, 0.25, 0.15)
+    turns: tuple[float, ...] = (0.7, 0.3)
+    joined: tuple[float, ...] = (0.6, 0.3, 0.1)
     spelled_sentences: float = 0.3
     spelled_words: float = 0.3
     history_noise: float = 0.0
@@ -117,34 +129,43 @@ class ConversationSampler:
         recipe = self.recipe
         random = np.random.default_rng((recipe.seed, step))
         drawn = [
-            random.integers(len(self.speech), size=turns)
-            for turns in random.choice(
-                np.arange(1, len(recipe.turns) + 1), p=recipe.turns, size=4 * recipe.batch
-            )
+            [
+                random.integers(len(self.speech), size=joined)
+                for joined in _counts(recipe.joined, turns, random)
+            ]
+            for turns in _counts(recipe.turns, 4 * recipe.batch, random)
         ]
         frames_of = np.diff(self.speech.starts)
-        drawn.sort(key=lambda indexes: int(frames_of[indexes].sum()))
+        drawn.sort(key=lambda turns: sum(int(frames_of[turn].sum()) for turn in turns))
         quarter = random.integers(4) * recipe.batch
         rows = [
-            np.concatenate([self._segment(int(index), random) for index in indexes])
-            for indexes in drawn[quarter : quarter + recipe.batch]
+            np.concatenate([self._segment(turn, random) for turn in turns])
+            for turns in drawn[quarter : quarter + recipe.batch]
         ]
         return collate(rows)
 
-    def _segment(self, index: int, random: np.random.Generator) -> np.ndarray:
-        """Rows (n, K+1) of an utterance; -1 marks a slot that is masked out."""
-        phonemes = self.speech.phonemes[index]
-        if random.random() < self.recipe.spelled_sentences:
-            phonemes = spell_some(
-                self.speech.texts[index], phonemes, self.recipe.spelled_words, random
-            )
-        tokens = self.tokenizer.encode(phonemes, 0)
-        codes = self.speech.codes_of(index)
+    def _segment(self, turn: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        """Rows (n, K+1) of a turn of utterances; -1 marks a slot that is masked out."""
+        spoken = []
+        for index in turn:
+            phonemes = self.speech.phonemes[index]
+            if random.random() < self.recipe.spelled_sentences:
+                phonemes = spell_some(
+                    self.speech.texts[index], phonemes, self.recipe.spelled_words, random
+                )
+            spoken.append(phonemes)
+        tokens = self.tokenizer.encode(" ".join(spoken), 0)
+        codes = np.concatenate([self.speech.codes_of(index) for index in turn])
         rows = np.full((len(tokens) + len(codes) + 1, codes.shape[1] + 1), -1, np.int64)
         rows[: len(tokens), -1] = tokens
         rows[len(tokens) : -1, :-1] = codes
         rows[-1, :-1] = 0
         return rows
+
+
+def _counts(chances: tuple[float, ...], size: int, random: np.random.Generator) -> np.ndarray:
+    """`size` draws of 1, 2, … by their chances."""
+    return random.choice(np.arange(1, len(chances) + 1), p=chances, size=size)
 
 
 def collate(rows: list[np.ndarray]) -> Batch:
