@@ -1,0 +1,59 @@
+"""causerie: the Conversational Speech Model, from checkpoint to sound.
+
+    from causerie import TTS
+
+    TTS.from_pretrained().generate("Hello, it is nice to meet you.").save("hello.wav")
+
+The names below are the public face; they are imported on first use, so that `import causerie`
+costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from causerie.audio.audio import Audio
+    from causerie.errors import (
+        AudioError,
+        CauserieError,
+        CheckpointError,
+        ConfigError,
+        PromptTooLongError,
+        TextError,
+        UnknownVoiceError,
+    )
+    from causerie.prompt import Segment
+    from causerie.tts import TTS
+    from causerie.voices import Voice
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "TTS",
+    "Audio",
+    "AudioError",
+    "CauserieError",
+    "CheckpointError",
+    "ConfigError",
+    "PromptTooLongError",
+    "Segment",
+    "TextError",
+    "UnknownVoiceError",
+    "Voice",
+    "__version__",
+]
+
+_MODULES = {"TTS": "tts", "Audio": "audio.audio", "Segment": "prompt", "Voice": "voices"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f"causerie.{_MODULES.get(name, 'errors')}")
+    return getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,70 @@
+"""Brings any sound to one channel at one sample rate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import soxr
+from numpy.typing import ArrayLike, NDArray
+
+from causerie.errors import AudioError
+
+#: Sample rates outside this range are mistakes (a duration, a rate in kHz), not sound.
+MIN_RATE, MAX_RATE = 1_000, 768_000
+
+
+def mono(samples: ArrayLike, name: str = "audio") -> NDArray[np.float32]:
+    """Samples (N,) of one channel, fp32, full scale 1, from (N,), (C, N) or (N, C).
+
+    The shorter side of a two-dimensional array is taken for the channels, which are averaged.
+    Integers are scaled by the range of their type.
+
+    Raises:
+        AudioError: empty, not finite, or of another shape.
+    """
+    array: NDArray[Any] = np.asarray(samples)
+    if array.dtype.kind not in "iuf":
+        raise AudioError(f"{name} must be an array of numbers, not of {array.dtype}")
+    if array.ndim not in (1, 2):
+        raise AudioError(
+            f"{name} must have the shape (samples,) or (channels, samples), not {array.shape}"
+        )
+    if array.size == 0:
+        raise AudioError(f"{name} is empty: it has no samples")
+    if array.dtype.kind in "iu":
+        info = np.iinfo(array.dtype)
+        middle = 0 if array.dtype.kind == "i" else (info.max + 1) // 2
+        array = (array.astype(np.float64) - middle) / (info.max + 1 - middle)
+    if array.ndim == 2:
+        array = array.mean(axis=int(np.argmin(array.shape)), dtype=np.float64)
+    if not np.isfinite(array).all():
+        bad = int(array.size - np.isfinite(array).sum())
+        raise AudioError(f"{name} holds {bad:,} samples that are not finite numbers (NaN or inf)")
+    return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def resample(
+    samples: NDArray[np.float32], from_rate: int, to_rate: int, name: str = "audio"
+) -> NDArray[np.float32]:
+    """Samples (N,) at another rate, by soxr's high quality.
+
+    Raises:
+        AudioError: a rate is out of range, or too little sound is left.
+    """
+    for rate in (from_rate, to_rate):
+        check_rate(rate, name)
+    if from_rate == to_rate:
+        return samples
+    out: NDArray[np.float32] = soxr.resample(samples, from_rate, to_rate, quality="HQ")
+    if not out.size:
+        raise AudioError(f"{name} is too short: {samples.size} samples at {from_rate} Hz")
+    return out
+
+
+def check_rate(rate: object, name: str = "audio") -> None:
+    """Raise AudioError for what cannot be a sample rate in Hz."""
+    if not isinstance(rate, (int, np.integer)) or not MIN_RATE <= rate <= MAX_RATE:
+        raise AudioError(
+            f"{name} has a sample rate of {rate!r}; give it in Hz, a whole number such as 24000"
+        )

@@ -1,0 +1,133 @@
+"""Turns segments into the numbers of a prompt: text by the tokenizer, audio by the codec.
+
+Encoding audio is the dear part, so codes are kept by the content of the audio: passing the same
+context again costs a hash of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io as bytesio
+import os
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from causerie.audio import io
+from causerie.audio.audio import Audio
+from causerie.audio.resample import mono, resample
+from causerie.errors import AudioError
+from causerie.prompt import Part, Segment, check_length
+from causerie.text.front_end import Spoken
+
+if TYPE_CHECKING:
+    from causerie.checkpoint.load import Checkpoint
+
+#: Codes of so many sounds are kept; 10 s of 32 codebooks take 32 kB.
+MAX_KEPT = 128
+
+
+class ContextEncoder:
+    """Segments → parts of a prompt, by one checkpoint's front end, tokenizer and codec."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.checkpoint = checkpoint
+        self._kept: OrderedDict[bytes, Tensor] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def text(self, text: str, speaker: int) -> tuple[Part, Spoken]:
+        """A turn to be spoken, and how the front end reads it.
+
+        Raises:
+            TextError: nothing in it can be spoken.
+        """
+        spoken = self.checkpoint.front_end(text)
+        return Part(tokens=self.checkpoint.tokenizer.encode(spoken.text, speaker)), spoken
+
+    def segment(self, segment: Segment, name: str) -> tuple[Part, str]:
+        """A turn that was said already, and the characters of its text that cannot be read.
+
+        Args:
+            name: what to call it in errors.
+
+        Raises:
+            AudioError: neither audio nor codes, or audio or codes that do not fit.
+            PromptTooLongError: the audio alone exceeds the model's positions.
+            TextError: its text is empty.
+        """
+        part, spoken = self.text(segment.text, segment.speaker)
+        if segment.codes is not None:
+            codes = self._checked(segment.codes, name)
+        elif segment.audio is not None:
+            codes = self._encoded(segment, name)
+        else:
+            raise AudioError(f"{name} has neither audio nor codes: it must be said already")
+        return Part(tokens=part.tokens, codes=codes), spoken.skipped
+
+    def _checked(self, codes: Tensor, name: str) -> Tensor:
+        """Codes (K, T) in range, on the CPU."""
+        num_codebooks = self.checkpoint.model.config.num_codebooks
+        size = self.checkpoint.codec.config.codebook_size
+        if codes.ndim != 2 or codes.shape[0] != num_codebooks:
+            raise AudioError(
+                f"codes of {name} have the shape {tuple(codes.shape)}; this model needs "
+                f"({num_codebooks}, frames)"
+            )
+        if codes.dtype.is_floating_point or codes.dtype.is_complex or codes.dtype == torch.bool:
+            raise AudioError(f"codes of {name} must be whole numbers, not {codes.dtype}")
+        if not codes.shape[1]:
+            raise AudioError(f"{name} is empty: its codes have no frames")
+        low, high = int(codes.min()), int(codes.max())
+        if low < 0 or high >= size:
+            raise AudioError(
+                f"codes of {name} run from {low} to {high}; this codec's are 0 … {size - 1}"
+            )
+        return codes.detach().to("cpu", torch.long)
+
+    def _encoded(self, segment: Segment, name: str) -> Tensor:
+        """Codes (K, T) of a segment's audio; from memory where it was encoded before."""
+        source, contents = _contents(segment)
+        key = hashlib.blake2b(contents, digest_size=16).digest()
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        codes = self._encode(source, name)
+        with self._lock:
+            self._kept[key] = codes
+            while len(self._kept) > MAX_KEPT:
+                self._kept.popitem(last=False)
+        return codes
+
+    def _encode(self, audio: Audio | bytes, name: str) -> Tensor:
+        if isinstance(audio, bytes):
+            samples, rate = io.read(bytesio.BytesIO(audio))
+            audio = Audio(samples=samples, sample_rate=rate)
+        codec, model = self.checkpoint.codec, self.checkpoint.model
+        if not len(audio.samples):
+            raise AudioError(f"{name} is empty: it has no samples")
+        samples = resample(audio.samples, audio.sample_rate, codec.config.sample_rate, name)
+        num_frames = -(-len(samples) // codec.config.frame_size)
+        check_length(num_frames, model.config.max_frames, name)
+        device = next(codec.parameters()).device
+        with torch.inference_mode():
+            pcm = torch.from_numpy(samples).to(device)[None, None]
+            codes = codec.encode(pcm, model.config.num_codebooks)[0]
+        return codes.cpu().clone()
+
+
+def _contents(segment: Segment) -> tuple[Audio | bytes, bytes]:
+    """A segment's audio, and bytes that are equal where the audio is."""
+    audio = segment.audio
+    assert audio is not None
+    if isinstance(audio, (str, os.PathLike)):
+        contents = io.read_bytes(audio)
+        return contents, b"file" + contents
+    if not isinstance(audio, Audio):
+        assert segment.sample_rate is not None
+        audio = Audio(samples=mono(audio), sample_rate=segment.sample_rate)
+    return audio, b"%d " % audio.sample_rate + np.ascontiguousarray(audio.samples).tobytes()

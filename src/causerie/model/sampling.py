@@ -1,0 +1,103 @@
+"""Chooses codes from logits, with noise that belongs to the request.
+
+The noise is a hash of (seed, frame, codebook, code): it does not depend on the other rows of a
+batch, on what ran before, or on any global generator. So a request sounds the same alone or
+among others. Knows nothing of models: logits and numbers in, codes out.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from causerie.errors import ConfigError
+
+#: Seeds are 0 … MAX_SEED.
+MAX_SEED = 2**63 - 1
+
+# The constants of SplitMix64 (Steele, Lea & Flood 2014), as signed 64-bit integers.
+_STEP = 0x9E3779B97F4A7C15 - 2**64
+_MIX_1 = 0xBF58476D1CE4E5B9 - 2**64
+_MIX_2 = 0x94D049BB133111EB - 2**64
+
+
+def check(temperature: float, top_k: int | None) -> None:
+    """Refuse sampling settings that mean nothing.
+
+    Raises:
+        ConfigError: temperature is negative or not finite, or top_k is negative.
+    """
+    if not _is_number(temperature) or not math.isfinite(temperature) or temperature < 0:
+        raise ConfigError(
+            f"temperature must be a number from 0 (always the likeliest) upwards, "
+            f"not {temperature!r}; 0.5 … 1.0 is usual"
+        )
+    if top_k is not None and (not isinstance(top_k, int) or isinstance(top_k, bool) or top_k < 0):
+        raise ConfigError(
+            f"top_k must be a whole number from 1 upwards, or 0 for all codes, not {top_k!r}"
+        )
+
+
+def sample(logits: Tensor, temperature: float, top_k: int | None, noise: Tensor) -> Tensor:
+    """Draw a code for each row.
+
+    Args:
+        logits: (B, V), any floating dtype; computed on in fp32.
+        temperature: 0 takes the likeliest code.
+        top_k: draw among the k likeliest, and those as likely as the k-th; 0 or None: all.
+        noise: (B, V) of standard Gumbel noise, see `gumbel_noise`. The argmax of log-probability
+            plus such noise is a draw from the distribution.
+
+    Returns:
+        Codes (B,), int64.
+    """
+    logits = logits.float()
+    if temperature == 0:
+        return logits.argmax(dim=-1)
+    logits = logits / temperature
+    if top_k and top_k < logits.shape[-1]:
+        kth = logits.topk(top_k, dim=-1).values[:, -1:]
+        logits = logits.masked_fill(logits < kth, -math.inf)
+    return (logits + noise).argmax(dim=-1)
+
+
+def gumbel_noise(seeds: Tensor, frame: int, num_codebooks: int, size: int) -> Tensor:
+    """Standard Gumbel noise (B, K, V), fp32, always finite, for a frame of each request.
+
+    Args:
+        seeds: (B,) int64, one a request, on the device where the noise is wanted.
+        frame: counts the frames of a request.
+        num_codebooks: K.
+        size: V, codes to choose among. A larger size changes nothing for the first codes.
+    """
+    codebooks = torch.arange(num_codebooks, device=seeds.device)
+    counters = codebooks[:, None] * 2**32 + torch.arange(size, device=seeds.device)
+    key = _mix(_mix(seeds * _STEP) + torch.full_like(seeds, frame) * _STEP)  # products wrap
+    bits = _mix(key[:, None, None] + counters * _STEP)
+    # 23 bits and a half: exact in fp32, and never 0 or 1, so both logarithms are finite.
+    uniform = ((bits >> 41 & (2**23 - 1)).float() + 0.5) / 2**23
+    return -(-uniform.log()).log()
+
+
+def noise(seeds: Tensor, frame: int, codebook: int, size: int) -> Tensor:
+    """The noise (B, V) of one codebook: a row of `gumbel_noise`."""
+    return gumbel_noise(seeds, frame, codebook + 1, size)[:, codebook]
+
+
+def _mix(x: Tensor) -> Tensor:
+    """SplitMix64's finalizer: every bit of the result depends on every bit of x."""
+    x = (x ^ _shift(x, 30)) * _MIX_1
+    x = (x ^ _shift(x, 27)) * _MIX_2
+    return x ^ _shift(x, 31)
+
+
+def _shift(x: Tensor, bits: int) -> Tensor:
+    """Logical shift to the right; torch's own fills with the sign."""
+    out: Tensor = x >> bits & (2 ** (64 - bits) - 1)
+    return out
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

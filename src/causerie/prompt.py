@@ -1,0 +1,154 @@
+"""A conversation as the rows that the backbone reads.
+
+A segment, one speaker's turn, is its text (one row a token) and, where it was already said, its
+audio (one row a frame) and one stop row: a frame of zeros that is masked in as audio. The turn to
+be spoken comes last, text only. Knows tokens and codes, but neither the tokenizer nor the codec.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from causerie.audio.audio import Audio
+from causerie.errors import AudioError, ConfigError, PromptTooLongError
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Segment:
+    """One turn of a conversation: who said what, and how it sounded.
+
+    Attributes:
+        speaker: 0, 1, 2, …: tells the speakers of one conversation apart.
+        text: what is said in `audio`, word for word.
+        audio: the sound, of any rate and channel count: `Audio`, a file, or an array.
+        sample_rate: of `audio` in Hz, where it is an array.
+        codes: (K, T) of the codec, in place of `audio`.
+    """
+
+    speaker: int
+    text: str
+    audio: Audio | NDArray[np.float32] | str | os.PathLike[str] | None = None
+    sample_rate: int | None = None
+    codes: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        check_speaker(self.speaker)
+        if not isinstance(self.text, str):
+            raise ConfigError(f"a segment's text must be a string, not {self.text!r}")
+        if self.audio is not None and self.codes is not None:
+            raise AudioError("a segment has both audio and codes: give one of them")
+        is_array = self.audio is not None and not isinstance(self.audio, (Audio, str, os.PathLike))
+        if is_array and self.sample_rate is None:
+            raise AudioError("a segment's audio is an array: give its sample_rate in Hz too")
+        if self.sample_rate is not None and not is_array:
+            raise AudioError("sample_rate belongs to audio that is an array; files know their own")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Part:
+    """A segment in numbers: tokens, and codes (K, T) where it was already said."""
+
+    tokens: Sequence[int]
+    codes: Tensor | None = None
+
+    @property
+    def num_rows(self) -> int:
+        """Rows of the backbone that it takes."""
+        return len(self.tokens) + (0 if self.codes is None else self.codes.shape[1] + 1)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Prompt:
+    """What the backbone reads before the reply.
+
+    Attributes:
+        frames: (1, S, K+1), int64.
+        mask: likewise, bool.
+        num_dropped: segments that did not fit.
+    """
+
+    frames: Tensor
+    mask: Tensor
+    num_dropped: int
+
+
+def check_speaker(speaker: object) -> None:
+    """Raise ConfigError for what is no speaker number."""
+    if not isinstance(speaker, int) or isinstance(speaker, bool) or speaker < 0:
+        raise ConfigError(f"speaker must be a whole number from 0 upwards, not {speaker!r}")
+
+
+def build_prompt(
+    parts: Sequence[Part],
+    *,
+    num_codebooks: int,
+    max_frames: int,
+    reply_frames: int,
+    num_voice: int = 0,
+) -> Prompt:
+    """Rows of a conversation, of which the last part is to be spoken next.
+
+    Where they do not fit, whole parts are dropped, the oldest first, those of the voice last.
+
+    Args:
+        parts: the last one without codes, all others with them.
+        max_frames: positions of the backbone.
+        reply_frames: positions to keep free for the reply.
+        num_voice: how many of the leading parts belong to the voice.
+
+    Raises:
+        PromptTooLongError: the last part and its reply do not fit even alone, or another part
+            exceeds all positions by itself.
+    """
+    *context, last = parts
+    assert last.codes is None, "the last part is yet to be said"
+    needed = last.num_rows + reply_frames
+    if needed > max_frames:
+        raise PromptTooLongError(
+            f"the text needs {last.num_rows:,} positions and its speech about {reply_frames:,}, "
+            f"{needed:,} together, but the model has {max_frames:,}: split the text",
+            needed=needed,
+            available=max_frames,
+        )
+    for number, part in enumerate(context, 1):
+        check_length(part.num_rows, max_frames, f"context segment {number}")
+    kept = list(range(len(context)))
+    for oldest in [*range(num_voice, len(context)), *range(num_voice)]:
+        if needed + sum(context[index].num_rows for index in kept) <= max_frames:
+            break
+        kept.remove(oldest)
+    rows = [_rows(part, num_codebooks) for part in [*(context[index] for index in kept), last]]
+    frames = torch.cat([frames for frames, _ in rows])[None]
+    mask = torch.cat([mask for _, mask in rows])[None]
+    return Prompt(frames=frames, mask=mask, num_dropped=len(context) - len(kept))
+
+
+def check_length(num_rows: int, max_frames: int, name: str) -> None:
+    """Raise PromptTooLongError where one segment of context exceeds all positions."""
+    if num_rows > max_frames:
+        raise PromptTooLongError(
+            f"{name} needs {num_rows:,} positions, but the model has {max_frames:,}: "
+            f"cut its audio, and its text likewise",
+            needed=num_rows,
+            available=max_frames,
+        )
+
+
+def _rows(part: Part, num_codebooks: int) -> tuple[Tensor, Tensor]:
+    """Frames (S, K+1) of a part, and their mask."""
+    num_text = len(part.tokens)
+    frames = torch.zeros(part.num_rows, num_codebooks + 1, dtype=torch.long)
+    mask = torch.zeros(part.num_rows, num_codebooks + 1, dtype=torch.bool)
+    frames[:num_text, -1] = torch.tensor(part.tokens, dtype=torch.long)
+    mask[:num_text, -1] = True
+    if part.codes is not None:  # the last row stays zero: the stop frame
+        frames[num_text:-1, :-1] = part.codes.T
+        mask[num_text:, :-1] = True
+    return frames, mask

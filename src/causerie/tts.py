@@ -1,0 +1,336 @@
+"""The library's face: text in, speech out.
+
+    tts = TTS.from_pretrained()
+    tts.generate("Hello, it is nice to meet you.").save("hello.wav")
+
+It checks what it is given, plans the turns, and leaves the work to `causerie.reply`.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import os
+import secrets
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from causerie.audio.audio import Audio
+from causerie.checkpoint.load import Checkpoint, load
+from causerie.context import ContextEncoder
+from causerie.errors import CheckpointError, ConfigError, TextError
+from causerie.model import sampling
+from causerie.prompt import Part, Segment, build_prompt
+from causerie.reply import Sampling, Stream, Turn
+from causerie.text.split import split
+from causerie.voices import Voice, find_voice
+
+#: A reply, or a piece of a long one, is cut here unless another limit is given.
+MAX_DURATION_S = 60.0
+#: Longer text is spoken in pieces of at most so many characters, each with earlier ones as context.
+MAX_PIECE_CHARS = 250
+#: A whole book should come in parts: about 25 minutes of speech.
+MAX_TEXT_CHARS = 20_000
+#: Positions kept free for a reply: slow speech is 0.1 s a character, and a second to begin.
+RESERVE_S, RESERVE_S_A_CHAR = 1.0, 0.1
+
+_DTYPES = {
+    "float32": torch.float32, "fp32": torch.float32,
+    "bfloat16": torch.bfloat16, "bf16": torch.bfloat16,
+    "float16": torch.float16, "fp16": torch.float16,
+}  # fmt: skip
+
+
+class TTS:
+    """Speech from text, in one or more voices, by one checkpoint."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        model, codec = checkpoint.model.config, checkpoint.codec.config
+        if (
+            model.num_codebooks > codec.num_codebooks
+            or model.audio_vocab_size < codec.codebook_size
+        ):
+            raise CheckpointError(
+                f"model and codec of {checkpoint.name} do not fit: {model.num_codebooks} codebooks "
+                f"of {model.audio_vocab_size} codes, against {codec.num_codebooks} of "
+                f"{codec.codebook_size}"
+            )
+        self.checkpoint = checkpoint
+        self._context = ContextEncoder(checkpoint)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        source: str | os.PathLike[str] = "petit",
+        *,
+        device: str | torch.device = "auto",
+        dtype: str | torch.dtype = "auto",
+    ) -> TTS:
+        """Load a checkpoint.
+
+        Args:
+            source: "petit" (inside this package), a folder or file, or a hub id.
+            device: "auto" takes cuda, else mps, else cpu.
+            dtype: of the language model; "auto" is bfloat16 on cuda, else float32. The codec is
+                always float32.
+
+        Raises:
+            ConfigError: unknown device or dtype.
+            CheckpointError: the checkpoint is missing, unreadable, or does not fit.
+        """
+        place = find_device(device)
+        where = source if isinstance(source, str) else Path(source)
+        return cls(load(where, device=place, dtype=find_dtype(dtype, place)))
+
+    @property
+    def sample_rate(self) -> int:
+        """Of all speech, in Hz."""
+        return self.checkpoint.codec.config.sample_rate
+
+    @property
+    def voices(self) -> list[str]:
+        """Names of the voices that come with the checkpoint."""
+        return sorted(self.checkpoint.voices)
+
+    def generate(
+        self,
+        text: str,
+        *,
+        voice: str | int | os.PathLike[str] | Voice | None = None,
+        context: Sequence[Segment] = (),
+        temperature: float | None = None,
+        top_k: int | None = None,
+        seed: int | None = None,
+        max_duration_s: float = MAX_DURATION_S,
+    ) -> Audio:
+        """Speak a text.
+
+        Args:
+            text: longer text is spoken in pieces that end at sentence ends.
+            voice: a name of `voices`, a voice file, a `Voice`, or a speaker number; None is
+                speaker 0.
+            context: turns said before, oldest first; the reply continues their conversation.
+            temperature: 0 takes the likeliest code always. The acoustic codes' follows in
+                proportion. None: the checkpoint's.
+            top_k: draw among so many codes; 0: among all. None: the checkpoint's.
+            seed: the same gives the same sound; None picks one, see `Audio.seed`.
+            max_duration_s: speech, or each piece of a long one, is cut there.
+
+        Returns:
+            The speech, which is empty where the model stops at once.
+
+        Raises:
+            TextError: text is empty, too long, or cannot be spoken.
+            ConfigError: a setting is out of range.
+            AudioError: the context's audio or codes do not do.
+            UnknownVoiceError: no voice of that name.
+            PromptTooLongError: one segment does not fit the model by itself.
+        """
+        stream = self.stream(
+            text,
+            voice=voice,
+            context=context,
+            temperature=temperature,
+            top_k=top_k,
+            seed=seed,
+            max_duration_s=max_duration_s,
+        )
+        for _ in stream:
+            pass
+        return stream.audio()
+
+    def stream(
+        self,
+        text: str,
+        *,
+        voice: str | int | os.PathLike[str] | Voice | None = None,
+        context: Sequence[Segment] = (),
+        temperature: float | None = None,
+        top_k: int | None = None,
+        seed: int | None = None,
+        max_duration_s: float = MAX_DURATION_S,
+    ) -> Stream:
+        """Speak a text piece by piece: first 80 ms, then more at once.
+
+        Arguments and errors are those of `generate`, and so are the samples together. Errors in
+        the arguments are raised here, before the first piece is asked for.
+        """
+        started = time.perf_counter()
+        if not isinstance(text, str):
+            raise TextError(f"text must be a string, not {type(text).__name__}")
+        if len(text) > MAX_TEXT_CHARS:
+            raise TextError(
+                f"text has {len(text):,} characters, at most {MAX_TEXT_CHARS:,} are spoken at "
+                f"once: give it in parts"
+            )
+        settings = self._sampling(temperature, top_k, seed)
+        limit = self._limit(max_duration_s)
+        chosen = find_voice(voice, self.checkpoint.voices)
+        notes: list[str] = []
+        before = [
+            self._said(segment, f"segment {number} of voice {chosen.name}", notes)
+            for number, segment in enumerate(chosen.segments, 1)
+        ]
+        num_voice = len(before)
+        before += [
+            self._said(segment, f"context segment {number}", notes)
+            for number, segment in enumerate(context, 1)
+        ]
+        # Every piece is read now, so that what is wrong with the text is told before any sound.
+        pieces: list[tuple[Part, int]] = []
+        for piece in split(text, MAX_PIECE_CHARS) or [text]:
+            part, spoken = self._context.text(piece, chosen.speaker)
+            pieces.append((part, self._likely_frames(spoken.text)))
+            _note_skipped(spoken.skipped, notes)
+        first = self._turn(before, num_voice, *pieces[0], limit)
+
+        def next_turn(spoken: list[Tensor]) -> Turn | None:
+            if not spoken:
+                return first
+            if len(spoken) == len(pieces):
+                return None
+            # The first piece holds the voice, the latest one the flow; more would only be slower.
+            said = [
+                Part(tokens=pieces[index][0].tokens, codes=spoken[index])
+                for index in sorted({0, len(spoken) - 1})
+                if spoken[index].shape[1]
+            ]
+            return self._turn([*before, *said], num_voice, *pieces[len(spoken)], limit)
+
+        checkpoint = self.checkpoint
+        return Stream(checkpoint.model, checkpoint.codec, next_turn, settings, notes, started)
+
+    def make_voice(self, name: str, segments: Sequence[Segment], speaker: int = 0) -> Voice:
+        """A voice from turns that were recorded, encoded once and for all; see `Voice.save`.
+
+        Raises:
+            AudioError, TextError, PromptTooLongError: as in `generate`.
+        """
+        encoded = []
+        for number, segment in enumerate(segments, 1):
+            part, _ = self._context.segment(segment, f"segment {number} of voice {name}")
+            encoded.append(Segment(speaker=segment.speaker, text=segment.text, codes=part.codes))
+        return Voice(name=name, speaker=speaker, segments=tuple(encoded))
+
+    def _said(self, segment: Segment, name: str, notes: list[str]) -> Part:
+        if not isinstance(segment, Segment):
+            raise ConfigError(f"{name} must be a Segment, not {type(segment).__name__}")
+        part, skipped = self._context.segment(segment, name)
+        _note_skipped(skipped, notes)
+        return part
+
+    def _likely_frames(self, text: str) -> int:
+        seconds = RESERVE_S + RESERVE_S_A_CHAR * len(text)
+        return math.ceil(seconds * self.checkpoint.codec.config.frame_rate)
+
+    def _turn(
+        self, before: list[Part], num_voice: int, piece: Part, likely: int, limit: int
+    ) -> Turn:
+        """A turn of at most `limit` frames, whose prompt leaves room for the `likely` ones."""
+        model = self.checkpoint.model.config
+        prompt = build_prompt(
+            [*before, piece],
+            num_codebooks=model.num_codebooks,
+            max_frames=model.max_frames,
+            reply_frames=min(limit, likely),
+            num_voice=num_voice,
+        )
+        room = model.max_frames - prompt.frames.shape[1]
+        dropped = prompt.num_dropped
+        notes = [f"dropped: the oldest {dropped} of {len(before)} segments"] if dropped else []
+        return Turn(prompt=prompt, max_frames=min(limit, room), notes=notes)
+
+    def _sampling(self, temperature: float | None, top_k: int | None, seed: int | None) -> Sampling:
+        defaults = self.checkpoint.defaults
+        usual = defaults.temperature
+        usual_depth = usual if defaults.depth_temperature is None else defaults.depth_temperature
+        depth_top_k = defaults.top_k if defaults.depth_top_k is None else defaults.depth_top_k
+        if temperature is None:
+            temperature, depth_temperature = usual, usual_depth
+        else:
+            sampling.check(temperature, None)
+            depth_temperature = temperature * (usual_depth / usual if usual else 1)
+        if top_k is None:
+            top_k = defaults.top_k
+        else:
+            depth_top_k = top_k
+        sampling.check(temperature, top_k)
+        sampling.check(depth_temperature, depth_top_k)
+        return Sampling(
+            temperature=temperature,
+            top_k=top_k,
+            depth_temperature=depth_temperature,
+            depth_top_k=depth_top_k,
+            seed=_seed(seed),
+        )
+
+    def _limit(self, max_duration_s: float) -> int:
+        """Frames of so many seconds, at least one."""
+        number = isinstance(max_duration_s, (int, float)) and not isinstance(max_duration_s, bool)
+        if not number or not math.isfinite(max_duration_s) or max_duration_s <= 0:
+            raise ConfigError(
+                f"max_duration_s must be a number of seconds above 0, not {max_duration_s!r}"
+            )
+        return max(1, math.floor(max_duration_s * self.checkpoint.codec.config.frame_rate))
+
+
+def find_device(device: str | torch.device) -> torch.device:
+    """The device of that name; "auto" takes the fastest there is.
+
+    Raises:
+        ConfigError: no such device here.
+    """
+    there = [torch.device("cpu")]
+    if torch.backends.mps.is_available():
+        there.insert(0, torch.device("mps"))
+    if torch.cuda.is_available():
+        there = [torch.device("cuda", i) for i in range(torch.cuda.device_count())] + there
+    if device == "auto":
+        return there[0]
+    names = ", ".join(["auto", *map(str, there)])
+    try:
+        found = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise ConfigError(f"device {device!r} is unknown: use one of {names}") from error
+    if not any(found.type == d.type and found.index in (None, d.index or 0) for d in there):
+        raise ConfigError(f"device {str(device)!r} is not there: use one of {names}")
+    return found
+
+
+def find_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
+    """The dtype of that name; "auto" is bfloat16 on cuda and float32 elsewhere.
+
+    Raises:
+        ConfigError: it is none that the model runs in.
+    """
+    if dtype == "auto":
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    found = _DTYPES.get(dtype) if isinstance(dtype, str) else dtype
+    if found not in _DTYPES.values():
+        raise ConfigError(
+            f"dtype {dtype!r} is unknown: use one of auto, float32, bfloat16, float16"
+        )
+    assert found is not None
+    return found
+
+
+def _seed(seed: int | None) -> int:
+    if seed is None:
+        return secrets.randbelow(2**32)
+    try:
+        number = operator.index(seed)
+    except TypeError:
+        number = -1
+    if isinstance(seed, bool) or not 0 <= number <= sampling.MAX_SEED:
+        raise ConfigError(f"seed must be a whole number from 0 to 2^63 - 1, not {seed!r}")
+    return number
+
+
+def _note_skipped(skipped: str, notes: list[str]) -> None:
+    if skipped:
+        shown = skipped if len(skipped) <= 40 else skipped[:39] + "…"
+        notes.append(f"skipped: cannot read {shown!r}")
