@@ -1,0 +1,219 @@
+"""Every command and snippet in the documents works, and every link leads somewhere.
+
+Blocks of one page run in order in one empty folder. How a block is treated shows in its fence:
+
+    ```bash          run, save for `make` (checked by make -n) and `pip install` (names checked)
+    ```python        run
+    ```bash hub      needs a gated download: run offline, must come as far as asking for it
+    ```python hub    likewise
+    ```text          not code
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
+FENCES = {"bash", "bash hub", "python", "python hub", "text"}
+TIMEOUT_S = 300
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    kind: str
+    code: str
+    line: int
+
+
+def blocks_of(page: Path) -> list[Block]:
+    blocks: list[Block] = []
+    kind, start, code = None, 0, []
+    for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
+        if kind is None and line.startswith("```"):
+            kind, start, code = line[3:].strip(), number, []
+        elif kind is not None and line == "```":
+            blocks.append(Block(kind=kind, code="\n".join(code), line=start))
+            kind = None
+        elif kind is not None:
+            code.append(line)
+    assert kind is None, f"{page.name}:{start}: the fence is never closed"
+    return blocks
+
+
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@pytest.fixture
+def shell_env(tmp_path: Path) -> dict[str, str]:
+    """An environment where `causerie` is this package, nothing is online and nothing sounds."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name, module in {"causerie": "causerie", "python": ""}.items():
+        program = f"{shlex.quote(sys.executable)} {f'-m {module}' if module else ''}"
+        script = folder / name
+        script.write_text(f'#!/bin/sh\nexec {program} "$@"\n')
+        script.chmod(0o755)
+    paths = [str(folder), str(Path(sys.executable).parent), os.environ["PATH"]]
+    home = tmp_path / "home"
+    return os.environ | {
+        "PATH": os.pathsep.join(paths),
+        "HF_HOME": str(home),
+        "HF_HUB_OFFLINE": "1",
+        "PYTHONUTF8": "1",
+    }
+
+
+def without_make() -> dict[str, str]:
+    """This environment, without what a `make` that runs these tests hands to its children."""
+    return {
+        name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MF"))
+    }
+
+
+def run(command: list[str], folder: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+
+
+def check_make(line: str) -> None:
+    done = run([*shlex.split(line), "--dry-run"], ROOT, without_make())
+    assert done.returncode == 0, f"{line}: {done.stderr}"
+
+
+def check_pip(line: str) -> None:
+    """`pip install .` and `pip install ".[extra]"`: the extras exist."""
+    wanted = shlex.split(line)
+    assert wanted[:2] == ["pip", "install"], line
+    assert len(wanted) == 3, line
+    found = re.fullmatch(r"\.(?:\[([\w,-]+)\])?", wanted[2])
+    assert found, line
+    extras = set(found[1].split(",")) if found[1] else set()
+    assert extras <= set(metadata.metadata("causerie").get_all("Provides-Extra") or []), line
+
+
+def split_bash(code: str) -> tuple[list[str], list[str], list[str]]:
+    """Lines that call make, that call pip, and all others."""
+    lines = [line for line in code.replace("\\\n", " ").splitlines() if line.strip()]
+    makes = [line for line in lines if line.startswith("make ") or line == "make"]
+    pips = [line for line in lines if line.startswith("pip ")]
+    return makes, pips, [line for line in lines if line not in makes + pips]
+
+
+def check_bash(block: Block, folder: Path, env: dict[str, str]) -> None:
+    makes, pips, others = split_bash(block.code)
+    for line in makes:
+        check_make(line)
+    for line in pips:
+        check_pip(line)
+    if others:
+        done = run(["bash", "-euo", "pipefail", "-c", "\n".join(others)], folder, env)
+        assert done.returncode == 0, f"{block.code}\n{done.stdout}\n{done.stderr}"
+
+
+def check_bash_hub(block: Block, folder: Path, env: dict[str, str]) -> None:
+    """Each line is understood, and fails for want of the download alone."""
+    for line in block.code.splitlines():
+        if line.startswith("hf "):  # the hub's own command: is it still called that?
+            done = run(["bash", "-c", f"{line} --help"], folder, env)
+            assert done.returncode == 0, f"{line}: {done.stderr}"
+            continue
+        assert line.startswith("causerie "), f"what is {line!r}?"
+        done = run(["bash", "-c", line], folder, env)
+        assert done.returncode == 2, f"{line}: exit {done.returncode}\n{done.stderr}"
+        assert "Usage" not in done.stderr, done.stderr
+        assert model_in(line) in done.stderr, done.stderr
+
+
+def check_python_hub(block: Block, folder: Path, env: dict[str, str]) -> None:
+    # no CUDA card is needed to come as far as the download
+    code = block.code.replace('device="cuda"', 'device="cpu"')
+    done = run([sys.executable, "-c", code], folder, env)
+    last = done.stderr.strip().splitlines()[-1:]
+    assert done.returncode == 1, f"{code}\n{done.stderr}"
+    assert last, code
+    assert "CheckpointError" in last[0], done.stderr
+    assert model_in(code) in last[0], done.stderr
+
+
+def model_in(code: str) -> str:
+    found = re.search(r"[\w.-]+/[\w.-]+", code)
+    assert found, f"no hub id in {code!r}"
+    return found[0]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_fence_says_how_it_is_tested(page: Path) -> None:
+    assert {block.kind for block in blocks_of(page)} <= FENCES
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks_of(page)], ids=name_of)
+def test_examples_run(page: Path, tmp_path: Path, shell_env: dict[str, str]) -> None:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    for block in blocks_of(page):
+        print(f"{page.name}:{block.line}")  # pytest shows it where the block fails
+        if block.kind == "bash":
+            check_bash(block, folder, shell_env)
+        elif block.kind == "bash hub":
+            check_bash_hub(block, folder, shell_env)
+        elif block.kind == "python":
+            done = run([sys.executable, "-W", "error", "-c", block.code], folder, shell_env)
+            assert done.returncode == 0, f"{block.code}\n{done.stdout}\n{done.stderr}"
+        elif block.kind == "python hub":
+            check_python_hub(block, folder, shell_env)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
+    local = [link.partition("#")[0] for link in links if "://" not in link]
+    assert [link for link in local if not (page.parent / link).exists()] == []
+
+
+def test_every_make_target_is_listed() -> None:
+    """`make` alone prints all targets, each with what it does."""
+    listed = run(["make"], ROOT, without_make()).stdout
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    phony = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
+    assert phony
+    for target in phony[1].split():
+        assert re.search(rf"^  {target} +\S", listed, re.MULTILINE), target
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['it\'s $5 "off"', "$(shell touch pwned) `touch pwned`", "a # b \\ c", "-o", "two\nlines"],
+)
+def test_make_say_speaks_the_text_as_it_is(text: str, tmp_path: Path) -> None:
+    """No quote, dollar sign or dash of TEXT is obeyed."""
+    folder = tmp_path / "env"
+    (folder / "bin").mkdir(parents=True)
+    program = folder / "bin" / "causerie"
+    program.write_text(f"#!{sys.executable}\nimport sys\nprint(ascii(sys.argv[1:]))\n")
+    program.chmod(0o755)
+    (folder / ".made").touch()
+    (folder / ".base").touch()
+    command = ["make", "--no-print-directory", "-f", str(ROOT / "Makefile"), "-C", str(ROOT)]
+    done = run([*command, f"VENV={folder}", "say", f"TEXT={text}"], tmp_path, without_make())
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip().endswith(f"'--', {text!a}]"), done.stdout
+    assert not (ROOT / "pwned").exists()
