@@ -37,7 +37,8 @@ class Block:
 
 def blocks_of(page: Path) -> list[Block]:
     blocks: list[Block] = []
-    kind, start, code = None, 0, []
+    kind: str | None = None
+    start, code = 0, list[str]()
     for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
         if kind is None and line.startswith("```"):
             kind, start, code = line[3:].strip(), number, []

@@ -52,7 +52,7 @@ def test_star_import() -> None:
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Speech'"):
-        _ = causerie.Speech  # type: ignore[attr-defined]
+        _ = causerie.Speech
 
 
 def test_every_error_is_public() -> None:
