@@ -20,6 +20,7 @@ from torch import Tensor
 from causerie.audio import io
 from causerie.audio.audio import Audio
 from causerie.audio.resample import mono, resample
+from causerie.codes import check_codes
 from causerie.errors import AudioError
 from causerie.prompt import Part, Segment, check_length
 from causerie.text.front_end import Spoken
@@ -70,23 +71,13 @@ class ContextEncoder:
 
     def _checked(self, codes: Tensor, name: str) -> Tensor:
         """Codes (K, T) in range, on the CPU."""
+        codes = check_codes(codes, self.checkpoint.codec.config.codebook_size, name)
         num_codebooks = self.checkpoint.model.config.num_codebooks
-        size = self.checkpoint.codec.config.codebook_size
-        if codes.ndim != 2 or codes.shape[0] != num_codebooks:
+        if codes.shape[0] != num_codebooks:
             raise AudioError(
-                f"codes of {name} have the shape {tuple(codes.shape)}; this model needs "
-                f"({num_codebooks}, frames)"
+                f"codes of {name} have {codes.shape[0]} codebooks; this model has {num_codebooks}"
             )
-        if codes.dtype.is_floating_point or codes.dtype.is_complex or codes.dtype == torch.bool:
-            raise AudioError(f"codes of {name} must be whole numbers, not {codes.dtype}")
-        if not codes.shape[1]:
-            raise AudioError(f"{name} is empty: its codes have no frames")
-        low, high = int(codes.min()), int(codes.max())
-        if low < 0 or high >= size:
-            raise AudioError(
-                f"codes of {name} run from {low} to {high}; this codec's are 0 … {size - 1}"
-            )
-        return codes.detach().to("cpu", torch.long)
+        return codes
 
     def _encoded(self, segment: Segment, name: str) -> Tensor:
         """Codes (K, T) of a segment's audio; from memory where it was encoded before."""

@@ -22,6 +22,7 @@ from torch import Tensor
 from causerie.audio.audio import Audio
 from causerie.checkpoint.load import Checkpoint, load
 from causerie.context import ContextEncoder
+from causerie.device import find_device, find_dtype
 from causerie.errors import CheckpointError, ConfigError, TextError
 from causerie.model import sampling
 from causerie.prompt import Part, Segment, build_prompt
@@ -37,12 +38,6 @@ MAX_PIECE_CHARS = 250
 MAX_TEXT_CHARS = 20_000
 #: Positions kept free for a reply: slow speech is 0.1 s a character, and a second to begin.
 RESERVE_S, RESERVE_S_A_CHAR = 1.0, 0.1
-
-_DTYPES = {
-    "float32": torch.float32, "fp32": torch.float32,
-    "bfloat16": torch.bfloat16, "bf16": torch.bfloat16,
-    "float16": torch.float16, "fp16": torch.float16,
-}  # fmt: skip
 
 
 class TTS:
@@ -276,46 +271,6 @@ class TTS:
                 f"max_duration_s must be a number of seconds above 0, not {max_duration_s!r}"
             )
         return max(1, math.floor(max_duration_s * self.checkpoint.codec.config.frame_rate))
-
-
-def find_device(device: str | torch.device) -> torch.device:
-    """The device of that name; "auto" takes the fastest there is.
-
-    Raises:
-        ConfigError: no such device here.
-    """
-    there = [torch.device("cpu")]
-    if torch.backends.mps.is_available():
-        there.insert(0, torch.device("mps"))
-    if torch.cuda.is_available():
-        there = [torch.device("cuda", i) for i in range(torch.cuda.device_count())] + there
-    if device == "auto":
-        return there[0]
-    names = ", ".join(["auto", *map(str, there)])
-    try:
-        found = torch.device(device)
-    except (RuntimeError, TypeError) as error:
-        raise ConfigError(f"device {device!r} is unknown: use one of {names}") from error
-    if not any(found.type == d.type and found.index in (None, d.index or 0) for d in there):
-        raise ConfigError(f"device {str(device)!r} is not there: use one of {names}")
-    return found
-
-
-def find_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
-    """The dtype of that name; "auto" is bfloat16 on cuda and float32 elsewhere.
-
-    Raises:
-        ConfigError: it is none that the model runs in.
-    """
-    if dtype == "auto":
-        return torch.bfloat16 if device.type == "cuda" else torch.float32
-    found = _DTYPES.get(dtype) if isinstance(dtype, str) else dtype
-    if found not in _DTYPES.values():
-        raise ConfigError(
-            f"dtype {dtype!r} is unknown: use one of auto, float32, bfloat16, float16"
-        )
-    assert found is not None
-    return found
 
 
 def _seed(seed: int | None) -> int:

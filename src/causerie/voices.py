@@ -118,7 +118,7 @@ def find_voice(
     if near:
         hint = f"did you mean {' or '.join(near)}?"
     elif voices:
-        hint = f"there are {', '.join(sorted(voices))}"
+        hint = f"there are {', '.join(sorted(voices))}."
     else:
-        hint = "this model has no named voices"
-    raise UnknownVoiceError(f"no voice {voice!r}: {hint}; or give a speaker number such as 0")
+        hint = "this model has no named voices."
+    raise UnknownVoiceError(f"no voice {voice!r}: {hint} A speaker number, such as 0, works too")

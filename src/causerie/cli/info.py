@@ -1,0 +1,74 @@
+"""`causerie info`: what is installed, and what is in a model."""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+from typing import TYPE_CHECKING
+
+import typer
+
+from causerie import __version__
+from causerie.cli.console import progress
+from causerie.cli.options import Device, Model
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from causerie.tts import TTS
+
+#: Extra of the package → what it brings.
+EXTRAS = {
+    "play": "sounddevice",
+    "reference": "transformers",
+    "evaluate": "faster_whisper",
+    "recipe": "hibari",
+}
+
+
+def info(model: Model = "petit", device: Device = "auto") -> None:
+    """Show what is installed, the device, and the facts of a model."""
+    with progress("looking around"):
+        import torch
+
+        from causerie.audio import play
+        from causerie.device import find_device
+    _line("causerie", __version__)
+    _line("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
+    _line("torch", f"{torch.__version__}, {torch.get_num_threads()} threads")
+    _line("device", str(find_device(device)))
+    player = "sounddevice" if play.sound_device() else play.find_program()
+    _line("plays by", player or "nothing found; `pip install sounddevice`, or use -o FILE")
+    for extra, module in EXTRAS.items():
+        there = importlib.util.find_spec(module) is not None
+        _line(f"extra {extra}", "installed" if there else f"pip install 'causerie[{extra}]'")
+    with progress(f"loading {model}"):
+        from causerie.tts import TTS
+
+        tts = TTS.from_pretrained(model, device=device)
+    _show_model(tts)
+
+
+def _show_model(tts: TTS) -> None:
+    checkpoint = tts.checkpoint
+    sizes, codec = checkpoint.model.config, checkpoint.codec.config
+    defaults = checkpoint.defaults
+    _line("model", f"{checkpoint.name}, {_count(checkpoint.model)} parameters")
+    for name, part in (("backbone", sizes.backbone), ("depth decoder", sizes.depth)):
+        _line(f"  {name}", f"{part.num_layers} layers, width {part.dim}, {part.num_heads} heads")
+    _line("  context", f"{sizes.max_frames} positions, {sizes.max_frames / codec.frame_rate:.0f} s")
+    _line("  tokens", f"{checkpoint.tokenizer.vocab_size}, front end {checkpoint.front_end.kind}")
+    _line("  sampling", f"temperature {defaults.temperature}, top_k {defaults.top_k}")
+    _line("codec", f"{_count(checkpoint.codec)} parameters")
+    _line("  codes", f"{sizes.num_codebooks} codebooks of {codec.codebook_size}")
+    _line("  rate", f"{codec.sample_rate} Hz, {codec.frame_rate:g} frames a second")
+    _line("voices", ", ".join(tts.voices) or "none by name; speaker numbers 0, 1, 2, …")
+
+
+def _count(module: nn.Module) -> str:
+    number = sum(parameter.numel() for parameter in module.parameters())
+    return f"{number / 1e6:.1f} million" if number >= 100_000 else f"{number:,}"
+
+
+def _line(name: str, value: str) -> None:
+    typer.echo(f"{name:<16} {value}")

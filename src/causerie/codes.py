@@ -1,0 +1,71 @@
+"""Codes of a codec in a file, and whether they are any. Knows nothing of models."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from causerie.errors import AudioError
+
+_FORMAT = {"format": "causerie codes", "version": "1"}
+
+
+def check_codes(codes: Tensor, codebook_size: int, name: str) -> Tensor:
+    """Codes (K, T) on the CPU, int64.
+
+    Raises:
+        AudioError: another shape, no whole numbers, no frames, or codes that the codec lacks.
+    """
+    if codes.ndim != 2:
+        raise AudioError(
+            f"codes of {name} have the shape {tuple(codes.shape)}; give (codebooks, frames)"
+        )
+    if codes.dtype.is_floating_point or codes.dtype.is_complex or codes.dtype == torch.bool:
+        raise AudioError(f"codes of {name} must be whole numbers, not {codes.dtype}")
+    if not codes.numel():
+        raise AudioError(f"{name} is empty: its codes have no frames")
+    low, high = int(codes.min()), int(codes.max())
+    if low < 0 or high >= codebook_size:
+        raise AudioError(
+            f"codes of {name} run from {low} to {high}; this codec's are 0 … {codebook_size - 1}"
+        )
+    return codes.detach().to("cpu", torch.long)
+
+
+def save_codes(path: str | os.PathLike[str], codes: Tensor) -> Path:
+    """Write codes (K, T) as a safetensors file.
+
+    Raises:
+        AudioError: the path cannot be written.
+    """
+    try:
+        save_file({"codes": codes.to("cpu", torch.int32).contiguous()}, path, _FORMAT)
+    except (OSError, SafetensorError) as error:
+        raise AudioError(f"cannot write {os.fspath(path)}: {error}") from error
+    return Path(path)
+
+
+def load_codes(path: str | os.PathLike[str], codebook_size: int) -> Tensor:
+    """Codes (K, T) of a file that `save_codes` wrote.
+
+    Raises:
+        AudioError: it is missing, damaged or something else, or holds codes out of range.
+    """
+    name = os.fspath(path)
+    if not Path(path).is_file():
+        raise AudioError(f"{name} does not exist")
+    try:
+        with safe_open(path, framework="pt") as file:
+            if "codes" not in file.keys():  # noqa: SIM118 - it is no mapping
+                raise AudioError(
+                    f"{name} holds no codes: it must come from `causerie codec encode`"
+                )
+            codes = file.get_tensor("codes")
+    except (OSError, SafetensorError) as error:
+        raise AudioError(f"{name} cannot be read as codes: {error}") from error
+    return check_codes(codes, codebook_size, name)

@@ -1,0 +1,53 @@
+"""Names of devices and dtypes → what torch calls them here."""
+
+from __future__ import annotations
+
+import torch
+
+from causerie.errors import ConfigError
+
+_DTYPES = {
+    "float32": torch.float32, "fp32": torch.float32,
+    "bfloat16": torch.bfloat16, "bf16": torch.bfloat16,
+    "float16": torch.float16, "fp16": torch.float16,
+}  # fmt: skip
+
+
+def find_device(device: str | torch.device) -> torch.device:
+    """The device of that name; "auto" takes the fastest there is.
+
+    Raises:
+        ConfigError: no such device here.
+    """
+    there = [torch.device("cpu")]
+    if torch.backends.mps.is_available():
+        there.insert(0, torch.device("mps"))
+    if torch.cuda.is_available():
+        there = [torch.device("cuda", i) for i in range(torch.cuda.device_count())] + there
+    if device == "auto":
+        return there[0]
+    names = ", ".join(["auto", *map(str, there)])
+    try:
+        found = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise ConfigError(f"device {device!r} is unknown: use one of {names}") from error
+    if not any(found.type == d.type and found.index in (None, d.index or 0) for d in there):
+        raise ConfigError(f"device {str(device)!r} is not there: use one of {names}")
+    return found
+
+
+def find_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
+    """The dtype of that name; "auto" is bfloat16 on cuda and float32 elsewhere.
+
+    Raises:
+        ConfigError: it is none that the model runs in.
+    """
+    if dtype == "auto":
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    found = _DTYPES.get(dtype) if isinstance(dtype, str) else dtype
+    if found not in _DTYPES.values():
+        raise ConfigError(
+            f"dtype {dtype!r} is unknown: use one of auto, float32, bfloat16, float16"
+        )
+    assert found is not None
+    return found

@@ -1,0 +1,134 @@
+"""Sound files and sample rates."""
+
+from __future__ import annotations
+
+import io
+import struct
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from causerie.audio import io as files
+from causerie.audio.audio import Audio
+from causerie.audio.resample import mono, resample
+from causerie.errors import AudioError
+
+
+def tone(rate: int, seconds: float = 0.5, hertz: float = 440.0) -> np.ndarray:
+    time = np.arange(int(rate * seconds)) / rate
+    return (0.5 * np.sin(2 * np.pi * hertz * time)).astype(np.float32)
+
+
+@pytest.mark.parametrize("extension", [".wav", ".flac", ".ogg", ".WAV"])
+def test_what_is_written_is_read_again(tmp_path: Path, extension: str) -> None:
+    samples = tone(24_000)
+    path = files.write(tmp_path / f"tone{extension}", samples, 24_000)
+    again, rate = files.read(path)
+    assert rate == 24_000
+    assert again.dtype == np.float32
+    assert len(again) == len(samples)
+    assert np.abs(again - samples).max() < (0.05 if extension == ".ogg" else 1 / 32767)
+
+
+def test_long_ogg_is_whole(tmp_path: Path) -> None:
+    path = files.write(tmp_path / "long.ogg", tone(24_000, 30.0), 24_000)
+    assert len(files.read(path)[0]) == 720_000
+
+
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW"])
+def test_any_encoding_is_read(tmp_path: Path, subtype: str) -> None:
+    soundfile.write(tmp_path / "a.wav", tone(8_000), 8_000, subtype=subtype)
+    samples, rate = files.read(tmp_path / "a.wav")
+    assert rate == 8_000
+    assert np.abs(samples - tone(8_000)).max() < 0.02
+
+
+def test_bytes_and_open_files_are_read(tmp_path: Path) -> None:
+    path = files.write(tmp_path / "a.wav", tone(16_000), 16_000)
+    with path.open("rb") as file:
+        from_file, _ = files.read(file)
+    from_bytes, _ = files.read(path.read_bytes())
+    assert np.array_equal(from_file, from_bytes)
+
+
+def test_channels_are_averaged(tmp_path: Path) -> None:
+    left, right = tone(44_100), tone(44_100, hertz=660.0)
+    soundfile.write(tmp_path / "a.wav", np.stack((left, right), 1), 44_100, subtype="FLOAT")
+    samples, rate = files.read(tmp_path / "a.wav")
+    assert rate == 44_100
+    np.testing.assert_allclose(samples, (left + right) / 2, atol=1e-6)
+
+
+def test_samples_beyond_full_scale_are_clipped_not_wrapped(tmp_path: Path) -> None:
+    path = files.write(tmp_path / "a.wav", np.array([2.0, -2.0, 0.5], np.float32), 24_000)
+    np.testing.assert_allclose(files.read(path)[0], [1.0, -1.0, 0.5], atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(100, 2), (2, 100)])
+def test_either_side_may_be_the_channels(shape: tuple[int, int]) -> None:
+    assert mono(np.ones(shape, np.float32)).shape == (100,)
+
+
+def test_integers_are_scaled_by_their_range() -> None:
+    np.testing.assert_allclose(mono(np.array([-32768, 0, 16384], np.int16)), [-1, 0, 0.5])
+    np.testing.assert_allclose(mono(np.array([0, 128, 192], np.uint8)), [-1, 0, 0.5])
+
+
+@pytest.mark.parametrize("rate", [8_000, 11_025, 16_000, 44_100, 48_000, 96_000])
+def test_a_tone_stays_the_same_at_another_rate(rate: int) -> None:
+    out = resample(tone(rate), rate, 24_000)
+    expected = tone(24_000)
+    assert abs(len(out) - len(expected)) <= 1
+    middle = slice(2_000, 10_000)
+    assert np.abs(out[middle] - expected[middle]).max() < 2e-3
+
+
+def test_same_rate_changes_nothing() -> None:
+    samples = tone(24_000)
+    assert resample(samples, 24_000, 24_000) is samples
+
+
+def test_header_of_known_length_is_valid() -> None:
+    data = files.wav_header(24_000, 3) + files.pcm16(np.zeros(3, np.float32)).tobytes()
+    with wave.open(io.BytesIO(data)) as file:
+        assert file.getparams()[:4] == (1, 2, 24_000, 3)
+
+
+def test_streamed_wav_is_read_by_libsndfile_and_by_us() -> None:
+    out = io.BytesIO()
+    writer = files.StreamingWav(out, 24_000)
+    samples = tone(24_000)
+    for start in range(0, len(samples), 1_920):
+        writer.write(samples[start : start + 1_920])
+    data = out.getvalue()
+    assert struct.unpack("<I", data[40:44]) == (0xFFFFFFFF,)
+    again, rate = files.read(data)
+    assert rate == 24_000
+    assert np.abs(again - samples).max() < 1 / 32767
+
+
+def test_audio_saves_loads_and_shows(tmp_path: Path) -> None:
+    audio = Audio(samples=tone(24_000), sample_rate=24_000, notes=["a < b"])
+    assert audio.duration_s == 0.5
+    again = Audio.load(audio.save(tmp_path / "a.flac"))
+    assert again.duration_s == 0.5
+    html = audio._repr_html_()
+    assert html.startswith('<audio controls src="data:audio/wav;base64,UklGR')
+    assert "a &lt; b" in html
+    assert repr(audio) == "<Audio 0.50 s, 24000 Hz>"
+    assert len(audio.resampled(48_000)) == 24_000
+
+
+def test_empty_audio_saves_and_shows(tmp_path: Path) -> None:
+    audio = Audio(samples=np.zeros(0, np.float32), sample_rate=24_000, stopped="end")
+    assert audio.duration_s == 0
+    assert audio.save(tmp_path / "a.wav").stat().st_size == 44
+    assert "audio/wav" in audio._repr_html_()
+
+
+def test_unwritable_path(tmp_path: Path) -> None:
+    with pytest.raises(AudioError, match="cannot write .*No such file"):
+        files.write(tmp_path / "no/such/a.wav", tone(24_000), 24_000)

@@ -1,0 +1,108 @@
+"""Loudspeakers, without one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from causerie.audio import play
+from causerie.audio.audio import Audio
+from causerie.errors import AudioError
+
+SILENCE = Audio(samples=np.zeros(240, np.float32), sample_rate=24_000)
+
+
+@pytest.fixture
+def no_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sounddevice", None)  # import raises ImportError
+
+
+class FakeStream:
+    def __init__(self, **settings: Any) -> None:
+        self.settings, self.calls = settings, []
+
+    def write(self, data: np.ndarray) -> None:
+        self.calls.append(data.shape)
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda: self.calls.append(name)
+
+
+def fake_package(has_output: bool) -> Any:
+    package = ModuleType("sounddevice")
+    package.PortAudioError = type("PortAudioError", (Exception,), {})
+    package.played = []
+
+    def query_devices(kind: str) -> None:
+        if not has_output:
+            raise package.PortAudioError("no device")
+
+    package.query_devices = query_devices
+    package.play = lambda samples, rate, blocking: package.played.append((len(samples), rate))
+    package.OutputStream = FakeStream
+    return package
+
+
+def install_program(folder: Path, name: str, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = folder / name
+    path.write_text(f'#!/bin/sh\necho "$@" > {folder}/called\necho "no card" >&2\nexit {code}\n')
+    path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+
+
+@pytest.mark.usefixtures("no_package")
+def test_nothing_to_play_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(AudioError, match="no sound device.*pip install sounddevice"):
+        SILENCE.play()
+
+
+@pytest.mark.usefixtures("no_package")
+def test_a_program_plays_a_wav(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install_program(tmp_path, "aplay", 0, monkeypatch)
+    SILENCE.play()
+    assert (tmp_path / "called").read_text().endswith("speech.wav\n")
+
+
+@pytest.mark.usefixtures("no_package")
+def test_a_program_that_fails_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install_program(tmp_path, "aplay", 1, monkeypatch)
+    with pytest.raises(AudioError, match="aplay could not play: no card; save it"):
+        SILENCE.play()
+
+
+def test_the_package_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    package = fake_package(has_output=True)
+    monkeypatch.setitem(sys.modules, "sounddevice", package)
+    SILENCE.play()
+    assert package.played == [(240, 24_000)]
+
+
+def test_the_package_without_a_device_counts_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sounddevice", fake_package(has_output=False))
+    assert play.sound_device() is None
+
+
+def test_speaker_plays_pieces_and_waits() -> None:
+    with play.Speaker(fake_package(True), 24_000) as speaker:
+        speaker.write(np.zeros(10, np.float32))
+    assert speaker._stream.settings == {"samplerate": 24_000, "channels": 1, "dtype": "float32"}
+    assert speaker._stream.calls == ["start", (10, 1), "stop", "close"]
+
+
+def test_speaker_falls_silent_on_an_error() -> None:
+    with pytest.raises(RuntimeError, match="stop it"), play.Speaker(fake_package(True), 1) as s:
+        raise RuntimeError("stop it")
+    assert s._stream.calls == ["start", "abort", "close"]
+
+
+def test_import_of_audio_plays_nothing() -> None:
+    code = "import sys, causerie.audio.audio; assert 'sounddevice' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,205 @@
+"""`causerie say` from its arguments to files, streams and lines of JSON."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from typer.testing import CliRunner, Result
+
+from causerie.audio import io as files
+from causerie.audio import play
+from causerie.cli import app
+from causerie.errors import AudioError
+from causerie.tts import TTS
+
+FRAME = 1_920
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run in an empty folder, with nothing to play sound on."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(play, "sound_device", lambda: None)
+    monkeypatch.setattr(play, "find_program", lambda: None)
+
+
+@pytest.fixture
+def say(tiny_folder: Path) -> Any:
+    def run(*arguments: str, stdin: str | bytes = "") -> Result:
+        done = CliRunner().invoke(
+            app,
+            ["say", "--model", str(tiny_folder), "--max-duration", "0.4", *arguments],
+            input=stdin,
+        )
+        assert done.exit_code == 0, done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture
+def expected(tiny_folder: Path) -> Any:
+    tts = TTS.from_pretrained(tiny_folder, device="cpu")
+    return lambda text, **more: tts.generate(text, **{"seed": 1, "max_duration_s": 0.4, **more})
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg"])
+def test_writes_a_file(say: Any, expected: Any, name: str) -> None:
+    done = say("Hello", "-o", name, "--seed", "1", "--device", "cpu")
+    samples, rate = files.read(name)
+    assert rate == 24_000
+    assert len(samples) == 5 * FRAME
+    if name != "a.ogg":
+        wanted = files.pcm16(expected("Hello").samples)
+        assert np.array_equal(files.pcm16(samples), wanted)
+    assert done.stdout.startswith(f"wrote {name} · 0.4 s of speech · first sound ")
+    assert done.stdout.rstrip().endswith("× real time")
+    assert "stopped: limit of 0.4 s" in done.stderr
+
+
+def test_streams_wav_to_standard_output(tiny_folder: Path, expected: Any) -> None:
+    command = [sys.executable, "-m", "causerie", "say", "Hello", "-o", "-", "--seed", "1"]
+    command += ["--model", str(tiny_folder), "--max-duration", "0.4", "--device", "cpu"]
+    done = subprocess.run(command, capture_output=True, check=True)
+    samples, rate = soundfile.read(io.BytesIO(done.stdout), dtype="int16")
+    assert rate == 24_000
+    assert np.array_equal(samples, files.pcm16(expected("Hello").samples))
+    lines = done.stderr.decode("utf-8").splitlines()
+    assert lines[-1].startswith("0.4 s of speech · first sound ")
+    assert not any("\x1b" in line or "speaking" in line for line in lines)  # no progress
+
+
+def test_reads_a_file_and_standard_input(say: Any, expected: Any) -> None:
+    Path("a.txt").write_text("Grüße\n", "utf-8")
+    say("-f", "a.txt", "-o", "a.wav", "--seed", "1")
+    say("-", "-o", "b.wav", "--seed", "1", stdin="Grüße\n".encode())
+    wanted = files.pcm16(expected("Grüße").samples)
+    for name in ("a.wav", "b.wav"):
+        assert np.array_equal(files.pcm16(files.read(name)[0]), wanted)
+
+
+def test_json_is_one_line_of_facts(say: Any, tiny_folder: Path) -> None:
+    done = say("Hello", "-o", "a.wav", "--json", "--seed", "7")
+    assert done.stdout.count("\n") == 1
+    facts = json.loads(done.stdout)
+    assert facts.pop("first_sound_ms") > 0
+    assert facts.pop("rtf") > 0
+    assert facts.pop("notes")[0].startswith("stopped: limit of 0.4 s")
+    assert facts == {
+        "text": "Hello",
+        "seconds": 0.4,
+        "frames": 5,
+        "stopped": "limit",
+        "seed": 7,
+        "model": str(tiny_folder),
+        "file": "a.wav",
+    }
+
+
+def test_settings_reach_the_model(say: Any, expected: Any) -> None:
+    settings = ["--voice", "3", "--temperature", "0.5", "--top-k", "5", "--seed", "9"]
+    say("Hello", "-o", "a.wav", *settings, "--max-duration", "0.3", "--dtype", "float32")
+    wanted = expected("Hello", voice=3, temperature=0.5, top_k=5, seed=9, max_duration_s=0.3)
+    assert np.array_equal(files.pcm16(files.read("a.wav")[0]), files.pcm16(wanted.samples))
+
+
+def test_context_file_is_relative_to_itself(say: Any, expected: Any) -> None:
+    from causerie.prompt import Segment
+
+    Path("talk").mkdir()
+    sound = np.random.default_rng(0).normal(0, 0.1, 8_820)
+    soundfile.write("talk/one.wav", sound, 44_100)
+    turns = [{"speaker": 1, "text": "Before.", "audio": "one.wav"}]
+    Path("talk/context.json").write_text(json.dumps(turns))
+    say("Hello", "-o", "a.wav", "--context", "talk/context.json", "--seed", "1")
+    said = Segment(speaker=1, text="Before.", audio="talk/one.wav")
+    wanted = expected("Hello", context=[said])
+    assert np.array_equal(files.pcm16(files.read("a.wav")[0]), files.pcm16(wanted.samples))
+
+
+def test_a_file_for_each_line(say: Any, expected: Any) -> None:
+    lines = [f"Line {n}" for n in range(1, 11)]
+    Path("a.txt").write_text("\n\n".join(lines))
+    done = say(
+        "-f", "a.txt", "--out-dir", "out/deep", "--seed", "1", "--json", "--max-duration", "0.1"
+    )
+    facts = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [fact["text"] for fact in facts] == lines
+    assert sorted(path.name for path in Path("out/deep").iterdir()) == [
+        f"{n:02}.wav" for n in range(1, 11)
+    ]
+    wanted = expected("Line 10", max_duration_s=0.1)
+    samples, _ = files.read(facts[-1]["file"])
+    assert np.array_equal(files.pcm16(samples), files.pcm16(wanted.samples))
+
+
+def test_a_bad_line_is_named(tiny_folder: Path) -> None:
+    Path("a.txt").write_text("Hello\n" + "x" * 300)
+    arguments = ["say", "-f", "a.txt", "--out-dir", "out", "--model", str(tiny_folder)]
+    done = CliRunner().invoke(app, [*arguments, "--max-duration", "0.1"])
+    assert done.exit_code == 2
+    assert done.stderr.splitlines()[-1].startswith("causerie: line 2: the text needs")
+    assert [path.name for path in Path("out").iterdir()] == ["1.wav"]
+
+
+def test_without_a_sound_device_a_file_is_written(say: Any) -> None:
+    done = say("Hello")
+    assert len(files.read("speech.wav")[0]) == 5 * FRAME
+    assert "nothing to play it on, so it is in speech.wav: no sound device" in done.stderr
+    assert done.stdout.startswith("wrote speech.wav")
+
+
+def test_a_player_that_fails_leaves_a_file(say: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(samples: np.ndarray, rate: int) -> None:
+        raise AudioError("aplay could not play: no card; save it")
+
+    monkeypatch.setattr(play, "play", fail)
+    done = say("Hello", "--json")
+    assert json.loads(done.stdout)["file"] == "speech.wav"
+    assert "aplay could not play: no card\n" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["-o", "a.wav", "--play"]])
+def test_a_sound_device_gets_each_piece_as_it_comes(
+    say: Any, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    calls: list[Any] = []
+
+    class Stream:
+        def __init__(self, **settings: Any) -> None:
+            calls.append(settings["samplerate"])
+
+        def write(self, data: np.ndarray) -> None:
+            calls.append(len(data) // FRAME)
+
+        def __getattr__(self, name: str) -> Any:
+            return lambda: calls.append(name)
+
+    class Device:
+        OutputStream = Stream
+
+    monkeypatch.setattr(play, "sound_device", lambda: Device)
+    done = say("Hello", "--seed", "1", *arguments)
+    assert calls == [24_000, "start", 1, 1, 2, 1, "stop", "close"]
+    assert Path("a.wav").exists() == bool(arguments)
+    assert not Path("speech.wav").exists()
+    assert "first sound" in done.stdout
+
+
+def test_play_with_a_file_where_there_is_no_device(say: Any) -> None:
+    say("Hello", "-o", "a.wav", "--play")
+    assert not Path("speech.wav").exists()
+    assert Path("a.wav").exists()
+
+
+def test_text_that_looks_like_an_option(say: Any) -> None:
+    say("-o", "a.wav", "--", "--hello")
+    assert Path("a.wav").exists()

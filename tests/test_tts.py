@@ -1,0 +1,538 @@
+"""From text to sound with tiny random models: equalities, stopping, context, seeds."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from torch import Tensor, nn
+
+import causerie
+from causerie import tts as tts_module
+from causerie.audio.audio import Audio
+from causerie.checkpoint import GenerationDefaults
+from causerie.context import MAX_KEPT
+from causerie.device import find_device, find_dtype
+from causerie.errors import CheckpointError, ConfigError
+from causerie.prompt import Segment
+from causerie.reply import frames
+from causerie.tts import TTS
+from causerie.voices import Voice
+from tests import tiny
+
+FRAME = 1_920
+
+
+@pytest.fixture
+def tts() -> TTS:
+    return TTS(tiny.checkpoint())
+
+
+@pytest.fixture(scope="module")
+def shared() -> TTS:
+    """For tests that change nothing."""
+    return TTS(tiny.checkpoint())
+
+
+def noise(seconds: float = 0.4, rate: int = 24_000, seed: int = 0) -> np.ndarray:
+    samples = np.random.default_rng(seed).normal(0, 0.1, int(seconds * rate))
+    return samples.astype(np.float32)
+
+
+def turn(seconds: float = 0.4, rate: int = 24_000, **more: Any) -> Segment:
+    return Segment(speaker=1, text="Before.", audio=noise(seconds, rate), sample_rate=rate, **more)
+
+
+def stop_after(tts: TTS, monkeypatch: pytest.MonkeyPatch, *counts: int) -> None:
+    """Let the model give its stop frame after so many frames, in each turn."""
+    model = tts.checkpoint.model
+    decode, prefill = model.depth_decode, model.prefill
+    left = list(counts)
+    remaining = [0]
+
+    def stopping_prefill(*args: Any) -> Tensor:
+        remaining[0] = left.pop(0)
+        return prefill(*args)
+
+    def stopping_decode(*args: Any) -> Tensor:
+        codes = decode(*args)
+        remaining[0] -= 1
+        return torch.zeros_like(codes) if remaining[0] < 0 else codes.clamp(min=1)
+
+    monkeypatch.setattr(model, "prefill", stopping_prefill)
+    monkeypatch.setattr(model, "depth_decode", stopping_decode)
+
+
+# -- equalities ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_stream_equals_generate_sample_for_sample(shared: TTS, seed: int) -> None:
+    stream = shared.stream("Hello there", seed=seed, max_duration_s=2.5)
+    pieces = list(stream)
+    whole = shared.generate("Hello there", seed=seed, max_duration_s=2.5)
+    assert [len(piece) // FRAME for piece in pieces] == [1, 1, 2, 4, 8, 8, 7]
+    assert np.array_equal(np.concatenate(pieces), whole.samples)
+    assert np.array_equal(stream.audio().samples, whole.samples)
+    assert stream.num_frames == 31
+
+
+def test_sound_is_what_the_codec_makes_of_the_codes_at_once(shared: TTS) -> None:
+    audio = shared.generate("Hello there", seed=3)
+    assert audio.codes is not None
+    at_once = shared.checkpoint.codec.decode(audio.codes[None])[0, 0].detach().numpy()
+    assert len(audio.samples) == len(at_once) > 100 * FRAME
+    np.testing.assert_allclose(audio.samples, at_once, rtol=1e-4, atol=1e-3)
+
+
+def test_frames_equal_an_uncached_model(shared: TTS) -> None:
+    """Greedy frames by cached steps are those of a full forward over all rows each time."""
+    model = shared.checkpoint.model
+    audio = shared.generate("Hey", temperature=0, max_duration_s=0.5)
+    assert audio.codes is not None
+    tokens = shared.checkpoint.tokenizer.encode("Hey", 0)
+    num_codebooks = model.config.num_codebooks
+    rows = torch.zeros(1, len(tokens), num_codebooks + 1, dtype=torch.long)
+    rows[0, :, -1] = torch.tensor(tokens)
+    mask = torch.zeros_like(rows, dtype=torch.bool)
+    mask[..., -1] = True
+    for frame in audio.codes.T:
+        row = torch.cat((frame, torch.zeros(1, dtype=torch.long)))[None, None]
+        rows = torch.cat((rows, row), dim=1)
+        audio_mask = torch.ones_like(row, dtype=torch.bool)
+        audio_mask[..., -1] = False
+        mask = torch.cat((mask, audio_mask), dim=1)
+    predicted = ~mask[..., -1]
+    with torch.no_grad():
+        first, rest = model(rows, mask, predicted)
+    known = tiny.CODEBOOK_SIZE
+    assert torch.equal(first[:, :known].argmax(-1), audio.codes[0])
+    assert torch.equal(rest[..., :known].argmax(-1), audio.codes[1:].T)
+
+
+def test_same_seed_same_sound_whatever_ran_before() -> None:
+    fresh = TTS(tiny.checkpoint()).generate("Hello", seed=5, max_duration_s=0.5)
+    used = TTS(tiny.checkpoint())
+    used.generate("Something else", seed=9, max_duration_s=0.3)
+    next(used.stream("Left unfinished", context=[turn()], seed=5))
+    torch.manual_seed(77)
+    again = used.generate("Hello", seed=5, max_duration_s=0.5)
+    assert np.array_equal(fresh.samples, again.samples)
+
+
+def test_replies_at_the_same_time_do_not_mix(shared: TTS) -> None:
+    def speak(seed: int) -> np.ndarray:
+        return shared.generate(f"Text {seed}", seed=seed, max_duration_s=0.5).samples
+
+    alone = [speak(seed) for seed in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(speak, range(4)))
+    assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
+    streams = [shared.stream(f"Text {seed}", seed=seed, max_duration_s=0.5) for seed in (0, 1)]
+    for _ in zip(*streams, strict=True):
+        pass
+    assert all(np.array_equal(alone[i], s.audio().samples) for i, s in enumerate(streams))
+
+
+def test_a_longer_limit_only_adds(shared: TTS) -> None:
+    short = shared.generate("Hello", seed=2, max_duration_s=0.4).samples
+    long = shared.generate("Hello", seed=2, max_duration_s=1.0).samples
+    assert len(short) < len(long)
+    assert np.array_equal(short[: 4 * FRAME], long[: 4 * FRAME])
+
+
+def test_seed_is_picked_and_told(shared: TTS) -> None:
+    audio = shared.generate("Hello", max_duration_s=0.2)
+    again = shared.generate("Hello", max_duration_s=0.2, seed=audio.seed)
+    other = shared.generate("Hello", max_duration_s=0.2)
+    assert np.array_equal(audio.samples, again.samples)
+    assert audio.seed != other.seed
+
+
+def test_a_saved_checkpoint_speaks_the_same(shared: TTS, tiny_folder: Path) -> None:
+    loaded = TTS.from_pretrained(tiny_folder, device="cpu")
+    ours = shared.generate("Hello", seed=1, max_duration_s=0.5)
+    theirs = loaded.generate("Hello", seed=1, max_duration_s=0.5)
+    assert np.array_equal(ours.samples, theirs.samples)
+
+
+def test_consumer_is_not_left_in_inference_mode(shared: TTS) -> None:
+    for _ in shared.stream("Hello", seed=1, max_duration_s=0.3):
+        assert not torch.is_inference_mode_enabled()
+    codes = shared.generate("Hello", seed=1, max_duration_s=0.2).codes
+    assert codes is not None
+    assert not codes.is_inference()
+
+
+# -- stopping --------------------------------------------------------------------------------------
+
+
+def test_stop_frame_first_gives_empty_audio(tts: TTS) -> None:
+    for weight in (tts.checkpoint.model.codebook0_head.weight, tts.checkpoint.model.audio_heads):
+        nn.init.zeros_(weight)  # all logits equal: greedily code 0 everywhere
+    stream = tts.stream("Hello", temperature=0)
+    assert list(stream) == []
+    audio = stream.audio()
+    assert audio.samples.shape == (0,)
+    assert audio.duration_s == 0
+    assert audio.stopped == "end"
+    assert audio.rtf is None
+    assert audio.first_sound_ms is None
+    assert audio.codes is not None
+    assert audio.codes.shape == (tiny.NUM_CODEBOOKS, 0)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 8, 13])
+def test_stop_frame_in_the_middle_is_a_clean_end(
+    tts: TTS, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    stop_after(tts, monkeypatch, count)
+    audio = tts.generate("Hello", seed=1)
+    assert audio.stopped == "end"
+    assert len(audio.samples) == count * FRAME
+    assert not any("limit" in note for note in audio.notes)
+
+
+def test_zeros_in_some_codebooks_do_not_stop(tts: TTS, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tts.checkpoint.model
+    decode = model.depth_decode
+
+    def mostly_zero(*args: Any) -> Tensor:
+        codes = torch.zeros_like(decode(*args))
+        codes[:, -1] = 1  # the last codebook alone is not zero
+        return codes
+
+    monkeypatch.setattr(model, "depth_decode", mostly_zero)
+    audio = tts.generate("Hello", max_duration_s=0.4)
+    assert audio.stopped == "limit"
+    assert len(audio.samples) == 5 * FRAME
+
+
+def test_no_stop_frame_is_told(shared: TTS) -> None:
+    audio = shared.generate("Hello", seed=1, max_duration_s=0.5)
+    assert audio.stopped == "limit"
+    assert len(audio.samples) == 6 * FRAME
+    assert "stopped: limit of 0.5 s, the model did not end" in audio.notes
+
+
+def test_a_tiny_limit_gives_one_frame(shared: TTS) -> None:
+    assert len(shared.generate("Hello", max_duration_s=1e-9).samples) == FRAME
+
+
+def test_limit_is_never_more_than_the_context(shared: TTS) -> None:
+    audio = shared.generate("Hello", seed=1, max_duration_s=1e6)
+    num_tokens = len(shared.checkpoint.tokenizer.encode("Hello", 0))
+    assert len(audio.samples) == (128 - num_tokens) * FRAME
+
+
+# -- codes -----------------------------------------------------------------------------------------
+
+
+class Reserved(nn.Module):
+    """A head that wants the reserved codes above all."""
+
+    def __init__(self, head: nn.Module) -> None:
+        super().__init__()
+        self.head = head
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        logits: Tensor = self.head(hidden)
+        logits[..., tiny.CODEBOOK_SIZE :] += 1e4
+        return logits
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_reserved_codes_never_reach_the_codec(tts: TTS, temperature: float) -> None:
+    model = tts.checkpoint.model
+    model.codebook0_head = Reserved(model.codebook0_head)  # type: ignore[assignment]
+    with torch.no_grad():
+        model.audio_heads[..., tiny.CODEBOOK_SIZE :] *= 1e4
+    audio = tts.generate("Hello", temperature=temperature, top_k=0, seed=1, max_duration_s=1)
+    assert audio.codes is not None
+    assert int(audio.codes.max()) < tiny.CODEBOOK_SIZE
+
+
+def test_generated_codes_are_context_as_they_are(shared: TTS) -> None:
+    first = shared.generate("Hello", seed=1, max_duration_s=0.4)
+    said = Segment(speaker=0, text="Hello", codes=first.codes)
+    reply = shared.generate("Hi", voice=1, context=[said], seed=1, max_duration_s=0.2)
+    assert len(reply.samples) == 2 * FRAME
+
+
+def test_broken_weights_are_told(tts: TTS) -> None:
+    with torch.no_grad():
+        tts.checkpoint.model.backbone.norm.weight.fill_(math.nan)
+    with pytest.raises(CheckpointError, match="not finite"):
+        tts.generate("Hello")
+
+
+def test_model_and_codec_must_fit() -> None:
+    checkpoint = tiny.checkpoint()
+    config = dataclasses.replace(tiny.mimi_config(), num_codebooks=3)
+    misfit = dataclasses.replace(checkpoint, codec=tiny.mimi(config=config))
+    with pytest.raises(CheckpointError, match="do not fit: 5 codebooks"):
+        TTS(misfit)
+
+
+# -- settings --------------------------------------------------------------------------------------
+
+
+def spied(tts: TTS, monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, int | None]]:
+    """Temperature and top_k of every draw."""
+    from causerie import reply
+
+    calls: list[tuple[float, int | None]] = []
+    real = reply.sample
+
+    def spy(logits: Tensor, temperature: float, top_k: int | None, noise: Tensor) -> Tensor:
+        calls.append((temperature, top_k))
+        return real(logits, temperature, top_k, noise)
+
+    monkeypatch.setattr(reply, "sample", spy)
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("asked", "first", "rest"),
+    [
+        ({}, (0.8, 40), (0.4, 10)),
+        ({"temperature": 0.4}, (0.4, 40), (0.2, 10)),
+        ({"temperature": 0}, (0, 40), (0, 10)),
+        ({"top_k": 7}, (0.8, 7), (0.4, 7)),
+        ({"top_k": 0}, (0.8, 0), (0.4, 0)),
+    ],
+)
+def test_settings_default_to_the_checkpoints(
+    monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any], first: Any, rest: Any
+) -> None:
+    defaults = GenerationDefaults(temperature=0.8, top_k=40, depth_temperature=0.4, depth_top_k=10)
+    tts = TTS(dataclasses.replace(tiny.checkpoint(), defaults=defaults))
+    calls = spied(tts, monkeypatch)
+    tts.generate("Hello", max_duration_s=0.08, **asked)
+    assert calls == [first] + [rest] * (tiny.NUM_CODEBOOKS - 1)
+
+
+def test_depth_settings_default_to_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    tts = TTS(tiny.checkpoint())
+    calls = spied(tts, monkeypatch)
+    tts.generate("Hello", max_duration_s=0.08)
+    assert set(calls) == {(0.9, 50)}
+
+
+def test_devices_and_dtypes() -> None:
+    cpu = torch.device("cpu")
+    assert find_device("cpu") == cpu
+    assert find_device(cpu) == cpu
+    assert find_device("auto").type in ("cpu", "cuda", "mps")
+    assert find_dtype("auto", cpu) is torch.float32
+    assert find_dtype("auto", torch.device("cuda")) is torch.bfloat16
+    assert find_dtype("bf16", cpu) is torch.bfloat16
+    assert find_dtype(torch.float16, cpu) is torch.float16
+    with pytest.raises(ConfigError, match="dtype"):
+        find_dtype(torch.int8, cpu)
+
+
+def test_bfloat16_speaks(tiny_folder: Path) -> None:
+    tts = TTS.from_pretrained(tiny_folder, device="cpu", dtype="bfloat16")
+    assert tts.checkpoint.model.projection.weight.dtype == torch.bfloat16
+    audio = tts.generate("Hello", seed=1, max_duration_s=0.4)
+    assert audio.samples.dtype == np.float32
+    assert np.isfinite(audio.samples).all()
+
+
+def test_timing_is_measured(shared: TTS) -> None:
+    audio = shared.generate("Hello", max_duration_s=0.4)
+    assert audio.first_sound_ms is not None
+    assert audio.rtf is not None
+    assert 0 < audio.first_sound_ms <= 1000 * audio.rtf * audio.duration_s
+
+
+def test_time_of_a_slow_listener_does_not_count(shared: TTS) -> None:
+    import time
+
+    stream = shared.stream("Hello", max_duration_s=0.4)
+    next(stream)
+    before = stream.rtf
+    time.sleep(0.3)
+    assert stream.rtf == before
+
+
+# -- context ---------------------------------------------------------------------------------------
+
+
+def count_encodes(tts: TTS, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+    calls: list[tuple[int, ...]] = []
+    encode = tts.checkpoint.codec.encode
+
+    def counting(pcm: Tensor, *args: Any) -> Tensor:
+        calls.append(tuple(pcm.shape))
+        return encode(pcm, *args)
+
+    monkeypatch.setattr(tts.checkpoint.codec, "encode", counting)
+    return calls
+
+
+def test_context_changes_the_reply(shared: TTS) -> None:
+    plain = shared.generate("Hello", seed=1, max_duration_s=0.3)
+    after = shared.generate("Hello", seed=1, max_duration_s=0.3, context=[turn()])
+    assert not np.array_equal(plain.samples, after.samples)
+
+
+def test_same_context_is_encoded_once(
+    tts: TTS, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    calls = count_encodes(tts, monkeypatch)
+    path = tmp_path / "a.wav"
+    soundfile.write(path, noise(seed=5), 24_000)
+    context = [
+        turn(),
+        Segment(speaker=0, text="File.", audio=path),
+        Segment(speaker=0, text="Audio.", audio=Audio(samples=noise(seed=6), sample_rate=24_000)),
+    ]
+    first = tts.generate("Hello", context=context, seed=1, max_duration_s=0.2)
+    assert len(calls) == 3
+    again = tts.generate("Hello", context=[turn(), *context[1:]], seed=1, max_duration_s=0.2)
+    assert len(calls) == 3
+    assert np.array_equal(first.samples, again.samples)
+    soundfile.write(path, noise(seed=7), 24_000)  # the same path, but another sound
+    tts.generate("Hello", context=context, seed=1, max_duration_s=0.2)
+    assert len(calls) == 4
+
+
+def test_memory_of_contexts_is_bounded(tts: TTS) -> None:
+    for seed in range(MAX_KEPT + 5):
+        segment = Segment(speaker=0, text="a", audio=noise(0.01, seed=seed), sample_rate=24_000)
+        tts._context.segment(segment, "segment")
+    assert len(tts._context._kept) == MAX_KEPT
+
+
+def test_context_of_any_rate_and_channel_count(
+    tts: TTS, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    calls = count_encodes(tts, monkeypatch)
+    path = tmp_path / "stereo.wav"
+    stereo = np.stack([noise(0.4, 44_100, seed) for seed in (1, 2)], axis=1)
+    soundfile.write(path, stereo, 44_100)
+    context = [
+        Segment(speaker=0, text="Stereo.", audio=path),
+        turn(0.4, 8_000),
+        Segment(speaker=0, text="Rows.", audio=stereo.T, sample_rate=44_100),
+    ]
+    tts.generate("Hello", context=context, max_duration_s=0.1)
+    assert [shape[-1] for shape in calls] == [9_600, 9_600, 9_600]
+
+
+def test_context_that_does_not_fit_is_dropped_and_told(shared: TTS) -> None:
+    context = [turn(2.0)] * 5  # 36 rows each, of 128
+    audio = shared.generate("Hello", context=context, seed=1, max_duration_s=1)
+    fewer = shared.generate("Hello", context=context[:2], seed=1, max_duration_s=1)
+    assert "dropped: the oldest 3 of 5 segments" in audio.notes
+    assert not any("dropped" in note for note in fewer.notes)
+    assert np.array_equal(audio.samples, fewer.samples)
+
+
+def test_voice_stays_when_context_is_dropped(shared: TTS) -> None:
+    voice = shared.make_voice("ada", [turn(2.0)])
+    audio = shared.generate("Hello", voice=voice, context=[turn(1.9)] * 5, seed=1)
+    fewer = shared.generate("Hello", voice=voice, context=[turn(1.9)], seed=1)
+    assert "dropped: the oldest 4 of 6 segments" in audio.notes
+    assert np.array_equal(audio.samples, fewer.samples)
+
+
+def test_unread_characters_are_told() -> None:
+    class FrontEnd:
+        kind = "plain"
+
+        def __call__(self, text: str) -> Any:
+            from causerie.text.front_end import Spoken
+
+            return Spoken(text=text, skipped="世" * 50)
+
+    tts = TTS(dataclasses.replace(tiny.checkpoint(), front_end=FrontEnd()))  # type: ignore[arg-type]
+    audio = tts.generate("Hello", max_duration_s=0.1)
+    assert audio.notes[0] == f"skipped: cannot read '{'世' * 39}…'"
+
+
+# -- long text -------------------------------------------------------------------------------------
+
+
+def test_long_text_is_spoken_in_pieces_with_the_first_and_latest_as_context(
+    tts: TTS, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tts_module, "MAX_PIECE_CHARS", 8)
+    prompts: list[tuple[int, ...]] = []
+    stop_after(tts, monkeypatch, 3, 0, 2, 1)
+    prefill = tts.checkpoint.model.prefill
+
+    def spy(rows: Tensor, mask: Tensor, cache: Any) -> Tensor:
+        prompts.append(tuple(rows[0, :, -1][mask[0, :, -1]].tolist()))
+        return prefill(rows, mask, cache)
+
+    monkeypatch.setattr(tts.checkpoint.model, "prefill", spy)
+    audio = tts.generate("One. 1. Two. 2. Three. Four. 4.", seed=1)
+    encode = tts.checkpoint.tokenizer.encode
+    texts = [encode(text, 0) for text in ("One. 1.", "Two. 2.", "Three.", "Four. 4.")]
+    assert prompts == [
+        tuple(texts[0]),
+        tuple(texts[0] + texts[1]),
+        tuple(texts[0] + texts[2]),  # the second piece gave no sound, so it is no context
+        tuple(texts[0] + texts[2] + texts[3]),
+    ]
+    assert len(audio.samples) == 6 * FRAME
+    assert audio.stopped == "end"
+
+
+def test_long_text_streams_as_it_generates(tts: TTS, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tts_module, "MAX_PIECE_CHARS", 8)
+    stop_after(tts, monkeypatch, 3, 4, 5, 3, 4, 5)
+    streamed = list(tts.stream("One. 1. Two. 2. Three.", seed=1))
+    whole = tts.generate("One. 1. Two. 2. Three.", seed=1)
+    assert np.array_equal(np.concatenate(streamed), whole.samples)
+    assert len(whole.samples) == 12 * FRAME
+
+
+def test_equal_pieces_do_not_sound_equal(tts: TTS, monkeypatch: pytest.MonkeyPatch) -> None:
+    def speak() -> Iterator[Tensor]:
+        from causerie.prompt import Part, build_prompt
+
+        part = Part(tokens=tts.checkpoint.tokenizer.encode("Hello", 0))
+        prompt = build_prompt([part], num_codebooks=5, max_frames=128, reply_frames=4)
+        settings = tts._sampling(None, None, 1)
+        for start in (0, 4):
+            yield torch.cat(list(frames(tts.checkpoint.model, prompt, 4, settings, 32, start)))
+
+    first, second = speak()
+    assert not torch.equal(first, second)
+
+
+# -- the public face -------------------------------------------------------------------------------
+
+
+def test_public_names() -> None:
+    for name in causerie.__all__:
+        assert getattr(causerie, name) is not None
+    assert causerie.TTS is TTS
+    assert causerie.Voice is Voice
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        causerie.nothing  # noqa: B018
+    assert dir(causerie) == sorted(causerie.__all__)
+
+
+def test_importing_the_package_and_its_help_loads_nothing_heavy() -> None:
+    code = (
+        "import json, sys, causerie, causerie.cli\n"
+        "print(json.dumps([m for m in ('torch', 'numpy', 'tokenizers') if m in sys.modules]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert json.loads(done.stdout) == []
