@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from causerie.config import LlamaConfig
+from causerie.nn.attention import causal_attention
 from causerie.nn.kv_cache import KVCache
 from causerie.nn.rope import inverse_frequencies, rotate, rotation
 
@@ -47,15 +48,18 @@ class Attention(nn.Module):
             for projection in (self.q_proj, self.k_proj, self.v_proj)
         )
         q, k = rotate(q, cos, sin), rotate(k, cos, sin)
-        if cache is not None:
+        if cache is None:
+            out = causal_attention(q, k, v)
+        else:
             k, v = cache.append(layer, k, v)
-        num_old = k.shape[2] - num_new
-        mask = None
-        if num_old and num_new > 1:  # SDPA's is_causal would align the mask to the first key
-            mask = torch.ones(num_new, k.shape[2], dtype=torch.bool, device=x.device).tril(num_old)
-        out = F.scaled_dot_product_attention(
-            q, k, v, attn_mask=mask, is_causal=not num_old and num_new > 1, enable_gqa=True
-        )
+            num_old = k.shape[2] - num_new
+            mask = None
+            if num_old and num_new > 1:  # SDPA's is_causal aligns its mask to the first key
+                mask = torch.ones(num_new, k.shape[2], dtype=torch.bool, device=x.device)
+                mask = mask.tril(num_old)
+            out = F.scaled_dot_product_attention(
+                q, k, v, attn_mask=mask, is_causal=not num_old and num_new > 1, enable_gqa=True
+            )
         projected: Tensor = self.o_proj(out.transpose(1, 2).flatten(2))
         return projected
 

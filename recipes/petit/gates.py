@@ -1,0 +1,87 @@
+"""What each part of `petit` loses by itself, as sound for evaluate.py to hear.
+
+    python recipes/petit/gates.py MODEL codec     OUT   # the teacher's speech through the codec
+    python recipes/petit/gates.py MODEL acoustics OUT   # true codebook 0 and history, sampled rest
+    python recipes/petit/evaluate.py --from-wavs OUT
+
+The sentences are heldout.txt's first 50, spoken by the teacher. "codec" should lose at most 5 %
+of the words, "acoustics" at most 15 %, before a language model is worth its training.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from make_speech import Teacher, trim
+from torch import Tensor
+
+from causerie.audio.audio import Audio
+from causerie.checkpoint.load import Checkpoint, load
+from causerie.model import sampling
+from causerie.nn.kv_cache import KVCache
+
+HELD_OUT = Path(__file__).parent / "heldout.txt"
+
+
+@torch.inference_mode()
+def sampled_acoustics(checkpoint: Checkpoint, text: str, codes: Tensor, seed: int) -> Tensor:
+    """Codes (T, K) whose codebook 0 is true and whose others the depth decoder draws."""
+    model, defaults = checkpoint.model, checkpoint.defaults
+    tokens = checkpoint.tokenizer.encode(checkpoint.front_end(text).text, 0)
+    num_codebooks = model.config.num_codebooks
+    frames = torch.zeros(1, len(tokens) + len(codes), num_codebooks + 1, dtype=torch.long)
+    mask = torch.zeros_like(frames, dtype=torch.bool)
+    frames[0, : len(tokens), -1], mask[0, : len(tokens), -1] = torch.tensor(tokens), True
+    frames[0, len(tokens) :, :-1], mask[0, len(tokens) :, :-1] = codes, True
+    hidden = model.backbone(model.embed_frames(frames, mask))[0, len(tokens) - 1 : -1]
+    seeds = seed * 100_000 + torch.arange(len(codes))
+
+    def sample(logits: Tensor, codebook: int) -> Tensor:
+        if codebook == 0:
+            return codes[:, 0]
+        usable = logits[:, : checkpoint.codec.config.codebook_size]
+        return sampling.sample(
+            usable,
+            defaults.temperature
+            if defaults.depth_temperature is None
+            else defaults.depth_temperature,
+            defaults.depth_top_k or defaults.top_k,
+            sampling.noise(seeds, 0, codebook, usable.shape[-1]),
+        )
+
+    cache = KVCache(model.config.depth, len(codes), num_codebooks)
+    return model.depth_decode(hidden, cache, sample)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("model")
+    parser.add_argument("gate", choices=("teacher", "codec", "acoustics"))
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--count", type=int, default=50)
+    args = parser.parse_args()
+    checkpoint = load(args.model, device=torch.device("cpu"), dtype=torch.float32)
+    codec, teacher = checkpoint.codec, Teacher()
+    args.out.mkdir(parents=True, exist_ok=True)
+    texts = HELD_OUT.read_text("utf-8").splitlines()[: args.count]
+    for number, text in enumerate(texts):
+        wave, _ = teacher(checkpoint.front_end(text).text, seed=number)
+        start, end = trim(wave)
+        wave = wave[start:end] * min(1.0, 0.7 / np.abs(wave).max())
+        if args.gate != "teacher":
+            codes = codec.encode(
+                torch.from_numpy(wave)[None, None], checkpoint.model.config.num_codebooks
+            )
+            if args.gate == "acoustics":
+                codes = sampled_acoustics(checkpoint, text, codes[0].T, number).T[None]
+            wave = codec.decode(codes)[0, 0].numpy()
+        Audio(samples=wave.astype(np.float32), sample_rate=24_000).save(
+            args.out / f"{number + 1:03d}.wav"
+        )
+
+
+if __name__ == "__main__":
+    main()
