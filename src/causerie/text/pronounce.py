@@ -93,7 +93,8 @@ class Lexicon:
         if len(lower) == 1 and lower in _LETTER_NAMES:
             return _LETTER_NAMES[lower]
         if word.isupper() and len(word) <= 5:  # an acronym
-            return "".join(_LETTER_NAMES[letter] for letter in lower if letter in _LETTER_NAMES)
+            names = [_LETTER_NAMES[letter] for letter in lower if letter in _LETTER_NAMES]
+            return "".join([*(name.replace("ˈ", "ˌ") for name in names[:-1]), names[-1]])
         return spell(lower)
 
     def _inflected(self, word: str) -> str | None:
@@ -126,12 +127,16 @@ class Lexicon:
                 unread.append(piece)
         sounds: list[str] = []
         following = ""  # phonemes of the next word, empty at a pause
-        for item in reversed(out):
+        for position in range(len(out) - 1, -1, -1):
+            item = out[position]
             if item in PUNCTUATION:
                 following = ""
                 sounds.append(item)
                 continue
-            following = self._in_context(item, following)
+            if item == "A" and position and _names_a_letter(out[position - 1]):
+                following = _LETTER_NAMES["a"]
+            else:
+                following = self._in_context(item, following)
             sounds.append(" " + following)
         return Reading(phonemes="".join(reversed(sounds)).strip(), unread="".join(unread))
 
@@ -141,6 +146,11 @@ class Lexicon:
             return self.word(word)
         first = following.lstrip(STRESSES)[:1]
         return weak[0 if first in VOWELS and first else 1 if first else 2]
+
+
+def _names_a_letter(before: str) -> bool:
+    """Whether a capital A after this is the letter (vitamin A, five A M), and not the article."""
+    return before not in PUNCTUATION and not (before.isupper() and len(before) > 1)
 
 
 def _stems(word: str) -> Iterator[tuple[str, tuple[str, ...]]]:

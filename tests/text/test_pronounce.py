@@ -1,0 +1,79 @@
+"""Words become phonemes."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from causerie.errors import CheckpointError
+from causerie.text.pronounce import Lexicon, spell
+
+ENTRIES = {
+    "cat": "kˈæt", "dish": "dˈɪʃ", "puppy": "pˈʌpi", "stop": "stˈɑp", "bake": "bˈAk",
+    "need": "nˈid", "apple": "ˈæpᵊl", "nasa": "nˈæsə", "cafe": "kæfˈA", "go": "ɡˈO",
+}  # fmt: skip
+
+
+@pytest.fixture
+def lexicon() -> Lexicon:
+    return Lexicon(ENTRIES)
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("cats", "kˈæts"),
+        ("cat's", "kˈæts"),
+        ("dishes", "dˈɪʃᵻz"),
+        ("puppies", "pˈʌpiz"),
+        ("stopped", "stˈɑpt"),
+        ("stopping", "stˈɑpɪŋ"),
+        ("baked", "bˈAkt"),
+        ("baking", "bˈAkɪŋ"),
+        ("needed", "nˈidᵻd"),
+    ],
+)
+def test_regular_inflections_follow_their_stem(lexicon: Lexicon, word: str, expected: str) -> None:
+    assert lexicon.word(word) == expected
+
+
+def test_unknown_words_are_spelled_in_an_alphabet_of_their_own(lexicon: Lexicon) -> None:
+    assert lexicon.word("zorb") == "ｚｏｒｂ" == spell("Zorb")
+    assert lexicon.word("zorb's") == "ｚｏｒｂｓ"
+
+
+def test_capitals_are_a_word_if_known_and_letters_if_not(lexicon: Lexicon) -> None:
+    assert lexicon.word("NASA") == "nˈæsə"
+    assert lexicon.word("FBI") == "ˌɛfbˌiˈI"
+    assert lexicon.word("b") == "bˈi"
+
+
+def test_weak_forms_depend_on_the_next_sound(lexicon: Lexicon) -> None:
+    assert lexicon.read("the apple, the cat").phonemes == "ði ˈæpᵊl, ðə kˈæt"
+    assert lexicon.read("go to. Go to cat").phonemes == "ɡˈO tu. ɡˈO tə kˈæt"
+
+
+def test_capital_a_inside_a_sentence_is_the_letter(lexicon: Lexicon) -> None:
+    assert lexicon.read("A cat").phonemes == "ɐ kˈæt"
+    assert lexicon.read("cat A needed").phonemes == "kˈæt ˈA nˈidᵻd"
+    assert lexicon.read("NASA A CAT").phonemes == "nˈæsə ɐ kˈæt"
+
+
+def test_punctuation_accents_and_what_cannot_be_read(lexicon: Lexicon) -> None:
+    reading = lexicon.read("Café — “cat” (puppy) … 猫?! 😀")
+    assert reading.phonemes == "kæfˈA— kˈæt, pˈʌpi,"
+    assert reading.unread == "猫😀"
+
+
+def test_a_damaged_lexicon_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "lexicon.txt.gz"
+    path.write_bytes(b"no gzip")
+    with pytest.raises(CheckpointError, match="no readable lexicon"):
+        Lexicon.load(path)
+    path.write_bytes(gzip.compress(b"cat\nk"))
+    with pytest.raises(CheckpointError, match="word<TAB>phonemes"):
+        Lexicon.load(path)
+    path.write_bytes(gzip.compress("cat\tkˈæt\ndog\tdˈɔɡ\n".encode()))
+    assert Lexicon.load(path).entries == {"cat": "kˈæt", "dog": "dˈɔɡ"}
