@@ -1,4 +1,4 @@
-"""The pronouncing lexicon of `petit`: misaki's American one as hibari-tts ships it, and our own words.
+"""The pronouncing lexicon of `petit`: misaki's American one, as hibari-tts ships it, and our words.
 
     python recipes/petit/make_lexicon.py src/causerie/assets/petit/lexicon.txt.gz
 

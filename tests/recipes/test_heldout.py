@@ -16,7 +16,8 @@ RECIPE = Path(__file__).parents[2] / "recipes" / "petit"
 @pytest.fixture(scope="module")
 def everyday() -> ModuleType:
     spec = importlib.util.spec_from_file_location("everyday", RECIPE / "everyday_sentences.py")
-    assert spec and spec.loader
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules["everyday"] = module
     spec.loader.exec_module(module)
