@@ -62,6 +62,14 @@ def test_channels_are_averaged(tmp_path: Path) -> None:
     np.testing.assert_allclose(samples, (left + right) / 2, atol=1e-6)
 
 
+def test_writing_what_was_read_changes_nothing(tmp_path: Path) -> None:
+    values = np.arange(-32768, 32768, dtype=np.int16)
+    soundfile.write(tmp_path / "a.wav", values, 24_000)
+    samples, _ = files.read(tmp_path / "a.wav")
+    files.write(tmp_path / "b.wav", samples, 24_000)
+    assert (tmp_path / "b.wav").read_bytes() == (tmp_path / "a.wav").read_bytes()
+
+
 def test_samples_beyond_full_scale_are_clipped_not_wrapped(tmp_path: Path) -> None:
     path = files.write(tmp_path / "a.wav", np.array([2.0, -2.0, 0.5], np.float32), 24_000)
     np.testing.assert_allclose(files.read(path)[0], [1.0, -1.0, 0.5], atol=1e-4)

@@ -111,8 +111,8 @@ def write(path: str | os.PathLike[str], samples: NDArray[np.float32], sample_rat
 
 
 def pcm16(samples: NDArray[np.float32]) -> NDArray[np.int16]:
-    """16-bit samples, clipped at full scale."""
-    return np.round(np.clip(samples, -1, 1) * 32767).astype("<i2")
+    """16-bit samples, clipped at full scale; samples that were read come back as they were."""
+    return np.clip(np.round(samples * 32768.0), -32768, 32767).astype("<i2")
 
 
 def wav_header(sample_rate: int, num_samples: int | None = None) -> bytes:
