@@ -102,8 +102,8 @@ def test_segment_refuses_contradictions() -> None:
         Segment(speaker=0, text="a", audio=array)
     with pytest.raises(AudioError, match="files know their own"):
         Segment(speaker=0, text="a", audio="a.wav", sample_rate=24_000)
+    audio = Audio(samples=array, sample_rate=24_000)
     with pytest.raises(AudioError, match="files know their own"):
-        audio = Audio(samples=array, sample_rate=24_000)
         Segment(speaker=0, text="a", audio=audio, sample_rate=24_000)
     with pytest.raises(ConfigError, match="text must be a string"):
         Segment(speaker=0, text=None)  # type: ignore[arg-type]

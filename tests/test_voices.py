@@ -57,7 +57,7 @@ def test_unknown_names_get_a_hint() -> None:
         find_voice("adan", voices)
     with pytest.raises(UnknownVoiceError, match="there are ada, adam, zoe"):
         find_voice("qqqq", voices)
-    with pytest.raises(UnknownVoiceError, match="no named voices. A speaker number, such as 0"):
+    with pytest.raises(UnknownVoiceError, match=r"no named voices\. A speaker number, such as 0"):
         find_voice("ada", {})
     with pytest.raises(ConfigError, match="whole number"):
         find_voice(-1, {})

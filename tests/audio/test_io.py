@@ -138,5 +138,5 @@ def test_empty_audio_saves_and_shows(tmp_path: Path) -> None:
 
 
 def test_unwritable_path(tmp_path: Path) -> None:
-    with pytest.raises(AudioError, match="cannot write .*No such file"):
+    with pytest.raises(AudioError, match=r"cannot write .*No such file"):
         files.write(tmp_path / "no/such/a.wav", tone(24_000), 24_000)

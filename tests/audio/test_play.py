@@ -60,7 +60,7 @@ def install_program(folder: Path, name: str, code: int, monkeypatch: pytest.Monk
 @pytest.mark.usefixtures("no_package")
 def test_nothing_to_play_with(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(AudioError, match="no sound device.*pip install sounddevice"):
+    with pytest.raises(AudioError, match=r"no sound device.*pip install sounddevice"):
         SILENCE.play()
 
 
