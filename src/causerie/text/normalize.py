@@ -26,7 +26,7 @@ class _Compatible(dict[int, str | int]):
         return plain
 
 
-_CHARACTERS: dict[str, str] = {
+_CHARACTERS: dict[str, str | int] = {
     **{kept: kept for kept in _KEPT},
     "½": " 1/2", "¼": " 1/4", "¾": " 3/4", "⅓": " 1/3", "⅔": " 2/3", "⅛": " 1/8",
     "’": "'", "‘": "'", "′": "'", "“": '"', "”": '"', "„": '"', "″": '"', "«": '"', "»": '"',
