@@ -39,7 +39,7 @@ def test_speaks_a_sentence_in_time_and_stops_by_itself(petit: TTS) -> None:
     assert np.isfinite(audio.samples).all()
     loudness = np.sqrt(np.mean(audio.samples**2))
     assert 0.01 < loudness < 0.5
-    assert audio.notes == []
+    assert not [note for note in audio.notes if note.startswith(("stopped", "skipped"))]
 
 
 def test_most_sentences_end_by_themselves(petit: TTS) -> None:
