@@ -42,7 +42,9 @@ TRAINED_CODEBOOKS = 6  # phase 1 learns so many …
 NUM_CODEBOOKS = 3  # … of which so many are kept: the rest improve the spectrum by less than 1 %
 
 QUANTIZER = CodecRecipe(phase="quantizer", steps=2000, batch=24)
-DECODER = CodecRecipe(phase="decoder", steps=6000, batch=12, lr=1e-3, noisy_codes=0.1, seed=1)
+DECODER = CodecRecipe(
+    phase="decoder", steps=7000, batch=8, lr=2e-3, betas=(0.8, 0.99), noisy_codes=0.05, seed=1
+)
 LM = LMRecipe(steps=8_000, batch=20, codebook_weights=(1.3, 0.8), history_noise=0.05)
 
 
@@ -108,7 +110,9 @@ def trimmed_codec(work: Path) -> dict[str, Tensor]:
     The frame of zeros ends a segment, so it should not be a sound.
     """
     state = torch.load(work / "quantizer/state.pt", weights_only=True)
-    weights: dict[str, Tensor] = state["modules"]["codec"]
+    untrained = ("upsample.", "decoder_transformer.", "decoder.")
+    codec: dict[str, Tensor] = state["modules"]["codec"]
+    weights = {name: tensor for name, tensor in codec.items() if not name.startswith(untrained)}
     name = "quantizer.acoustic.centroids"
     weights[name] = weights[name][: NUM_CODEBOOKS - 1].clone()
     rarest = int(state["extra"]["semantic"]["usage"][0].argmin())
@@ -134,7 +138,7 @@ class EncodingWorker:
     def __init__(self, speech: Path, work: Path) -> None:
         torch.set_num_threads(1)
         self.codec = Mimi(codec_config(NUM_CODEBOOKS))
-        self.codec.load_state_dict(trimmed_codec(work))
+        self.codec.load_state_dict(trimmed_codec(work), strict=False)  # without a decoder
         self.folder = SpeechFolder(speech)
 
     def __call__(self, group: list[Utterance]) -> list[np.ndarray]:

@@ -53,6 +53,7 @@ class CodecRecipe:
     window_frames: int = 25
     lr: float = 8e-4
     warmup: int = 100
+    betas: tuple[float, float] = (0.9, 0.98)
     weight_decay: float = 0.01
     quantize_from: int = 300
     semantic_only: float = 0.25
@@ -256,18 +257,19 @@ def train_codec(
     """Train until ``recipe.steps``, resuming from ``out/state.pt`` where it exists.
 
     Args:
-        start_from: weights to begin with, of an earlier phase.
+        start_from: weights to begin with, of an earlier phase; what it lacks starts afresh.
         on_step: called after every step with its number and losses.
     """
     torch.manual_seed(recipe.seed)
     codec = Mimi(config)
     initialize(codec)
     if start_from is not None:
-        codec.load_state_dict(start_from)
+        unknown = codec.load_state_dict(start_from, strict=False).unexpected_keys
+        assert not unknown, f"weights of another codec: {unknown}"
     phase: QuantizerPhase | DecoderPhase
     phase = (QuantizerPhase if recipe.phase == "quantizer" else DecoderPhase)(codec, recipe)
     optimizer = torch.optim.AdamW(
-        phase.parameters, lr=recipe.lr, betas=(0.9, 0.98), weight_decay=recipe.weight_decay
+        phase.parameters, lr=recipe.lr, betas=recipe.betas, weight_decay=recipe.weight_decay
     )
     sampler = WindowSampler(
         SpeechFolder(data),
