@@ -6,8 +6,9 @@ The teacher is hibari-tts (Apache-2.0), voice "heart". Each sentence is read by 
 lexicon, so that training and use see the same phonemes. Written to OUT:
 
     part0.i16    all waveforms, 24 kHz, 16 bit, one after another
-    part0.jsonl  one line a sentence: text, phonemes, start, num_samples, and how many 25 ms steps
-                 each teacher symbol lasts (its inputs are the phonemes with a silence on each side)
+    part0.jsonl  one line a sentence: text, phonemes, start, num_samples, trimmed_s, and for each
+                 25 ms the index of the symbol spoken then (the teacher's inputs are the phonemes
+                 with a silence on each side)
 """
 
 from __future__ import annotations

@@ -162,7 +162,7 @@ def encode_group(group: list[Utterance]) -> list[np.ndarray]:
 def encode(speech: Path, work: Path) -> None:
     chosen = [u for u in SpeechFolder(speech).utterances if u.text not in HELD_OUT]
     chosen.sort(key=lambda u: u.num_samples)  # so that a group has little padding
-    groups = [chosen[start : start + 32] for start in range(0, len(chosen), 32)]
+    groups = [chosen[start : start + 8] for start in range(0, len(chosen), 8)]
     with ProcessPoolExecutor(
         torch.get_num_threads(), multiprocessing.get_context("spawn"), start_worker, (speech, work)
     ) as pool:

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Makes `petit` from nothing: text → speech → codec → codes → language model → model folder.
+#
+#     recipes/petit/run.sh WORK [WORDNET]
+#
+# WORK gets everything (10 GB); WORDNET holds data.noun and its siblings, as Debian's package
+# wordnet-base installs them. Needs `pip install -e ".[recipe]"`. Every step can be killed; run the
+# script again and it goes on. Two cores take about three and a half hours.
+set -euo pipefail
+here=$(dirname "$(readlink -f "$0")")
+work=$1
+wordnet=${2:-/usr/share/wordnet}
+assets=$here/../../src/causerie/assets/petit
+# training frees and takes large tensors all the time: do not give the memory back in between
+export MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=17179869184 MALLOC_ARENA_MAX=2
+export OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
+mkdir -p "$work"
+cd "$here"
+
+python make_lexicon.py "$assets/lexicon.txt.gz"
+python make_tokenizer.py "$assets/tokenizer.json"
+if [ ! -e "$work/speech/done" ]; then
+    { python wordnet_sentences.py "$wordnet"; python everyday_sentences.py; } > "$work/sentences.txt"
+    for part in 0 1; do
+        python make_speech.py "$work/sentences.txt" "$assets/lexicon.txt.gz" "$work/speech" \
+            --part $part --of 2 &
+    done
+    wait
+    touch "$work/speech/done"
+fi
+python train.py quantizer "$work/speech" "$work" --threads 2
+[ -e "$work/codes.npz" ] || python train.py encode "$work/speech" "$work" --threads 2
+python train.py decoder "$work/speech" "$work" &
+python train.py lm "$work/speech" "$work"
+wait
+python train.py export "$work/speech" "$work" "$assets"
+python plot.py "$work" "$assets/curves.png"
+python evaluate.py --model "$assets" --json "$work/evaluation.json"
