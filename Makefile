@@ -40,7 +40,7 @@ format: $(VENV)/.dev ## Let ruff put the code in order
 	$(BIN)/ruff format
 
 parity-full: $(VENV)/.dev ## Compare with transformers at csm-1b's true size (7 GB of memory)
-	$(BIN)/python tests/parity/full_size.py
+	$(BIN)/python -m tests.parity.full_size
 
 wer: $(VENV)/.evaluate ## Word error rate of the bundled model
 	$(BIN)/python recipes/petit/evaluate.py

@@ -34,7 +34,7 @@ CODECS = (
     ("kyutai/mimi", "model.safetensors"),
 )
 
-_HUB_ID = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
+_HUB_ID = re.compile(r"(?P<repo>\w[\w.-]*/\w[\w.-]*)(?:@(?P<revision>[\w./-]+))?")
 _SIDE_FILES = ("*.json", "lexicon.txt.gz", "voices/*.safetensors")
 #: In order of preference: beside the first, which has the codec inside, sesame/csm-1b also has two
 #: copies in the original layout, which has not.
@@ -58,7 +58,7 @@ def locate(source: str | Path) -> Path:
     if source == BUNDLED:
         return Path(str(files("causerie") / "assets" / BUNDLED))
     path = Path(source).expanduser()
-    if path.exists():
+    if source != "" and path.exists():
         return path
     match = _HUB_ID.fullmatch(str(source))
     if match is None or isinstance(source, Path):

@@ -88,7 +88,8 @@ def save_transformers(
         tensors["embed_text_tokens.weight"] = F.pad(table, (0, 0, 0, 2))
     token_ids = {
         "bos_token_id": checkpoint.tokenizer.bos_id,
-        "pad_token_id": audio_ids[0],  # as in sesame/csm-1b
+        # not the audio token, as in sesame/csm-1b: generate() would mask all audio out
+        "pad_token_id": None,
         "audio_token_id": audio_ids[0],
         "audio_eos_token_id": audio_ids[1],
     }
@@ -102,7 +103,9 @@ def save_transformers(
     checkpoint.tokenizer.save(folder / "tokenizer.json")
 
 
-def _generation_config(checkpoint: Checkpoint, token_ids: Mapping[str, int]) -> dict[str, Any]:
+def _generation_config(
+    checkpoint: Checkpoint, token_ids: Mapping[str, int | None]
+) -> dict[str, Any]:
     defaults, num_acoustic = checkpoint.defaults, checkpoint.model.config.num_codebooks - 1
     depth_temperature, depth_top_k = defaults.depth_temperature, defaults.depth_top_k
     return {

@@ -52,9 +52,10 @@ class Branch(nn.Module):
         return out
 
     def _apply(self, fn, recurse=True):  # type: ignore[no-untyped-def]
+        exact = self.centroids
         module = super()._apply(fn, recurse)
         if self.centroids.dtype != torch.float32:  # move, but never round
-            self.centroids = self.centroids.float()
+            self.centroids = exact.to(self.centroids.device)
         return module
 
 
