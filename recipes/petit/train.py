@@ -43,9 +43,11 @@ NUM_CODEBOOKS = 3  # … of which so many are kept: the rest improve the spectru
 
 QUANTIZER = CodecRecipe(phase="quantizer", steps=2000, batch=24)
 DECODER = CodecRecipe(
-    phase="decoder", steps=7000, batch=8, lr=2e-3, betas=(0.8, 0.99), noisy_codes=0.05, seed=1
+    phase="decoder", steps=4000, batch=8, lr=2e-3, betas=(0.8, 0.99), noisy_codes=0.05, seed=1
 )
-LM = LMRecipe(steps=8_000, batch=20, codebook_weights=(1.3, 0.8), history_noise=0.05)
+LM = LMRecipe(
+    steps=5500, batch=20, codebook_weights=(1.3, 0.8), any_speaker=0.4, history_noise=0.05
+)
 
 
 def codec_config(num_codebooks: int) -> MimiConfig:

@@ -69,6 +69,22 @@ def test_a_conversation_is_text_then_audio_then_a_stop_row(
         assert not mask[len(ids) + audio :].any()
 
 
+def test_speaker_numbers_are_drawn_where_asked(
+    speech: EncodedSpeech, tokenizer: TextTokenizer
+) -> None:
+    recipe = dataclasses.replace(RECIPE, batch=40, turns=(1.0,), spelled_sentences=0.0)
+    digits = [tokenizer.encode("", speaker)[2] for speaker in range(10)]
+
+    def drawn(any_speaker: float) -> list[int]:
+        sampler = ConversationSampler(
+            speech, tokenizer, dataclasses.replace(recipe, any_speaker=any_speaker)
+        )
+        return [digits.index(int(row[2, -1])) for row in sampler(0).frames]
+
+    assert set(drawn(0.0)) == {0}
+    assert len(set(drawn(1.0))) > 5
+
+
 def test_every_part_learns_and_the_stop_row_is_among_the_labels(
     speech: EncodedSpeech, tokenizer: TextTokenizer
 ) -> None:

@@ -37,6 +37,7 @@ class LMRecipe:
         codebook_weights: of the acoustic codebooks; None weighs them alike.
         spelled_sentences: part of the utterances in which words are spelled …
         spelled_words: … and what part of their words.
+        any_speaker: part of the turns with a speaker number of 0 … 9 by chance, in place of 0.
         history_noise: part of the codes the backbone reads that are exchanged for others.
     """
 
@@ -52,6 +53,7 @@ class LMRecipe:
     joined: tuple[float, ...] = (0.6, 0.3, 0.1)
     spelled_sentences: float = 0.3
     spelled_words: float = 0.3
+    any_speaker: float = 0.0
     history_noise: float = 0.0
     autocast: bool = True
     seed: int = 0
@@ -154,7 +156,8 @@ class ConversationSampler:
                     self.speech.texts[index], phonemes, self.recipe.spelled_words, random
                 )
             spoken.append(phonemes)
-        tokens = self.tokenizer.encode(" ".join(spoken), 0)
+        speaker = int(random.integers(10)) if random.random() < self.recipe.any_speaker else 0
+        tokens = self.tokenizer.encode(" ".join(spoken), speaker)
         codes = np.concatenate([self.speech.codes_of(index) for index in turn])
         rows = np.full((len(tokens) + len(codes) + 1, codes.shape[1] + 1), -1, np.int64)
         rows[: len(tokens), -1] = tokens
