@@ -75,6 +75,31 @@ def test_codebooks_stay_fp32(codec: Mimi) -> None:
     assert half.decode(torch.zeros(1, 5, 3, dtype=torch.long)).dtype == torch.bfloat16
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@torch.no_grad()
+def test_codes_are_searched_in_fp32_under_autocast(codec: Mimi, dtype: torch.dtype) -> None:
+    latent = torch.randn(2, codec.config.dim, 200).to(dtype)
+    expected = codec.quantizer.encode(latent.float(), tiny.NUM_CODEBOOKS)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(codec.quantizer.encode(latent, tiny.NUM_CODEBOOKS), expected)
+
+
+def test_a_batch_is_encoded_as_its_waveforms_alone(codec: Mimi) -> None:
+    pcm = torch.randn(3, 1, 6 * FRAME + 700)
+    alone = torch.cat([codec.encode(one[None]) for one in pcm])
+    assert torch.equal(codec.encode(pcm), alone)
+
+
+def test_silence_after_a_waveform_leaves_its_full_frames_as_they_are(codec: Mimi) -> None:
+    lengths = [2 * FRAME, 4 * FRAME + 900, 7 * FRAME - 1]
+    waveforms = [torch.randn(1, 1, length) for length in lengths]
+    padded = [torch.nn.functional.pad(one, (0, 7 * FRAME - one.shape[-1])) for one in waveforms]
+    batch = codec.encode(torch.cat(padded))
+    for codes, waveform, length in zip(batch, waveforms, lengths, strict=True):
+        full = length // FRAME
+        assert torch.equal(codes[:, :full], codec.encode(waveform)[0, :, :full])
+
+
 def test_refusals(codec: Mimi) -> None:
     with pytest.raises(ValueError, match="num_codebooks must be 1 … 5, not 6"):
         codec.encode(torch.zeros(1, 1, FRAME), 6)

@@ -1,7 +1,8 @@
 """Split residual vector quantization: one semantic codebook beside a chain of acoustic ones.
 
 Both branches read the same latent; the acoustic chain does not see what the semantic codebook
-left over. Centroids are fp32 buffers whatever the dtype of the model around them.
+left over. Centroids are fp32 buffers whatever the dtype of the model around them, and codes are
+searched in fp32 under autocast too.
 """
 
 from __future__ import annotations
@@ -37,11 +38,13 @@ class Branch(nn.Module):
 
     def encode(self, latent: Tensor, num_codebooks: int) -> Tensor:
         """Codes (B, n, T) of the first n codebooks for a latent (B, D, T)."""
-        residual = self.input_proj(latent).transpose(1, 2).float()  # (B, T, C)
-        codes = []
-        for centroids in self.centroids[:num_codebooks]:
-            codes.append(nearest(residual, centroids))
-            residual = residual - centroids[codes[-1]]
+        with torch.autocast(latent.device.type, enabled=False):
+            latent = latent.to(self.input_proj.weight.dtype)
+            residual = self.input_proj(latent).transpose(1, 2).float()  # (B, T, C)
+            codes = []
+            for centroids in self.centroids[:num_codebooks]:
+                codes.append(nearest(residual, centroids))
+                residual = residual - centroids[codes[-1]]
         return torch.stack(codes, dim=1)
 
     def decode(self, codes: Tensor) -> Tensor:
