@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from causerie.codec.mimi import Mimi
+from causerie.nn.rope import rotation
 from tests import tiny
 
 FRAME = 1920
@@ -79,6 +80,22 @@ def test_a_partial_last_frame_ends_the_stream(codec: Mimi, pcm: Tensor, extra: i
     torch.testing.assert_close(streamed, codec.latent(pcm), atol=1e-4, rtol=1e-4)
 
 
+def test_angles_are_computed_once_a_pass(codec: Mimi, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def counted(positions: Tensor, frequencies: Tensor) -> tuple[Tensor, Tensor]:
+        calls.append(positions.tolist())
+        return rotation(positions, frequencies)
+
+    monkeypatch.setattr("causerie.codec.transformer.rotation", counted)
+    transformer = codec.encoder_transformer
+    state = transformer.new_state(1)
+    for size in (3, 2):
+        transformer(torch.randn(1, codec.config.dim, size), state)
+    assert calls == [[0, 1, 2], [3, 4]]  # for all layers together
+    assert [layer.position for layer in state] == [5] * codec.config.num_layers
+
+
 def test_streams_in_a_batch_do_not_mix(codec: Mimi, codes: Tensor) -> None:
     alone = codec.decode(codes[1:, :, :9])
     torch.testing.assert_close(codec.decode(codes[..., :9])[1:], alone, atol=1e-4, rtol=1e-4)
@@ -93,10 +110,12 @@ def test_the_window_is_250_steps(codec: Mimi, codes: Tensor) -> None:
     assert per_frame[100] > 1e-5
     # Two layers see 2 · 249 steps back, so with two layers nothing here is out of reach; one
     # layer's window shows in the attention alone.
-    attention = codec.decoder_transformer.layers[0].attention
+    transformer = codec.decoder_transformer
+    attention = transformer.layers[0].attention
     x = torch.randn(1, 300, codec.config.dim)
+    cos, sin = transformer.rotation(0, 300, x.device)
     moved = x.clone()
     moved[:, 0] += 1
-    gap = (attention(x) - attention(moved)).abs().amax(dim=(0, 2))
+    gap = (attention(x, cos, sin) - attention(moved, cos, sin)).abs().amax(dim=(0, 2))
     assert gap[249] > 0
     assert gap[250:].max() == 0

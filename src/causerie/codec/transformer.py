@@ -33,18 +33,15 @@ class Attention(nn.Module):
     def __init__(self, config: MimiConfig) -> None:
         super().__init__()
         self.num_heads, self.context = config.num_heads, config.context
-        self.theta = config.rope_theta
         self.qkv_proj = nn.Linear(config.dim, 3 * config.dim, bias=False)
         self.out_proj = nn.Linear(config.dim, config.dim, bias=False)
 
-    def forward(self, x: Tensor, state: LayerState | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, cos: Tensor, sin: Tensor, state: LayerState | None = None
+    ) -> Tensor:
         num_new = x.shape[1]
         qkv = self.qkv_proj(x).unflatten(-1, (3, self.num_heads, -1))
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B, H, S, E)
-        start = state.position if state is not None else 0
-        positions = torch.arange(start, start + num_new, device=x.device)
-        frequencies = inverse_frequencies(q.shape[-1], self.theta, None).to(x.device)
-        cos, sin = rotation(positions, frequencies)
         q, k = rotate(q, cos, sin), rotate(k, cos, sin)
         if state is not None:
             k, v = torch.cat((state.keys, k), dim=2), torch.cat((state.values, v), dim=2)
@@ -91,8 +88,10 @@ class Layer(nn.Module):
         self.ffn_out = nn.Linear(config.ffn_dim, dim, bias=False)
         self.ffn_scale = nn.Parameter(torch.full((dim,), 0.01))
 
-    def forward(self, x: Tensor, state: LayerState | None = None) -> Tensor:
-        x = x + self.attention_scale * self.attention(self.attention_norm(x), state)
+    def forward(
+        self, x: Tensor, cos: Tensor, sin: Tensor, state: LayerState | None = None
+    ) -> Tensor:
+        x = x + self.attention_scale * self.attention(self.attention_norm(x), cos, sin, state)
         ffn = self.ffn_out(F.gelu(self.ffn_in(self.ffn_norm(x))))
         out: Tensor = x + self.ffn_scale * ffn
         return out
@@ -115,6 +114,15 @@ class Transformer(nn.Module):
 
     def forward(self, x: Tensor, state: Sequence[LayerState] | None = None) -> Tensor:
         x = x.transpose(1, 2)
+        start = state[0].position if state is not None else 0  # the same in every layer
+        cos, sin = self.rotation(start, x.shape[1], x.device)
         for index, layer in enumerate(self.layers):
-            x = layer(x, None if state is None else state[index])
+            x = layer(x, cos, sin, None if state is None else state[index])
         return x.transpose(1, 2)
+
+    def rotation(self, start: int, length: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Cosine and sine, each (length, E/2) fp32, of the positions from `start` on."""
+        config = self.config
+        frequencies = inverse_frequencies(config.dim // config.num_heads, config.rope_theta, None)
+        positions = torch.arange(start, start + length, device=device)
+        return rotation(positions, frequencies.to(device))
