@@ -131,6 +131,26 @@ def test_loss_is_the_mean_of_its_rows(model: CSM) -> None:
     model.zero_grad()
 
 
+def test_no_acoustic_rows_cost_nothing(model: CSM) -> None:
+    frames, mask = tiny.frames(model.config)
+    predicted = mask[..., 0]
+    first, rest = loss(
+        model,
+        frames,
+        mask,
+        predicted,
+        torch.zeros_like(predicted),
+        codebook_weights=torch.ones(tiny.NUM_CODEBOOKS - 1),
+    )
+    assert rest.item() == 0
+    (first + rest).backward()
+    assert model.audio_heads.grad is not None
+    assert not model.audio_heads.grad.any()
+    assert model.codebook0_head.weight.grad is not None
+    assert model.codebook0_head.weight.grad.isfinite().all()
+    model.zero_grad()
+
+
 def test_size_of_csm_1b() -> None:
     with torch.device("meta"):
         model = CSM(csm_1b())

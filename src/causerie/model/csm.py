@@ -132,7 +132,8 @@ def loss(
         frames, mask: (B, S, K+1), see `CSM.forward`.
         predicted: (B, S) bool, rows whose codebook 0 is learned: every audio frame and every
             stop frame of the turns to be learned.
-        depth_kept: (B, S) bool, the part of them whose acoustic codes are learned too.
+        depth_kept: (B, S) bool, the part of them whose acoustic codes are learned too; where it
+            is empty, the acoustic cross-entropy is 0.
         inputs: what the backbone reads in place of `frames`, such as a corrupted history.
         codebook_weights: (K-1,) weights of the acoustic codebooks, all 1 by default.
     """
@@ -145,4 +146,4 @@ def loss(
     each = F.cross_entropy(depth_logits.transpose(1, 2), kept[:, 1:], reduction="none")  # (M, K-1)
     if codebook_weights is not None:
         each = each * codebook_weights
-    return first, each.mean()
+    return first, each.mean() if each.numel() else each.sum()  # the mean of nothing is NaN
