@@ -9,6 +9,7 @@ of the history may be corrupted, so that it survives its own mistakes.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from causerie.config import CSMConfig
+from causerie.errors import ConfigError
 from causerie.model.csm import CSM, loss
 from causerie.text.pronounce import PUNCTUATION, spell
 from causerie.text.tokenizer import TextTokenizer
@@ -86,14 +88,16 @@ class EncodedSpeech:
             )
 
     def save(self, path: Path) -> None:
-        """Write one ``.npz`` file."""
+        """Write one ``.npz`` file; a crash meanwhile leaves none by that name."""
+        partial = path.with_suffix(".partial.npz")
         np.savez(
-            path,
+            partial,
             texts=np.array("\n".join(self.texts)),
             phonemes=np.array("\n".join(self.phonemes)),
             codes=self.codes,
             starts=self.starts,
         )
+        os.replace(partial, path)
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -121,11 +125,14 @@ class ConversationSampler:
     """Batches of conversations; what step n draws depends on (seed, n) alone.
 
     Four times the batch is drawn, sorted by length, and a quarter of it taken, so that rows of
-    like length meet and little is padding.
+    like length meet and little is padding. Turns that end past `max_frames` rows are left out.
     """
 
-    def __init__(self, speech: EncodedSpeech, tokenizer: TextTokenizer, recipe: LMRecipe) -> None:
+    def __init__(
+        self, speech: EncodedSpeech, tokenizer: TextTokenizer, recipe: LMRecipe, max_frames: int
+    ) -> None:
         self.speech, self.tokenizer, self.recipe = speech, tokenizer, recipe
+        self.max_frames = max_frames
 
     def __call__(self, step: int) -> Batch:
         recipe = self.recipe
@@ -141,7 +148,7 @@ class ConversationSampler:
         drawn.sort(key=lambda turns: sum(int(frames_of[turn].sum()) for turn in turns))
         quarter = random.integers(4) * recipe.batch
         rows = [
-            np.concatenate([self._segment(turn, random) for turn in turns])
+            leading([self._segment(turn, random) for turn in turns], self.max_frames)
             for turns in drawn[quarter : quarter + recipe.batch]
         ]
         return collate(rows)
@@ -169,6 +176,22 @@ class ConversationSampler:
 def _counts(chances: tuple[float, ...], size: int, random: np.random.Generator) -> np.ndarray:
     """`size` draws of 1, 2, … by their chances."""
     return random.choice(np.arange(1, len(chances) + 1), p=chances, size=size)
+
+
+def leading(turns: list[np.ndarray], max_frames: int) -> np.ndarray:
+    """Rows (n, K+1) of as many whole turns as fit in `max_frames`, from the first on.
+
+    Raises:
+        ConfigError: not even the first one fits.
+    """
+    ends = np.cumsum([len(turn) for turn in turns])
+    fitting = int(np.searchsorted(ends, max_frames, side="right"))
+    if not fitting:
+        raise ConfigError(
+            f"a turn of {ends[0]} rows does not fit in the model's max_frames of {max_frames}: "
+            "raise it, train on shorter utterances, or join fewer of them to a turn"
+        )
+    return np.concatenate(turns[:fitting])
 
 
 def collate(rows: list[np.ndarray]) -> Batch:
@@ -264,7 +287,7 @@ def train_lm(
         model.load_state_dict(start_from)
     phase = LMPhase(model, recipe)
     optimizer = MuonAdamW(model, lr=recipe.lr, weight_decay=recipe.weight_decay)
-    sampler = ConversationSampler(speech, tokenizer, recipe)
+    sampler = ConversationSampler(speech, tokenizer, recipe, config.max_frames)
     loop = Loop(out / "state.pt", phase, optimizer, seed=recipe.seed)
     parameters = list(model.parameters())
     for step in loop.remaining(recipe.steps):
@@ -291,21 +314,3 @@ def initialize(model: CSM) -> None:
                 parameter.normal_(std=parameter.shape[-1] ** -0.5 * 0.7)
         model.audio_heads.normal_(std=0.02)
         model.codebook0_head.weight.normal_(std=0.02)
-
-
-@torch.no_grad()
-def validate(model: CSM, batches: list[Batch]) -> dict[str, float]:
-    """Mean losses a codebook, and how often the likeliest code 0 is the true one."""
-    sums: dict[str, float] = {}
-    count = 0
-    for batch in batches:
-        logits, depth_logits = model(batch.frames, batch.mask, batch.predicted)
-        codes = batch.frames[..., :-1][batch.predicted]
-        every = torch.cat((logits[:, None], depth_logits), dim=1).float()
-        losses = nn.functional.cross_entropy(every.transpose(1, 2), codes, reduction="none").sum(0)
-        for book, value in enumerate(losses.tolist()):
-            sums[f"codebook{book}"] = sums.get(f"codebook{book}", 0.0) + value
-        right = (logits.argmax(-1) == codes[:, 0]).sum().item()
-        sums["accuracy0"] = sums.get("accuracy0", 0.0) + right
-        count += len(codes)
-    return {name: value / count for name, value in sums.items()}

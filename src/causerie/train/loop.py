@@ -66,7 +66,7 @@ class Loop:
         total.backward()
         norm = nn.utils.clip_grad_norm_(parameters, CLIP)
         for group in self.optimizer.param_groups:
-            group["lr"] = lr * group.get("lr_factor", 1.0)
+            group["lr"] = lr
         self.optimizer.step()
         return float(norm)
 
