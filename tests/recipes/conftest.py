@@ -1,0 +1,16 @@
+"""The recipe's scripts as modules, as they find each other when one of them runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+RECIPE = Path(__file__).parents[2] / "recipes" / "petit"
+
+
+@pytest.fixture
+def recipe(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The recipe's folder, on the import path."""
+    monkeypatch.syspath_prepend(RECIPE)
+    return RECIPE
