@@ -9,9 +9,8 @@ import sys
 
 from tokenizers import AddedToken, Regex, Tokenizer, models, pre_tokenizers
 
-from causerie.text.pronounce import PUNCTUATION, SPELLED, STRESSES, VOWELS
+from causerie.text.pronounce import CONSONANTS, PUNCTUATION, SPELLED, STRESSES, VOWELS
 
-CONSONANTS = "bdfhjklmnpstvwzðŋɡɹʃʒʤʧθT"
 SPECIAL = ("<|begin_of_text|>", "<|end_of_text|>", "<|unknown|>")
 
 

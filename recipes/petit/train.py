@@ -7,17 +7,15 @@
     python recipes/petit/train.py export    SPEECH WORK OUT  # 5. the model folder
 
 SPEECH is the folder that make_speech.py wrote; WORK gets the state files and, for each phase, a
-log of JSON lines. Phases 3 and 4 need only phase 2 and may run side by side.
+log of JSON lines. Phases 3 and 4 need only phase 2 and may run side by side. Phase 5 refuses what
+has not done all its steps, unless `--unfinished` is given.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
-import shutil
-import time
-from collections import defaultdict
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -25,10 +23,14 @@ import numpy as np
 import torch
 from rich.progress import track
 from torch import Tensor
+from training_log import Log
 
+from causerie.checkpoint.load import Checkpoint, GenerationDefaults
+from causerie.checkpoint.save import save
 from causerie.codec.mimi import Mimi
-from causerie.config import CSMConfig, LlamaConfig, MimiConfig, to_dict
+from causerie.config import CSMConfig, LlamaConfig, MimiConfig
 from causerie.model.csm import CSM
+from causerie.text.front_end import FrontEnd
 from causerie.text.tokenizer import TextTokenizer
 from causerie.train.codec import CodecRecipe, train_codec
 from causerie.train.data import SpeechFolder, Utterance
@@ -41,6 +43,8 @@ HELD_OUT = set((HERE / "heldout.txt").read_text("utf-8").splitlines())
 TRAINED_CODEBOOKS = 6  # phase 1 learns so many …
 NUM_CODEBOOKS = 3  # … of which so many are kept: the rest improve the spectrum by less than 1 %
 
+# The shipped model's runs were planned longer and shortened on the way (so learning rates differ):
+# quantizer from 2,600 steps at step 1,500, decoder from 7,000 at 1,000, LM from 8,000 at 2,500.
 QUANTIZER = CodecRecipe(phase="quantizer", steps=2000, batch=24)
 DECODER = CodecRecipe(
     phase="decoder", steps=4000, batch=8, lr=2e-3, betas=(0.8, 0.99), noisy_codes=0.05, seed=1
@@ -48,6 +52,8 @@ DECODER = CodecRecipe(
 LM = LMRecipe(
     steps=5500, batch=20, codebook_weights=(1.3, 0.8), any_speaker=0.4, history_noise=0.05
 )
+
+SAMPLING = GenerationDefaults(temperature=0.4, top_k=20, depth_temperature=0.3, depth_top_k=10)
 
 
 def codec_config(num_codebooks: int) -> MimiConfig:
@@ -78,25 +84,6 @@ def model_config(text_vocab_size: int) -> CSMConfig:
         audio_vocab_size=1024 + 3,
         text_vocab_size=text_vocab_size,
     )
-
-
-class Log:
-    """Means over 50 steps, as JSON lines."""
-
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.file = path.open("a")
-        self.start = time.time()
-        self.seen: defaultdict[str, list[float]] = defaultdict(list)
-
-    def __call__(self, step: int, numbers: dict[str, float]) -> None:
-        for name, value in numbers.items():
-            self.seen[name].append(value)
-        if (step + 1) % 50 == 0:
-            means = {name: round(float(np.mean(v)), 5) for name, v in self.seen.items()}
-            row = {"step": step + 1, "seconds": round(time.time() - self.start, 1), **means}
-            print(json.dumps(row), file=self.file, flush=True)
-            self.seen.clear()
 
 
 def quantizer(speech: Path, work: Path) -> None:
@@ -141,7 +128,7 @@ class EncodingWorker:
         torch.set_num_threads(1)
         self.codec = Mimi(codec_config(NUM_CODEBOOKS))
         self.codec.load_state_dict(trimmed_codec(work), strict=False)  # without a decoder
-        self.folder = SpeechFolder(speech)
+        self.folder = SpeechFolder(speech, self.codec.config.sample_rate)
 
     def __call__(self, group: list[Utterance]) -> list[np.ndarray]:
         frame = self.codec.config.frame_size
@@ -150,6 +137,9 @@ class EncodingWorker:
         with torch.autocast("cpu", torch.bfloat16):
             batch = self.codec.encode(torch.from_numpy(pcm)[:, None])
         return [row[:, :n].T.numpy().astype(np.int16) for row, n in zip(batch, frames, strict=True)]
+
+
+worker: EncodingWorker  # of this process
 
 
 def start_worker(speech: Path, work: Path) -> None:
@@ -162,7 +152,8 @@ def encode_group(group: list[Utterance]) -> list[np.ndarray]:
 
 
 def encode(speech: Path, work: Path) -> None:
-    chosen = [u for u in SpeechFolder(speech).utterances if u.text not in HELD_OUT]
+    rate = codec_config(NUM_CODEBOOKS).sample_rate
+    chosen = [u for u in SpeechFolder(speech, rate).utterances if u.text not in HELD_OUT]
     chosen.sort(key=lambda u: u.num_samples)  # so that a group has little padding
     groups = [chosen[start : start + 8] for start in range(0, len(chosen), 8)]
     with ProcessPoolExecutor(
@@ -193,36 +184,34 @@ def lm(speech: Path, work: Path) -> None:
     )
 
 
-def export(speech: Path, work: Path, out: Path) -> None:
-    from safetensors.torch import save_file
+def trained(path: Path, name: str, steps: int, unfinished: bool) -> dict[str, Tensor]:
+    """Weights of a module in a state file; exits if it has not done its steps."""
+    state = torch.load(path, weights_only=True)
+    if state["step"] < steps and not unfinished:
+        sys.exit(
+            f"train.py: {path} is at step {state['step']} of {steps}: "
+            "let it finish, or give --unfinished"
+        )
+    weights: dict[str, Tensor] = state["modules"][name]
+    return weights
 
+
+def export(speech: Path, work: Path, out: Path, *, unfinished: bool = False) -> None:
     tokenizer = TextTokenizer.load(ASSETS / "tokenizer.json")
-    codec, model = codec_config(NUM_CODEBOOKS), model_config(tokenizer.vocab_size)
-    weights = {}
-    for prefix, folder, module in (("codec", "decoder", "codec"), ("model", "lm", "model")):
-        state = torch.load(work / folder / "state.pt", weights_only=True)["modules"][module]
-        weights |= {f"{prefix}.{name}": tensor for name, tensor in state.items()}
-    Mimi(codec).load_state_dict({n[6:]: t for n, t in weights.items() if n.startswith("codec.")})
-    CSM(model).load_state_dict({n[6:]: t for n, t in weights.items() if n.startswith("model.")})
-    out.mkdir(parents=True, exist_ok=True)
-    save_file({n: t.half().contiguous() for n, t in weights.items()}, out / "model.safetensors")
-    config = {
-        "format": "causerie",
-        "version": 1,
-        "model": to_dict(model),
-        "codec": to_dict(codec),
-        "front_end": "phonemes",
-        "generation": {
-            "temperature": 0.4,
-            "top_k": 20,
-            "depth_temperature": 0.3,
-            "depth_top_k": 10,
-        },
-    }
-    (out / "config.json").write_text(json.dumps(config, indent=2) + "\n", "utf-8")
-    for name in ("tokenizer.json", "lexicon.txt.gz"):
-        if not (out / name).exists():
-            shutil.copy(ASSETS / name, out / name)
+    codec = Mimi(codec_config(NUM_CODEBOOKS))
+    codec.load_state_dict(trained(work / "decoder/state.pt", "codec", DECODER.steps, unfinished))
+    model = CSM(model_config(tokenizer.vocab_size))
+    model.load_state_dict(trained(work / "lm/state.pt", "model", LM.steps, unfinished))
+    checkpoint = Checkpoint(
+        name="petit",
+        model=model,
+        codec=codec,
+        tokenizer=tokenizer,
+        front_end=FrontEnd.load("phonemes", ASSETS),
+        folder=ASSETS,
+        defaults=SAMPLING,
+    )
+    save(out, checkpoint, dtype=torch.float16)
 
 
 def main() -> None:
@@ -230,9 +219,13 @@ def main() -> None:
     parser.add_argument("phase", choices=("quantizer", "encode", "decoder", "lm", "export"))
     parser.add_argument("paths", nargs="+", type=Path)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--unfinished", action="store_true", help="export before the last step")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    globals()[args.phase](*args.paths)
+    if args.phase == "export":
+        export(*args.paths, unfinished=args.unfinished)
+    else:
+        globals()[args.phase](*args.paths)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from tests.train.speech import write_speech_folder
 
 
 def test_reads_utterances_and_pads_past_the_end(tmp_path: Path) -> None:
-    folder = SpeechFolder(write_speech_folder(tmp_path / "speech"))
+    folder = SpeechFolder(write_speech_folder(tmp_path / "speech"), 24_000)
     assert len(folder) == 6
     last = folder.utterances[-1]
     wave = folder.waveform(last, 0, last.num_samples + 500)
@@ -23,7 +23,7 @@ def test_reads_utterances_and_pads_past_the_end(tmp_path: Path) -> None:
 
 
 def test_labels_follow_the_alignment_and_skip_stress_marks(tmp_path: Path) -> None:
-    folder = SpeechFolder(write_speech_folder(tmp_path / "speech"))
+    folder = SpeechFolder(write_speech_folder(tmp_path / "speech"), 24_000)
     utterance = folder.utterances[0]
     labels = folder.labels(utterance, 0, 80, 50)
     spoken = [SYMBOLS[label - 1] for label in labels if label]
@@ -31,13 +31,27 @@ def test_labels_follow_the_alignment_and_skip_stress_marks(tmp_path: Path) -> No
     assert "".join(in_order) == "ðə kæt sæt."
 
 
+def test_labels_and_windows_count_in_the_folder_s_rate(tmp_path: Path) -> None:
+    path = write_speech_folder(tmp_path / "speech")
+    fast, slow = SpeechFolder(path, 24_000), SpeechFolder(path, 12_000)
+    early = fast.labels(fast.utterances[0], 6_000, 20, 50)
+    late = slow.labels(slow.utterances[0], 3_000, 20, 50)  # 0.25 s in, both
+    assert early.tolist() == late.tolist()
+    sampler = WindowSampler(slow, batch=1, num_samples=6_000, label_rate=50, seed=0)
+    assert [part.shape for part in sampler(0)] == [(1, 1, 6_000), (1, 25)]
+
+
+def test_symbols_keep_the_order_that_weights_know() -> None:
+    assert SYMBOLS == " ,.!?;:—…AIOWYTQSbdfhijklmnpstuvwzæðŋɐɑɔəɛɜɡɪɹʃʊʌʒʤʧθᵊᵻ"
+
+
 def test_a_folder_without_index_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="make_speech"):
-        SpeechFolder(tmp_path)
+        SpeechFolder(tmp_path, 24_000)
 
 
 def test_a_batch_depends_on_seed_and_step_alone(tmp_path: Path) -> None:
-    folder = SpeechFolder(write_speech_folder(tmp_path / "speech"))
+    folder = SpeechFolder(write_speech_folder(tmp_path / "speech"), 24_000)
 
     def draw(seed: int, step: int) -> torch.Tensor:
         sampler = WindowSampler(folder, batch=4, num_samples=9600, label_rate=50, seed=seed)

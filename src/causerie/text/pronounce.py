@@ -19,6 +19,7 @@ from pathlib import Path
 from causerie.errors import CheckpointError
 
 VOWELS = frozenset("AIOWYiuæɑəɛɪʊʌɔɜɐᵊᵻ")
+CONSONANTS = "bdfhjklmnpstvwzðŋɡɹʃʒʤʧθT"
 STRESSES = "ˈˌ"
 PUNCTUATION = ",.!?;:—…"
 SPELLED = {chr(ord("a") + i): chr(0xFF41 + i) for i in range(26)}

@@ -114,7 +114,7 @@ class QuantizerPhase:
 
     def targets(self, pcm: Tensor) -> Tensor:
         spectrum = losses.magnitudes(pcm, MEL_FFT, MEL_HOP)
-        filters = losses.mel_filters(MEL_FFT, NUM_MELS, 24_000)
+        filters = losses.mel_filters(MEL_FFT, NUM_MELS, self.codec.config.sample_rate)
         both = torch.cat((filters @ spectrum, spectrum[:, 1 : NUM_LOW_BINS + 1]), dim=1)
         return torch.log(both + losses.FLOOR)
 
@@ -187,7 +187,7 @@ class DecoderPhase:
                 codes = self._corrupt(codes, generator)
                 latent = self.codec.quantizer.decode(codes)
             decoded = self.codec.waveform(latent).float()
-        total = losses.multi_scale_mel(decoded, pcm)
+        total = losses.multi_scale_mel(decoded, pcm, self.codec.config.sample_rate)
         numbers = {"mel": total.item()}
         if step >= recipe.adversarial_from:
             adversarial, matched, discriminated = self._adversarial(decoded, pcm)
@@ -272,7 +272,7 @@ def train_codec(
         phase.parameters, lr=recipe.lr, betas=recipe.betas, weight_decay=recipe.weight_decay
     )
     sampler = WindowSampler(
-        SpeechFolder(data),
+        SpeechFolder(data, config.sample_rate),
         batch=recipe.batch,
         num_samples=recipe.window_frames * config.frame_size,
         label_rate=config.frame_rate * PHONES_A_FRAME,

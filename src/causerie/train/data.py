@@ -1,7 +1,7 @@
 """Speech with transcripts and alignment on disk, read by memory map.
 
-A folder holds parts: ``NAME.i16`` (24 kHz mono waveforms, 16 bit little-endian, one after
-another) and ``NAME.jsonl`` (a line each: text, phonemes, start, num_samples, and optionally
+A folder holds parts: ``NAME.i16`` (mono waveforms at the codec's rate, 16 bit little-endian, one
+after another) and ``NAME.jsonl`` (a line each: text, phonemes, start, num_samples, and optionally
 trimmed_s and durations, the index of the symbol spoken in each 25 ms step).
 """
 
@@ -17,9 +17,11 @@ import torch
 from torch import Tensor
 
 from causerie.errors import ConfigError
-from causerie.text.pronounce import STRESSES
+from causerie.text.pronounce import CONSONANTS, PUNCTUATION, STRESSES, VOWELS
 
-SYMBOLS = " ,.!?;:—…AIOWYTQSbdfhijklmnpstuvwzæðŋɐɑɔəɛɜɡɪɹʃʊʌʒʤʧθᵊᵻ"  # phone labels: index + 1
+# Phone labels: index + 1. Trained weights know this order; Q and S, never spoken, keep a place.
+_CAPITALS = "AIOWYTQS"
+SYMBOLS = f" {PUNCTUATION}{_CAPITALS}" + "".join(sorted({*VOWELS, *CONSONANTS} - {*_CAPITALS}))
 ALIGNMENT_RATE = 40  # steps a second in `durations`
 
 
@@ -39,11 +41,15 @@ class Utterance:
 class SpeechFolder:
     """All utterances of a folder.
 
+    Args:
+        sample_rate: of its waveforms.
+
     Raises:
         ConfigError: the folder holds no parts.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, sample_rate: int) -> None:
+        self.sample_rate = sample_rate
         indexes = sorted(folder.glob("*.jsonl"))
         if not indexes:
             raise ConfigError(f"{folder} holds no *.jsonl index; make it with make_speech.py")
@@ -65,12 +71,13 @@ class SpeechFolder:
 
     def labels(self, utterance: Utterance, first: int, count: int, rate: float) -> np.ndarray:
         """Phone labels of `count` steps at `rate` a second from sample `first` on; 0 is silence."""
-        times = first / 24_000 + (np.arange(count) + 0.5) / rate
+        times = first / self.sample_rate + (np.arange(count) + 0.5) / rate
         steps = ((times + utterance.trimmed_s) * ALIGNMENT_RATE).astype(int)
         phonemes = utterance.phonemes
         labels = np.zeros(count, np.int64)
         for index, step in enumerate(steps):
-            if step >= len(utterance.durations) or times[index] * 24_000 >= utterance.num_samples:
+            past_end = times[index] * self.sample_rate >= utterance.num_samples
+            if past_end or step >= len(utterance.durations):
                 continue
             position = utterance.durations[step] - 1  # the teacher puts a silence first
             if 0 <= position < len(phonemes) - 1 and phonemes[position] in STRESSES:
@@ -90,9 +97,9 @@ class WindowSampler:
         self.label_rate, self.seed = label_rate, seed
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
-        """Waveforms (B, 1, N) and phone labels (B, N · label_rate / 24,000)."""
+        """Waveforms (B, 1, N) and phone labels (B, N · label_rate / sample_rate)."""
         random = np.random.default_rng((self.seed, step))
-        count = round(self.num_samples / 24_000 * self.label_rate)
+        count = round(self.num_samples / self.folder.sample_rate * self.label_rate)
         pcm, labels = [], []
         for index in random.integers(len(self.folder), size=self.batch):
             utterance = self.folder.utterances[index]

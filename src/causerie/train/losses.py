@@ -41,20 +41,20 @@ def magnitudes(pcm: Tensor, n_fft: int, hop: int) -> Tensor:
     return (spectrum.real.square() + spectrum.imag.square() + 1e-12).sqrt() * (4 / n_fft)
 
 
-def log_mel(pcm: Tensor, n_fft: int, hop: int, num_mels: int, sample_rate: int = 24_000) -> Tensor:
+def log_mel(pcm: Tensor, n_fft: int, hop: int, num_mels: int, sample_rate: int) -> Tensor:
     """Log mel magnitudes (B, num_mels, N/hop)."""
     filters = mel_filters(n_fft, num_mels, sample_rate)
     return torch.log(filters @ magnitudes(pcm, n_fft, hop) + FLOOR)
 
 
-def multi_scale_mel(decoded: Tensor, original: Tensor) -> Tensor:
+def multi_scale_mel(decoded: Tensor, original: Tensor, sample_rate: int) -> Tensor:
     """Mean absolute difference of log mels over five window lengths, and of log magnitudes."""
     total = decoded.new_zeros(())
     for n_fft, num_mels in ((2048, 160), (1024, 100), (512, 64), (256, 32), (128, 16)):
         with torch.no_grad():
             target = magnitudes(original, n_fft, n_fft // 4)
         found = magnitudes(decoded, n_fft, n_fft // 4)
-        filters = mel_filters(n_fft, num_mels, 24_000)
+        filters = mel_filters(n_fft, num_mels, sample_rate)
         total = total + F.l1_loss(
             torch.log(filters @ found + FLOOR), torch.log(filters @ target + FLOOR)
         )
