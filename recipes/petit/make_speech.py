@@ -9,12 +9,15 @@ lexicon, so that training and use see the same phonemes. Written to OUT:
     part0.jsonl  one line a sentence: text, phonemes, start, num_samples, trimmed_s, and for each
                  25 ms the index of the symbol spoken then (the teacher's inputs are the phonemes
                  with a silence on each side)
+
+Killed and started again with the same arguments, it goes on after the last whole utterance.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 import hibari
@@ -23,6 +26,7 @@ import onnx
 import onnxruntime
 from hibari import dsp
 from rich.progress import track
+from speech_part import resume
 
 from causerie.text.pronounce import Lexicon
 
@@ -75,16 +79,20 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     teacher, lexicon = Teacher(), Lexicon.load(args.lexicon)
     sentences = args.sentences.read_text("utf-8").splitlines()
-    start = skipped = 0
-    with (
-        (args.out / f"part{args.part}.i16").open("wb") as audio,
-        (args.out / f"part{args.part}.jsonl").open("w", encoding="utf-8") as index,
-    ):
+    audio_path, index_path = (args.out / f"part{args.part}{ext}" for ext in (".i16", ".jsonl"))
+    done, start = resume(audio_path, index_path)
+    spoken = skipped = 0
+    with audio_path.open("ab") as audio, index_path.open("a", encoding="utf-8") as index:
         for number in track(range(args.part, len(sentences), args.of), "speaking"):
             text = sentences[number]
             phonemes = lexicon.read(text).phonemes
             if any(symbol not in teacher.vocab for symbol in phonemes):  # a word it cannot read
                 skipped += 1
+                continue
+            spoken += 1
+            if spoken <= len(done):
+                if done[spoken - 1] != text:
+                    sys.exit(f"{index_path} was made of other sentences: remove it to start anew")
                 continue
             wave, durations = teacher(phonemes, seed=number)
             first, last = trim(wave)

@@ -4,35 +4,43 @@
 #     recipes/petit/run.sh WORK [WORDNET]
 #
 # WORK gets everything (10 GB); WORDNET holds data.noun and its siblings, as Debian's package
-# wordnet-base installs them. Needs `pip install -e ".[recipe]"`. Every step can be killed; run the
-# script again and it goes on. Two cores take about three and a half hours.
+# wordnet-base installs them. Needs `pip install -e ".[recipe,evaluate]"`. Every step can be killed;
+# run the script again and it goes on. Two cores take about three and a half hours.
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
-work=$1
-wordnet=${2:-/usr/share/wordnet}
+work=$(readlink -m "$1")
+wordnet=$(readlink -m "${2:-/usr/share/wordnet}")
 assets=$here/../../src/causerie/assets/petit
 # training frees and takes large tensors all the time: do not give the memory back in between
 export MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=17179869184 MALLOC_ARENA_MAX=2
 export OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 mkdir -p "$work"
 cd "$here"
+trap 'kill $(jobs -p) 2> /dev/null || true' EXIT # leave no job behind that a new run would meet
 
 python make_lexicon.py "$assets/lexicon.txt.gz"
 python make_tokenizer.py "$assets/tokenizer.json"
 if [ ! -e "$work/speech/done" ]; then
     { python wordnet_sentences.py "$wordnet"; python everyday_sentences.py; } > "$work/sentences.txt"
+    jobs=()
     for part in 0 1; do
         python make_speech.py "$work/sentences.txt" "$assets/lexicon.txt.gz" "$work/speech" \
             --part $part --of 2 &
+        jobs+=($!)
     done
-    wait
+    for job in "${jobs[@]}"; do wait "$job"; done # one by one: a bare wait hides failures
     touch "$work/speech/done"
 fi
 python train.py quantizer "$work/speech" "$work" --threads 2
 [ -e "$work/codes.npz" ] || python train.py encode "$work/speech" "$work" --threads 2
 python train.py decoder "$work/speech" "$work" &
+decoder=$!
 python train.py lm "$work/speech" "$work"
-wait
+wait "$decoder"
 python train.py export "$work/speech" "$work" "$assets"
 python plot.py "$work" "$assets/curves.png"
+for gate in codec acoustics; do
+    python gates.py "$assets" "$gate" "$work/$gate"
+    python evaluate.py --from-wavs "$work/$gate" --json "$work/$gate.json"
+done
 python evaluate.py --model "$assets" --json "$work/evaluation.json"

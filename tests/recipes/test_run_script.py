@@ -1,0 +1,57 @@
+"""run.sh with an interpreter that only notes what it is asked: order, and failures."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+FAKE = """#!/bin/sh
+echo "$*" >> "$CALLS"
+case "$*" in *"$FAILING"*) exit 3 ;; esac
+"""
+
+
+def run(recipe: Path, folder: Path, failing: str = "nothing") -> tuple[int, list[str]]:
+    """Exit status of run.sh, and the command lines it gave to python."""
+    fake = folder / "bin" / "python"
+    fake.parent.mkdir(exist_ok=True)
+    fake.write_text(FAKE)
+    fake.chmod(0o755)
+    (folder / "work" / "speech").mkdir(parents=True, exist_ok=True)
+    path = f"{fake.parent}{os.pathsep}{os.environ['PATH']}"
+    calls = folder / "calls"
+    environment = {**os.environ, "PATH": path, "CALLS": str(calls), "FAILING": failing}
+    done = subprocess.run(
+        ["bash", str(recipe / "run.sh"), "work"], cwd=folder, env=environment, check=False
+    )
+    return done.returncode, calls.read_text().splitlines()
+
+
+def test_the_whole_recipe(recipe: Path, tmp_path: Path) -> None:
+    status, calls = run(recipe, tmp_path)
+    assert status == 0
+    assert (tmp_path / "work/speech/done").exists()
+    assert all(str(tmp_path / "work") in call for call in calls if call.startswith("train.py"))
+    steps = [" ".join(call.split()[:2]) for call in calls]
+    export = steps.index("train.py export")
+    assert {"train.py decoder", "train.py lm"} <= {*steps[:export]}
+    after = [Path(call.split()[0]).name for call in calls[export + 1 :]]
+    assert after == ["plot.py", "gates.py", "evaluate.py", "gates.py", "evaluate.py", "evaluate.py"]
+
+
+@pytest.mark.parametrize("part", ["--part 0", "--part 1"])
+def test_speech_that_failed_is_not_done(recipe: Path, tmp_path: Path, part: str) -> None:
+    status, calls = run(recipe, tmp_path, part)
+    assert status == 3
+    assert not (tmp_path / "work/speech/done").exists()
+    assert not any(call.startswith("train.py") for call in calls)
+
+
+@pytest.mark.parametrize("phase", ["decoder", "lm"])
+def test_a_failed_training_is_not_exported(recipe: Path, tmp_path: Path, phase: str) -> None:
+    status, calls = run(recipe, tmp_path, f"train.py {phase}")
+    assert status == 3
+    assert not any(call.startswith("train.py export") for call in calls)
