@@ -56,7 +56,7 @@ class Branch(nn.Module):
 
     def _apply(self, fn, recurse=True):  # type: ignore[no-untyped-def]
         exact = self.centroids
-        module = super()._apply(fn, recurse)
+        module = super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         if self.centroids.dtype != torch.float32:  # move, but never round
             self.centroids = exact.to(self.centroids.device)
         return module
