@@ -45,10 +45,8 @@ def sampled_acoustics(checkpoint: Checkpoint, text: str, codes: Tensor, seed: in
         usable = logits[:, : checkpoint.codec.config.codebook_size]
         return sampling.sample(
             usable,
-            defaults.temperature
-            if defaults.depth_temperature is None
-            else defaults.depth_temperature,
-            defaults.depth_top_k or defaults.top_k,
+            defaults.acoustic_temperature,
+            defaults.acoustic_top_k,
             sampling.noise(seeds, 0, codebook, usable.shape[-1]),
         )
 

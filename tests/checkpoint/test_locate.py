@@ -141,6 +141,19 @@ def test_codec_from_the_hub(monkeypatch: pytest.MonkeyPatch, hub: Callable[..., 
     assert built.fetched == {locate_codec().name}
 
 
+def test_codec_of_a_hub_id_is_kyutais_file(hub: Callable[..., Hub]) -> None:
+    """And not the language model beside it."""
+    built = hub({"config.json": {}, "tokenizer-e351.safetensors": "", "model.safetensors": ""})
+    found = locate("kyutai/moshiko-pytorch-bf16", codec_alone=True)
+    assert found == built.folder / "tokenizer-e351.safetensors"
+    assert "model.safetensors" not in built.fetched
+
+
+def test_codec_of_a_hub_id_without_kyutais_file(hub: Callable[..., Hub]) -> None:
+    built = hub({"config.json": {}, "model.safetensors": ""})
+    assert locate("kyutai/mimi", codec_alone=True) == built.folder
+
+
 # -- what can go wrong -----------------------------------------------------------------------
 
 
@@ -228,6 +241,13 @@ def test_half_cached_is_not(cache: Path) -> None:
     fill_cache(cache, "config.json")
     with pytest.raises(CheckpointError, match="is not in the cache, and HF_HUB_OFFLINE is set"):
         locate("anna/voice")
+
+
+@pytest.mark.parametrize("repo", ["anna/a--b", "anna/a..b", "anna/voice.git", f"anna/{'a' * 99}"])
+def test_ids_that_the_hub_refuses(cache: Path, repo: str) -> None:
+    with pytest.raises(CheckpointError, match="is neither here nor a hub id") as caught:
+        locate(repo)
+    assert "\n" not in str(caught.value)
 
 
 def test_nothing_cached(cache: Path) -> None:

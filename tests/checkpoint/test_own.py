@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from causerie.checkpoint import GenerationDefaults, load, load_codec, save
-from causerie.errors import CheckpointError
+from causerie.errors import CheckpointError, ConfigError
 from tests import tiny
 
 
@@ -91,6 +91,22 @@ def test_lexicon_comes_along(folder: Path, tmp_path: Path) -> None:
 
 def test_codec_alone(tiny_folder: Path) -> None:
     assert equal(load_codec(tiny_folder), load(tiny_folder).codec)
+
+
+def test_codec_alone_of_another_version(folder: Path) -> None:
+    change_config(folder, version=2)
+    with pytest.raises(CheckpointError, match="of version 2 and this causerie reads 1"):
+        load_codec(folder)
+
+
+def test_generation_defaults() -> None:
+    plain = GenerationDefaults(temperature=0.7, top_k=9)
+    assert (plain.acoustic_temperature, plain.acoustic_top_k) == (0.7, 9)
+    own = GenerationDefaults(temperature=0.7, top_k=9, depth_temperature=0.0, depth_top_k=0)
+    assert (own.acoustic_temperature, own.acoustic_top_k) == (0.0, 0)
+    for wrong in ({"temperature": -1.0}, {"top_k": -1}, {"depth_temperature": float("nan")}):
+        with pytest.raises(ConfigError):
+            GenerationDefaults(**wrong)
 
 
 def test_every_wrong_tensor_is_in_one_error(folder: Path) -> None:

@@ -109,8 +109,15 @@ def csm_from_transformers(values: Json) -> CSMConfig:
     """Sizes from a config.json of model type csm, as versions 4 and 5 write it.
 
     Raises:
-        CheckpointError: for a setting that the model does not have, or a contradiction.
+        CheckpointError: for another or no model type, a setting that the model does not have, or
+            a contradiction.
     """
+    # Without it all would be defaults, and those of the rotary embedding are no published model's.
+    if values.get("model_type") != "csm":
+        raise CheckpointError(
+            f"config.json is missing or of another model: its model_type is "
+            f"{values.get('model_type')!r}, not 'csm'; fetch the one that came with these weights"
+        )
     depth = _DEPTH_DEFAULTS | dict(values.get("depth_decoder_config") or {})
     values = _BACKBONE_DEFAULTS | dict(values)
     _require(values, {"codebook_eos_token_id": 0}, "config.json")  # the stop frame is all zeros

@@ -17,7 +17,7 @@ M = TypeVar("M", bound=nn.Module)
 
 
 @dataclass(frozen=True)
-class Part:
+class Filling:
     """A module without memory, and the tensors of the checkpoint that it is made of."""
 
     module: nn.Module
@@ -35,35 +35,35 @@ def prefixed(entries: Sequence[Entry], prefix: str) -> list[Entry]:
     return [replace(e, theirs=tuple(prefix + name for name in e.theirs)) for e in entries]
 
 
-def fill(parts: Sequence[Part], tensors: Tensors, device: torch.device, where: str) -> None:
+def fill(fillings: Sequence[Filling], tensors: Tensors, device: torch.device, where: str) -> None:
     """Read every tensor of the checkpoint into the modules.
 
     Args:
         where: names the checkpoint in errors.
 
     Raises:
-        CheckpointError: listing every missing, surplus and misshapen tensor of all parts.
+        CheckpointError: listing every missing, surplus and misshapen tensor of all modules.
     """
     expected: dict[str, tuple[int, ...]] = {}
     wanted = []
-    for part in parts:
-        ours = part.module.state_dict()
-        for entry in part.entries:
+    for filling in fillings:
+        ours = filling.module.state_dict()
+        for entry in filling.entries:
             shapes = [tuple(tensor.shape) for tensor in entry.form.split(ours[entry.ours])]
             expected.update(zip(entry.theirs, shapes, strict=True))
-            wanted.append((ours[entry.ours].numel(), part, entry))
+            wanted.append((ours[entry.ours].numel(), filling, entry))
     _check(expected, tensors, where)
-    states: dict[int, dict[str, torch.Tensor]] = {id(part): {} for part in parts}
+    states: dict[int, dict[str, torch.Tensor]] = {id(filling): {} for filling in fillings}
     # The largest first: the memory to convert it is free again before the model is complete.
-    for _, part, entry in sorted(wanted, key=lambda item: -item[0]):
+    for _, filling, entry in sorted(wanted, key=lambda item: -item[0]):
         foreign = [  # copies, so that nothing keeps a file mapped
-            tensors[name].read().to(device=device, dtype=part.dtype, copy=True)
+            tensors[name].read().to(device=device, dtype=filling.dtype, copy=True)
             for name in entry.theirs
         ]
-        states[id(part)][entry.ours] = entry.form.join(foreign).contiguous()
-    for part in parts:
-        part.module.load_state_dict(states[id(part)], assign=True)
-        part.module.eval()
+        states[id(filling)][entry.ours] = entry.form.join(foreign).contiguous()
+    for filling in fillings:
+        filling.module.load_state_dict(states[id(filling)], assign=True)
+        filling.module.eval()
 
 
 def _check(expected: dict[str, tuple[int, ...]], tensors: Tensors, where: str) -> None:

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from causerie.checkpoint import configs
-from causerie.checkpoint.fill import Part, fill, prefixed, same_names
+from causerie.checkpoint.fill import Filling, fill, prefixed, same_names
 from causerie.checkpoint.keymap import (
     CSM_ALIASES,
     MIMI_ALIASES,
@@ -27,11 +27,12 @@ from causerie.checkpoint.keymap import (
     csm_entries,
     mimi_entries,
 )
-from causerie.checkpoint.locate import locate, locate_codec, read_json, weight_files
+from causerie.checkpoint.locate import kyutai_file, locate, locate_codec, read_json, weight_files
 from causerie.checkpoint.tensors import Tensors, fold_weight_norm, open_files, rename, under
 from causerie.codec.mimi import Mimi
 from causerie.config import CSMConfig, MimiConfig, csm_1b, from_dict
 from causerie.errors import CheckpointError, ConfigError
+from causerie.model import sampling
 from causerie.model.csm import CSM
 from causerie.text.front_end import FrontEnd
 from causerie.text.tokenizer import TextTokenizer
@@ -48,12 +49,30 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class GenerationDefaults:
-    """How to sample where the caller does not say; the depth decoder as the rest where None."""
+    """How to sample where the caller does not say; the depth decoder as the rest where None.
+
+    Raises:
+        ConfigError: a value means nothing.
+    """
 
     temperature: float = 0.9
     top_k: int = 50
     depth_temperature: float | None = None
     depth_top_k: int | None = None
+
+    def __post_init__(self) -> None:
+        sampling.check(self.temperature, self.top_k)
+        sampling.check(self.acoustic_temperature, self.acoustic_top_k)
+
+    @property
+    def acoustic_temperature(self) -> float:
+        """What the depth decoder draws the acoustic codes with."""
+        return self.temperature if self.depth_temperature is None else self.depth_temperature
+
+    @property
+    def acoustic_top_k(self) -> int:
+        """Likewise."""
+        return self.top_k if self.depth_top_k is None else self.depth_top_k
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +123,7 @@ def load(
         CheckpointError: if it cannot be found or read, or its tensors do not fit its sizes.
     """
     opened, device = _open(source), torch.device(device)
-    if opened.config.get("format") == FORMAT:
+    if _is_own(opened):
         model, codec = _load_own(opened, device, dtype)
         kind = opened.config.get("front_end", "plain")
         front_end = _checked(opened, lambda: FrontEnd.load(kind, opened.folder))
@@ -149,13 +168,13 @@ def load_codec(
     Raises:
         CheckpointError: if it cannot be found or read, or its tensors do not fit its sizes.
     """
-    opened, device = _open(source), torch.device(device)
+    opened, device = _open(source, codec_alone=True), torch.device(device)
     tensors, values = opened.tensors, opened.config
-    if values.get("format") == FORMAT:
+    if _is_own(opened):
         sizes = _checked(opened, lambda: from_dict(MimiConfig, values.get("codec", {})))
         codec = _empty(Mimi, sizes)
-        part = Part(codec, same_names(codec), torch.float32)
-        fill([part], under(tensors, CODEC_PREFIX), device, str(opened.path))
+        filling = Filling(codec, same_names(codec), torch.float32)
+        fill([filling], under(tensors, CODEC_PREFIX), device, str(opened.path))
         return codec
     if any(name.startswith(FOREIGN_CODEC_PREFIX) for name in tensors):
         tensors, values = under(tensors, FOREIGN_CODEC_PREFIX), values.get("codec_config") or {}
@@ -172,29 +191,36 @@ def load_codec(
             else configs.KYUTAI_MIMI
         )
     codec = _empty(Mimi, config)
-    part = Part(codec, mimi_entries(config, layout), torch.float32)
-    fill([part], rename(tensors, MIMI_ALIASES[layout]), device, str(opened.path))
+    filling = Filling(codec, mimi_entries(config, layout), torch.float32)
+    fill([filling], rename(tensors, MIMI_ALIASES[layout]), device, str(opened.path))
     return codec
 
 
 # -- layouts -----------------------------------------------------------------------------------
 
 
-def _load_own(opened: _Source, device: torch.device, dtype: torch.dtype) -> tuple[CSM, Mimi]:
+def _is_own(opened: _Source) -> bool:
+    """Whether it has our own layout; CheckpointError where that is of another version."""
+    if opened.config.get("format") != FORMAT:
+        return False
     version = opened.config.get("version")
     if version != VERSION:
         raise CheckpointError(
             f"{opened.path} is of version {version!r} and this causerie reads {VERSION}: "
             "install another causerie"
         )
+    return True
+
+
+def _load_own(opened: _Source, device: torch.device, dtype: torch.dtype) -> tuple[CSM, Mimi]:
     sizes = _checked(opened, lambda: from_dict(CSMConfig, opened.config.get("model", {})))
     codec_sizes = _checked(opened, lambda: from_dict(MimiConfig, opened.config.get("codec", {})))
     model, codec = _empty(CSM, sizes), _empty(Mimi, codec_sizes)
-    parts = [
-        Part(model, prefixed(same_names(model), MODEL_PREFIX), dtype),
-        Part(codec, prefixed(same_names(codec), CODEC_PREFIX), torch.float32),
+    fillings = [
+        Filling(model, prefixed(same_names(model), MODEL_PREFIX), dtype),
+        Filling(codec, prefixed(same_names(codec), CODEC_PREFIX), torch.float32),
     ]
-    fill(parts, opened.tensors, device, str(opened.path))
+    fill(fillings, opened.tensors, device, str(opened.path))
     return model, codec
 
 
@@ -207,9 +233,9 @@ def _load_transformers(
     codec_sizes = _checked(opened, lambda: configs.mimi_from_transformers(codec_values))
     model, codec = _empty(CSM, sizes), _empty(Mimi, codec_sizes)
     codec_entries = mimi_entries(codec_sizes, "transformers")
-    parts = [
-        Part(model, csm_entries(sizes, "transformers"), dtype),
-        Part(codec, prefixed(codec_entries, FOREIGN_CODEC_PREFIX), torch.float32),
+    fillings = [
+        Filling(model, csm_entries(sizes, "transformers"), dtype),
+        Filling(codec, prefixed(codec_entries, FOREIGN_CODEC_PREFIX), torch.float32),
     ]
     inside = under(opened.tensors, FOREIGN_CODEC_PREFIX)
     codec_tensors = rename(fold_weight_norm(inside), MIMI_ALIASES["transformers"])
@@ -220,7 +246,7 @@ def _load_transformers(
     }
     tensors = rename(tensors, CSM_ALIASES["transformers"])
     tensors |= {FOREIGN_CODEC_PREFIX + name: tensor for name, tensor in codec_tensors.items()}
-    fill(parts, tensors, device, str(opened.path))
+    fill(fillings, tensors, device, str(opened.path))
     return model, codec
 
 
@@ -232,22 +258,21 @@ def _load_original(opened: _Source, device: torch.device, dtype: torch.dtype) ->
     else:
         sizes = csm_1b()
     model = _empty(CSM, sizes)
-    part = Part(model, csm_entries(sizes, "original"), dtype)
-    fill([part], rename(opened.tensors, CSM_ALIASES["original"]), device, str(opened.path))
+    filling = Filling(model, csm_entries(sizes, "original"), dtype)
+    fill([filling], rename(opened.tensors, CSM_ALIASES["original"]), device, str(opened.path))
     return model, load_codec(_codec_beside(opened.folder), device=device)
 
 
 def _codec_beside(folder: Path) -> Path:
     """Kyutai's file in a folder, else from the hub's cache or the hub."""
-    found = sorted(folder.glob("tokenizer-*.safetensors"))
-    return found[0] if found else locate_codec()
+    return kyutai_file(folder) or locate_codec()
 
 
 # -- side files --------------------------------------------------------------------------------
 
 
-def _open(source: str | Path) -> _Source:
-    path = locate(source)
+def _open(source: str | Path, *, codec_alone: bool = False) -> _Source:
+    path = locate(source, codec_alone=codec_alone)
     folder, files = (path, weight_files(path)) if path.is_dir() else (path.parent, [path])
     config = folder / "config.json"
     values = read_json(config) if config.is_file() else {}
@@ -271,7 +296,10 @@ def _load_tokenizer(folder: Path, sizes: CSMConfig) -> TextTokenizer:
 
 
 def _foreign_defaults(folder: Path) -> GenerationDefaults:
-    """From transformers' generation_config.json; the original's values where it says nothing."""
+    """From transformers' generation_config.json; the original's values where it says nothing.
+
+    Where it says not to sample, the temperature is 0.
+    """
     path = folder / "generation_config.json"
     values = read_json(path) if path.is_file() else {}
     names = {
@@ -280,8 +308,15 @@ def _foreign_defaults(folder: Path) -> GenerationDefaults:
         "depth_temperature": "depth_decoder_temperature",
         "depth_top_k": "depth_decoder_top_k",
     }
-    given = {ours: values[theirs] for ours, theirs in names.items() if values.get(theirs)}
-    return GenerationDefaults(**given)
+    given = {o: values[theirs] for o, theirs in names.items() if values.get(theirs) is not None}
+    if values.get("do_sample") is False:
+        given["temperature"] = 0.0
+    if values.get("depth_decoder_do_sample") is False:
+        given["depth_temperature"] = 0.0
+    try:
+        return GenerationDefaults(**given)
+    except ConfigError as error:
+        raise CheckpointError(f"{path}: {error}") from error
 
 
 def _empty(kind: Callable[[Any], M], sizes: CSMConfig | MimiConfig) -> M:

@@ -18,6 +18,7 @@ from typing import Any
 import huggingface_hub
 from huggingface_hub.errors import (  # type: ignore[attr-defined]
     GatedRepoError,
+    HFValidationError,
     HTTPError,  # that of the client which this huggingface_hub uses
     LocalEntryNotFoundError,
     RepositoryNotFoundError,
@@ -35,6 +36,8 @@ CODECS = (
 )
 
 _HUB_ID = re.compile(r"(?P<repo>\w[\w.-]*/\w[\w.-]*)(?:@(?P<revision>[\w./-]+))?")
+#: What Kyutai calls Mimi where it lies beside a language model.
+_KYUTAI_FILES = "tokenizer-*.safetensors"
 _SIDE_FILES = ("*.json", "lexicon.txt.gz", "voices/*.safetensors")
 #: In order of preference: beside the first, which has the codec inside, sesame/csm-1b also has two
 #: copies in the original layout, which has not.
@@ -48,8 +51,11 @@ _WEIGHTS = (
 )
 
 
-def locate(source: str | Path) -> Path:
+def locate(source: str | Path, *, codec_alone: bool = False) -> Path:
     """The folder, or file, of a checkpoint; fetched first where it is a hub id not yet cached.
+
+    Args:
+        codec_alone: take Kyutai's file of a hub id that has one, and not the weights beside it.
 
     Raises:
         CheckpointError: if there is none, or it cannot be fetched; says which page to open and
@@ -66,7 +72,7 @@ def locate(source: str | Path) -> Path:
             f"{str(source)!r} is no file or folder, nor a hub id such as sesame/csm-1b; "
             f"check the spelling, or use {BUNDLED!r}, the bundled model"
         )
-    return _fetch(match["repo"], match["revision"])
+    return _fetch(match["repo"], match["revision"], codec_alone)
 
 
 def locate_codec() -> Path:
@@ -81,6 +87,11 @@ def locate_codec() -> Path:
             return Path(cached)
     repo, filename = CODECS[0]
     return _snapshot(repo, None, (filename,)) / filename
+
+
+def kyutai_file(folder: Path) -> Path | None:
+    """Kyutai's file of a Mimi in a folder."""
+    return next(iter(sorted(folder.glob(_KYUTAI_FILES))), None)
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -125,9 +136,14 @@ def _weights(folder: Path) -> Iterator[list[str]]:
             yield sorted(set(weight_map.values()))
 
 
-def _fetch(repo: str, revision: str | None) -> Path:
+def _fetch(repo: str, revision: str | None, codec_alone: bool) -> Path:
     """A snapshot with one copy of the weights, whichever is the best there."""
-    folder = _snapshot(repo, revision, _SIDE_FILES)
+    if codec_alone:
+        folder = _snapshot(repo, revision, (*_SIDE_FILES, _KYUTAI_FILES))
+        if found := kyutai_file(folder):
+            return found
+    else:
+        folder = _snapshot(repo, revision, _SIDE_FILES)
     for names in _weights(folder):
         # by its commit: the branch may move on between the two
         folder = _snapshot(repo, folder.name, names)
@@ -182,6 +198,9 @@ def _explained(repo: str, revision: str | None) -> Iterator[None]:
             "and give the folder"
         )
         raise CheckpointError(f"{repo} is not in the cache ({page}), and {cure}") from error
+    except HFValidationError as error:
+        first_line = str(error).splitlines()[0]
+        raise CheckpointError(f"{repo!r} is neither here nor a hub id: {first_line}") from error
     except (HTTPError, OSError) as error:  # every other answer of the hub, and a full disk
         first_line = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         raise CheckpointError(f"{repo} could not be fetched from {page}: {first_line}") from error

@@ -107,19 +107,18 @@ def _generation_config(
     checkpoint: Checkpoint, token_ids: Mapping[str, int | None]
 ) -> dict[str, Any]:
     defaults, num_acoustic = checkpoint.defaults, checkpoint.model.config.num_codebooks - 1
-    depth_temperature, depth_top_k = defaults.depth_temperature, defaults.depth_top_k
+    temperature, depth_temperature = defaults.temperature, defaults.acoustic_temperature
     return {
         "bos_token_id": token_ids["bos_token_id"],
         "pad_token_id": token_ids["pad_token_id"],
-        "do_sample": True,
-        "temperature": defaults.temperature,
+        # transformers has no temperature of 0: it does not sample then
+        "do_sample": temperature > 0,
+        "temperature": temperature or 1.0,
         "top_k": defaults.top_k,
         "max_new_tokens": 125,
-        "depth_decoder_do_sample": True,
-        "depth_decoder_temperature": (
-            defaults.temperature if depth_temperature is None else depth_temperature
-        ),
-        "depth_decoder_top_k": defaults.top_k if depth_top_k is None else depth_top_k,
+        "depth_decoder_do_sample": depth_temperature > 0,
+        "depth_decoder_temperature": depth_temperature or 1.0,
+        "depth_decoder_top_k": defaults.acoustic_top_k,
         "depth_decoder_min_new_tokens": num_acoustic,
         "depth_decoder_max_new_tokens": num_acoustic,
     }
