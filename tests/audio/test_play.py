@@ -103,6 +103,35 @@ def test_speaker_falls_silent_on_an_error() -> None:
     assert s._stream.calls == ["start", "abort", "close"]
 
 
+def failing_at(method: str) -> Any:
+    """A package whose device fails there, once it is asked."""
+    package = fake_package(has_output=True)
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise package.PortAudioError("device unplugged")
+
+    if method == "open":
+        package.OutputStream = fail
+    else:
+        package.OutputStream = type("Failing", (FakeStream,), {method: fail})
+    package.play = fail
+    return package
+
+
+def test_a_device_that_fails_is_an_audio_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sounddevice", failing_at("open"))
+    with pytest.raises(AudioError, match="sound device could not play: device unplugged; save it"):
+        SILENCE.play()
+
+
+@pytest.mark.parametrize("method", ["open", "start", "write", "stop", "close"])
+def test_a_speaker_that_fails_is_silent_and_tells(method: str) -> None:
+    with play.Speaker(failing_at(method), 24_000) as speaker:
+        for _ in range(3):
+            speaker.write(np.zeros(10, np.float32))
+    assert "device unplugged" in str(speaker.failure)
+
+
 def test_import_of_audio_plays_nothing() -> None:
     code = "import sys, causerie.audio.audio; assert 'sounddevice' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -18,7 +18,9 @@ from causerie.audio import io as files
 from causerie.audio import play
 from causerie.cli import app
 from causerie.errors import AudioError
+from causerie.text.front_end import FrontEnd, Spoken
 from causerie.tts import TTS
+from tests.audio.test_play import failing_at
 
 FRAME = 1_920
 
@@ -194,8 +196,56 @@ def test_a_sound_device_gets_each_piece_as_it_comes(
     assert "first sound" in done.stdout
 
 
+@pytest.mark.parametrize("method", ["open", "start", "write", "stop"])
+@pytest.mark.parametrize("arguments", [[], ["-o", "a.wav", "--play"]])
+def test_a_sound_device_that_fails_costs_no_sound(
+    say: Any, monkeypatch: pytest.MonkeyPatch, arguments: list[str], method: str
+) -> None:
+    monkeypatch.setattr(play, "sound_device", lambda: failing_at(method))
+    done = say("Hello", "--seed", "1", *arguments)
+    name = "a.wav" if arguments else "speech.wav"
+    assert len(files.read(name)[0]) == 5 * FRAME
+    assert done.stdout.startswith(f"wrote {name}")
+    told = "not played" if arguments else "nothing to play it on, so it is in speech.wav"
+    assert f"{told}: the sound device could not play: device unplugged\n" in done.stderr
+
+
+def test_folder_is_looked_for_before_any_work() -> None:
+    for command in (["say", "Hello", "-o"], ["codec", "decode", "no.safetensors", "-o"]):
+        done = CliRunner().invoke(app, [*command, "no/a.wav", "--model", "./nowhere"])
+        assert done.exit_code == 2
+        assert done.stderr == (
+            "causerie: cannot write no/a.wav: there is no folder no; make it first\n"
+        )
+
+
+def test_a_folder_is_no_file_to_write() -> None:
+    Path("a.wav").mkdir()
+    done = CliRunner().invoke(app, ["say", "Hello", "-o", "a.wav", "--model", "./nowhere"])
+    assert done.stderr == "causerie: cannot write a.wav: it is a folder\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"]])
+def test_notes_are_lines_on_stderr(
+    say: Any, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.setattr(
+        FrontEnd, "__call__", lambda self, text: Spoken(text=text, skipped="\N{ROCKET}\n")
+    )
+    sound = np.random.default_rng(0).normal(0, 0.1, 24_000 * 7)  # 88 rows of 128 each
+    soundfile.write("one.wav", sound, 24_000)
+    turns = [{"speaker": 1, "text": "Before.", "audio": "one.wav"}] * 2
+    Path("context.json").write_text(json.dumps(turns))
+    done = say("Hello", "-o", "a.wav", "--context", "context.json", *arguments)
+    lines = done.stderr.splitlines()
+    assert lines.count("skipped: cannot read '\N{ROCKET}\\n'") == 3  # the context's too
+    assert "dropped: the oldest 1 of 2 segments" in lines
+    assert "stopped: limit of 0.4 s, the model did not end" in lines
+
+
 def test_play_with_a_file_where_there_is_no_device(say: Any) -> None:
-    say("Hello", "-o", "a.wav", "--play")
+    done = say("Hello", "-o", "a.wav", "--play")
+    assert "not played: no sound device and no player was found\n" in done.stderr
     assert not Path("speech.wav").exists()
     assert Path("a.wav").exists()
 

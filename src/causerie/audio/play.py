@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
@@ -38,7 +40,8 @@ def play(samples: NDArray[np.float32], sample_rate: int) -> None:
     """
     device = sound_device()
     if device is not None:
-        device.play(samples, sample_rate, blocking=True)
+        with _told(device):
+            device.play(samples, sample_rate, blocking=True)
         return
     program = find_program()
     if program is None:
@@ -72,23 +75,45 @@ def sound_device() -> ModuleType | None:
     return module
 
 
+@contextmanager
+def _told(device: Any) -> Iterator[None]:
+    """The device's errors as ours."""
+    try:
+        yield
+    except device.PortAudioError as error:
+        raise AudioError(f"the sound device could not play: {error}; {_ADVICE}") from error
+
+
 class Speaker:
     """Plays pieces of sound one after another as they come.
 
+    A device that fails is silent from then on and raises nothing: the sound may have other ways
+    to go.
+
     Args:
         device: what `sound_device` gives.
+
+    Attributes:
+        failure: of the device, None as long as it works.
     """
 
     def __init__(self, device: Any, sample_rate: int) -> None:
-        self._stream = device.OutputStream(samplerate=sample_rate, channels=1, dtype="float32")
+        self.failure: AudioError | None = None
+        self._device, self._stream = device, None
+        with self._dropping():
+            self._stream = device.OutputStream(samplerate=sample_rate, channels=1, dtype="float32")
 
     def __enter__(self) -> Speaker:
-        self._stream.start()
+        with self._dropping():
+            if self._stream is not None:
+                self._stream.start()
         return self
 
     def write(self, samples: NDArray[np.float32]) -> None:
         """Queue samples (N,); waits where the queue is full."""
-        self._stream.write(np.ascontiguousarray(samples[:, None]))
+        with self._dropping():
+            if self._stream is not None:
+                self._stream.write(np.ascontiguousarray(samples[:, None]))
 
     def __exit__(
         self,
@@ -96,8 +121,18 @@ class Speaker:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if error is None:
-            self._stream.stop()  # waits for what is queued
-        else:
-            self._stream.abort()
-        self._stream.close()
+        with self._dropping():
+            if self._stream is not None:
+                if error is None:
+                    self._stream.stop()  # waits for what is queued
+                else:
+                    self._stream.abort()
+                self._stream.close()
+
+    @contextmanager
+    def _dropping(self) -> Iterator[None]:
+        try:
+            with _told(self._device):
+                yield
+        except AudioError as error:
+            self.failure, self._stream = error, None

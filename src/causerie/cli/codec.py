@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from causerie.cli.console import progress
-from causerie.cli.options import Device, Model
+from causerie.cli.options import Device, Model, check_folder
 from causerie.errors import AudioError, ConfigError
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def encode(
     """
     if output.suffix != ".safetensors":
         raise AudioError(f"cannot write {output}: codes go into a .safetensors file")
+    check_folder(output)
     with progress(f"encoding {sound}"):
         import torch
 
@@ -77,6 +78,7 @@ def decode(
         from causerie.codes import load_codes
 
         check_extension(output)
+        check_folder(output)
         codec = _load(model, device)
         loaded = load_codes(codes, codec.config.codebook_size)
         if loaded.shape[0] > codec.config.num_codebooks:

@@ -1,10 +1,14 @@
-"""Options that more than one command has."""
+"""Options that more than one command has, and what is checked of them before any work."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from causerie.errors import AudioError
 
 Model = Annotated[
     str,
@@ -16,3 +20,14 @@ Model = Annotated[
 Device = Annotated[
     str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps; auto takes the fastest.")
 ]
+
+
+def check_folder(output: str | os.PathLike[str]) -> None:
+    """Raise AudioError where a file cannot be written for want of its folder."""
+    path = Path(output)
+    if not path.parent.is_dir():
+        raise AudioError(f"cannot write {path}: there is no folder {path.parent}; make it first")
+    if path.is_dir():
+        raise AudioError(f"cannot write {path}: it is a folder")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise AudioError(f"cannot write {path}: permission denied")

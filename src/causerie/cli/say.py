@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from causerie.cli.console import note, progress
-from causerie.cli.options import Device, Model
+from causerie.cli.options import Device, Model, check_folder
 from causerie.errors import AudioError, CauserieError, ConfigError, TextError
 
 if TYPE_CHECKING:
@@ -63,8 +63,14 @@ def say(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same sound.")] = None,
     max_duration: Annotated[
-        float, typer.Option(metavar="SECONDS", help="Cut speech that does not end by itself.")
-    ] = 60.0,
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="Cut the speech there. Without it, long text is spoken to its end, but a piece of "
+            "it that does not end by itself is cut at 60 s.",
+            show_default=False,
+        ),
+    ] = None,
     context: Annotated[
         Path | None,
         typer.Option(
@@ -89,6 +95,7 @@ def say(
         raise ConfigError("-o - would write sound to the terminal: pipe it on, or give -o FILE")
     if output not in (None, "-"):
         check_extension(output)
+        check_folder(output)
     words = _read_text(text, file)
     tts, settings = _load(model, device, dtype, context)
     settings |= {
@@ -154,13 +161,14 @@ def _emit(stream: Stream, output: str | None, play: bool) -> tuple[Audio, str | 
     from causerie.audio.io import StreamingWav
 
     wants_sound = play or output is None
-    speaker = player.sound_device() if wants_sound else None
+    device = player.sound_device() if wants_sound else None
+    speaker = None if device is None else player.Speaker(device, stream.sample_rate)
     with ExitStack() as stack:
         sinks: list[Any] = []
         if output == "-":
             sinks.append(StreamingWav(sys.stdout.buffer, stream.sample_rate))
         if speaker is not None:
-            sinks.append(stack.enter_context(player.Speaker(speaker, stream.sample_rate)))
+            sinks.append(stack.enter_context(speaker))
         tell = stack.enter_context(progress("speaking"))
         num_samples = 0
         for piece in stream:
@@ -172,13 +180,19 @@ def _emit(stream: Stream, output: str | None, play: bool) -> tuple[Audio, str | 
     where = output
     if output not in (None, "-"):
         audio.save(output)
+    failure = None if speaker is None else speaker.failure
     if wants_sound and speaker is None and len(audio.samples):
         try:
             audio.play()
         except AudioError as error:
-            if output is None:
-                where = str(audio.save(DEFAULT_FILE))
-                note(f"nothing to play it on, so it is in {where}: {str(error).split(';')[0]}")
+            failure = error
+    if failure is not None:
+        reason = str(failure).split(";")[0]
+        if output is None:
+            where = str(audio.save(DEFAULT_FILE))
+            note(f"nothing to play it on, so it is in {where}: {reason}")
+        else:
+            note(f"not played: {reason}")
     return audio, where
 
 
@@ -191,7 +205,9 @@ def _report(
     as_json: bool,
     to_stderr: bool = False,
 ) -> None:
-    """The facts of one reply."""
+    """The facts of one reply; what the listener should know goes to stderr in either case."""
+    for line in audio.notes:
+        note(line)
     if as_json:
         assert audio.codes is not None
         facts = {
@@ -208,8 +224,6 @@ def _report(
         }
         typer.echo(json.dumps(facts, ensure_ascii=False))
         return
-    for line in audio.notes:
-        note(line)
     parts = [f"wrote {where}"] if where not in (None, "-") else []
     parts.append(f"{audio.duration_s:.1f} s of speech")
     if audio.rtf and audio.first_sound_ms is not None:
