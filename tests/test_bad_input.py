@@ -65,12 +65,16 @@ def spoil(array: np.ndarray, value: float) -> np.ndarray:
 # -- generate --------------------------------------------------------------------------------------
 
 GENERATE: dict[str, tuple[dict[str, Any], type[CauserieError], str]] = {
+    "half a character": ({"text": "Hello \ud83d"}, TextError, "half a character, '\\ud83d' at 6"),
     "empty text": ({"text": ""}, TextError, "text is empty"),
     "blank text": ({"text": " \n\t\u00a0"}, TextError, "text is empty"),
     "text of bytes": ({"text": b"Hello"}, TextError, "must be a string, not bytes"),
     "no text": ({"text": None}, TextError, "must be a string, not NoneType"),
     "10 MB of text": ({"text": "Hello. " * 1_500_000}, TextError, "10,500,000 characters"),
     "text beyond the context": ({"text": "a" * 200}, PromptTooLongError, "the model has 128"),
+    "long text that ends beyond the context": (
+        {"text": "Hello. " * 35 + "\n" + "a" * 200}, PromptTooLongError, "the model has 128",
+    ),
     "negative temperature": ({"temperature": -0.1}, ConfigError, "temperature must be"),
     "NaN temperature": ({"temperature": math.nan}, ConfigError, "not nan"),
     "temperature in words": ({"temperature": "hot"}, ConfigError, "not 'hot'"),
@@ -87,24 +91,55 @@ GENERATE: dict[str, tuple[dict[str, Any], type[CauserieError], str]] = {
     "unknown voice": ({"voice": "nobody"}, UnknownVoiceError, "no voice 'nobody'"),
     "missing voice file": ({"voice": "no.safetensors"}, CheckpointError, "does not exist"),
     "negative speaker": ({"voice": -1}, ConfigError, "speaker must be"),
+    "fractional voice": ({"voice": 1.5}, ConfigError, "voice must be a name, a voice file"),
+    "voice of bytes": ({"voice": b"0"}, ConfigError, "not b'0'"),
+    "negative numpy speaker": ({"voice": np.int64(-1)}, ConfigError, "speaker must be"),
+    "voice without a list": (
+        {"voice": Voice(name="a", segments=said()[0])}, ConfigError, "must be a list of Segments",  # type: ignore[arg-type]
+    ),
+    "context without a list": (
+        {"context": Segment(speaker=0, text="a")}, ConfigError, "not Segment: write [segment]",
+    ),
+    "context of numbers": ({"context": 7}, ConfigError, "must be a list of Segments, not int"),
+    "half a character in the context": (
+        {"context": said(GOOD, text="\udc80")}, TextError, "context segment 1: text holds half",
+    ),
     "context of strings": ({"context": ["Hi"]}, ConfigError, "must be a Segment, not str"),
     "context not said": ({"context": said()}, AudioError, "neither audio nor codes"),
-    "context without text": ({"context": said(GOOD, text=" ")}, TextError, "text is empty"),
+    "context without text": (
+        {"context": said(GOOD, text=" ")}, TextError, "context segment 1: text is empty",
+    ),
     "zero-length context": ({"context": said(GOOD[:0])}, AudioError, "is empty"),
     "zero-length Audio": (
         {"context": said(Audio(samples=GOOD[:0], sample_rate=RATE))}, AudioError, "is empty",
     ),
-    "NaN audio": ({"context": said(spoil(GOOD, math.nan))}, AudioError, "1 samples that are not"),
+    "NaN audio": (
+        {"context": said(spoil(GOOD, math.nan))},
+        AudioError, "context segment 1: audio holds 1 samples that are not",
+    ),
     "infinite audio": ({"context": said(spoil(GOOD, math.inf))}, AudioError, "NaN or inf"),
     "audio of three dimensions": (
         {"context": said(GOOD.reshape(2, 2, -1))}, AudioError, "not (2, 2, 1200)",
     ),
     "audio of strings": ({"context": said(["a", "b"])}, AudioError, "array of numbers"),
-    "rate of zero": ({"context": said(GOOD, sample_rate=0)}, AudioError, "sample rate of 0"),
+    "rate of zero": (
+        {"context": said(GOOD, sample_rate=0)},
+        AudioError, "context segment 1: audio has a sample rate of 0",
+    ),
     "rate in kHz": ({"context": said(GOOD, sample_rate=24)}, AudioError, "give it in Hz"),
-    "missing audio file": ({"context": said("no.wav")}, AudioError, "no.wav cannot be opened"),
+    "missing audio file": (
+        {"context": said("no.wav")},
+        AudioError, "context segment 1 (no.wav): audio file no.wav cannot be opened",
+    ),
+    "context file of text": (
+        {"context": said(__file__)}, AudioError, "input.py): audio cannot be read as sound",
+    ),
     "audio beyond the context": (
         {"context": said(np.zeros(129 * 1_920, np.float32))}, PromptTooLongError, "cut its audio",
+    ),
+    "codes beyond the context": (
+        {"context": said(codes=codes(shape=(5, 129)))},
+        PromptTooLongError, "context segment 1 needs 142 positions",
     ),
     "code too large": ({"context": said(codes=codes(32))}, AudioError, "this codec's are 0 … 31"),
     "code too small": ({"context": said(codes=codes(-1))}, AudioError, "run from -1 to -1"),
@@ -133,6 +168,20 @@ def test_generate(
     assert "\n" not in str(caught.value)
     with pytest.raises(error):  # at once, not when the first piece is asked for
         tts.stream(**{"text": "Hello", "max_duration_s": 0.1, **given})
+
+
+def test_segment_of_codes_that_are_no_tensor() -> None:
+    with pytest.raises(AudioError, match="codes must be a tensor, not list"):
+        said(codes=[[1]])
+
+
+def test_numpy_speakers_are_plain_numbers_after_all(tts: TTS, tmp_path: Path) -> None:
+    plain = tts.generate("Hello", voice=3, seed=1, max_duration_s=0.1)
+    numpy = tts.generate("Hello", voice=np.int64(3), seed=1, max_duration_s=0.1, context=None)  # type: ignore[arg-type]
+    assert np.array_equal(plain.samples, numpy.samples)
+    voice = tts.make_voice("ada", said(GOOD), speaker=np.int32(2))  # type: ignore[arg-type]
+    assert Voice.load(voice.save(tmp_path / "ada.safetensors")).speaker == 2
+    assert type(Segment(speaker=np.uint8(1), text="a").speaker) is int  # type: ignore[arg-type]
 
 
 def test_emoji_only_for_a_reader_of_words() -> None:
@@ -167,28 +216,31 @@ def truncate(path: Path, size: int) -> None:
 
 
 LOAD: dict[str, tuple[Callable[[Path], None], str]] = {
-    "missing folder": (shutil.rmtree, "folder"),
-    "empty folder": (lambda f: [p.unlink() for p in f.iterdir()], "safetensors"),  # type: ignore[arg-type]
-    "no config": (lambda f: (f / "config.json").unlink(), "layout"),
-    "no weights": (lambda f: (f / "model.safetensors").unlink(), "safetensors"),
+    "missing folder": (shutil.rmtree, "is no file or folder"),
+    "empty folder": (lambda f: [p.unlink() for p in f.iterdir()], "holds no weights"),  # type: ignore[arg-type]
+    "no config": (lambda f: (f / "config.json").unlink(), "no CSM of a known layout"),
+    "no weights": (lambda f: (f / "model.safetensors").unlink(), "holds no weights"),
     "no tokenizer": (lambda f: (f / "tokenizer.json").unlink(), "tokenizer.json is missing"),
-    "bad JSON": (lambda f: truncate(f / "config.json", 30), "config.json"),
+    "bad JSON": (lambda f: truncate(f / "config.json", 30), "config.json cannot be read as JSON"),
     "unknown config key": (
         lambda f: change_config(f, lambda c: c["model"].update(wings=2)), "wings",
     ),
     "wrong type in the config": (
         lambda f: change_config(f, lambda c: c["model"].update(num_codebooks="five")), "'five'",
     ),
-    "version to come": (lambda f: change_config(f, lambda c: c.update(version=99)), "99"),
+    "version to come": (lambda f: change_config(f, lambda c: c.update(version=99)), "version 99"),
     "unknown front end": (
         lambda f: change_config(f, lambda c: c.update(front_end="runes")), "'runes'",
     ),
     "no lexicon": (
         lambda f: change_config(f, lambda c: c.update(front_end="phonemes")), "lexicon.txt.gz",
     ),
-    "corrupt weights": (lambda f: truncate(f / "model.safetensors", 1_000), "model.safetensors"),
+    "corrupt weights": (
+        lambda f: truncate(f / "model.safetensors", 1_000), "model.safetensors cannot be read",
+    ),
     "weights of nonsense": (
-        lambda f: (f / "model.safetensors").write_bytes(b"nonsense" * 9), "model.safetensors",  # type: ignore[arg-type]
+        lambda f: (f / "model.safetensors").write_bytes(b"nonsense" * 9),  # type: ignore[arg-type]
+        "model.safetensors cannot be read",
     ),
     "missing tensor": (
         lambda f: change_tensors(f, lambda t: [t.pop("model.projection.weight")]),  # type: ignore[arg-type]
@@ -201,7 +253,13 @@ LOAD: dict[str, tuple[Callable[[Path], None], str]] = {
         lambda f: change_tensors(f, lambda t: t.update({"model.projection.weight": torch.ones(2)})),
         "projection.weight",
     ),
-    "damaged tokenizer": (lambda f: truncate(f / "tokenizer.json", 99), "tokenizer.json"),
+    "damaged tokenizer": (
+        lambda f: truncate(f / "tokenizer.json", 99), "tokenizer.json is no tokenizer.json",
+    ),
+    "negative depth temperature": (
+        lambda f: change_config(f, lambda c: c["generation"].update(depth_temperature=-1.0)),
+        "temperature must be a number from 0",
+    ),
 }  # fmt: skip
 
 
@@ -214,7 +272,7 @@ def test_load(
     spoil(folder)
     with pytest.raises(CheckpointError) as caught:
         TTS.from_pretrained(folder, device="cpu")
-    assert message in str(caught.value)
+    assert message in str(caught.value).replace(str(tmp_path), "")  # which names the test
 
 
 def test_weights_that_are_not_finite(tiny_folder: Path, tmp_path: Path) -> None:
@@ -328,6 +386,15 @@ COMMANDS: dict[str, tuple[list[str], str]] = {
     "empty text": (["say", "", "-o", "a.wav"], "text is empty"),
     "missing text file": (["say", "-f", "no.txt"], "no.txt cannot be opened"),
     "unsupported extension": (["say", "Hello", "-o", "a.mp3"], "use one of .wav, .flac, .ogg"),
+    "missing folder for sound": (["say", "Hello", "-o", "no/a.wav"], "there is no folder no"),
+    "missing folder for codes": (
+        ["codec", "encode", "no.wav", "-o", "no/a.safetensors"],
+        "there is no folder no",
+    ),
+    "missing folder for what was decoded": (
+        ["codec", "decode", "no.safetensors", "-o", "no/a.wav"],
+        "there is no folder no",
+    ),
     "unknown voice": (["say", "Hello", "-o", "a.wav", "--voice", "nobody"], "no voice 'nobody'"),
     "unknown device": (["say", "Hello", "-o", "a.wav", "--device", "abacus"], "use one of auto"),
     "unknown dtype": (["say", "Hello", "-o", "a.wav", "--dtype", "float8"], "use one of auto"),

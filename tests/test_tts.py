@@ -24,14 +24,29 @@ from causerie.audio.audio import Audio
 from causerie.checkpoint import GenerationDefaults
 from causerie.context import MAX_KEPT
 from causerie.device import find_device, find_dtype
-from causerie.errors import CheckpointError, ConfigError
+from causerie.errors import CheckpointError, ConfigError, TextError
 from causerie.prompt import Segment
 from causerie.reply import frames
+from causerie.text.front_end import Spoken
 from causerie.tts import TTS
 from causerie.voices import Voice
 from tests import tiny
 
 FRAME = 1_920
+
+
+class FrontEnd:
+    """Reads latin letters alone, and may claim to have skipped something."""
+
+    kind = "plain"
+
+    def __init__(self, skipped: str = "") -> None:
+        self.skipped = skipped
+
+    def __call__(self, text: str) -> Spoken:
+        if not text.isascii():
+            raise TextError(f"nothing in {text!r} can be spoken")
+        return Spoken(text=text, skipped=self.skipped)
 
 
 @pytest.fixture
@@ -277,6 +292,47 @@ def test_broken_weights_are_told(tts: TTS) -> None:
         tts.generate("Hello")
 
 
+@pytest.mark.parametrize("limit_s", [0.4, 4.0])
+@pytest.mark.parametrize("spoiled", ["backbone_step", "depth_decode"])
+def test_numbers_that_break_in_the_middle_are_told(
+    tts: TTS, monkeypatch: pytest.MonkeyPatch, spoiled: str, limit_s: float
+) -> None:
+    """Whether they look like the stop frame, or sound on to the limit."""
+    model = tts.checkpoint.model
+    step, decode = model.backbone_step, model.depth_decode
+    calls = [0]
+
+    def poisoned_step(*args: Any) -> Tensor:
+        calls[0] += 1
+        return step(*args) * (math.nan if calls[0] >= 3 else 1)
+
+    def poisoned_decode(hidden: Tensor, cache: Any, draw: Any) -> Tensor:
+        calls[0] += 1
+        factor = math.inf if calls[0] > 3 else 1
+        return decode(hidden, cache, lambda logits, codebook: draw(logits * factor, codebook))
+
+    new = poisoned_step if spoiled == "backbone_step" else poisoned_decode
+    monkeypatch.setattr(model, spoiled, new)
+    with pytest.raises(CheckpointError, match=r"not finite in torch\.float32"):
+        tts.generate("Hello", seed=1, max_duration_s=limit_s)
+
+
+def test_nan_that_looks_like_an_end_is_told(tts: TTS, monkeypatch: pytest.MonkeyPatch) -> None:
+    step = tts.checkpoint.model.backbone_step
+    calls = [0]
+
+    def poisoned(*args: Any) -> Tensor:
+        calls[0] += 1
+        return step(*args) * (math.nan if calls[0] == 3 else 1)
+
+    monkeypatch.setattr(tts.checkpoint.model, "backbone_step", poisoned)
+    stream = tts.stream("Hello", temperature=0)  # greedily NaN is code 0 in each codebook
+    with pytest.raises(CheckpointError, match="not finite"):
+        list(stream)
+    assert calls[0] == 3
+    assert stream.stopped is None
+
+
 def test_model_and_codec_must_fit() -> None:
     checkpoint = tiny.checkpoint()
     config = dataclasses.replace(tiny.mimi_config(), num_codebooks=3)
@@ -451,15 +507,7 @@ def test_voice_stays_when_context_is_dropped(shared: TTS) -> None:
 
 
 def test_unread_characters_are_told() -> None:
-    class FrontEnd:
-        kind = "plain"
-
-        def __call__(self, text: str) -> Any:
-            from causerie.text.front_end import Spoken
-
-            return Spoken(text=text, skipped="世" * 50)
-
-    tts = TTS(dataclasses.replace(tiny.checkpoint(), front_end=FrontEnd()))  # type: ignore[arg-type]
+    tts = TTS(dataclasses.replace(tiny.checkpoint(), front_end=FrontEnd("世" * 50)))  # type: ignore[arg-type]
     audio = tts.generate("Hello", max_duration_s=0.1)
     assert audio.notes[0] == f"skipped: cannot read '{'世' * 39}…'"
 
@@ -500,6 +548,69 @@ def test_long_text_streams_as_it_generates(tts: TTS, monkeypatch: pytest.MonkeyP
     whole = tts.generate("One. 1. Two. 2. Three.", seed=1)
     assert np.array_equal(np.concatenate(streamed), whole.samples)
     assert len(whole.samples) == 12 * FRAME
+
+
+def told(audio: Audio) -> list[str]:
+    """The notes, save that random models are too loud."""
+    return [note for note in audio.notes if not note.startswith("clipped")]
+
+
+def prompts_of(tts: TTS, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Rows of each prompt."""
+    rows: list[int] = []
+    prefill = tts.checkpoint.model.prefill
+
+    def spy(frames: Tensor, *args: Any) -> Tensor:
+        rows.append(frames.shape[1])
+        return prefill(frames, *args)
+
+    monkeypatch.setattr(tts.checkpoint.model, "prefill", spy)
+    return rows
+
+
+def test_a_piece_too_long_to_be_context_is_left_out(
+    tts: TTS, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tts_module, "MAX_PIECE_CHARS", 8)
+    rows = prompts_of(tts, monkeypatch)
+    audio = tts.generate("One. 1. Two. 2.", seed=1)  # neither ends before all 128 rows are full
+    num_tokens = len(tts.checkpoint.tokenizer.encode("One. 1.", 0))
+    assert rows == [num_tokens, num_tokens]
+    assert len(audio.samples) == 2 * (128 - num_tokens) * FRAME
+    assert "dropped: a piece of the reply, too long to be context itself" in audio.notes
+
+
+def test_a_limit_is_that_of_the_whole_reply(tts: TTS, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tts_module, "MAX_PIECE_CHARS", 8)
+    stop_after(tts, monkeypatch, 3, 4, 99)
+    audio = tts.generate("One. 1. Two. 2. Three. Four. 4.", seed=1, max_duration_s=0.8)
+    assert len(audio.samples) == 10 * FRAME
+    assert audio.stopped == "limit"
+    assert told(audio) == ["stopped: limit of 0.8 s, the model did not end"]
+
+
+def test_without_a_limit_each_piece_is_guarded(tts: TTS, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tts_module, "MAX_PIECE_CHARS", 8)
+    monkeypatch.setattr(tts_module, "MAX_DURATION_S", 0.4)
+    stop_after(tts, monkeypatch, 3, 99, 99)
+    audio = tts.generate("One. 1. Two. 2. Three.", seed=1)
+    assert len(audio.samples) == 13 * FRAME
+    assert audio.stopped == "limit"
+    assert told(audio) == ["stopped: limit of 0.4 s, the model did not end"]
+
+
+def test_a_piece_that_cannot_be_read_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tts_module, "MAX_PIECE_CHARS", 8)
+    tts = TTS(dataclasses.replace(tiny.checkpoint(), front_end=FrontEnd()))  # type: ignore[arg-type]
+    stop_after(tts, monkeypatch, 3, 4)
+    rows = prompts_of(tts, monkeypatch)
+    rockets, faces = "\N{ROCKET}" * 7 + "!", "\N{GRINNING FACE}" * 7 + "!"
+    audio = tts.generate(f"{rockets}\nOne. 1.\n{faces}\nTwo. 2.", seed=1)
+    assert len(rows) == 2
+    assert len(audio.samples) == 7 * FRAME
+    assert told(audio) == [f"skipped: cannot read '{rockets}'", f"skipped: cannot read '{faces}'"]
+    with pytest.raises(TextError, match=f"nothing in '{rockets}' can be spoken"):
+        tts.generate(f"{rockets}\n{faces}")
 
 
 def test_equal_pieces_do_not_sound_equal(tts: TTS, monkeypatch: pytest.MonkeyPatch) -> None:

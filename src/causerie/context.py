@@ -11,6 +11,8 @@ import io as bytesio
 import os
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +23,7 @@ from causerie.audio import io
 from causerie.audio.audio import Audio
 from causerie.audio.resample import mono, resample
 from causerie.codes import check_codes
-from causerie.errors import AudioError
+from causerie.errors import AudioError, ConfigError, TextError
 from causerie.prompt import Part, Segment, check_length
 from causerie.text.front_end import Spoken
 
@@ -56,18 +58,27 @@ class ContextEncoder:
             name: what to call it in errors.
 
         Raises:
+            ConfigError: it is no `Segment`.
             AudioError: neither audio nor codes, or audio or codes that do not fit.
-            PromptTooLongError: the audio alone exceeds the model's positions.
-            TextError: its text is empty.
+            PromptTooLongError: it exceeds the model's positions by itself.
+            TextError: its text cannot be spoken.
         """
-        part, spoken = self.text(segment.text, segment.speaker)
-        if segment.codes is not None:
-            codes = self._checked(segment.codes, name)
-        elif segment.audio is not None:
-            codes = self._encoded(segment, name)
-        else:
-            raise AudioError(f"{name} has neither audio nor codes: it must be said already")
-        return Part(tokens=part.tokens, codes=codes), spoken.skipped
+        if not isinstance(segment, Segment):
+            raise ConfigError(f"{name} must be a Segment, not {type(segment).__name__}")
+        if isinstance(segment.audio, (str, os.PathLike)):
+            name = f"{name} ({os.fspath(segment.audio)})"
+        with _named(name):
+            check_text(segment.text)
+            part, spoken = self.text(segment.text, segment.speaker)
+            if segment.codes is not None:
+                codes = self._checked(segment.codes, name)
+            elif segment.audio is not None:
+                codes = self._encoded(segment, name)
+            else:
+                raise AudioError(f"{name} has neither audio nor codes: it must be said already")
+        part = Part(tokens=part.tokens, codes=codes)
+        check_length(part.num_rows, self.checkpoint.model.config.max_frames, name)
+        return part, spoken.skipped
 
     def _checked(self, codes: Tensor, name: str) -> Tensor:
         """Codes (K, T) in range, on the CPU."""
@@ -109,6 +120,30 @@ class ContextEncoder:
             pcm = torch.from_numpy(samples).to(device)[None, None]
             codes = codec.encode(pcm, model.config.num_codebooks)[0]
         return codes.cpu().clone()
+
+
+def check_text(text: str) -> None:
+    """Raise TextError for what is no string, or holds halves of characters."""
+    if not isinstance(text, str):
+        raise TextError(f"text must be a string, not {type(text).__name__}")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise TextError(
+            f"text holds half a character, {text[error.start]!a} at {error.start}: it was cut or "
+            f"decoded wrongly, remove it"
+        ) from error
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Errors of a segment say which it is."""
+    try:
+        yield
+    except (AudioError, TextError) as error:
+        if name in str(error):
+            raise
+        raise type(error)(f"{name}: {error}") from error
 
 
 def _contents(segment: Segment) -> tuple[Audio | bytes, bytes]:

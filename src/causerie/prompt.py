@@ -7,6 +7,7 @@ be spoken comes last, text only. Knows tokens and codes, but neither the tokeniz
 
 from __future__ import annotations
 
+import numbers
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,11 +40,13 @@ class Segment:
     codes: Tensor | None = None
 
     def __post_init__(self) -> None:
-        check_speaker(self.speaker)
+        object.__setattr__(self, "speaker", check_speaker(self.speaker))
         if not isinstance(self.text, str):
             raise ConfigError(f"a segment's text must be a string, not {self.text!r}")
         if self.audio is not None and self.codes is not None:
             raise AudioError("a segment has both audio and codes: give one of them")
+        if self.codes is not None and not isinstance(self.codes, Tensor):
+            raise AudioError(f"a segment's codes must be a tensor, not {type(self.codes).__name__}")
         is_array = self.audio is not None and not isinstance(self.audio, (Audio, str, os.PathLike))
         if is_array and self.sample_rate is None:
             raise AudioError("a segment's audio is an array: give its sample_rate in Hz too")
@@ -79,10 +82,16 @@ class Prompt:
     num_dropped: int
 
 
-def check_speaker(speaker: object) -> None:
-    """Raise ConfigError for what is no speaker number."""
-    if not isinstance(speaker, int) or isinstance(speaker, bool) or speaker < 0:
+def check_speaker(speaker: object) -> int:
+    """A speaker number as a plain int, from any kind of whole number.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    is_whole = isinstance(speaker, numbers.Integral) and not isinstance(speaker, bool)
+    if not is_whole or int(speaker) < 0:  # type: ignore[call-overload]
         raise ConfigError(f"speaker must be a whole number from 0 upwards, not {speaker!r}")
+    return int(speaker)  # type: ignore[call-overload,no-any-return]
 
 
 def build_prompt(

@@ -49,11 +49,13 @@ class Turn:
     Attributes:
         prompt: made from the codes (K, T) of the turns before it.
         max_frames: its speech is cut there.
+        limit_s: what to call that limit, where it is part of a longer one.
         notes: what there is to say about it.
     """
 
     prompt: Prompt
     max_frames: int
+    limit_s: float
     notes: list[str]
 
 
@@ -86,16 +88,15 @@ def frames(
         depth_cache = KVCache(config.depth, 1, config.num_codebooks, device=device, dtype=dtype)
         seeds = torch.tensor([sampling.seed], device=device)
         hidden = model.prefill(prompt.frames.to(device), prompt.mask.to(device), cache)
-        if not hidden.isfinite().all():
-            raise CheckpointError(
-                f"the model computes numbers that are not finite in {dtype}: the weights are "
-                f"damaged, or the dtype is too narrow; try float32 or bfloat16"
-            )
+        _check_finite(hidden)
+    latest = hidden  # NaN comes through to the logits of the last codebook
     for frame in range(start, start + max_frames):
         with torch.inference_mode():
             noise = gumbel_noise(seeds, frame, config.num_codebooks, num_codes)
 
             def draw(logits: Tensor, codebook: int, noise: Tensor = noise) -> Tensor:
+                nonlocal latest
+                latest = logits
                 temperature, top_k = sampling.temperature, sampling.top_k
                 if codebook:
                     temperature, top_k = sampling.depth_temperature, sampling.depth_top_k
@@ -103,12 +104,23 @@ def frames(
 
             codes = model.depth_decode(hidden, depth_cache, draw)
             if not codes.any():
+                _check_finite(latest)  # which else would look like an end
                 return "end"
         yield codes
         if frame + 1 < start + max_frames:
             with torch.inference_mode():
                 hidden = model.backbone_step(codes, cache)
+    with torch.inference_mode():
+        _check_finite(latest)
     return "limit"
+
+
+def _check_finite(values: Tensor) -> None:
+    if not values.isfinite().all():
+        raise CheckpointError(
+            f"the model computes numbers that are not finite in {values.dtype}: the weights are "
+            f"damaged, or the dtype is too narrow; try float32 or bfloat16"
+        )
 
 
 class Stream(Iterator[NDArray[np.float32]]):
@@ -182,10 +194,9 @@ class Stream(Iterator[NDArray[np.float32]]):
         while turn := self._next_turn(self._codes):
             self.notes += [note for note in turn.notes if note not in self.notes]
             ended = yield from self._speak_turn(turn, sizes)
-            if ended == "limit":
+            if ended == "limit" and stopped != "limit":
                 stopped = "limit"
-                seconds = turn.max_frames / self._codec.config.frame_rate
-                self.notes.append(f"stopped: limit of {seconds:.1f} s, the model did not end")
+                self.notes.append(f"stopped: limit of {turn.limit_s:.1f} s, the model did not end")
         self.stopped = stopped
         peak = max((float(np.abs(piece).max()) for piece in self._pieces), default=0.0)
         if peak > 1:

@@ -13,7 +13,7 @@ import operator
 import os
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -21,7 +21,7 @@ from torch import Tensor
 
 from causerie.audio.audio import Audio
 from causerie.checkpoint.load import Checkpoint, load
-from causerie.context import ContextEncoder
+from causerie.context import ContextEncoder, check_text
 from causerie.device import find_device, find_dtype
 from causerie.errors import CheckpointError, ConfigError, TextError
 from causerie.model import sampling
@@ -30,7 +30,7 @@ from causerie.reply import Sampling, Stream, Turn
 from causerie.text.split import split
 from causerie.voices import Voice, find_voice
 
-#: A reply, or a piece of a long one, is cut here unless another limit is given.
+#: Where no limit is given, each piece of a reply is cut here: a guard, should it never end.
 MAX_DURATION_S = 60.0
 #: Longer text is spoken in pieces of at most so many characters, each with earlier ones as context.
 MAX_PIECE_CHARS = 250
@@ -96,11 +96,11 @@ class TTS:
         text: str,
         *,
         voice: str | int | os.PathLike[str] | Voice | None = None,
-        context: Sequence[Segment] = (),
+        context: Sequence[Segment] | None = (),
         temperature: float | None = None,
         top_k: int | None = None,
         seed: int | None = None,
-        max_duration_s: float = MAX_DURATION_S,
+        max_duration_s: float | None = None,
     ) -> Audio:
         """Speak a text.
 
@@ -113,7 +113,8 @@ class TTS:
                 proportion. None: the checkpoint's.
             top_k: draw among so many codes; 0: among all. None: the checkpoint's.
             seed: the same gives the same sound; None picks one, see `Audio.seed`.
-            max_duration_s: speech, or each piece of a long one, is cut there.
+            max_duration_s: the speech is cut there. None: long text is spoken to its end, but each
+                of its pieces is cut at 60 s, should the model not end by itself.
 
         Returns:
             The speech, which is empty where the model stops at once.
@@ -143,11 +144,11 @@ class TTS:
         text: str,
         *,
         voice: str | int | os.PathLike[str] | Voice | None = None,
-        context: Sequence[Segment] = (),
+        context: Sequence[Segment] | None = (),
         temperature: float | None = None,
         top_k: int | None = None,
         seed: int | None = None,
-        max_duration_s: float = MAX_DURATION_S,
+        max_duration_s: float | None = None,
     ) -> Stream:
         """Speak a text piece by piece: first 80 ms, then more at once.
 
@@ -155,38 +156,36 @@ class TTS:
         the arguments are raised here, before the first piece is asked for.
         """
         started = time.perf_counter()
-        if not isinstance(text, str):
-            raise TextError(f"text must be a string, not {type(text).__name__}")
+        check_text(text)
         if len(text) > MAX_TEXT_CHARS:
             raise TextError(
                 f"text has {len(text):,} characters, at most {MAX_TEXT_CHARS:,} are spoken at "
                 f"once: give it in parts"
             )
         settings = self._sampling(temperature, top_k, seed)
-        limit = self._limit(max_duration_s)
+        limit = self._num_frames(MAX_DURATION_S if max_duration_s is None else max_duration_s)
         chosen = find_voice(voice, self.checkpoint.voices)
         notes: list[str] = []
         before = [
             self._said(segment, f"segment {number} of voice {chosen.name}", notes)
-            for number, segment in enumerate(chosen.segments, 1)
+            for number, segment in enumerate(_listed(chosen.segments, "segments of a voice"), 1)
         ]
         num_voice = len(before)
         before += [
             self._said(segment, f"context segment {number}", notes)
-            for number, segment in enumerate(context, 1)
+            for number, segment in enumerate(_listed(context, "context"), 1)
         ]
-        # Every piece is read now, so that what is wrong with the text is told before any sound.
-        pieces: list[tuple[Part, int]] = []
-        for piece in split(text, MAX_PIECE_CHARS) or [text]:
-            part, spoken = self._context.text(piece, chosen.speaker)
-            pieces.append((part, self._likely_frames(spoken.text)))
-            _note_skipped(spoken.skipped, notes)
-        first = self._turn(before, num_voice, *pieces[0], limit)
+        pieces = self._pieces(text, chosen.speaker, notes)
+        first = self._turn(before, num_voice, *pieces[0], limit=limit)
+        for piece in pieces[1:]:
+            self._turn([], 0, *piece, limit=limit)  # one that can never fit is told now
 
         def next_turn(spoken: list[Tensor]) -> Turn | None:
             if not spoken:
                 return first
-            if len(spoken) == len(pieces):
+            # A limit is the whole reply's where the caller gave it, else each piece's.
+            used = 0 if max_duration_s is None else sum(codes.shape[1] for codes in spoken)
+            if len(spoken) == len(pieces) or used == limit:
                 return None
             # The first piece holds the voice, the latest one the flow; more would only be slower.
             said = [
@@ -194,7 +193,14 @@ class TTS:
                 for index in sorted({0, len(spoken) - 1})
                 if spoken[index].shape[1]
             ]
-            return self._turn([*before, *said], num_voice, *pieces[len(spoken)], limit)
+            max_rows = self.checkpoint.model.config.max_frames
+            fit = [part for part in said if part.num_rows <= max_rows]
+            turn = self._turn(
+                [*before, *fit], num_voice, *pieces[len(spoken)], limit=limit, used=used
+            )
+            if len(fit) < len(said):
+                turn.notes.append("dropped: a piece of the reply, too long to be context itself")
+            return turn
 
         checkpoint = self.checkpoint
         return Stream(checkpoint.model, checkpoint.codec, next_turn, settings, notes, started)
@@ -206,44 +212,79 @@ class TTS:
             AudioError, TextError, PromptTooLongError: as in `generate`.
         """
         encoded = []
-        for number, segment in enumerate(segments, 1):
+        for number, segment in enumerate(_listed(segments, "segments"), 1):
             part, _ = self._context.segment(segment, f"segment {number} of voice {name}")
             encoded.append(Segment(speaker=segment.speaker, text=segment.text, codes=part.codes))
         return Voice(name=name, speaker=speaker, segments=tuple(encoded))
 
     def _said(self, segment: Segment, name: str, notes: list[str]) -> Part:
-        if not isinstance(segment, Segment):
-            raise ConfigError(f"{name} must be a Segment, not {type(segment).__name__}")
         part, skipped = self._context.segment(segment, name)
         _note_skipped(skipped, notes)
         return part
+
+    def _pieces(self, text: str, speaker: int, notes: list[str]) -> list[tuple[Part, int]]:
+        """Pieces of a text that can be spoken, and their likely frames.
+
+        All are read at once, so that what is wrong with the text is told before any sound.
+
+        Raises:
+            TextError: no piece can be spoken.
+        """
+        pieces: list[tuple[Part, int]] = []
+        unspeakable: TextError | None = None
+        for piece in split(text, MAX_PIECE_CHARS) or [text]:
+            try:
+                part, spoken = self._context.text(piece, speaker)
+            except TextError as error:
+                unspeakable = unspeakable or error
+                _note_skipped(piece, notes)
+                continue
+            pieces.append((part, self._likely_frames(spoken.text)))
+            _note_skipped(spoken.skipped, notes)
+        if not pieces:
+            assert unspeakable is not None
+            raise unspeakable
+        return pieces
 
     def _likely_frames(self, text: str) -> int:
         seconds = RESERVE_S + RESERVE_S_A_CHAR * len(text)
         return math.ceil(seconds * self.checkpoint.codec.config.frame_rate)
 
     def _turn(
-        self, before: list[Part], num_voice: int, piece: Part, likely: int, limit: int
+        self,
+        before: list[Part],
+        num_voice: int,
+        piece: Part,
+        likely: int,
+        *,
+        limit: int,
+        used: int = 0,
     ) -> Turn:
-        """A turn of at most `limit` frames, whose prompt leaves room for the `likely` ones."""
-        model = self.checkpoint.model.config
+        """A turn whose prompt leaves room for the `likely` frames.
+
+        Args:
+            limit: of frames, of which so many are `used` up.
+        """
+        model, frame_rate = self.checkpoint.model.config, self.checkpoint.codec.config.frame_rate
+        left = limit - used
         prompt = build_prompt(
             [*before, piece],
             num_codebooks=model.num_codebooks,
             max_frames=model.max_frames,
-            reply_frames=min(limit, likely),
+            reply_frames=min(left, likely),
             num_voice=num_voice,
         )
         room = model.max_frames - prompt.frames.shape[1]
         dropped = prompt.num_dropped
         notes = [f"dropped: the oldest {dropped} of {len(before)} segments"] if dropped else []
-        return Turn(prompt=prompt, max_frames=min(limit, room), notes=notes)
+        max_frames = min(left, room)
+        limit_s = (limit if max_frames == left else max_frames) / frame_rate
+        return Turn(prompt=prompt, max_frames=max_frames, limit_s=limit_s, notes=notes)
 
     def _sampling(self, temperature: float | None, top_k: int | None, seed: int | None) -> Sampling:
         defaults = self.checkpoint.defaults
-        usual = defaults.temperature
-        usual_depth = usual if defaults.depth_temperature is None else defaults.depth_temperature
-        depth_top_k = defaults.top_k if defaults.depth_top_k is None else defaults.depth_top_k
+        usual, usual_depth = defaults.temperature, defaults.acoustic_temperature
+        depth_top_k = defaults.acoustic_top_k
         if temperature is None:
             temperature, depth_temperature = usual, usual_depth
         else:
@@ -263,7 +304,7 @@ class TTS:
             seed=_seed(seed),
         )
 
-    def _limit(self, max_duration_s: float) -> int:
+    def _num_frames(self, max_duration_s: float) -> int:
         """Frames of so many seconds, at least one."""
         number = isinstance(max_duration_s, (int, float)) and not isinstance(max_duration_s, bool)
         if not number or not math.isfinite(max_duration_s) or max_duration_s <= 0:
@@ -271,6 +312,16 @@ class TTS:
                 f"max_duration_s must be a number of seconds above 0, not {max_duration_s!r}"
             )
         return max(1, math.floor(max_duration_s * self.checkpoint.codec.config.frame_rate))
+
+
+def _listed(segments: object, name: str) -> list[Segment]:
+    """The segments that were given, none for None."""
+    if segments is None:
+        return []
+    if not isinstance(segments, Iterable):
+        kind = type(segments).__name__
+        raise ConfigError(f"{name} must be a list of Segments, not {kind}: write [segment]")
+    return list(segments)
 
 
 def _seed(seed: int | None) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import numbers
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from causerie.errors import CauserieError, CheckpointError, UnknownVoiceError
+from causerie.errors import CauserieError, CheckpointError, ConfigError, UnknownVoiceError
 from causerie.prompt import Segment, check_speaker
 
 _FORMAT = {"format": "causerie voice", "version": "1"}
@@ -37,7 +38,7 @@ class Voice:
     segments: tuple[Segment, ...] = ()
 
     def __post_init__(self) -> None:
-        check_speaker(self.speaker)
+        object.__setattr__(self, "speaker", check_speaker(self.speaker))
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write it as a safetensors file.
@@ -100,14 +101,19 @@ def find_voice(
         voices: names and files of the voices at hand.
 
     Raises:
+        ConfigError: it is nothing of the above.
         UnknownVoiceError: no voice of that name; lists near names.
     """
     if voice is None:
         voice = 0
     if isinstance(voice, Voice):
         return voice
-    if isinstance(voice, int):
-        return Voice(name=str(voice), speaker=voice)
+    if isinstance(voice, numbers.Integral):
+        return Voice(name=str(voice), speaker=voice)  # type: ignore[arg-type]
+    if not isinstance(voice, (str, os.PathLike)):
+        raise ConfigError(
+            f"voice must be a name, a voice file, a Voice or a speaker number, not {voice!r}"
+        )
     if isinstance(voice, os.PathLike) or voice.endswith(".safetensors"):
         return Voice.load(voice)
     if voice in voices:
