@@ -47,13 +47,13 @@ NUM_CODEBOOKS = 3  # … of which so many are kept: the rest improve the spectru
 # quantizer from 2,600 steps at step 1,500, decoder from 7,000 at 1,000, LM from 8,000 at 2,500.
 QUANTIZER = CodecRecipe(phase="quantizer", steps=2000, batch=24)
 DECODER = CodecRecipe(
-    phase="decoder", steps=4000, batch=8, lr=2e-3, betas=(0.8, 0.99), noisy_codes=0.05, seed=1
+    phase="decoder", steps=6200, batch=8, lr=2e-3, betas=(0.8, 0.99), noisy_codes=0.05, seed=1
 )
 LM = LMRecipe(
     steps=5500, batch=20, codebook_weights=(1.3, 0.8), any_speaker=0.4, history_noise=0.05
 )
 
-SAMPLING = GenerationDefaults(temperature=0.4, top_k=20, depth_temperature=0.3, depth_top_k=10)
+SAMPLING = GenerationDefaults(temperature=0.5, top_k=20, depth_temperature=0.2, depth_top_k=10)
 
 
 def codec_config(num_codebooks: int) -> MimiConfig:
