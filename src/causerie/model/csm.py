@@ -46,7 +46,7 @@ class CSM(nn.Module):
     # -- embedding ---------------------------------------------------------------------------
 
     def embed_codes(self, codes: Tensor, first_codebook: int = 0) -> Tensor:
-        """Embeddings (…, n, D) of codes (…, n) of codebooks first, first + 1, …"""
+        """Embeddings (…, n, D) of codes (…, n) of the codebooks from the first on."""
         last = first_codebook + codes.shape[-1]
         offsets = torch.arange(first_codebook, last, device=codes.device)
         out: Tensor = self.audio_embedding(codes + offsets * self.config.audio_vocab_size)
