@@ -44,7 +44,8 @@ TRAINED_CODEBOOKS = 6  # phase 1 learns so many …
 NUM_CODEBOOKS = 3  # … of which so many are kept: the rest improve the spectrum by less than 1 %
 
 # The shipped model's runs were planned longer and shortened on the way (so learning rates differ):
-# quantizer from 2,600 steps at step 1,500, decoder from 7,000 at 1,000, LM from 8,000 at 2,500.
+# quantizer from 2,600 steps at step 1,500, decoder from 7,000 to 4,000 at 1,000 and on to 6,200 at
+# 4,000, LM from 8,000 at 2,500.
 QUANTIZER = CodecRecipe(phase="quantizer", steps=2000, batch=24)
 DECODER = CodecRecipe(
     phase="decoder", steps=6200, batch=8, lr=2e-3, betas=(0.8, 0.99), noisy_codes=0.05, seed=1
