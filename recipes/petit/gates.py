@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from make_speech import Teacher, trim
+from make_speech import Teacher, tidy
 from torch import Tensor
 
 from causerie.audio.audio import Audio
@@ -66,9 +66,8 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     texts = HELD_OUT.read_text("utf-8").splitlines()[: args.count]
     for number, text in enumerate(texts):
-        wave, _ = teacher(checkpoint.front_end(text).text, seed=number)
-        start, end = trim(wave)
-        wave = wave[start:end] * min(1.0, 0.7 / np.abs(wave).max())
+        spoken, _ = teacher(checkpoint.front_end(text).text, seed=number)
+        wave, _ = tidy(spoken)
         if args.gate != "teacher":
             codes = codec.encode(
                 torch.from_numpy(wave)[None, None], checkpoint.model.config.num_codebooks

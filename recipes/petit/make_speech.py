@@ -59,13 +59,14 @@ class Teacher:
         return wave, durations.ravel().tolist()
 
 
-def trim(wave: np.ndarray) -> tuple[int, int]:
-    """Start and end of the part to keep."""
+def tidy(wave: np.ndarray) -> tuple[np.ndarray, int]:
+    """The speech without long silences at its ends, no louder than PEAK; and where it started."""
+    factor = min(1.0, PEAK / (np.abs(wave).max() + 1e-9))
     loud = np.flatnonzero(np.abs(wave) > SILENCE)
     if not len(loud):
-        return 0, len(wave)
+        return wave * factor, 0
     start = max(0, int(loud[0] - LEAD_S * 24000))
-    return start, min(len(wave), int(loud[-1] + TAIL_S * 24000))
+    return wave[start : int(loud[-1] + TAIL_S * 24000)] * factor, start
 
 
 def main() -> None:
@@ -95,8 +96,7 @@ def main() -> None:
                     sys.exit(f"{index_path} was made of other sentences: remove it to start anew")
                 continue
             wave, durations = teacher(phonemes, seed=number)
-            first, last = trim(wave)
-            wave = wave[first:last] * min(1.0, PEAK / (np.abs(wave).max() + 1e-9))
+            wave, first = tidy(wave)
             audio.write((wave * 32767).astype("<i2").tobytes())
             row = {
                 "text": text,

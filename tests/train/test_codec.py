@@ -15,6 +15,7 @@ from causerie.errors import ConfigError
 from causerie.train.codec import CodecRecipe, train_codec
 from causerie.train.losses import log_mel, multi_scale_mel
 from causerie.train.quantizer import BranchTrainer
+from tests.train.killed import run_and_kill
 from tests.train.speech import write_speech_folder
 
 TINY = MimiConfig(
@@ -75,19 +76,11 @@ def test_a_killed_run_continues_to_the_bit(tmp_path: Path, phase: str) -> None:
         start["quantizer.semantic.centroids"].normal_()
         start["quantizer.acoustic.centroids"].normal_()
     whole = train_codec(TINY, recipe, data, tmp_path / "whole", start_from=start)
-
-    class Killed(Exception):
-        pass
-
-    def kill(step: int, numbers: dict[str, float]) -> None:
-        if step == 3:
-            raise Killed
-
-    # the schedule counts to recipe.steps; the state is saved every second step here
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("causerie.train.loop.Loop.__init__.__kwdefaults__", {"save_every": 2})
-        with pytest.raises(Killed):
-            train_codec(TINY, recipe, data, tmp_path / "part", start_from=start, on_step=kill)
+    run_and_kill(
+        lambda kill: train_codec(
+            TINY, recipe, data, tmp_path / "part", start_from=start, on_step=kill
+        )
+    )
     resumed = train_codec(TINY, recipe, data, tmp_path / "part", start_from=start)
     for name, tensor in whole.state_dict().items():
         assert torch.equal(tensor, resumed.state_dict()[name]), name

@@ -23,6 +23,7 @@ from causerie.train.lm import (
     spell_some,
     train_lm,
 )
+from tests.train.killed import run_and_kill
 
 ASSETS = Path(__file__).parents[2] / "src/causerie/assets/petit"
 LLAMA = LlamaConfig(num_layers=1, dim=16, num_heads=2, num_kv_heads=1, head_dim=8, ffn_dim=32)
@@ -180,18 +181,11 @@ def test_a_killed_run_continues_to_the_bit(
     tmp_path: Path, speech: EncodedSpeech, tokenizer: TextTokenizer
 ) -> None:
     whole = train_lm(config(tokenizer), RECIPE, speech, tokenizer, tmp_path / "whole")
-
-    class Killed(Exception):
-        pass
-
-    def kill(step: int, numbers: dict[str, float]) -> None:
-        if step == 3:
-            raise Killed
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("causerie.train.loop.Loop.__init__.__kwdefaults__", {"save_every": 2})
-        with pytest.raises(Killed):
-            train_lm(config(tokenizer), RECIPE, speech, tokenizer, tmp_path / "part", on_step=kill)
+    run_and_kill(
+        lambda kill: train_lm(
+            config(tokenizer), RECIPE, speech, tokenizer, tmp_path / "part", on_step=kill
+        )
+    )
     resumed = train_lm(config(tokenizer), RECIPE, speech, tokenizer, tmp_path / "part")
     for name, tensor in whole.state_dict().items():
         assert torch.equal(tensor, resumed.state_dict()[name]), name

@@ -13,7 +13,6 @@ The state file holds weights, optimizers, codebook averages and the generator; b
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,7 +35,7 @@ from causerie.train.discriminator import (
     discriminator_loss,
     feature_loss,
 )
-from causerie.train.loop import Loop, cosine_schedule
+from causerie.train.loop import Loop, OnStep
 from causerie.train.quantizer import BranchTrainer
 
 PHONES_A_FRAME = 4
@@ -252,7 +251,7 @@ def train_codec(
     out: Path,
     *,
     start_from: dict[str, Tensor] | None = None,
-    on_step: Callable[[int, dict[str, float]], None] | None = None,
+    on_step: OnStep | None = None,
 ) -> Mimi:
     """Train until ``recipe.steps``, resuming from ``out/state.pt`` where it exists.
 
@@ -279,12 +278,5 @@ def train_codec(
         seed=recipe.seed,
     )
     loop = Loop(out / "state.pt", phase, optimizer, seed=recipe.seed)
-    for step in loop.remaining(recipe.steps):
-        pcm, labels = sampler(step)
-        total, numbers = phase(step, pcm, labels, loop.generator)
-        lr = recipe.lr * cosine_schedule(step, recipe.steps, recipe.warmup)
-        norm = loop.optimize(total, lr, phase.parameters)
-        if on_step is not None:
-            on_step(step, {**numbers, "lr": lr, "gradient": norm})
-    loop.save()
+    loop.run(lambda step: phase(step, *sampler(step), loop.generator), recipe, on_step)
     return codec

@@ -10,7 +10,6 @@ of the history may be corrupted, so that it survives its own mistakes.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from causerie.errors import ConfigError
 from causerie.model.csm import CSM, loss
 from causerie.text.pronounce import PUNCTUATION, spell
 from causerie.text.tokenizer import TextTokenizer
-from causerie.train.loop import Loop, cosine_schedule
+from causerie.train.loop import Loop, OnStep
 from causerie.train.muon import MuonAdamW
 
 
@@ -227,6 +226,7 @@ class LMPhase:
     def __init__(self, model: CSM, recipe: LMRecipe) -> None:
         self.model, self.recipe = model, recipe
         self.modules: dict[str, nn.Module] = {"model": model}
+        self.parameters = list(model.parameters())
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         recipe = self.recipe
@@ -272,7 +272,7 @@ def train_lm(
     out: Path,
     *,
     start_from: dict[str, Tensor] | None = None,
-    on_step: Callable[[int, dict[str, float]], None] | None = None,
+    on_step: OnStep | None = None,
 ) -> CSM:
     """Train until ``recipe.steps``, resuming from ``out/state.pt`` where it exists.
 
@@ -289,14 +289,7 @@ def train_lm(
     optimizer = MuonAdamW(model, lr=recipe.lr, weight_decay=recipe.weight_decay)
     sampler = ConversationSampler(speech, tokenizer, recipe, config.max_frames)
     loop = Loop(out / "state.pt", phase, optimizer, seed=recipe.seed)
-    parameters = list(model.parameters())
-    for step in loop.remaining(recipe.steps):
-        total, numbers = phase(sampler(step), loop.generator)
-        lr = recipe.lr * cosine_schedule(step, recipe.steps, recipe.warmup)
-        norm = loop.optimize(total, lr, parameters)
-        if on_step is not None:
-            on_step(step, {**numbers, "lr": lr, "gradient": norm})
-    loop.save()
+    loop.run(lambda step: phase(sampler(step), loop.generator), recipe, on_step)
     return model
 
 

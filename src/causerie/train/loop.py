@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,13 +16,33 @@ SAVE_EVERY = 500
 
 
 class HasState(Protocol):
-    """What a phase of training keeps beside the optimizer."""
+    """What a phase of training keeps beside the optimizer, and what it trains."""
 
     modules: dict[str, nn.Module]
+    parameters: list[nn.Parameter]
 
     def extra_state(self) -> dict[str, Any]: ...
 
     def load_extra_state(self, state: dict[str, Any]) -> None: ...
+
+
+class Schedule(Protocol):
+    """The part of a recipe that says how long and how fast."""
+
+    @property
+    def steps(self) -> int: ...
+
+    @property
+    def lr(self) -> float: ...
+
+    @property
+    def warmup(self) -> int: ...
+
+
+#: The loss of a step, and numbers to report.
+OneStep = Callable[[int], tuple[Tensor, dict[str, float]]]
+#: Called after every step with its number and losses.
+OnStep = Callable[[int, dict[str, float]], None]
 
 
 def cosine_schedule(step: int, steps: int, warmup: int, floor: float = 0.02) -> float:
@@ -52,19 +72,24 @@ class Loop:
         if path.exists():
             self._load()
 
-    def remaining(self, steps: int) -> Iterator[int]:
-        """Step numbers still to be done; saves now and then."""
-        while self.step < steps:
-            yield self.step
+    def run(self, one_step: OneStep, recipe: Schedule, on_step: OnStep | None) -> None:
+        """Do the steps still to be done; saves now and then, and at the end."""
+        while self.step < recipe.steps:
+            total, numbers = one_step(self.step)
+            lr = recipe.lr * cosine_schedule(self.step, recipe.steps, recipe.warmup)
+            norm = self._optimize(total, lr)
+            if on_step is not None:
+                on_step(self.step, {**numbers, "lr": lr, "gradient": norm})
             self.step += 1
             if self.step % self.save_every == 0:
                 self.save()
+        self.save()
 
-    def optimize(self, total: Tensor, lr: float, parameters: Sequence[Tensor]) -> float:
+    def _optimize(self, total: Tensor, lr: float) -> float:
         """One step down the gradient, clipped; the gradient's norm."""
         self.optimizer.zero_grad()
         total.backward()
-        norm = nn.utils.clip_grad_norm_(parameters, CLIP)
+        norm = nn.utils.clip_grad_norm_(self.phase.parameters, CLIP)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         self.optimizer.step()

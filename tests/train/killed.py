@@ -1,0 +1,27 @@
+"""Training runs that are killed in the middle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+OnStep = Callable[[int, dict[str, float]], None]
+
+
+class Killed(Exception):
+    pass
+
+
+def run_and_kill(train: Callable[[OnStep], Any]) -> None:
+    """Train until step 3, the state being saved after every second step."""
+
+    def kill(step: int, numbers: dict[str, float]) -> None:
+        if step == 3:
+            raise Killed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("causerie.train.loop.Loop.__init__.__kwdefaults__", {"save_every": 2})
+        with pytest.raises(Killed):
+            train(kill)
