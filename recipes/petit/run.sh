@@ -33,7 +33,7 @@ if [ ! -e "$work/speech/done" ]; then
 fi
 python train.py quantizer "$work/speech" "$work" --threads 2
 [ -e "$work/codes.npz" ] || python train.py encode "$work/speech" "$work" --threads 2
-python train.py decoder "$work/speech" "$work" &
+(python train.py recognizer "$work/speech" "$work" && python train.py decoder "$work/speech" "$work") &
 decoder=$!
 python train.py lm "$work/speech" "$work"
 wait "$decoder"

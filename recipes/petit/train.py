@@ -1,14 +1,15 @@
 """Train `petit`, phase by phase; every phase can be killed and started again.
 
-    python recipes/petit/train.py quantizer SPEECH WORK      # 1. encoder and codebooks
-    python recipes/petit/train.py encode    SPEECH WORK      # 2. speech → codes
-    python recipes/petit/train.py decoder   SPEECH WORK      # 3. codes → sound
-    python recipes/petit/train.py lm        SPEECH WORK      # 4. text → codes
-    python recipes/petit/train.py export    SPEECH WORK OUT  # 5. the model folder
+    python recipes/petit/train.py quantizer  SPEECH WORK      # 1. encoder and codebooks
+    python recipes/petit/train.py encode     SPEECH WORK      # 2. speech → codes
+    python recipes/petit/train.py recognizer SPEECH WORK      # 3. a listener for the decoder
+    python recipes/petit/train.py decoder    SPEECH WORK      # 4. codes → sound
+    python recipes/petit/train.py lm         SPEECH WORK      # 5. text → codes
+    python recipes/petit/train.py export     SPEECH WORK OUT  # 6. the model folder
 
 SPEECH is the folder that make_speech.py wrote; WORK gets the state files and, for each phase, a
-log of JSON lines. Phases 3 and 4 need only phase 2 and may run side by side. Phase 5 refuses what
-has not done all its steps, unless `--unfinished` is given.
+log of JSON lines. Phase 5 needs only phase 2 and may run beside 3 and 4. Phase 6 refuses what has
+not done all its steps, unless `--unfinished` is given.
 """
 
 from __future__ import annotations
@@ -32,9 +33,11 @@ from causerie.config import CSMConfig, LlamaConfig, MimiConfig
 from causerie.model.csm import CSM
 from causerie.text.front_end import FrontEnd
 from causerie.text.tokenizer import TextTokenizer
-from causerie.train.codec import CodecRecipe, train_codec
-from causerie.train.data import SpeechFolder, Utterance
-from causerie.train.lm import EncodedSpeech, LMRecipe, train_lm
+from causerie.train.data import EncodedSpeech, SpeechFolder
+from causerie.train.decoder_phase import DecoderRecipe, train_decoder
+from causerie.train.encoder_phase import EncoderRecipe, train_encoder
+from causerie.train.lm import LMRecipe, train_lm
+from causerie.train.recognizer import PhoneRecognizer, RecognizerRecipe, train_recognizer
 
 HERE = Path(__file__).parent
 ASSETS = HERE.parents[1] / "src/causerie/assets/petit"
@@ -46,10 +49,9 @@ NUM_CODEBOOKS = 3  # … of which so many are kept: the rest improve the spectru
 # The shipped model's runs were planned longer and shortened on the way (so learning rates differ):
 # quantizer from 2,600 steps at step 1,500, decoder from 7,000 to 4,000 at 1,000 and on to 6,200 at
 # 4,000, LM from 8,000 at 2,500.
-QUANTIZER = CodecRecipe(phase="quantizer", steps=2000, batch=24)
-DECODER = CodecRecipe(
-    phase="decoder", steps=6200, batch=8, lr=2e-3, betas=(0.8, 0.99), noisy_codes=0.05, seed=1
-)
+QUANTIZER = EncoderRecipe(steps=2000)
+RECOGNIZER = RecognizerRecipe(steps=1500)
+DECODER = DecoderRecipe(steps=6200)
 LM = LMRecipe(
     steps=5500, batch=20, codebook_weights=(1.3, 0.8), any_speaker=0.4, history_noise=0.05
 )
@@ -88,9 +90,12 @@ def model_config(text_vocab_size: int) -> CSMConfig:
 
 
 def quantizer(speech: Path, work: Path) -> None:
-    out = work / "quantizer"
-    train_codec(
-        codec_config(TRAINED_CODEBOOKS), QUANTIZER, speech, out, on_step=Log(work / "quantizer.log")
+    train_encoder(
+        codec_config(TRAINED_CODEBOOKS),
+        QUANTIZER,
+        speech,
+        work / "quantizer",
+        on_step=Log(work / "quantizer.log"),
     )
 
 
@@ -111,11 +116,25 @@ def trimmed_codec(work: Path) -> dict[str, Tensor]:
     return weights
 
 
+def recognizer(speech: Path, work: Path) -> None:
+    rate = codec_config(NUM_CODEBOOKS).sample_rate
+    train_recognizer(
+        RECOGNIZER, speech, work / "recognizer", rate, on_step=Log(work / "recognizer.log")
+    )
+
+
 def decoder(speech: Path, work: Path) -> None:
-    train_codec(
-        codec_config(NUM_CODEBOOKS),
+    config = codec_config(NUM_CODEBOOKS)
+    listener = PhoneRecognizer(config.sample_rate)
+    listener.load_state_dict(
+        trained(work / "recognizer/state.pt", "recognizer", RECOGNIZER.steps, unfinished=False)
+    )
+    train_decoder(
+        config,
         DECODER,
         speech,
+        EncodedSpeech.load(work / "codes.npz"),
+        listener,
         work / "decoder",
         start_from=trimmed_codec(work),
         on_step=Log(work / "decoder.log"),
@@ -131,10 +150,12 @@ class EncodingWorker:
         self.codec.load_state_dict(trimmed_codec(work), strict=False)  # without a decoder
         self.folder = SpeechFolder(speech, self.codec.config.sample_rate)
 
-    def __call__(self, group: list[Utterance]) -> list[np.ndarray]:
+    def __call__(self, group: list[int]) -> list[np.ndarray]:
+        """Codes (T, K) of utterances, given by their places in the folder."""
+        utterances = [self.folder.utterances[index] for index in group]
         frame = self.codec.config.frame_size
-        frames = [-(-u.num_samples // frame) for u in group]
-        pcm = np.stack([self.folder.waveform(u, 0, max(frames) * frame) for u in group])
+        frames = [-(-u.num_samples // frame) for u in utterances]
+        pcm = np.stack([self.folder.waveform(u, 0, max(frames) * frame) for u in utterances])
         with torch.autocast("cpu", torch.bfloat16):
             batch = self.codec.encode(torch.from_numpy(pcm)[:, None])
         return [row[:, :n].T.numpy().astype(np.int16) for row, n in zip(batch, frames, strict=True)]
@@ -148,14 +169,15 @@ def start_worker(speech: Path, work: Path) -> None:
     worker = EncodingWorker(speech, work)
 
 
-def encode_group(group: list[Utterance]) -> list[np.ndarray]:
+def encode_group(group: list[int]) -> list[np.ndarray]:
     return worker(group)
 
 
 def encode(speech: Path, work: Path) -> None:
     rate = codec_config(NUM_CODEBOOKS).sample_rate
-    chosen = [u for u in SpeechFolder(speech, rate).utterances if u.text not in HELD_OUT]
-    chosen.sort(key=lambda u: u.num_samples)  # so that a group has little padding
+    utterances = SpeechFolder(speech, rate).utterances
+    chosen = [index for index, u in enumerate(utterances) if u.text not in HELD_OUT]
+    chosen.sort(key=lambda index: utterances[index].num_samples)  # little padding in a group
     groups = [chosen[start : start + 8] for start in range(0, len(chosen), 8)]
     with ProcessPoolExecutor(
         torch.get_num_threads(), multiprocessing.get_context("spawn"), start_worker, (speech, work)
@@ -163,10 +185,11 @@ def encode(speech: Path, work: Path) -> None:
         done = track(pool.map(encode_group, groups), "encoding", total=len(groups))
         codes = [code for group in done for code in group]
     encoded = EncodedSpeech(
-        [u.text for u in chosen],
-        [u.phonemes for u in chosen],
+        [utterances[index].text for index in chosen],
+        [utterances[index].phonemes for index in chosen],
         np.concatenate(codes),
         np.cumsum([0, *map(len, codes)]),
+        np.array(chosen),
     )
     encoded.save(work / "codes.npz")
     zero = (encoded.codes == 0).all(1).sum()
@@ -215,9 +238,12 @@ def export(speech: Path, work: Path, out: Path, *, unfinished: bool = False) -> 
     save(out, checkpoint, dtype=torch.float16)
 
 
+PHASES = ("quantizer", "encode", "recognizer", "decoder", "lm", "export")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("phase", choices=("quantizer", "encode", "decoder", "lm", "export"))
+    parser.add_argument("phase", choices=PHASES)
     parser.add_argument("paths", nargs="+", type=Path)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--unfinished", action="store_true", help="export before the last step")

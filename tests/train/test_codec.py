@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from causerie.codec.mimi import Mimi
 from causerie.codec.rvq import Branch, nearest
 from causerie.config import MimiConfig
 from causerie.errors import ConfigError
-from causerie.train.codec import CodecRecipe, train_codec
+from causerie.train.data import EncodedSpeech, EncodedWindowSampler, SpeechFolder
+from causerie.train.decoder_phase import DecoderRecipe, train_decoder
+from causerie.train.encoder_phase import EncoderRecipe, train_encoder
+from causerie.train.loop import OnStep
 from causerie.train.losses import log_mel, multi_scale_mel
 from causerie.train.quantizer import BranchTrainer
+from causerie.train.recognizer import (
+    PhoneRecognizer,
+    RecognizerRecipe,
+    heard_difference,
+    train_recognizer,
+)
 from tests.train.killed import run_and_kill
 from tests.train.speech import write_speech_folder
 
@@ -22,9 +34,11 @@ TINY = MimiConfig(
     num_filters=4, dim=16, ratios=(4, 5, 6, 8), num_layers=1, num_heads=2, ffn_dim=32,
     num_codebooks=3, codebook_size=16, codebook_dim=8,
 )  # fmt: skip
-RECIPE = CodecRecipe(
-    phase="quantizer", steps=6, batch=2, window_frames=6, quantize_from=2, autocast=False
+ENCODER = EncoderRecipe(steps=6, batch=2, window_frames=6, quantize_from=2, autocast=False)
+DECODER = DecoderRecipe(
+    steps=6, batch=2, window_frames=4, noisy_codes=0.3, adversarial_from=3, autocast=False
 )
+RECOGNIZER = RecognizerRecipe(steps=6, batch=2, window_s=0.4, autocast=False)
 
 
 def test_codebooks_find_clusters_and_gradients_pass_straight_through() -> None:
@@ -65,38 +79,147 @@ def test_mel_distances_ignore_sign_and_see_frequency() -> None:
     assert log_mel(tone, 1024, 240, 80, 24_000).shape == (1, 80, 100)
 
 
-@pytest.mark.parametrize("phase", ["quantizer", "decoder"])
-def test_a_killed_run_continues_to_the_bit(tmp_path: Path, phase: str) -> None:
-    data = write_speech_folder(tmp_path / "speech")
-    recipe = dataclasses.replace(RECIPE, phase=phase, adversarial_from=3, noisy_codes=0.3)
-    start = None
-    if phase == "decoder":
-        torch.manual_seed(0)
-        start = Mimi(TINY).state_dict()
-        start["quantizer.semantic.centroids"].normal_()
-        start["quantizer.acoustic.centroids"].normal_()
-    whole = train_codec(TINY, recipe, data, tmp_path / "whole", start_from=start)
-    run_and_kill(
-        lambda kill: train_codec(
-            TINY, recipe, data, tmp_path / "part", start_from=start, on_step=kill
-        )
+def encoded(data: Path, codec: Mimi) -> EncodedSpeech:
+    folder = SpeechFolder(data, 24_000)
+    codes = [
+        codec.encode(torch.from_numpy(folder.waveform(u, 0, u.num_samples))[None, None])[0].T
+        for u in folder.utterances
+    ]
+    return EncodedSpeech(
+        [u.text for u in folder.utterances],
+        [u.phonemes for u in folder.utterances],
+        torch.cat(codes).numpy().astype(np.int16),
+        np.cumsum([0, *map(len, codes)]),
+        np.arange(len(folder)),
     )
-    resumed = train_codec(TINY, recipe, data, tmp_path / "part", start_from=start)
+
+
+def codec_with_codebooks() -> Mimi:
+    torch.manual_seed(0)
+    codec = Mimi(TINY)
+    for branch in (codec.quantizer.semantic, codec.quantizer.acoustic):
+        branch.centroids.normal_()
+    return codec
+
+
+def assert_continues_to_the_bit(
+    train: Callable[[Path, OnStep | None], nn.Module], at: Path
+) -> None:
+    """`train`, killed and started again, ends with the weights of a run that was not killed."""
+    whole = train(at / "whole", None)
+    run_and_kill(lambda kill: train(at / "part", kill))
+    resumed = train(at / "part", None).state_dict()
     for name, tensor in whole.state_dict().items():
-        assert torch.equal(tensor, resumed.state_dict()[name]), name
+        assert torch.equal(tensor, resumed[name]), name
+
+
+def test_a_killed_encoder_run_continues_to_the_bit(tmp_path: Path) -> None:
+    data = write_speech_folder(tmp_path / "speech")
+    assert_continues_to_the_bit(
+        lambda out, on_step: train_encoder(TINY, ENCODER, data, out, on_step=on_step), tmp_path
+    )
+
+
+def test_a_killed_recognizer_run_continues_to_the_bit(tmp_path: Path) -> None:
+    data = write_speech_folder(tmp_path / "speech")
+    assert_continues_to_the_bit(
+        lambda out, on_step: train_recognizer(RECOGNIZER, data, out, 24_000, on_step=on_step),
+        tmp_path,
+    )
+
+
+def test_a_killed_decoder_run_continues_to_the_bit(tmp_path: Path) -> None:
+    data = write_speech_folder(tmp_path / "speech")
+    codec, listener = codec_with_codebooks(), PhoneRecognizer(24_000, dim=8)
+    speech = encoded(data, codec)
+    assert_continues_to_the_bit(
+        lambda out, on_step: train_decoder(
+            TINY, DECODER, data, speech, listener, out,
+            start_from=codec.state_dict(), on_step=on_step,
+        ),
+        tmp_path,
+    )  # fmt: skip
+
+
+def test_a_decoder_run_leaves_encoder_codebooks_and_listener_alone(tmp_path: Path) -> None:
+    data = write_speech_folder(tmp_path / "speech")
+    codec, listener = codec_with_codebooks(), PhoneRecognizer(24_000, dim=8)
+    heard_before = {name: tensor.clone() for name, tensor in listener.state_dict().items()}
+    before = {name: tensor.clone() for name, tensor in codec.state_dict().items()}
+    speech = encoded(data, codec)
+    after = train_decoder(TINY, DECODER, data, speech, listener, tmp_path, start_from=before)
+    moved = {name for name, tensor in after.state_dict().items() if tensor.ne(before[name]).any()}
+    assert {name.split(".")[0] for name in moved} == {"upsample", "decoder_transformer", "decoder"}
+    for name, tensor in listener.state_dict().items():
+        assert torch.equal(tensor, heard_before[name]), name
+
+
+def test_the_recognizer_learns_and_hears_a_difference(tmp_path: Path) -> None:
+    data = write_speech_folder(tmp_path / "speech")
+    seen: list[float] = []
+    recipe = dataclasses.replace(RECOGNIZER, steps=60, warmup=5)
+    recognizer = train_recognizer(
+        recipe, data, tmp_path / "out", 24_000, on_step=lambda step, n: seen.append(n["phones"])
+    )
+    assert sum(seen[-10:]) < 0.7 * sum(seen[:10])
+    folder = SpeechFolder(data, 24_000)
+    wave = torch.from_numpy(folder.waveform(folder.utterances[0], 0, 9_600))[None, None]
+
+    def heard(other: torch.Tensor) -> list[float]:
+        both = heard_difference(recognizer, other, wave, torch.Generator().manual_seed(0))
+        return [value.item() for value in both]
+
+    assert heard(wave) == pytest.approx([0, 0], abs=1e-6)
+    nearly, silence = heard(0.9 * wave), heard(0 * wave)
+    assert 0 < nearly[0] < silence[0]
+    assert 0 < nearly[1] < silence[1]
+
+
+def test_windows_are_cut_at_frames_with_their_codes(tmp_path: Path) -> None:
+    data = write_speech_folder(tmp_path / "speech")
+    folder, codec = SpeechFolder(data, 24_000), codec_with_codebooks()
+    speech = encoded(data, codec)
+    sampler = EncodedWindowSampler(folder, speech, batch=3, num_frames=5, frame_size=1920, seed=0)
+    for pcm, codes in zip(*sampler(4), strict=True):
+        assert pcm.shape == (1, 5 * 1920)
+        assert codes.shape == (3, 5)
+        found = False
+        for index, utterance in enumerate(folder.utterances):
+            whole = speech.codes_of(index)
+            for first in range(len(whole) - 4):
+                cut = torch.from_numpy(folder.waveform(utterance, first * 1920, 5 * 1920))
+                same = torch.equal(cut, pcm[0])
+                found |= same
+                assert not same or (codes.numpy() == whole[first : first + 5].T).all()
+        assert found
+
+
+def test_a_window_longer_than_all_speech_is_refused(tmp_path: Path) -> None:
+    data = write_speech_folder(tmp_path / "speech")
+    speech = encoded(data, codec_with_codebooks())
+    with pytest.raises(ConfigError, match="no utterance has the 99 frames"):
+        EncodedWindowSampler(
+            SpeechFolder(data, 24_000), speech, batch=1, num_frames=99, frame_size=1920, seed=0
+        )
+
+
+def test_encoded_speech_comes_back_from_disk(tmp_path: Path) -> None:
+    data = write_speech_folder(tmp_path / "speech")
+    speech = encoded(data, codec_with_codebooks())
+    speech.save(tmp_path / "codes.npz")
+    again = EncodedSpeech.load(tmp_path / "codes.npz")
+    assert again.texts == speech.texts
+    assert again.phonemes == speech.phonemes
+    for name in ("codes", "starts", "sources"):
+        assert np.array_equal(getattr(again, name), getattr(speech, name))
 
 
 def test_training_lowers_the_loss(tmp_path: Path) -> None:
     data = write_speech_folder(tmp_path / "speech")
     seen: list[dict[str, float]] = []
-    recipe = dataclasses.replace(RECIPE, steps=60, lr=3e-3, warmup=5, quantize_from=20)
-    train_codec(
+    recipe = dataclasses.replace(ENCODER, steps=60, lr=3e-3, warmup=5, quantize_from=20)
+    train_encoder(
         TINY, recipe, data, tmp_path / "out", on_step=lambda step, numbers: seen.append(numbers)
     )
     spectra = [next(v for k, v in n.items() if k.startswith("spectrum")) for n in seen]
     assert sum(spectra[-10:]) < 0.6 * sum(spectra[:10])
-
-
-def test_an_unknown_phase_is_refused() -> None:
-    with pytest.raises(ConfigError, match="phase"):
-        CodecRecipe(phase="both", steps=1)

@@ -13,9 +13,9 @@ from causerie.config import CSMConfig, LlamaConfig
 from causerie.errors import ConfigError
 from causerie.model.csm import CSM, loss
 from causerie.text.tokenizer import TextTokenizer
+from causerie.train.data import EncodedSpeech
 from causerie.train.lm import (
     ConversationSampler,
-    EncodedSpeech,
     LMRecipe,
     collate,
     corrupt_history,
@@ -40,7 +40,9 @@ def speech() -> EncodedSpeech:
     lengths = random.integers(3, 9, size=12)
     codes = random.integers(1, 20, size=(lengths.sum(), 3)).astype(np.int16)
     starts = np.cumsum([0, *lengths])
-    return EncodedSpeech(["The cat sat."] * 12, ["ðə kˈæt sˈæt."] * 12, codes, starts)
+    return EncodedSpeech(
+        ["The cat sat."] * 12, ["ðə kˈæt sˈæt."] * 12, codes, starts, np.arange(12)
+    )
 
 
 def config(tokenizer: TextTokenizer) -> CSMConfig:

@@ -8,6 +8,7 @@ trimmed_s and durations, the index of the symbol spoken in each 25 ms step).
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,6 +109,95 @@ class WindowSampler:
             pcm.append(self.folder.waveform(utterance, first, self.num_samples))
             labels.append(self.folder.labels(utterance, first, count, self.label_rate))
         return torch.from_numpy(np.stack(pcm))[:, None], torch.from_numpy(np.stack(labels))
+
+
+@dataclass(frozen=True)
+class EncodedSpeech:
+    """Texts and codes of utterances.
+
+    Attributes:
+        texts, phonemes: one string an utterance.
+        codes: (all frames, K) int16.
+        starts: (utterances + 1,) where each one's frames begin.
+        sources: (utterances,) their places in the `SpeechFolder` they were encoded from.
+    """
+
+    texts: list[str]
+    phonemes: list[str]
+    codes: np.ndarray
+    starts: np.ndarray
+    sources: np.ndarray
+
+    @classmethod
+    def load(cls, path: Path) -> EncodedSpeech:
+        """Read what `save` wrote."""
+        with np.load(path) as file:
+            return cls(
+                str(file["texts"]).split("\n"),
+                str(file["phonemes"]).split("\n"),
+                file["codes"],
+                file["starts"],
+                file["sources"],
+            )
+
+    def save(self, path: Path) -> None:
+        """Write one ``.npz`` file; a crash meanwhile leaves none by that name."""
+        partial = path.with_suffix(".partial.npz")
+        np.savez(
+            partial,
+            texts=np.array("\n".join(self.texts)),
+            phonemes=np.array("\n".join(self.phonemes)),
+            codes=self.codes,
+            starts=self.starts,
+            sources=self.sources,
+        )
+        os.replace(partial, path)
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def codes_of(self, index: int) -> np.ndarray:
+        """Codes (T, K) of an utterance."""
+        return self.codes[self.starts[index] : self.starts[index + 1]]
+
+
+class EncodedWindowSampler:
+    """Random windows of encoded utterances; what step n draws depends on (seed, n) alone.
+
+    Utterances shorter than a window are not drawn.
+    """
+
+    def __init__(
+        self,
+        folder: SpeechFolder,
+        speech: EncodedSpeech,
+        *,
+        batch: int,
+        num_frames: int,
+        frame_size: int,
+        seed: int,
+    ) -> None:
+        self.folder, self.speech = folder, speech
+        self.batch, self.num_frames, self.frame_size = batch, num_frames, frame_size
+        self.seed = seed
+        self.long_enough = np.flatnonzero(np.diff(speech.starts) >= num_frames)
+        if not len(self.long_enough):
+            raise ConfigError(
+                f"no utterance has the {num_frames} frames of a window: use a shorter window"
+            )
+
+    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
+        """Waveforms (B, 1, N) and their codes (B, K, T)."""
+        random = np.random.default_rng((self.seed, step))
+        pcm, codes = [], []
+        for index in random.choice(self.long_enough, size=self.batch):
+            whole = self.speech.codes_of(index)
+            first = int(random.integers(len(whole) - self.num_frames + 1))
+            codes.append(whole[first : first + self.num_frames].T.astype(np.int64))
+            utterance = self.folder.utterances[self.speech.sources[index]]
+            size = self.num_frames * self.frame_size
+            pcm.append(self.folder.waveform(utterance, first * self.frame_size, size))
+        return torch.from_numpy(np.stack(pcm))[:, None], torch.from_numpy(np.stack(codes))
 
 
 def _read_index(part: int, path: Path) -> Iterator[Utterance]:

@@ -9,7 +9,6 @@ of the history may be corrupted, so that it survives its own mistakes.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from causerie.errors import ConfigError
 from causerie.model.csm import CSM, loss
 from causerie.text.pronounce import PUNCTUATION, spell
 from causerie.text.tokenizer import TextTokenizer
+from causerie.train.data import EncodedSpeech
 from causerie.train.loop import Loop, OnStep
 from causerie.train.muon import MuonAdamW
 
@@ -58,52 +58,6 @@ class LMRecipe:
     history_noise: float = 0.0
     autocast: bool = True
     seed: int = 0
-
-
-@dataclass(frozen=True)
-class EncodedSpeech:
-    """Texts and codes of utterances.
-
-    Attributes:
-        texts, phonemes: one string an utterance.
-        codes: (all frames, K) int16.
-        starts: (utterances + 1,) where each one's frames begin.
-    """
-
-    texts: list[str]
-    phonemes: list[str]
-    codes: np.ndarray
-    starts: np.ndarray
-
-    @classmethod
-    def load(cls, path: Path) -> EncodedSpeech:
-        """Read what `save` wrote."""
-        with np.load(path) as file:
-            return cls(
-                str(file["texts"]).split("\n"),
-                str(file["phonemes"]).split("\n"),
-                file["codes"],
-                file["starts"],
-            )
-
-    def save(self, path: Path) -> None:
-        """Write one ``.npz`` file; a crash meanwhile leaves none by that name."""
-        partial = path.with_suffix(".partial.npz")
-        np.savez(
-            partial,
-            texts=np.array("\n".join(self.texts)),
-            phonemes=np.array("\n".join(self.phonemes)),
-            codes=self.codes,
-            starts=self.starts,
-        )
-        os.replace(partial, path)
-
-    def __len__(self) -> int:
-        return len(self.texts)
-
-    def codes_of(self, index: int) -> np.ndarray:
-        """Codes (T, K) of an utterance."""
-        return self.codes[self.starts[index] : self.starts[index + 1]]
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,11 @@
-"""Training of a Mimi codec in two phases, each resumable to the bit.
+"""The first phase of a codec's training: encoder and codebooks, resumable to the bit.
 
-1. ``quantizer``: encoder and codebooks. Two small heads read the quantized latent: one must
-   give the log spectrum of the frame (so codes describe what is heard, not its phase), one the
-   phones spoken (so codebook 0 carries them). No waveform is made, which is why this is fast.
-   Dropout of acoustic codebooks, down to codebook 0 alone, orders them by importance.
-2. ``decoder``: encoder and codebooks rest; the decoder learns to turn codes into sound by
-   multi-scale mel distances, and from ``adversarial_from`` on also against a discriminator.
+Two small heads read the quantized latent: one must give the log spectrum of the frame (so codes
+describe what is heard, not its phase), one the phones spoken (so codebook 0 carries them). No
+waveform is made, which is why this is fast. Dropout of acoustic codebooks, down to codebook 0
+alone, orders them by importance. The decoder learns afterwards, in `decoder_phase`.
 
-The state file holds weights, optimizers, codebook averages and the generator; batches depend on
+The state file holds weights, optimizer, codebook averages and the generator; batches depend on
 (seed, step) alone, so a killed run continues as if it had not been killed.
 """
 
@@ -26,15 +24,8 @@ from causerie.codec.mimi import Mimi
 from causerie.codec.seanet import ResidualBlock
 from causerie.codec.transformer import Layer as TransformerLayer
 from causerie.config import MimiConfig
-from causerie.errors import ConfigError
 from causerie.train import losses
 from causerie.train.data import SYMBOLS, SpeechFolder, WindowSampler
-from causerie.train.discriminator import (
-    Discriminator,
-    adversarial_loss,
-    discriminator_loss,
-    feature_loss,
-)
 from causerie.train.loop import Loop, OnStep
 from causerie.train.quantizer import BranchTrainer
 
@@ -43,10 +34,9 @@ MEL_HOP, MEL_FFT, NUM_MELS, NUM_LOW_BINS = 240, 1024, 80, 64
 
 
 @dataclass(frozen=True, kw_only=True)
-class CodecRecipe:
+class EncoderRecipe:
     """Everything a run depends on, beside the data."""
 
-    phase: str
     steps: int
     batch: int = 24
     window_frames: int = 25
@@ -58,16 +48,8 @@ class CodecRecipe:
     semantic_only: float = 0.25
     phone_weight: float = 0.2
     commitment_weight: float = 0.25
-    noisy_codes: float = 0.0
-    adversarial_from: int = 1_000_000_000
-    adversarial_weight: float = 0.1
-    feature_weight: float = 0.4
     autocast: bool = True
     seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.phase not in ("quantizer", "decoder"):
-            raise ConfigError(f"phase must be 'quantizer' or 'decoder', not {self.phase!r}")
 
 
 class LatentHeads(nn.Module):
@@ -96,10 +78,10 @@ class LatentHeads(nn.Module):
         return frames.permute(0, 1, 3, 2).flatten(2)
 
 
-class QuantizerPhase:
-    """One step of phase 1."""
+class EncoderPhase:
+    """One step of the training."""
 
-    def __init__(self, codec: Mimi, recipe: CodecRecipe) -> None:
+    def __init__(self, codec: Mimi, recipe: EncoderRecipe) -> None:
         self.codec, self.recipe = codec, recipe
         self.heads = LatentHeads(codec.config.dim, codec.config.frame_size)
         quantizer = codec.quantizer
@@ -158,73 +140,15 @@ class QuantizerPhase:
             branch.load_state_dict(state[name])
 
 
-class DecoderPhase:
-    """One step of phase 2."""
-
-    def __init__(self, codec: Mimi, recipe: CodecRecipe) -> None:
-        self.codec, self.recipe = codec, recipe
-        self.discriminator = Discriminator()
-        self.discriminator_optimizer = torch.optim.AdamW(
-            self.discriminator.parameters(), lr=3e-4, betas=(0.5, 0.9)
-        )
-        trained = [codec.upsample, codec.decoder_transformer, codec.decoder]
-        self.parameters = [p for module in trained for p in module.parameters()]
-        self.modules: dict[str, nn.Module] = {
-            "codec": codec,
-            "discriminator": self.discriminator,
-        }
-
-    def __call__(
-        self, step: int, pcm: Tensor, labels: Tensor, generator: torch.Generator
-    ) -> tuple[Tensor, dict[str, float]]:
-        recipe = self.recipe
-        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.autocast):
-            with torch.no_grad():
-                codes = self.codec.quantizer.encode(
-                    self.codec.latent(pcm).float(), self.codec.config.num_codebooks
-                )
-                codes = self._corrupt(codes, generator)
-                latent = self.codec.quantizer.decode(codes)
-            decoded = self.codec.waveform(latent).float()
-        total = losses.multi_scale_mel(decoded, pcm, self.codec.config.sample_rate)
-        numbers = {"mel": total.item()}
-        if step >= recipe.adversarial_from:
-            adversarial, matched, discriminated = self._adversarial(decoded, pcm)
-            total = total + recipe.adversarial_weight * adversarial
-            total = total + recipe.feature_weight * matched
-            numbers |= {"adversarial": adversarial.item(), "features": matched.item()}
-            numbers["discriminator"] = discriminated
-        return total, numbers
-
-    def _corrupt(self, codes: Tensor, generator: torch.Generator) -> Tensor:
-        """Exchange some of the deepest codes, which a language model will not get right either."""
-        if not self.recipe.noisy_codes:
-            return codes
-        depth = torch.arange(codes.shape[1]) / max(1, codes.shape[1] - 1)  # 0 … 1
-        chance = (self.recipe.noisy_codes * depth)[None, :, None]
-        swap = torch.rand(codes.shape, generator=generator) < chance
-        shuffled = codes[torch.randperm(codes.shape[0], generator=generator)]
-        return torch.where(swap, shuffled, codes)
-
-    def _adversarial(self, decoded: Tensor, pcm: Tensor) -> tuple[Tensor, Tensor, float]:
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.autocast):
-            real = self.discriminator(pcm)
-            fake = self.discriminator(decoded.detach())
-            discriminated = discriminator_loss(real, fake)
-        self.discriminator_optimizer.zero_grad()
-        discriminated.backward()
-        self.discriminator_optimizer.step()
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.autocast):
-            with torch.no_grad():
-                real = self.discriminator(pcm)
-            fake = self.discriminator(decoded)
-            return adversarial_loss(fake), feature_loss(real, fake), discriminated.item()
-
-    def extra_state(self) -> dict[str, Any]:
-        return {"discriminator_optimizer": self.discriminator_optimizer.state_dict()}
-
-    def load_extra_state(self, state: dict[str, Any]) -> None:
-        self.discriminator_optimizer.load_state_dict(state["discriminator_optimizer"])
+def new_codec(config: MimiConfig, seed: int, start_from: dict[str, Tensor] | None) -> Mimi:
+    """A codec to train, with the weights of `start_from` where it has them."""
+    torch.manual_seed(seed)
+    codec = Mimi(config)
+    initialize(codec)
+    if start_from is not None:
+        unknown = codec.load_state_dict(start_from, strict=False).unexpected_keys
+        assert not unknown, f"weights of another codec: {unknown}"
+    return codec
 
 
 def initialize(codec: Mimi) -> None:
@@ -244,9 +168,9 @@ def initialize(codec: Mimi) -> None:
                 module.ffn_scale.fill_(0.3)
 
 
-def train_codec(
+def train_encoder(
     config: MimiConfig,
-    recipe: CodecRecipe,
+    recipe: EncoderRecipe,
     data: Path,
     out: Path,
     *,
@@ -256,17 +180,10 @@ def train_codec(
     """Train until ``recipe.steps``, resuming from ``out/state.pt`` where it exists.
 
     Args:
-        start_from: weights to begin with, of an earlier phase; what it lacks starts afresh.
+        start_from: weights to begin with; what it lacks starts afresh.
         on_step: called after every step with its number and losses.
     """
-    torch.manual_seed(recipe.seed)
-    codec = Mimi(config)
-    initialize(codec)
-    if start_from is not None:
-        unknown = codec.load_state_dict(start_from, strict=False).unexpected_keys
-        assert not unknown, f"weights of another codec: {unknown}"
-    phase: QuantizerPhase | DecoderPhase
-    phase = (QuantizerPhase if recipe.phase == "quantizer" else DecoderPhase)(codec, recipe)
+    phase = EncoderPhase(new_codec(config, recipe.seed, start_from), recipe)
     optimizer = torch.optim.AdamW(
         phase.parameters, lr=recipe.lr, betas=recipe.betas, weight_decay=recipe.weight_decay
     )
@@ -279,4 +196,4 @@ def train_codec(
     )
     loop = Loop(out / "state.pt", phase, optimizer, seed=recipe.seed)
     loop.run(lambda step: phase(step, *sampler(step), loop.generator), recipe, on_step)
-    return codec
+    return phase.codec

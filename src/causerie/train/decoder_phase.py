@@ -1,0 +1,167 @@
+"""The second phase of a codec's training: codes → sound, resumable to the bit.
+
+Encoder and codebooks rest, and the codes of the speech are there already. The decoder learns by
+multi-scale mel distances, by what a phone recogniser hears in its sound (see `recognizer`), and
+from ``adversarial_from`` on also against a discriminator.
+
+Windows are cut from whole utterances, whose codes know what came before, as in use. The decoder
+itself starts each window without that history, so its first frames are not judged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from causerie.codec.mimi import Mimi
+from causerie.config import MimiConfig
+from causerie.train import losses
+from causerie.train.data import EncodedSpeech, EncodedWindowSampler, SpeechFolder
+from causerie.train.discriminator import (
+    Discriminator,
+    adversarial_loss,
+    discriminator_loss,
+    feature_loss,
+)
+from causerie.train.encoder_phase import new_codec
+from causerie.train.loop import Loop, OnStep
+from causerie.train.recognizer import PhoneRecognizer, heard_difference
+
+FRAMES_TO_START = 3  # not judged
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecoderRecipe:
+    """Everything a run depends on, beside the data and the recogniser.
+
+    Attributes:
+        window_frames: judged frames of a window.
+        noisy_codes: part of the deepest codes that are exchanged for others.
+        heard_features, heard_phones: weights of what the recogniser hears.
+    """
+
+    steps: int
+    batch: int = 8
+    window_frames: int = 25
+    lr: float = 2e-3
+    warmup: int = 100
+    betas: tuple[float, float] = (0.8, 0.99)
+    weight_decay: float = 0.01
+    noisy_codes: float = 0.05
+    heard_features: float = 0.5
+    heard_phones: float = 0.3
+    adversarial_from: int = 1_000_000_000
+    adversarial_weight: float = 0.1
+    feature_weight: float = 0.4
+    autocast: bool = True
+    seed: int = 1
+
+
+class DecoderPhase:
+    """One step of the training."""
+
+    def __init__(self, codec: Mimi, recognizer: PhoneRecognizer, recipe: DecoderRecipe) -> None:
+        self.codec, self.recipe = codec, recipe
+        self.recognizer = recognizer.requires_grad_(False)
+        self.discriminator = Discriminator()
+        self.discriminator_optimizer = torch.optim.AdamW(
+            self.discriminator.parameters(), lr=3e-4, betas=(0.5, 0.9)
+        )
+        trained = [codec.upsample, codec.decoder_transformer, codec.decoder]
+        self.parameters = [p for module in trained for p in module.parameters()]
+        self.modules: dict[str, nn.Module] = {
+            "codec": codec,
+            "discriminator": self.discriminator,
+        }
+
+    def __call__(
+        self, step: int, pcm: Tensor, codes: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, dict[str, float]]:
+        """Loss of waveforms (B, 1, N) and their codes (B, K, T)."""
+        recipe, config = self.recipe, self.codec.config
+        unjudged = FRAMES_TO_START * config.frame_size
+        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.autocast):
+            latent = self.codec.quantizer.decode(self._corrupt(codes, generator))
+            decoded = self.codec.waveform(latent).float()[..., unjudged:]
+            pcm = pcm[..., unjudged:]
+            features, phones = heard_difference(self.recognizer, decoded, pcm, generator)
+        mel = losses.multi_scale_mel(decoded, pcm, config.sample_rate)
+        total = mel + recipe.heard_features * features + recipe.heard_phones * phones
+        numbers = {"mel": mel.item(), "heard_features": features.item()}
+        numbers["heard_phones"] = phones.item()
+        if step >= recipe.adversarial_from:
+            adversarial, matched, discriminated = self._adversarial(decoded, pcm)
+            total = total + recipe.adversarial_weight * adversarial
+            total = total + recipe.feature_weight * matched
+            numbers |= {"adversarial": adversarial.item(), "features": matched.item()}
+            numbers["discriminator"] = discriminated
+        return total, numbers
+
+    def _corrupt(self, codes: Tensor, generator: torch.Generator) -> Tensor:
+        """Exchange some of the deepest codes, which a language model will not get right either."""
+        if not self.recipe.noisy_codes:
+            return codes
+        depth = torch.arange(codes.shape[1]) / max(1, codes.shape[1] - 1)  # 0 … 1
+        chance = (self.recipe.noisy_codes * depth)[None, :, None]
+        swap = torch.rand(codes.shape, generator=generator) < chance
+        shuffled = codes[torch.randperm(codes.shape[0], generator=generator)]
+        return torch.where(swap, shuffled, codes)
+
+    def _adversarial(self, decoded: Tensor, pcm: Tensor) -> tuple[Tensor, Tensor, float]:
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.autocast):
+            real = self.discriminator(pcm)
+            fake = self.discriminator(decoded.detach())
+            discriminated = discriminator_loss(real, fake)
+        self.discriminator_optimizer.zero_grad()
+        discriminated.backward()
+        self.discriminator_optimizer.step()
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.autocast):
+            with torch.no_grad():
+                real = self.discriminator(pcm)
+            fake = self.discriminator(decoded)
+            return adversarial_loss(fake), feature_loss(real, fake), discriminated.item()
+
+    def extra_state(self) -> dict[str, Any]:
+        return {"discriminator_optimizer": self.discriminator_optimizer.state_dict()}
+
+    def load_extra_state(self, state: dict[str, Any]) -> None:
+        self.discriminator_optimizer.load_state_dict(state["discriminator_optimizer"])
+
+
+def train_decoder(
+    config: MimiConfig,
+    recipe: DecoderRecipe,
+    data: Path,
+    speech: EncodedSpeech,
+    recognizer: PhoneRecognizer,
+    out: Path,
+    *,
+    start_from: dict[str, Tensor],
+    on_step: OnStep | None = None,
+) -> Mimi:
+    """Train until ``recipe.steps``, resuming from ``out/state.pt`` where it exists.
+
+    Args:
+        data: the waveforms that `speech` holds the codes of.
+        start_from: encoder and codebooks; and a decoder, if one is to be trained on.
+        on_step: called after every step with its number and losses.
+    """
+    phase = DecoderPhase(new_codec(config, recipe.seed, start_from), recognizer, recipe)
+    optimizer = torch.optim.AdamW(
+        phase.parameters, lr=recipe.lr, betas=recipe.betas, weight_decay=recipe.weight_decay
+    )
+    sampler = EncodedWindowSampler(
+        SpeechFolder(data, config.sample_rate),
+        speech,
+        batch=recipe.batch,
+        num_frames=FRAMES_TO_START + recipe.window_frames,
+        frame_size=config.frame_size,
+        seed=recipe.seed,
+    )
+    loop = Loop(out / "state.pt", phase, optimizer, seed=recipe.seed)
+    loop.run(lambda step: phase(step, *sampler(step), loop.generator), recipe, on_step)
+    return phase.codec
