@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,17 @@ def test_reads_utterances_and_pads_past_the_end(tmp_path: Path) -> None:
     wave = folder.waveform(last, 0, last.num_samples + 500)
     assert np.abs(wave[: last.num_samples]).max() > 0.2
     assert not wave[last.num_samples :].any()
+
+
+def test_who_speaks_where_is_read_where_the_folder_says_it(tmp_path: Path) -> None:
+    path = write_speech_folder(tmp_path / "speech")
+    index = path / "part0.jsonl"
+    rows = [json.loads(line) for line in index.read_text("utf-8").splitlines()]
+    rows[1] |= {"voice": "heart", "conversation": "d7", "turn": 3}
+    index.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    plain, told = SpeechFolder(path, 24_000).utterances[:2]
+    assert (plain.voice, plain.conversation, plain.turn) == ("", "", 0)
+    assert (told.voice, told.conversation, told.turn) == ("heart", "d7", 3)
 
 
 def test_labels_follow_the_alignment_and_skip_stress_marks(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 A folder holds parts: ``NAME.i16`` (mono waveforms at the codec's rate, 16 bit little-endian, one
 after another) and ``NAME.jsonl`` (a line each: text, phonemes, start, num_samples, and optionally
-trimmed_s and durations, the index of the symbol spoken in each 25 ms step).
+trimmed_s, durations, the index of the symbol spoken in each 25 ms step, voice, conversation and
+turn).
 """
 
 from __future__ import annotations
@@ -28,7 +29,13 @@ ALIGNMENT_RATE = 40  # steps a second in `durations`
 
 @dataclass(frozen=True)
 class Utterance:
-    """One transcribed waveform."""
+    """One transcribed waveform.
+
+    Attributes:
+        voice: who speaks; "" where the folder does not say.
+        conversation, turn: its place in a dialogue, whose other turns may stand in other parts;
+            "" for an utterance by itself.
+    """
 
     part: int
     text: str
@@ -37,6 +44,9 @@ class Utterance:
     num_samples: int
     trimmed_s: float
     durations: tuple[int, ...]
+    voice: str = ""
+    conversation: str = ""
+    turn: int = 0
 
 
 class SpeechFolder:
@@ -211,4 +221,7 @@ def _read_index(part: int, path: Path) -> Iterator[Utterance]:
             num_samples=row["num_samples"],
             trimmed_s=row.get("trimmed_s", 0.0),
             durations=tuple(row.get("durations", ())),
+            voice=row.get("voice", ""),
+            conversation=row.get("conversation", ""),
+            turn=row.get("turn", 0),
         )
