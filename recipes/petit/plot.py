@@ -12,7 +12,8 @@ import matplotlib
 
 matplotlib.use("Agg")
 from matplotlib import pyplot
-from training_log import read_log
+
+from causerie.train.log import read_log
 
 CURVES = (  # log, title, the threads that the shipped model had, the losses to show
     (

@@ -4,7 +4,7 @@
 #     recipes/petit/run.sh WORK [WORDNET]
 #
 # WORK gets everything (10 GB); WORDNET holds data.noun and its siblings, as Debian's package
-# wordnet-base installs them. Needs `pip install -e ".[recipe,evaluate]"`. Every step can be killed;
+# wordnet-base installs them. Needs `pip install -e ".[recipe,train,evaluate]"`. Every step can be killed;
 # run the script again and it goes on. Two cores take about three hours.
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")

@@ -24,7 +24,6 @@ import numpy as np
 import torch
 from rich.progress import track
 from torch import Tensor
-from training_log import Log
 
 from causerie.checkpoint.load import Checkpoint, GenerationDefaults
 from causerie.checkpoint.save import save
@@ -33,10 +32,14 @@ from causerie.config import CSMConfig, LlamaConfig, MimiConfig
 from causerie.model.csm import CSM
 from causerie.text.front_end import FrontEnd
 from causerie.text.tokenizer import TextTokenizer
+from causerie.train.codec_run import encoder_weights
+from causerie.train.config import LMRecipe, Samples
+from causerie.train.corpus import Corpus
 from causerie.train.data import EncodedSpeech, SpeechFolder
 from causerie.train.decoder_phase import DecoderRecipe, train_decoder
 from causerie.train.encoder_phase import EncoderRecipe, train_encoder
-from causerie.train.lm import LMRecipe, train_lm
+from causerie.train.lm import LMTraining, new_model
+from causerie.train.log import Log
 from causerie.train.recognizer import PhoneRecognizer, RecognizerRecipe, train_recognizer
 
 HERE = Path(__file__).parent
@@ -53,7 +56,21 @@ QUANTIZER = EncoderRecipe(steps=2000)
 RECOGNIZER = RecognizerRecipe(steps=1500)
 DECODER = DecoderRecipe(steps=6200)
 LM = LMRecipe(
-    steps=5500, batch=20, codebook_weights=(1.3, 0.8), any_speaker=0.4, history_noise=0.05
+    steps=5500,
+    lr=2e-3,
+    optimizer="muon",
+    warmup=200,
+    weight_decay=0.05,
+    codebook_weights=(1.3, 0.8),
+    samples=Samples(
+        batch=20,
+        turns=(0.7, 0.3),
+        joined=(0.6, 0.3, 0.1),
+        depth_share=0.5,
+        any_speaker=0.4,
+        history_noise=0.05,
+        spelled_sentences=0.3,
+    ),
 )
 
 SAMPLING = GenerationDefaults(temperature=0.5, top_k=20, depth_temperature=0.2, depth_top_k=10)
@@ -100,20 +117,8 @@ def quantizer(speech: Path, work: Path) -> None:
 
 
 def trimmed_codec(work: Path) -> dict[str, Tensor]:
-    """Weights of phase 1 with the codebooks to keep; code 0 of codebook 0 is its rarest.
-
-    The frame of zeros ends a segment, so it should not be a sound.
-    """
-    state = torch.load(work / "quantizer/state.pt", weights_only=True)
-    untrained = ("upsample.", "decoder_transformer.", "decoder.")
-    codec: dict[str, Tensor] = state["modules"]["codec"]
-    weights = {name: tensor for name, tensor in codec.items() if not name.startswith(untrained)}
-    name = "quantizer.acoustic.centroids"
-    weights[name] = weights[name][: NUM_CODEBOOKS - 1].clone()
-    rarest = int(state["extra"]["semantic"]["usage"][0].argmin())
-    semantic = weights["quantizer.semantic.centroids"][0]
-    semantic[[0, rarest]] = semantic[[rarest, 0]]
-    return weights
+    """Weights of phase 1 with the codebooks to keep; code 0 of codebook 0 is its rarest."""
+    return encoder_weights(work / "quantizer/state.pt", NUM_CODEBOOKS)
 
 
 def recognizer(speech: Path, work: Path) -> None:
@@ -198,14 +203,17 @@ def encode(speech: Path, work: Path) -> None:
 
 def lm(speech: Path, work: Path) -> None:
     tokenizer = TextTokenizer.load(ASSETS / "tokenizer.json")
-    train_lm(
-        model_config(tokenizer.vocab_size),
+    training = LMTraining(
+        new_model(model_config(tokenizer.vocab_size), LM.seed),
         LM,
-        EncodedSpeech.load(work / "codes.npz"),
+        Corpus.from_encoded(
+            EncodedSpeech.load(work / "codes.npz"),
+            SpeechFolder(speech, codec_config(NUM_CODEBOOKS).sample_rate),
+        ),
         tokenizer,
-        work / "lm",
-        on_step=Log(work / "lm.log"),
+        work / "lm/state.pt",
     )
+    training.run(Log(work / "lm.log"))
 
 
 def trained(path: Path, name: str, steps: int, unfinished: bool) -> dict[str, Tensor]:

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from causerie.train.loop import Loop
+
 OnStep = Callable[[int, dict[str, float]], None]
 
 
@@ -22,6 +24,6 @@ def run_and_kill(train: Callable[[OnStep], Any]) -> None:
             raise Killed
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("causerie.train.loop.Loop.__init__.__kwdefaults__", {"save_every": 2})
+        patch.setitem(Loop.__init__.__kwdefaults__, "save_every", 2)
         with pytest.raises(Killed):
             train(kill)

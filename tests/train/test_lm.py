@@ -1,221 +1,223 @@
-"""Language-model training: what is learned, from which rows, and that killed runs continue."""
+"""Language-model training: what a step learns, in one piece or several, and where it goes on."""
 
 from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from causerie.config import CSMConfig, LlamaConfig
 from causerie.errors import ConfigError
-from causerie.model.csm import CSM, loss
-from causerie.text.tokenizer import TextTokenizer
-from causerie.train.data import EncodedSpeech
-from causerie.train.lm import (
-    ConversationSampler,
-    LMRecipe,
-    collate,
-    corrupt_history,
-    leading,
-    spell_some,
-    train_lm,
-)
+from causerie.model.csm import CSM
+from causerie.train.batches import collate, parts_of
+from causerie.train.config import LMRecipe, Samples
+from causerie.train.corpus import Corpus
+from causerie.train.lm import LMTraining, new_model
+from causerie.train.loop import OnStep
+from tests import tiny
 from tests.train.killed import run_and_kill
 
-ASSETS = Path(__file__).parents[2] / "src/causerie/assets/petit"
-LLAMA = LlamaConfig(num_layers=1, dim=16, num_heads=2, num_kv_heads=1, head_dim=8, ffn_dim=32)
+LLAMA = LlamaConfig(num_layers=2, dim=16, num_heads=2, num_kv_heads=1, head_dim=8, ffn_dim=32)
+SIZES = CSMConfig(
+    backbone=LLAMA, depth=LLAMA, num_codebooks=3, audio_vocab_size=23, text_vocab_size=260
+)
+SAMPLES = Samples(
+    batch=6, turns=(0.5, 0.5), joined=(0.7, 0.3), depth_share=0.5, any_speaker=0.5,
+    history_noise=0.1,
+)  # fmt: skip
+RECIPE = LMRecipe(steps=6, lr=1e-2, warmup=2, samples=SAMPLES, precision="fp32", ema=0.5)
 
 
-@pytest.fixture(scope="module")
-def tokenizer() -> TextTokenizer:
-    return TextTokenizer.load(ASSETS / "tokenizer.json")
-
-
-@pytest.fixture(scope="module")
-def speech() -> EncodedSpeech:
+def corpus(count: int = 12) -> Corpus:
     random = np.random.default_rng(0)
-    lengths = random.integers(3, 9, size=12)
-    codes = random.integers(1, 20, size=(lengths.sum(), 3)).astype(np.int16)
-    starts = np.cumsum([0, *lengths])
-    return EncodedSpeech(
-        ["The cat sat."] * 12, ["ðə kˈæt sˈæt."] * 12, codes, starts, np.arange(12)
+    codes = [
+        random.integers(1, 20, size=(size, 3)).astype(np.int16)
+        for size in random.integers(3, 9, size=count)
+    ]
+    return Corpus(
+        words=[f"The cat sat {i}." for i in range(count)],
+        spoken=[f"The cat sat {i}." for i in range(count)],
+        speakers=["A"] * count,
+        num_frames=np.array([len(c) for c in codes]),
+        conversations=[[i] for i in range(count)],
+        codes_of=lambda index: codes[index],
     )
 
 
-def config(tokenizer: TextTokenizer) -> CSMConfig:
-    return CSMConfig(
-        backbone=LLAMA,
-        depth=LLAMA,
-        num_codebooks=3,
-        audio_vocab_size=23,
-        text_vocab_size=tokenizer.vocab_size,
+def training(at: Path, recipe: LMRecipe = RECIPE, **options: Any) -> LMTraining:
+    options = {"tokenizer": tiny.tokenizer(), "save_every": 2, **options}
+    model = new_model(SIZES, recipe.seed)
+    with torch.no_grad():  # what adds to the residual stream starts at zero, which hides errors
+        tiny.randomize(model)
+    return LMTraining(model, recipe, corpus(), state=at / "state.pt", **options)
+
+
+def gradients(run: LMTraining) -> dict[str, Tensor]:
+    return {name: p.grad.clone() for name, p in run.model.named_parameters() if p.grad is not None}
+
+
+def test_every_part_learns(tmp_path: Path) -> None:
+    run = training(tmp_path)
+    run.learn(0)
+    found = gradients(run)
+    assert found.keys() == dict(run.model.named_parameters()).keys()
+    for name, gradient in found.items():
+        assert gradient.abs().sum() > 0, name
+
+
+def test_the_stop_row_alone_teaches_backbone_projection_and_depth_decoder(tmp_path: Path) -> None:
+    run = training(tmp_path)
+    batch = collate(run.sampler(0))
+    stops = batch.predicted & (batch.frames[..., :-1] == 0).all(-1)
+    assert stops.sum(1).min() >= 1  # codes of the corpus are above 0
+    total, first, rest = run.objective(
+        batch.frames, batch.mask, batch.read, stops, stops, float(stops.sum()), float(stops.sum())
+    )
+    total.backward()
+    for name, gradient in gradients(run).items():
+        assert gradient.abs().sum() > 0, name
+    # code 0 is a code as any other: its logit rises
+    assert run.model.codebook0_head.weight.grad[0] @ run.model.codebook0_head.weight.grad[0] > 0
+    assert first > 0
+    assert rest > 0
+
+
+@pytest.mark.parametrize("change", [{"micro_rows": 250}, {"micro_rows": 1}, {"recompute": True}])
+def test_parts_and_recomputed_layers_give_the_gradients_of_the_whole(
+    tmp_path: Path, change: dict[str, Any]
+) -> None:
+    whole = training(tmp_path)
+    other = training(tmp_path, dataclasses.replace(RECIPE, **change))
+    numbers = whole.learn(3), other.learn(3)
+    assert numbers[0] == pytest.approx(numbers[1], rel=1e-6)
+    expected, found = gradients(whole), gradients(other)
+    for name, gradient in expected.items():
+        torch.testing.assert_close(found[name], gradient, atol=2e-7, rtol=1e-5)
+
+
+def test_parts_hold_the_whole_batch_within_their_rows(tmp_path: Path) -> None:
+    examples = training(tmp_path).sampler(0)
+    parts = parts_of(examples, 250)
+    assert [e for part in parts for e in part] == examples
+    assert 1 < len(parts) < len(examples)
+    sizes = [len(part) * max(len(example.rows) for example in part) for part in parts]
+    assert max(sizes) <= 250
+
+
+def test_a_batch_gives_each_conversation_what_it_gets_alone(tmp_path: Path) -> None:
+    """Padded rows are learned as if each conversation were by itself."""
+    run = training(tmp_path)
+    examples = run.sampler(1)
+    rows = float(sum(e.learned.sum() for e in examples))
+    kept = float(sum(e.kept.sum() for e in examples))
+    with torch.no_grad():
+        together = run.objective(*run._inputs(examples), rows, kept)
+        alone = [run.objective(*run._inputs([example]), rows, kept) for example in examples]
+    for whole, parts in zip(together, zip(*alone, strict=True), strict=True):
+        torch.testing.assert_close(whole, torch.stack(parts).sum())
+
+
+def assert_same(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:
+    assert ours.keys() == theirs.keys()
+    for name, tensor in ours.items():
+        assert torch.equal(tensor, theirs[name]), name
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_killed_run_continues_to_the_bit(tmp_path: Path, optimizer: str) -> None:
+    recipe = dataclasses.replace(RECIPE, optimizer=optimizer)
+
+    def train(at: Path, on_step: OnStep | None = None) -> LMTraining:
+        run = training(at, recipe)
+        run.run(on_step)
+        return run
+
+    whole = train(tmp_path / "whole")
+    run_and_kill(lambda kill: train(tmp_path / "part", kill))
+    resumed = train(tmp_path / "part")
+    assert_same(whole.model.state_dict(), resumed.model.state_dict())
+    assert_same(whole.weights(), resumed.weights())
+    assert not torch.equal(
+        whole.weights()["codebook0_head.weight"], whole.model.codebook0_head.weight
     )
 
 
-MAX_FRAMES = 2048
-RECIPE = LMRecipe(steps=6, batch=4, history_noise=0.1, autocast=False)
+def test_a_changed_recipe_is_refused_unless_allowed(tmp_path: Path) -> None:
+    training(tmp_path).run()
+    changed = dataclasses.replace(RECIPE, lr=0.5, samples=dataclasses.replace(SAMPLES, batch=7))
+    wanted = r"recipe.lr was 0.01, is 0.5; recipe.samples.batch was 6, is 7\).*--allow-changes"
+    with pytest.raises(ConfigError, match=wanted):
+        training(tmp_path, changed)
+    assert training(tmp_path, changed, allow_changes=True).step == 6
+    with pytest.raises(ConfigError, match="extra was None, is 1"):
+        training(tmp_path, facts={"extra": 1})
 
 
-def test_a_conversation_is_text_then_audio_then_a_stop_row(
-    speech: EncodedSpeech, tokenizer: TextTokenizer
-) -> None:
-    recipe = dataclasses.replace(RECIPE, turns=(1.0,), joined=(1.0,), spelled_sentences=0.0)
-    batch = ConversationSampler(speech, tokenizer, recipe, MAX_FRAMES)(0)
-    ids = tokenizer.encode("ðə kˈæt sˈæt.", 0)
-    for row, mask, predicted in zip(batch.frames, batch.mask, batch.predicted, strict=True):
-        assert row[: len(ids), -1].tolist() == ids
-        audio = int(predicted.sum())
-        assert predicted[len(ids) : len(ids) + audio].all()
-        assert not row[len(ids) + audio - 1].any()  # the stop row: zeros …
-        assert mask[len(ids) + audio - 1].tolist() == [True, True, True, False]  # … masked in
-        assert not mask[len(ids) + audio :].any()
+def test_a_state_of_another_model_is_refused(tmp_path: Path) -> None:
+    training(tmp_path).run()
+    sizes = dataclasses.replace(SIZES, audio_vocab_size=24)
+    with pytest.raises(ConfigError, match=r"model.audio_vocab_size was 23, is 24"):
+        LMTraining(CSM(sizes), RECIPE, corpus(), tiny.tokenizer(), tmp_path / "state.pt")
+    with pytest.raises(ConfigError, match="does not fit what is to be trained"):
+        LMTraining(
+            CSM(sizes), RECIPE, corpus(), tiny.tokenizer(), tmp_path / "state.pt",
+            allow_changes=True,
+        )  # fmt: skip
 
 
-def test_turns_past_the_model_s_length_are_left_out_whole() -> None:
-    turns = [np.full((size, 4), size) for size in (5, 3, 4)]
-    for room, kept in ((12, [5, 3, 4]), (11, [5, 3]), (8, [5, 3]), (7, [5]), (5, [5])):
-        rows = leading(turns, room)
-        assert rows[:, 0].tolist() == [size for size in kept for _ in range(size)]
+def test_a_loss_that_is_not_finite_ends_the_run(tmp_path: Path) -> None:
+    run = training(tmp_path)
+    with torch.no_grad():
+        run.model.projection.weight[0, 0] = torch.inf
+    with pytest.raises(ConfigError, match="the gradient of step 0 is nan: lower lr"):
+        run.run()
+    assert not (tmp_path / "state.pt").exists()
 
 
-def test_conversations_never_exceed_the_model_s_length(
-    speech: EncodedSpeech, tokenizer: TextTokenizer
-) -> None:
-    recipe = dataclasses.replace(RECIPE, turns=(0.0, 0.0, 1.0), joined=(1.0,))
-    whole = ConversationSampler(speech, tokenizer, recipe, MAX_FRAMES)
-    cut = ConversationSampler(speech, tokenizer, recipe, 40)
-    for step in range(3):
-        long, short = whole(step).frames, cut(step).frames
-        assert long.shape[1] > 40 >= short.shape[1]
-    with pytest.raises(ConfigError, match=r"a turn of \d\d rows .* max_frames of 9:"):
-        ConversationSampler(speech, tokenizer, recipe, 9)(0)
+def test_milestones_come_after_their_steps_and_at_the_end(tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    run = training(tmp_path, dataclasses.replace(RECIPE, steps=5))
+    run.run(on_milestone=lambda step: seen.append((step, run.step)), every=2)
+    assert seen == [(2, 2), (4, 4), (5, 5)]
 
 
-def test_speaker_numbers_are_drawn_where_asked(
-    speech: EncodedSpeech, tokenizer: TextTokenizer
-) -> None:
-    recipe = dataclasses.replace(RECIPE, batch=40, turns=(1.0,), spelled_sentences=0.0)
-    digits = [tokenizer.encode("", speaker)[2] for speaker in range(10)]
-
-    def drawn(any_speaker: float) -> list[int]:
-        sampler = ConversationSampler(
-            speech, tokenizer, dataclasses.replace(recipe, any_speaker=any_speaker), MAX_FRAMES
-        )
-        return [digits.index(int(row[2, -1])) for row in sampler(0).frames]
-
-    assert set(drawn(0.0)) == {0}
-    assert len(set(drawn(1.0))) > 5
-
-
-def test_every_part_learns_and_the_stop_row_is_among_the_labels(
-    speech: EncodedSpeech, tokenizer: TextTokenizer
-) -> None:
-    torch.manual_seed(0)
-    model = CSM(config(tokenizer))
-    batch = ConversationSampler(speech, tokenizer, RECIPE, MAX_FRAMES)(0)
-    first, rest = loss(model, batch.frames, batch.mask, batch.predicted, batch.predicted)
-    (first + rest).backward()
-    for name, parameter in model.named_parameters():
-        assert parameter.grad is not None, name
-        assert parameter.grad.abs().sum() > 0, name
-    stops = (batch.frames[..., :-1] == 0).all(-1) & batch.predicted
-    only_stops, _ = loss(model, batch.frames, batch.mask, stops, batch.predicted)
-    model.zero_grad()
-    only_stops.backward()
-    assert model.codebook0_head.weight.grad[0].abs().sum() > 0
-
-
-def test_padding_changes_nothing(speech: EncodedSpeech, tokenizer: TextTokenizer) -> None:
-    torch.manual_seed(0)
-    model = CSM(config(tokenizer))
-    batch = ConversationSampler(speech, tokenizer, RECIPE, MAX_FRAMES)(0)
-    together = loss(model, batch.frames, batch.mask, batch.predicted, batch.predicted)
-    count, total = 0, torch.zeros(2)
-    for row, mask, predicted in zip(batch.frames, batch.mask, batch.predicted, strict=True):
-        size = int(mask.any(-1).sum())
-        alone = (
-            row[None, :size],
-            mask[None, :size],
-            predicted[None, :size],
-            predicted[None, :size],
-        )
-        total += torch.stack(loss(model, *alone)).detach() * predicted.sum()
-        count += int(predicted.sum())
-    torch.testing.assert_close(torch.stack(together).detach(), total / count)
-
-
-def test_codebook_weights_scale_the_acoustic_terms(
-    speech: EncodedSpeech, tokenizer: TextTokenizer
-) -> None:
-    model = CSM(config(tokenizer))
-    batch = ConversationSampler(speech, tokenizer, RECIPE, MAX_FRAMES)(0)
-    inputs = (model, batch.frames, batch.mask, batch.predicted, batch.predicted)
-    parts = [loss(*inputs, codebook_weights=torch.eye(2)[i])[1] for i in range(2)]
-    torch.testing.assert_close(loss(*inputs)[1], parts[0] + parts[1])
-
-
-def test_history_noise_touches_audio_rows_only(
-    speech: EncodedSpeech, tokenizer: TextTokenizer
-) -> None:
-    batch = ConversationSampler(speech, tokenizer, RECIPE, MAX_FRAMES)(0)
-    noisy = corrupt_history(batch, 0.5, torch.Generator().manual_seed(0))
-    assert torch.equal(noisy[~batch.predicted], batch.frames[~batch.predicted])
-    changed = (noisy != batch.frames)[batch.predicted].float().mean()
-    assert 0.2 < changed < 0.7
-
-
-def test_spelling_keeps_punctuation_and_word_count() -> None:
-    random = np.random.default_rng(0)
-    assert spell_some("The cat sat.", "ðə kˈæt sˈæt.", 1.0, random) == "ｔｈｅ ｃａｔ ｓａｔ."
-    assert spell_some("The cat", "ðə kˈæt sˈæt.", 1.0, random) == "ðə kˈæt sˈæt."
-
-
-def test_rows_may_have_different_lengths() -> None:
-    batch = collate([np.array([[-1, -1, 5], [3, 4, -1]]), np.array([[-1, -1, 7]])])
-    assert batch.frames.tolist() == [[[0, 0, 5], [3, 4, 0]], [[0, 0, 7], [0, 0, 0]]]
-    assert batch.predicted.tolist() == [[False, True], [False, False]]
-
-
-def test_a_killed_run_continues_to_the_bit(
-    tmp_path: Path, speech: EncodedSpeech, tokenizer: TextTokenizer
-) -> None:
-    whole = train_lm(config(tokenizer), RECIPE, speech, tokenizer, tmp_path / "whole")
-    run_and_kill(
-        lambda kill: train_lm(
-            config(tokenizer), RECIPE, speech, tokenizer, tmp_path / "part", on_step=kill
-        )
+def test_bf16_learns_nearly_the_same_and_keeps_fp32_weights(tmp_path: Path) -> None:
+    exact, rough = (
+        training(tmp_path),
+        training(tmp_path, dataclasses.replace(RECIPE, precision="bf16")),
     )
-    resumed = train_lm(config(tokenizer), RECIPE, speech, tokenizer, tmp_path / "part")
-    for name, tensor in whole.state_dict().items():
-        assert torch.equal(tensor, resumed.state_dict()[name]), name
+    ours, theirs = exact.learn(0), rough.learn(0)
+    assert ours != theirs
+    assert ours == pytest.approx(theirs, rel=0.02)
+    assert {p.dtype for p in rough.model.parameters()} == {torch.float32}
 
 
-def test_training_learns_the_codes_by_heart(
-    tmp_path: Path, speech: EncodedSpeech, tokenizer: TextTokenizer
-) -> None:
-    recipe = dataclasses.replace(
-        RECIPE, steps=80, lr=1e-2, warmup=5, history_noise=0.0, spelled_sentences=0.0
-    )
-    batch = ConversationSampler(speech, tokenizer, recipe, MAX_FRAMES)(1000)
-
-    @torch.no_grad()
-    def losses(model: CSM) -> tuple[torch.Tensor, torch.Tensor]:
-        return loss(model, batch.frames, batch.mask, batch.predicted, batch.predicted)
-
-    torch.manual_seed(0)
-    first_before, rest_before = losses(CSM(config(tokenizer)))
-    model = train_lm(config(tokenizer), recipe, speech, tokenizer, tmp_path / "out")
-    first_after, rest_after = losses(model)
-    assert first_after < 0.7 * first_before
-    assert rest_after < 0.9 * rest_before
+def test_training_learns_the_codes_by_heart(tmp_path: Path) -> None:
+    samples = Samples(batch=6, depth_share=0.5)
+    recipe = dataclasses.replace(RECIPE, steps=60, warmup=5, samples=samples, ema=0.0)
+    run = training(tmp_path, recipe, save_every=100)
+    before = run.loss_of(corpus())
+    run.run()
+    after = run.loss_of(corpus())
+    assert after["held_out_codebook0"] < 0.7 * before["held_out_codebook0"]
+    assert after["held_out_rest"] < 0.9 * before["held_out_rest"]
 
 
-def test_encoded_speech_survives_the_disk(tmp_path: Path, speech: EncodedSpeech) -> None:
-    speech.save(tmp_path / "codes.npz")
-    again = EncodedSpeech.load(tmp_path / "codes.npz")
-    assert again.phonemes == speech.phonemes
-    assert np.array_equal(again.codes, speech.codes)
-    assert np.array_equal(again.codes_of(3), speech.codes_of(3))
+def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="codebook_weights has 3 numbers, but the model 2"):
+        training(tmp_path, dataclasses.replace(RECIPE, codebook_weights=(1.0, 1.0, 1.0)))
+
+
+def test_codebook_weights_scale_the_acoustic_terms(tmp_path: Path) -> None:
+    both = training(tmp_path).learn(0)["rest"]
+    weights = ((1.0, 0.0), (0.0, 1.0))
+    each = [
+        training(tmp_path, dataclasses.replace(RECIPE, codebook_weights=w)).learn(0)["rest"]
+        for w in weights
+    ]
+    assert sum(each) == pytest.approx(both, rel=1e-6)

@@ -4,6 +4,14 @@ The only part that knows foreign tensor names, foreign configurations and the ne
 """
 
 from causerie.checkpoint.load import Checkpoint, GenerationDefaults, load, load_codec
-from causerie.checkpoint.save import save, save_transformers
+from causerie.checkpoint.save import save, save_codec, save_transformers
 
-__all__ = ["Checkpoint", "GenerationDefaults", "load", "load_codec", "save", "save_transformers"]
+__all__ = [
+    "Checkpoint",
+    "GenerationDefaults",
+    "load",
+    "load_codec",
+    "save",
+    "save_codec",
+    "save_transformers",
+]

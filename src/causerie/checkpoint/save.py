@@ -24,6 +24,7 @@ from causerie.checkpoint.load import (
     VERSION,
     Checkpoint,
 )
+from causerie.codec.mimi import Mimi
 from causerie.config import to_dict
 from causerie.text.front_end import LEXICON_FILE
 
@@ -60,6 +61,16 @@ def save(folder: Path | str, checkpoint: Checkpoint, *, dtype: torch.dtype | Non
         _copy(checkpoint.folder / LEXICON_FILE, folder / LEXICON_FILE)
     for name, path in checkpoint.voices.items():
         _copy(path, folder / "voices" / f"{name}.safetensors")
+
+
+def save_codec(folder: Path | str, codec: Mimi) -> None:
+    """Write a folder that holds a codec alone, for `load_codec`; made if it is not there."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    sizes = {"format": FORMAT, "version": VERSION, "codec": to_dict(codec.config)}
+    _write_json(folder / "config.json", sizes)
+    tensors = _foreign(codec, prefixed(same_names(codec), CODEC_PREFIX))
+    _write_tensors(folder / "model.safetensors", tensors, None)
 
 
 def save_transformers(

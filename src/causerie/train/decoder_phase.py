@@ -84,7 +84,7 @@ class DecoderPhase:
         """Loss of waveforms (B, 1, N) and their codes (B, K, T)."""
         recipe, config = self.recipe, self.codec.config
         unjudged = FRAMES_TO_START * config.frame_size
-        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.autocast):
+        with torch.autocast(pcm.device.type, torch.bfloat16, enabled=recipe.autocast):
             latent = self.codec.quantizer.decode(self._corrupt(codes, generator))
             decoded = self.codec.waveform(latent).float()[..., unjudged:]
             pcm = pcm[..., unjudged:]
@@ -112,14 +112,14 @@ class DecoderPhase:
         return torch.where(swap, shuffled, codes)
 
     def _adversarial(self, decoded: Tensor, pcm: Tensor) -> tuple[Tensor, Tensor, float]:
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.autocast):
+        with torch.autocast(pcm.device.type, torch.bfloat16, enabled=self.recipe.autocast):
             real = self.discriminator(pcm)
             fake = self.discriminator(decoded.detach())
             discriminated = discriminator_loss(real, fake)
         self.discriminator_optimizer.zero_grad()
         discriminated.backward()
         self.discriminator_optimizer.step()
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.autocast):
+        with torch.autocast(pcm.device.type, torch.bfloat16, enabled=self.recipe.autocast):
             with torch.no_grad():
                 real = self.discriminator(pcm)
             fake = self.discriminator(decoded)
@@ -142,6 +142,7 @@ def train_decoder(
     *,
     start_from: dict[str, Tensor],
     on_step: OnStep | None = None,
+    allow_changes: bool = False,
 ) -> Mimi:
     """Train until ``recipe.steps``, resuming from ``out/state.pt`` where it exists.
 
@@ -149,6 +150,7 @@ def train_decoder(
         data: the waveforms that `speech` holds the codes of.
         start_from: encoder and codebooks; and a decoder, if one is to be trained on.
         on_step: called after every step with its number and losses.
+        allow_changes: go on though the recipe has changed.
     """
     phase = DecoderPhase(new_codec(config, recipe.seed, start_from), recognizer, recipe)
     optimizer = torch.optim.AdamW(
@@ -162,6 +164,6 @@ def train_decoder(
         frame_size=config.frame_size,
         seed=recipe.seed,
     )
-    loop = Loop(out / "state.pt", phase, optimizer, seed=recipe.seed)
+    loop = Loop(out / "state.pt", phase, optimizer, seed=recipe.seed, allow_changes=allow_changes)
     loop.run(lambda step: phase(step, *sampler(step), loop.generator), recipe, on_step)
     return phase.codec

@@ -107,13 +107,13 @@ class EncoderPhase:
         draw = torch.rand((), generator=generator).item()
         share = (draw - recipe.semantic_only) / (1 - recipe.semantic_only)
         num_acoustic = 0 if share < 0 else 1 + int(share * (config.num_codebooks - 1))
-        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.autocast):
+        with torch.autocast(pcm.device.type, torch.bfloat16, enabled=recipe.autocast):
             latent = self.codec.latent(pcm)
             if step < recipe.quantize_from:
                 semantic = latent
                 quantized, commitment = latent, latent.new_zeros(())
             else:
-                with torch.autocast("cpu", enabled=False):
+                with torch.autocast(pcm.device.type, enabled=False):
                     latent = latent.float()
                     semantic, first = self.branches["semantic"](latent, 1, generator)
                     acoustic, rest = self.branches["acoustic"](latent, num_acoustic, generator)
@@ -176,12 +176,14 @@ def train_encoder(
     *,
     start_from: dict[str, Tensor] | None = None,
     on_step: OnStep | None = None,
+    allow_changes: bool = False,
 ) -> Mimi:
     """Train until ``recipe.steps``, resuming from ``out/state.pt`` where it exists.
 
     Args:
         start_from: weights to begin with; what it lacks starts afresh.
         on_step: called after every step with its number and losses.
+        allow_changes: go on though the recipe has changed.
     """
     phase = EncoderPhase(new_codec(config, recipe.seed, start_from), recipe)
     optimizer = torch.optim.AdamW(
@@ -194,6 +196,6 @@ def train_encoder(
         label_rate=config.frame_rate * PHONES_A_FRAME,
         seed=recipe.seed,
     )
-    loop = Loop(out / "state.pt", phase, optimizer, seed=recipe.seed)
+    loop = Loop(out / "state.pt", phase, optimizer, seed=recipe.seed, allow_changes=allow_changes)
     loop.run(lambda step: phase(step, *sampler(step), loop.generator), recipe, on_step)
     return phase.codec

@@ -1,249 +1,235 @@
-"""Training of a CSM on encoded speech, resumable to the bit.
+"""Training of a CSM on encoded speech, in one process or several, resumable to the bit.
 
-A sample is a conversation of a few turns, each ``text rows, audio rows, stop row``; a turn joins
-a few utterances, so that lengths beyond those of single sentences are learned. Codebook 0 is
-learned on every audio and stop row, the acoustic codebooks on a random part of them. Part of the
-words may be spelled instead of pronounced, so that the model can read what a lexicon lacks; part
-of the history may be corrupted, so that it survives its own mistakes.
+A step takes the gradient of one batch of conversations: each process learns its part of it, piece
+by piece, and the pieces' losses add up to the loss of the whole (see `objective`). Nothing random
+is kept between steps (see `samples`), so weights, optimizer and averages are all the state.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import dataclasses
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from causerie.config import CSMConfig
+from causerie.config import to_dict
 from causerie.errors import ConfigError
-from causerie.model.csm import CSM, loss
-from causerie.text.pronounce import PUNCTUATION, spell
+from causerie.model.csm import CSM
 from causerie.text.tokenizer import TextTokenizer
-from causerie.train.data import EncodedSpeech
-from causerie.train.loop import Loop, OnStep
-from causerie.train.muon import MuonAdamW
+from causerie.train.batches import collate, parts_of
+from causerie.train.config import LMRecipe
+from causerie.train.corpus import Corpus
+from causerie.train.ema import Averages
+from causerie.train.loop import SAVE_EVERY, Descent, Loop, OnStep, Stateful
+from causerie.train.lora import merged
+from causerie.train.objective import Objective, recompute_layers
+from causerie.train.optimizers import make_optimizer
+from causerie.train.processes import find_processes
+from causerie.train.samples import ConversationSampler, Example
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+#: Called with a number of steps, after so many.
+OnMilestone = Callable[[int], None]
 
 
-@dataclass(frozen=True, kw_only=True)
-class LMRecipe:
-    """Everything a run depends on, beside the data and the tokenizer.
+class LMTraining:
+    """A run, with the state of an earlier one where there is any.
 
-    Attributes:
-        turns: chances of conversations of one, two, … turns.
-        joined: chances of turns of one, two, … utterances.
-        depth_share: part of the rows whose acoustic codes are learned.
-        codebook_weights: of the acoustic codebooks; None weighs them alike.
-        spelled_sentences: part of the utterances in which words are spelled …
-        spelled_words: … and what part of their words.
-        any_speaker: part of the turns with a speaker number of 0 … 9 by chance, in place of 0.
-        history_noise: part of the codes the backbone reads that are exchanged for others.
-    """
+    Args:
+        model: to be trained, in place; of its parameters, those that ask for a gradient.
+        state: path of the state file.
+        processes: those that train together; by default as they were launched.
+        facts: what else the run depends on; a changed one is refused, as a changed recipe is.
 
-    steps: int
-    batch: int = 32
-    lr: float = 2e-3
-    warmup: int = 200
-    weight_decay: float = 0.05
-    depth_share: float = 0.5
-    depth_weight: float = 1.0
-    codebook_weights: tuple[float, ...] | None = None
-    turns: tuple[float, ...] = (0.7, 0.3)
-    joined: tuple[float, ...] = (0.6, 0.3, 0.1)
-    spelled_sentences: float = 0.3
-    spelled_words: float = 0.3
-    any_speaker: float = 0.0
-    history_noise: float = 0.0
-    autocast: bool = True
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Rows of conversations, right-padded.
-
-    Attributes:
-        frames: (B, S, K+1) long; mask: the same shape, bool.
-        predicted: (B, S) bool, audio and stop rows.
-    """
-
-    frames: Tensor
-    mask: Tensor
-    predicted: Tensor
-
-
-class ConversationSampler:
-    """Batches of conversations; what step n draws depends on (seed, n) alone.
-
-    Four times the batch is drawn, sorted by length, and a quarter of it taken, so that rows of
-    like length meet and little is padding. Turns that end past `max_frames` rows are left out.
+    Raises:
+        ConfigError: the state file is of another run, or recipe and data do not fit.
     """
 
     def __init__(
-        self, speech: EncodedSpeech, tokenizer: TextTokenizer, recipe: LMRecipe, max_frames: int
+        self,
+        model: CSM,
+        recipe: LMRecipe,
+        corpus: Corpus,
+        tokenizer: TextTokenizer,
+        state: Path,
+        *,
+        processes: Accelerator | None = None,
+        save_every: int = SAVE_EVERY,
+        allow_changes: bool = False,
+        facts: Mapping[str, Any] | None = None,
     ) -> None:
-        self.speech, self.tokenizer, self.recipe = speech, tokenizer, recipe
-        self.max_frames = max_frames
-
-    def __call__(self, step: int) -> Batch:
-        recipe = self.recipe
-        random = np.random.default_rng((recipe.seed, step))
-        drawn = [
-            [
-                random.integers(len(self.speech), size=joined)
-                for joined in _counts(recipe.joined, turns, random)
-            ]
-            for turns in _counts(recipe.turns, 4 * recipe.batch, random)
-        ]
-        frames_of = np.diff(self.speech.starts)
-        drawn.sort(key=lambda turns: sum(int(frames_of[turn].sum()) for turn in turns))
-        quarter = random.integers(4) * recipe.batch
-        rows = [
-            leading([self._segment(turn, random) for turn in turns], self.max_frames)
-            for turns in drawn[quarter : quarter + recipe.batch]
-        ]
-        return collate(rows)
-
-    def _segment(self, turn: np.ndarray, random: np.random.Generator) -> np.ndarray:
-        """Rows (n, K+1) of a turn of utterances; -1 marks a slot that is masked out."""
-        spoken = []
-        for index in turn:
-            phonemes = self.speech.phonemes[index]
-            if random.random() < self.recipe.spelled_sentences:
-                phonemes = spell_some(
-                    self.speech.texts[index], phonemes, self.recipe.spelled_words, random
-                )
-            spoken.append(phonemes)
-        speaker = int(random.integers(10)) if random.random() < self.recipe.any_speaker else 0
-        tokens = self.tokenizer.encode(" ".join(spoken), speaker)
-        codes = np.concatenate([self.speech.codes_of(index) for index in turn])
-        rows = np.full((len(tokens) + len(codes) + 1, codes.shape[1] + 1), -1, np.int64)
-        rows[: len(tokens), -1] = tokens
-        rows[len(tokens) : -1, :-1] = codes
-        rows[-1, :-1] = 0
-        return rows
-
-
-def _counts(chances: tuple[float, ...], size: int, random: np.random.Generator) -> np.ndarray:
-    """`size` draws of 1, 2, … by their chances."""
-    return random.choice(np.arange(1, len(chances) + 1), p=chances, size=size)
-
-
-def leading(turns: list[np.ndarray], max_frames: int) -> np.ndarray:
-    """Rows (n, K+1) of as many whole turns as fit in `max_frames`, from the first on.
-
-    Raises:
-        ConfigError: not even the first one fits.
-    """
-    ends = np.cumsum([len(turn) for turn in turns])
-    fitting = int(np.searchsorted(ends, max_frames, side="right"))
-    if not fitting:
-        raise ConfigError(
-            f"a turn of {ends[0]} rows does not fit in the model's max_frames of {max_frames}: "
-            "raise it, train on shorter utterances, or join fewer of them to a turn"
-        )
-    return np.concatenate(turns[:fitting])
-
-
-def collate(rows: list[np.ndarray]) -> Batch:
-    """Pad conversations of rows (n, K+1), in which -1 is masked out, to one length."""
-    length = max(len(row) for row in rows)
-    frames = np.full((len(rows), length, rows[0].shape[1]), -1, np.int64)
-    for out, row in zip(frames, rows, strict=True):
-        out[: len(row)] = row
-    mask = torch.from_numpy(frames >= 0)
-    return Batch(torch.from_numpy(frames).clamp(min=0), mask, mask[..., 0])
-
-
-def spell_some(text: str, phonemes: str, share: float, random: np.random.Generator) -> str:
-    """Replace a share of the words by their spelling, where text and phonemes go word by word."""
-    words = text.replace("-", " ").split()
-    sounds = phonemes.split(" ")
-    if len(words) != len(sounds):
-        return phonemes
-    out = []
-    for word, sound in zip(words, sounds, strict=True):
-        letters = spell(word)
-        if letters and random.random() < share:
-            core = sound.rstrip(PUNCTUATION)
-            out.append(letters + sound[len(core) :])
-        else:
-            out.append(sound)
-    return " ".join(out)
-
-
-class LMPhase:
-    """One step of training."""
-
-    def __init__(self, model: CSM, recipe: LMRecipe) -> None:
-        self.model, self.recipe = model, recipe
-        self.modules: dict[str, nn.Module] = {"model": model}
-        self.parameters = list(model.parameters())
-
-    def __call__(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
-        recipe = self.recipe
-        chance = torch.rand(batch.predicted.shape, generator=generator)
-        kept = batch.predicted & (chance < recipe.depth_share)
-        weights = None if recipe.codebook_weights is None else torch.tensor(recipe.codebook_weights)
-        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.autocast):
-            first, rest = loss(
-                self.model,
-                batch.frames,
-                batch.mask,
-                batch.predicted,
-                kept,
-                inputs=corrupt_history(batch, recipe.history_noise, generator),
-                codebook_weights=weights,
+        self.model, self.recipe, self.tokenizer = model, recipe, tokenizer
+        self.processes = find_processes() if processes is None else processes
+        rank_count = self.processes.num_processes
+        if recipe.samples.batch < rank_count:
+            raise ConfigError(
+                f"a batch of {recipe.samples.batch} conversations is too small for {rank_count} "
+                "processes: each needs one"
             )
-        return first + recipe.depth_weight * rest, {"codebook0": first.item(), "rest": rest.item()}
+        num_acoustic = model.config.num_codebooks - 1
+        if recipe.codebook_weights and len(recipe.codebook_weights) != num_acoustic:
+            raise ConfigError(
+                f"codebook_weights has {len(recipe.codebook_weights)} numbers, but the model "
+                f"{num_acoustic} acoustic codebooks"
+            )
+        self.sampler = ConversationSampler(
+            corpus, tokenizer, recipe.samples, max_frames=model.config.max_frames, seed=recipe.seed
+        )
+        model.to(self.processes.device)
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self.modules: dict[str, Stateful] = {"model": _Trained(model)}
+        self.averages = Averages(model, recipe.ema) if recipe.ema else None
+        self.loop = Loop(
+            state,
+            self,
+            make_optimizer(model, recipe),
+            seed=recipe.seed,
+            save_every=save_every,
+            allow_changes=allow_changes,
+            writes=self.processes.is_main_process,
+            after_step=self.averages.update if self.averages else None,
+        )
+        known = {"recipe": dataclasses.asdict(recipe), "model": to_dict(model.config)}
+        self.loop.begin({**known, "data": corpus.fingerprint(), **(facts or {})})
+        if recipe.recompute:
+            recompute_layers(model)
+        self.objective: nn.Module = self.processes.prepare_model(self._new_objective())
+
+    @property
+    def step(self) -> int:
+        """Steps done."""
+        return self.loop.step
+
+    def run(
+        self,
+        on_step: OnStep | None = None,
+        *,
+        on_milestone: OnMilestone | None = None,
+        every: int = 0,
+    ) -> None:
+        """Do the steps still to be done.
+
+        Args:
+            on_step: called in the main process after every step with its number and losses.
+            on_milestone: called in the main process after every so many steps, and at the end;
+                once more where a run goes on from there. It must leave the model as it is.
+        """
+        recipe, is_main = self.recipe, self.processes.is_main_process
+
+        def gradients(step: int) -> dict[str, float]:
+            if on_milestone is not None and is_main and every and step and step % every == 0:
+                on_milestone(step)
+            return self.learn(step)
+
+        descent = Descent(
+            steps=recipe.steps, lr=recipe.lr, warmup=recipe.warmup, decay=recipe.decay,
+            floor=recipe.lr_floor, clip=recipe.clip,
+        )  # fmt: skip
+        self.model.train()
+        self.loop.descend(gradients, descent, on_step if is_main else None)
+        self.model.eval()
+        if on_milestone is not None and is_main:
+            on_milestone(self.step)
+        self.processes.wait_for_everyone()
+
+    def learn(self, step: int) -> dict[str, float]:
+        """Add the gradients of a step; its losses, over all processes."""
+        rank, count = self.processes.process_index, self.processes.num_processes
+        mine = self.sampler(step, rank, count)
+        rows = [sum(int(e.learned.sum()) for e in mine), sum(int(e.kept.sum()) for e in mine)]
+        num_predicted, num_kept = self._summed(torch.tensor(rows, dtype=torch.float64)).tolist()
+        parts = parts_of(mine, self.recipe.micro_rows)
+        losses = torch.zeros(2, dtype=torch.float64)
+        for number, part in enumerate(parts, 1):
+            is_last = number == len(parts)  # the gradients of all processes meet after it
+            with nullcontext() if is_last else self.processes.no_sync(self.objective):
+                total, *terms = self.objective(*self._inputs(part), num_predicted, num_kept)
+                (total * count).backward()  # processes are averaged, and their losses add up
+            losses += torch.stack(terms).detach().double().cpu()
+        first, rest = self._summed(losses).tolist()
+        return {"codebook0": first, "rest": rest}
+
+    @torch.no_grad()
+    def loss_of(self, corpus: Corpus) -> dict[str, float]:
+        """Mean losses over a corpus, every acoustic code counted, by the weights to be exported."""
+        plain = dataclasses.replace(
+            self.recipe.samples, turns=(1.0,), joined=(1.0,), depth_share=1.0, any_speaker=0.0,
+            history_noise=0.0, spelled_sentences=0.0,
+        )  # fmt: skip
+        sampler = ConversationSampler(
+            corpus, self.tokenizer, plain, max_frames=self.model.config.max_frames, seed=0
+        )
+        examples = [sampler.example(script, place) for place, script in enumerate(sampler.scripts)]
+        examples.sort(key=lambda example: len(example.rows))
+        num_rows = float(sum(example.learned.sum() for example in examples))
+        objective, terms = self._new_objective(), torch.zeros(2, dtype=torch.float64)
+        with self.averages.applied() if self.averages else nullcontext():
+            for part in parts_of(examples, self.recipe.micro_rows):
+                _, *found = objective(*self._inputs(part), num_rows, num_rows)
+                terms += torch.stack(found).double().cpu()
+        return {"held_out_codebook0": terms[0].item(), "held_out_rest": terms[1].item()}
+
+    def weights(self) -> dict[str, Tensor]:
+        """What is worth keeping: averages where there are any, adapters merged; on the CPU."""
+        with self.averages.applied() if self.averages else nullcontext():
+            return {name: tensor.cpu() for name, tensor in merged(self.model).items()}
 
     def extra_state(self) -> dict[str, Any]:
-        return {}
+        return {"averages": self.averages.state_dict()} if self.averages else {}
 
     def load_extra_state(self, state: dict[str, Any]) -> None:
-        assert not state
+        if self.averages and "averages" in state:
+            self.averages.load_state_dict(state["averages"])
+
+    def _new_objective(self) -> Objective:
+        return Objective(
+            self.model,
+            autocast=self.recipe.precision == "bf16",
+            depth_weight=self.recipe.depth_weight,
+            codebook_weights=self.recipe.codebook_weights,
+        )
+
+    def _inputs(self, part: list[Example]) -> tuple[Tensor, ...]:
+        batch = collate(part).to(self.processes.device)
+        return batch.frames, batch.mask, batch.read, batch.predicted, batch.depth_kept
+
+    def _summed(self, numbers: Tensor) -> Tensor:
+        """The sum over all processes."""
+        if self.processes.num_processes == 1:
+            return numbers
+        there = numbers.to(self.processes.device)
+        summed: Tensor = self.processes.reduce(there, reduction="sum")
+        return summed.cpu()
 
 
-def corrupt_history(batch: Batch, share: float, generator: torch.Generator) -> Tensor:
-    """Frames in which a share of the audio codes comes from another row of the batch."""
-    if not share:
-        return batch.frames
-    audio = batch.frames[batch.predicted]  # (M, K+1)
-    others = audio[torch.randperm(len(audio), generator=generator)]
-    swap = torch.rand(audio.shape, generator=generator) < share
-    out = batch.frames.clone()
-    out[batch.predicted] = torch.where(swap, others, audio)
-    return out
+class _Trained:
+    """State of those parameters of a model that are trained; all of them without adapters."""
+
+    def __init__(self, model: CSM) -> None:
+        self.model = model
+
+    def state_dict(self) -> dict[str, Any]:
+        trained = {name for name, p in self.model.named_parameters() if p.requires_grad}
+        return {n: t for n, t in self.model.state_dict().items() if n in trained}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        missing = self.state_dict().keys() ^ state_dict.keys()
+        if missing:
+            raise KeyError(f"{len(missing)} other trained weights, such as {min(missing)}")
+        self.model.load_state_dict(state_dict, strict=False)
 
 
-def train_lm(
-    config: CSMConfig,
-    recipe: LMRecipe,
-    speech: EncodedSpeech,
-    tokenizer: TextTokenizer,
-    out: Path,
-    *,
-    start_from: dict[str, Tensor] | None = None,
-    on_step: OnStep | None = None,
-) -> CSM:
-    """Train until ``recipe.steps``, resuming from ``out/state.pt`` where it exists.
-
-    Args:
-        start_from: weights to begin with.
-        on_step: called after every step with its number and losses.
-    """
-    torch.manual_seed(recipe.seed)
-    model = CSM(config)
+def new_model(sizes: Any, seed: int) -> CSM:
+    """A model with random weights."""
+    torch.manual_seed(seed)
+    model = CSM(sizes)
     initialize(model)
-    if start_from is not None:
-        model.load_state_dict(start_from)
-    phase = LMPhase(model, recipe)
-    optimizer = MuonAdamW(model, lr=recipe.lr, weight_decay=recipe.weight_decay)
-    sampler = ConversationSampler(speech, tokenizer, recipe, config.max_frames)
-    loop = Loop(out / "state.pt", phase, optimizer, seed=recipe.seed)
-    loop.run(lambda step: phase(sampler(step), loop.generator), recipe, on_step)
     return model
 
 

@@ -116,7 +116,7 @@ class RecognizerPhase:
         self, pcm: Tensor, labels: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, dict[str, float]]:
         gain, noise = room(pcm.shape, generator)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.autocast):
+        with torch.autocast(pcm.device.type, torch.bfloat16, enabled=self.recipe.autocast):
             _, logits = self.recognizer(gain * pcm + noise)
         error = F.cross_entropy(logits, labels)
         right = (logits.argmax(1) == labels).float().mean()
@@ -136,6 +136,7 @@ def train_recognizer(
     sample_rate: int,
     *,
     on_step: OnStep | None = None,
+    allow_changes: bool = False,
 ) -> PhoneRecognizer:
     """Train until ``recipe.steps``, resuming from ``out/state.pt`` where it exists."""
     torch.manual_seed(recipe.seed)
@@ -148,6 +149,6 @@ def train_recognizer(
         label_rate=LABEL_RATE,
         seed=recipe.seed,
     )
-    loop = Loop(out / "state.pt", phase, optimizer, seed=recipe.seed)
+    loop = Loop(out / "state.pt", phase, optimizer, seed=recipe.seed, allow_changes=allow_changes)
     loop.run(lambda step: phase(*sampler(step), loop.generator), recipe, on_step)
     return phase.recognizer

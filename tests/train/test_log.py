@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from pathlib import Path
-from types import ModuleType
 
-import pytest
-
-
-@pytest.fixture
-def log(recipe: Path) -> ModuleType:
-    return importlib.import_module("training_log")
+from causerie.train import log
 
 
 def write(path: Path, *rows: tuple[int, float] | int) -> Path:
@@ -25,30 +18,28 @@ def write(path: Path, *rows: tuple[int, float] | int) -> Path:
     return path
 
 
-def read(log: ModuleType, path: Path) -> list[tuple[float, float]]:
+def read(path: Path) -> list[tuple[float, float]]:
     return [(row["step"], round(row["minutes"] * 60, 3)) for row in log.read_log(path)]
 
 
-def test_a_resumed_run_goes_on_in_time(log: ModuleType, tmp_path: Path) -> None:
+def test_a_resumed_run_goes_on_in_time(tmp_path: Path) -> None:
     path = write(tmp_path / "log", (50, 10), (100, 20), 100, (150, 30), (200, 41))
-    assert read(log, path) == [(50, 10), (100, 20), (150, 50), (200, 61)]
+    assert read(path) == [(50, 10), (100, 20), (150, 50), (200, 61)]
 
 
-def test_steps_done_twice_are_shown_once_but_took_their_time(
-    log: ModuleType, tmp_path: Path
-) -> None:
+def test_steps_done_twice_are_shown_once_but_took_their_time(tmp_path: Path) -> None:
     path = write(tmp_path / "log", (50, 10), (100, 20), 50, (100, 9), (150, 19), 150, (200, 8))
-    assert read(log, path) == [(50, 10), (100, 20), (150, 39), (200, 47)]
+    assert read(path) == [(50, 10), (100, 20), (150, 39), (200, 47)]
 
 
-def test_older_logs_have_no_marks(log: ModuleType, tmp_path: Path) -> None:
+def test_older_logs_have_no_marks(tmp_path: Path) -> None:
     went_back = write(tmp_path / "seconds", (50, 10), (100, 20), (150, 9), (200, 18))
-    assert read(log, went_back) == [(50, 10), (100, 20), (150, 29), (200, 38)]
+    assert read(went_back) == [(50, 10), (100, 20), (150, 29), (200, 38)]
     repeated = write(tmp_path / "steps", (50, 10), (100, 20), (50, 21), (100, 40), (150, 60))
-    assert read(log, repeated) == [(50, 10), (100, 20), (150, 80)]
+    assert read(repeated) == [(50, 10), (100, 20), (150, 80)]
 
 
-def test_what_is_written_is_read(log: ModuleType, tmp_path: Path) -> None:
+def test_what_is_written_is_read(tmp_path: Path) -> None:
     path = tmp_path / "work" / "lm.log"
     for first, last in ((0, 120), (100, 200)):  # killed at 120, saved at 100
         now = iter(range(0, 100_000, 7))
@@ -57,11 +48,11 @@ def test_what_is_written_is_read(log: ModuleType, tmp_path: Path) -> None:
             run(step, {"loss": float(step % 50)})
     lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     assert [line.get("resumed_at") for line in lines] == [None, None, 100, None, None]
-    assert read(log, path) == [(50, 7), (100, 14), (150, 21), (200, 28)]
+    assert read(path) == [(50, 7), (100, 14), (150, 21), (200, 28)]
     assert {row["loss"] for row in log.read_log(path)} == {24.5}
 
 
-def test_a_log_that_never_began_is_not_resumed(log: ModuleType, tmp_path: Path) -> None:
+def test_a_log_that_never_began_is_not_resumed(tmp_path: Path) -> None:
     path = tmp_path / "lm.log"
     path.touch()
     run = log.Log(path)
