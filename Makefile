@@ -43,7 +43,7 @@ parity-full: $(VENV)/.dev ## Compare with transformers at csm-1b's true size (7 
 	$(BIN)/python -m tests.parity.full_size
 
 wer: $(VENV)/.evaluate ## Word error rate of the bundled model
-	$(BIN)/python recipes/petit/evaluate.py
+	$(BIN)/causerie eval petit --count 50 --only wer,stopping,speed
 
 clean: ## Remove .venv and what the tools left behind
 	rm -rf "$(VENV)" build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
@@ -68,4 +68,5 @@ $(VENV)/.dev: $(VENV)/.base
 
 $(VENV)/.evaluate: $(VENV)/.base
 	$(PIP) --editable ".[evaluate]"
+	$(PIP) --no-deps Resemblyzer
 	@touch $@

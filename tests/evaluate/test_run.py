@@ -1,0 +1,186 @@
+"""A whole evaluation: a tiny model, and tools that hear what the tests say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from causerie.errors import ConfigError, TextError, UnknownVoiceError
+from causerie.evaluate import consistency, homographs, plots, run, speaking
+from causerie.evaluate.clip import Clip, Measured
+from causerie.evaluate.quality import WORST
+from causerie.evaluate.report import LINES, Report
+from causerie.evaluate.run import METRICS, check_metrics, evaluate
+from causerie.evaluate.sentences import read_sentences
+from causerie.evaluate.speaking import Speaking
+from causerie.evaluate.tools import Tools
+from causerie.prompt import Segment
+from causerie.tts import TTS
+from causerie.voices import Voice
+from tests import tiny
+from tests.evaluate.sounds import audio, tone
+
+SENTENCES = ["Good morning.", "It is late.", "Where are you?"]
+
+
+@pytest.fixture(scope="module")
+def tts() -> TTS:
+    return TTS(tiny.checkpoint())
+
+
+@pytest.fixture(autouse=True)
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tiny random model never ends by itself; and few words are enough."""
+    monkeypatch.setattr(speaking, "MAX_DURATION_S", 0.4)
+    for name, module in (("homographs", homographs), ("consistency", consistency)):
+        words = (module.HOMOGRAPHS if name == "homographs" else module.VARIANTS)[:1]
+        measure = module.measure
+
+        def few(speaker: Speaking, measure=measure, words=words):  # type: ignore[no-untyped-def]
+            return measure(speaker, words)
+
+        monkeypatch.setattr(run, "CONTEXT_METRICS", {**run.CONTEXT_METRICS, name: few})
+
+
+def tools() -> Tools:
+    return Tools(
+        recogniser=lambda audio: "good morning",
+        encoder=lambda audio: np.abs(np.fft.rfft(audio.samples)[:64]).astype(np.float32),
+        scorer=lambda audio: dict.fromkeys(WORST, 3.0),
+    )
+
+
+def test_every_metric_gives_figures_with_a_line_for_people(tts: TTS, tmp_path: Path) -> None:
+    told: list[str] = []
+    report = evaluate(
+        tts,
+        SENTENCES,
+        voices=[voice(tts)],
+        recordings=[audio(tone(0.5))],
+        tools=tools(),
+        out=tmp_path / "out",
+        tell=lambda what, done, total: told.append(what),
+    )
+    assert set(LINES) - {"similarity_across"} == {
+        name for name in report.numbers if "/" not in name
+    }
+    assert set(report.tables) == {"clips", "codec", "homographs", "consistency"}
+    assert [row["text"] for row in report.tables["clips"]] == SENTENCES
+    assert {"speaking", "judging wer", "codec", "homographs"} <= set(told)
+
+    facts = json.loads((tmp_path / "out" / "report.json").read_text("utf-8"))
+    assert facts["numbers"] == report.numbers
+    page = (tmp_path / "out" / "report.md").read_text("utf-8")
+    for name in report.numbers:
+        assert f"| `{name}` |" in page
+    assert "| 2 | It is late. | good morning |" in page
+    samples = tmp_path / "out" / "samples"
+    counts = {folder.name: len(list(folder.glob("*.flac"))) for folder in samples.iterdir()}
+    assert counts == {"clips": 3, "homographs": 2, "consistency": 4}
+    assert soundfile.info(samples / "clips" / "001.flac").duration == pytest.approx(0.4)
+    assert (tmp_path / "out" / "plots.png").read_bytes().startswith(b"\x89PNG")
+
+
+def voice(tts: TTS) -> Voice:
+    codes = torch.randint(1, 30, (tiny.NUM_CODEBOOKS, 4))
+    return Voice(name="ada", speaker=1, segments=(Segment(speaker=1, text="Hm.", codes=codes),))
+
+
+def test_same_seed_same_report_and_another_seed_another(tts: TTS) -> None:
+    def found(seed: int) -> str:
+        only = ["similarity", "silence", "duration", "homographs"]
+        return evaluate(tts, SENTENCES, seed=seed, only=only, tools=tools()).to_json()
+
+    assert found(3) == found(3)
+    assert found(3).replace("3", "") != found(4).replace("4", "").replace("3", "")
+
+
+def test_metrics_do_not_depend_on_each_other(tts: TTS) -> None:
+    alone = evaluate(tts, SENTENCES, only=["homographs"], tools=tools())
+    among = evaluate(tts, SENTENCES, only=["homographs", "silence"], tools=tools())
+    assert alone.tables["homographs"] == among.tables["homographs"]
+    assert "clips" not in alone.tables
+
+
+def test_sentences_and_voices_come_round_with_other_seeds(tts: TTS) -> None:
+    report = evaluate(
+        tts, SENTENCES[:2], voices=[0, 1, 2], count=5, seed=10, only=["stopping"], tools=tools()
+    )
+    rows = report.tables["clips"]
+    assert [row["voice"] for row in rows] == ["0", "1", "2", "0", "1"]
+    assert [row["text"] for row in rows] == [SENTENCES[n % 2] for n in range(5)]
+    assert [row["seed"] for row in rows] == [10, 11, 12, 13, 14]
+    assert report.numbers == {"stopped": 0.0, "empty": 0.0}
+
+
+def test_voice_is_compared_with_its_own_sound_or_what_is_given(tts: TTS) -> None:
+    ada = voice(tts)
+    own = Speaking(tts, voices=[ada]).speak("Hello.", ada).like
+    assert [round(one.duration_s, 2) for one in own] == [0.32]  # four frames
+    given = (audio(tone(1)),)
+    speaker = Speaking(tts, voices=[ada, 3], like={"ada": given})
+    assert speaker.speak("Hello.", ada).like == given
+    assert speaker.speak("Hello.", speaker.voices[1]).like == ()
+
+
+def test_what_cannot_be_done_is_told_before_anything_is_spoken(
+    tts: TTS, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(TTS, "generate", never)
+    with pytest.raises(ConfigError, match=r"no metric bleu: wer, similarity, .*consistency"):
+        evaluate(tts, SENTENCES, only=["wer", "bleu"], tools=tools())
+    with pytest.raises(ConfigError, match="codec needs recordings"):
+        evaluate(tts, SENTENCES, only=["codec"], tools=tools())
+    with pytest.raises(ConfigError, match="0 utterances of 3 sentences"):
+        evaluate(tts, SENTENCES, count=0, only=["stopping"], tools=tools())
+    with pytest.raises(UnknownVoiceError, match="no voice 'bea'"):
+        evaluate(tts, SENTENCES, voices=["bea"], only=["stopping"], tools=tools())
+
+
+def test_all_metrics_are_meant_by_default_codec_with_recordings() -> None:
+    assert check_metrics(None, has_recordings=True) == list(METRICS)
+    assert set(METRICS) - set(check_metrics(None, has_recordings=False)) == {"codec"}
+    assert check_metrics(["speed", "wer"], has_recordings=False) == ["wer", "speed"]
+
+
+def test_rows_of_one_clip_are_joined() -> None:
+    report = Report(model="m")
+    report.add(Measured(numbers={"a": 1.0}, rows=[{"x": 1}, {}]), "clips")
+    report.add(Measured(numbers={"b": 2.0}, rows=[{"y": 2}, {"y": 3}]), "clips")
+    assert report.tables == {"clips": [{"x": 1, "y": 2}, {"y": 3}]}
+    assert report.numbers == {"a": 1.0, "b": 2.0}
+    assert report.lines() == ["a 1", "b 2"]
+
+
+def test_nothing_to_plot_draws_nothing(tmp_path: Path) -> None:
+    assert not plots.draw(Report(model="m"), tmp_path / "plots.png")
+    assert not list(tmp_path.iterdir())
+
+
+def test_clips_from_anywhere_are_judged() -> None:
+    report = Report(model="files")
+    run.judge([Clip(text="Good day.", audio=audio(tone(1)))], report, ["wer", "stopping"], tools())
+    assert report.numbers["wer"] == 0.5
+    assert "stopped" not in report.numbers
+
+
+def test_sentences_are_lines_that_are_not_blank(tmp_path: Path) -> None:
+    path = tmp_path / "lines.txt"
+    path.write_text("One.\n\n  Two.  \n", "utf-8")
+    assert read_sentences(path) == ["One.", "Two."]
+    path.write_text("\n \n", "utf-8")
+    with pytest.raises(TextError, match="has no line to speak"):
+        read_sentences(path)
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(TextError, match="are not text in UTF-8"):
+        read_sentences(path)
+    with pytest.raises(TextError, match="cannot be opened"):
+        read_sentences(tmp_path / "none.txt")
