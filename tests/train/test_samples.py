@@ -103,6 +103,14 @@ def test_every_conversation_comes_once_an_epoch() -> None:
     assert set(learned.values()) == {2}
 
 
+def test_batches_are_of_like_length_and_of_different_conversations() -> None:
+    drawn = sampler(Samples(batch=2), conversations=[[4], [3], [0], [5], [1], [2]])
+    steps = [[len(example.rows) for example in drawn(step)] for step in range(3)]
+    lengths = sorted(ROWS)
+    assert sorted(steps) == [lengths[:2], lengths[2:4], lengths[4:]]
+    assert steps != sorted(steps)  # but the long ones do not always come last
+
+
 def same(ours: Example, theirs: Example) -> bool:
     return all(np.array_equal(a, vars(theirs)[name]) for name, a in vars(ours).items())
 

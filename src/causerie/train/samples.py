@@ -3,8 +3,8 @@
 A conversation is one sequence of at most the model's length: turns one after another, each ``text
 rows, audio rows, stop row``, of which all or the last are learned and the others are context. A
 batch is of conversations of like length, one a row. Several in one row would need a mask of
-attention between them, whose cost grows with the square of the row; sorted by length, what is
-padding is a few percent, and rows of different conversations cannot meet.
+attention between them, whose cost grows with the square of the row; sorted by length, little is
+padding, and rows of different conversations cannot meet.
 
 What a step learns depends on (seed, step) alone, and each conversation's chances on (seed, its
 place in the run), so neither processes nor parts of a batch change anything. Every conversation
@@ -24,7 +24,9 @@ from causerie.text.tokenizer import TextTokenizer
 from causerie.train.config import Samples
 from causerie.train.corpus import Corpus
 
-BATCHES_TOGETHER = 4  # are sorted by length
+#: So many batches are sorted by length together: of petit's data, in batches of 20 conversations,
+#: 8 % of the rows are padding then; with 4 it is 27 %, with 64 it is 7 %.
+BATCHES_TOGETHER = 32
 _ORDER, _BATCHES, _GATHERED, _MADE = range(4)  # what a random number is for
 
 
@@ -110,12 +112,14 @@ class ConversationSampler:
 
     def __call__(self, step: int, rank: int = 0, num_ranks: int = 1) -> list[Example]:
         """What one of several processes learns in a step, the shortest first."""
-        group, place = divmod(step, BATCHES_TOGETHER)
         size = self.samples.batch
-        first = group * BATCHES_TOGETHER * size
-        drawn = [(self.script(p), p) for p in range(first, first + BATCHES_TOGETHER * size)]
+        # at most an epoch: else the same conversation, drawn twice, would lie side by side
+        together = max(1, min(BATCHES_TOGETHER, len(self.scripts) // size))
+        group, place = divmod(step, together)
+        first = group * together * size
+        drawn = [(self.script(p), p) for p in range(first, first + together * size)]
         drawn.sort(key=lambda pair: (self._length(pair[0]), pair[1]))
-        batch = int(self._random(_BATCHES, group).permutation(BATCHES_TOGETHER)[place])
+        batch = int(self._random(_BATCHES, group).permutation(together)[place])
         mine = drawn[batch * size : (batch + 1) * size][rank::num_ranks]
         made = [self.example(script, position) for script, position in mine]
         return sorted(made, key=lambda example: len(example.rows))
