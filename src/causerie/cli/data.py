@@ -1,0 +1,149 @@
+"""`causerie data`: from recordings to what training reads."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from causerie.cli.options import Device, Model
+from causerie.errors import ConfigError
+
+if TYPE_CHECKING:
+    from causerie.data.checks import Limits
+
+app = typer.Typer(help="Recordings for training.", no_args_is_help=False)
+
+
+@app.callback()
+def _group() -> None:
+    """Keep `prepare` a command of its own, though it is the only one."""
+
+
+@app.command()
+def prepare(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            help="Sound files with .txt transcripts beside them, or with a csv or jsonl."
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="The folder to write; FOLDER-prepared by default."),
+    ] = None,
+    manifest: Annotated[
+        Path | None,
+        typer.Option(
+            help="csv, tsv or jsonl with columns audio, text, speaker, conversation, "
+            "start, end; by default the one in FOLDER."
+        ),
+    ] = None,
+    model: Model = "petit",
+    device: Device = "auto",
+    recognizer: Annotated[
+        str,
+        typer.Option(
+            help="Whisper, which checks transcripts and writes missing ones: auto (base), "
+            "a folder, a name of faster-whisper, or none."
+        ),
+    ] = "auto",
+    language: Annotated[
+        str, typer.Option(help="Of the speech, as en; auto finds it out each time.")
+    ] = "en",
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="LIMIT=VALUE",
+            help="Another limit, as max_cer=0.3 or min_snr_db=10; may be repeated.",
+        ),
+    ] = None,
+) -> None:
+    """Cut, check and encode recordings for training; says what was dropped and why.
+
+    causerie data prepare recordings -o data
+    """  # fmt: skip
+    limits = read_limits(changes or [])
+    output = output or folder.with_name(f"{folder.resolve().name}-prepared")
+    from causerie.checkpoint import load_codec
+    from causerie.data.prepare import REPORT
+    from causerie.data.prepare import prepare as run
+    from causerie.data.recognizer import Whisper
+    from causerie.device import find_device
+
+    place = find_device(device)
+    codec = load_codec(model, device=place).eval()
+    listener = None
+    if recognizer != "none":
+        kind = "cuda" if place.type == "cuda" else "cpu"
+        listener = Whisper(recognizer, language=language, device=kind)
+    with _bar() as on_progress:
+        report = run(
+            folder,
+            output,
+            codec=codec,
+            limits=limits,
+            recognize=listener,
+            recognizer=listener.name if listener else "none",
+            language=language,
+            manifest=manifest,
+            on_progress=on_progress,
+        )
+    for line in report.summary():
+        typer.echo(line)
+    typer.echo(f"wrote {output} · the report is {output / REPORT}")
+
+
+def read_limits(changes: list[str]) -> Limits:
+    """Limits with some changed, each as NAME=VALUE.
+
+    Raises:
+        ConfigError: another name, or no number.
+    """
+    from causerie.data.checks import Limits
+
+    names = [field.name for field in dataclasses.fields(Limits)]
+    values: dict[str, float] = {}
+    for change in changes:
+        name, _, value = change.partition("=")
+        if name not in names:
+            raise ConfigError(f"--set {change}: there is no limit {name!r}; use {', '.join(names)}")
+        try:
+            values[name] = float(value)
+        except ValueError:
+            raise ConfigError(f"--set {change}: {value!r} is no number") from None
+    return Limits(**values)
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[int, int, str], None]]:
+    """A progress bar, where stderr is a terminal."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("preparing"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, total, name: bar.update(
+            task, completed=done, total=total, description=name
+        )

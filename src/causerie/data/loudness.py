@@ -1,0 +1,36 @@
+"""Brings speech to one loudness, by ITU-R BS.1770."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causerie.data.extras import need
+
+#: Loudness of speech after levelling, that of broadcasts (EBU R 128).
+TARGET_LUFS = -23.0
+#: No sample is louder than this afterwards.
+MAX_PEAK = 0.98
+#: What no meter can measure.
+SILENCE_LUFS = -100.0
+
+
+def loudness(pieces: Sequence[NDArray[np.float32]], sample_rate: int) -> float:
+    """Loudness in LUFS of samples (N,), one after another, at least -100."""
+    samples = np.concatenate(pieces).astype(np.float64)
+    block_s = 0.4
+    samples = np.pad(samples, (0, max(0, round(block_s * sample_rate) + 1 - len(samples))))
+    measured = (
+        need("pyloudnorm").Meter(sample_rate, block_size=block_s).integrated_loudness(samples)
+    )
+    return max(SILENCE_LUFS, float(measured))
+
+
+def gain(pieces: Sequence[NDArray[np.float32]], measured_lufs: float) -> tuple[float, bool]:
+    """What to multiply pieces of that loudness with, and whether their peaks held it back."""
+    wanted = 10 ** ((TARGET_LUFS - measured_lufs) / 20)
+    peak = max(float(np.abs(piece).max()) for piece in pieces)
+    allowed = MAX_PEAK / max(peak, 1e-9)
+    return min(wanted, allowed), allowed < wanted

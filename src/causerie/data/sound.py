@@ -1,0 +1,138 @@
+"""Reads a recording of any format as one channel at one rate, and where it was clipped.
+
+Piece by piece, so that an hour of stereo takes no more memory than its result. libsndfile comes
+first (wav, flac, ogg, mp3 …), FFmpeg by PyAV reads the rest (m4a, webm, wma, films …).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from causerie.audio.resample import check_rate
+from causerie.data.extras import need
+from causerie.errors import AudioError
+
+#: Extensions of what may hold sound.
+EXTENSIONS = frozenset(
+    ".wav .flac .ogg .oga .opus .mp3 .aif .aiff .aifc .au .caf .w64 .rf64 .m4a .m4b .mp4 .aac .wma "
+    ".webm .mka .mkv .mov .avi .amr .3gp .ac3".split()
+)
+#: Samples at full scale are clipped, and so are neighbours that stand still near it.
+FULL_SCALE, LOUD, STILL = 0.9999, 0.9, 2.0**-15
+
+_Block = NDArray[np.float32]  # (N, channels)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sound:
+    """A recording, mixed down and resampled.
+
+    Attributes:
+        samples: (N,) fp32, full scale 1.
+        sample_rate: of `samples`.
+        native_rate: of the file.
+        clipped: times in seconds, rising, of the file's clipped samples.
+    """
+
+    samples: NDArray[np.float32]
+    sample_rate: int
+    native_rate: int
+    clipped: NDArray[np.float64]
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return len(self.samples) / self.sample_rate
+
+    def clipped_share(self, start_s: float, end_s: float) -> float:
+        """Clipped samples from `start_s` to `end_s`, as a share of all there."""
+        first, last = np.searchsorted(self.clipped, (start_s, end_s))
+        return float(last - first) / max(1.0, (end_s - start_s) * self.native_rate)
+
+
+def read_sound(path: Path, sample_rate: int) -> Sound:
+    """A sound file at `sample_rate`.
+
+    Raises:
+        AudioError: it is missing, unreadable, empty or not finite.
+        ConfigError: only PyAV could read it, and that is not installed.
+    """
+    if not path.is_file():
+        raise AudioError(f"{path} does not exist")
+    try:
+        with soundfile.SoundFile(path) as file:
+            rate = int(file.samplerate)
+            blocks = file.blocks(blocksize=10 * rate, dtype="float32", always_2d=True)
+            return _gather(path, rate, blocks, sample_rate)
+    except soundfile.LibsndfileError as refused:
+        av = need("av")
+        try:
+            return _read_av(av, path, sample_rate)
+        except (av.FFmpegError, IndexError) as error:
+            raise AudioError(
+                f"{path} cannot be read as sound: {refused.error_string.rstrip('.')}; "
+                f"{getattr(error, 'strerror', None) or error}"
+            ) from error
+
+
+def _read_av(av: Any, path: Path, sample_rate: int) -> Sound:
+    with av.open(str(path)) as container:
+        if not container.streams.audio:
+            raise AudioError(f"{path} holds no sound")
+        stream = container.streams.audio[0]
+        same = av.AudioResampler(format="fltp", layout=stream.layout, rate=stream.rate)
+
+        def blocks() -> Iterator[_Block]:
+            for frame in container.decode(stream):
+                for block in same.resample(frame):
+                    yield block.to_ndarray().T
+            for block in same.resample(None):
+                yield block.to_ndarray().T
+
+        return _gather(path, int(stream.rate), blocks(), sample_rate)
+
+
+def _gather(path: Path, rate: int, blocks: Iterator[_Block], sample_rate: int) -> Sound:
+    check_rate(rate, str(path))
+    resampler = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32", quality="HQ")
+    pieces: list[NDArray[np.float32]] = []
+    clipped: list[NDArray[np.float64]] = []
+    num_read = 0
+    for block in blocks:
+        if not np.isfinite(block).all():
+            raise AudioError(f"{path} holds samples that are not finite numbers (NaN or inf)")
+        clipped.append((np.flatnonzero(is_clipped(block)) + num_read) / rate)
+        num_read += len(block)
+        mixed = block.mean(axis=1, dtype=np.float64).astype(np.float32)
+        pieces.append(mixed if rate == sample_rate else resampler.resample_chunk(mixed))
+    if rate != sample_rate:
+        pieces.append(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
+    samples = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
+    if not len(samples):
+        raise AudioError(f"{path} is empty: it has no samples")
+    return Sound(
+        samples=samples,
+        sample_rate=sample_rate,
+        native_rate=rate,
+        clipped=np.concatenate(clipped),
+    )
+
+
+def is_clipped(block: _Block) -> NDArray[np.bool_]:
+    """Which of the samples (N, channels) are clipped, in any channel: (N,)."""
+    size = np.abs(block)
+    found: Any = size >= FULL_SCALE
+    still = (np.abs(np.diff(block, axis=0)) <= STILL) & (size[1:] >= LOUD)
+    three = still[1:] & still[:-1]
+    for shift in range(3):
+        found[shift : shift + len(three)] |= three
+    out: NDArray[np.bool_] = found.any(axis=1)
+    return out

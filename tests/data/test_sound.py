@@ -1,0 +1,101 @@
+"""Reading recordings of any format."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import soundfile
+
+from causerie.audio.resample import resample
+from causerie.data.sound import Sound, is_clipped, read_sound
+from causerie.errors import AudioError, ConfigError
+
+
+def tone(seconds: float, rate: int, level: float = 0.5) -> np.ndarray:
+    return (level * np.sin(2 * np.pi * 300 * np.arange(int(seconds * rate)) / rate)).astype("f4")
+
+
+def test_channels_are_mixed_and_resampled(tmp_path: Path) -> None:
+    left = tone(25, 44_100)  # three blocks
+    soundfile.write(tmp_path / "a.wav", np.stack([left, 0 * left], 1), 44_100, subtype="FLOAT")
+    sound = read_sound(tmp_path / "a.wav", 24_000)
+    assert (sound.sample_rate, sound.native_rate) == (24_000, 44_100)
+    assert sound.duration_s == pytest.approx(25, abs=1e-3)
+    assert not len(sound.clipped)
+    wanted = resample(left / 2, 44_100, 24_000)
+    assert np.abs(sound.samples[: len(wanted)] - wanted[: len(sound.samples)]).max() < 1e-4
+
+
+def test_a_rate_that_fits_is_kept_as_it_is(tmp_path: Path) -> None:
+    samples = tone(1, 24_000)
+    soundfile.write(tmp_path / "a.wav", samples, 24_000, subtype="FLOAT")
+    assert np.array_equal(read_sound(tmp_path / "a.wav", 24_000).samples, samples)
+
+
+def test_what_libsndfile_does_not_know_is_read_by_ffmpeg(tmp_path: Path) -> None:
+    path, samples = tmp_path / "a.m4a", tone(2, 24_000)
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("aac", rate=24_000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(samples[None], format="fltp", layout="mono")
+        frame.rate = 24_000
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
+            file.mux(packet)
+    sound = read_sound(path, 24_000)
+    assert sound.native_rate == 24_000
+    assert sound.duration_s == pytest.approx(2, abs=0.1)
+    middle = sound.samples[12_000:36_000].astype(float)
+    assert np.abs(np.fft.rfft(middle)).argmax() == 300
+    assert np.sqrt(np.square(middle).mean()) == pytest.approx(0.5 / 2**0.5, rel=0.05)
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.m4a"])
+def test_nonsense_is_told_in_one_line(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"nonsense" * 50)
+    with pytest.raises(AudioError, match=r"cannot be read as sound") as caught:
+        read_sound(tmp_path / name, 24_000)
+    assert "\n" not in str(caught.value)
+
+
+def test_empty_endless_and_missing_files_are_told(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "empty.wav", np.zeros(0), 24_000)
+    with pytest.raises(AudioError, match="empty"):
+        read_sound(tmp_path / "empty.wav", 24_000)
+    soundfile.write(tmp_path / "nan.wav", np.full(9, np.nan), 24_000, subtype="FLOAT")
+    with pytest.raises(AudioError, match="not finite"):
+        read_sound(tmp_path / "nan.wav", 24_000)
+    with pytest.raises(AudioError, match="does not exist"):
+        read_sound(tmp_path / "no.wav", 24_000)
+
+
+def test_without_the_extra_it_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    (tmp_path / "a.m4a").write_bytes(b"x" * 99)
+    with pytest.raises(ConfigError, match=r'needs the package av.*pip install "causerie\[data\]"'):
+        read_sound(tmp_path / "a.m4a", 24_000)
+
+
+def test_clipping_is_found_where_it_is(tmp_path: Path) -> None:
+    loud = np.clip(tone(1, 44_100, 3), -0.95, 0.95)  # flat, but below full scale
+    soundfile.write(tmp_path / "a.wav", np.concatenate([tone(1, 44_100), loud]), 44_100)
+    sound = read_sound(tmp_path / "a.wav", 24_000)
+    assert sound.clipped_share(0, 1) == 0
+    assert sound.clipped_share(1, 2) > 0.7
+    assert sound.clipped_share(0, 2) == pytest.approx(sound.clipped_share(1, 2) / 2, rel=0.01)
+
+
+def test_a_loud_recording_is_not_clipped() -> None:
+    assert not is_clipped(tone(1, 44_100, 0.99)[:, None]).any()
+    assert is_clipped(np.array([[0.5, 1.0], [0.2, 0.1]], np.float32)).tolist() == [True, False]
+
+
+def test_a_share_of_nothing_is_none() -> None:
+    sound = Sound(
+        samples=np.zeros(9, np.float32), sample_rate=9, native_rate=9, clipped=np.zeros(0)
+    )
+    assert sound.clipped_share(0.5, 0.5) == 0
