@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from causerie import __version__
-from causerie.cli import codec, info, say, train
+from causerie.cli import codec, data, info, say, train
 from causerie.cli.eval import evaluate
 from causerie.errors import CauserieError
 
@@ -57,6 +57,7 @@ app = typer.Typer(
 )
 app.command("say")(say.say)
 app.add_typer(codec.app, name="codec")
+app.add_typer(data.app, name="data")
 app.add_typer(train.app, name="train")
 app.command("info")(info.info)
 app.command("eval")(evaluate)
