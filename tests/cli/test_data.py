@@ -76,14 +76,14 @@ def test_limits_that_are_none(change: str, message: str) -> None:
     assert message in str(caught.value)
 
 
-def test_mistakes_take_one_line(tiny_folder: Path, tmp_path: Path) -> None:
+def test_mistakes_take_one_line(tiny_folder: Path, recordings: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "no model").mkdir()
     model = ["--model", str(tiny_folder), "--recognizer", "none"]
     for arguments, message in (
         ([str(tmp_path / "empty"), *model], "holds no sound files"),
         ([str(tmp_path / "nowhere"), *model], "there is no folder"),
-        ([str(tmp_path), "--model", str(tmp_path / "no model")], "no model"),
+        ([str(recordings), "--model", str(tmp_path / "no model")], "no model"),
         ([str(tmp_path), "--set", "x=1"], "there is no limit 'x'"),
     ):
         done = run(*arguments)
@@ -102,6 +102,18 @@ def test_without_the_extra_it_says_what_to_install(
     done = run(str(recordings), "--model", str(tiny_folder), "--recognizer", "none")
     assert done.exit_code == 2
     assert 'pip install "causerie[data]"' in done.stderr
+
+
+def test_progress_is_shown_on_a_terminal(
+    tiny_folder: Path, recordings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (recordings / "bro[").mkdir()  # brackets are colours to some
+    (recordings / "broken.wav").rename(recordings / "bro[" / "ken].wav")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    done = run(str(recordings), "--model", str(tiny_folder), "--recognizer", "none")
+    assert done.exit_code == 0, done.stderr
+    assert "preparing" in done.stderr
+    assert "preparing" not in done.stdout
 
 
 def test_help() -> None:

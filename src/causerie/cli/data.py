@@ -71,11 +71,13 @@ def prepare(
     limits = read_limits(changes or [])
     output = output or folder.with_name(f"{folder.resolve().name}-prepared")
     from causerie.checkpoint import load_codec
+    from causerie.data.manifest import find
     from causerie.data.prepare import REPORT
     from causerie.data.prepare import prepare as run
     from causerie.data.recognizer import Whisper
     from causerie.device import find_device
 
+    find(folder, output, manifest)  # mistakes are told before anything is loaded
     place = find_device(device)
     codec = load_codec(model, device=place).eval()
     listener = None
@@ -138,7 +140,7 @@ def _bar() -> Iterator[Callable[[int, int, str], None]]:
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),  # names of files may hold brackets
     )
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal

@@ -146,7 +146,8 @@ def signal_to_noise_db(
     power = np.square(frames).mean(axis=1)
     times = (np.arange(first, first + len(power)) + 0.5) * FRAME / RATE
     spoken = _inside(times, speech, 0.0)
-    silent = power[~_inside(times, everywhere, NOISE_GUARD_S)]
+    others = [s for s in everywhere if s.end_s > near.start_s - 1 and s.start_s < near.end_s + 1]
+    silent = power[~_inside(times, others, NOISE_GUARD_S)]
     if len(silent) * FRAME < NOISE_AT_LEAST_S * RATE:
         silent = np.sort(power[spoken])[: max(1, int(QUIET_SHARE * spoken.sum()))]
     if not spoken.any() or not power[spoken].any():

@@ -160,10 +160,11 @@ def _draft(
 
 
 def _clipped_to(region: Span, spans: Sequence[Span]) -> list[Span]:
-    parts = [
-        Span(max(span.start_s, region.start_s), min(span.end_s, region.end_s)) for span in spans
+    return [
+        Span(max(span.start_s, region.start_s), min(span.end_s, region.end_s))
+        for span in spans
+        if span.start_s < region.end_s and span.end_s > region.start_s
     ]
-    return [part for part in parts if part.duration_s > 0]
 
 
 def _cut_row(row: Row, draft: _Draft, heard_at: _Samples, tools: Tools) -> list[_Draft]:
