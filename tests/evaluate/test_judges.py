@@ -65,6 +65,14 @@ def test_voice_without_speech_to_copy_is_told() -> None:
         similarity.measure([clip(speech(100), like=(audio(silence(1)),))], TOOLS)
 
 
+def test_opinion_of_each_voice_where_there_are_several() -> None:
+    tools = Tools(scorer=Opinion(Judge()))
+    clips = [clip(audio(tone(1, level)), voice=name) for level, name in ((0.25, "a"), (0.75, "b"))]
+    numbers = quality.measure(clips, tools).numbers
+    assert numbers["p808/a"] == pytest.approx(2, abs=0.05)
+    assert numbers["p808/b"] == pytest.approx(4, abs=0.05)
+
+
 class Judge:
     """In place of speechmos: thinks as much of a sound as its peak."""
 
@@ -99,6 +107,7 @@ def test_silence_gets_the_worst_opinion() -> None:
     tools = Tools(scorer=Opinion(judge))
     found = quality.measure([clip(audio(tone(1, 0.5))), clip(audio(silence(1)))], tools)
     assert len(judge.heard) == 1
+    assert "p808/0" not in found.numbers  # there is one voice
     assert found.rows[1] == {"ovrl": 1, "sig": 1, "bak": 1, "p808": 1}
     assert found.numbers["p808"] == pytest.approx(2, abs=0.05)
 

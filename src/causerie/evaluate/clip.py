@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from causerie.audio.audio import Audio
 
-#: Flat figures, and for each clip what was found in it.
+#: What was found in one clip.
 Row = dict[str, Any]
 
 
@@ -40,3 +41,14 @@ class Measured:
 
     numbers: dict[str, float]
     rows: list[Row] = field(default_factory=list)
+
+
+def by_voice(name: str, clips: Sequence[Clip], values: Sequence[float | None]) -> dict[str, float]:
+    """Means of a figure, as NAME/VOICE, where there are several voices; clips may lack it."""
+    found: dict[str, list[float]] = {clip.voice: [] for clip in clips}
+    for clip, value in zip(clips, values, strict=True):
+        if value is not None:
+            found[clip.voice].append(value)
+    if len(found) < 2:
+        return {}
+    return {f"{name}/{voice}": sum(own) / len(own) for voice, own in sorted(found.items()) if own}

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causerie.audio.audio import Audio
-from causerie.evaluate.clip import Clip, Measured
+from causerie.evaluate.clip import Clip, Measured, by_voice
 from causerie.evaluate.extras import need
 
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ def window(audio: Audio) -> NDArray[np.float32]:
 
 
 def measure(clips: Sequence[Clip], tools: Tools) -> Measured:
-    """Mean opinions of clips. Numbers: ovrl, sig, bak and p808."""
+    """Mean opinions of clips. Numbers: ovrl, sig, bak, p808; p808/VOICE where there are several."""
     rows = [tools.opinion(clip.audio) for clip in clips]
     numbers = {name: float(np.mean([row[name] for row in rows])) for name in NAMES}
+    numbers |= by_voice("p808", clips, [row["p808"] for row in rows])
     return Measured(numbers=numbers, rows=list(rows))

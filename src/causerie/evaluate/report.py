@@ -94,7 +94,10 @@ class Report:
 
     def to_markdown(self) -> str:
         """The figures and the worst clips, as a page."""
-        facts = ", ".join(f"{name} {value}" for name, value in self.settings.items())
+        facts = ", ".join(
+            f"{name} {' '.join(value) if isinstance(value, list) else value}"
+            for name, value in self.settings.items()
+        )
         page = [
             f"# Evaluation of {self.model}",
             "",

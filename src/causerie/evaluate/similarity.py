@@ -13,15 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causerie.errors import AudioError
-from causerie.evaluate.clip import Clip, Measured
+from causerie.evaluate.clip import Clip, Measured, by_voice
 from causerie.evaluate.tools import Tools
 
 
 def measure(clips: Sequence[Clip], tools: Tools) -> Measured:
     """Similarities of clips to what their voice was to copy, and among each other.
 
-    Numbers: similarity and similarity_min of the clips whose voice has something to copy, and
-    similarity/VOICE of each such voice; similarity_within, the mean between two clips of one
+    Numbers: similarity, the mean of clips whose voice has something to copy, similarity_min, and
+    similarity/VOICE where there are several; similarity_within, the mean between two clips of one
     voice, and similarity_across, that between two clips of different voices, where there are such.
 
     Raises:
@@ -37,13 +37,7 @@ def measure(clips: Sequence[Clip], tools: Tools) -> Measured:
     found = [row["similarity"] for row in rows if row]
     if found:
         numbers |= {"similarity": float(np.mean(found)), "similarity_min": min(found)}
-        for voice in goals:
-            own = [
-                row["similarity"]
-                for clip, row in zip(clips, rows, strict=True)
-                if clip.voice == voice
-            ]
-            numbers[f"similarity/{voice}"] = float(np.mean(own))
+        numbers |= by_voice("similarity", clips, [row.get("similarity") for row in rows])
     pairs = list(combinations(range(len(clips)), 2))
     for name, same in (("similarity_within", True), ("similarity_across", False)):
         cosines = [
