@@ -1,18 +1,22 @@
-"""train.py export: what it refuses, and what it writes."""
+"""train.py: the language model goes on where it was; what export refuses, and what it writes."""
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 import torch
 
 from causerie.checkpoint import load
 from causerie.codec.mimi import Mimi
 from causerie.model.csm import CSM
+from causerie.train.data import EncodedSpeech, SpeechFolder
+from tests.train.speech import write_speech_folder
 
 
 @pytest.fixture
@@ -22,10 +26,45 @@ def train(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return found
 
 
-def run(train: ModuleType, patch: pytest.MonkeyPatch, *arguments: str) -> None:
+def run(
+    train: ModuleType, patch: pytest.MonkeyPatch, *arguments: str, phase: str = "export"
+) -> None:
     threads = str(torch.get_num_threads())
-    patch.setattr(sys, "argv", ["train.py", "export", *arguments, "--threads", threads])
+    patch.setattr(sys, "argv", ["train.py", phase, *arguments, "--threads", threads])
     train.main()
+
+
+def test_the_language_model_is_trained_on_the_codes_of_the_speech(
+    train: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    speech, work = write_speech_folder(tmp_path / "speech"), tmp_path / "work"
+    work.mkdir()
+    utterances = SpeechFolder(speech, 24_000).utterances
+    codes = np.random.default_rng(0).integers(1, 1024, (60, train.NUM_CODEBOOKS))
+    EncodedSpeech(
+        [utterance.text for utterance in utterances],
+        [utterance.phonemes for utterance in utterances],
+        codes.astype(np.int16),
+        np.arange(0, 61, 10),
+        np.arange(6),
+    ).save(work / "codes.npz")
+    small = dataclasses.replace(train.LM, samples=dataclasses.replace(train.LM.samples, batch=2))
+    sizes = train.model_config(300)
+    layer = dataclasses.replace(sizes.backbone, num_layers=1, dim=32, ffn_dim=48)
+    monkeypatch.setattr(
+        train,
+        "model_config",
+        lambda vocab: dataclasses.replace(
+            sizes, backbone=layer, depth=layer, text_vocab_size=vocab
+        ),
+    )
+    monkeypatch.setattr(train, "LM", dataclasses.replace(small, steps=2))
+    for _ in range(2):  # the second time there is nothing left to do
+        run(train, monkeypatch, str(speech), str(work), phase="lm")
+    state = torch.load(work / "lm" / "state.pt", weights_only=True)
+    assert state["step"] == 2
+    assert state["facts"]["recipe"]["optimizer"] == "muon"
+    assert set(state["modules"]) == {"model"}
 
 
 def write_states(train: ModuleType, work: Path, decoder: int, lm: int) -> tuple[Mimi, CSM]:

@@ -59,3 +59,22 @@ def test_a_log_that_never_began_is_not_resumed(tmp_path: Path) -> None:
     for step in range(50):
         run(step, {"loss": 1.0})
     assert [*json.loads(path.read_text("utf-8"))] == ["step", "seconds", "loss"]
+
+
+def test_the_steps_since_the_last_row_are_written_at_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "lm.log"
+    run = log.Log(path, every=4)
+    for step in range(6):
+        run(step, {"loss": float(step)})
+    run.flush(6)
+    run.flush(6)
+    assert [(row["step"], row["loss"]) for row in log.read_log(path)] == [(4, 1.5), (6, 4.5)]
+
+
+def test_rows_of_one_step_are_joined(tmp_path: Path) -> None:
+    path = tmp_path / "lm.log"
+    run = log.Log(path, every=1)
+    run(0, {"loss": 3.0})
+    run.note(1, {"wer": 0.25})
+    (row,) = log.read_log(path)
+    assert (row["loss"], row["wer"]) == (3.0, 0.25)

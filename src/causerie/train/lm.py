@@ -151,7 +151,7 @@ class LMTraining:
             with nullcontext() if is_last else self.processes.no_sync(self.objective):
                 total, *terms = self.objective(*self._inputs(part), num_predicted, num_kept)
                 (total * count).backward()  # processes are averaged, and their losses add up
-            losses += torch.stack(terms).detach().double().cpu()
+            losses += torch.stack(terms).detach().cpu().double()
         first, rest = self._summed(losses).tolist()
         return {"codebook0": first, "rest": rest}
 
@@ -172,7 +172,7 @@ class LMTraining:
         with self.averages.applied() if self.averages else nullcontext():
             for part in parts_of(examples, self.recipe.micro_rows):
                 _, *found = objective(*self._inputs(part), num_rows, num_rows)
-                terms += torch.stack(found).double().cpu()
+                terms += torch.stack(found).cpu().double()
         return {"held_out_codebook0": terms[0].item(), "held_out_rest": terms[1].item()}
 
     def weights(self) -> dict[str, Tensor]:

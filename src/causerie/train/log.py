@@ -47,8 +47,12 @@ class Log:
         for name, value in numbers.items():
             self.seen[name].append(value)
         if (step + 1) % self.every == 0:
-            means = {name: sum(v) / len(v) for name, v in self.seen.items()}
-            self.note(step + 1, means)
+            self.flush(step + 1)
+
+    def flush(self, step: int) -> None:
+        """Write the means of the steps since the last row, after so many steps in all."""
+        if self.seen:
+            self.note(step, {name: sum(v) / len(v) for name, v in self.seen.items()})
             self.seen.clear()
 
     def note(self, step: int, numbers: Mapping[str, float]) -> None:

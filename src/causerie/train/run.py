@@ -122,6 +122,7 @@ def train_lm(
 
     every = config.watch.every
     training.run(note_step, on_milestone=look if every else None, every=every)
+    log.flush(training.step)
     if config.lora is not None and config.lora.keep in ("adapter", "both"):
         save_adapter(model, config.lora, out / "adapter", config.base)
     if config.lora is not None and config.lora.keep == "adapter":
