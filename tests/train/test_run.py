@@ -42,6 +42,7 @@ def test_a_trained_model_speaks(tiny_folder: Path, data: Path, tmp_path: Path) -
     wanted = config(tiny_folder, data, tmp_path / "out", log_every=3)
     said: list[str] = []
     folder = train_lm(wanted, say=said.append)
+    assert folder is not None
     assert folder == tmp_path / "out" / "model"
     assert said == []
     audio = TTS.from_pretrained(folder, device="cpu").generate("hi", max_duration_s=0.3, seed=0)
@@ -100,13 +101,17 @@ def test_checkpoints_on_the_way_are_judged(tiny_folder: Path, data: Path, tmp_pa
 def test_lora_writes_a_merged_model_and_an_adapter(
     tiny_folder: Path, data: Path, tmp_path: Path
 ) -> None:
-    train_lm(config(tiny_folder, data, tmp_path, lora=Lora(rank=2, keep="both")))
+    wanted = config(tiny_folder, data, tmp_path, lora=Lora(rank=2, keep="both"))
+    assert train_lm(wanted) == tmp_path / "model"
     again = load(tiny_folder).model
     merge_adapter(again, tmp_path / "adapter")
     merged, before = load(tmp_path / "model").model.state_dict(), tiny.csm().state_dict()
     for name, tensor in again.state_dict().items():
         torch.testing.assert_close(merged[name], tensor, atol=1e-6, rtol=1e-5)
         assert torch.equal(tensor, before[name]) == ("_proj." not in name), name
+    alone = dataclasses.replace(wanted, lora=Lora(rank=2, keep="adapter"), out=str(tmp_path / "b"))
+    assert train_lm(alone) == tmp_path / "b" / "adapter"
+    assert not (tmp_path / "b" / "model").exists()
     state = torch.load(tmp_path / "state.pt", weights_only=True)
     assert all("lora_" in name for name in state["modules"]["model"])
 

@@ -49,7 +49,8 @@ def lm(config: Config, changes: Changes = None, allow_changes: AllowChanges = Fa
             say=note,
             allow_changes=allow_changes,
         )
-    typer.echo(f"wrote {folder}")
+    if folder is not None:  # this is the main process
+        typer.echo(f"wrote {folder}")
 
 
 @app.command()

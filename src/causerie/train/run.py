@@ -50,7 +50,7 @@ def train_lm(
     on_step: OnStep | None = None,
     say: Callable[[str], None] = print,
     allow_changes: bool = False,
-) -> Path:
+) -> Path | None:
     """Train by a configuration, or go on where a run was killed.
 
     Args:
@@ -60,7 +60,7 @@ def train_lm(
         allow_changes: go on though configuration or data have changed.
 
     Returns:
-        The folder of the model.
+        The folder of the model, or of its adapters; None in all processes but the main one.
 
     Raises:
         ConfigError: contradictions, or data of another codec.
@@ -96,7 +96,8 @@ def train_lm(
     )
     if not processes.is_main_process:
         training.run()
-        return out / "model"
+        processes.end_training()
+        return None
     for note in (*everything.notes, *training.sampler.notes):
         say(note)
     if training.step:
@@ -123,12 +124,13 @@ def train_lm(
     every = config.watch.every
     training.run(note_step, on_milestone=look if every else None, every=every)
     log.flush(training.step)
-    if config.lora is not None and config.lora.keep in ("adapter", "both"):
+    keep = "merged" if config.lora is None else config.lora.keep
+    if config.lora is not None and keep != "merged":
         save_adapter(model, config.lora, out / "adapter", config.base)
-    if config.lora is not None and config.lora.keep == "adapter":
-        return out / "adapter"
-    write_model(out / "model", base, training.weights(), model.config, config.dtype)
-    return out / "model"
+    if keep != "adapter":
+        write_model(out / "model", base, training.weights(), model.config, config.dtype)
+    processes.end_training()
+    return out / ("adapter" if keep == "adapter" else "model")
 
 
 def write_model(
