@@ -16,17 +16,17 @@ from matplotlib import pyplot
 from causerie.train.log import read_log
 
 CURVES = (  # log, title, the threads that the shipped model had, the losses to show
+    ("encoder", "encoder and codebooks", "two threads", {"spectrum_all": "log spectrum"}),
     (
-        "quantizer",
-        "encoder and codebooks",
-        "two threads",
-        {"spectrum_all": "log spectrum", "phones": "phones"},
+        "codec",
+        "decoder, then the whole codec, then the decoder",
+        "one thread",
+        {"mel": "multi-scale log mel", "heard_phones": "phones heard otherwise"},
     ),
-    ("decoder", "decoder", "one thread", {"mel": "multi-scale log mel"}),
     (
         "lm",
         "language model",
-        "one thread, then two",
+        "one thread",
         {"codebook0": "codebook 0", "rest": "acoustic codebooks"},
     ),
 )

@@ -31,9 +31,13 @@ if [ ! -e "$work/speech/done" ]; then
     for job in "${jobs[@]}"; do wait "$job"; done # one by one: a bare wait hides failures
     touch "$work/speech/done"
 fi
-python train.py quantizer "$work/speech" "$work" --threads 2
+python train.py encoder "$work/speech" "$work" &
+encoder=$!
+python train.py recognizer "$work/speech" "$work"
+wait "$encoder"
+python train.py codec "$work/speech" "$work"
 [ -e "$work/codes.npz" ] || python train.py encode "$work/speech" "$work" --threads 2
-(python train.py recognizer "$work/speech" "$work" && python train.py decoder "$work/speech" "$work") &
+python train.py decoder "$work/speech" "$work" &
 decoder=$!
 python train.py lm "$work/speech" "$work"
 wait "$decoder"

@@ -1,14 +1,15 @@
 """Train `petit`, phase by phase; every phase can be killed and started again.
 
-    python recipes/petit/train.py quantizer  SPEECH WORK      # 1. encoder and codebooks
-    python recipes/petit/train.py encode     SPEECH WORK      # 2. speech → codes
-    python recipes/petit/train.py recognizer SPEECH WORK      # 3. a listener for the decoder
-    python recipes/petit/train.py decoder    SPEECH WORK      # 4. codes → sound
-    python recipes/petit/train.py lm         SPEECH WORK      # 5. text → codes
-    python recipes/petit/train.py export     SPEECH WORK OUT  # 6. the model folder
+    python recipes/petit/train.py encoder    SPEECH WORK      # 1. encoder and codebooks
+    python recipes/petit/train.py recognizer SPEECH WORK      # 2. a listener for the decoder
+    python recipes/petit/train.py codec      SPEECH WORK      # 3. the whole codec
+    python recipes/petit/train.py encode     SPEECH WORK      # 4. speech → codes
+    python recipes/petit/train.py decoder    SPEECH WORK      # 5. codes → sound, better
+    python recipes/petit/train.py lm         SPEECH WORK      # 6. text → codes
+    python recipes/petit/train.py export     SPEECH WORK OUT  # 7. the model folder
 
 SPEECH is the folder that make_speech.py wrote; WORK gets the state files and, for each phase, a
-log of JSON lines. Phase 5 needs only phase 2 and may run beside 3 and 4. Phase 6 refuses what has
+log of JSON lines. Phases 5 and 6 may run side by side. Phase 7 refuses what has
 not done all its steps, unless `--unfinished` is given.
 """
 
@@ -33,12 +34,12 @@ from causerie.evaluate.sentences import read_sentences
 from causerie.model.csm import CSM
 from causerie.text.front_end import FrontEnd
 from causerie.text.tokenizer import TextTokenizer
-from causerie.train.codec_run import encoder_weights
+from causerie.train.codec_phase import CodecRecipe, finished, train_codec
 from causerie.train.config import LMRecipe, Samples
 from causerie.train.corpus import Corpus
 from causerie.train.data import EncodedSpeech, SpeechFolder
 from causerie.train.decoder_phase import DecoderRecipe, train_decoder
-from causerie.train.encoder_phase import EncoderRecipe, train_encoder
+from causerie.train.encoder_phase import EncoderRecipe, first_codebooks, train_encoder
 from causerie.train.lm import LMTraining, new_model
 from causerie.train.log import Log
 from causerie.train.recognizer import PhoneRecognizer, RecognizerRecipe, train_recognizer
@@ -50,14 +51,16 @@ HELD_OUT = set(read_sentences())
 TRAINED_CODEBOOKS = 6  # phase 1 learns so many …
 NUM_CODEBOOKS = 3  # … of which so many are kept: the rest improve the spectrum by less than 1 %
 
-# The shipped model's runs were planned longer and shortened on the way (so learning rates differ):
-# quantizer from 2,600 steps at step 1,500, decoder from 7,000 to 4,000 at 1,000 and on to 6,200 at
-# 4,000, LM from 8,000 at 2,500.
-QUANTIZER = EncoderRecipe(steps=2000)
+# The shipped model came to its weights by a longer way, as the recipe grew: encoder 2,000 steps,
+# decoder 6,200 by spectra and 4,700 more with the listener, whole codec 900 and 1,400, decoder
+# 2,600; LM 5,500 and 3,500 on earlier codes, 2,600 on the last ones. What follows is the short way,
+# which was not yet gone from start to end.
+ENCODER = EncoderRecipe(steps=2000)
 RECOGNIZER = RecognizerRecipe(steps=1500)
-DECODER = DecoderRecipe(steps=6200)
+CODEC = CodecRecipe(steps=6000)
+DECODER = DecoderRecipe(steps=2600)
 LM = LMRecipe(
-    steps=5500,
+    steps=8000,
     lr=2e-3,
     optimizer="muon",
     warmup=200,
@@ -107,19 +110,14 @@ def model_config(text_vocab_size: int) -> CSMConfig:
     )
 
 
-def quantizer(speech: Path, work: Path) -> None:
+def encoder(speech: Path, work: Path) -> None:
     train_encoder(
         codec_config(TRAINED_CODEBOOKS),
-        QUANTIZER,
+        ENCODER,
         speech,
-        work / "quantizer",
-        on_step=Log(work / "quantizer.log"),
+        work / "encoder",
+        on_step=Log(work / "encoder.log"),
     )
-
-
-def trimmed_codec(work: Path) -> dict[str, Tensor]:
-    """Weights of phase 1 with the codebooks to keep; code 0 of codebook 0 is its rarest."""
-    return encoder_weights(work / "quantizer/state.pt", NUM_CODEBOOKS)
 
 
 def recognizer(speech: Path, work: Path) -> None:
@@ -129,20 +127,34 @@ def recognizer(speech: Path, work: Path) -> None:
     )
 
 
-def decoder(speech: Path, work: Path) -> None:
-    config = codec_config(NUM_CODEBOOKS)
-    listener = PhoneRecognizer(config.sample_rate)
-    listener.load_state_dict(
-        trained(work / "recognizer/state.pt", "recognizer", RECOGNIZER.steps, unfinished=False)
+def listener(work: Path) -> PhoneRecognizer:
+    """The recogniser of phase 2."""
+    found = PhoneRecognizer(codec_config(NUM_CODEBOOKS).sample_rate)
+    state = work / "recognizer/state.pt"
+    found.load_state_dict(trained(state, "recognizer", RECOGNIZER.steps, unfinished=False))
+    return found
+
+
+def codec(speech: Path, work: Path) -> None:
+    train_codec(
+        codec_config(NUM_CODEBOOKS),
+        CODEC,
+        speech,
+        listener(work),
+        work / "codec",
+        start_from=first_codebooks(work / "encoder/state.pt", NUM_CODEBOOKS),
+        on_step=Log(work / "codec.log"),
     )
+
+
+def decoder(speech: Path, work: Path) -> None:
     train_decoder(
-        config,
+        codec_config(NUM_CODEBOOKS),
         DECODER,
         speech,
-        EncodedSpeech.load(work / "codes.npz"),
-        listener,
+        listener(work),
         work / "decoder",
-        start_from=trimmed_codec(work),
+        start_from=finished(work / "codec/state.pt"),
         on_step=Log(work / "decoder.log"),
     )
 
@@ -153,7 +165,7 @@ class EncodingWorker:
     def __init__(self, speech: Path, work: Path) -> None:
         torch.set_num_threads(1)
         self.codec = Mimi(codec_config(NUM_CODEBOOKS))
-        self.codec.load_state_dict(trimmed_codec(work), strict=False)  # without a decoder
+        self.codec.load_state_dict(finished(work / "codec/state.pt"))
         self.folder = SpeechFolder(speech, self.codec.config.sample_rate)
 
     def __call__(self, group: list[int]) -> list[np.ndarray]:
@@ -247,7 +259,7 @@ def export(speech: Path, work: Path, out: Path, *, unfinished: bool = False) -> 
     save(out, checkpoint, dtype=torch.float16)
 
 
-PHASES = ("quantizer", "encode", "recognizer", "decoder", "lm", "export")
+PHASES = ("encoder", "recognizer", "codec", "encode", "decoder", "lm", "export")
 
 
 def main() -> None:

@@ -109,19 +109,19 @@ def test_a_codec_is_trained_by_its_configuration(
 ) -> None:
     seen: list[CodecConfig] = []
 
-    def train_codec(config: CodecConfig, **options: object) -> Path:
+    def run_codec(config: CodecConfig, **options: object) -> Path:
         seen.append(config)
         return Path("folder")
 
-    monkeypatch.setattr("causerie.train.codec_run.train_codec", train_codec)
+    monkeypatch.setattr("causerie.train.codec_run.run", run_codec)
     path = tmp_path / "codec.toml"
     path.write_text(
         'data = "d"\nout = "o"\n[codec]\nratios = [4, 5, 6, 8]\n'
-        "[encoder]\nsteps = 3\n[recognizer]\nsteps = 4\n[decoder]\nsteps = 5\n"
+        "[encoder]\nsteps = 3\n[recognizer]\nsteps = 4\n[whole]\nsteps = 5\n"
     )
-    done = run("codec", str(path), "--set", "decoder.betas=[0.5, 0.9]")
+    done = run("codec", str(path), "--set", "whole.betas=[0.5, 0.9]")
     assert done.exit_code == 0, done.stderr
     assert done.stdout == "wrote folder\n"
-    assert (seen[0].encoder.steps, seen[0].decoder.betas) == (3, (0.5, 0.9))
+    assert (seen[0].encoder.steps, seen[0].whole.betas) == (3, (0.5, 0.9))
     with pytest.raises(ConfigError):
         dataclasses.replace(seen[0], trained_codebooks=1)

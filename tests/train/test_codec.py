@@ -14,10 +14,10 @@ from torch import nn
 from causerie.codec.mimi import Mimi
 from causerie.codec.rvq import Branch, nearest
 from causerie.config import MimiConfig
-from causerie.errors import ConfigError
-from causerie.train.data import EncodedSpeech, EncodedWindowSampler, SpeechFolder
+from causerie.train.codec_phase import CodecPhase, CodecRecipe, finished, train_codec
+from causerie.train.data import EncodedSpeech, SpeechFolder
 from causerie.train.decoder_phase import DecoderRecipe, train_decoder
-from causerie.train.encoder_phase import EncoderRecipe, train_encoder
+from causerie.train.encoder_phase import EncoderRecipe, first_codebooks, train_encoder
 from causerie.train.loop import OnStep
 from causerie.train.losses import log_mel, multi_scale_mel
 from causerie.train.quantizer import BranchTrainer
@@ -30,6 +30,7 @@ from causerie.train.recognizer import (
 from tests.train.killed import run_and_kill
 from tests.train.speech import write_speech_folder
 
+Weights = dict[str, torch.Tensor]
 TINY = MimiConfig(
     num_filters=4, dim=16, ratios=(4, 5, 6, 8), num_layers=1, num_heads=2, ffn_dim=32,
     num_codebooks=3, codebook_size=16, codebook_dim=8,
@@ -38,6 +39,7 @@ ENCODER = EncoderRecipe(steps=6, batch=2, window_frames=6, quantize_from=2, auto
 DECODER = DecoderRecipe(
     steps=6, batch=2, window_frames=4, noisy_codes=0.3, adversarial_from=3, autocast=False
 )
+CODEC = CodecRecipe(steps=6, batch=2, window_frames=6, adversarial_from=3, autocast=False)
 RECOGNIZER = RecognizerRecipe(steps=6, batch=2, window_s=0.4, autocast=False)
 
 
@@ -128,17 +130,29 @@ def test_a_killed_recognizer_run_continues_to_the_bit(tmp_path: Path) -> None:
     )
 
 
+def test_a_killed_codec_run_continues_to_the_bit(tmp_path: Path) -> None:
+    data = write_speech_folder(tmp_path / "speech")
+    listener = PhoneRecognizer(24_000, dim=8)
+    assert_continues_to_the_bit(
+        lambda out, on_step: train_codec(TINY, CODEC, data, listener, out, on_step=on_step),
+        tmp_path,
+    )
+
+
 def test_a_killed_decoder_run_continues_to_the_bit(tmp_path: Path) -> None:
     data = write_speech_folder(tmp_path / "speech")
     codec, listener = codec_with_codebooks(), PhoneRecognizer(24_000, dim=8)
-    speech = encoded(data, codec)
     assert_continues_to_the_bit(
         lambda out, on_step: train_decoder(
-            TINY, DECODER, data, speech, listener, out,
-            start_from=codec.state_dict(), on_step=on_step,
+            TINY, DECODER, data, listener, out, start_from=codec.state_dict(), on_step=on_step
         ),
         tmp_path,
-    )  # fmt: skip
+    )
+
+
+def moved_parts(before: Weights, after: Mimi) -> set[str]:
+    moved = {name for name, tensor in after.state_dict().items() if tensor.ne(before[name]).any()}
+    return {name.split(".")[0] for name in moved}
 
 
 def test_a_decoder_run_leaves_encoder_codebooks_and_listener_alone(tmp_path: Path) -> None:
@@ -146,12 +160,52 @@ def test_a_decoder_run_leaves_encoder_codebooks_and_listener_alone(tmp_path: Pat
     codec, listener = codec_with_codebooks(), PhoneRecognizer(24_000, dim=8)
     heard_before = {name: tensor.clone() for name, tensor in listener.state_dict().items()}
     before = {name: tensor.clone() for name, tensor in codec.state_dict().items()}
-    speech = encoded(data, codec)
-    after = train_decoder(TINY, DECODER, data, speech, listener, tmp_path, start_from=before)
-    moved = {name for name, tensor in after.state_dict().items() if tensor.ne(before[name]).any()}
-    assert {name.split(".")[0] for name in moved} == {"upsample", "decoder_transformer", "decoder"}
+    after = train_decoder(TINY, DECODER, data, listener, tmp_path, start_from=before)
+    assert moved_parts(before, after) == {"upsample", "decoder_transformer", "decoder"}
     for name, tensor in listener.state_dict().items():
         assert torch.equal(tensor, heard_before[name]), name
+
+
+def test_a_codec_run_goes_on_with_what_the_encoder_learned(tmp_path: Path) -> None:
+    data = write_speech_folder(tmp_path / "speech")
+    sizes = dataclasses.replace(TINY, num_codebooks=5)
+    train_encoder(sizes, ENCODER, data, tmp_path / "encoder")
+    start = first_codebooks(tmp_path / "encoder/state.pt", TINY.num_codebooks)
+    assert not any(name.startswith("decoder.") for name in start["codec"])
+    recipe = dataclasses.replace(CODEC, steps=0)
+    untouched = train_codec(
+        TINY, recipe, data, PhoneRecognizer(24_000, dim=8), tmp_path / "none", start_from=start
+    )
+    for name, tensor in start["codec"].items():
+        assert torch.equal(untouched.state_dict()[name], tensor), name
+    before = {name: tensor.clone() for name, tensor in untouched.state_dict().items()}
+    after = train_codec(
+        TINY, CODEC, data, PhoneRecognizer(24_000, dim=8), tmp_path / "some", start_from=start
+    )
+    assert moved_parts(before, after) == {
+        "encoder", "encoder_transformer", "downsample", "quantizer",
+        "upsample", "decoder_transformer", "decoder",
+    }  # fmt: skip
+
+
+def test_the_decoder_s_losses_reach_the_encoder() -> None:
+    recipe = dataclasses.replace(CODEC, spectrum_weight=0, phone_weight=0, commitment_weight=0)
+    codec = codec_with_codebooks()
+    phase = CodecPhase(codec, PhoneRecognizer(24_000, dim=8), recipe, ready=True)
+    pcm, labels = 0.1 * torch.randn(2, 1, 4 * 1920), torch.zeros(2, 16, dtype=torch.long)
+    total, _ = phase(0, pcm, labels, torch.Generator().manual_seed(0))
+    total.backward()
+    first = next(codec.encoder.parameters()).grad
+    assert first is not None
+    assert first.abs().max() > 0
+
+
+def test_the_rarest_code_becomes_code_0_of_codebook_0(tmp_path: Path) -> None:
+    codec = {"quantizer.semantic.centroids": torch.arange(12.0).reshape(1, 4, 3)}
+    extra = {"semantic": {"usage": torch.tensor([[3.0, 2.0, 0.5, 1.0]])}}
+    torch.save({"modules": {"codec": codec}, "extra": extra}, tmp_path / "state.pt")
+    weights = finished(tmp_path / "state.pt")
+    assert weights["quantizer.semantic.centroids"][0, :, 0].tolist() == [6, 3, 0, 9]
 
 
 def test_the_recognizer_learns_and_hears_a_difference(tmp_path: Path) -> None:
@@ -173,34 +227,6 @@ def test_the_recognizer_learns_and_hears_a_difference(tmp_path: Path) -> None:
     nearly, silence = heard(0.9 * wave), heard(0 * wave)
     assert 0 < nearly[0] < silence[0]
     assert 0 < nearly[1] < silence[1]
-
-
-def test_windows_are_cut_at_frames_with_their_codes(tmp_path: Path) -> None:
-    data = write_speech_folder(tmp_path / "speech")
-    folder, codec = SpeechFolder(data, 24_000), codec_with_codebooks()
-    speech = encoded(data, codec)
-    sampler = EncodedWindowSampler(folder, speech, batch=3, num_frames=5, frame_size=1920, seed=0)
-    for pcm, codes in zip(*sampler(4), strict=True):
-        assert pcm.shape == (1, 5 * 1920)
-        assert codes.shape == (3, 5)
-        found = False
-        for index, utterance in enumerate(folder.utterances):
-            whole = speech.codes_of(index)
-            for first in range(len(whole) - 4):
-                cut = torch.from_numpy(folder.waveform(utterance, first * 1920, 5 * 1920))
-                same = torch.equal(cut, pcm[0])
-                found |= same
-                assert not same or (codes.numpy() == whole[first : first + 5].T).all()
-        assert found
-
-
-def test_a_window_longer_than_all_speech_is_refused(tmp_path: Path) -> None:
-    data = write_speech_folder(tmp_path / "speech")
-    speech = encoded(data, codec_with_codebooks())
-    with pytest.raises(ConfigError, match="no utterance has the 99 frames"):
-        EncodedWindowSampler(
-            SpeechFolder(data, 24_000), speech, batch=1, num_frames=99, frame_size=1920, seed=0
-        )
 
 
 def test_encoded_speech_comes_back_from_disk(tmp_path: Path) -> None:

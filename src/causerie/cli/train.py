@@ -55,16 +55,15 @@ def lm(config: Config, changes: Changes = None, allow_changes: AllowChanges = Fa
 
 @app.command()
 def codec(config: Config, changes: Changes = None, allow_changes: AllowChanges = False) -> None:
-    """Train a codec: encoder and codebooks, then what a listener needs, then the decoder.
+    """Train a codec: encoder and codebooks, then a listener, then all of it for the listener.
 
-    causerie train codec codec.toml --set decoder.steps=5000
+    causerie train codec codec.toml --set whole.steps=5000
     """
-    from causerie.train import settings
-    from causerie.train.codec_run import CodecConfig, train_codec
+    from causerie.train import codec_run, settings
 
-    settled = settings.read(CodecConfig, config, changes or [])
+    settled = settings.read(codec_run.CodecConfig, config, changes or [])
     with progress("training") as tell:
-        folder = train_codec(
+        folder = codec_run.run(
             settled, say=lambda step: tell(f"training: {step}"), allow_changes=allow_changes
         )
     typer.echo(f"wrote {folder}")

@@ -1,10 +1,9 @@
 """A whole training of a codec: from speech with its alignment to a codec that loads.
 
     OUT/config.toml     the configuration with every default written out
-    OUT/encoder         1. encoder and codebooks
-    OUT/codes.npz       2. the speech as their codes
-    OUT/recognizer      3. a listener for the decoder
-    OUT/decoder         4. codes → sound
+    OUT/encoder         1. encoder and codebooks, without sound: a fast start
+    OUT/recognizer      2. a listener for the decoder
+    OUT/whole           3. encoder, codebooks and decoder together
     OUT/codec           the trained codec
 
 Every step goes on where it was killed. The losses of a step are in its ``log.jsonl``.
@@ -17,22 +16,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-import torch
-from torch import Tensor
-
 from causerie.checkpoint.save import save_codec
-from causerie.codec.mimi import Mimi
 from causerie.config import MimiConfig
 from causerie.errors import ConfigError
 from causerie.train import settings
-from causerie.train.data import EncodedSpeech, SpeechFolder
-from causerie.train.decoder_phase import DecoderRecipe, train_decoder
-from causerie.train.encoder_phase import EncoderRecipe, train_encoder
+from causerie.train.codec_phase import CodecRecipe, finished, train_codec
+from causerie.train.data import SpeechFolder
+from causerie.train.encoder_phase import EncoderRecipe, first_codebooks, train_encoder
 from causerie.train.log import Log
 from causerie.train.recognizer import RecognizerRecipe, train_recognizer
-
-GROUP = 8  # utterances that are encoded at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +42,7 @@ class CodecConfig:
     out: str
     encoder: EncoderRecipe
     recognizer: RecognizerRecipe
-    decoder: DecoderRecipe
+    whole: CodecRecipe
     codec: MimiConfig = field(default_factory=MimiConfig)
     trained_codebooks: int = 0
 
@@ -62,7 +54,7 @@ class CodecConfig:
             )
 
 
-def train_codec(
+def run(
     config: CodecConfig,
     *,
     say: Callable[[str], None] = print,
@@ -82,7 +74,7 @@ def train_codec(
     """
     out, data, sizes = Path(config.out), Path(config.data), config.codec
     out.mkdir(parents=True, exist_ok=True)
-    speech = SpeechFolder(data, sizes.sample_rate)
+    SpeechFolder(data, sizes.sample_rate)  # refuses a folder without speech before anything begins
     (out / "config.toml").write_text(settings.to_toml(config), encoding="utf-8")
 
     def log(step: str) -> Log:
@@ -100,12 +92,6 @@ def train_codec(
         on_step=log("encoder"),
         allow_changes=allow_changes,
     )
-    weights = encoder_weights(out / "encoder" / "state.pt", sizes.num_codebooks)
-    if not (out / "codes.npz").exists():
-        say("codes")
-        codec = Mimi(sizes)
-        codec.load_state_dict(weights, strict=False)  # it has no decoder yet
-        encode(codec, speech).save(out / "codes.npz")
     listener = train_recognizer(
         config.recognizer,
         data,
@@ -114,62 +100,16 @@ def train_codec(
         on_step=log("recognizer"),
         allow_changes=allow_changes,
     )
-    trained = train_decoder(
+    codec = train_codec(
         sizes,
-        config.decoder,
+        config.whole,
         data,
-        EncodedSpeech.load(out / "codes.npz"),
         listener,
-        out / "decoder",
-        start_from=weights,
-        on_step=log("decoder"),
+        out / "whole",
+        start_from=first_codebooks(out / "encoder" / "state.pt", sizes.num_codebooks),
+        on_step=log("whole"),
         allow_changes=allow_changes,
     )
-    save_codec(out / "codec", trained)
+    codec.load_state_dict(finished(out / "whole" / "state.pt"))
+    save_codec(out / "codec", codec)
     return out / "codec"
-
-
-def encoder_weights(state: Path, num_codebooks: int) -> dict[str, Tensor]:
-    """Encoder and the first codebooks of a state of `train_encoder`.
-
-    Code 0 of codebook 0 is its rarest: the frame of zeros ends a segment, so it should not be a
-    sound.
-    """
-    found = torch.load(state, weights_only=True)
-    untrained = ("upsample.", "decoder_transformer.", "decoder.")
-    codec: dict[str, Tensor] = found["modules"]["codec"]
-    weights = {name: tensor for name, tensor in codec.items() if not name.startswith(untrained)}
-    name = "quantizer.acoustic.centroids"
-    weights[name] = weights[name][: num_codebooks - 1].clone()
-    rarest = int(found["extra"]["semantic"]["usage"][0].argmin())
-    semantic = weights["quantizer.semantic.centroids"][0]
-    semantic[[0, rarest]] = semantic[[rarest, 0]]
-    return weights
-
-
-@torch.inference_mode()
-def encode(
-    codec: Mimi,
-    speech: SpeechFolder,
-) -> EncodedSpeech:
-    """All utterances of a folder as codes, the shortest first."""
-    utterances, frame = speech.utterances, codec.config.frame_size
-    order = sorted(range(len(utterances)), key=lambda index: utterances[index].num_samples)
-    groups = [order[first : first + GROUP] for first in range(0, len(order), GROUP)]
-    codes: list[np.ndarray] = []
-    for group in groups:
-        frames = [-(-utterances[index].num_samples // frame) for index in group]
-        pcm = np.stack(
-            [speech.waveform(utterances[index], 0, max(frames) * frame) for index in group]
-        )
-        batch = codec.encode(torch.from_numpy(pcm)[:, None])
-        codes += [
-            row[:, :n].T.numpy().astype(np.int16) for row, n in zip(batch, frames, strict=True)
-        ]
-    return EncodedSpeech(
-        [utterances[index].text for index in order],
-        [utterances[index].phonemes for index in order],
-        np.concatenate(codes),
-        np.cumsum([0, *map(len, codes)]),
-        np.array(order),
-    )

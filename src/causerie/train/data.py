@@ -171,45 +171,6 @@ class EncodedSpeech:
         return self.codes[self.starts[index] : self.starts[index + 1]]
 
 
-class EncodedWindowSampler:
-    """Random windows of encoded utterances; what step n draws depends on (seed, n) alone.
-
-    Utterances shorter than a window are not drawn.
-    """
-
-    def __init__(
-        self,
-        folder: SpeechFolder,
-        speech: EncodedSpeech,
-        *,
-        batch: int,
-        num_frames: int,
-        frame_size: int,
-        seed: int,
-    ) -> None:
-        self.folder, self.speech = folder, speech
-        self.batch, self.num_frames, self.frame_size = batch, num_frames, frame_size
-        self.seed = seed
-        self.long_enough = np.flatnonzero(np.diff(speech.starts) >= num_frames)
-        if not len(self.long_enough):
-            raise ConfigError(
-                f"no utterance has the {num_frames} frames of a window: use a shorter window"
-            )
-
-    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
-        """Waveforms (B, 1, N) and their codes (B, K, T)."""
-        random = np.random.default_rng((self.seed, step))
-        pcm, codes = [], []
-        for index in random.choice(self.long_enough, size=self.batch):
-            whole = self.speech.codes_of(index)
-            first = int(random.integers(len(whole) - self.num_frames + 1))
-            codes.append(whole[first : first + self.num_frames].T.astype(np.int64))
-            utterance = self.folder.utterances[self.speech.sources[index]]
-            size = self.num_frames * self.frame_size
-            pcm.append(self.folder.waveform(utterance, first * self.frame_size, size))
-        return torch.from_numpy(np.stack(pcm))[:, None], torch.from_numpy(np.stack(codes))
-
-
 def _read_index(part: int, path: Path) -> Iterator[Utterance]:
     for line in path.read_text("utf-8").splitlines():
         row = json.loads(line)

@@ -1,11 +1,8 @@
-"""The second phase of a codec's training: codes → sound, resumable to the bit.
+"""What a codec's decoder learns by; and its training alone, while encoder and codebooks rest.
 
-Encoder and codebooks rest, and the codes of the speech are there already. The decoder learns by
-multi-scale mel distances, by what a phone recogniser hears in its sound (see `recognizer`), and
-from ``adversarial_from`` on also against a discriminator.
-
-Windows are cut from whole utterances, whose codes know what came before, as in use. The decoder
-itself starts each window without that history, so its first frames are not judged.
+Its sound is compared with the original by multi-scale mel distances, by what a phone recogniser
+hears in it (see `recognizer`), and from ``adversarial_from`` on also by a discriminator. While the
+encoder rests, codes stay what they were: a language model that knows them stays valid.
 """
 
 from __future__ import annotations
@@ -20,7 +17,7 @@ from torch import Tensor, nn
 from causerie.codec.mimi import Mimi
 from causerie.config import MimiConfig
 from causerie.train import losses
-from causerie.train.data import EncodedSpeech, EncodedWindowSampler, SpeechFolder
+from causerie.train.data import SpeechFolder, WindowSampler
 from causerie.train.discriminator import (
     Discriminator,
     adversarial_loss,
@@ -29,9 +26,7 @@ from causerie.train.discriminator import (
 )
 from causerie.train.encoder_phase import new_codec
 from causerie.train.loop import Loop, OnStep
-from causerie.train.recognizer import PhoneRecognizer, heard_difference
-
-FRAMES_TO_START = 3  # not judged
+from causerie.train.recognizer import LABEL_RATE, PhoneRecognizer, heard_difference
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +34,7 @@ class DecoderRecipe:
     """Everything a run depends on, beside the data and the recogniser.
 
     Attributes:
-        window_frames: judged frames of a window.
+        window_frames: length of what is cut from utterances.
         noisy_codes: part of the deepest codes that are exchanged for others.
         heard_features, heard_phones: weights of what the recogniser hears.
     """
@@ -47,11 +42,11 @@ class DecoderRecipe:
     steps: int
     batch: int = 8
     window_frames: int = 25
-    lr: float = 2e-3
+    lr: float = 1.2e-3
     warmup: int = 100
     betas: tuple[float, float] = (0.8, 0.99)
     weight_decay: float = 0.01
-    noisy_codes: float = 0.05
+    noisy_codes: float = 0.08
     heard_features: float = 0.5
     heard_phones: float = 0.3
     adversarial_from: int = 1_000_000_000
@@ -79,17 +74,25 @@ class DecoderPhase:
         }
 
     def __call__(
-        self, step: int, pcm: Tensor, codes: Tensor, generator: torch.Generator
+        self, step: int, pcm: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, dict[str, float]]:
-        """Loss of waveforms (B, 1, N) and their codes (B, K, T)."""
-        recipe, config = self.recipe, self.codec.config
-        unjudged = FRAMES_TO_START * config.frame_size
+        codec = self.codec
+        autocast = torch.autocast(pcm.device.type, torch.bfloat16, enabled=self.recipe.autocast)
+        with torch.no_grad(), autocast:
+            unquantized = codec.latent(pcm).float()
+            codes = codec.quantizer.encode(unquantized, codec.config.num_codebooks)
+            latent = codec.quantizer.decode(self._corrupt(codes, generator))
+        return self.judge(step, latent, pcm, generator)
+
+    def judge(
+        self, step: int, latent: Tensor, pcm: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, dict[str, float]]:
+        """Loss of the sound of quantized latents (B, D, T) against waveforms (B, 1, N)."""
+        recipe = self.recipe
         with torch.autocast(pcm.device.type, torch.bfloat16, enabled=recipe.autocast):
-            latent = self.codec.quantizer.decode(self._corrupt(codes, generator))
-            decoded = self.codec.waveform(latent).float()[..., unjudged:]
-            pcm = pcm[..., unjudged:]
+            decoded = self.codec.waveform(latent).float()
             features, phones = heard_difference(self.recognizer, decoded, pcm, generator)
-        mel = losses.multi_scale_mel(decoded, pcm, config.sample_rate)
+        mel = losses.multi_scale_mel(decoded, pcm, self.codec.config.sample_rate)
         total = mel + recipe.heard_features * features + recipe.heard_phones * phones
         numbers = {"mel": mel.item(), "heard_features": features.item()}
         numbers["heard_phones"] = phones.item()
@@ -136,7 +139,6 @@ def train_decoder(
     config: MimiConfig,
     recipe: DecoderRecipe,
     data: Path,
-    speech: EncodedSpeech,
     recognizer: PhoneRecognizer,
     out: Path,
     *,
@@ -147,8 +149,7 @@ def train_decoder(
     """Train until ``recipe.steps``, resuming from ``out/state.pt`` where it exists.
 
     Args:
-        data: the waveforms that `speech` holds the codes of.
-        start_from: encoder and codebooks; and a decoder, if one is to be trained on.
+        start_from: weights of encoder and codebooks; and of a decoder, to go on with it.
         on_step: called after every step with its number and losses.
         allow_changes: go on though the recipe has changed.
     """
@@ -156,14 +157,13 @@ def train_decoder(
     optimizer = torch.optim.AdamW(
         phase.parameters, lr=recipe.lr, betas=recipe.betas, weight_decay=recipe.weight_decay
     )
-    sampler = EncodedWindowSampler(
+    sampler = WindowSampler(
         SpeechFolder(data, config.sample_rate),
-        speech,
         batch=recipe.batch,
-        num_frames=FRAMES_TO_START + recipe.window_frames,
-        frame_size=config.frame_size,
+        num_samples=recipe.window_frames * config.frame_size,
+        label_rate=LABEL_RATE,
         seed=recipe.seed,
     )
     loop = Loop(out / "state.pt", phase, optimizer, seed=recipe.seed, allow_changes=allow_changes)
-    loop.run(lambda step: phase(step, *sampler(step), loop.generator), recipe, on_step)
+    loop.run(lambda step: phase(step, sampler(step)[0], loop.generator), recipe, on_step)
     return phase.codec

@@ -3,7 +3,7 @@
 Two small heads read the quantized latent: one must give the log spectrum of the frame (so codes
 describe what is heard, not its phase), one the phones spoken (so codebook 0 carries them). No
 waveform is made, which is why this is fast. Dropout of acoustic codebooks, down to codebook 0
-alone, orders them by importance. The decoder learns afterwards, in `decoder_phase`.
+alone, orders them by importance. Afterwards `codec_phase` goes on with encoder and decoder at once.
 
 The state file holds weights, optimizer, codebook averages and the generator; batches depend on
 (seed, step) alone, so a killed run continues as if it had not been killed.
@@ -35,7 +35,13 @@ MEL_HOP, MEL_FFT, NUM_MELS, NUM_LOW_BINS = 240, 1024, 80, 64
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderRecipe:
-    """Everything a run depends on, beside the data."""
+    """Everything a run depends on, beside the data.
+
+    Attributes:
+        window_frames: length of what is cut from utterances.
+        quantize_from: the step from which latents are quantized.
+        dropout: part of the steps that leave out acoustic codebooks, any number of them alike.
+    """
 
     steps: int
     batch: int = 24
@@ -45,7 +51,8 @@ class EncoderRecipe:
     betas: tuple[float, float] = (0.9, 0.98)
     weight_decay: float = 0.01
     quantize_from: int = 300
-    semantic_only: float = 0.25
+    dropout: float = 0.85
+    spectrum_weight: float = 1.0
     phone_weight: float = 0.2
     commitment_weight: float = 0.25
     autocast: bool = True
@@ -79,15 +86,19 @@ class LatentHeads(nn.Module):
 
 
 class EncoderPhase:
-    """One step of the training."""
+    """One step of the training.
 
-    def __init__(self, codec: Mimi, recipe: EncoderRecipe) -> None:
+    Args:
+        ready: the codebooks are trained already; else k-means starts them.
+    """
+
+    def __init__(self, codec: Mimi, recipe: EncoderRecipe, *, ready: bool = False) -> None:
         self.codec, self.recipe = codec, recipe
         self.heads = LatentHeads(codec.config.dim, codec.config.frame_size)
         quantizer = codec.quantizer
         self.branches = {
-            "semantic": BranchTrainer(quantizer.semantic),
-            "acoustic": BranchTrainer(quantizer.acoustic),
+            "semantic": BranchTrainer(quantizer.semantic, ready=ready),
+            "acoustic": BranchTrainer(quantizer.acoustic, ready=ready),
         }
         trained = [codec.encoder, codec.encoder_transformer, codec.downsample, quantizer]
         self.parameters = [p for module in [*trained, self.heads] for p in module.parameters()]
@@ -102,11 +113,19 @@ class EncoderPhase:
     def __call__(
         self, step: int, pcm: Tensor, labels: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, dict[str, float]]:
-        recipe, config = self.recipe, self.codec.config
+        total, numbers, _ = self.quantize(step, pcm, labels, generator)
+        return total, numbers
+
+    def quantize(
+        self, step: int, pcm: Tensor, labels: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, dict[str, float], Tensor]:
+        """Loss, numbers and quantized latent (B, D, T) of waveforms (B, 1, N)."""
+        recipe = self.recipe
         target = self.targets(pcm)
+        all_acoustic = self.codec.config.num_codebooks - 1
         draw = torch.rand((), generator=generator).item()
-        share = (draw - recipe.semantic_only) / (1 - recipe.semantic_only)
-        num_acoustic = 0 if share < 0 else 1 + int(share * (config.num_codebooks - 1))
+        dropped = draw < recipe.dropout
+        num_acoustic = int(draw / recipe.dropout * all_acoustic) if dropped else all_acoustic
         with torch.autocast(pcm.device.type, torch.bfloat16, enabled=recipe.autocast):
             latent = self.codec.latent(pcm)
             if step < recipe.quantize_from:
@@ -118,19 +137,20 @@ class EncoderPhase:
                     semantic, first = self.branches["semantic"](latent, 1, generator)
                     acoustic, rest = self.branches["acoustic"](latent, num_acoustic, generator)
                 quantized = semantic + acoustic if num_acoustic else semantic
-                commitment = first + rest / (config.num_codebooks - 1)
+                commitment = first + rest / all_acoustic
             spectrum = self.heads.spectrum_of(quantized).float()
             phones = self.heads.phones_of(semantic).float()
         error = F.l1_loss(spectrum, target)
         phone_error = F.cross_entropy(phones, labels)
-        total = error + recipe.phone_weight * phone_error + recipe.commitment_weight * commitment
-        depth = "all" if num_acoustic == config.num_codebooks - 1 else str(num_acoustic)
+        total = recipe.spectrum_weight * error + recipe.phone_weight * phone_error
+        total = total + recipe.commitment_weight * commitment
+        depth = str(num_acoustic) if dropped else "all"
         numbers = {
             f"spectrum_{depth}": error.item(),
             "phones": phone_error.item(),
             "commitment": commitment.item(),
         }
-        return total, numbers
+        return total, numbers, quantized
 
     def extra_state(self) -> dict[str, Any]:
         return {name: branch.state_dict() for name, branch in self.branches.items()}
@@ -199,3 +219,16 @@ def train_encoder(
     loop = Loop(out / "state.pt", phase, optimizer, seed=recipe.seed, allow_changes=allow_changes)
     loop.run(lambda step: phase(step, *sampler(step), loop.generator), recipe, on_step)
     return phase.codec
+
+
+def first_codebooks(state: Path, num_codebooks: int) -> dict[str, dict[str, Tensor]]:
+    """Weights of "codec" and "heads" in a state file, with so many of the codebooks.
+
+    A decoder, which this training left alone, is not among them.
+    """
+    modules: dict[str, dict[str, Tensor]] = torch.load(state, weights_only=True)["modules"]
+    untrained = ("upsample.", "decoder_transformer.", "decoder.")
+    codec = {k: tensor for k, tensor in modules["codec"].items() if not k.startswith(untrained)}
+    name = "quantizer.acoustic.centroids"
+    codec[name] = codec[name][: num_codebooks - 1].clone()
+    return {"codec": codec, "heads": modules["heads"]}

@@ -23,13 +23,16 @@ class BranchTrainer:
     Attributes:
         sums: (codebooks, V, C) decayed sums of assigned vectors.
         usage: (codebooks, V) decayed counts.
+
+    Args:
+        ready: the codebooks are trained already; else k-means on the first batch starts them.
     """
 
-    def __init__(self, branch: Branch) -> None:
+    def __init__(self, branch: Branch, *, ready: bool = False) -> None:
         self.branch = branch
         self.sums = branch.centroids.clone()
         self.usage = torch.ones(branch.centroids.shape[:2])
-        self.num_ready = 0  # codebooks that k-means has started
+        self.num_ready = len(self.sums) if ready else 0  # codebooks that have started
         self.updates = 0
 
     def state_dict(self) -> dict[str, Tensor]:
