@@ -45,7 +45,7 @@ def test_two_processes_give_the_losses_and_weights_of_one(tmp_path: Path) -> Non
     alone = training(tmp_path / "alone")
     alone.run(lambda step, numbers: seen.append(numbers))
     for worker in workers:
-        _, errors = worker.communicate(timeout=300)
+        _, errors = worker.communicate(timeout=900)
         assert worker.returncode == 0, errors
     together = json.loads((tmp_path / "losses.json").read_text())
     assert len(together) == len(seen) == 6
