@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 from causerie.cli import app
 from causerie.evaluate import run as evaluation
 from causerie.evaluate.report import Report
+from causerie.voices import Voice
 
 LIGHT = "stopping,duration,silence"
 
@@ -69,7 +70,8 @@ def test_options_reach_the_evaluation(
     )  # fmt: skip
     assert done.exit_code == 0, done.stderr
     assert json.loads(done.stdout)["numbers"] == {"wer": 0.25, "p808": 3.5}
-    assert asked["voices"] == ["0", "1"]
+    voices: list[Voice] = asked["voices"]  # type: ignore[assignment]
+    assert [(voice.name, voice.speaker) for voice in voices] == [("0", 0), ("1", 1)]
     assert asked["count"] == 7
     assert asked["seed"] == 3
     assert asked["only"] == ["wer", "codec"]

@@ -126,6 +126,8 @@ def test_voice_is_compared_with_its_own_sound_or_what_is_given(tts: TTS) -> None
     speaker = Speaking(tts, voices=[ada, 3], like={"ada": given})
     assert speaker.speak("Hello.", ada).like == given
     assert speaker.speak("Hello.", speaker.voices[1]).like == ()
+    with pytest.raises(ConfigError, match="recordings are given for bea, who do not speak here"):
+        Speaking(tts, voices=[ada], like={"bea": given})
 
 
 def test_what_cannot_be_done_is_told_before_anything_is_spoken(

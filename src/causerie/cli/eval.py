@@ -71,20 +71,22 @@ def evaluate(
         from causerie.evaluate.run import evaluate
         from causerie.evaluate.tools import Tools
         from causerie.tts import TTS
+        from causerie.voices import find_voice
 
         tts = TTS.from_pretrained(model, device=device)
         names = _listed(voices) or tts.voices or ["0"]
+        speakers = [find_voice(name, tts.checkpoint.voices) for name in names]
         goals = _sounds(like) if like is not None else []
         report = evaluate(
             tts,
             texts,
-            voices=names,
+            voices=speakers,
             count=count,
             seed=seed,
             only=chosen,
             out=out,
             recordings=_sounds(recordings) if recordings is not None else [],
-            like=dict.fromkeys(names, goals),
+            like={speaker.name: goals for speaker in speakers},
             tools=Tools(threads=threads),
             tell=tell,
         )

@@ -9,6 +9,7 @@ from typing import TypeAlias
 import torch
 
 from causerie.audio.audio import Audio
+from causerie.errors import ConfigError
 from causerie.evaluate.clip import Clip
 from causerie.prompt import Segment
 from causerie.tts import TTS
@@ -29,6 +30,7 @@ class Speaking:
 
     Raises:
         ConfigError, UnknownVoiceError: a voice is not there.
+        AudioError: its recordings cannot be read.
     """
 
     def __init__(
@@ -43,8 +45,14 @@ class Speaking:
         names = voices or tts.voices or [0]
         self.voices = [find_voice(name, tts.checkpoint.voices) for name in names]
         self._seed, self._num_spoken, self._num_chosen = seed, 0, 0
+        like = like or {}
+        unknown = sorted(like.keys() - {voice.name for voice in self.voices})
+        if unknown:
+            raise ConfigError(
+                f"recordings are given for {', '.join(unknown)}, who do not speak here"
+            )
         self._like = {
-            voice.name: tuple((like or {}).get(voice.name, ())) or _sound_of(tts, voice)
+            voice.name: tuple(like.get(voice.name, ())) or _sound_of(tts, voice)
             for voice in self.voices
         }
 
