@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,13 @@ def test_labels_follow_the_alignment_and_skip_stress_marks(tmp_path: Path) -> No
     spoken = [SYMBOLS[label - 1] for label in labels if label]
     in_order = [s for i, s in enumerate(spoken) if i == 0 or s != spoken[i - 1]]
     assert "".join(in_order) == "ðə kæt sæt."
+
+
+def test_a_sound_is_labelled_before_its_steps_come(tmp_path: Path) -> None:
+    folder = SpeechFolder(write_speech_folder(tmp_path / "speech"), 24_000)
+    utterance = dataclasses.replace(folder.utterances[0], durations=(0,) * 12 + (1,) * 20)
+    labels = folder.labels(utterance, 0, 40, 40)  # ð begins at step 12, 0.3 s: heard at 0.25 s
+    assert np.flatnonzero(labels).tolist() == list(range(10, 30))
 
 
 def test_labels_and_windows_count_in_the_folder_s_rate(tmp_path: Path) -> None:
