@@ -77,7 +77,7 @@ LM = LMRecipe(
     ),
 )
 
-SAMPLING = GenerationDefaults(temperature=0.5, top_k=20, depth_temperature=0.2, depth_top_k=10)
+SAMPLING = GenerationDefaults(temperature=0.3, top_k=10, depth_temperature=0.1, depth_top_k=10)
 
 
 def codec_config(num_codebooks: int) -> MimiConfig:
