@@ -5,9 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from causerie.checkpoint import save
 from tests import tiny
+
+# One thread: tiny models gain nothing from more, and two threads whose core another process takes
+# wait for each other at every product (the suite took five times as long).
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
