@@ -26,23 +26,6 @@ from tests.parity.references import AUDIO_EOS_ID, AUDIO_ID, BOS_ID, EOS_ID, FRAM
 CLOSE = {"atol": 1e-4, "rtol": 1e-4}
 
 
-@pytest.fixture(scope="module")
-def reference() -> CsmForConditionalGeneration:
-    return references.csm_of_transformers()
-
-
-@pytest.fixture(scope="module")
-def folder(
-    reference: CsmForConditionalGeneration, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    return references.save(reference, tmp_path_factory.mktemp("csm"))
-
-
-@pytest.fixture(scope="module")
-def ours(folder: Path) -> Checkpoint:
-    return load(folder)
-
-
 class Prompt:
     """Two turns with audio and the text of a third, as transformers and as we take them."""
 

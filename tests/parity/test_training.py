@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 from torch import Tensor
 from transformers import CsmForConditionalGeneration
@@ -16,29 +15,11 @@ from causerie.train.config import LMConfig, LMRecipe, Samples
 from causerie.train.objective import Objective
 from causerie.train.run import train_lm
 from causerie.train.samples import Example
-from tests.parity import references
 from tests.parity.references import AUDIO_EOS_ID, AUDIO_ID
 from tests.parity.test_csm import Prompt, assert_same_model
 from tests.train.shards import write_shards
 
 CLOSE = {"atol": 1e-5, "rtol": 1e-5}
-
-
-@pytest.fixture(scope="module")
-def reference() -> CsmForConditionalGeneration:
-    return references.csm_of_transformers()
-
-
-@pytest.fixture(scope="module")
-def folder(
-    reference: CsmForConditionalGeneration, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    return references.save(reference, tmp_path_factory.mktemp("csm"))
-
-
-@pytest.fixture(scope="module")
-def ours(folder: Path) -> Checkpoint:
-    return load(folder)
 
 
 class Conversation:

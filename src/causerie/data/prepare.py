@@ -2,7 +2,7 @@
 
     OUT/dataset.json, 00000.safetensors, 00000.jsonl …   the data; see `causerie.data.shards`
     OUT/report.html, report.json                         what was kept and dropped, and why
-    OUT/work/                                            each recording's result; see `data.kept`
+    OUT/work                                             each recording's result; see `data.kept`
 
 Killed at any time and run again, it ends with the same shards. Knows nothing of terminals.
 """

@@ -17,11 +17,12 @@ from torch import Tensor, nn
 
 from causerie.codec.mimi import Mimi
 from causerie.config import MimiConfig
-from causerie.train.data import SpeechFolder, WindowSampler
+from causerie.train.data import SpeechFolder
 from causerie.train.decoder_phase import DecoderPhase, DecoderRecipe
 from causerie.train.encoder_phase import PHONES_A_FRAME, EncoderPhase, EncoderRecipe, new_codec
-from causerie.train.loop import Loop, OnStep
+from causerie.train.loop import OnStep
 from causerie.train.recognizer import PhoneRecognizer
+from causerie.train.windows import train_on_windows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,18 +88,16 @@ def train_codec(
     phase = CodecPhase(codec, recognizer, recipe, ready=start_from is not None)
     if start_from is not None:
         phase.encoder.heads.load_state_dict(start_from["heads"])
-    optimizer = torch.optim.AdamW(
-        phase.parameters, lr=recipe.lr, betas=recipe.betas, weight_decay=recipe.weight_decay
-    )
-    sampler = WindowSampler(
+    train_on_windows(
+        phase,
+        recipe,
         SpeechFolder(data, config.sample_rate),
-        batch=recipe.batch,
+        out,
         num_samples=recipe.window_frames * config.frame_size,
         label_rate=config.frame_rate * PHONES_A_FRAME,
-        seed=recipe.seed,
+        on_step=on_step,
+        allow_changes=allow_changes,
     )
-    loop = Loop(out / "state.pt", phase, optimizer, seed=recipe.seed, allow_changes=allow_changes)
-    loop.run(lambda step: phase(step, *sampler(step), loop.generator), recipe, on_step)
     return codec
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from causerie.codec.mimi import Mimi
 from causerie.config import MimiConfig
 from causerie.train import losses
-from causerie.train.data import SpeechFolder, WindowSampler
+from causerie.train.data import SpeechFolder
 from causerie.train.discriminator import (
     Discriminator,
     adversarial_loss,
@@ -25,12 +25,13 @@ from causerie.train.discriminator import (
     feature_loss,
 )
 from causerie.train.encoder_phase import new_codec
-from causerie.train.loop import Loop, OnStep
+from causerie.train.loop import OnStep
 from causerie.train.recognizer import LABEL_RATE, PhoneRecognizer, heard_difference
+from causerie.train.windows import WindowRecipe, train_on_windows
 
 
 @dataclass(frozen=True, kw_only=True)
-class DecoderRecipe:
+class DecoderRecipe(WindowRecipe):
     """Everything a run depends on, beside the data and the recogniser.
 
     Attributes:
@@ -39,20 +40,16 @@ class DecoderRecipe:
         heard_features, heard_phones: weights of what the recogniser hears.
     """
 
-    steps: int
     batch: int = 8
     window_frames: int = 25
     lr: float = 1.2e-3
-    warmup: int = 100
     betas: tuple[float, float] = (0.8, 0.99)
-    weight_decay: float = 0.01
     noisy_codes: float = 0.08
     heard_features: float = 0.5
     heard_phones: float = 0.3
     adversarial_from: int = 1_000_000_000
     adversarial_weight: float = 0.1
     feature_weight: float = 0.4
-    autocast: bool = True
     seed: int = 1
 
 
@@ -74,7 +71,7 @@ class DecoderPhase:
         }
 
     def __call__(
-        self, step: int, pcm: Tensor, generator: torch.Generator
+        self, step: int, pcm: Tensor, labels: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, dict[str, float]]:
         codec = self.codec
         autocast = torch.autocast(pcm.device.type, torch.bfloat16, enabled=self.recipe.autocast)
@@ -154,16 +151,14 @@ def train_decoder(
         allow_changes: go on though the recipe has changed.
     """
     phase = DecoderPhase(new_codec(config, recipe.seed, start_from), recognizer, recipe)
-    optimizer = torch.optim.AdamW(
-        phase.parameters, lr=recipe.lr, betas=recipe.betas, weight_decay=recipe.weight_decay
-    )
-    sampler = WindowSampler(
+    train_on_windows(
+        phase,
+        recipe,
         SpeechFolder(data, config.sample_rate),
-        batch=recipe.batch,
+        out,
         num_samples=recipe.window_frames * config.frame_size,
         label_rate=LABEL_RATE,
-        seed=recipe.seed,
+        on_step=on_step,
+        allow_changes=allow_changes,
     )
-    loop = Loop(out / "state.pt", phase, optimizer, seed=recipe.seed, allow_changes=allow_changes)
-    loop.run(lambda step: phase(step, sampler(step)[0], loop.generator), recipe, on_step)
     return phase.codec

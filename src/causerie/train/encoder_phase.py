@@ -25,16 +25,17 @@ from causerie.codec.seanet import ResidualBlock
 from causerie.codec.transformer import Layer as TransformerLayer
 from causerie.config import MimiConfig
 from causerie.train import losses
-from causerie.train.data import SYMBOLS, SpeechFolder, WindowSampler
-from causerie.train.loop import Loop, OnStep
+from causerie.train.data import SYMBOLS, SpeechFolder
+from causerie.train.loop import OnStep
 from causerie.train.quantizer import BranchTrainer
+from causerie.train.windows import WindowRecipe, train_on_windows
 
 PHONES_A_FRAME = 4
 MEL_HOP, MEL_FFT, NUM_MELS, NUM_LOW_BINS = 240, 1024, 80, 64
 
 
 @dataclass(frozen=True, kw_only=True)
-class EncoderRecipe:
+class EncoderRecipe(WindowRecipe):
     """Everything a run depends on, beside the data.
 
     Attributes:
@@ -43,20 +44,14 @@ class EncoderRecipe:
         dropout: part of the steps that leave out acoustic codebooks, any number of them alike.
     """
 
-    steps: int
     batch: int = 24
     window_frames: int = 25
     lr: float = 8e-4
-    warmup: int = 100
-    betas: tuple[float, float] = (0.9, 0.98)
-    weight_decay: float = 0.01
     quantize_from: int = 300
     dropout: float = 0.85
     spectrum_weight: float = 1.0
     phone_weight: float = 0.2
     commitment_weight: float = 0.25
-    autocast: bool = True
-    seed: int = 0
 
 
 class LatentHeads(nn.Module):
@@ -194,30 +189,26 @@ def train_encoder(
     data: Path,
     out: Path,
     *,
-    start_from: dict[str, Tensor] | None = None,
     on_step: OnStep | None = None,
     allow_changes: bool = False,
 ) -> Mimi:
     """Train until ``recipe.steps``, resuming from ``out/state.pt`` where it exists.
 
     Args:
-        start_from: weights to begin with; what it lacks starts afresh.
         on_step: called after every step with its number and losses.
         allow_changes: go on though the recipe has changed.
     """
-    phase = EncoderPhase(new_codec(config, recipe.seed, start_from), recipe)
-    optimizer = torch.optim.AdamW(
-        phase.parameters, lr=recipe.lr, betas=recipe.betas, weight_decay=recipe.weight_decay
-    )
-    sampler = WindowSampler(
+    phase = EncoderPhase(new_codec(config, recipe.seed, None), recipe)
+    train_on_windows(
+        phase,
+        recipe,
         SpeechFolder(data, config.sample_rate),
-        batch=recipe.batch,
+        out,
         num_samples=recipe.window_frames * config.frame_size,
         label_rate=config.frame_rate * PHONES_A_FRAME,
-        seed=recipe.seed,
+        on_step=on_step,
+        allow_changes=allow_changes,
     )
-    loop = Loop(out / "state.pt", phase, optimizer, seed=recipe.seed, allow_changes=allow_changes)
-    loop.run(lambda step: phase(step, *sampler(step), loop.generator), recipe, on_step)
     return phase.codec
 
 

@@ -16,8 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from causerie.train import losses
-from causerie.train.data import SYMBOLS, SpeechFolder, WindowSampler
-from causerie.train.loop import Loop, OnStep
+from causerie.train.data import SYMBOLS, SpeechFolder
+from causerie.train.loop import OnStep
+from causerie.train.windows import WindowRecipe, train_on_windows
 
 LABEL_RATE = 50  # phones a second
 NUM_MELS, MEL_FFT = 80, 768
@@ -26,16 +27,13 @@ MEAN_LOG, SPREAD_LOG = -4.5, 1.5  # of log mels of speech
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecognizerRecipe:
+class RecognizerRecipe(WindowRecipe):
     """Everything a run depends on, beside the data."""
 
-    steps: int
     batch: int = 16
     window_s: float = 2.0
     lr: float = 1e-3
     warmup: int = 50
-    autocast: bool = True
-    seed: int = 0
 
 
 class Block(nn.Module):
@@ -113,7 +111,7 @@ class RecognizerPhase:
         self.parameters = list(recognizer.parameters())
 
     def __call__(
-        self, pcm: Tensor, labels: Tensor, generator: torch.Generator
+        self, step: int, pcm: Tensor, labels: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, dict[str, float]]:
         gain, noise = room(pcm.shape, generator)
         with torch.autocast(pcm.device.type, torch.bfloat16, enabled=self.recipe.autocast):
@@ -141,14 +139,14 @@ def train_recognizer(
     """Train until ``recipe.steps``, resuming from ``out/state.pt`` where it exists."""
     torch.manual_seed(recipe.seed)
     phase = RecognizerPhase(PhoneRecognizer(sample_rate), recipe)
-    optimizer = torch.optim.AdamW(phase.parameters, lr=recipe.lr, betas=(0.9, 0.98))
-    sampler = WindowSampler(
+    train_on_windows(
+        phase,
+        recipe,
         SpeechFolder(data, sample_rate),
-        batch=recipe.batch,
+        out,
         num_samples=round(recipe.window_s * sample_rate),
         label_rate=LABEL_RATE,
-        seed=recipe.seed,
+        on_step=on_step,
+        allow_changes=allow_changes,
     )
-    loop = Loop(out / "state.pt", phase, optimizer, seed=recipe.seed, allow_changes=allow_changes)
-    loop.run(lambda step: phase(*sampler(step), loop.generator), recipe, on_step)
     return phase.recognizer

@@ -1,0 +1,68 @@
+"""The training that all parts of a codec share: phases that learn from windows of speech."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from causerie.train.data import SpeechFolder, WindowSampler
+from causerie.train.loop import HasState, Loop, OnStep
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowRecipe:
+    """What every such run depends on, beside the data."""
+
+    steps: int
+    batch: int
+    lr: float
+    warmup: int = 100
+    betas: tuple[float, float] = (0.9, 0.98)
+    weight_decay: float = 0.01
+    autocast: bool = True
+    seed: int = 0
+
+
+class WindowPhase(HasState, Protocol):
+    """One step: loss and numbers of waveforms (B, 1, N) and their phone labels."""
+
+    def __call__(
+        self, step: int, pcm: Tensor, labels: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, dict[str, float]]: ...
+
+
+def train_on_windows(
+    phase: WindowPhase,
+    recipe: WindowRecipe,
+    speech: SpeechFolder,
+    out: Path,
+    *,
+    num_samples: int,
+    label_rate: float,
+    on_step: OnStep | None,
+    allow_changes: bool,
+) -> None:
+    """Train until ``recipe.steps``, resuming from ``out/state.pt`` where it exists.
+
+    Args:
+        num_samples: of a window.
+        label_rate: phone labels a second.
+        on_step: called after every step with its number and losses.
+        allow_changes: go on though the recipe has changed.
+    """
+    optimizer = torch.optim.AdamW(
+        phase.parameters, lr=recipe.lr, betas=recipe.betas, weight_decay=recipe.weight_decay
+    )
+    sampler = WindowSampler(
+        speech,
+        batch=recipe.batch,
+        num_samples=num_samples,
+        label_rate=label_rate,
+        seed=recipe.seed,
+    )
+    loop = Loop(out / "state.pt", phase, optimizer, seed=recipe.seed, allow_changes=allow_changes)
+    loop.run(lambda step: phase(step, *sampler(step), loop.generator), recipe, on_step)

@@ -1,0 +1,28 @@
+"""A tiny CSM of transformers, and the same through our converters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from transformers import CsmForConditionalGeneration
+
+from causerie.checkpoint import Checkpoint, load
+from tests.parity import references
+
+
+@pytest.fixture(scope="module")
+def reference() -> CsmForConditionalGeneration:
+    return references.csm_of_transformers()
+
+
+@pytest.fixture(scope="module")
+def folder(
+    reference: CsmForConditionalGeneration, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    return references.save(reference, tmp_path_factory.mktemp("csm"))
+
+
+@pytest.fixture(scope="module")
+def ours(folder: Path) -> Checkpoint:
+    return load(folder)
