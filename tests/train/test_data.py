@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from causerie.errors import ConfigError
-from causerie.train.data import SYMBOLS, SpeechFolder, WindowSampler
+from causerie.train.data import STEPS_LATE_S, SYMBOLS, SpeechFolder, WindowSampler
 from tests.train.speech import write_speech_folder
 
 
@@ -59,6 +59,46 @@ def test_labels_and_windows_count_in_the_folder_s_rate(tmp_path: Path) -> None:
     assert early.tolist() == late.tolist()
     sampler = WindowSampler(slow, batch=1, num_samples=6_000, label_rate=50, seed=0)
     assert [part.shape for part in sampler(0)] == [(1, 1, 6_000), (1, 25)]
+
+
+def voices(folder: Path, samples: dict[str, int]) -> SpeechFolder:
+    """Of each voice one utterance: a sound from its middle on, labelled as what is spoken."""
+    for voice, count in samples.items():
+        pcm = np.zeros(count, "<i2")
+        pcm[count // 2 :] = 10_000 + 1_000 * np.random.default_rng(0).standard_normal(count // 2)
+        pcm.tofile(folder / f"{voice}.i16")
+        steps = int(count / 24_000 * 40)
+        late = round(STEPS_LATE_S * 40)
+        row = {
+            "text": "a", "phonemes": "A", "voice": voice, "start": 0, "num_samples": count,
+            "durations": [0] * (steps // 2 + late) + [1] * (steps - steps // 2),
+        }  # fmt: skip
+        (folder / f"{voice}.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+    return SpeechFolder(folder, 24_000)
+
+
+def test_voices_are_drawn_by_the_root_of_their_amount(tmp_path: Path) -> None:
+    folder = voices(tmp_path, {"much": 96_000, "little": 24_000})
+    sampler = WindowSampler(folder, batch=600, num_samples=24_000, label_rate=50, seed=0)
+    pcm, _ = sampler(0)
+    whole = torch.from_numpy(folder.waveform(folder.utterances[0], 0, 24_000))[None]
+    share = (pcm[:, 0] == whole).all(1).float().mean()  # of what speaks a quarter
+    assert 0.28 < share < 0.39
+
+
+def test_labels_follow_sound_that_is_played_faster_or_slower(tmp_path: Path) -> None:
+    folder = voices(tmp_path, {"one": 48_000})
+    sampler = WindowSampler(
+        folder, batch=40, num_samples=60_000, label_rate=50, seed=0, stretched=1.0
+    )
+    pcm, labels = sampler(0)
+    loud = pcm[:, 0].unflatten(1, (-1, 480)).mean(2) > 0.15
+    heard = labels > 0
+    begins = loud.float().argmax(1)
+    assert begins.min() < 43  # 50 unstretched
+    assert begins.max() > 57
+    assert (begins - heard.float().argmax(1)).abs().max() <= 1
+    assert (loud != heard).sum(1).max() <= 2
 
 
 def test_symbols_keep_the_order_that_weights_know() -> None:

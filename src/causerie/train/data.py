@@ -9,12 +9,14 @@ turn).
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import soxr
 import torch
 from torch import Tensor
 
@@ -28,6 +30,7 @@ ALIGNMENT_RATE = 40  # steps a second in `durations`
 # The teachers say a symbol's sound this much before its steps: sibilance in 150 utterances fits the
 # labels of s, z, ʃ and ʒ best 50 to 55 ms earlier (81 % of the sound above 4 kHz, 43 % unshifted).
 STEPS_LATE_S = 0.05
+STRETCH = 1.25  # windows are played this much faster or slower at most
 
 
 @dataclass(frozen=True)
@@ -102,26 +105,60 @@ class SpeechFolder:
 
 
 class WindowSampler:
-    """Random windows of a folder; what step n draws depends on (seed, n) alone."""
+    """Random windows of a folder; what step n draws depends on (seed, n) alone.
+
+    A voice is drawn by the square root of how much it speaks, so that small ones count too.
+
+    Args:
+        stretched: part of the windows that are played faster or slower, by up to `STRETCH`: pitch
+            and formants of more voices than the folder has.
+    """
 
     def __init__(
-        self, folder: SpeechFolder, *, batch: int, num_samples: int, label_rate: float, seed: int
+        self,
+        folder: SpeechFolder,
+        *,
+        batch: int,
+        num_samples: int,
+        label_rate: float,
+        seed: int,
+        stretched: float = 0.0,
     ) -> None:
         self.folder, self.batch, self.num_samples = folder, batch, num_samples
-        self.label_rate, self.seed = label_rate, seed
+        self.label_rate, self.seed, self.stretched = label_rate, seed, stretched
+        voices: dict[str, list[int]] = {}
+        for index, utterance in enumerate(folder.utterances):
+            voices.setdefault(utterance.voice, []).append(index)
+        self._of_voice = [np.array(indexes) for indexes in voices.values()]
+        amounts = [
+            sum(folder.utterances[index].num_samples for index in indexes)
+            for indexes in voices.values()
+        ]
+        roots = np.sqrt(amounts)
+        self._chances = roots / roots.sum()
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
         """Waveforms (B, 1, N) and phone labels (B, N · label_rate / sample_rate)."""
         random = np.random.default_rng((self.seed, step))
-        count = round(self.num_samples / self.folder.sample_rate * self.label_rate)
-        pcm, labels = [], []
-        for index in random.integers(len(self.folder), size=self.batch):
-            utterance = self.folder.utterances[index]
-            spare = max(0, utterance.num_samples - self.num_samples)
-            first = int(random.integers(spare + 1))
-            pcm.append(self.folder.waveform(utterance, first, self.num_samples))
-            labels.append(self.folder.labels(utterance, first, count, self.label_rate))
-        return torch.from_numpy(np.stack(pcm))[:, None], torch.from_numpy(np.stack(labels))
+        drawn = [self._window(random) for _ in range(self.batch)]
+        pcm, labels = (np.stack(parts) for parts in zip(*drawn, strict=True))
+        return torch.from_numpy(pcm)[:, None], torch.from_numpy(labels)
+
+    def _window(self, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        folder, rate = self.folder, self.folder.sample_rate
+        voice = random.choice(len(self._of_voice), p=self._chances)
+        utterance = folder.utterances[random.choice(self._of_voice[voice])]
+        speed = 1.0
+        if random.random() < self.stretched:
+            speed = math.exp(random.uniform(-1, 1) * math.log(STRETCH))
+        size = round(self.num_samples * speed)
+        first = int(random.integers(max(0, utterance.num_samples - size) + 1))
+        pcm = folder.waveform(utterance, first, size)
+        if speed != 1:
+            pcm = soxr.resample(pcm, rate * speed, rate, quality="LQ")
+            pcm = np.pad(pcm, (0, max(0, self.num_samples - len(pcm))))[: self.num_samples]
+        count = round(self.num_samples / rate * self.label_rate)
+        return pcm, folder.labels(utterance, first, count, self.label_rate / speed)
 
 
 @dataclass(frozen=True)

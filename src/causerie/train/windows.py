@@ -15,7 +15,11 @@ from causerie.train.loop import HasState, Loop, OnStep
 
 @dataclass(frozen=True, kw_only=True)
 class WindowRecipe:
-    """What every such run depends on, beside the data."""
+    """What every such run depends on, beside the data.
+
+    Attributes:
+        stretched: part of the windows that are played faster or slower, see `WindowSampler`.
+    """
 
     steps: int
     batch: int
@@ -23,6 +27,7 @@ class WindowRecipe:
     warmup: int = 100
     betas: tuple[float, float] = (0.9, 0.98)
     weight_decay: float = 0.01
+    stretched: float = 0.0
     autocast: bool = True
     seed: int = 0
 
@@ -63,6 +68,7 @@ def train_on_windows(
         num_samples=num_samples,
         label_rate=label_rate,
         seed=recipe.seed,
+        stretched=recipe.stretched,
     )
     loop = Loop(out / "state.pt", phase, optimizer, seed=recipe.seed, allow_changes=allow_changes)
     loop.run(lambda step: phase(step, *sampler(step), loop.generator), recipe, on_step)
