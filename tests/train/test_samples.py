@@ -72,6 +72,23 @@ def test_a_conversation_is_its_turns_with_speakers_in_order_of_appearance() -> N
     assert np.array_equal(example.kept, example.learned)
 
 
+def test_only_the_default_speaker_is_learned_before_its_second_turn() -> None:
+    found = sampler(Samples(batch=4, depth_share=1.0, default_speaker="B"))
+    example = found.example(Script(((0,), (1,), (2,)), 0), 0)  # A, B, A
+    first = len(turn_rows(0, 0))
+    assert not example.learned[:first].any()
+    assert example.learned[first:].sum() == TURNS[1][1] + 1 + TURNS[2][1] + 1
+    drawn = [found.script(position) for position in range(len(found.scripts))]
+    alone = [script for script in drawn if len({TURNS[t[0]][0] for t in script.turns}) == 1]
+    assert alone  # of C, C and A
+    assert all(len(script.turns) == 2 for script in alone)
+
+
+def test_a_default_speaker_that_never_speaks_is_refused() -> None:
+    with pytest.raises(ConfigError, match="'D' does not speak in the data: there are A, B, C"):
+        sampler(Samples(default_speaker="D"))
+
+
 def test_context_turns_are_read_but_not_learned() -> None:
     example = sampler().example(Script(((0,), (1,), (2,)), 2), 0)
     context = len(turn_rows(0, 0)) + len(turn_rows(1, 1))

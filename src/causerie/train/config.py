@@ -25,6 +25,10 @@ class Samples:
         turns: chances of conversations of one, two, … turns. Turns that stand alone in the data
             are put together for it, all of one speaker.
         joined: chances of turns of one, two, … utterances that stand alone, likewise.
+        default_speaker: of the data, who a model sounds like before anybody has spoken. Other
+            speakers are learned only from their second turn in a conversation on, the first being
+            context; conversations that are put together of theirs have two turns at least. None:
+            every turn is learned, and a voice without context is anybody's.
         depth_share: part of the rows whose acoustic codes are learned; Sesame's is a sixteenth.
         any_speaker: part of the conversations with random speaker numbers of 0 … 9.
         history_noise: part of the codes the backbone reads that are exchanged for others.
@@ -36,6 +40,7 @@ class Samples:
     learn: Literal["all", "last"] = "all"
     turns: tuple[float, ...] = (1.0,)
     joined: tuple[float, ...] = (1.0,)
+    default_speaker: str | None = None
     depth_share: float = 1 / 16
     any_speaker: float = 0.0
     history_noise: float = 0.0

@@ -62,7 +62,7 @@ class ConversationSampler:
         notes: what of the corpus was left out, and why.
 
     Raises:
-        ConfigError: no turn fits in the model.
+        ConfigError: no turn fits in the model, or the default speaker never speaks.
     """
 
     def __init__(
@@ -88,6 +88,11 @@ class ConversationSampler:
                 f"{self.num_rows[numbers[0]]} rows: train on shorter turns"
             )
         self.notes: tuple[str, ...] = ()
+        if samples.default_speaker not in (None, *corpus.speakers):
+            raise ConfigError(
+                f"default_speaker {samples.default_speaker!r} does not speak in the data: there "
+                f"are {', '.join(sorted({*corpus.speakers}))}"
+            )
         if too_long:
             left_out = f"left out: {len(too_long)} of {len(numbers)} turns"
             self.notes = (f"{left_out} are longer than the model's {max_frames} rows",)
@@ -131,15 +136,19 @@ class ConversationSampler:
             self._orders = {e: order for e, order in self._orders.items() if e == epoch - 1}
             self._orders[epoch] = self._random(_ORDER, epoch).permutation(len(self.scripts))
         script = self.scripts[int(self._orders[epoch][place])]
-        if len(script.turns) > 1 or len(self.samples.turns) + len(self.samples.joined) == 2:
+        speaker = self.corpus.speakers[script.turns[0][0]]
+        gathers = len(self.samples.turns) + len(self.samples.joined) > 2
+        if len(script.turns) > 1 or (self._is_default(speaker) and not gathers):
             return script
-        alone = self._alone.get(self.corpus.speakers[script.turns[0][0]])
+        alone = self._alone.get(speaker)
         return script if alone is None else self._gathered(script.turns[0][0], alone, position)
 
     def _gathered(self, number: int, alone: np.ndarray, position: int) -> Script:
         """A conversation of turns that stand alone, one of them given, all of one speaker."""
         random = self._random(_GATHERED, position)
         count = _count(self.samples.turns, random)
+        if not self._is_default(self.corpus.speakers[number]):
+            count = max(2, count)
         turns = [
             [int(random.choice(alone)) for _ in range(_count(self.samples.joined, random))]
             for _ in range(count)
@@ -167,13 +176,24 @@ class ConversationSampler:
             room -= len(turns[first])
         learned = np.concatenate(
             [
-                (turn[:, 0] >= 0) & (index >= script.first_learned)
+                (turn[:, 0] >= 0) & self._is_learned(script, first, index)
                 for index, turn in enumerate(turns[first:], first)
             ]
         )
         rows = np.concatenate(turns[first:])
         kept = learned & (random.random(len(rows)) < samples.depth_share)
         return Example(rows, noisy(rows, samples.history_noise, random), learned, kept)
+
+    def _is_learned(self, script: Script, first: int, index: int) -> bool:
+        """Whether a turn is learned, in rows that begin with the turn `first`."""
+        speaker, *before = (
+            self.corpus.speakers[turn[0]] for turn in reversed(script.turns[first : index + 1])
+        )
+        heard = self._is_default(speaker) or speaker in before
+        return heard and index >= script.first_learned
+
+    def _is_default(self, speaker: str) -> bool:
+        return self.samples.default_speaker in (None, speaker)
 
     def _turn(self, turn: tuple[int, ...], speaker: int, random: np.random.Generator) -> np.ndarray:
         """Rows (n, K+1) of a turn of as many of its utterances as fit, the last one in any case."""
