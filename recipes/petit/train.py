@@ -8,14 +8,18 @@
     python recipes/petit/train.py lm         SPEECH WORK      # 6. text → codes
     python recipes/petit/train.py export     SPEECH WORK OUT  # 7. the model folder
 
-SPEECH is the folder that make_speech.py wrote; WORK gets the state files and, for each phase, a
-log of JSON lines. Phases 5 and 6 may run side by side. Phase 7 refuses what has
+SPEECH is the folder that make_all_speech.sh filled; WORK gets the state files and, for each phase,
+a log of JSON lines. Phases 5 and 6 may run side by side. Phase 7 refuses what has
 not done all its steps, unless `--unfinished` is given.
+
+With ``--start MODEL``, such as the shipped `petit`, codec and language model begin with its weights
+in place of none, and phase 1 is not needed.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import multiprocessing
 import sys
 from concurrent.futures import ProcessPoolExecutor
@@ -26,30 +30,34 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
-from causerie.checkpoint.load import Checkpoint, GenerationDefaults
+from causerie.checkpoint.load import Checkpoint, GenerationDefaults, load
 from causerie.checkpoint.save import save
 from causerie.codec.mimi import Mimi
 from causerie.config import CSMConfig, LlamaConfig, MimiConfig
 from causerie.evaluate.sentences import read_sentences
 from causerie.model.csm import CSM
+from causerie.prompt import Segment
 from causerie.text.front_end import FrontEnd
 from causerie.text.tokenizer import TextTokenizer
 from causerie.train.codec_phase import CodecRecipe, finished, train_codec
 from causerie.train.config import LMRecipe, Samples
 from causerie.train.corpus import Corpus
-from causerie.train.data import EncodedSpeech, SpeechFolder
+from causerie.train.data import EncodedSpeech, SpeechFolder, Utterance
 from causerie.train.decoder_phase import DecoderRecipe, train_decoder
 from causerie.train.encoder_phase import EncoderRecipe, first_codebooks, train_encoder
 from causerie.train.lm import LMTraining, new_model
 from causerie.train.log import Log
 from causerie.train.recognizer import PhoneRecognizer, RecognizerRecipe, train_recognizer
+from causerie.tts import TTS
 
 HERE = Path(__file__).parent
 ASSETS = HERE.parents[1] / "src/causerie/assets/petit"
 HELD_OUT = set(read_sentences())
 
 TRAINED_CODEBOOKS = 6  # phase 1 learns so many …
-NUM_CODEBOOKS = 3  # … of which so many are kept: the rest improve the spectrum by less than 1 %
+NUM_CODEBOOKS = 4  # … of which so many are kept
+DEFAULT_VOICE = "heart"  # who speaks where no voice is asked for
+PROMPTS, PROMPT_S = 2, 3.6  # a voice is so many utterances of about so many seconds
 
 # The shipped model came to its weights by a longer way, as the recipe grew: encoder 2,000 steps,
 # decoder 6,200 by spectra and 4,700 more with the listener, whole codec 900 and 1,400, decoder
@@ -65,11 +73,12 @@ LM = LMRecipe(
     optimizer="muon",
     warmup=200,
     weight_decay=0.05,
-    codebook_weights=(1.3, 0.8),
+    codebook_weights=(1.3, 0.9, 0.7),
     samples=Samples(
         batch=20,
         turns=(0.7, 0.3),
         joined=(0.6, 0.3, 0.1),
+        default_speaker=DEFAULT_VOICE,
         depth_share=0.5,
         any_speaker=0.4,
         history_noise=0.05,
@@ -85,7 +94,7 @@ def codec_config(num_codebooks: int) -> MimiConfig:
         num_filters=16,
         dim=256,
         ratios=(4, 5, 6, 8),
-        num_layers=2,
+        num_layers=3,
         num_heads=4,
         ffn_dim=1024,
         num_codebooks=num_codebooks,
@@ -110,7 +119,12 @@ def model_config(text_vocab_size: int) -> CSMConfig:
     )
 
 
-def encoder(speech: Path, work: Path) -> None:
+def cpu_checkpoint(source: str) -> Checkpoint:
+    """A model to begin with, whose phonemes, tokens and sizes are the recipe's."""
+    return load(source, device=torch.device("cpu"), dtype=torch.float32)
+
+
+def encoder(speech: Path, work: Path, start: str | None) -> None:
     train_encoder(
         codec_config(TRAINED_CODEBOOKS),
         ENCODER,
@@ -120,7 +134,7 @@ def encoder(speech: Path, work: Path) -> None:
     )
 
 
-def recognizer(speech: Path, work: Path) -> None:
+def recognizer(speech: Path, work: Path, start: str | None) -> None:
     rate = codec_config(NUM_CODEBOOKS).sample_rate
     train_recognizer(
         RECOGNIZER, speech, work / "recognizer", rate, on_step=Log(work / "recognizer.log")
@@ -135,19 +149,23 @@ def listener(work: Path) -> PhoneRecognizer:
     return found
 
 
-def codec(speech: Path, work: Path) -> None:
+def codec(speech: Path, work: Path, start: str | None) -> None:
+    if start is None:
+        weights = first_codebooks(work / "encoder/state.pt", NUM_CODEBOOKS)
+    else:
+        weights = {"codec": cpu_checkpoint(start).codec.state_dict()}
     train_codec(
         codec_config(NUM_CODEBOOKS),
         CODEC,
         speech,
         listener(work),
         work / "codec",
-        start_from=first_codebooks(work / "encoder/state.pt", NUM_CODEBOOKS),
+        start_from=weights,
         on_step=Log(work / "codec.log"),
     )
 
 
-def decoder(speech: Path, work: Path) -> None:
+def decoder(speech: Path, work: Path, start: str | None) -> None:
     train_decoder(
         codec_config(NUM_CODEBOOKS),
         DECODER,
@@ -191,7 +209,7 @@ def encode_group(group: list[int]) -> list[np.ndarray]:
     return worker(group)
 
 
-def encode(speech: Path, work: Path) -> None:
+def encode(speech: Path, work: Path, start: str | None) -> None:
     rate = codec_config(NUM_CODEBOOKS).sample_rate
     utterances = SpeechFolder(speech, rate).utterances
     chosen = [index for index, u in enumerate(utterances) if u.text not in HELD_OUT]
@@ -214,10 +232,13 @@ def encode(speech: Path, work: Path) -> None:
     print(f"{len(encoded)} utterances, {len(encoded.codes)} frames, {zero} of them all zero")
 
 
-def lm(speech: Path, work: Path) -> None:
+def lm(speech: Path, work: Path, start: str | None) -> None:
     tokenizer = TextTokenizer.load(ASSETS / "tokenizer.json")
+    model = new_model(model_config(tokenizer.vocab_size), LM.seed)
+    if start is not None:
+        model.load_state_dict(cpu_checkpoint(start).model.state_dict())
     training = LMTraining(
-        new_model(model_config(tokenizer.vocab_size), LM.seed),
+        model,
         LM,
         Corpus.from_encoded(
             EncodedSpeech.load(work / "codes.npz"),
@@ -241,6 +262,28 @@ def trained(path: Path, name: str, steps: int, unfinished: bool) -> dict[str, Te
     return weights
 
 
+def make_voices(tts: TTS, speech: SpeechFolder, out: Path) -> None:
+    """Write each voice of the speech: utterances of its own, as context for what it says next."""
+    by_name: dict[str, list[Utterance]] = {}
+    for utterance in speech.utterances:
+        statement = utterance.text.endswith(".") and utterance.text not in HELD_OUT
+        if utterance.voice and statement:
+            by_name.setdefault(utterance.voice, []).append(utterance)
+    out.mkdir(parents=True, exist_ok=True)
+    for name, utterances in by_name.items():
+        utterances.sort(key=lambda u: abs(u.num_samples / speech.sample_rate - PROMPT_S))
+        segments = [
+            Segment(
+                speaker=0,
+                text=utterance.text,
+                audio=speech.waveform(utterance, 0, utterance.num_samples),
+                sample_rate=speech.sample_rate,
+            )
+            for utterance in utterances[:PROMPTS]
+        ]
+        tts.make_voice(name, segments).save(out / f"{name}.safetensors")
+
+
 def export(speech: Path, work: Path, out: Path, *, unfinished: bool = False) -> None:
     tokenizer = TextTokenizer.load(ASSETS / "tokenizer.json")
     codec = Mimi(codec_config(NUM_CODEBOOKS))
@@ -256,7 +299,10 @@ def export(speech: Path, work: Path, out: Path, *, unfinished: bool = False) -> 
         folder=ASSETS,
         defaults=SAMPLING,
     )
-    save(out, checkpoint, dtype=torch.float16)
+    folder = SpeechFolder(speech, codec.config.sample_rate)
+    make_voices(TTS(checkpoint), folder, work / "voices")
+    voices = {path.stem: path for path in sorted((work / "voices").glob("*.safetensors"))}
+    save(out, dataclasses.replace(checkpoint, voices=voices), dtype=torch.float16)
 
 
 PHASES = ("encoder", "recognizer", "codec", "encode", "decoder", "lm", "export")
@@ -267,13 +313,14 @@ def main() -> None:
     parser.add_argument("phase", choices=PHASES)
     parser.add_argument("paths", nargs="+", type=Path)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--start", metavar="MODEL", help="begin with its weights")
     parser.add_argument("--unfinished", action="store_true", help="export before the last step")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     if args.phase == "export":
         export(*args.paths, unfinished=args.unfinished)
     else:
-        globals()[args.phase](*args.paths)
+        globals()[args.phase](*args.paths, args.start)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import importlib
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from causerie.checkpoint import load
 from causerie.codec.mimi import Mimi
 from causerie.model.csm import CSM
 from causerie.train.data import EncodedSpeech, SpeechFolder
+from causerie.voices import Voice
 from tests.train.speech import write_speech_folder
 
 
@@ -37,7 +39,8 @@ def run(
 def test_the_language_model_is_trained_on_the_codes_of_the_speech(
     train: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    speech, work = write_speech_folder(tmp_path / "speech"), tmp_path / "work"
+    speech = write_speech_folder(tmp_path / "speech", voices=(train.DEFAULT_VOICE, "ann"))
+    work = tmp_path / "work"
     work.mkdir()
     utterances = SpeechFolder(speech, 24_000).utterances
     codes = np.random.default_rng(0).integers(1, 1024, (60, train.NUM_CODEBOOKS))
@@ -90,6 +93,7 @@ def test_an_unfinished_training_is_exported_only_if_asked(
     wanted = steps[short]
     steps[short] -= 1
     codec, model = write_states(train, tmp_path / "work", **steps)
+    write_speech_folder(tmp_path / "speech")
     arguments = [str(tmp_path / name) for name in ("speech", "work", "out")]
     with pytest.raises(SystemExit, match=rf"{short}/state.pt is at step {wanted - 1} of {wanted}"):
         run(train, monkeypatch, *arguments)
@@ -99,3 +103,52 @@ def test_an_unfinished_training_is_exported_only_if_asked(
     for ours, theirs in ((written.model, model), (written.codec, codec)):
         for name, tensor in theirs.state_dict().items():
             assert torch.equal(ours.state_dict()[name], tensor.half().float()), name
+
+
+def test_every_voice_of_the_speech_comes_with_the_model(
+    train: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_states(train, tmp_path / "work", train.DECODER.steps, train.LM.steps)
+    speech, work, out = (tmp_path / name for name in ("speech", "work", "out"))
+    write_speech_folder(speech, voices=("ann", "bob"))
+    run(train, monkeypatch, str(speech), str(work), str(out))
+    voices = load(out, device=torch.device("cpu"), dtype=torch.float32).voices
+    assert sorted(voices) == ["ann", "bob"]
+    bob = Voice.load(voices["bob"])
+    said = {u.text for u in SpeechFolder(speech, 24_000).utterances if u.voice == "bob"}
+    assert len(bob.segments) == train.PROMPTS
+    assert {segment.text for segment in bob.segments} <= said
+    assert all(len(segment.codes) == train.NUM_CODEBOOKS for segment in bob.segments)
+
+
+def test_training_starts_with_the_weights_of_a_model(
+    train: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codec, model = write_states(train, tmp_path / "work", train.DECODER.steps, train.LM.steps)
+    speech, work, out = (tmp_path / name for name in ("speech", "work", "out"))
+    write_speech_folder(speech)
+    run(train, monkeypatch, str(speech), str(work), str(out))
+    started = {}
+
+    def note_codec(*_: object, start_from: Any, **__: object) -> None:
+        started["codec"] = start_from["codec"]
+
+    class NoteModel:
+        def __init__(self, model: CSM, *_: object) -> None:
+            started["lm"] = model.state_dict()
+
+        def run(self, on_step: object) -> None: ...
+
+    for name, stand_in in (
+        ("listener", lambda work: None),
+        ("train_codec", note_codec),
+        ("LMTraining", NoteModel),
+    ):
+        monkeypatch.setattr(train, name, stand_in)
+    monkeypatch.setattr(train.EncodedSpeech, "load", lambda path: None)
+    monkeypatch.setattr(train.Corpus, "from_encoded", lambda speech, folder: None)
+    for phase in ("codec", "lm"):
+        run(train, monkeypatch, str(speech), str(work), "--start", str(out), phase=phase)
+    for name, module in (("codec", codec), ("lm", model)):
+        for key, tensor in module.state_dict().items():
+            assert torch.equal(started[name][key], tensor.half().float()), key

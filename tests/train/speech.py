@@ -10,8 +10,8 @@ import numpy as np
 PHONEMES = "ðə kˈæt sˈæt."
 
 
-def write_speech_folder(folder: Path, count: int = 6) -> Path:
-    """`count` utterances of about a second: a buzz whose formant follows the phonemes."""
+def write_speech_folder(folder: Path, count: int = 6, voices: tuple[str, ...] = ("",)) -> Path:
+    """`count` utterances of about a second by voices in turn: a buzz, and phonemes for it."""
     folder.mkdir(parents=True)
     random = np.random.default_rng(0)
     start = 0
@@ -26,6 +26,7 @@ def write_speech_folder(folder: Path, count: int = 6) -> Path:
             row = {
                 "text": "The cat sat.",
                 "phonemes": PHONEMES,
+                "voice": voices[number % len(voices)],
                 "start": start,
                 "num_samples": size,
                 "durations": np.linspace(0, len(PHONEMES) + 1, steps).astype(int).tolist(),

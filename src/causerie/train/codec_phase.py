@@ -79,14 +79,14 @@ def train_codec(
     """Train until ``recipe.steps``, resuming from ``out/state.pt`` where it exists.
 
     Args:
-        start_from: weights of "codec", with trained codebooks, and of "heads", as a state file of
-            `encoder_phase` holds them; what the codec's lack starts afresh.
+        start_from: weights of "codec", with trained codebooks, and perhaps of "heads", as a state
+            file of `encoder_phase` holds them; what they lack starts afresh.
         on_step: called after every step with its number and losses.
         allow_changes: go on though the recipe has changed.
     """
     codec = new_codec(config, recipe.seed, None if start_from is None else start_from["codec"])
     phase = CodecPhase(codec, recognizer, recipe, ready=start_from is not None)
-    if start_from is not None:
+    if start_from is not None and "heads" in start_from:
         phase.encoder.heads.load_state_dict(start_from["heads"])
     train_on_windows(
         phase,
