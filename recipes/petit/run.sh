@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Makes `petit` from nothing: text → speech → codec → codes → language model → model folder.
 #
-#     recipes/petit/run.sh WORK [WORDNET]
+#     recipes/petit/run.sh WORK [WORDNET [START]]
 #
 # WORK gets everything (10 GB); WORDNET holds data.noun and its siblings, as Debian's package
-# wordnet-base installs them. Needs `pip install -e ".[recipe,train,evaluate]"`. Every step can be killed;
-# run the script again and it goes on. Two cores take about three hours.
+# wordnet-base installs them. With START, such as `petit`, training begins with that model's weights.
+# Needs `pip install -e ".[recipe,train,evaluate]"`. Every step can be killed; run the script again
+# and it goes on. README.md says how long it takes.
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
 work=$(readlink -m "$1")
@@ -20,26 +21,21 @@ trap 'kill $(jobs -p) 2> /dev/null || true' EXIT # leave no job behind that a ne
 
 python make_lexicon.py "$assets/lexicon.txt.gz"
 python make_tokenizer.py "$assets/tokenizer.json"
-if [ ! -e "$work/speech/done" ]; then
-    { python wordnet_sentences.py "$wordnet"; python everyday_sentences.py; } > "$work/sentences.txt"
-    jobs=()
-    for part in 0 1; do
-        python make_speech.py "$work/sentences.txt" "$assets/lexicon.txt.gz" "$work/speech" \
-            --part $part --of 2 &
-        jobs+=($!)
-    done
-    for job in "${jobs[@]}"; do wait "$job"; done # one by one: a bare wait hides failures
-    touch "$work/speech/done"
+[ -e "$work/speech/done" ] || ./make_all_speech.sh "$work" "$wordnet" 2
+start=()
+if [ -n "${3:-}" ]; then
+    start=(--start "$3")
+else
+    python train.py encoder "$work/speech" "$work" &
+    encoder=$!
 fi
-python train.py encoder "$work/speech" "$work" &
-encoder=$!
 python train.py recognizer "$work/speech" "$work"
-wait "$encoder"
-python train.py codec "$work/speech" "$work"
+[ -z "${encoder:-}" ] || wait "$encoder"
+python train.py codec "$work/speech" "$work" "${start[@]}"
 [ -e "$work/codes.npz" ] || python train.py encode "$work/speech" "$work" --threads 2
 python train.py decoder "$work/speech" "$work" &
 decoder=$!
-python train.py lm "$work/speech" "$work"
+python train.py lm "$work/speech" "$work" "${start[@]}"
 wait "$decoder"
 python train.py export "$work/speech" "$work" "$assets"
 python plot.py "$work" "$assets/curves.png"

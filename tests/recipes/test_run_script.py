@@ -14,8 +14,8 @@ case "$*" in *"$FAILING"*) exit 3 ;; esac
 """
 
 
-def run(recipe: Path, folder: Path, failing: str = "nothing") -> tuple[int, list[str]]:
-    """Exit status of run.sh, and the command lines it gave to python."""
+def run(recipe: Path, folder: Path, failing: str = "nothing", *more: str) -> tuple[int, list[str]]:
+    """Exit status of run.sh, given `more` than where to work, and what it gave to python."""
     fake = folder / "bin" / "python"
     fake.parent.mkdir(exist_ok=True)
     fake.write_text(FAKE)
@@ -25,7 +25,7 @@ def run(recipe: Path, folder: Path, failing: str = "nothing") -> tuple[int, list
     calls = folder / "calls"
     environment = {**os.environ, "PATH": path, "CALLS": str(calls), "FAILING": failing}
     done = subprocess.run(
-        ["bash", str(recipe / "run.sh"), "work"], cwd=folder, env=environment, check=False
+        ["bash", str(recipe / "run.sh"), "work", *more], cwd=folder, env=environment, check=False
     )
     return done.returncode, calls.read_text().splitlines()
 
@@ -42,7 +42,18 @@ def test_the_whole_recipe(recipe: Path, tmp_path: Path) -> None:
     assert after == ["plot.py", "gates.py", "evaluate.py", "gates.py", "evaluate.py", "evaluate.py"]
 
 
-@pytest.mark.parametrize("part", ["--part 0", "--part 1"])
+def test_a_model_to_start_with_takes_the_place_of_the_first_phase(
+    recipe: Path, tmp_path: Path
+) -> None:
+    status, calls = run(recipe, tmp_path, "nothing", "wordnet", "petit")
+    assert status == 0
+    phases = {call.split()[1]: call for call in calls if call.startswith("train.py")}
+    assert "encoder" not in phases
+    started = {phase for phase, call in phases.items() if call.endswith("--start petit")}
+    assert started == {"codec", "lm"}
+
+
+@pytest.mark.parametrize("part", ["dialogues.py", "voices.py"])
 def test_speech_that_failed_is_not_done(recipe: Path, tmp_path: Path, part: str) -> None:
     status, calls = run(recipe, tmp_path, part)
     assert status == 3
