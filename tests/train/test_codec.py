@@ -16,7 +16,7 @@ from causerie.codec.rvq import Branch, nearest
 from causerie.config import MimiConfig
 from causerie.train.codec_phase import CodecPhase, CodecRecipe, finished, train_codec
 from causerie.train.data import EncodedSpeech, SpeechFolder
-from causerie.train.decoder_phase import DecoderRecipe, train_decoder
+from causerie.train.decoder_phase import DecoderPhase, DecoderRecipe, train_decoder
 from causerie.train.encoder_phase import EncoderRecipe, first_codebooks, train_encoder
 from causerie.train.loop import OnStep
 from causerie.train.losses import log_mel, multi_scale_mel
@@ -39,7 +39,9 @@ ENCODER = EncoderRecipe(steps=6, batch=2, window_frames=6, quantize_from=2, auto
 DECODER = DecoderRecipe(
     steps=6, batch=2, window_frames=4, noisy_codes=0.3, adversarial_from=3, autocast=False
 )
-CODEC = CodecRecipe(steps=6, batch=2, window_frames=6, adversarial_from=3, autocast=False)
+CODEC = CodecRecipe(
+    steps=6, batch=2, window_frames=6, adversarial_from=3, adversarial_part=0.5, autocast=False
+)
 RECOGNIZER = RecognizerRecipe(steps=6, batch=2, window_s=0.4, autocast=False)
 
 
@@ -113,6 +115,21 @@ def assert_continues_to_the_bit(
     resumed = train(at / "part", None).state_dict()
     for name, tensor in whole.state_dict().items():
         assert torch.equal(tensor, resumed[name]), name
+
+
+def test_a_discriminator_sees_the_same_part_of_speech_and_copy() -> None:
+    recipe = dataclasses.replace(DECODER, adversarial_part=0.5)
+    phase = DecoderPhase(codec_with_codebooks(), PhoneRecognizer(24_000, dim=8), recipe)
+    pcm = torch.arange(40.0).reshape(4, 1, 10)
+    generator = torch.Generator().manual_seed(0)
+    firsts = set()
+    for _ in range(30):
+        decoded, original = phase._seen(-pcm, pcm, generator)
+        assert torch.equal(decoded, -original)
+        first = int(original[0, 0, 0])
+        assert torch.equal(original, pcm[:2, :, first : first + 5])
+        firsts.add(first)
+    assert firsts == {*range(6)}
 
 
 def test_a_killed_encoder_run_continues_to_the_bit(tmp_path: Path) -> None:
