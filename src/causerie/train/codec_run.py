@@ -24,6 +24,7 @@ from causerie.train.codec_phase import CodecRecipe, finished, train_codec
 from causerie.train.data import SpeechFolder
 from causerie.train.encoder_phase import EncoderRecipe, first_codebooks, train_encoder
 from causerie.train.log import Log
+from causerie.train.processes import find_processes
 from causerie.train.recognizer import RecognizerRecipe, train_recognizer
 
 
@@ -73,9 +74,12 @@ def run(
         ConfigError: no speech, or contradictions.
     """
     out, data, sizes = Path(config.out), Path(config.data), config.codec
-    out.mkdir(parents=True, exist_ok=True)
+    processes = find_processes("cpu")
     SpeechFolder(data, sizes.sample_rate)  # refuses a folder without speech before anything begins
-    (out / "config.toml").write_text(settings.to_toml(config), encoding="utf-8")
+    if processes.is_main_process:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "config.toml").write_text(settings.to_toml(config), encoding="utf-8")
+    processes.wait_for_everyone()
 
     def log(step: str) -> Log:
         say(step)
@@ -111,5 +115,7 @@ def run(
         allow_changes=allow_changes,
     )
     codec.load_state_dict(finished(out / "whole" / "state.pt"))
-    save_codec(out / "codec", codec)
+    if processes.is_main_process:
+        save_codec(out / "codec", codec)
+    processes.end_training()
     return out / "codec"

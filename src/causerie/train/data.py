@@ -137,10 +137,13 @@ class WindowSampler:
         roots = np.sqrt(amounts)
         self._chances = roots / roots.sum()
 
-    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
-        """Waveforms (B, 1, N) and phone labels (B, N · label_rate / sample_rate)."""
-        random = np.random.default_rng((self.seed, step))
-        drawn = [self._window(random) for _ in range(self.batch)]
+    def __call__(self, step: int, rank: int = 0, num_ranks: int = 1) -> tuple[Tensor, Tensor]:
+        """Waveforms (B, 1, N) and phone labels (B, N · label_rate / sample_rate).
+
+        Of several processes each has every `num_ranks`-th of the windows.
+        """
+        places = range(rank, self.batch, num_ranks)
+        drawn = [self._window(np.random.default_rng((self.seed, step, i))) for i in places]
         pcm, labels = (np.stack(parts) for parts in zip(*drawn, strict=True))
         return torch.from_numpy(pcm)[:, None], torch.from_numpy(labels)
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from causerie.codec.mimi import Mimi
 from causerie.config import MimiConfig
-from causerie.train import losses
+from causerie.train import losses, together
 from causerie.train.data import SpeechFolder
 from causerie.train.discriminator import (
     Discriminator,
@@ -113,7 +113,7 @@ class DecoderPhase:
             return codes
         depth = torch.arange(codes.shape[1]) / max(1, codes.shape[1] - 1)  # 0 … 1
         chance = (self.recipe.noisy_codes * depth)[None, :, None]
-        swap = torch.rand(codes.shape, generator=generator) < chance
+        swap = together.rand(codes.shape, generator) < chance
         shuffled = codes[torch.randperm(codes.shape[0], generator=generator)]
         return torch.where(swap, shuffled, codes)
 
@@ -136,6 +136,7 @@ class DecoderPhase:
             discriminated = discriminator_loss(real, fake)
         self.discriminator_optimizer.zero_grad()
         discriminated.backward()
+        together.average_gradients(self.discriminator.parameters())
         self.discriminator_optimizer.step()
         with torch.autocast(pcm.device.type, torch.bfloat16, enabled=self.recipe.autocast):
             with torch.no_grad():

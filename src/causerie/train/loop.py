@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from causerie.errors import ConfigError
 
@@ -46,19 +46,6 @@ class HasState(Protocol):
     def load_extra_state(self, state: dict[str, Any]) -> None: ...
 
 
-class Schedule(Protocol):
-    """The part of a recipe that says how long and how fast."""
-
-    @property
-    def steps(self) -> int: ...
-
-    @property
-    def lr(self) -> float: ...
-
-    @property
-    def warmup(self) -> int: ...
-
-
 @dataclass(frozen=True, kw_only=True)
 class Descent:
     """How the learning rate goes, and where gradients are clipped.
@@ -81,8 +68,6 @@ class Descent:
         return self.lr * factor(step, self.steps, self.warmup, self.decay, self.floor)
 
 
-#: The loss of a step, and numbers to report.
-OneStep = Callable[[int], tuple[Tensor, dict[str, float]]]
 #: Adds the gradients of a step; numbers to report.
 Gradients = Callable[[int], dict[str, float]]
 #: Called after every step with its number and losses.
@@ -130,18 +115,6 @@ class Loop:
         self.generator = torch.Generator().manual_seed(seed)
         self.step = 0
         self.facts: Mapping[str, Any] = {}
-
-    def run(self, one_step: OneStep, recipe: Schedule, on_step: OnStep | None) -> None:
-        """Do the steps still to be done, by the gradients of their losses."""
-
-        def gradients(step: int) -> dict[str, float]:
-            total, numbers = one_step(step)
-            total.backward()
-            return numbers
-
-        self.begin(vars(recipe))
-        descent = Descent(steps=recipe.steps, lr=recipe.lr, warmup=recipe.warmup)
-        self.descend(gradients, descent, on_step)
 
     def descend(
         self,

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from causerie.codec.rvq import Branch, nearest
+from causerie.train.together import gathered
 
 DECAY = 0.99
 DEAD_SHARE = 0.1
@@ -56,12 +57,12 @@ class BranchTrainer:
         chosen = torch.zeros_like(residual)
         commitment = projected.new_zeros(())
         for book in range(self.branch.centroids.shape[0]):
-            flat = residual.flatten(0, 1)
+            vectors = gathered(residual).flatten(0, 1)
             if book == self.num_ready:
-                self._start(book, flat, generator)
+                self._start(book, vectors, generator)
             codes = nearest(residual, self.branch.centroids[book])
             quantized = F.embedding(codes, self.branch.centroids[book])
-            self._update(book, flat, codes.flatten(), generator)
+            self._update(book, vectors, gathered(codes).flatten(), generator)
             commitment = commitment + F.mse_loss(projected - summed, quantized)
             residual = residual - quantized
             summed = summed + quantized

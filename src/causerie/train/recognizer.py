@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from causerie.train import losses
+from causerie.train import losses, together
 from causerie.train.data import SYMBOLS, SpeechFolder
 from causerie.train.loop import OnStep
 from causerie.train.windows import WindowRecipe, train_on_windows
@@ -74,9 +74,9 @@ class PhoneRecognizer(nn.Module):
 
 def room(shape: torch.Size, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """A gain (B, 1, 1) and noise of `shape` (B, 1, N) in which speech is heard."""
-    gain = torch.exp(1.4 * torch.rand(shape[0], 1, 1, generator=generator) - 0.7)
-    decibels = -38 - 30 * torch.rand(shape[0], 1, 1, generator=generator)
-    return gain, torch.randn(shape, generator=generator) * 10 ** (decibels / 20)
+    gain = torch.exp(1.4 * together.rand((shape[0], 1, 1), generator) - 0.7)
+    decibels = -38 - 30 * together.rand((shape[0], 1, 1), generator)
+    return gain, together.randn(shape, generator) * 10 ** (decibels / 20)
 
 
 def heard_difference(

@@ -9,8 +9,11 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from causerie.errors import ConfigError
+from causerie.train import together
 from causerie.train.data import SpeechFolder, WindowSampler
-from causerie.train.loop import HasState, Loop, OnStep
+from causerie.train.loop import Descent, HasState, Loop, OnStep
+from causerie.train.processes import find_processes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,9 +59,19 @@ def train_on_windows(
     Args:
         num_samples: of a window.
         label_rate: phone labels a second.
-        on_step: called after every step with its number and losses.
+        on_step: called in the main process after every step with its number and the losses of its
+            own windows.
         allow_changes: go on though the recipe has changed.
+
+    Raises:
+        ConfigError: the batch cannot be shared among the processes, or as `Loop`.
     """
+    processes = find_processes("cpu")
+    rank, num_ranks = processes.process_index, processes.num_processes
+    if recipe.batch % num_ranks:
+        raise ConfigError(
+            f"a batch of {recipe.batch} windows cannot be shared by {num_ranks} processes alike"
+        )
     optimizer = torch.optim.AdamW(
         phase.parameters, lr=recipe.lr, betas=recipe.betas, weight_decay=recipe.weight_decay
     )
@@ -70,5 +83,23 @@ def train_on_windows(
         seed=recipe.seed,
         stretched=recipe.stretched,
     )
-    loop = Loop(out / "state.pt", phase, optimizer, seed=recipe.seed, allow_changes=allow_changes)
-    loop.run(lambda step: phase(step, *sampler(step), loop.generator), recipe, on_step)
+    is_main = processes.is_main_process
+    loop = Loop(
+        out / "state.pt",
+        phase,
+        optimizer,
+        seed=recipe.seed,
+        allow_changes=allow_changes,
+        writes=is_main,
+    )
+
+    def gradients(step: int) -> dict[str, float]:
+        total, numbers = phase(step, *sampler(step, rank, num_ranks), loop.generator)
+        total.backward()
+        together.average_gradients(phase.parameters)
+        return numbers
+
+    loop.begin(vars(recipe))
+    descent = Descent(steps=recipe.steps, lr=recipe.lr, warmup=recipe.warmup)
+    loop.descend(gradients, descent, on_step if is_main else None)
+    processes.wait_for_everyone()
