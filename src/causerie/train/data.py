@@ -107,7 +107,7 @@ class SpeechFolder:
 class WindowSampler:
     """Random windows of a folder; what step n draws depends on (seed, n) alone.
 
-    A voice is drawn by the square root of how much it speaks, so that small ones count too.
+    A voice is drawn by the fourth root of how much it speaks, so that small ones count too.
 
     Args:
         stretched: part of the windows that are played faster or slower, by up to `STRETCH`: pitch
@@ -134,7 +134,7 @@ class WindowSampler:
             sum(folder.utterances[index].num_samples for index in indexes)
             for indexes in voices.values()
         ]
-        roots = np.sqrt(amounts)
+        roots = np.power(amounts, 0.25)
         self._chances = roots / roots.sum()
 
     def __call__(self, step: int, rank: int = 0, num_ranks: int = 1) -> tuple[Tensor, Tensor]:
