@@ -220,13 +220,7 @@ def encode(speech: Path, work: Path, start: str | None) -> None:
     ) as pool:
         done = track(pool.map(encode_group, groups), "encoding", total=len(groups))
         codes = [code for group in done for code in group]
-    encoded = EncodedSpeech(
-        [utterances[index].text for index in chosen],
-        [utterances[index].phonemes for index in chosen],
-        np.concatenate(codes),
-        np.cumsum([0, *map(len, codes)]),
-        np.array(chosen),
-    )
+    encoded = EncodedSpeech.of([utterances[index] for index in chosen], codes)
     encoded.save(work / "codes.npz")
     zero = (encoded.codes == 0).all(1).sum()
     print(f"{len(encoded)} utterances, {len(encoded.codes)} frames, {zero} of them all zero")
@@ -240,10 +234,7 @@ def lm(speech: Path, work: Path, start: str | None) -> None:
     training = LMTraining(
         model,
         LM,
-        Corpus.from_encoded(
-            EncodedSpeech.load(work / "codes.npz"),
-            SpeechFolder(speech, codec_config(NUM_CODEBOOKS).sample_rate),
-        ),
+        Corpus.from_encoded(EncodedSpeech.load(work / "codes.npz")),
         tokenizer,
         work / "lm/state.pt",
     )

@@ -43,14 +43,8 @@ def test_the_language_model_is_trained_on_the_codes_of_the_speech(
     work = tmp_path / "work"
     work.mkdir()
     utterances = SpeechFolder(speech, 24_000).utterances
-    codes = np.random.default_rng(0).integers(1, 1024, (60, train.NUM_CODEBOOKS))
-    EncodedSpeech(
-        [utterance.text for utterance in utterances],
-        [utterance.phonemes for utterance in utterances],
-        codes.astype(np.int16),
-        np.arange(0, 61, 10),
-        np.arange(6),
-    ).save(work / "codes.npz")
+    codes = np.random.default_rng(0).integers(1, 1024, (6, 10, train.NUM_CODEBOOKS))
+    EncodedSpeech.of(utterances, [*codes]).save(work / "codes.npz")
     small = dataclasses.replace(train.LM, samples=dataclasses.replace(train.LM.samples, batch=2))
     sizes = train.model_config(300)
     layer = dataclasses.replace(sizes.backbone, num_layers=1, dim=32, ffn_dim=48)
@@ -146,7 +140,7 @@ def test_training_starts_with_the_weights_of_a_model(
     ):
         monkeypatch.setattr(train, name, stand_in)
     monkeypatch.setattr(train.EncodedSpeech, "load", lambda path: None)
-    monkeypatch.setattr(train.Corpus, "from_encoded", lambda speech, folder: None)
+    monkeypatch.setattr(train.Corpus, "from_encoded", lambda speech: None)
     for phase in ("codec", "lm"):
         run(train, monkeypatch, str(speech), str(work), "--start", str(out), phase=phase)
     for name, module in (("codec", codec), ("lm", model)):

@@ -89,13 +89,7 @@ def encoded(data: Path, codec: Mimi) -> EncodedSpeech:
         codec.encode(torch.from_numpy(folder.waveform(u, 0, u.num_samples))[None, None])[0].T
         for u in folder.utterances
     ]
-    return EncodedSpeech(
-        [u.text for u in folder.utterances],
-        [u.phonemes for u in folder.utterances],
-        torch.cat(codes).numpy().astype(np.int16),
-        np.cumsum([0, *map(len, codes)]),
-        np.arange(len(folder)),
-    )
+    return EncodedSpeech.of(folder.utterances, [rows.numpy() for rows in codes])
 
 
 def codec_with_codebooks() -> Mimi:
@@ -247,13 +241,14 @@ def test_the_recognizer_learns_and_hears_a_difference(tmp_path: Path) -> None:
 
 
 def test_encoded_speech_comes_back_from_disk(tmp_path: Path) -> None:
-    data = write_speech_folder(tmp_path / "speech")
+    data = write_speech_folder(tmp_path / "speech", voices=("ann", "bob"))
     speech = encoded(data, codec_with_codebooks())
+    assert speech.voices == ["ann", "bob"] * 3
     speech.save(tmp_path / "codes.npz")
     again = EncodedSpeech.load(tmp_path / "codes.npz")
-    assert again.texts == speech.texts
-    assert again.phonemes == speech.phonemes
-    for name in ("codes", "starts", "sources"):
+    for name in ("texts", "phonemes", "voices", "conversations"):
+        assert getattr(again, name) == getattr(speech, name)
+    for name in ("codes", "starts", "turns"):
         assert np.array_equal(getattr(again, name), getattr(speech, name))
 
 

@@ -12,7 +12,7 @@ from causerie.errors import ConfigError
 from causerie.train.batches import collate
 from causerie.train.config import Samples
 from causerie.train.corpus import Corpus
-from causerie.train.data import EncodedSpeech, SpeechFolder, Utterance
+from causerie.train.data import EncodedSpeech, Utterance
 from causerie.train.samples import (
     ConversationSampler,
     Example,
@@ -256,23 +256,16 @@ def test_values_that_mean_nothing(values: dict[str, float], message: str) -> Non
         Samples(**values)  # type: ignore[arg-type]
 
 
-def test_encoded_utterances_know_speakers_and_dialogues_by_their_folder() -> None:
-    told = [("a", "d", 2), ("b", "", 0), ("b", "d", 1), ("a", "", 0)]  # voice, dialogue, turn
+def test_encoded_utterances_know_speakers_and_dialogues() -> None:
+    told = [("a", "", 0), ("b", "d", 1), ("a", "d", 2), ("b", "", 0)]  # voice, dialogue, turn
     utterances = [
         Utterance(
             part=0, text="", phonemes="", start=0, num_samples=1, trimmed_s=0.0, durations=(),
             voice=voice, conversation=conversation, turn=turn,
         )
-        for voice, conversation, turn in told
+        for voice, conversation, turn in reversed(told)
     ]  # fmt: skip
-    folder = SpeechFolder.__new__(SpeechFolder)
-    folder.utterances = utterances
-    codes = np.arange(8).reshape(4, 2).astype(np.int16)
-    speech = EncodedSpeech(list("wxyz"), list("WXYZ"), codes, np.arange(5), np.array([3, 2, 0, 1]))
-    found = Corpus.from_encoded(speech, folder)
-    assert [list(numbers) for numbers in found.conversations] == [[0], [1, 2], [3]]
-    assert list(found.speakers) == ["a", "b", "a", "b"]
+    found = Corpus.from_encoded(EncodedSpeech.of(utterances, [*np.arange(8).reshape(4, 1, 2)]))
+    assert [list(numbers) for numbers in found.conversations] == [[0], [2, 1], [3]]
+    assert list(found.speakers) == ["b", "a", "b", "a"]
     assert found.codes_of(2).tolist() == [[4, 5]]
-    alone = Corpus.from_encoded(speech)
-    assert [list(numbers) for numbers in alone.conversations] == [[0], [1], [2], [3]]
-    assert set(alone.speakers) == {"0"}

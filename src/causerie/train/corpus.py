@@ -18,7 +18,7 @@ from causerie.data.shards import SpeechData
 from causerie.errors import ConfigError, TextError
 from causerie.text.front_end import FrontEnd
 from causerie.text.normalize import normalize
-from causerie.train.data import EncodedSpeech, SpeechFolder
+from causerie.train.data import EncodedSpeech
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -89,32 +89,21 @@ class Corpus:
         )
 
     @classmethod
-    def from_encoded(cls, speech: EncodedSpeech, folder: SpeechFolder | None = None) -> Corpus:
-        """Encoded utterances.
-
-        Args:
-            folder: what they were encoded from, which says who speaks, and in what dialogue;
-                without it, all are one speaker's, each by itself.
-        """
-        count = len(speech)
-        speakers, conversations = ["0"] * count, [[index] for index in range(count)]
-        if folder is not None:
-            told = [folder.utterances[source] for source in speech.sources]
-            speakers = [utterance.voice for utterance in told]
-            dialogues: dict[str, list[int]] = {}
-            for index, utterance in enumerate(told):
-                alone = f"\n{index}"  # no dialogue's name
-                dialogues.setdefault(utterance.conversation or alone, []).append(index)
-            conversations = [
-                sorted(numbers, key=lambda index: told[index].turn)
-                for numbers in dialogues.values()
-            ]
+    def from_encoded(cls, speech: EncodedSpeech) -> Corpus:
+        """Encoded utterances; those of a dialogue are a conversation, all others stand alone."""
+        dialogues: dict[str, list[int]] = {}
+        for index, name in enumerate(speech.conversations):
+            alone = f"\n{index}"  # no dialogue's name
+            dialogues.setdefault(name or alone, []).append(index)
         return cls(
             words=speech.texts,
             spoken=speech.phonemes,
-            speakers=speakers,
+            speakers=speech.voices,
             num_frames=np.diff(speech.starts),
-            conversations=conversations,
+            conversations=[
+                sorted(numbers, key=lambda index: int(speech.turns[index]))
+                for numbers in dialogues.values()
+            ],
             codes_of=speech.codes_of,
         )
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -166,44 +166,49 @@ class WindowSampler:
 
 @dataclass(frozen=True)
 class EncodedSpeech:
-    """Texts and codes of utterances.
+    """Utterances as codes, with what a language model must know of them; no sound is needed then.
 
     Attributes:
-        texts, phonemes: one string an utterance.
+        texts, phonemes, voices: one string an utterance, as `Utterance` has them.
+        conversations, turns: likewise, its place in a dialogue.
         codes: (all frames, K) int16.
         starts: (utterances + 1,) where each one's frames begin.
-        sources: (utterances,) their places in the `SpeechFolder` they were encoded from.
     """
 
     texts: list[str]
     phonemes: list[str]
+    voices: list[str]
+    conversations: list[str]
+    turns: np.ndarray
     codes: np.ndarray
     starts: np.ndarray
-    sources: np.ndarray
+
+    @classmethod
+    def of(cls, utterances: Sequence[Utterance], codes: Sequence[np.ndarray]) -> EncodedSpeech:
+        """Utterances and the codes (T, K) of each."""
+        return cls(
+            texts=[utterance.text for utterance in utterances],
+            phonemes=[utterance.phonemes for utterance in utterances],
+            voices=[utterance.voice for utterance in utterances],
+            conversations=[utterance.conversation for utterance in utterances],
+            turns=np.array([utterance.turn for utterance in utterances], np.int16),
+            codes=np.concatenate(codes).astype(np.int16),
+            starts=np.cumsum([0, *map(len, codes)]),
+        )
 
     @classmethod
     def load(cls, path: Path) -> EncodedSpeech:
         """Read what `save` wrote."""
         with np.load(path) as file:
-            return cls(
-                str(file["texts"]).split("\n"),
-                str(file["phonemes"]).split("\n"),
-                file["codes"],
-                file["starts"],
-                file["sources"],
-            )
+            strings = {name: str(file[name]).split("\n") for name in _STRINGS}
+            return cls(**strings, turns=file["turns"], codes=file["codes"], starts=file["starts"])
 
     def save(self, path: Path) -> None:
         """Write one ``.npz`` file; a crash meanwhile leaves none by that name."""
         partial = path.with_suffix(".partial.npz")
-        np.savez(
-            partial,
-            texts=np.array("\n".join(self.texts)),
-            phonemes=np.array("\n".join(self.phonemes)),
-            codes=self.codes,
-            starts=self.starts,
-            sources=self.sources,
-        )
+        strings = {name: np.array("\n".join(getattr(self, name))) for name in _STRINGS}
+        numbers = {"turns": self.turns, "codes": self.codes, "starts": self.starts}
+        np.savez_compressed(partial, **strings, **numbers)
         os.replace(partial, path)
 
     def __len__(self) -> int:
@@ -212,6 +217,9 @@ class EncodedSpeech:
     def codes_of(self, index: int) -> np.ndarray:
         """Codes (T, K) of an utterance."""
         return self.codes[self.starts[index] : self.starts[index + 1]]
+
+
+_STRINGS = ("texts", "phonemes", "voices", "conversations")
 
 
 def _read_index(part: int, path: Path) -> Iterator[Utterance]:
