@@ -91,5 +91,10 @@ def test_few_or_equal_values(values: list[float]) -> None:
     assert 1 <= svg.count("<rect") <= NUM_BINS
 
 
+def test_an_axis_does_not_begin_below_zero_where_all_is_zero() -> None:
+    svg = Histogram(title="clipped", unit=" %", kept=[0.0, 0.0], dropped=[]).svg()
+    assert re.findall(r">(-?[\d.]+(?: %)?)</text>", svg) == ["0", "0.5", "1 %", "2"]
+
+
 def test_no_values() -> None:
     assert Histogram(title="", unit="", kept=[], dropped=[]).svg() == ""

@@ -83,7 +83,7 @@ def _bar(name: str, x: float, y: float, width: float, height: float) -> str:
 def _range(values: Sequence[float]) -> tuple[float, float]:
     low, high = min(values), max(values)
     if math.isclose(low, high, abs_tol=1e-9):
-        return low - 0.5, high + 0.5
+        return low, low + 1  # not below zero, where nothing is
     return low, high
 
 
