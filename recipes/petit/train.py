@@ -124,6 +124,14 @@ def cpu_checkpoint(source: str) -> Checkpoint:
     return load(source, device=torch.device("cpu"), dtype=torch.float32)
 
 
+def fill(model: CSM, weights: dict[str, Tensor]) -> None:
+    """Take over weights, also of fewer codebooks: those that they lack keep what they have."""
+    own = model.state_dict()
+    assert own.keys() == weights.keys()
+    for name, tensor in weights.items():
+        own[name][: len(tensor)].copy_(tensor)  # codebooks are rows, one after another
+
+
 def encoder(speech: Path, work: Path, start: str | None) -> None:
     train_encoder(
         codec_config(TRAINED_CODEBOOKS),
@@ -230,7 +238,7 @@ def lm(speech: Path, work: Path, start: str | None) -> None:
     tokenizer = TextTokenizer.load(ASSETS / "tokenizer.json")
     model = new_model(model_config(tokenizer.vocab_size), LM.seed)
     if start is not None:
-        model.load_state_dict(cpu_checkpoint(start).model.state_dict())
+        fill(model, cpu_checkpoint(start).model.state_dict())
     training = LMTraining(
         model,
         LM,

@@ -146,3 +146,20 @@ def test_training_starts_with_the_weights_of_a_model(
     for name, module in (("codec", codec), ("lm", model)):
         for key, tensor in module.state_dict().items():
             assert torch.equal(started[name][key], tensor.half().float()), key
+
+
+def test_a_model_may_begin_with_one_of_fewer_codebooks(train: ModuleType) -> None:
+    sizes = train.model_config(300)
+    torch.manual_seed(0)
+    old, new = CSM(dataclasses.replace(sizes, num_codebooks=3)), CSM(sizes)
+    fresh = {name: tensor.clone() for name, tensor in new.state_dict().items()}
+    train.fill(new, old.state_dict())
+    codes = torch.randint(1, 1024, (1, 5, 4))
+    frames = torch.nn.functional.pad(codes, (0, 1))
+    mask = torch.ones_like(frames, dtype=torch.bool)
+    mask[..., -1] = mask[..., 3] = False
+    there = torch.cat((mask[..., :3], mask[..., 4:]), dim=-1)
+    less = torch.cat((frames[..., :3], frames[..., 4:]), dim=-1)
+    assert torch.equal(new.embed_frames(frames, mask), old.embed_frames(less, there))
+    assert torch.equal(new.audio_heads[:2], old.audio_heads)
+    assert torch.equal(new.audio_heads[2], fresh["audio_heads"][2])
