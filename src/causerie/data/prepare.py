@@ -98,6 +98,7 @@ def prepare(
     if recognize is None:
         notes.append("transcripts were not compared with the sound: there was no recogniser")
     report = Report(
+        folder=str(folder.resolve()),
         settings=settings,
         entries=tuple(
             Entry(recording=one, outcomes=tuple(it.outcomes), duration_s=it.duration_s)

@@ -26,6 +26,7 @@ class Report:
     """All about one preparation.
 
     Attributes:
+        folder: where the recordings lie.
         settings: what it was made with.
         entries: every recording.
         left_out: files that are no part of the data, and why.
@@ -34,6 +35,7 @@ class Report:
         num_conversations: that were written.
     """
 
+    folder: str
     settings: dict[str, Any]
     entries: tuple[Entry, ...]
     left_out: tuple[tuple[str, str], ...]
@@ -135,6 +137,7 @@ class Report:
             for outcome in entry.outcomes
         ]
         values = {
+            "folder": self.folder,
             "totals": self.totals(),
             "dropped_by_reason": self.dropped_by_reason(),
             "notes": list(self.notes),

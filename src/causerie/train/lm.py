@@ -24,6 +24,7 @@ from causerie.train.batches import collate, parts_of
 from causerie.train.config import LMRecipe
 from causerie.train.corpus import Corpus
 from causerie.train.ema import Averages
+from causerie.train.held_out import held_out_losses
 from causerie.train.loop import SAVE_EVERY, Descent, Loop, OnStep, Stateful
 from causerie.train.lora import merged
 from causerie.train.objective import Objective, recompute_layers
@@ -155,7 +156,6 @@ class LMTraining:
         first, rest = self._summed(losses).tolist()
         return {"codebook0": first, "rest": rest}
 
-    @torch.no_grad()
     def loss_of(self, corpus: Corpus) -> dict[str, float]:
         """Mean losses over a corpus, every acoustic code counted, by the weights to be exported."""
         plain = dataclasses.replace(
@@ -166,14 +166,8 @@ class LMTraining:
             corpus, self.tokenizer, plain, max_frames=self.model.config.max_frames, seed=0
         )
         examples = [sampler.example(script, place) for place, script in enumerate(sampler.scripts)]
-        examples.sort(key=lambda example: len(example.rows))
-        num_rows = float(sum(example.learned.sum() for example in examples))
-        objective, terms = self._new_objective(), torch.zeros(2, dtype=torch.float64)
         with self.averages.applied() if self.averages else nullcontext():
-            for part in parts_of(examples, self.recipe.micro_rows):
-                _, *found = objective(*self._inputs(part), num_rows, num_rows)
-                terms += torch.stack(found).cpu().double()
-        return {"held_out_codebook0": terms[0].item(), "held_out_rest": terms[1].item()}
+            return held_out_losses(self._new_objective(), examples, self.recipe.micro_rows)
 
     def weights(self) -> dict[str, Tensor]:
         """What is worth keeping: averages where there are any, adapters merged; on the CPU."""

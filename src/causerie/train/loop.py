@@ -153,7 +153,7 @@ class Loop:
             return
         state = torch.load(self.path, map_location="cpu", weights_only=True)
         # states of old have no facts
-        changed = _differences(state.get("facts", self.facts), self.facts)
+        changed = differences(state.get("facts", self.facts), self.facts)
         if changed and not self.allow_changes:
             raise ConfigError(
                 f"{self.path} is of another run ({'; '.join(changed)}): give the old values, "
@@ -210,13 +210,13 @@ class Loop:
         self.step = state["step"]
 
 
-def _differences(old: Any, new: Any, name: str = "") -> list[str]:
-    """``name was old, is new`` for each value that differs."""
+def differences(old: Any, new: Any, name: str = "") -> list[str]:
+    """``name was old, is new`` for each value that differs, of nested tables too."""
     if isinstance(old, dict) and isinstance(new, dict):
         keys = [*old, *(key for key in new if key not in old)]
         return [
             line
             for key in keys
-            for line in _differences(old.get(key), new.get(key), f"{name}.{key}" if name else key)
+            for line in differences(old.get(key), new.get(key), f"{name}.{key}" if name else key)
         ]
     return [] if old == new else [f"{name} was {old}, is {new}"]

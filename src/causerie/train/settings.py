@@ -47,6 +47,18 @@ def read(cls: type[T], path: Path, overrides: Sequence[str] = ()) -> T:
         raise ConfigError(f"{path}: {error}") from error
 
 
+def changed(settings: T, overrides: Sequence[str]) -> T:
+    """Settings with some values changed, each by ``a.b=value``.
+
+    Raises:
+        ConfigError: as `read`.
+    """
+    values = tomllib.loads(to_toml(settings))
+    for text in overrides:
+        override(values, text)
+    return build(type(settings), values)
+
+
 def override(values: dict[str, Any], text: str) -> None:
     """Set one value of nested tables by ``a.b=value``."""
     name, equals, written = text.partition("=")
