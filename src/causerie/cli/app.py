@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from causerie import __version__
 from causerie.cli import codec, data, info, say, train
 from causerie.cli.eval import evaluate
+from causerie.cli.finetune import finetune
 from causerie.errors import CauserieError
 
 # The base of "no such option" and the like. Some versions of typer bring their own click.
@@ -59,6 +60,7 @@ app.command("say")(say.say)
 app.add_typer(codec.app, name="codec")
 app.add_typer(data.app, name="data")
 app.add_typer(train.app, name="train")
+app.command("finetune")(finetune)
 app.command("info")(info.info)
 app.command("eval")(evaluate)
 

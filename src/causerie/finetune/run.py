@@ -1,0 +1,361 @@
+"""From a folder of recordings to a model with a new voice: one run, that goes on when killed.
+
+    OUT/finetune.json       what was asked for; a run with other wishes is refused
+    OUT/data                the recordings, prepared; see `causerie.data.prepare`
+    OUT/run                 the training; see `causerie.train.run`
+    OUT/run/data            what is learned, each sentence by itself
+    OUT/run/base            figures and speech of the base with the voice's prompt
+    OUT/run/checkpoints     figures and speech of each
+    OUT/model               the chosen one, merged, with the voice; our layout
+    OUT/transformers        the same for transformers
+    OUT/samples             held-out recordings, and the first sentences of base and model
+    OUT/report.{json,md}    what was measured, what was chosen and why; plots.png
+
+Knows nothing of terminals.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import json
+import re
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from causerie.audio.audio import Audio
+from causerie.checkpoint.load import Checkpoint, load
+from causerie.checkpoint.save import save_transformers
+from causerie.data import manifest, prepare
+from causerie.data.activity import RATE, Detector
+from causerie.data.shards import INDEX, SpeechData, Turn, write_whole
+from causerie.errors import ConfigError
+from causerie.evaluate import words
+from causerie.evaluate.extras import need
+from causerie.evaluate.run import Tell
+from causerie.evaluate.tools import Tools
+from causerie.finetune import recordings, report
+from causerie.finetune.choice import choose
+from causerie.finetune.defaults import configuration
+from causerie.finetune.judge import EVALUATION, Judge, ceilings
+from causerie.finetune.report import Report
+from causerie.train.config import LMConfig
+from causerie.train.loop import differences
+from causerie.train.processes import find_processes
+from causerie.train.run import FIGURES, train_lm, write_model
+from causerie.tts import TTS
+from causerie.voices import Voice
+
+WISHES = "finetune.json"
+#: What of the training's configuration the outcome depends on, beside what is asked for.
+_SETTLED = ("recipe", "lora", "watch", "dtype")
+#: So many samples of each kind are put together.
+SAMPLES = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """What is wanted.
+
+    Attributes:
+        folder: recordings as `causerie data prepare` takes them, or what it wrote.
+        base: the model to start from.
+        out: a new folder, or one that was begun.
+        voice: its name; by default that of the folder.
+        steps: of training; None takes them from the number of sentences.
+        changes: ``a.b=value`` each, of the training; see `causerie.train.config`.
+        device: "auto", "cpu" or "cuda".
+    """
+
+    folder: Path
+    base: str
+    out: Path
+    voice: str = ""
+    steps: int | None = None
+    changes: tuple[str, ...] = ()
+    device: str = "auto"
+
+
+def finetune(
+    wishes: Wishes,
+    *,
+    tools: Tools | None = None,
+    detect: Detector | None = None,
+    say: Callable[[str], None] = print,
+    tell: Tell | None = None,
+) -> Report:
+    """Make a voice, or go on where a run was killed.
+
+    Args:
+        tools: what judges; Whisper base and Resemblyzer by default.
+        detect: finds speech; Silero by default.
+        say: told what a user should know on the way, a line each.
+        tell: told how far it is.
+
+    Raises:
+        ConfigError: wishes that contradict each other or an earlier run, too few sentences, or a
+            package that is not installed; all of it told before any work that is long.
+        CheckpointError: the base cannot be loaded.
+    """
+    tools, tell = tools or Tools(), tell or _silent
+    name = voice_name(wishes)
+    _check_out(wishes.out)
+    configure = _Configure(wishes)
+    configure(num_parameters=1, num_sentences=1)  # mistakes are told before anything is loaded
+    if not (wishes.folder / INDEX).is_file():
+        manifest.find(wishes.folder, wishes.out)
+    _load(tools, wishes.device)
+    tell("loading", 0, 1)
+    base = TTS.from_pretrained(wishes.base, device=wishes.device)
+    if name in base.checkpoint.voices:
+        raise ConfigError(f"{wishes.base} has a voice {name!r} already: choose another --voice")
+    asked = {
+        "recordings": str(wishes.folder.resolve()), "base": wishes.base, "voice": name,
+        "steps": wishes.steps, "changes": list(wishes.changes),
+    }  # fmt: skip
+    _settle(wishes.out, asked)
+    data = _prepared(wishes, base.checkpoint, tools, detect, say, tell)
+    data.require_codec(base.checkpoint.codec)
+    parts = recordings.part(data, base.checkpoint)
+    for line in parts.notes:
+        say(line)
+    config = configure(
+        num_parameters=sum(p.numel() for p in base.checkpoint.model.parameters()),
+        num_sentences=len(parts.learned),
+    )
+    settled = {
+        name: value for name, value in dataclasses.asdict(config).items() if name != "device"
+    }
+    _settle(wishes.out, {"data": recordings.fingerprint(parts, data), "training": settled})
+    recordings.write(Path(config.data), parts.learned, data)
+
+    voice = recordings.voice_of(
+        name, parts.prompt, data, base.checkpoint.model.config.num_codebooks
+    )
+    like, notes = _like(parts.held_out, data, base.checkpoint)
+    judge = Judge(
+        config=config, voice=voice, like=like, prompt=parts.prompt, held_out=parts.held_out,
+        data=data, tools=tools, tell=tell,
+    )  # fmt: skip
+    tell("listening to the recordings", 0, 1)
+    limits = ceilings(like, base.checkpoint, tools, recorded=not notes)
+    run = Path(config.out)
+    before = _measured(base, judge, run / "base")
+    del base  # the training loads its own
+    train_lm(
+        config,
+        judge=judge,
+        on_step=lambda step, numbers: tell(_losses(numbers), step + 1, config.recipe.steps),
+        say=say,
+    )
+    checkpoints = {
+        int(path.parent.name): json.loads(path.read_text("utf-8"))
+        for path in sorted((run / "checkpoints").glob(f"*/{FIGURES}"))
+    }
+    choice = choose(checkpoints, before)
+    chosen = run / "checkpoints" / f"{choice.step:06d}"
+    tell("writing", 0, 1)
+    notes += _write_models(chosen, config, voice, wishes.out)
+    _write_samples(wishes.out / "samples", like, run / "base", chosen)
+    found = Report(
+        base=wishes.base,
+        voice=name,
+        prompt=parts.prompt,
+        learned=parts.learned,
+        held_out=parts.held_out,
+        frame_rate=data.frame_rate,
+        ceilings=limits,
+        before=before,
+        checkpoints=checkpoints,
+        choice=choice,
+        notes=[*parts.notes, *notes],
+    )
+    found.draw(wishes.out / "plots.png")
+    write_whole(wishes.out / "report.md", found.to_markdown().encode())
+    write_whole(wishes.out / "report.json", found.to_json().encode())
+    return found
+
+
+def voice_name(wishes: Wishes) -> str:
+    """The voice's name: as it is wished, or the folder's, made safe.
+
+    Raises:
+        ConfigError: it is not safe as a file's name, or is a number.
+    """
+    name = wishes.voice
+    if not name:
+        name = re.sub(r"[^\w-]+", "-", wishes.folder.resolve().name).strip("-").lower()
+    if not re.fullmatch(r"[\w-]+", name) or name.isdigit():
+        raise ConfigError(
+            f"{name!r} cannot be the name of a voice: give one of letters, with digits, - and _ "
+            "if need be (--voice)"
+        )
+    return name
+
+
+@dataclass(frozen=True)
+class _Configure:
+    """The configuration of the training, as soon as it is known how much there is to learn."""
+
+    wishes: Wishes
+
+    def __call__(self, *, num_parameters: int, num_sentences: int) -> LMConfig:
+        run = self.wishes.out / "run"
+        return configuration(
+            base=self.wishes.base,
+            data=str(run / "data"),
+            out=str(run),
+            device=self.wishes.device,
+            num_parameters=num_parameters,
+            num_sentences=num_sentences,
+            steps=self.wishes.steps,
+            changes=self.wishes.changes,
+        )
+
+
+def _load(tools: Tools, device: str) -> None:
+    """What is not installed is told before anything is done."""
+    _ = tools.encoder
+    words.normaliser()
+    need("matplotlib")
+    if importlib.util.find_spec("peft") is None:
+        raise ConfigError('fine-tuning needs peft: pip install "causerie[train]"')
+    if find_processes(device).num_processes > 1:  # type: ignore[arg-type]
+        raise ConfigError("fine-tuning a voice takes one process: start it without torchrun")
+    _ = tools.recogniser
+
+
+def _check_out(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"cannot write into {out}: it is no folder")
+    if out.is_dir() and any(out.iterdir()) and not (out / WISHES).is_file():
+        raise ConfigError(f"{out} holds other files: write into a new or empty folder")
+
+
+def _settle(out: Path, facts: Mapping[str, Any]) -> None:
+    """Note what a run depends on.
+
+    Raises:
+        ConfigError: it was something else before.
+    """
+    path, new = out / WISHES, json.loads(json.dumps(facts))
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        old = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be read or written: {error}") from error
+    changed = differences({name: old.get(name, value) for name, value in new.items()}, new)
+    if changed:
+        raise ConfigError(
+            f"{out} is of another run ({'; '.join(changed)}): give the old values, or another --out"
+        )
+    write_whole(path, (json.dumps({**old, **new}, indent=2) + "\n").encode())
+
+
+def _prepared(
+    wishes: Wishes,
+    base: Checkpoint,
+    tools: Tools,
+    detect: Detector | None,
+    say: Callable[[str], None],
+    tell: Tell,
+) -> SpeechData:
+    """The recordings as codes; those of a prepared folder as they are."""
+    if (wishes.folder / INDEX).is_file():
+        say(f"{wishes.folder} is prepared already: taken as it is")
+        return SpeechData.open(wishes.folder)
+    out = wishes.out / "data"
+    found = prepare.prepare(
+        wishes.folder.resolve(),
+        out,
+        codec=base.codec,
+        recognize=lambda samples: tools.recogniser(Audio(samples=samples, sample_rate=RATE)),
+        recognizer="Whisper base",
+        detect=detect,
+        on_progress=lambda done, total, name: tell(f"preparing {name}", done, total),
+    )
+    for line in found.summary():
+        say(line)
+    if found.dropped:
+        say(f"why each was dropped is in {out / prepare.REPORT}")
+    return SpeechData.open(out)
+
+
+@torch.inference_mode()
+def _like(
+    turns: Sequence[Turn], data: SpeechData, base: Checkpoint
+) -> tuple[list[Audio], list[str]]:
+    """Sound of turns that the voice is to be like, and a note where it is not as recorded."""
+    rate = base.codec.config.sample_rate
+    folder = json.loads((data.folder / "report.json").read_text("utf-8")).get("folder")
+    found = recordings.sounds(turns, Path(folder), rate) if folder else None
+    if found is not None:
+        return found, []
+    device = next(base.codec.parameters()).device
+    sounds = []
+    for turn in turns:
+        codes = torch.from_numpy(data.codes_of(turn).T.astype("int64"))[None].to(device)
+        pcm = base.codec.decode(codes)[0, 0].float().cpu().numpy()
+        sounds.append(Audio(samples=pcm, sample_rate=rate))
+    return sounds, [
+        f"the recordings that {data.folder} was made of are not where they were: similarity is to "
+        "what the codec made of them"
+    ]
+
+
+def _measured(base: TTS, judge: Judge, folder: Path) -> dict[str, float]:
+    """Figures of the base, measured once."""
+    path = folder / FIGURES
+    if not path.is_file():
+        figures = judge.measure(base, folder)
+        write_whole(path, (json.dumps(figures, indent=2) + "\n").encode())
+    found: dict[str, float] = json.loads(path.read_text("utf-8"))
+    return found
+
+
+def _write_models(chosen: Path, config: LMConfig, voice: Voice, out: Path) -> list[str]:
+    """The chosen checkpoint with its voice, in both layouts; what the second one lacks."""
+    checkpoint = load(chosen)
+    file = voice.save(chosen / f"{voice.name}.safetensors")
+    checkpoint = dataclasses.replace(
+        checkpoint, name=str(out / "model"), voices={**checkpoint.voices, voice.name: file}
+    )
+    model = checkpoint.model
+    write_model(out / "model", checkpoint, model.state_dict(), model.config, config.dtype)
+    partial = out / "transformers.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    save_transformers(partial, checkpoint)
+    lacks = [report.TRANSFORMERS]
+    if checkpoint.front_end.kind == "phonemes":
+        lacks.append(report.TRANSFORMERS_PHONEMES)
+    (partial / "README.md").write_text("\n\n".join(lacks) + "\n", "utf-8")
+    shutil.rmtree(out / "transformers", ignore_errors=True)
+    partial.rename(out / "transformers")
+    return [f"{out / 'transformers'}: {' '.join(lacks)}"]
+
+
+def _write_samples(folder: Path, like: Sequence[Audio], base: Path, chosen: Path) -> None:
+    """A few sounds of each kind, side by side."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for kind in ("recordings", "base", "model"):
+        (folder / kind).mkdir(parents=True)
+    for number, audio in enumerate(like[:SAMPLES], 1):
+        audio.save(folder / "recordings" / f"{number:03d}.flac")
+    for kind, source in (("base", base), ("model", chosen)):
+        spoken = sorted((source / EVALUATION / "samples" / "clips").glob("*.flac"))
+        for path in spoken[:SAMPLES]:
+            shutil.copyfile(path, folder / kind / path.name)
+
+
+def _losses(numbers: Mapping[str, float]) -> str:
+    losses = [f"{name} {numbers[name]:.2f}" for name in ("codebook0", "rest") if name in numbers]
+    return f"training · {' · '.join(losses)}"
+
+
+def _silent(what: str, done: int, total: int) -> None:
+    pass

@@ -1,0 +1,125 @@
+"""`causerie finetune`: what reaches the work, what a person sees, and how it fails."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from causerie.cli import app
+from causerie.cli import finetune as command
+from causerie.data.shards import Turn
+from causerie.finetune import run as module
+from causerie.finetune.choice import choose
+from causerie.finetune.report import Report
+from causerie.finetune.run import Wishes
+
+CONSENT = "--i-have-consent"
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["finetune", *arguments])
+
+
+def turn(number: int) -> Turn:
+    return Turn(
+        text=f"Sentence {number}.", speaker="ann", conversation=str(number), turn=0, shard="00000",
+        first_frame=25 * number, num_frames=25, source="a.wav", start_s=0.0, end_s=2.0,
+    )  # fmt: skip
+
+
+def figures(wer: float, similarity: float) -> dict[str, float]:
+    return {
+        "wer": wer, "cer": wer / 2, "similarity": similarity, "stopped": 1.0,
+        "held_out_codebook0": 3.0, "held_out_rest": 4.0,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Wishes]:
+    """What is asked for, in place of doing it."""
+    seen: list[Wishes] = []
+
+    def finetune(wishes: Wishes, **_: object) -> Report:
+        seen.append(wishes)
+        checkpoints = {5: figures(0.06, 0.91), 10: figures(0.08, 0.92)}
+        return Report(
+            base="petit", voice="ann", prompt=[turn(0)], learned=[turn(0), turn(1)],
+            held_out=[turn(2)], frame_rate=12.5, ceilings={"recordings": 0.95},
+            before=figures(0.03, 0.7), checkpoints=checkpoints,
+            choice=choose(checkpoints, figures(0.03, 0.7)), notes=["a [note]"],
+        )  # fmt: skip
+
+    monkeypatch.setattr(module, "finetune", finetune)
+    return seen
+
+
+def test_options_reach_the_work_and_the_table_is_shown(asked: list[Wishes]) -> None:
+    done = run(
+        "talks", "--from", "petit", "--out", "made", "--voice", "ann", "--steps", "10",
+        "--set", "recipe.lr=1e-4", "--set", "lora.rank=8", "--device", "cpu", CONSENT,
+    )  # fmt: skip
+    assert done.exit_code == 0, done.stderr
+    assert asked == [
+        Wishes(
+            folder=Path("talks"), base="petit", out=Path("made"), voice="ann", steps=10,
+            changes=("recipe.lr=1e-4", "lora.rank=8"), device="cpu",
+        )
+    ]  # fmt: skip
+    for shown in ("step 5 ←", "0.910", "6.0%", "0.950", "a [note]"):
+        assert shown in done.stdout
+    assert "learned 2 sentences (4 s), 1 sentence (2 s) of them the prompt" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("wrote made/model · hear it: causerie say")
+    assert done.stderr.startswith("warning: no checkpoint is understood and stops within a point")
+    assert done.stderr.count("\n") == 1
+
+
+def test_without_consent_nothing_is_done(asked: list[Wishes]) -> None:
+    done = run("talks", "--from", "petit", "--out", "made")
+    assert done.exit_code == 2
+    assert done.stderr.startswith("causerie: a voice belongs to a person: ")
+    assert CONSENT in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert asked == []
+
+
+@pytest.mark.parametrize(("answer", "code"), [(True, 0), (False, 2)])
+def test_at_a_terminal_it_asks(
+    asked: list[Wishes], monkeypatch: pytest.MonkeyPatch, answer: bool, code: int
+) -> None:
+    questions: list[str] = []
+
+    def confirm(question: str, **_: object) -> bool:
+        questions.append(question)
+        return answer
+
+    monkeypatch.setattr(command, "_someone_is_there", lambda: True)
+    monkeypatch.setattr(typer, "confirm", confirm)
+    assert run("talks", "--from", "petit", "--out", "made").exit_code == code
+    assert questions == ["Does whoever speaks in talks consent to being imitated?"]
+    assert len(asked) == answer
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["talks", "--out", "made", CONSENT], "Missing option '--from'"),
+        (["talks", "--from", "petit", CONSENT], "Missing option '--out'"),
+        (
+            ["talks", "--from", "petit", "--out", "made", CONSENT, "--set", "recipe.lrr=1"],
+            "unknown key recipe.lrr",
+        ),
+        (["nowhere", "--from", "petit", "--out", "made", CONSENT], "there is no folder nowhere"),
+    ],
+)
+def test_mistakes_take_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = run(*arguments)
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "made").exists()

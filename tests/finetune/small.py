@@ -1,0 +1,91 @@
+"""A fine-tuning of a tiny model on words that are tones, judged by what knows them.
+
+python -m tests.finetune.small MODEL FOLDER OUT NUMBER    dies when its file NUMBER gets its place
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causerie.audio.audio import Audio
+from causerie.evaluate import speaking
+from causerie.evaluate.tools import Tools
+from causerie.finetune.report import Report
+from causerie.finetune.run import Wishes, finetune
+from tests.data import speech
+
+CHANGES = (
+    "watch.count=1", "recipe.samples.batch=2", "lora.rank=2", 'recipe.precision="fp32"',
+)  # fmt: skip
+
+
+def hear(audio: Audio) -> str:
+    """The words of a recording; of what a tiny model babbles, none in particular."""
+    try:
+        return speech.hear(audio.resampled(16_000))
+    except IndexError:
+        return "alpha"
+
+
+def encode(audio: Audio) -> NDArray[np.float32]:
+    spectrum = np.abs(np.fft.rfft(audio.resampled(16_000), 512)[:64]).astype(np.float32)
+    return spectrum + np.float32(1e-3)
+
+
+def tools() -> Tools:
+    return Tools(recogniser=hear, encoder=encode)
+
+
+def record(folder: Path, count: int = 8) -> Path:
+    for number in range(count):
+        words = [speech.WORDS[(number + place) % len(speech.WORDS)] for place in range(3)]
+        speech.write(folder / f"{number}.wav", " ".join(words))
+    return folder
+
+
+def run(model: Path, folder: Path, out: Path, **wishes: Any) -> Report:
+    speaking.MAX_DURATION_S = 0.4  # a tiny random model never ends by itself
+    values: dict[str, Any] = {"steps": 2, "changes": CHANGES, "device": "cpu", **wishes}
+    said: list[str] = values.pop("said", [])
+    return finetune(
+        Wishes(folder=folder, base=str(model), out=out, **values),
+        tools=tools(),
+        detect=speech.detect,
+        say=said.append,
+    )
+
+
+_replace, _os_replace = Path.replace, os.replace
+
+
+def main(model: str, folder: str, out: str, number: str) -> None:
+    left = int(number)
+
+    def count() -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:  # the file is written, but not yet in its place
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def path_replace(path: Path, target: Path) -> Path:
+        count()
+        return _replace(path, target)
+
+    def os_replace(source: Any, target: Any) -> None:
+        count()
+        _os_replace(source, target)
+
+    Path.replace = path_replace  # type: ignore[assignment,method-assign]
+    os.replace = os_replace  # type: ignore[assignment]
+    run(Path(model), Path(folder), Path(out))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,167 @@
+"""From recordings to a model with their voice, whole, killed, and refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import CsmForConditionalGeneration
+
+from causerie import TTS
+from causerie.checkpoint import load
+from causerie.data.shards import SpeechData
+from causerie.errors import ConfigError
+from causerie.evaluate import speaking
+from causerie.finetune.run import Wishes, voice_name
+from tests.finetune import small
+from tests.parity.test_csm import Prompt, assert_same_model
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speaking, "MAX_DURATION_S", speaking.MAX_DURATION_S)  # put back at the end
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small.record(tmp_path_factory.mktemp("recordings") / "Ann B.")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path, recorded: Path) -> Path:
+    out = tmp_path_factory.mktemp("finished") / "out"
+    small.run(tiny_folder, recorded, out)
+    return out
+
+
+def test_the_model_speaks_in_the_voice(finished: Path, tiny_folder: Path) -> None:
+    tts = TTS.from_pretrained(finished / "model", device="cpu")
+    assert tts.voices == ["ann-b"]
+    audio = tts.generate("hi", voice="ann-b", seed=0, max_duration_s=0.3)
+    assert audio.samples.size > 0
+    after, before = tts.checkpoint.model.state_dict(), load(tiny_folder).model.state_dict()
+    moved = {name for name, tensor in after.items() if not torch.equal(tensor, before[name])}
+    assert moved
+    assert all("_proj." in name for name in moved)
+
+
+def test_transformers_computes_the_same(finished: Path) -> None:
+    ours = load(finished / "model")
+    theirs = CsmForConditionalGeneration.from_pretrained(finished / "transformers").eval()
+    assert_same_model(theirs, ours, Prompt(ours))
+    assert "no place for voices" in (finished / "transformers" / "README.md").read_text()
+
+
+def test_the_report_has_base_and_all_checkpoints(finished: Path) -> None:
+    facts = json.loads((finished / "report.json").read_text("utf-8"))
+    wanted = {"wer", "cer", "similarity", "stopped", "held_out_codebook0", "held_out_rest"}
+    assert wanted <= facts["base_figures"].keys()
+    assert facts["checkpoints"].keys() == {"1", "2"}
+    assert all(wanted <= figures.keys() for figures in facts["checkpoints"].values())
+    assert facts["similarity_of_recordings"].keys() == {"recordings", "recordings after the codec"}
+    texts = {kind: {row["text"] for row in rows} for kind, rows in facts["sentences"].items()}
+    assert (len(texts["learned"]), len(texts["held_out"])) == (6, 2)
+    assert not texts["learned"] & texts["held_out"]
+    assert {turn.text for turn in SpeechData.open(finished / "run" / "data").turns} == (
+        texts["learned"]
+    )
+    page = (finished / "report.md").read_text("utf-8")
+    assert f"**step {facts['choice']['step']}**" in page
+    assert "recordings after the codec" in page
+    assert (finished / "plots.png").read_bytes().startswith(b"\x89PNG")
+    kinds = {path.name: len(list(path.iterdir())) for path in (finished / "samples").iterdir()}
+    assert kinds == {"recordings": 2, "base": 1, "model": 1}
+
+
+def test_the_same_again_changes_nothing_and_other_wishes_are_refused(
+    finished: Path, tiny_folder: Path, recorded: Path, tmp_path: Path
+) -> None:
+    out = shutil.copytree(finished, tmp_path / "out")
+    written = {path: path.stat().st_mtime_ns for path in out.rglob("figures.json")}
+    small.run(tiny_folder, recorded, out)
+    assert len(written) == 3
+    assert written == {path: path.stat().st_mtime_ns for path in out.rglob("figures.json")}
+    with pytest.raises(ConfigError, match=r"out is of another run \(steps was 2, is 3\)"):
+        small.run(tiny_folder, recorded, out, steps=3)
+    other = small.record(tmp_path / "other")
+    with pytest.raises(ConfigError, match=r"recordings was .*Ann B\., is .*other"):
+        small.run(tiny_folder, other, out, voice="ann-b")
+    assert (out / "data" / "dataset.json").is_file()
+
+
+def test_killed_anywhere_it_goes_on_to_the_same_end(
+    finished: Path, tiny_folder: Path, recorded: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    arguments = [str(tiny_folder), str(recorded), str(out)]
+    for number in (5, 20):  # in the preparation, and in the training
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.finetune.small", *arguments, str(number)],
+            cwd=ROOT,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == -9, done.stderr
+    assert not (out / "report.json").exists()
+    small.run(tiny_folder, recorded, out)
+    assert (out / "report.json").read_text() == (
+        (finished / "report.json").read_text().replace(str(finished), str(out))
+    )
+    last, other = (load(folder / "model").model.state_dict() for folder in (out, finished))
+    assert all(torch.equal(tensor, other[name]) for name, tensor in last.items())
+
+
+def test_a_prepared_folder_is_taken_as_it_is(
+    finished: Path, tiny_folder: Path, recorded: Path, tmp_path: Path
+) -> None:
+    prepared = shutil.copytree(finished / "data", tmp_path / "ann")
+    said: list[str] = []
+    report = small.run(tiny_folder, prepared, tmp_path / "one", said=said)
+    assert said[0] == f"{prepared} is prepared already: taken as it is"
+    assert not (tmp_path / "one" / "data").exists()
+    assert report.ceilings.keys() == {"recordings", "recordings after the codec"}
+    facts = json.loads((prepared / "report.json").read_text())
+    (prepared / "report.json").write_text(json.dumps({**facts, "folder": str(tmp_path / "gone")}))
+    report = small.run(tiny_folder, prepared, tmp_path / "two")
+    assert report.ceilings.keys() == {"recordings, decoded from codes"}
+    assert any("are not where they were" in line for line in report.lines())
+
+
+def test_what_cannot_be_is_told_before_any_work(
+    tiny_folder: Path, recorded: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    for wishes, message in (
+        ({"voice": "7"}, "'7' cannot be the name of a voice"),
+        ({"voice": "a/b"}, "'a/b' cannot be the name of a voice"),
+        ({"changes": ("recipe.lrr=1",)}, "unknown key recipe.lrr"),
+        ({"device": "tpu"}, "device must be auto, cpu or cuda"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            small.run(tiny_folder, recorded, out, **wishes)
+    with pytest.raises(ConfigError, match="there is no folder"):
+        small.run(tiny_folder, tmp_path / "nowhere", out)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").write_text("Dear …")
+    with pytest.raises(ConfigError, match="mine holds other files"):
+        small.run(tiny_folder, recorded, tmp_path / "mine")
+
+
+def test_voices_are_called_as_their_folders(tmp_path: Path) -> None:
+    def name(folder: str, voice: str = "") -> str:
+        return voice_name(Wishes(folder=Path(folder), base="b", out=tmp_path, voice=voice))
+
+    assert name("/talks/Ann's Voice") == "ann-s-voice"
+    assert name("/talks/Ann", "Bea_2") == "Bea_2"
+    with pytest.raises(ConfigError, match="'2024' cannot be the name"):
+        name("/talks/2024")
