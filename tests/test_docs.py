@@ -6,6 +6,7 @@ Blocks of one page run in order in one empty folder. How a block is treated show
     ```python        run
     ```bash hub      needs a gated download: run offline, must come as far as asking for it
     ```python hub    likewise
+    ```bash judges   needs packages that judge speech: run without, must come as far as naming them
     ```text          not code
 """
 
@@ -24,7 +25,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
-FENCES = {"bash", "bash hub", "python", "python hub", "text"}
+FENCES = {"bash", "bash hub", "bash judges", "python", "python hub", "text"}
 TIMEOUT_S = 300
 
 
@@ -144,6 +145,20 @@ def check_bash_hub(block: Block, folder: Path, env: dict[str, str]) -> None:
         assert model_in(line) in done.stderr, done.stderr
 
 
+def check_bash_judges(block: Block, folder: Path, env: dict[str, str]) -> None:
+    """The first line is understood and asks for what is not installed; others lack its outcome."""
+    away = folder.parent / "away"
+    away.mkdir()
+    (away / "resemblyzer.py").write_text("raise ImportError(name='resemblyzer')\n")
+    paths = [str(away), *filter(None, [env.get("PYTHONPATH")])]
+    for number, line in enumerate(block.code.splitlines()):
+        done = run(["bash", "-c", line], folder, env | {"PYTHONPATH": os.pathsep.join(paths)})
+        assert done.returncode == 2, f"{line}: exit {done.returncode}\n{done.stderr}"
+        assert "Usage" not in done.stderr, done.stderr
+        assert ("pip install --no-deps Resemblyzer" in done.stderr) == (number == 0), done.stderr
+        assert number == 0 or model_in(line) in done.stderr, done.stderr
+
+
 def check_python_hub(block: Block, folder: Path, env: dict[str, str]) -> None:
     # no CUDA card is needed to come as far as the download
     code = block.code.replace('device="cuda"', 'device="cpu"')
@@ -176,6 +191,8 @@ def test_examples_run(page: Path, tmp_path: Path, shell_env: dict[str, str]) -> 
             check_bash(block, folder, shell_env)
         elif block.kind == "bash hub":
             check_bash_hub(block, folder, shell_env)
+        elif block.kind == "bash judges":
+            check_bash_judges(block, folder, shell_env)
         elif block.kind == "python":
             done = run([sys.executable, "-W", "error", "-c", block.code], folder, shell_env)
             assert done.returncode == 0, f"{block.code}\n{done.stdout}\n{done.stderr}"
