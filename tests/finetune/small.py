@@ -62,7 +62,7 @@ def run(model: Path, folder: Path, out: Path, **wishes: Any) -> Report:
     )
 
 
-_replace, _os_replace = Path.replace, os.replace
+_replace = os.replace
 
 
 def main(model: str, folder: str, out: str, number: str) -> None:
@@ -76,11 +76,12 @@ def main(model: str, folder: str, out: str, number: str) -> None:
 
     def path_replace(path: Path, target: Path) -> Path:
         count()
-        return _replace(path, target)
+        _replace(path, target)
+        return target
 
     def os_replace(source: Any, target: Any) -> None:
         count()
-        _os_replace(source, target)
+        _replace(source, target)
 
     Path.replace = path_replace  # type: ignore[assignment,method-assign]
     os.replace = os_replace  # type: ignore[assignment]

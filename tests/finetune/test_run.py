@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,9 +26,12 @@ from tests.parity.test_csm import Prompt, assert_same_model
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(autouse=True)
-def brief(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(speaking, "MAX_DURATION_S", speaking.MAX_DURATION_S)  # put back at the end
+@pytest.fixture(autouse=True, scope="module")
+def brief() -> Iterator[None]:
+    """What the runs make short is long again for others."""
+    before = speaking.MAX_DURATION_S
+    yield
+    speaking.MAX_DURATION_S = before
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ Killed at any time and run again, it ends with the same shards. Knows nothing of
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -32,7 +33,7 @@ from causerie.errors import ConfigError
 
 #: Called before each recording with how many are done, of how many, and its name.
 OnProgress = Callable[[int, int, str], None]
-REPORT, WORK = "report.html", "work"
+REPORT, DETAILS, WORK = "report.html", "report.json", "work"
 
 
 def prepare(
@@ -109,7 +110,7 @@ def prepare(
         notes=tuple(notes),
         num_conversations=len(talks),
     )
-    write_whole(out / "report.json", report.to_json().encode())
+    write_whole(out / DETAILS, report.to_json().encode())
     write_whole(out / REPORT, page(report, folder.resolve().name).encode())
     kept.forget_others(found.recordings)
     if not talks:
@@ -119,6 +120,16 @@ def prepare(
             f"no turn of {folder} was kept ({reasons}; first: {first.detail}); see {out / REPORT}"
         )
     return report
+
+
+def recordings_of(out: Path) -> Path | None:
+    """The folder that a prepared one was made of, by its report; None where that does not say."""
+    path = out / DETAILS
+    try:
+        folder = json.loads(path.read_text("utf-8")).get("folder") if path.is_file() else None
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}; prepare the data again") from error
+    return None if folder is None else Path(folder)
 
 
 def _check_out(out: Path) -> None:

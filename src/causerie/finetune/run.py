@@ -292,8 +292,8 @@ def _like(
 ) -> tuple[list[Audio], list[str]]:
     """Sound of turns that the voice is to be like, and a note where it is not as recorded."""
     rate = base.codec.config.sample_rate
-    folder = json.loads((data.folder / "report.json").read_text("utf-8")).get("folder")
-    found = recordings.sounds(turns, Path(folder), rate) if folder else None
+    folder = prepare.recordings_of(data.folder)
+    found = recordings.sounds(turns, folder, rate) if folder is not None else None
     if found is not None:
         return found, []
     device = next(base.codec.parameters()).device
@@ -320,11 +320,9 @@ def _measured(base: TTS, judge: Judge, folder: Path) -> dict[str, float]:
 
 def _write_models(chosen: Path, config: LMConfig, voice: Voice, out: Path) -> list[str]:
     """The chosen checkpoint with its voice, in both layouts; what the second one lacks."""
+    (chosen / "voices").mkdir(exist_ok=True)
+    voice.save(chosen / "voices" / f"{voice.name}.safetensors")
     checkpoint = load(chosen)
-    file = voice.save(chosen / f"{voice.name}.safetensors")
-    checkpoint = dataclasses.replace(
-        checkpoint, name=str(out / "model"), voices={**checkpoint.voices, voice.name: file}
-    )
     model = checkpoint.model
     write_model(out / "model", checkpoint, model.state_dict(), model.config, config.dtype)
     partial = out / "transformers.partial"
