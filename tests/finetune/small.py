@@ -1,17 +1,13 @@
-"""A fine-tuning of a tiny model on words that are tones, judged by what knows them.
-
-python -m tests.finetune.small MODEL FOLDER OUT NUMBER    dies when its file NUMBER gets its place
-"""
+"""A fine-tuning of a tiny model on words that are tones, judged by what knows them."""
 
 from __future__ import annotations
 
 import os
-import signal
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from causerie.audio.audio import Audio
@@ -62,31 +58,24 @@ def run(model: Path, folder: Path, out: Path, **wishes: Any) -> Report:
     )
 
 
-_replace = os.replace
+class Killed(BaseException):
+    """As good as a kill: nothing but `finally` runs after it."""
 
 
-def main(model: str, folder: str, out: str, number: str) -> None:
-    left = int(number)
+def run_and_kill(model: Path, folder: Path, out: Path, number: int) -> None:
+    """Run until the file `number` of all is written, but not yet in its place."""
+    replace, left = os.replace, number
 
-    def count() -> None:
+    def count(source: Any, target: Any) -> Any:
         nonlocal left
         left -= 1
-        if left == 0:  # the file is written, but not yet in its place
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def path_replace(path: Path, target: Path) -> Path:
-        count()
-        _replace(path, target)
+        if left == 0:
+            raise Killed
+        replace(source, target)
         return target
 
-    def os_replace(source: Any, target: Any) -> None:
-        count()
-        _replace(source, target)
-
-    Path.replace = path_replace  # type: ignore[assignment,method-assign]
-    os.replace = os_replace  # type: ignore[assignment]
-    run(Path(model), Path(folder), Path(out))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "replace", count)
+        patch.setattr(Path, "replace", count)
+        with pytest.raises(Killed):
+            run(model, folder, out)

@@ -128,10 +128,8 @@ def finetune(
         num_parameters=sum(p.numel() for p in base.checkpoint.model.parameters()),
         num_sentences=len(parts.learned),
     )
-    settled = {
-        name: value for name, value in dataclasses.asdict(config).items() if name != "device"
-    }
-    _settle(wishes.out, {"data": recordings.fingerprint(parts, data), "training": settled})
+    facts = {key: value for key, value in dataclasses.asdict(config).items() if key in _SETTLED}
+    _settle(wishes.out, {"data": recordings.fingerprint(parts, data), **facts})
     recordings.write(Path(config.data), parts.learned, data)
 
     voice = recordings.voice_of(
