@@ -82,7 +82,7 @@ def test_the_report_has_base_and_all_checkpoints(finished: Path) -> None:
     assert wanted <= facts["base_figures"].keys()
     assert facts["checkpoints"].keys() == {"1", "2"}
     assert all(wanted <= figures.keys() for figures in facts["checkpoints"].values())
-    assert facts["similarity_of_recordings"].keys() == {"recordings", "recordings after the codec"}
+    assert facts["similarity_of_recordings"].keys() == {"recordings", "recordings after codec"}
     texts = {kind: {row["text"] for row in rows} for kind, rows in facts["sentences"].items()}
     assert (len(texts["learned"]), len(texts["held_out"])) == (6, 2)
     assert not texts["learned"] & texts["held_out"]
@@ -91,7 +91,7 @@ def test_the_report_has_base_and_all_checkpoints(finished: Path) -> None:
     )
     page = (finished / "report.md").read_text("utf-8")
     assert f"**step {facts['choice']['step']}**" in page
-    assert "recordings after the codec" in page
+    assert "recordings after codec" in page
     assert (finished / "plots.png").read_bytes().startswith(b"\x89PNG")
     kinds = {path.name: len(list(path.iterdir())) for path in (finished / "samples").iterdir()}
     assert kinds == {"recordings": 2, "base": 1, "model": 1}
@@ -136,11 +136,11 @@ def test_a_prepared_folder_is_taken_as_it_is(
     report = small.run(tiny_folder, prepared, tmp_path / "one", said=said)
     assert said[0] == f"{prepared} is prepared already: taken as it is"
     assert not (tmp_path / "one" / "data").exists()
-    assert report.ceilings.keys() == {"recordings", "recordings after the codec"}
+    assert report.ceilings.keys() == {"recordings", "recordings after codec"}
     facts = json.loads((prepared / "report.json").read_text())
     (prepared / "report.json").write_text(json.dumps({**facts, "folder": str(tmp_path / "gone")}))
     report = small.run(tiny_folder, prepared, tmp_path / "two")
-    assert report.ceilings.keys() == {"recordings, decoded from codes"}
+    assert report.ceilings.keys() == {"decoded recordings"}
     assert any("are not where they were" in line for line in report.lines())
 
 

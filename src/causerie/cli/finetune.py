@@ -106,7 +106,8 @@ def _show(report: Report) -> None:
 
     from causerie.finetune.report import COLUMNS
 
-    table = Table("", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    table.add_column(no_wrap=True)
     for heading, _ in COLUMNS.values():
         table.add_column(heading, justify="right")
     for name, cells, chosen in report.rows():

@@ -115,11 +115,11 @@ def ceilings(
     Args:
         recorded: whether they are recordings; what was decoded from codes is after the codec.
     """
-    kinds = {"recordings, decoded from codes": list(like)}
+    kinds = {"decoded recordings": list(like)}
     if recorded:
         num_codebooks = base.model.config.num_codebooks
         after = [round_trip(base.codec, audio, num_codebooks) for audio in like]
-        kinds = {"recordings": list(like), "recordings after the codec": after}
+        kinds = {"recordings": list(like), "recordings after codec": after}
     found = {}
     for name, sounds in kinds.items():
         clips = [

@@ -15,8 +15,8 @@ from causerie.finetune.choice import TOLERANCE, Choice, Figures
 #: Columns of the table: figure → heading and form.
 COLUMNS: Mapping[str, tuple[str, str]] = {
     "similarity": ("similarity", "{:.3f}"),
-    "wer": ("words wrong", "{:.1%}"),
-    "cer": ("characters wrong", "{:.1%}"),
+    "wer": ("WER", "{:.1%}"),
+    "cer": ("CER", "{:.1%}"),
     "stopped": ("stopped", "{:.0%}"),
     "held_out_codebook0": ("loss, codebook 0", "{:.3f}"),
     "held_out_rest": ("loss, others", "{:.3f}"),
@@ -66,7 +66,7 @@ class Report:
                 (name, _cells({"similarity": value}), False)
                 for name, value in self.ceilings.items()
             ),
-            (f"{self.base}, with the voice's prompt", _cells(self.before), False),
+            ("base, with prompt", _cells(self.before), False),
             *(
                 (f"step {step}", _cells(figures), step == self.choice.step)
                 for step, figures in sorted(self.checkpoints.items())
@@ -126,12 +126,12 @@ class Report:
             "Similarity is the cosine of speakers' vectors, to the held-out recordings; losses are "
             "those of the held-out sentences after the voice's prompt.",
             "",
-            "![similarity and words wrong by step](plots.png)",
+            "![similarity and word error rate by step](plots.png)",
         ]
         return "\n".join(page) + "\n"
 
     def draw(self, path: Path) -> None:
-        """Similarity and words wrong by step, with what there was before.
+        """Similarity and word error rate by step, with what there was before.
 
         Raises:
             ConfigError: matplotlib is not installed.
@@ -141,7 +141,7 @@ class Report:
         for axis, name in zip(figure.subplots(1, 2), ("similarity", "wer"), strict=True):
             values = [self.checkpoints[step][name] for step in steps]
             axis.plot(steps, values, "o-", label="checkpoints")
-            axis.axhline(self.before[name], color="gray", label="base, with the prompt")
+            axis.axhline(self.before[name], color="gray", label="base, with prompt")
             axis.axvline(self.choice.step, color="black", linestyle=":", label="chosen")
             axis.set(title=COLUMNS[name][0], xlabel="step")
             axis.grid(alpha=0.3)
