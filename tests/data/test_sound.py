@@ -76,7 +76,7 @@ def test_without_the_extra_it_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "av", None)
     (tmp_path / "a.m4a").write_bytes(b"x" * 99)
-    with pytest.raises(ConfigError, match=r'needs the package av.*pip install "causerie\[data\]"'):
+    with pytest.raises(ConfigError, match=r'the package av.*pip install "causerie\[data\]"'):
         read_sound(tmp_path / "a.m4a", 24_000)
 
 

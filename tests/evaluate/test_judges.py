@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from causerie.audio.audio import Audio
 from causerie.errors import AudioError, ConfigError
 from causerie.evaluate import quality, similarity
-from causerie.evaluate.extras import need
 from causerie.evaluate.quality import Opinion
 from causerie.evaluate.speaker import Resemblyzer
 from causerie.evaluate.tools import Tools
+from causerie.extras import need
 from tests.evaluate.sounds import audio, clip, silence, tone
 
 
@@ -115,8 +115,10 @@ def test_silence_gets_the_worst_opinion() -> None:
 def test_missing_package_is_told_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("jiwer", "resemblyzer", "speechmos.dnsmos", "faster_whisper"):
         monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(ConfigError, match=r'needs jiwer.*: pip install "causerie\[evaluate\]"'):
-        need("jiwer")
+    with pytest.raises(
+        ConfigError, match=r'the package jiwer is needed.*: pip install "causerie\[evaluate\]"'
+    ):
+        need("jiwer", "evaluate")
     with pytest.raises(ConfigError, match="pip install --no-deps Resemblyzer"):
         Resemblyzer()
     with pytest.raises(ConfigError, match=r"causerie\[evaluate\]"):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from causerie.data.extras import need
+from causerie.extras import need
 
 #: Sample rate that detectors and recognisers take.
 RATE = 16_000
@@ -42,7 +42,7 @@ def silero() -> Detector:
     Raises:
         ConfigError: the `data` extra is not installed.
     """
-    model = need("faster_whisper.vad").get_vad_model()
+    model = need("faster_whisper.vad", "data").get_vad_model()
 
     def detect(samples: NDArray[np.float32]) -> NDArray[np.float32]:
         padded = np.pad(samples, (0, -len(samples) % STEP))

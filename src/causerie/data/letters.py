@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from causerie.data.extras import need
+from causerie.extras import need
 from causerie.text.normalize import normalize
 
 
@@ -22,5 +22,5 @@ def character_error_rate(text: str, heard: str, language: str) -> float:
     Spaces, case and punctuation do not count.
     """
     wanted, found = spoken_letters(text, language), spoken_letters(heard, language)
-    distance = need("rapidfuzz.distance").Levenshtein.distance(wanted, found)
+    distance = need("rapidfuzz.distance", "data").Levenshtein.distance(wanted, found)
     return float(distance) / max(1, len(wanted))

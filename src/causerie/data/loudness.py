@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from causerie.data.extras import need
+from causerie.extras import need
 
 #: Loudness of speech after levelling, that of broadcasts (EBU R 128).
 TARGET_LUFS = -23.0
@@ -22,10 +22,8 @@ def loudness(pieces: Sequence[NDArray[np.float32]], sample_rate: int) -> float:
     samples = np.concatenate(pieces).astype(np.float64)
     block_s = 0.4
     samples = np.pad(samples, (0, max(0, round(block_s * sample_rate) + 1 - len(samples))))
-    measured = (
-        need("pyloudnorm").Meter(sample_rate, block_size=block_s).integrated_loudness(samples)
-    )
-    return max(SILENCE_LUFS, float(measured))
+    meter = need("pyloudnorm", "data").Meter(sample_rate, block_size=block_s)
+    return max(SILENCE_LUFS, float(meter.integrated_loudness(samples)))
 
 
 def gain(pieces: Sequence[NDArray[np.float32]], measured_lufs: float) -> tuple[float, bool]:

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from causerie.data.extras import need
 from causerie.errors import ConfigError
+from causerie.extras import need
 
 #: From samples (N,) at 16 kHz to text.
 Recognizer = Callable[[NDArray[np.float32]], str]
@@ -43,7 +43,7 @@ class Whisper:
     def __init__(
         self, source: str = "auto", *, language: str = "en", device: str = "cpu", threads: int = 0
     ) -> None:
-        faster_whisper = need("faster_whisper")
+        faster_whisper = need("faster_whisper", "data")
         packaged = packaged_whisper() if source == "auto" else None
         where = str(packaged) if packaged else "base" if source == "auto" else source
         self.name = "Whisper base" if source == "auto" else f"Whisper, {source}"

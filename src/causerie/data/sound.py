@@ -17,8 +17,8 @@ import soxr
 from numpy.typing import NDArray
 
 from causerie.audio.resample import check_rate
-from causerie.data.extras import need
 from causerie.errors import AudioError
+from causerie.extras import need
 
 #: Extensions of what may hold sound.
 EXTENSIONS = frozenset(
@@ -73,7 +73,7 @@ def read_sound(path: Path, sample_rate: int) -> Sound:
             blocks = file.blocks(blocksize=10 * rate, dtype="float32", always_2d=True)
             return _gather(path, rate, blocks, sample_rate)
     except soundfile.LibsndfileError as refused:
-        av = need("av")
+        av = need("av", "data")
         try:
             return _read_av(av, path, sample_rate)
         except (av.FFmpegError, IndexError) as error:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from causerie.evaluate.extras import need
 from causerie.evaluate.report import Report
+from causerie.extras import need
 
 #: Column of the clips' table → title and unit of its histogram.
 SHOWN = {
@@ -32,7 +32,7 @@ def draw(report: Report, path: Path) -> bool:
     columns = {name: values for name, values in columns.items() if values}
     if not columns:
         return False
-    figures = need("matplotlib.figure")  # without pyplot there is no global state to clean up
+    figures = need("matplotlib.figure", "evaluate")  # without pyplot nothing global is left
     num_rows = -(-len(columns) // COLUMNS)
     figure = figures.Figure(figsize=(4 * COLUMNS, 2.8 * num_rows), layout="constrained")
     axes = figure.subplots(num_rows, COLUMNS, squeeze=False).ravel()

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from causerie.audio.audio import Audio
 from causerie.evaluate.clip import Clip, Measured, by_voice
-from causerie.evaluate.extras import need
+from causerie.extras import need
 
 if TYPE_CHECKING:
     from causerie.evaluate.tools import Tools
@@ -45,7 +45,7 @@ class Opinion:
     def __init__(
         self, run: Callable[[NDArray[np.float32], int], dict[str, float]] | None = None
     ) -> None:
-        self.run = run or need("speechmos.dnsmos").run
+        self.run = run or need("speechmos.dnsmos", "evaluate").run
 
     def __call__(self, audio: Audio) -> dict[str, float]:
         """Opinions of a sound."""

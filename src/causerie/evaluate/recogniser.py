@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from causerie.audio.audio import Audio
 from causerie.data import recognizer
-from causerie.evaluate.extras import need
+from causerie.extras import need
 
 #: The words of a sound that is not silent.
 Recogniser: TypeAlias = Callable[[Audio], str]
@@ -26,7 +26,7 @@ class Whisper:
     """
 
     def __init__(self, threads: int = 0) -> None:
-        need("faster_whisper")  # whose absence is told as this extra's
+        need("faster_whisper", "evaluate")  # whose absence is told as this extra's
         self.model = recognizer.Whisper(threads=threads)
 
     def __call__(self, audio: Audio) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causerie.audio.audio import Audio
-from causerie.evaluate.extras import EXTRA, need
+from causerie.extras import need
 
 #: Vector (256,) of length 1 of a sound's speaker; None where no speech is found.
 Encoder: TypeAlias = Callable[[Audio], "NDArray[np.float32] | None"]
@@ -23,7 +23,7 @@ Encoder: TypeAlias = Callable[[Audio], "NDArray[np.float32] | None"]
 SAMPLE_RATE = 16_000
 #: Less speech than this tells nothing of a speaker.
 MIN_SPEECH_S = 0.3
-INSTALL = f"{EXTRA} && pip install --no-deps Resemblyzer==0.1.4"
+INSTALL = "pip install --no-deps Resemblyzer==0.1.4"
 
 
 class Resemblyzer:
@@ -37,7 +37,7 @@ class Resemblyzer:
         with warnings.catch_warnings():
             # it asks SciPy for a function by its former place, which is there until SciPy 2
             warnings.filterwarnings("ignore", "Please import `binary_dilation`", DeprecationWarning)
-            self.package = need("resemblyzer", INSTALL)
+            self.package = need("resemblyzer", "evaluate", also=INSTALL)
         self.model = self.package.VoiceEncoder("cpu", verbose=False)
 
     def __call__(self, audio: Audio) -> NDArray[np.float32] | None:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from causerie.errors import TextError
 from causerie.evaluate.clip import Clip, Measured
-from causerie.evaluate.extras import need
 from causerie.evaluate.tools import Tools
+from causerie.extras import need
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +42,8 @@ def normaliser() -> Callable[[str], str]:
     Raises:
         ConfigError: it is not installed.
     """
-    make: Callable[[], Callable[[str], str]] = need("whisper_normalizer.english").__dict__[
-        "EnglishTextNormalizer"
-    ]
+    package = need("whisper_normalizer.english", "evaluate")
+    make: Callable[[], Callable[[str], str]] = package.EnglishTextNormalizer
     return make()
 
 
@@ -54,7 +53,7 @@ def compare(texts: Sequence[str], heard: Sequence[str]) -> Words:
     Raises:
         TextError: a text has no words, so that nothing can be compared with it.
     """
-    jiwer, normal = need("jiwer"), normaliser()
+    jiwer, normal = need("jiwer", "evaluate"), normaliser()
     said, got = [normal(text) for text in texts], [normal(text) for text in heard]
     for text, words in zip(texts, said, strict=True):
         if not any(character.isalnum() for character in words):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from causerie.data.shards import Turn
-from causerie.evaluate.extras import need
+from causerie.extras import need
 from causerie.finetune.choice import TOLERANCE, Choice, Figures
 
 #: Columns of the table: figure → heading and form.
@@ -136,7 +136,8 @@ class Report:
         Raises:
             ConfigError: matplotlib is not installed.
         """
-        figure = need("matplotlib.figure").Figure(figsize=(9, 3.2), layout="constrained")
+        figures = need("matplotlib.figure", "evaluate")
+        figure = figures.Figure(figsize=(9, 3.2), layout="constrained")
         steps = sorted(self.checkpoints)
         for axis, name in zip(figure.subplots(1, 2), ("similarity", "wer"), strict=True):
             values = [self.checkpoints[step][name] for step in steps]

@@ -36,9 +36,9 @@ from causerie.data.activity import RATE, Detector
 from causerie.data.shards import INDEX, SpeechData, Turn, write_whole
 from causerie.errors import ConfigError
 from causerie.evaluate import words
-from causerie.evaluate.extras import need
 from causerie.evaluate.run import Tell
 from causerie.evaluate.tools import Tools
+from causerie.extras import need
 from causerie.finetune import recordings, report
 from causerie.finetune.choice import choose
 from causerie.finetune.defaults import configuration
@@ -220,7 +220,7 @@ def _load(tools: Tools, device: str) -> None:
     """What is not installed is told before anything is done."""
     _ = tools.encoder
     words.normaliser()
-    need("matplotlib")
+    need("matplotlib", "evaluate")
     if importlib.util.find_spec("peft") is None:
         raise ConfigError('fine-tuning needs peft: pip install "causerie[train]"')
     if find_processes(device).num_processes > 1:  # type: ignore[arg-type]

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soxr
 import torch
 from torch import Tensor
 
+from causerie.audio.resample import resample
 from causerie.errors import ConfigError
 from causerie.text.pronounce import CONSONANTS, PUNCTUATION, STRESSES, VOWELS
 
@@ -158,7 +158,7 @@ class WindowSampler:
         first = int(random.integers(max(0, utterance.num_samples - size) + 1))
         pcm = folder.waveform(utterance, first, size)
         if speed != 1:
-            pcm = soxr.resample(pcm, rate * speed, rate, quality="LQ")
+            pcm = resample(pcm, round(rate * speed), rate)
             pcm = np.pad(pcm, (0, max(0, self.num_samples - len(pcm))))[: self.num_samples]
         count = round(self.num_samples / rate * self.label_rate)
         return pcm, folder.labels(utterance, first, count, self.label_rate / speed)
