@@ -14,6 +14,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -206,9 +207,9 @@ class EncodedSpeech:
     def save(self, path: Path) -> None:
         """Write one ``.npz`` file; a crash meanwhile leaves none by that name."""
         partial = path.with_suffix(".partial.npz")
-        strings = {name: np.array("\n".join(getattr(self, name))) for name in _STRINGS}
-        numbers = {"turns": self.turns, "codes": self.codes, "starts": self.starts}
-        np.savez_compressed(partial, **strings, **numbers)
+        arrays: dict[str, Any] = {"turns": self.turns, "codes": self.codes, "starts": self.starts}
+        arrays |= {name: np.array("\n".join(getattr(self, name))) for name in _STRINGS}
+        np.savez_compressed(partial, **arrays)
         os.replace(partial, path)
 
     def __len__(self) -> int:
