@@ -19,6 +19,7 @@ from causerie.train.config import LMRecipe, Samples
 from causerie.train.corpus import Corpus
 from causerie.train.lm import LMTraining, new_model
 from causerie.train.loop import OnStep
+from causerie.train.optimizers import make_optimizer
 from tests import tiny
 from tests.train.killed import run_and_kill
 
@@ -195,6 +196,31 @@ def test_bf16_learns_nearly_the_same_and_keeps_fp32_weights(tmp_path: Path) -> N
     assert ours != theirs
     assert ours == pytest.approx(theirs, rel=0.02)
     assert {p.dtype for p in rough.model.parameters()} == {torch.float32}
+
+
+def test_the_fused_optimizer_steps_as_the_plain_one() -> None:
+    ours, theirs = new_model(SIZES, 0), new_model(SIZES, 0)
+    fused = make_optimizer(ours, RECIPE)
+    groups = [
+        {**group, "params": [dict(theirs.named_parameters())[name] for name in names]}
+        for group, names in zip(fused.param_groups, names_of(ours, fused), strict=True)
+    ]
+    plain = torch.optim.AdamW([{**group, "fused": False} for group in groups])
+    torch.manual_seed(0)
+    for _ in range(3):
+        for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+            mine.grad = torch.randn_like(mine)
+            other.grad = mine.grad.clone()
+        fused.step()
+        plain.step()
+    for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(mine, other, atol=1e-6, rtol=1e-6)
+
+
+def names_of(model: CSM, optimizer: torch.optim.Optimizer) -> list[list[str]]:
+    """Names of the parameters of each group."""
+    names = {id(p): name for name, p in model.named_parameters()}
+    return [[names[id(p)] for p in group["params"]] for group in optimizer.param_groups]
 
 
 def test_training_learns_the_codes_by_heart(tmp_path: Path) -> None:
