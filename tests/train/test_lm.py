@@ -15,10 +15,11 @@ from causerie.config import CSMConfig, LlamaConfig
 from causerie.errors import ConfigError
 from causerie.model.csm import CSM
 from causerie.train.batches import collate, parts_of
-from causerie.train.config import LMRecipe, Samples
+from causerie.train.config import LMRecipe, Lora, Samples
 from causerie.train.corpus import Corpus
 from causerie.train.lm import LMTraining, new_model
 from causerie.train.loop import OnStep
+from causerie.train.lora import add_adapters
 from causerie.train.optimizers import make_optimizer
 from tests import tiny
 from tests.train.killed import run_and_kill
@@ -50,11 +51,15 @@ def corpus(count: int = 12) -> Corpus:
     )
 
 
-def training(at: Path, recipe: LMRecipe = RECIPE, **options: Any) -> LMTraining:
+def training(
+    at: Path, recipe: LMRecipe = RECIPE, lora: Lora | None = None, **options: Any
+) -> LMTraining:
     options = {"tokenizer": tiny.tokenizer(), "save_every": 2, **options}
     model = new_model(SIZES, recipe.seed)
     with torch.no_grad():  # what adds to the residual stream starts at zero, which hides errors
         tiny.randomize(model)
+    if lora is not None:
+        add_adapters(model, lora, seed=0)
     return LMTraining(model, recipe, corpus(), state=at / "state.pt", **options)
 
 
@@ -196,6 +201,28 @@ def test_bf16_learns_nearly_the_same_and_keeps_fp32_weights(tmp_path: Path) -> N
     assert ours != theirs
     assert ours == pytest.approx(theirs, rel=0.02)
     assert {p.dtype for p in rough.model.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize("parts", [("backbone", "depth"), ("backbone", "heads")])
+def test_frozen_weights_in_bf16_change_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parts: tuple[Any, ...]
+) -> None:
+    recipe = dataclasses.replace(RECIPE, precision="bf16")
+    lora = Lora(rank=2, parts=parts)
+    halved = training(tmp_path / "halved", recipe, lora)
+    monkeypatch.setattr("causerie.train.lm.halve_frozen", lambda model: {})
+    whole = training(tmp_path / "whole", recipe, lora)
+    assert {p.dtype for p in whole.model.parameters()} == {torch.float32}
+    for name, parameter in halved.model.named_parameters():
+        is_whole = parameter.requires_grad or "embedding" in name or "norm" in name
+        assert parameter.dtype == (torch.float32 if is_whole else torch.bfloat16), name
+    for step in range(2):
+        assert halved.learn(step) == whole.learn(step)
+    assert_same(gradients(halved), gradients(whole))
+    for run in (halved, whole):
+        run.run()
+    assert_same(halved.weights(), whole.weights())
+    assert halved.loss_of(corpus()) == whole.loss_of(corpus())
 
 
 def test_the_fused_optimizer_steps_as_the_plain_one() -> None:

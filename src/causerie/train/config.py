@@ -74,8 +74,8 @@ class LMRecipe:
         clip: norm of the gradient at most.
         ema: decay of the averages of the weights that are evaluated and exported; 0 for none.
         codebook_weights: of the acoustic codebooks; None weighs them alike.
-        precision: of matrix products. Weights, their averages, norms, angles, softmax and losses
-            are fp32 always.
+        precision: of matrix products. Weights that are trained, their averages, norms, angles,
+            softmax and losses are fp32 always.
         micro_rows: rows, padding included, that a process takes at once; the rest of its part of
             a batch follows before the step.
         recompute: layers are computed again on the way back, which needs less memory.

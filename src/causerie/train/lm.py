@@ -26,7 +26,7 @@ from causerie.train.corpus import Corpus
 from causerie.train.ema import Averages
 from causerie.train.held_out import held_out_losses
 from causerie.train.loop import SAVE_EVERY, Descent, Loop, OnStep, Stateful
-from causerie.train.lora import merged
+from causerie.train.lora import halve_frozen, merged
 from causerie.train.objective import Objective, recompute_layers
 from causerie.train.optimizers import make_optimizer
 from causerie.train.processes import find_processes
@@ -43,7 +43,8 @@ class LMTraining:
     """A run, with the state of an earlier one where there is any.
 
     Args:
-        model: to be trained, in place; of its parameters, those that ask for a gradient.
+        model: to be trained, in place; of its parameters, those that ask for a gradient. Others
+            are stored in bf16 where `precision` is that (see `halve_frozen`).
         state: path of the state file.
         processes: those that train together; by default as they were launched.
         facts: what else the run depends on; a changed one is refused, as a changed recipe is.
@@ -82,6 +83,8 @@ class LMTraining:
         self.sampler = ConversationSampler(
             corpus, tokenizer, recipe.samples, max_frames=model.config.max_frames, seed=recipe.seed
         )
+        # before the model moves: what was exact stays where it is
+        self.exact = halve_frozen(model) if recipe.precision == "bf16" else {}
         model.to(self.processes.device)
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.modules: dict[str, Stateful] = {"model": _Trained(model)}
@@ -172,7 +175,7 @@ class LMTraining:
     def weights(self) -> dict[str, Tensor]:
         """What is worth keeping: averages where there are any, adapters merged; on the CPU."""
         with self.averages.applied() if self.averages else nullcontext():
-            return {name: tensor.cpu() for name, tensor in merged(self.model).items()}
+            return merged(self.model, self.exact)
 
     def extra_state(self) -> dict[str, Any]:
         return {"averages": self.averages.state_dict()} if self.averages else {}

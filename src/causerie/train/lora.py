@@ -7,6 +7,7 @@ codec can match. The model stays a `CSM`: adapters sit inside its linear maps.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,18 +52,40 @@ def add_adapters(model: CSM, lora: Lora, seed: int) -> None:
         parameter.requires_grad_("lora_" in name or ("heads" in lora.parts and name in HEADS))
 
 
+def halve_frozen(model: CSM) -> dict[str, Tensor]:
+    """Store frozen weights that only enter matrix products in bf16.
+
+    With products in bf16 autocast would copy them so in every step, and keep all the copies for the
+    way back: the products are the same to the bit.
+
+    Returns:
+        What they were, by name, for `merged`.
+    """
+    exact = {}
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad and parameter.ndim >= 2 and "embedding" not in name:
+            exact[name] = parameter.data
+            parameter.data = parameter.data.to(torch.bfloat16)
+    return exact
+
+
 @torch.no_grad()
-def merged(model: CSM) -> dict[str, Tensor]:
-    """Weights of a CSM without adapters that computes the same."""
+def merged(model: CSM, exact: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+    """Weights of a CSM without adapters that computes the same, on the CPU.
+
+    Args:
+        exact: what `halve_frozen` gave.
+    """
     weights = {}
-    for name, tensor in model.state_dict().items():
+    for name, tensor in {**model.state_dict(), **(exact or {})}.items():
         if ".lora_" in name:
             continue
+        weight = tensor.detach().to("cpu", copy=True)
         if ".base_layer." in name:
             layer = model.get_submodule(name.split(".base_layer.")[0])
             delta = layer.get_delta_weight("default")  # type: ignore[operator]
-            tensor = (tensor.float() + delta.float()).to(tensor.dtype)
-        weights[name.replace(".base_layer.", ".")] = tensor.detach().clone()
+            weight = (weight.float() + delta.float().cpu()).to(weight.dtype)
+        weights[name.replace(".base_layer.", ".")] = weight
     return weights
 
 
