@@ -15,7 +15,7 @@ export SAY_OUT := $(value OUT)
 unexport TEXT OUT
 
 .DEFAULT_GOAL := help
-.PHONY: help say test check lint format parity-full wer clean
+.PHONY: help say test check lint format parity-full memory wer clean
 
 help: ## This list
 	@echo "make TARGET, where TARGET is one of"
@@ -42,12 +42,15 @@ format: $(VENV)/.dev ## Let ruff put the code in order
 parity-full: $(VENV)/.dev ## Compare with transformers at csm-1b's true size (7 GB of memory)
 	$(BIN)/python -m tests.parity.full_size
 
+memory: $(VENV)/.dev ## Memory that training csm-1b needs: measured on a CUDA device, else counted
+	$(BIN)/python benchmarks/training_memory.py
+
 wer: $(VENV)/.evaluate ## Word error rate of the bundled model
 	$(BIN)/causerie eval petit --count 50 --only wer,stopping,speed
 
 clean: ## Remove .venv and what the tools left behind
 	rm -rf "$(VENV)" build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
-	find src tests recipes -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests recipes benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp for each set of packages: the second run of a target starts at once.
 
