@@ -30,7 +30,7 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
-from causerie.checkpoint.load import Checkpoint, GenerationDefaults, load
+from causerie.checkpoint.load import Checkpoint, GenerationDefaults, load, load_codec
 from causerie.checkpoint.save import save
 from causerie.codec.mimi import Mimi
 from causerie.config import CSMConfig, LlamaConfig, MimiConfig
@@ -173,6 +173,12 @@ def codec(speech: Path, work: Path, start: str | None) -> None:
     )
 
 
+def codec_weights(work: Path) -> dict[str, Tensor]:
+    """Those of phase 3; or of a codec's folder that was put in its place."""
+    state = work / "codec/state.pt"
+    return finished(state) if state.exists() else load_codec(work / "codec").state_dict()
+
+
 def decoder(speech: Path, work: Path, start: str | None) -> None:
     train_decoder(
         codec_config(NUM_CODEBOOKS),
@@ -180,7 +186,7 @@ def decoder(speech: Path, work: Path, start: str | None) -> None:
         speech,
         listener(work),
         work / "decoder",
-        start_from=finished(work / "codec/state.pt"),
+        start_from=codec_weights(work),
         on_step=Log(work / "decoder.log"),
     )
 
@@ -191,7 +197,7 @@ class EncodingWorker:
     def __init__(self, speech: Path, work: Path) -> None:
         torch.set_num_threads(1)
         self.codec = Mimi(codec_config(NUM_CODEBOOKS))
-        self.codec.load_state_dict(finished(work / "codec/state.pt"))
+        self.codec.load_state_dict(codec_weights(work))
         self.folder = SpeechFolder(speech, self.codec.config.sample_rate)
 
     def __call__(self, group: list[int]) -> list[np.ndarray]:

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from causerie.checkpoint import load
+from causerie.checkpoint.save import save_codec
 from causerie.codec.mimi import Mimi
 from causerie.model.csm import CSM
 from causerie.train.data import EncodedSpeech, SpeechFolder
@@ -146,6 +147,16 @@ def test_training_starts_with_the_weights_of_a_model(
     for name, module in (("codec", codec), ("lm", model)):
         for key, tensor in module.state_dict().items():
             assert torch.equal(started[name][key], tensor.half().float()), key
+
+
+def test_a_codec_s_folder_takes_the_place_of_its_training(
+    train: ModuleType, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    codec = Mimi(train.codec_config(train.NUM_CODEBOOKS))
+    save_codec(tmp_path / "codec", codec, dtype=torch.float16)
+    for name, tensor in train.codec_weights(tmp_path).items():
+        assert torch.equal(tensor, codec.state_dict()[name].half().float()), name
 
 
 def test_a_model_may_begin_with_one_of_fewer_codebooks(train: ModuleType) -> None:

@@ -63,14 +63,18 @@ def save(folder: Path | str, checkpoint: Checkpoint, *, dtype: torch.dtype | Non
         _copy(path, folder / "voices" / f"{name}.safetensors")
 
 
-def save_codec(folder: Path | str, codec: Mimi) -> None:
-    """Write a folder that holds a codec alone, for `load_codec`; made if it is not there."""
+def save_codec(folder: Path | str, codec: Mimi, *, dtype: torch.dtype | None = None) -> None:
+    """Write a folder that holds a codec alone, for `load_codec`; made if it is not there.
+
+    Args:
+        dtype: of all tensors on disk; as they are by default.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     sizes = {"format": FORMAT, "version": VERSION, "codec": to_dict(codec.config)}
     _write_json(folder / "config.json", sizes)
     tensors = _foreign(codec, prefixed(same_names(codec), CODEC_PREFIX))
-    _write_tensors(folder / "model.safetensors", tensors, None)
+    _write_tensors(folder / "model.safetensors", tensors, dtype)
 
 
 def save_transformers(
