@@ -24,7 +24,7 @@ python make_tokenizer.py "$assets/tokenizer.json"
 [ -e "$work/speech/done" ] || ./make_all_speech.sh "$work" "$wordnet" 2
 start=()
 if [ -n "${3:-}" ]; then
-    start=(--start "$3")
+    start=(--base "$3")
 else
     python train.py encoder "$work/speech" "$work" &
     encoder=$!

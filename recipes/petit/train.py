@@ -12,7 +12,7 @@ SPEECH is the folder that make_all_speech.sh filled; WORK gets the state files a
 a log of JSON lines. Phases 5 and 6 may run side by side. Phase 7 refuses what has
 not done all its steps, unless `--unfinished` is given.
 
-With ``--start MODEL``, such as the shipped `petit`, codec and language model begin with its weights
+With ``--base MODEL``, such as the shipped `petit`, codec and language model begin with its weights
 in place of none, and phase 1 is not needed.
 """
 
@@ -318,14 +318,14 @@ def main() -> None:
     parser.add_argument("phase", choices=PHASES)
     parser.add_argument("paths", nargs="+", type=Path)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--start", metavar="MODEL", help="begin with its weights")
+    parser.add_argument("--base", metavar="MODEL", help="begin with its weights")
     parser.add_argument("--unfinished", action="store_true", help="export before the last step")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     if args.phase == "export":
         export(*args.paths, unfinished=args.unfinished)
     else:
-        globals()[args.phase](*args.paths, args.start)
+        globals()[args.phase](*args.paths, args.base)
 
 
 if __name__ == "__main__":

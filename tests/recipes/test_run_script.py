@@ -49,7 +49,7 @@ def test_a_model_to_start_with_takes_the_place_of_the_first_phase(
     assert status == 0
     phases = {call.split()[1]: call for call in calls if call.startswith("train.py")}
     assert "encoder" not in phases
-    started = {phase for phase, call in phases.items() if call.endswith("--start petit")}
+    started = {phase for phase, call in phases.items() if call.endswith("--base petit")}
     assert started == {"codec", "lm"}
 
 

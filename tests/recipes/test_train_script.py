@@ -143,7 +143,7 @@ def test_training_starts_with_the_weights_of_a_model(
     monkeypatch.setattr(train.EncodedSpeech, "load", lambda path: None)
     monkeypatch.setattr(train.Corpus, "from_encoded", lambda speech: None)
     for phase in ("codec", "lm"):
-        run(train, monkeypatch, str(speech), str(work), "--start", str(out), phase=phase)
+        run(train, monkeypatch, str(speech), str(work), "--base", str(out), phase=phase)
     for name, module in (("codec", codec), ("lm", model)):
         for key, tensor in module.state_dict().items():
             assert torch.equal(started[name][key], tensor.half().float()), key
