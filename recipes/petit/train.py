@@ -65,7 +65,7 @@ PROMPTS, PROMPT_S = 2, 3.6  # a voice is so many utterances of about so many sec
 # which was not yet gone from start to end.
 ENCODER = EncoderRecipe(steps=2000)
 RECOGNIZER = RecognizerRecipe(steps=1500)
-CODEC = CodecRecipe(steps=6000)
+CODEC = CodecRecipe(steps=6000, stretched=0.25)
 DECODER = DecoderRecipe(steps=2600)
 LM = LMRecipe(
     steps=8000,
@@ -161,7 +161,10 @@ def codec(speech: Path, work: Path, start: str | None) -> None:
     if start is None:
         weights = first_codebooks(work / "encoder/state.pt", NUM_CODEBOOKS)
     else:
-        weights = {"codec": cpu_checkpoint(start).codec.state_dict()}
+        base = cpu_checkpoint(start).codec
+        if base.config != codec_config(NUM_CODEBOOKS):
+            sys.exit(f"train.py: the codec of {start} has other sizes, {base.config}: begin anew")
+        weights = {"codec": base.state_dict()}
     train_codec(
         codec_config(NUM_CODEBOOKS),
         CODEC,

@@ -149,6 +149,15 @@ def test_training_starts_with_the_weights_of_a_model(
             assert torch.equal(started[name][key], tensor.half().float()), key
 
 
+def test_a_codec_of_other_sizes_is_nothing_to_begin_with(
+    train: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = dataclasses.replace(train.codec_config(train.NUM_CODEBOOKS), ffn_dim=64)
+    monkeypatch.setattr(train, "codec_config", lambda num_codebooks: sizes)
+    with pytest.raises(SystemExit, match="the codec of petit has other sizes"):
+        run(train, monkeypatch, "speech", "work", "--base", "petit", phase="codec")
+
+
 def test_a_codec_s_folder_takes_the_place_of_its_training(
     train: ModuleType, tmp_path: Path
 ) -> None:
