@@ -42,13 +42,13 @@ from causerie.text.tokenizer import TextTokenizer
 from causerie.train.codec_phase import CodecRecipe, finished, train_codec
 from causerie.train.config import LMRecipe, Samples
 from causerie.train.corpus import Corpus
-from causerie.train.data import EncodedSpeech, SpeechFolder, Utterance
+from causerie.train.data import EncodedSpeech, SpeechFolder
 from causerie.train.decoder_phase import DecoderRecipe, train_decoder
 from causerie.train.encoder_phase import EncoderRecipe, first_codebooks, train_encoder
 from causerie.train.lm import LMTraining, new_model
 from causerie.train.log import Log
 from causerie.train.recognizer import PhoneRecognizer, RecognizerRecipe, train_recognizer
-from causerie.tts import TTS
+from causerie.voices import Voice
 
 HERE = Path(__file__).parent
 ASSETS = HERE.parents[1] / "src/causerie/assets/petit"
@@ -270,26 +270,25 @@ def trained(path: Path, name: str, steps: int, unfinished: bool) -> dict[str, Te
     return weights
 
 
-def make_voices(tts: TTS, speech: SpeechFolder, out: Path) -> None:
+def make_voices(speech: EncodedSpeech, out: Path) -> None:
     """Write each voice of the speech: utterances of its own, as context for what it says next."""
-    by_name: dict[str, list[Utterance]] = {}
-    for utterance in speech.utterances:
-        statement = utterance.text.endswith(".") and utterance.text not in HELD_OUT
-        if utterance.voice and statement:
-            by_name.setdefault(utterance.voice, []).append(utterance)
+    by_name: dict[str, list[int]] = {}
+    for index, (name, text) in enumerate(zip(speech.voices, speech.texts, strict=True)):
+        if name and text.endswith("."):
+            by_name.setdefault(name, []).append(index)
     out.mkdir(parents=True, exist_ok=True)
-    for name, utterances in by_name.items():
-        utterances.sort(key=lambda u: abs(u.num_samples / speech.sample_rate - PROMPT_S))
-        segments = [
+    seconds = np.diff(speech.starts) / codec_config(NUM_CODEBOOKS).frame_rate
+    for name, indexes in by_name.items():
+        indexes.sort(key=lambda index: abs(seconds[index] - PROMPT_S))
+        segments = tuple(
             Segment(
                 speaker=0,
-                text=utterance.text,
-                audio=speech.waveform(utterance, 0, utterance.num_samples),
-                sample_rate=speech.sample_rate,
+                text=speech.texts[index],
+                codes=torch.from_numpy(speech.codes_of(index).T.astype(np.int64)),
             )
-            for utterance in utterances[:PROMPTS]
-        ]
-        tts.make_voice(name, segments).save(out / f"{name}.safetensors")
+            for index in indexes[:PROMPTS]
+        )
+        Voice(name=name, segments=segments).save(out / f"{name}.safetensors")
 
 
 def export(speech: Path, work: Path, out: Path, *, unfinished: bool = False) -> None:
@@ -307,8 +306,7 @@ def export(speech: Path, work: Path, out: Path, *, unfinished: bool = False) -> 
         folder=ASSETS,
         defaults=SAMPLING,
     )
-    folder = SpeechFolder(speech, codec.config.sample_rate)
-    make_voices(TTS(checkpoint), folder, work / "voices")
+    make_voices(EncodedSpeech.load(work / "codes.npz"), work / "voices")
     voices = {path.stem: path for path in sorted((work / "voices").glob("*.safetensors"))}
     save(out, dataclasses.replace(checkpoint, voices=voices), dtype=torch.float16)
 
