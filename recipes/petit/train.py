@@ -132,7 +132,7 @@ def fill(model: CSM, weights: dict[str, Tensor]) -> None:
         own[name][: len(tensor)].copy_(tensor)  # codebooks are rows, one after another
 
 
-def encoder(speech: Path, work: Path, start: str | None) -> None:
+def encoder(speech: Path, work: Path) -> None:
     train_encoder(
         codec_config(TRAINED_CODEBOOKS),
         ENCODER,
@@ -142,7 +142,7 @@ def encoder(speech: Path, work: Path, start: str | None) -> None:
     )
 
 
-def recognizer(speech: Path, work: Path, start: str | None) -> None:
+def recognizer(speech: Path, work: Path) -> None:
     rate = codec_config(NUM_CODEBOOKS).sample_rate
     train_recognizer(
         RECOGNIZER, speech, work / "recognizer", rate, on_step=Log(work / "recognizer.log")
@@ -157,14 +157,14 @@ def listener(work: Path) -> PhoneRecognizer:
     return found
 
 
-def codec(speech: Path, work: Path, start: str | None) -> None:
-    if start is None:
+def codec(speech: Path, work: Path, base: str | None = None) -> None:
+    if base is None:
         weights = first_codebooks(work / "encoder/state.pt", NUM_CODEBOOKS)
     else:
-        base = cpu_checkpoint(start).codec
-        if base.config != codec_config(NUM_CODEBOOKS):
-            sys.exit(f"train.py: the codec of {start} has other sizes, {base.config}: begin anew")
-        weights = {"codec": base.state_dict()}
+        found = cpu_checkpoint(base).codec
+        if found.config != codec_config(NUM_CODEBOOKS):
+            sys.exit(f"train.py: the codec of {base} has other sizes, {found.config}: begin anew")
+        weights = {"codec": found.state_dict()}
     train_codec(
         codec_config(NUM_CODEBOOKS),
         CODEC,
@@ -182,7 +182,7 @@ def codec_weights(work: Path) -> dict[str, Tensor]:
     return finished(state) if state.exists() else load_codec(work / "codec").state_dict()
 
 
-def decoder(speech: Path, work: Path, start: str | None) -> None:
+def decoder(speech: Path, work: Path) -> None:
     train_decoder(
         codec_config(NUM_CODEBOOKS),
         DECODER,
@@ -226,7 +226,7 @@ def encode_group(group: list[int]) -> list[np.ndarray]:
     return worker(group)
 
 
-def encode(speech: Path, work: Path, start: str | None) -> None:
+def encode(speech: Path, work: Path) -> None:
     rate = codec_config(NUM_CODEBOOKS).sample_rate
     utterances = SpeechFolder(speech, rate).utterances
     chosen = [index for index, u in enumerate(utterances) if u.text not in HELD_OUT]
@@ -243,11 +243,11 @@ def encode(speech: Path, work: Path, start: str | None) -> None:
     print(f"{len(encoded)} utterances, {len(encoded.codes)} frames, {zero} of them all zero")
 
 
-def lm(speech: Path, work: Path, start: str | None) -> None:
+def lm(speech: Path, work: Path, base: str | None = None) -> None:
     tokenizer = TextTokenizer.load(ASSETS / "tokenizer.json")
     model = new_model(model_config(tokenizer.vocab_size), LM.seed)
-    if start is not None:
-        fill(model, cpu_checkpoint(start).model.state_dict())
+    if base is not None:
+        fill(model, cpu_checkpoint(base).model.state_dict())
     training = LMTraining(
         model,
         LM,
@@ -323,10 +323,14 @@ def main() -> None:
     parser.add_argument("--unfinished", action="store_true", help="export before the last step")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    if args.phase == "export":
+    if args.base is not None:
+        if args.phase not in ("codec", "lm"):
+            parser.error(f"--base is for codec and lm: {args.phase} begins with no model")
+        globals()[args.phase](*args.paths, args.base)
+    elif args.phase == "export":
         export(*args.paths, unfinished=args.unfinished)
     else:
-        globals()[args.phase](*args.paths, args.base)
+        globals()[args.phase](*args.paths)
 
 
 if __name__ == "__main__":
