@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from causerie.cli.console import bar
 from causerie.cli.options import Device, Model
 from causerie.errors import ConfigError
 
@@ -125,16 +126,8 @@ def read_limits(changes: list[str]) -> Limits:
 @contextmanager
 def _bar() -> Iterator[Callable[[int, int, str], None]]:
     """A progress bar, where stderr is a terminal."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
-    console = Console(stderr=True)
     columns = (
         TextColumn("preparing"),
         BarColumn(),
@@ -142,10 +135,8 @@ def _bar() -> Iterator[Callable[[int, int, str], None]]:
         TimeRemainingColumn(),
         TextColumn("{task.description}", markup=False),  # names of files may hold brackets
     )
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, total, name: bar.update(
+    with bar(*columns) as shows:
+        task = shows.add_task("", total=None)
+        yield lambda done, total, name: shows.update(
             task, completed=done, total=total, description=name
         )

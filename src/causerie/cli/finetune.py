@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from causerie.cli.console import note
+from causerie.cli.console import bar, note
+from causerie.cli.options import Changes
 from causerie.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -40,14 +41,7 @@ def finetune(
         int | None,
         typer.Option(min=1, help="Of training; by default as many as there are sentences for."),
     ] = None,
-    changes: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="Change a value of the training, such as recipe.lr=1e-4 or watch.count=20.",
-        ),
-    ] = None,
+    changes: Changes = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     consent: Annotated[
         bool,
@@ -120,20 +114,15 @@ def _show(report: Report) -> None:
 @contextmanager
 def _telling() -> Iterator[Tell]:
     """What is done and how far it is, where stderr is a terminal."""
-    from rich.console import Console
     from rich.progress import Progress, TextColumn
 
-    console = Console(stderr=True)
-    columns = Progress.get_default_columns()[1:]
     shown = TextColumn("{task.description}", markup=False)  # names of files may hold brackets
-    with Progress(
-        shown, *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task("loading", total=None)
+    with bar(shown, *Progress.get_default_columns()[1:]) as shows:
+        task = shows.add_task("loading", total=None)
 
         def tell(what: str, done: int, total: int) -> None:
-            if bar.tasks[0].total != total or done < bar.tasks[0].completed:
-                bar.reset(task, total=total)  # another thing: its time is counted anew
-            bar.update(task, completed=done, total=total, description=what)
+            if shows.tasks[0].total != total or done < shows.tasks[0].completed:
+                shows.reset(task, total=total)  # another thing: its time is counted anew
+            shows.update(task, completed=done, total=total, description=what)
 
         yield tell

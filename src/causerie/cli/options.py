@@ -20,6 +20,10 @@ Model = Annotated[
 Device = Annotated[
     str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps; auto takes the fastest.")
 ]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a value, such as recipe.lr=1e-4."),
+]
 
 
 def check_folder(output: str | os.PathLike[str]) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from causerie.cli.console import note, progress
+from causerie.cli.options import Changes
 
 if TYPE_CHECKING:
     from causerie.train.config import LMConfig
@@ -19,10 +20,6 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Train a language model, or a codec.", no_args_is_help=False)
 
 Config = Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="What to train, and how.")]
-Changes = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change a value, such as recipe.lr=1e-4."),
-]
 AllowChanges = Annotated[
     bool, typer.Option("--allow-changes", help="Go on with a run though its recipe has changed.")
 ]

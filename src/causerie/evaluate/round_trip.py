@@ -24,14 +24,20 @@ FLOOR = 1e-8
 
 
 @torch.inference_mode()
+def decoded(codec: Mimi, codes: Tensor) -> Audio:
+    """The sound of codes (K, T)."""
+    pcm = codec.decode(codes[None].to(next(codec.parameters()).device))[0, 0]
+    return Audio(samples=pcm.float().cpu().numpy(), sample_rate=codec.config.sample_rate)
+
+
+@torch.inference_mode()
 def round_trip(codec: Mimi, audio: Audio, num_codebooks: int) -> Audio:
     """A sound after the codec, as long as before, at the codec's rate."""
     rate = codec.config.sample_rate
     samples = torch.from_numpy(audio.resampled(rate))
     device = next(codec.parameters()).device
     codes = codec.encode(samples.to(device)[None, None], num_codebooks)
-    decoded = codec.decode(codes)[0, 0, : len(samples)].float().cpu()
-    return Audio(samples=decoded.numpy(), sample_rate=rate)
+    return Audio(samples=decoded(codec, codes[0]).samples[: len(samples)], sample_rate=rate)
 
 
 def distance_db(one: Tensor, two: Tensor, sample_rate: int) -> float:

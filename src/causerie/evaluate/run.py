@@ -96,7 +96,7 @@ def evaluate(
     count = len(sentences) if count is None else count
     if count < 1 or not sentences:
         raise ConfigError(f"{count} utterances of {len(sentences)} sentences: at least 1 is needed")
-    tools, tell = tools or Tools(), tell or _silent
+    tools, tell = tools or Tools(), tell or silent
     _load(tools, chosen)
     speaking = Speaking(tts, voices=voices, seed=seed, like=like)
     report = Report(
@@ -146,7 +146,7 @@ def judge(
     ]
     report.add(Measured(numbers={}, rows=told), "clips")
     for number, name in enumerate(metrics):
-        (tell or _silent)(f"judging {name}", number, len(metrics))
+        (tell or silent)(f"judging {name}", number, len(metrics))
         report.add(CLIP_METRICS[name](clips, tools), "clips")
 
 
@@ -198,5 +198,6 @@ def _load(tools: Tools, chosen: Sequence[str]) -> None:
         _ = tools.scorer
 
 
-def _silent(what: str, done: int, total: int) -> None:
+def silent(what: str, done: int, total: int) -> None:
+    """Tells nobody."""
     pass

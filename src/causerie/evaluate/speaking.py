@@ -6,11 +6,10 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-import torch
-
 from causerie.audio.audio import Audio
 from causerie.errors import ConfigError
 from causerie.evaluate.clip import Clip
+from causerie.evaluate.round_trip import decoded
 from causerie.prompt import Segment
 from causerie.tts import TTS
 from causerie.voices import Voice, find_voice
@@ -89,7 +88,6 @@ class Speaking:
         return Clip(text=text, audio=audio, voice=voice.name, like=self._like[voice.name])
 
 
-@torch.inference_mode()
 def _sound_of(tts: TTS, voice: Voice) -> tuple[Audio, ...]:
     """What the model hears of a voice: its context, or where that is codes, their sound."""
     sounds = []
@@ -97,10 +95,7 @@ def _sound_of(tts: TTS, voice: Voice) -> tuple[Audio, ...]:
         if segment.speaker != voice.speaker:
             continue
         if segment.codes is not None:
-            codec = tts.checkpoint.codec
-            device = next(codec.parameters()).device
-            pcm = codec.decode(segment.codes[None].to(device))[0, 0].float().cpu().numpy()
-            sounds.append(Audio(samples=pcm, sample_rate=codec.config.sample_rate))
+            sounds.append(decoded(tts.checkpoint.codec, segment.codes))
         elif isinstance(segment.audio, Audio):
             sounds.append(segment.audio)
         elif isinstance(segment.audio, (str, os.PathLike)):

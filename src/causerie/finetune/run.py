@@ -17,7 +17,6 @@ Knows nothing of terminals.
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import json
 import re
 import shutil
@@ -36,7 +35,8 @@ from causerie.data.activity import RATE, Detector
 from causerie.data.shards import INDEX, SpeechData, Turn, write_whole
 from causerie.errors import ConfigError
 from causerie.evaluate import words
-from causerie.evaluate.run import Tell
+from causerie.evaluate.round_trip import decoded
+from causerie.evaluate.run import Tell, silent
 from causerie.evaluate.tools import Tools
 from causerie.extras import need
 from causerie.finetune import recordings, report
@@ -47,7 +47,7 @@ from causerie.finetune.report import Report
 from causerie.train.config import LMConfig
 from causerie.train.loop import differences
 from causerie.train.processes import find_processes
-from causerie.train.run import FIGURES, train_lm, write_model
+from causerie.train.run import FIGURES, train_lm, whole_folder, write_model
 from causerie.tts import TTS
 from causerie.voices import Voice
 
@@ -102,7 +102,7 @@ def finetune(
             package that is not installed; all of it told before any work that is long.
         CheckpointError: the base cannot be loaded.
     """
-    tools, tell = tools or Tools(), tell or _silent
+    tools, tell = tools or Tools(), tell or silent
     name = voice_name(wishes)
     _check_out(wishes.out)
     configure = _Configure(wishes)
@@ -221,8 +221,7 @@ def _load(tools: Tools, device: str) -> None:
     _ = tools.encoder
     words.normaliser()
     need("matplotlib", "evaluate")
-    if importlib.util.find_spec("peft") is None:
-        raise ConfigError('fine-tuning needs peft: pip install "causerie[train]"')
+    need("peft", "train")
     if find_processes(device).num_processes > 1:  # type: ignore[arg-type]
         raise ConfigError("fine-tuning a voice takes one process: start it without torchrun")
     _ = tools.recogniser
@@ -284,7 +283,6 @@ def _prepared(
     return SpeechData.open(out)
 
 
-@torch.inference_mode()
 def _like(
     turns: Sequence[Turn], data: SpeechData, base: Checkpoint
 ) -> tuple[list[Audio], list[str]]:
@@ -294,13 +292,8 @@ def _like(
     found = recordings.sounds(turns, folder, rate) if folder is not None else None
     if found is not None:
         return found, []
-    device = next(base.codec.parameters()).device
-    sounds = []
-    for turn in turns:
-        codes = torch.from_numpy(data.codes_of(turn).T.astype("int64"))[None].to(device)
-        pcm = base.codec.decode(codes)[0, 0].float().cpu().numpy()
-        sounds.append(Audio(samples=pcm, sample_rate=rate))
-    return sounds, [
+    codes = [torch.from_numpy(data.codes_of(turn).T.astype("int64")) for turn in turns]
+    return [decoded(base.codec, one) for one in codes], [
         f"the recordings that {data.folder} was made of are not where they were: similarity is to "
         "what the codec made of them"
     ]
@@ -323,15 +316,12 @@ def _write_models(chosen: Path, config: LMConfig, voice: Voice, out: Path) -> li
     checkpoint = load(chosen)
     model = checkpoint.model
     write_model(out / "model", checkpoint, model.state_dict(), model.config, config.dtype)
-    partial = out / "transformers.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    save_transformers(partial, checkpoint)
     lacks = [report.TRANSFORMERS]
     if checkpoint.front_end.kind == "phonemes":
         lacks.append(report.TRANSFORMERS_PHONEMES)
-    (partial / "README.md").write_text("\n\n".join(lacks) + "\n", "utf-8")
-    shutil.rmtree(out / "transformers", ignore_errors=True)
-    partial.rename(out / "transformers")
+    with whole_folder(out / "transformers") as partial:
+        save_transformers(partial, checkpoint)
+        (partial / "README.md").write_text("\n\n".join(lacks) + "\n", "utf-8")
     return [f"{out / 'transformers'}: {' '.join(lacks)}"]
 
 
@@ -351,7 +341,3 @@ def _write_samples(folder: Path, like: Sequence[Audio], base: Path, chosen: Path
 def _losses(numbers: Mapping[str, float]) -> str:
     losses = [f"{name} {numbers[name]:.2f}" for name in ("codebook0", "rest") if name in numbers]
     return f"training · {' · '.join(losses)}"
-
-
-def _silent(what: str, done: int, total: int) -> None:
-    pass

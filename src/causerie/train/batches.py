@@ -29,6 +29,11 @@ class Batch:
     predicted: Tensor
     depth_kept: Tensor
 
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """What `causerie.train.objective.Objective` takes, in its order."""
+        return self.frames, self.mask, self.read, self.predicted, self.depth_kept
+
     def to(self, device: torch.device) -> Batch:
         """The same on a device."""
         return Batch(**{name: tensor.to(device) for name, tensor in vars(self).items()})

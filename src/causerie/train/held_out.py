@@ -26,8 +26,6 @@ def held_out_losses(
     device = next(objective.parameters()).device
     terms = torch.zeros(2, dtype=torch.float64)
     for part in parts_of(ordered, micro_rows):
-        batch = collate(part).to(device)
-        inputs = batch.frames, batch.mask, batch.read, batch.predicted, batch.depth_kept
-        _, *found = objective(*inputs, num_rows, num_rows)
+        _, *found = objective(*collate(part).to(device).inputs, num_rows, num_rows)
         terms += torch.stack(found).cpu().double()
     return {"held_out_codebook0": terms[0].item(), "held_out_rest": terms[1].item()}

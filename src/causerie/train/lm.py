@@ -193,8 +193,7 @@ class LMTraining:
         )
 
     def _inputs(self, part: list[Example]) -> tuple[Tensor, ...]:
-        batch = collate(part).to(self.processes.device)
-        return batch.frames, batch.mask, batch.read, batch.predicted, batch.depth_kept
+        return collate(part).to(self.processes.device).inputs
 
     def _summed(self, numbers: Tensor) -> Tensor:
         """The sum over all processes."""

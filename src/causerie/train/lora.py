@@ -16,7 +16,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from causerie.errors import CheckpointError, ConfigError
+from causerie.errors import CheckpointError
+from causerie.extras import need
 from causerie.model.csm import CSM
 from causerie.train.config import Lora
 
@@ -45,7 +46,7 @@ def targets(model: CSM, lora: Lora) -> list[str]:
 
 def add_adapters(model: CSM, lora: Lora, seed: int) -> None:
     """Put adapters, which change nothing yet, into a model, and freeze all that is not trained."""
-    from_peft = _peft()
+    from_peft = need("peft", "train")
     torch.manual_seed(seed)  # one of the two matrices starts at random
     from_peft.inject_adapter_in_model(_config(model, lora), model)
     for name, parameter in model.named_parameters():
@@ -139,17 +140,9 @@ def merge_adapter(model: CSM, folder: Path | str) -> None:
 
 
 def _config(model: CSM, lora: Lora) -> LoraConfig:
-    config: LoraConfig = _peft().LoraConfig(
+    config: LoraConfig = need("peft", "train").LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha,
         target_modules=targets(model, lora),
     )
     return config
-
-
-def _peft() -> Any:
-    try:
-        import peft
-    except ImportError as error:
-        raise ConfigError(f'LoRA needs peft ({error}): pip install "causerie[train]"') from error
-    return peft

@@ -15,7 +15,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from torch import Tensor
 from causerie.checkpoint.load import Checkpoint, load
 from causerie.checkpoint.save import save
 from causerie.config import CSMConfig, from_dict, to_dict
-from causerie.data.shards import SpeechData
+from causerie.data.shards import SpeechData, write_whole
 from causerie.device import find_dtype
 from causerie.errors import ConfigError
 from causerie.model.csm import CSM
@@ -119,7 +120,8 @@ def train_lm(
         figures = training.loss_of(held_out) if held_out.conversations else {}
         figures |= judge(folder) if judge is not None else {}
         log.note(step, figures)
-        _write_whole(folder / FIGURES, json.dumps({"step": step, **figures}, indent=2) + "\n")
+        figures = {"step": step, **figures}
+        write_whole(folder / FIGURES, (json.dumps(figures, indent=2) + "\n").encode())
 
     every = config.watch.every
     training.run(note_step, on_milestone=look if every else None, every=every)
@@ -136,9 +138,7 @@ def train_lm(
 def write_model(
     folder: Path, base: Checkpoint, weights: Mapping[str, Tensor], sizes: CSMConfig, dtype: str
 ) -> None:
-    """Write a model with the tokenizer, front end, codec and voices of its base.
-
-    A folder is whole or not there.
+    """Write a model with the tokenizer, front end, codec and voices of its base, whole or not.
 
     Args:
         dtype: of the language model; the codec stays as it is, else its codes would change.
@@ -147,9 +147,16 @@ def write_model(
     with torch.device("meta"):
         model = CSM(sizes)
     model.load_state_dict({name: t.to(stored) for name, t in weights.items()}, assign=True)
+    with whole_folder(folder) as partial:
+        save(partial, dataclasses.replace(base, model=model))
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """A folder to write, which takes its place when all is written: it is whole or not there."""
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    save(partial, dataclasses.replace(base, model=model))
+    yield partial
     if folder.exists():
         shutil.rmtree(folder)
     partial.rename(folder)
@@ -172,9 +179,3 @@ def _changed(values: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, An
         nested = isinstance(change, Mapping) and isinstance(out.get(key), dict)
         out[key] = _changed(out[key], change) if nested else change
     return out
-
-
-def _write_whole(path: Path, text: str) -> None:
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
