@@ -1,0 +1,273 @@
+// Sixteen numbers at a time, in whatever registers the target has: one of AVX-512, two of AVX2,
+// four of 128 bits elsewhere. Knows nothing of products or models.
+//
+// The library is compiled with -ffp-contract=off: what is fused is written `fma`, so that the same
+// expression gives the same bits wherever it is compiled in one library.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+namespace causerie {
+
+#if defined(__AVX512BF16__) && defined(__AVX512VNNI__) && defined(__AVX512VL__)
+#define CAUSERIE_AVX512 1
+constexpr int kRegister = 64;
+#elif defined(__AVX2__) && defined(__FMA__)
+#define CAUSERIE_AVX2 1
+constexpr int kRegister = 32;
+#else
+constexpr int kRegister = 16;
+#endif
+
+constexpr int kLanes = 16;
+constexpr int kParts = 64 / kRegister;
+constexpr int kPartLanes = kLanes / kParts;
+
+typedef float FloatPart __attribute__((vector_size(kRegister)));
+typedef int32_t IntPart __attribute__((vector_size(kRegister)));
+
+struct Floats {
+    FloatPart part[kParts];
+};
+struct Ints {
+    IntPart part[kParts];
+};
+
+// A loop over the registers that make up sixteen lanes.
+#define CAUSERIE_PARTS _Pragma("GCC unroll 4") for (int i = 0; i < kParts; ++i)
+
+inline Floats load(const float* p) {
+    Floats out;
+    std::memcpy(&out, p, sizeof out);
+    return out;
+}
+inline Ints load(const void* p) {
+    Ints out;
+    std::memcpy(&out, p, sizeof out);
+    return out;
+}
+inline void store(float* p, const Floats& x) { std::memcpy(p, &x, sizeof x); }
+inline void store(int32_t* p, const Ints& x) { std::memcpy(p, &x, sizeof x); }
+
+inline Floats floats(float x) {
+    Floats out;
+    CAUSERIE_PARTS out.part[i] = x - FloatPart{};
+    return out;
+}
+inline Ints ints(int32_t x) {
+    Ints out;
+    CAUSERIE_PARTS out.part[i] = x - IntPart{};
+    return out;
+}
+inline Floats as_floats(const Ints& x) {
+    Floats out;
+    CAUSERIE_PARTS out.part[i] = (FloatPart)x.part[i];
+    return out;
+}
+inline Ints as_ints(const Floats& x) {
+    Ints out;
+    CAUSERIE_PARTS out.part[i] = (IntPart)x.part[i];
+    return out;
+}
+inline Floats to_floats(const Ints& x) {
+    Floats out;
+    CAUSERIE_PARTS out.part[i] = __builtin_convertvector(x.part[i], FloatPart);
+    return out;
+}
+
+inline Floats operator+(const Floats& a, const Floats& b) {
+    Floats out;
+    CAUSERIE_PARTS out.part[i] = a.part[i] + b.part[i];
+    return out;
+}
+inline Floats operator-(const Floats& a, const Floats& b) {
+    Floats out;
+    CAUSERIE_PARTS out.part[i] = a.part[i] - b.part[i];
+    return out;
+}
+inline Floats operator*(const Floats& a, const Floats& b) {
+    Floats out;
+    CAUSERIE_PARTS out.part[i] = a.part[i] * b.part[i];
+    return out;
+}
+inline Floats operator/(const Floats& a, const Floats& b) {
+    Floats out;
+    CAUSERIE_PARTS out.part[i] = a.part[i] / b.part[i];
+    return out;
+}
+inline Ints operator+(const Ints& a, const Ints& b) {
+    Ints out;
+    CAUSERIE_PARTS out.part[i] = a.part[i] + b.part[i];
+    return out;
+}
+inline Ints operator&(const Ints& a, const Ints& b) {
+    Ints out;
+    CAUSERIE_PARTS out.part[i] = a.part[i] & b.part[i];
+    return out;
+}
+inline Ints shift_left(const Ints& a, int bits) {
+    Ints out;
+    CAUSERIE_PARTS out.part[i] = a.part[i] << bits;
+    return out;
+}
+inline Ints shift_right(const Ints& a, int bits) {  // with the sign
+    Ints out;
+    CAUSERIE_PARTS out.part[i] = a.part[i] >> bits;
+    return out;
+}
+// The larger of limit and x; NaN of x stays.
+inline Floats at_least(const Floats& limit, const Floats& x) {
+    Floats out;
+    CAUSERIE_PARTS out.part[i] = x.part[i] < limit.part[i] ? limit.part[i] : x.part[i];
+    return out;
+}
+inline Floats at_most(const Floats& limit, const Floats& x) {
+    Floats out;
+    CAUSERIE_PARTS out.part[i] = x.part[i] > limit.part[i] ? limit.part[i] : x.part[i];
+    return out;
+}
+inline Floats absolute(const Floats& x) { return as_floats(as_ints(x) & ints(0x7fffffff)); }
+
+// a · b + c, rounded once where the target can.
+inline Floats fma(const Floats& a, const Floats& b, const Floats& c) {
+    Floats out;
+#if defined(CAUSERIE_AVX512)
+    out.part[0] = (FloatPart)_mm512_fmadd_ps((__m512)a.part[0], (__m512)b.part[0], (__m512)c.part[0]);
+#elif defined(CAUSERIE_AVX2)
+    CAUSERIE_PARTS out.part[i] =
+        (FloatPart)_mm256_fmadd_ps((__m256)a.part[i], (__m256)b.part[i], (__m256)c.part[i]);
+#elif defined(__aarch64__)
+    CAUSERIE_PARTS out.part[i] = (FloatPart)vfmaq_f32(
+        (float32x4_t)c.part[i], (float32x4_t)a.part[i], (float32x4_t)b.part[i]);
+#else
+    CAUSERIE_PARTS out.part[i] = a.part[i] * b.part[i] + c.part[i];
+#endif
+    return out;
+}
+
+// c plus the products of the two bf16 numbers in each lane of a and b.
+inline Floats dot2(const Ints& a, const Ints& b, const Floats& c) {
+#if defined(CAUSERIE_AVX512)
+    Floats out;
+    out.part[0] = (FloatPart)_mm512_dpbf16_ps((__m512)c.part[0], (__m512bh)(__m512i)a.part[0],
+                                              (__m512bh)(__m512i)b.part[0]);
+    return out;
+#else
+    const Ints high = ints(static_cast<int32_t>(0xffff0000u));
+    const Floats even = fma(as_floats(shift_left(a, 16)), as_floats(shift_left(b, 16)), c);
+    return fma(as_floats(a & high), as_floats(b & high), even);
+#endif
+}
+
+// c plus the products of the four bytes in each lane: a without sign, b with it.
+inline Ints dot4(const Ints& a, const Ints& b, const Ints& c) {
+    Ints out;
+#if defined(CAUSERIE_AVX512)
+    out.part[0] =
+        (IntPart)_mm512_dpbusd_epi32((__m512i)c.part[0], (__m512i)a.part[0], (__m512i)b.part[0]);
+#elif defined(CAUSERIE_AVX2)
+    const __m256i bytes = _mm256_set1_epi16(0xff);
+    CAUSERIE_PARTS {
+        const __m256i u = (__m256i)a.part[i], s = (__m256i)b.part[i];
+        const __m256i even = _mm256_madd_epi16(
+            _mm256_and_si256(u, bytes), _mm256_srai_epi16(_mm256_slli_epi16(s, 8), 8));
+        const __m256i odd =
+            _mm256_madd_epi16(_mm256_srli_epi16(u, 8), _mm256_srai_epi16(s, 8));
+        out.part[i] = c.part[i] + (IntPart)even + (IntPart)odd;
+    }
+#else
+    CAUSERIE_PARTS {
+        const IntPart u = a.part[i], s = b.part[i];
+        out.part[i] = c.part[i] + (u & 0xff) * (s << 24 >> 24) +
+                      (u >> 8 & 0xff) * (s << 16 >> 24) + (u >> 16 & 0xff) * (s << 8 >> 24) +
+                      (u >> 24 & 0xff) * (s >> 24);
+    }
+#endif
+    return out;
+}
+
+// The sum of all lanes, always in the same order.
+inline float sum(const Floats& x) {
+    float v[kLanes];
+    store(v, x);
+    for (int width = kLanes / 2; width; width /= 2)
+        for (int i = 0; i < width; ++i) v[i] += v[i + width];
+    return v[0];
+}
+inline float largest(const Floats& x) {
+    float v[kLanes];
+    store(v, x);
+    for (int width = kLanes / 2; width; width /= 2)
+        for (int i = 0; i < width; ++i) v[i] = v[i] < v[i + width] ? v[i + width] : v[i];
+    return v[0];
+}
+
+// The nearest whole numbers as floats, and in the low bits of the second as integers; |x| < 2²².
+inline Floats nearest(const Floats& x, Ints* integers) {
+    const Floats shifter = floats(12582912.0f);  // 1.5 · 2²³: its last bit is worth 1
+    const Floats shifted = x + shifter;
+    *integers = as_ints(shifted);
+    return shifted - shifter;
+}
+
+// eˣ to about 1e-7 relative; 0 and the largest numbers are not reached: x is held in ±87.
+inline Floats exp(const Floats& x) {
+    const Floats held = at_most(floats(87.0f), at_least(floats(-87.0f), x));
+    Ints power;
+    const Floats n = nearest(held * floats(1.44269504f), &power);  // log2 e
+    // x - n ln 2, ln 2 in two parts of which the first has few digits.
+    const Floats r = fma(n, floats(2.12194440e-4f), fma(n, floats(-0.693359375f), held));
+    Floats p = floats(1.9875691500e-4f);  // the polynomial of Cephes' expf
+    p = fma(p, r, floats(1.3981999507e-3f));
+    p = fma(p, r, floats(8.3334519073e-3f));
+    p = fma(p, r, floats(4.1665795894e-2f));
+    p = fma(p, r, floats(1.6666665459e-1f));
+    p = fma(p, r, floats(5.0000001201e-1f));
+    p = fma(p, r * r, r + floats(1.0f));
+    return as_floats(as_ints(p) + shift_left(power, 23));  // times 2ⁿ
+}
+
+// To bf16 and back, to the nearest, ties to even.
+inline uint16_t to_bf16(float x) {
+    uint32_t bits;
+    std::memcpy(&bits, &x, sizeof bits);
+    if ((bits & 0x7fffffff) > 0x7f800000) return static_cast<uint16_t>(bits >> 16 | 0x40);  // NaN
+    return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+inline float from_bf16(uint16_t x) {
+    const uint32_t bits = static_cast<uint32_t>(x) << 16;
+    float out;
+    std::memcpy(&out, &bits, sizeof out);
+    return out;
+}
+inline Floats load_bf16(const uint16_t* p) {
+#if defined(CAUSERIE_AVX512)
+    const __m256i half = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    Floats out;
+    out.part[0] = (FloatPart)_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16);
+    return out;
+#else
+    float v[kLanes];
+    for (int i = 0; i < kLanes; ++i) v[i] = from_bf16(p[i]);
+    return load(v);
+#endif
+}
+inline void store_bf16(uint16_t* p, const Floats& x) {
+#if defined(CAUSERIE_AVX512)
+    const __m256bh half = _mm512_cvtneps_pbh((__m512)x.part[0]);
+    std::memcpy(p, &half, sizeof half);
+#else
+    float v[kLanes];
+    store(v, x);
+    for (int i = 0; i < kLanes; ++i) p[i] = to_bf16(v[i]);
+#endif
+}
+
+}  // namespace causerie
