@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from causerie.errors import ConfigError
-from causerie.model.sampling import MAX_SEED, check, gumbel_noise, noise, sample
+from causerie.model.sampling import MAX_SEED, check, gumbel_noise, noise, sample, sample_rows
 
 
 def draws(logits: torch.Tensor, temperature: float, top_k: int | None, count: int) -> torch.Tensor:
@@ -144,3 +144,34 @@ def test_bad_temperature(temperature: float) -> None:
 def test_bad_top_k(top_k: int) -> None:
     with pytest.raises(ConfigError, match="top_k must be"):
         check(1.0, top_k)
+
+
+def test_rows_are_drawn_each_by_its_own_settings() -> None:
+    """As `sample` does one by one, ties at the k-th code and all."""
+    torch.manual_seed(0)
+    temperatures = [0.0, 0.3, 1.0, 2.0, 0.9, 0.0]
+    top_k = [None, 5, 0, 40, 7, 3]
+    logits = torch.randn(6, 40).mul(3).round()  # rounded: there are ties
+    seeds, frames = torch.arange(6) * 977, torch.tensor([0, 3, 1, 900, 4, 4])
+    gumbel = gumbel_noise(seeds, frames, 3, 40)
+    for codebook in range(3):
+        together = sample_rows(
+            logits,
+            torch.tensor(temperatures),
+            torch.tensor([k or 0 for k in top_k]),
+            gumbel[:, codebook],
+            most=8,
+        )
+        alone = [
+            sample(row[None], t, k, noise(seed[None], int(frame), codebook, 40)).item()
+            for row, t, k, seed, frame in zip(
+                logits, temperatures, top_k, seeds, frames, strict=True
+            )
+        ]
+        assert together.tolist() == alone
+
+
+def test_rows_that_take_all_codes_need_no_order() -> None:
+    logits, gumbel = torch.randn(2, 9), noise(torch.tensor([1, 2]), 0, 0, 9)
+    got = sample_rows(logits, torch.ones(2), torch.tensor([0, 9]), gumbel, most=0)
+    assert got.equal(sample(logits, 1.0, None, gumbel))

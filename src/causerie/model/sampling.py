@@ -63,18 +63,46 @@ def sample(logits: Tensor, temperature: float, top_k: int | None, noise: Tensor)
     return (logits + noise).argmax(dim=-1)
 
 
-def gumbel_noise(seeds: Tensor, frame: int, num_codebooks: int, size: int) -> Tensor:
+def sample_rows(
+    logits: Tensor, temperatures: Tensor, top_k: Tensor, noise: Tensor, *, most: int
+) -> Tensor:
+    """`sample` for rows that differ in how they are drawn, without a look at any value.
+
+    Args:
+        logits: (B, V), any floating dtype; computed on in fp32.
+        temperatures: (B,), fp32.
+        top_k: (B,), int64; 0 or V and above: all.
+        noise: (B, V), see `sample`.
+        most: no `top_k` below V is larger; 0: there is none.
+
+    Returns:
+        Codes (B,), int64.
+    """
+    logits = logits.float()
+    greedy = temperatures[:, None] == 0
+    scaled = logits / torch.where(greedy, 1.0, temperatures[:, None])
+    kept = scaled
+    if most:
+        ranked = scaled.topk(min(most, logits.shape[-1]), dim=-1).values
+        kth = ranked.gather(1, (top_k[:, None] - 1).clamp(0, ranked.shape[-1] - 1))
+        limited = (top_k > 0) & (top_k < logits.shape[-1])
+        kept = scaled.masked_fill((scaled < kth) & limited[:, None], -math.inf)
+    return torch.where(greedy, scaled, kept + noise).argmax(dim=-1)
+
+
+def gumbel_noise(seeds: Tensor, frame: int | Tensor, num_codebooks: int, size: int) -> Tensor:
     """Standard Gumbel noise (B, K, V), fp32, always finite, for a frame of each request.
 
     Args:
         seeds: (B,) int64, one a request, on the device where the noise is wanted.
-        frame: counts the frames of a request.
+        frame: counts the frames of a request; (B,) int64 where requests are not at the same one.
         num_codebooks: K.
         size: V, codes to choose among. A larger size changes nothing for the first codes.
     """
     codebooks = torch.arange(num_codebooks, device=seeds.device)
     counters = codebooks[:, None] * 2**32 + torch.arange(size, device=seeds.device)
-    key = _mix(_mix(seeds * _STEP) + torch.full_like(seeds, frame) * _STEP)  # products wrap
+    frames = frame if isinstance(frame, Tensor) else torch.full_like(seeds, frame)
+    key = _mix(_mix(seeds * _STEP) + frames * _STEP)  # products wrap
     bits = _mix(key[:, None, None] + counters * _STEP)
     # 23 bits and a half: exact in fp32, and never 0 or 1, so both logarithms are finite.
     uniform = ((bits >> 41 & (2**23 - 1)).float() + 0.5) / 2**23
