@@ -1,0 +1,44 @@
+// The library itself, its threads and its products, for Python. `csm.cpp` and `mimi.cpp` have
+// functions of their own.
+#include "api.hpp"
+
+#include <cstring>
+
+#include "gemm.hpp"
+
+using namespace causerie;
+
+// Of the sources that this was built from: see build.py.
+CAUSERIE_API const char* causerie_source_hash() { return CAUSERIE_SOURCE_HASH; }
+
+// Whether this machine runs the kernels of that name. Asked of the generic ones.
+CAUSERIE_API int causerie_runs(const char* kernels) {
+    if (!std::strcmp(kernels, "generic")) return 1;
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    if (!std::strcmp(kernels, "avx2")) return avx2;
+    if (!std::strcmp(kernels, "avx512"))
+        return avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+               __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+               __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bf16");
+#endif
+    return 0;
+}
+
+CAUSERIE_API Pool* causerie_pool_new(int num_threads) { return new Pool(num_threads); }
+CAUSERIE_API void causerie_pool_delete(Pool* pool) { delete pool; }
+CAUSERIE_API int causerie_pool_threads(const Pool* pool) { return pool->num_threads(); }
+
+CAUSERIE_API Packed* causerie_pack(const float* w, int64_t n, int64_t k, int64_t ldw, int format) {
+    return pack(w, n, k, ldw, static_cast<Format>(format));
+}
+CAUSERIE_API void causerie_packed_delete(Packed* packed) { destroy(packed); }
+CAUSERIE_API int64_t causerie_packed_bytes(const Packed* packed) {
+    return static_cast<int64_t>(packed->data.size() + packed->scales.size() * sizeof(uint16_t));
+}
+
+CAUSERIE_API void causerie_gemm(Pool* pool, const Packed* w, const float* x, int64_t m, int64_t ldx,
+                                float* y, int64_t ldy, const float* bias, int accumulate) {
+    gemm(*pool, *w, x, m, ldx, y, ldy, bias, accumulate != 0);
+}

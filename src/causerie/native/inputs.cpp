@@ -1,0 +1,103 @@
+#include "inputs.hpp"
+
+#include <algorithm>
+
+namespace causerie {
+namespace {
+
+struct Scratch {
+    Buffer<uint32_t> words;
+    Buffer<float> scales;
+    Buffer<int32_t> offsets;
+};
+
+thread_local Scratch scratch;
+
+void round_row(const float* x, int64_t k, uint16_t* out) {
+    int64_t i = 0;
+    for (; i + kLanes <= k; i += kLanes) store_bf16(out + i, load(x + i));
+    if (i < k) {
+        float rest[kLanes] = {};
+        uint16_t rounded[kLanes];
+        std::memcpy(rest, x + i, (k - i) * sizeof(float));
+        store_bf16(rounded, load(rest));
+        std::memcpy(out + i, rounded, round_up(k - i, 2) * sizeof(uint16_t));
+    }
+}
+
+// A group of 64 as whole numbers of ±127; gives their scale, and their sum.
+float quantize_group(const Floats (&x)[4], int8_t* out, int32_t* total) {
+    Floats top = absolute(x[0]);
+    for (int i = 1; i < 4; ++i) top = at_least(top, absolute(x[i]));
+    const float most = largest(top);
+    const Floats inverse = floats(most > 0 ? 127.0f / most : 0.0f);
+    Ints added = ints(0);
+    for (int i = 0; i < 4; ++i) {
+        Ints whole;
+        nearest(x[i] * inverse, &whole);
+        whole = shift_right(shift_left(whole, 24), 24);  // the low byte, which holds it, with its sign
+        added = added + whole;
+        int32_t values[kLanes];
+        store(values, whole);
+        for (int j = 0; j < kLanes; ++j) out[i * kLanes + j] = static_cast<int8_t>(values[j]);
+    }
+    int32_t values[kLanes];
+    store(values, added);
+    *total = 0;
+    for (int32_t value : values) *total += value;
+    return most / 127.0f;
+}
+
+void quantize_row(const float* x, int64_t k, int32_t offset, int8_t* out, float* scales,
+                  int32_t* offsets) {
+    for (int64_t g = 0; g * kGroup < k; ++g) {
+        float rest[kGroup] = {};
+        const float* from = x + g * kGroup;
+        if (k - g * kGroup < kGroup) {
+            std::memcpy(rest, from, (k - g * kGroup) * sizeof(float));
+            from = rest;
+        }
+        const Floats group[4] = {load(from), load(from + 16), load(from + 32), load(from + 48)};
+        int32_t total;
+        scales[g] = quantize_group(group, out + g * kGroup, &total);
+        offsets[g] = -offset * total;  // takes back what was added to the weights
+    }
+}
+
+// Rows to a piece of the work on them.
+template <class Body>
+void each_row(Pool& pool, int64_t m, int64_t k, Body&& body) {
+    const int64_t rows = std::max<int64_t>(1, (1 << 15) / k);
+    parallel(pool, (m + rows - 1) / rows, [&](int64_t chunk) {
+        const int64_t end = std::min(m, (chunk + 1) * rows);
+        for (int64_t row = chunk * rows; row < end; ++row) body(row);
+    });
+}
+
+}  // namespace
+
+Inputs prepare(Pool& pool, Format format, const float* x, int64_t m, int64_t k, int64_t ldx) {
+    if (format == Format::f32)
+        return {reinterpret_cast<const uint32_t*>(x), ldx, nullptr, nullptr, 0};
+    if (format == Format::bf16) {
+        const int64_t ld = (k + 1) / 2;
+        uint32_t* words = scratch.words.reserve(m * ld);
+        each_row(pool, m, k, [&](int64_t row) {
+            round_row(x + row * ldx, k, reinterpret_cast<uint16_t*>(words + row * ld));
+        });
+        return {words, ld, nullptr, nullptr, 0};
+    }
+    const int64_t groups = (k + kGroup - 1) / kGroup;
+    const int32_t offset = format == Format::int8 ? 128 : 8;
+    uint32_t* words = scratch.words.reserve(m * groups * kQuads);
+    float* scales = scratch.scales.reserve(m * groups);
+    int32_t* offsets = scratch.offsets.reserve(m * groups);
+    each_row(pool, m, k, [&](int64_t row) {
+        quantize_row(x + row * ldx, k, offset,
+                     reinterpret_cast<int8_t*>(words + row * groups * kQuads),
+                     scales + row * groups, offsets + row * groups);
+    });
+    return {words, groups * kQuads, scales, offsets, groups};
+}
+
+}  // namespace causerie

@@ -1,0 +1,79 @@
+"""Finds the libraries that `build` made, and loads the best one that this machine runs.
+
+A library that does not fit the sources beside it is never used. ``CAUSERIE_NATIVE=0`` turns all of
+them off. Knows nothing of what the functions compute.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+
+from causerie.errors import ConfigError
+from causerie.native import build
+
+
+class Library:
+    """A loaded library.
+
+    Attributes:
+        kernels: "avx512", "avx2" or "generic".
+        functions: those of the C++ side, whose types their users declare.
+    """
+
+    def __init__(self, kernels: str) -> None:
+        self.kernels = kernels
+        self.functions = ctypes.CDLL(str(build.library(kernels)))
+        self.functions.causerie_source_hash.restype = ctypes.c_char_p
+
+    @property
+    def source_hash(self) -> str:
+        found: bytes = self.functions.causerie_source_hash()
+        return found.decode()
+
+
+@functools.cache
+def load(kernels: str | None = None) -> Library:
+    """The library of some kernels, by default the fastest that this machine runs.
+
+    Raises:
+        ConfigError: it is turned off, was not built, or was built from other sources.
+    """
+    if reason := problem():
+        raise ConfigError(f"the native kernels cannot be used: {reason}")
+    runs = runnable()
+    if kernels is not None and kernels not in runs:
+        raise ConfigError(f"no kernels {kernels!r} run here; there are {', '.join(runs)}")
+    return Library(kernels or runs[0])
+
+
+@functools.cache
+def problem() -> str | None:
+    """Why there are no native kernels; None if there are."""
+    if os.environ.get("CAUSERIE_NATIVE") == "0":
+        return "CAUSERIE_NATIVE=0 turns them off"
+    again = "`python -m causerie.native` builds them"
+    for kernels in build.variants():
+        if not build.library(kernels).is_file():
+            return f"they were not built, for want of a C++ compiler perhaps; {again}"
+        try:
+            built_from = Library(kernels).source_hash if kernels in runnable() else None
+        except OSError as error:
+            return f"{build.library(kernels).name} cannot be loaded ({error}); {again}"
+        if built_from not in (None, build.source_hash()):
+            return f"{build.library(kernels).name} was built from other sources; {again}"
+    return None
+
+
+@functools.cache
+def runnable() -> list[str]:
+    """Kernels that this machine runs, the fastest first."""
+    ask = ctypes.CDLL(str(build.library("generic"))).causerie_runs
+    return [kernels for kernels in build.variants() if ask(kernels.encode())]
+
+
+def describe() -> str:
+    """One line for people: which kernels are in use, or why none."""
+    reason = problem()
+    return f"not in use: {reason}" if reason else load().kernels

@@ -1,0 +1,94 @@
+"""Threads and packed weights of the C++ side, as Python objects.
+
+Knows nothing of models. Arrays are fp32 and contiguous; what is passed is not kept.
+"""
+
+from __future__ import annotations
+
+from ctypes import c_int, c_int64, c_void_p
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causerie.native.library import Library, load
+
+#: How weights are stored: see gemm.hpp.
+Format = Literal["float32", "bfloat16", "int8", "int4"]
+FORMATS: dict[Format, int] = {"float32": 0, "bfloat16": 1, "int8": 2, "int4": 3}
+
+Floats = NDArray[np.float32]
+
+
+def declare(library: Library, name: str, result: Any, *arguments: Any) -> Any:
+    """A function of the library, with its types."""
+    function = getattr(library.functions, name)
+    function.restype, function.argtypes = result, arguments
+    return function
+
+
+def pointer(array: NDArray[Any]) -> c_void_p:
+    """The address of an array, which must outlive the call."""
+    assert array.flags.c_contiguous
+    return c_void_p(array.ctypes.data)
+
+
+class Pool:
+    """Threads that share the work of one call at a time; 0: as many as this process may use."""
+
+    def __init__(self, num_threads: int = 0, library: Library | None = None) -> None:
+        self.library = library or load()
+        new = declare(self.library, "causerie_pool_new", c_void_p, c_int)
+        self._delete = declare(self.library, "causerie_pool_delete", None, c_void_p)
+        self.handle = c_void_p(new(num_threads))
+
+    @property
+    def num_threads(self) -> int:
+        count = declare(self.library, "causerie_pool_threads", c_int, c_void_p)
+        return int(count(self.handle))
+
+    def __del__(self) -> None:
+        if hasattr(self, "handle"):
+            self._delete(self.handle)
+
+
+class Packed:
+    """Weights (N, K), packed for products with rows of K inputs."""
+
+    def __init__(self, weights: Floats, form: Format, library: Library | None = None) -> None:
+        self.library = library or load()
+        self.shape = weights.shape
+        weights = np.ascontiguousarray(weights, np.float32)
+        new = declare(
+            self.library, "causerie_pack", c_void_p, c_void_p, c_int64, c_int64, c_int64, c_int
+        )
+        self._delete = declare(self.library, "causerie_packed_delete", None, c_void_p)
+        n, k = weights.shape
+        self.handle = c_void_p(new(pointer(weights), n, k, k, FORMATS[form]))
+
+    @property
+    def num_bytes(self) -> int:
+        count = declare(self.library, "causerie_packed_bytes", c_int64, c_void_p)
+        return int(count(self.handle))
+
+    def __del__(self) -> None:
+        if hasattr(self, "handle"):
+            self._delete(self.handle)
+
+
+def gemm(
+    pool: Pool, weights: Packed, x: Floats, bias: Floats | None = None, add_to: Floats | None = None
+) -> Floats:
+    """x (M, K) times the transposed weights, plus `bias` (N,), plus `add_to` (M, N)."""
+    m, k = x.shape
+    assert k == weights.shape[1]
+    y = np.zeros((m, weights.shape[0]), np.float32) if add_to is None else add_to.copy()
+    run = declare(
+        pool.library, "causerie_gemm", None, c_void_p, c_void_p, c_void_p, c_int64, c_int64,
+        c_void_p, c_int64, c_void_p, c_int,
+    )  # fmt: skip
+    run(
+        pool.handle, weights.handle, pointer(x), m, k, pointer(y), y.shape[1],
+        None if bias is None else pointer(bias), int(add_to is not None),
+    )  # fmt: skip
+    return y
