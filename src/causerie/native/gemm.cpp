@@ -41,7 +41,8 @@ void pack_bf16(const float* w, int64_t ldw, Packed& p) {
 // A group of weights of one row as whole numbers of ±limit; their scale.
 uint16_t quantize_group(const float* group, int limit, int* out) {
     float top = 0;
-    for (int64_t j = 0; j < kGroup; ++j) top = std::max(top, std::fabs(group[j]));
+    for (int64_t j = 0; j < kGroup; ++j)
+        if (top == top && !(std::fabs(group[j]) <= top)) top = std::fabs(group[j]);  // NaN stays, in the scale
     const uint16_t scale = to_bf16(top / static_cast<float>(limit));
     const float rounded = from_bf16(scale);  // what the weights will be multiplied by
     for (int64_t j = 0; j < kGroup; ++j) {

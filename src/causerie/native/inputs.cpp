@@ -25,11 +25,17 @@ void round_row(const float* x, int64_t k, uint16_t* out) {
     }
 }
 
+float from_bits(int32_t bits) {
+    float out;
+    std::memcpy(&out, &bits, sizeof out);
+    return out;
+}
+
 // A group of 64 as whole numbers of ±127; gives their scale, and their sum.
 float quantize_group(const Floats (&x)[4], int8_t* out, int32_t* total) {
-    Floats top = absolute(x[0]);
-    for (int i = 1; i < 4; ++i) top = at_least(top, absolute(x[i]));
-    const float most = largest(top);
+    Ints top = ints(0);  // bits of numbers without sign are in their order, and NaN above all
+    for (int i = 0; i < 4; ++i) top = larger(top, as_ints(x[i]) & ints(0x7fffffff));
+    const float most = from_bits(largest(top));
     const Floats inverse = floats(most > 0 ? 127.0f / most : 0.0f);
     Ints added = ints(0);
     for (int i = 0; i < 4; ++i) {

@@ -79,7 +79,7 @@ class Packed:
 def gemm(
     pool: Pool, weights: Packed, x: Floats, bias: Floats | None = None, add_to: Floats | None = None
 ) -> Floats:
-    """x (M, K) times the transposed weights, plus `bias` (N,), plus `add_to` (M, N)."""
+    """The product of x (M, K) and the transposed weights, plus bias (N,), plus `add_to` (M, N)."""
     m, k = x.shape
     assert k == weights.shape[1]
     y = np.zeros((m, weights.shape[0]), np.float32) if add_to is None else add_to.copy()

@@ -133,7 +133,11 @@ inline Floats at_most(const Floats& limit, const Floats& x) {
     CAUSERIE_PARTS out.part[i] = x.part[i] > limit.part[i] ? limit.part[i] : x.part[i];
     return out;
 }
-inline Floats absolute(const Floats& x) { return as_floats(as_ints(x) & ints(0x7fffffff)); }
+inline Ints larger(const Ints& a, const Ints& b) {
+    Ints out;
+    CAUSERIE_PARTS out.part[i] = a.part[i] > b.part[i] ? a.part[i] : b.part[i];
+    return out;
+}
 
 // a · b + c, rounded once where the target can.
 inline Floats fma(const Floats& a, const Floats& b, const Floats& c) {
@@ -203,6 +207,14 @@ inline float sum(const Floats& x) {
 }
 inline float largest(const Floats& x) {
     float v[kLanes];
+    store(v, x);
+    for (int width = kLanes / 2; width; width /= 2)
+        for (int i = 0; i < width; ++i) v[i] = v[i] < v[i + width] ? v[i + width] : v[i];
+    return v[0];
+}
+
+inline int32_t largest(const Ints& x) {
+    int32_t v[kLanes];
     store(v, x);
     for (int width = kLanes / 2; width; width /= 2)
         for (int i = 0; i < width; ++i) v[i] = v[i] < v[i + width] ? v[i + width] : v[i];
