@@ -1,0 +1,91 @@
+"""The codec's decoder over slots: their state in fixed tensors, a frame of some of them at a time.
+
+It computes what `Mimi.decode_step` does for one frame, for streams that stand at different
+positions. The convolutions are the codec's own, given rows of the state; its transformer has a
+ring of keys and values a slot in place of a window that is cut anew. Nothing in it looks at a
+value of a tensor, so a CUDA graph can hold it.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from causerie.codec.mimi import Mimi
+from causerie.codec.transformer import Layer
+from causerie.nn.rope import inverse_frequencies, rotate
+
+#: 25 Hz steps of the transformer to a frame.
+STEPS = 2
+
+
+class SlotCodec:
+    """State of `num_slots` streams. Slot `num_slots` is nobody's: for rows that fill a batch up."""
+
+    def __init__(self, codec: Mimi, num_slots: int) -> None:
+        config = codec.config
+        self.codec = codec
+        some = codec.upsample.weight
+        self._layers: list[Layer] = list(codec.decoder_transformer.layers)  # type: ignore[arg-type]
+        self._state = [
+            codec.upsample.new_state(num_slots + 1),
+            *codec.decoder.new_state(num_slots + 1),
+        ]
+        # So long that the first step of a frame still sees all its context after the second one
+        # has been written.
+        self._ring = config.context + STEPS - 1
+        head_dim = config.dim // config.num_heads
+        shape = (len(self._layers), num_slots + 1, config.num_heads, self._ring, head_dim)
+        self._keys, self._values = some.new_zeros(shape), some.new_zeros(shape)
+        self._frequencies = inverse_frequencies(head_dim, config.rope_theta, None).to(some.device)
+        self._index = torch.arange(self._ring, device=some.device)
+        self._steps = torch.arange(STEPS, device=some.device)
+        self._heads = torch.arange(config.num_heads, device=some.device)[:, None]
+
+    def reset(self, slot: int) -> None:
+        """Let the slot start from silence, and from position 0."""
+        for state in (*self._state, *self._keys, *self._values):
+            state[slot].zero_()
+
+    def decode(self, codes: Tensor, slots: Tensor, positions: Tensor) -> Tensor:
+        """Sound (B, frame_size) of the next frames of codes (B, K).
+
+        Args:
+            slots: (B,), different ones, save for nobody's.
+            positions: (B,), how many frames of each came before.
+        """
+        state = [tensor[slots] for tensor in self._state]
+        x = self.codec.upsample(self.codec.quantizer.decode(codes[..., None]), state[0])
+        x = self._transform(x.transpose(1, 2), slots, STEPS * positions).transpose(1, 2)
+        pcm: Tensor = self.codec.decoder(x, state[1:])
+        for tensor, new in zip(self._state, state, strict=True):
+            tensor.index_copy_(0, slots, new)
+        return pcm[:, 0]
+
+    def _transform(self, x: Tensor, slots: Tensor, start: Tensor) -> Tensor:
+        """The transformer over x (B, STEPS, D) whose first step is at position `start` (B,)."""
+        positions = start[:, None] + self._steps  # (B, STEPS)
+        angles = (positions.float()[..., None] * self._frequencies)[:, None]  # (B, 1, STEPS, E/2)
+        cos, sin = angles.cos(), angles.sin()
+        # The position that each place of the ring holds once the frame is written.
+        latest = positions[:, -1:]
+        held = latest - (latest - self._index) % self._ring  # (B, R)
+        distance = positions[..., None] - held[:, None]  # (B, STEPS, R)
+        seen = (held[:, None] >= 0) & (distance >= 0) & (distance < self.codec.config.context)
+        where = (slots[:, None, None], self._heads, (positions % self._ring)[:, None])
+        for layer, keys, values in zip(self._layers, self._keys, self._values, strict=True):
+            attention = layer.attention
+            qkv = attention.qkv_proj(layer.attention_norm(x))
+            q, k, v = qkv.unflatten(-1, (3, attention.num_heads, -1)).permute(2, 0, 3, 1, 4)
+            q, k = rotate(q, cos, sin), rotate(k, cos, sin)  # (B, H, STEPS, E)
+            keys.index_put_(where, k)
+            values.index_put_(where, v)
+            out = F.scaled_dot_product_attention(
+                q, keys[slots], values[slots], attn_mask=seen[:, None]
+            )
+            out = attention.out_proj(out.transpose(1, 2).flatten(2))
+            x = x + layer.attention_scale * out
+            ffn = layer.ffn_out(F.gelu(layer.ffn_in(layer.ffn_norm(x))))
+            x = x + layer.ffn_scale * ffn
+        return x
