@@ -6,6 +6,8 @@ OUT    ?= hello.wav
 TEXT   ?= Hello, it is nice to meet you.
 
 BIN := $(VENV)/bin
+# What the native kernels are compiled from, which installing does.
+NATIVE := $(wildcard src/causerie/native/*.cpp src/causerie/native/*.hpp) src/causerie/native/build.py
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --no-warn-conflicts -c constraints.txt
 
 # TEXT reaches the shell through the environment and unexpanded, so that quotes and dollar signs in
@@ -50,6 +52,7 @@ wer: $(VENV)/.evaluate ## Word error rate of the bundled model
 
 clean: ## Remove .venv and what the tools left behind
 	rm -rf "$(VENV)" build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -f src/causerie/native/*.so
 	find src tests recipes benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp for each set of packages: the second run of a target starts at once.
@@ -60,8 +63,9 @@ $(VENV)/.made:
 	$(PYTHON) -m venv "$(VENV)"
 	@touch $@
 
-$(VENV)/.base: pyproject.toml constraints.txt | $(VENV)/.made
+$(VENV)/.base: pyproject.toml constraints.txt hatch_build.py $(NATIVE) | $(VENV)/.made
 	$(PIP) --editable .
+	@$(BIN)/python -c 'from causerie import native; print("native kernels:", native.describe())'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.base

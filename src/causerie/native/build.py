@@ -71,31 +71,43 @@ def find_compiler() -> list[str]:
     raise BuildError("no C++ compiler was found (c++, g++, clang++, or what CXX names)")
 
 
+def is_current(kernels: str) -> bool:
+    """Whether that library was built from the sources as they are."""
+    path = library(kernels)
+    return path.is_file() and source_hash().encode() in path.read_bytes()
+
+
 def build() -> list[Path]:
-    """Compile all libraries, and put each in its place once it is whole.
+    """Compile the libraries that are not current, and put each in its place once it is whole.
 
     Raises:
         BuildError: with what the compiler says.
     """
+    wanted = {name: flags for name, flags in variants().items() if not is_current(name)}
+    if wanted:
+        _compile(wanted)
+    return [library(kernels) for kernels in variants()]
+
+
+def _compile(wanted: dict[str, list[str]]) -> None:
     compiler = find_compiler()
     flags = [*FLAGS, f'-DCAUSERIE_SOURCE_HASH="{source_hash()}"']
     if "clang" not in _run([*compiler, "--version"]):
         flags.append("-fno-gnu-unique")  # two libraries in one process share nothing
     sources = sorted(FOLDER.glob("*.cpp"))
     with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
-        jobs = {
-            Path(folder, f"{source.stem}.{kernels}.o"): [*compiler, *flags, *options, str(source)]
-            for kernels, options in variants().items()
-            for source in sources
-        }
+        commands, objects = [], {name: list[str]() for name in wanted}
+        for name, options in wanted.items():
+            for source in sources:
+                objects[name].append(str(Path(folder, f"{source.stem}.{name}.o")))
+                target = ["-c", "-o", objects[name][-1], str(source)]
+                commands.append([*compiler, *flags, *options, *target])
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            list(pool.map(lambda job: _run([*job[1], "-c", "-o", str(job[0])]), jobs.items()))
-        for kernels in variants():
-            objects = [str(path) for path in jobs if path.name.endswith(f".{kernels}.o")]
-            made = Path(folder, library(kernels).name)
-            _run([*compiler, "-shared", "-pthread", *objects, "-o", str(made)])
-            made.replace(library(kernels))
-    return [library(kernels) for kernels in variants()]
+            list(pool.map(_run, commands))
+        for name in wanted:
+            made = Path(folder, library(name).name)
+            _run([*compiler, "-shared", "-pthread", "-o", str(made), *objects[name]])
+            made.replace(library(name))
 
 
 def _run(command: list[str]) -> str:
@@ -104,7 +116,7 @@ def _run(command: list[str]) -> str:
     except OSError as error:
         raise BuildError(f"the C++ compiler {command[0]} cannot be run: {error}") from error
     if done.returncode:
-        raise BuildError(f"{command[0]} failed:\n{done.stderr or done.stdout}")
+        raise BuildError(f"{command[0]} refuses {command[-1]}\n{done.stderr or done.stdout}")
     return done.stdout
 
 
