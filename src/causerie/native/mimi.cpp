@@ -1,0 +1,435 @@
+// The decoder of the Mimi codec: a frame of codes in, a frame of sound out, for numbered slots.
+// Knows nothing of files, of the language model, or of who asks for how many slots at once.
+//
+// The maths is that of causerie/codec, which is the reference. What differs is the layout:
+// activations are channels last, (slots, columns, channels), so that
+//   - a causal convolution is a product of windows that overlap, `kernel` columns each, with
+//     weights (out, kernel · in). Its state is the last kernel - 1 columns of its input;
+//   - a transposed convolution of kernel 2 · stride is the same, with windows of two columns and
+//     stride · out outputs, which are `stride` columns of the result side by side.
+// Slots share nothing but weights: the products are row by row, everything else is slot by slot, so
+// a slot's sound depends on its own codes alone, to the bit.
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <functional>
+#include <numeric>
+#include <vector>
+
+#include "activations.hpp"
+#include "api.hpp"
+#include "mimi_weights.hpp"
+#include "mimi_window.hpp"
+
+namespace causerie::mimi {
+namespace {
+
+constexpr int64_t kSteps = 2;     // of the transformer, to a frame
+constexpr int64_t kMany = 16;     // columns that are worth reading the weights for
+constexpr int64_t kChunk = 4096;  // numbers of an array that a thread takes at once
+
+// All that decoding needs to know of a slot's codes so far.
+struct Slot {
+    int64_t position = 0;   // of the next step of the transformer
+    Buffer<float> columns;  // the last ones of every convolution's input
+    Buffer<float> window;   // the keys and values that the transformer still sees
+};
+
+// Some different slots.
+struct Batch {
+    Slot* const* slots;
+    int64_t size;
+
+    Slot& operator[](int64_t b) const { return *slots[b]; }
+    Batch alone(int64_t b) const { return {slots + b, 1}; }
+};
+
+// Activations of the convolutions, which keep nothing from frame to frame.
+struct Scratch {
+    Buffer<float> padded, windows, hidden;
+    std::vector<Buffer<float>> outputs;  // of the first convolution and of each stage
+};
+
+// -- arrays ---------------------------------------------------------------------------------------
+
+template <class F>
+void map_all(Pool& pool, float* x, int64_t n, F&& f) {
+    parallel(pool, (n + kChunk - 1) / kChunk, [&](int64_t chunk) {
+        const int64_t begin = chunk * kChunk;
+        map(x + begin, x + begin, std::min(kChunk, n - begin), f);
+    });
+}
+
+// Σ f(x) over n numbers; f(fill) must be 0.
+template <class F>
+float sum_of(const float* x, int64_t n, float fill, F&& f) {
+    Floats total = floats(0.0f);
+    for (int64_t i = 0; i < n; i += kLanes) total = total + f(load_some(x + i, n - i, fill));
+    return sum(total);
+}
+
+// y = LayerNorm(x), a row.
+void normalize(const float* x, const Norm& norm, float eps, float* y) {
+    const int64_t n = static_cast<int64_t>(norm.gain.size());
+    const float mean = sum_of(x, n, 0.0f, [](const Floats& v) { return v; }) / n;
+    const float square = sum_of(x, n, mean, [&](const Floats& v) {
+        const Floats distance = v - floats(mean);
+        return distance * distance;
+    });
+    const float scale = 1.0f / std::sqrt(square / n + eps);
+    for (int64_t i = 0; i < n; i += kLanes) {
+        const Floats standard = (load_some(x + i, n - i, 0.0f) - floats(mean)) * floats(scale);
+        const Floats gain = load_some(norm.gain.data() + i, n - i, 0.0f);
+        const Floats bias = load_some(norm.bias.data() + i, n - i, 0.0f);
+        store_some(y + i, fma(standard, gain, bias), n - i);
+    }
+}
+
+// Feature j turns with feature j + half; to(j) is where feature j goes.
+template <class To>
+void rotate(const float* x, const float* cos, const float* sin, int64_t half, To&& to) {
+    for (int64_t j = 0; j < half; ++j) {
+        to(j) = x[j] * cos[j] - x[j + half] * sin[j];
+        to(j + half) = x[j + half] * cos[j] + x[j] * sin[j];
+    }
+}
+
+// -- the decoder ----------------------------------------------------------------------------------
+
+class Decoder {
+   public:
+    Decoder(Pool& pool, const Sizes& sizes, Arrays arrays, int64_t num_slots, Format format);
+
+    void reset(int64_t slot);
+    void decode(const int64_t* slots, int64_t num_slots, const int32_t* codes,
+                int64_t num_codebooks, float* pcm);
+
+   private:
+    Slot* open(int64_t slot);
+    void dequantize(const int32_t* codes, int64_t batch, int64_t num_codebooks);
+    void upsample(const Batch& batch);
+    void transform(const Batch& batch);
+    void find_rotation(const Batch& batch);
+    void attend(const Batch& batch, int64_t layer);
+    void attend(Slot& slot, int64_t layer, int64_t head, const float* rotation, const float* qkv,
+                float* scratch, float* out);
+    void speak(const Batch& batch, float* pcm);
+    void speak(const Batch& batch, size_t stage, const float* x, int64_t columns, float* pcm,
+               Scratch& scratch);
+    void speak_apart(const Batch& batch, size_t stage, const float* x, int64_t columns, float* pcm);
+    void run(const Batch& batch, const Stage& stage, const float* x, int64_t columns, float* y,
+             Scratch& scratch);
+    void convolve(const Batch& batch, const Conv& conv, const float* x, int64_t columns,
+                  bool with_elu, float* y, Scratch& scratch);
+    float* prepend(const Batch& batch, const Conv& conv, const float* x, int64_t columns,
+                   bool with_elu, Scratch& scratch);
+    Window window(Slot& slot, int64_t layer, int64_t head) const;
+
+    int64_t rows(const Batch& batch) const { return batch.size * kSteps; }
+
+    Pool& pool_;
+    const Sizes sizes_;
+    const int64_t head_dim_, frame_size_;
+    const Window shape_;  // of every head; without memory
+    int64_t state_size_;  // of a slot's columns
+
+    const float *semantic_, *acoustic_;  // centroids (codebooks, V, C), which the caller keeps
+    Linear semantic_proj_, acoustic_proj_;
+    std::vector<float> upsample_;     // (4, D)
+    std::vector<float> frequencies_;  // radians a step of each pair of features of a head
+    std::vector<Layer> layers_;
+    Conv first_;
+    std::vector<Stage> stages_;
+    Conv last_;
+
+    std::vector<Slot> slots_;
+    std::vector<Slot*> batch_;
+    // Activations of the transformer and what is before it.
+    Buffer<float> summed_, latent_, x_, normed_, qkv_, rotation_, scores_, heads_, ffn_;
+    std::vector<Scratch> scratch_;  // one a thread; the first is of whole batches too
+};
+
+Decoder::Decoder(Pool& pool, const Sizes& sizes, Arrays arrays, int64_t num_slots, Format format)
+    : pool_(pool),
+      sizes_(sizes),
+      head_dim_(sizes.dim / sizes.num_heads),
+      frame_size_(std::accumulate(sizes.ratios, sizes.ratios + sizes.num_ratios, kSteps,
+                                  std::multiplies<int64_t>())),
+      shape_{head_dim_, sizes.context, nullptr},
+      state_size_(sizes.dim),  // of the upsampling
+      semantic_(arrays.next(sizes.codebook_size * sizes.codebook_dim)),
+      acoustic_(arrays.next((sizes.num_codebooks - 1) * sizes.codebook_size * sizes.codebook_dim)),
+      semantic_proj_(arrays, sizes.codebook_dim, sizes.dim, Format::f32),
+      acoustic_proj_(arrays, sizes.codebook_dim, sizes.dim, Format::f32),
+      upsample_(copy(arrays, 2 * kSteps * sizes.dim)),
+      frequencies_(copy(arrays, head_dim_ / 2)),
+      layers_(transformer(arrays, sizes, format)),
+      first_(arrays, sizes.dim, sizes.num_filters << sizes.num_ratios, sizes.kernel, format,
+             &state_size_),
+      stages_(stages(arrays, sizes, format, &state_size_)),
+      last_(arrays, sizes.num_filters, 1, sizes.last_kernel, format, &state_size_),
+      slots_(num_slots),
+      scratch_(pool.num_threads()) {
+    for (Scratch& scratch : scratch_) scratch.outputs.resize(1 + stages_.size());
+    if (arrays.count) throw std::invalid_argument("more arrays than the sizes ask for");
+}
+
+// The slot, which gets its memory when it is first used.
+Slot* Decoder::open(int64_t slot) {
+    Slot& opened = slots_[slot];
+    opened.columns.reserve(state_size_);
+    opened.window.reserve(sizes_.num_layers * sizes_.num_heads * shape_.size());
+    return &opened;
+}
+
+Window Decoder::window(Slot& slot, int64_t layer, int64_t head) const {
+    Window window = shape_;
+    window.memory = slot.window.data() + (layer * sizes_.num_heads + head) * shape_.size();
+    return window;
+}
+
+void Decoder::reset(int64_t slot) {
+    Slot& opened = *open(slot);
+    opened.position = 0;  // what the window holds is not seen any more
+    std::fill_n(opened.columns.data(), state_size_, 0.0f);
+}
+
+void Decoder::decode(const int64_t* slots, int64_t num_slots, const int32_t* codes,
+                     int64_t num_codebooks, float* pcm) {
+    batch_.clear();
+    for (int64_t b = 0; b < num_slots; ++b) batch_.push_back(open(slots[b]));
+    const Batch batch{batch_.data(), num_slots};
+    dequantize(codes, num_slots, num_codebooks);
+    upsample(batch);
+    transform(batch);
+    speak(batch, pcm);
+}
+
+// latent_ (B, D) of codes (B, K).
+void Decoder::dequantize(const int32_t* codes, int64_t batch, int64_t num_codebooks) {
+    const int64_t dim = sizes_.codebook_dim, book = sizes_.codebook_size * dim;
+    float* semantic = summed_.reserve(2 * batch * dim);
+    float* acoustic = semantic + batch * dim;
+    std::fill_n(acoustic, batch * dim, 0.0f);
+    for (int64_t b = 0; b < batch; ++b, codes += num_codebooks) {
+        std::copy_n(semantic_ + codes[0] * dim, dim, semantic + b * dim);
+        for (int64_t k = 1; k < num_codebooks; ++k) {
+            const float* centroid = acoustic_ + (k - 1) * book + codes[k] * dim;
+            for (int64_t i = 0; i < dim; ++i) acoustic[b * dim + i] += centroid[i];
+        }
+    }
+    float* latent = latent_.reserve(batch * sizes_.dim);
+    semantic_proj_(pool_, semantic, batch, dim, latent);
+    if (num_codebooks > 1) acoustic_proj_(pool_, acoustic, batch, dim, latent, true);
+}
+
+// x_ (B, 2, D) of latent_ (B, D): a transposed convolution of stride 2, each channel for itself.
+void Decoder::upsample(const Batch& batch) {
+    const int64_t dim = sizes_.dim;
+    float* x = x_.reserve(rows(batch) * dim);
+    for (int64_t b = 0; b < batch.size; ++b) {
+        const float* latent = latent_.data() + b * dim;
+        float* before = batch[b].columns.data();
+        for (int64_t step = 0; step < kSteps; ++step, x += dim) {
+            const float *now = upsample_.data() + step * dim, *then = now + kSteps * dim;
+            for (int64_t i = 0; i < dim; ++i) x[i] = latent[i] * now[i] + before[i] * then[i];
+        }
+        std::copy_n(latent, dim, before);
+    }
+}
+
+// The transformer, in place over x_ (B, 2, D).
+void Decoder::transform(const Batch& batch) {
+    const int64_t dim = sizes_.dim, m = rows(batch);
+    float* x = x_.data();
+    float* normed = normed_.reserve(m * dim);
+    float* qkv = qkv_.reserve(m * 3 * dim);
+    float* heads = heads_.reserve(m * dim);
+    float* ffn = ffn_.reserve(m * sizes_.ffn_dim);
+    const auto normalize_all = [&](const Norm& norm) {
+        for (int64_t row = 0; row < m; ++row)
+            normalize(x + row * dim, norm, sizes_.norm_eps, normed + row * dim);
+    };
+    find_rotation(batch);
+    for (int64_t i = 0; i < sizes_.num_layers; ++i) {
+        const Layer& layer = layers_[i];
+        normalize_all(layer.attention_norm);
+        layer.qkv(pool_, normed, m, dim, qkv);
+        attend(batch, i);
+        layer.out(pool_, heads, m, dim, x, true);
+        normalize_all(layer.ffn_norm);
+        layer.ffn_in(pool_, normed, m, dim, ffn);
+        map_all(pool_, ffn, m * sizes_.ffn_dim, gelu);
+        layer.ffn_out(pool_, ffn, m, sizes_.ffn_dim, x, true);
+    }
+    for (int64_t b = 0; b < batch.size; ++b) batch[b].position += kSteps;
+}
+
+// rotation_ (B, 2, E): the cosines of each step's angles, then the sines.
+void Decoder::find_rotation(const Batch& batch) {
+    const int64_t half = head_dim_ / 2;
+    float* out = rotation_.reserve(rows(batch) * head_dim_);
+    for (int64_t row = 0; row < rows(batch); ++row, out += head_dim_) {
+        const float position = static_cast<float>(batch[row / kSteps].position + row % kSteps);
+        for (int64_t j = 0; j < half; ++j) {
+            out[j] = std::cos(position * frequencies_[j]);
+            out[j + half] = std::sin(position * frequencies_[j]);
+        }
+    }
+}
+
+// heads_ (B, 2, D) of qkv_ (B, 2, 3 D).
+void Decoder::attend(const Batch& batch, int64_t layer) {
+    const int64_t num_heads = sizes_.num_heads, num_all = batch.size * num_heads;
+    const int64_t scratch_size = round_up(head_dim_, kLanes) + shape_.ring();
+    float* scratch = scores_.reserve(num_all * scratch_size);
+    parallel(pool_, num_all, [&](int64_t i) {
+        const int64_t b = i / num_heads, head = i % num_heads, row = b * kSteps;
+        attend(batch[b], layer, head, rotation_.data() + row * head_dim_,
+               qkv_.data() + row * 3 * sizes_.dim, scratch + i * scratch_size,
+               heads_.data() + row * sizes_.dim);
+    });
+}
+
+// One head of one slot, a step after the other: the second overwrites what the first still sees.
+void Decoder::attend(Slot& slot, int64_t layer, int64_t head, const float* rotation,
+                     const float* qkv, float* scratch, float* out) {
+    const int64_t dim = sizes_.dim, half = head_dim_ / 2, offset = head * head_dim_;
+    const Window past = window(slot, layer, head);
+    float *query = scratch, *scores = scratch + round_up(head_dim_, kLanes);
+    const float scale = 1.0f / std::sqrt(static_cast<float>(head_dim_));
+    for (int64_t step = 0; step < kSteps; ++step) {
+        const int64_t position = slot.position + step, place = position % sizes_.context;
+        const int64_t seen = std::min(position + 1, sizes_.context);
+        const int64_t num_blocks = (seen + kBlock - 1) / kBlock;
+        const float *q = qkv + step * 3 * dim + offset, *k = q + dim, *v = k + dim;
+        const float *cos = rotation + step * head_dim_, *sin = cos + half;
+        rotate(q, cos, sin, half, [&](int64_t j) -> float& { return query[j]; });
+        rotate(k, cos, sin, half, [&](int64_t j) -> float& { return past.keys(j)[place]; });
+        for (int64_t j = 0; j < head_dim_; ++j) query[j] *= scale;
+        std::copy_n(v, head_dim_, past.values(place));
+        score(past, query, num_blocks, scores);
+        const float total = soften(scores, seen, num_blocks);
+        mix(past, scores, seen, total, out + step * dim + offset);
+    }
+}
+
+// pcm (B, frame_size) of x_ (B, 2, D).
+void Decoder::speak(const Batch& batch, float* pcm) {
+    Scratch& scratch = scratch_[0];
+    float* y = scratch.outputs[0].reserve(rows(batch) * first_.out);
+    convolve(batch, first_, x_.data(), kSteps, false, y, scratch);
+    speak(batch, 0, y, kSteps, pcm, scratch);
+}
+
+// pcm (B, frame_size) of x (B, columns, channels), from a stage on.
+void Decoder::speak(const Batch& batch, size_t stage, const float* x, int64_t columns, float* pcm,
+                    Scratch& scratch) {
+    for (; stage < stages_.size(); ++stage) {
+        if (batch.size > 1 && columns >= kMany) return speak_apart(batch, stage, x, columns, pcm);
+        const int64_t wide = stages_[stage].ratio * columns;
+        float* y = scratch.outputs[1 + stage].reserve(batch.size * wide * stages_[stage].channels);
+        run(batch, stages_[stage], x, columns, y, scratch);
+        x = y;
+        columns = wide;
+    }
+    convolve(batch, last_, x, columns, true, pcm, scratch);
+}
+
+// The same, each slot on one thread: it has so many columns that they fill the cache.
+void Decoder::speak_apart(const Batch& batch, size_t stage, const float* x, int64_t columns,
+                          float* pcm) {
+    const int64_t size = columns * stages_[stage].up.in;
+    const int64_t num_workers = std::min<int64_t>(batch.size, scratch_.size());
+    std::atomic<int64_t> next{0};
+    parallel(pool_, num_workers, [&](int64_t worker) {
+        for (int64_t b; (b = next++) < batch.size;)
+            speak(batch.alone(b), stage, x + b * size, columns, pcm + b * frame_size_,
+                  scratch_[worker]);
+    });
+}
+
+// A stage's output y (B, ratio · columns, channels) of x (B, columns, 2 · channels).
+void Decoder::run(const Batch& batch, const Stage& stage, const float* x, int64_t columns,
+                  float* y, Scratch& scratch) {
+    const int64_t wide = stage.ratio * columns, m = batch.size * wide;
+    float* hidden = scratch.hidden.reserve(m * stage.hidden);
+    convolve(batch, stage.up, x, columns, true, y, scratch);
+    convolve(batch, stage.narrow, y, wide, true, hidden, scratch);
+    map_all(pool_, hidden, m * stage.hidden, elu);
+    stage.widen(pool_, hidden, m, stage.hidden, y, true);
+}
+
+// y (B, columns, out) of x (B, columns, in).
+void Decoder::convolve(const Batch& batch, const Conv& conv, const float* x, int64_t columns,
+                       bool with_elu, float* y, Scratch& scratch) {
+    const float* padded = prepend(batch, conv, x, columns, with_elu, scratch);
+    const int64_t size = (conv.left() + columns) * conv.in, length = conv.kernel * conv.in;
+    if (batch.size == 1 || columns >= kMany) {
+        for (int64_t b = 0; b < batch.size; ++b)
+            conv.map(pool_, padded + b * size, columns, conv.in, y + b * columns * conv.out);
+        return;
+    }
+    // The windows of all slots in one product, so that the weights are read once.
+    float* windows = scratch.windows.reserve(batch.size * columns * length);
+    for (int64_t b = 0; b < batch.size; ++b)
+        for (int64_t t = 0; t < columns; ++t)
+            std::copy_n(padded + b * size + t * conv.in, length,
+                        windows + (b * columns + t) * length);
+    conv.map(pool_, windows, batch.size * columns, length, y);
+}
+
+// (B, left + columns, in): what the slots kept, then x, through ELU if asked.
+// The last columns are kept.
+float* Decoder::prepend(const Batch& batch, const Conv& conv, const float* x, int64_t columns,
+                        bool with_elu, Scratch& scratch) {
+    const int64_t left = conv.left() * conv.in, size = columns * conv.in;
+    float* padded = scratch.padded.reserve(batch.size * (left + size));
+    const int64_t num_chunks = (size + kChunk - 1) / kChunk;
+    parallel(pool_, batch.size * num_chunks, [&](int64_t i) {
+        const int64_t b = i / num_chunks, begin = i % num_chunks * kChunk;
+        const int64_t count = std::min(kChunk, size - begin);
+        const float* from = x + b * size + begin;
+        float* to = padded + b * (left + size) + left + begin;
+        if (with_elu)
+            map(from, to, count, elu);
+        else
+            std::copy_n(from, count, to);
+    });
+    for (int64_t b = 0; b < batch.size; ++b) {
+        float* kept = batch[b].columns.data() + conv.state;
+        float* start = padded + b * (left + size);
+        std::copy_n(kept, left, start);
+        std::copy_n(start + size, left, kept);
+    }
+    return padded;
+}
+
+}  // namespace
+}  // namespace causerie::mimi
+
+// -- for Python -----------------------------------------------------------------------------------
+
+using namespace causerie;
+using namespace causerie::mimi;
+
+// Null where the arrays do not fit the sizes. Centroids are not copied.
+CAUSERIE_API Decoder* causerie_mimi_new(Pool* pool, const Sizes* sizes, const float* const* arrays,
+                                        const int64_t* array_sizes, int64_t num_arrays,
+                                        int64_t num_slots, int format) try {
+    const Arrays given{arrays, array_sizes, num_arrays};
+    return new Decoder(*pool, *sizes, given, num_slots, static_cast<Format>(format));
+} catch (const std::invalid_argument&) {
+    return nullptr;
+}
+
+CAUSERIE_API void causerie_mimi_delete(Decoder* decoder) { delete decoder; }
+
+// Let a slot start from silence.
+CAUSERIE_API void causerie_mimi_reset(Decoder* decoder, int64_t slot) { decoder->reset(slot); }
+
+// The next frame of some different slots: codes (B, K) → pcm (B, frame_size), all in range.
+CAUSERIE_API void causerie_mimi_decode(Decoder* decoder, const int64_t* slots, int64_t num_slots,
+                                       const int32_t* codes, int64_t num_codebooks, float* pcm) {
+    decoder->decode(slots, num_slots, codes, num_codebooks, pcm);
+}
