@@ -6,7 +6,11 @@
     ├── AudioError            audio is unreadable, empty, or not finite
     ├── TextError             text is empty or has nothing that can be spoken
     ├── UnknownVoiceError     no voice of that name
-    └── PromptTooLongError    one segment alone exceeds the context
+    ├── PromptTooLongError    one segment alone exceeds the context
+    └── EngineError           many replies at once: one of them cannot be made
+        ├── QueueFullError    too many wait already
+        ├── DeadlineError     it was not begun in the time it had
+        └── CancelledError    it was cancelled
 
 Each message says what happened, with the value, and what to do. Knows nothing else.
 """
@@ -50,3 +54,27 @@ class PromptTooLongError(CauserieError, ValueError):
     def __init__(self, message: str, *, needed: int, available: int) -> None:
         super().__init__(message)
         self.needed, self.available = needed, available
+
+
+class EngineError(CauserieError):
+    """A reply cannot be made, for reasons that lie in making many at once."""
+
+
+class QueueFullError(EngineError):
+    """As many requests wait as may.
+
+    Attributes:
+        num_waiting: how many those are.
+    """
+
+    def __init__(self, message: str, *, num_waiting: int) -> None:
+        super().__init__(message)
+        self.num_waiting = num_waiting
+
+
+class DeadlineError(EngineError):
+    """A request had no first sound in the time that it was given."""
+
+
+class CancelledError(EngineError):
+    """A request was cancelled while somebody waited for its sound."""
