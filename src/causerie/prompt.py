@@ -7,6 +7,7 @@ be spoken comes last, text only. Knows tokens and codes, but neither the tokeniz
 
 from __future__ import annotations
 
+import itertools
 import numbers
 import os
 from collections.abc import Sequence
@@ -72,14 +73,24 @@ class Prompt:
     """What the backbone reads before the reply.
 
     Attributes:
-        frames: (1, S, K+1), int64.
-        mask: likewise, bool.
+        rows: (S, K+1), int32; -1 is masked out.
+        part_ends: rows up to the end of each part.
         num_dropped: segments that did not fit.
     """
 
-    frames: Tensor
-    mask: Tensor
+    rows: NDArray[np.int32]
+    part_ends: tuple[int, ...]
     num_dropped: int
+
+    @property
+    def frames(self) -> Tensor:
+        """Rows (1, S, K+1) as the model takes them, int64."""
+        return torch.from_numpy(self.rows)[None].long().clamp(min=0)
+
+    @property
+    def mask(self) -> Tensor:
+        """Which of `frames` count, bool."""
+        return torch.from_numpy(self.rows)[None] >= 0
 
 
 def check_speaker(speaker: object) -> int:
@@ -134,9 +145,11 @@ def build_prompt(
             break
         kept.remove(oldest)
     rows = [_rows(part, num_codebooks) for part in [*(context[index] for index in kept), last]]
-    frames = torch.cat([frames for frames, _ in rows])[None]
-    mask = torch.cat([mask for _, mask in rows])[None]
-    return Prompt(frames=frames, mask=mask, num_dropped=len(context) - len(kept))
+    return Prompt(
+        rows=np.concatenate(rows),
+        part_ends=tuple(itertools.accumulate(map(len, rows))),
+        num_dropped=len(context) - len(kept),
+    )
 
 
 def check_length(num_rows: int, max_frames: int, name: str) -> None:
@@ -150,14 +163,12 @@ def check_length(num_rows: int, max_frames: int, name: str) -> None:
         )
 
 
-def _rows(part: Part, num_codebooks: int) -> tuple[Tensor, Tensor]:
-    """Frames (S, K+1) of a part, and their mask."""
+def _rows(part: Part, num_codebooks: int) -> NDArray[np.int32]:
+    """Rows (S, K+1) of a part."""
     num_text = len(part.tokens)
-    frames = torch.zeros(part.num_rows, num_codebooks + 1, dtype=torch.long)
-    mask = torch.zeros(part.num_rows, num_codebooks + 1, dtype=torch.bool)
-    frames[:num_text, -1] = torch.tensor(part.tokens, dtype=torch.long)
-    mask[:num_text, -1] = True
-    if part.codes is not None:  # the last row stays zero: the stop frame
-        frames[num_text:-1, :-1] = part.codes.T
-        mask[num_text:, :-1] = True
-    return frames, mask
+    rows = np.full((part.num_rows, num_codebooks + 1), -1, np.int32)
+    rows[:num_text, -1] = part.tokens
+    if part.codes is not None:
+        rows[num_text:-1, :-1] = part.codes.T
+        rows[-1, :-1] = 0  # the stop frame
+    return rows
