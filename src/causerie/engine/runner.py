@@ -17,21 +17,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from causerie.engine.request import Sampling as Sampling
+from causerie.errors import CheckpointError
+
 Rows = NDArray[np.int32]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sampling:
-    """How codes are drawn: codebook 0 by the first pair, the acoustic ones by the second.
-
-    Noise depends on (seed, frame, codebook, code) alone: see `causerie.model.sampling`.
-    """
-
-    temperature: float
-    top_k: int | None
-    depth_temperature: float
-    depth_top_k: int | None
-    seed: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +34,19 @@ class Draw:
     slot: int
     sampling: Sampling
     frame: int
+
+
+class BrokenSlotsError(CheckpointError):
+    """The model computes NaN or infinity for some of the slots of a step; the others are well.
+
+    Attributes:
+        slots: the broken ones.
+        codes: what the step would have returned; rows of broken slots mean nothing.
+    """
+
+    def __init__(self, message: str, *, slots: Sequence[int], codes: NDArray[np.int32]) -> None:
+        super().__init__(message)
+        self.slots, self.codes = tuple(slots), codes
 
 
 class SavedRows(Protocol):
@@ -93,7 +95,8 @@ class Runner(Protocol):
         asked of its slot then but `save` and `reset`.
 
         Raises:
-            CheckpointError: the model computes NaN or infinity for one of the slots.
+            BrokenSlotsError: the model computes NaN or infinity for some of the slots. Any other
+                error concerns all slots of the step.
         """
 
     def decode(self, slots: Sequence[int], codes: NDArray[np.int32]) -> NDArray[np.float32]:

@@ -1,0 +1,317 @@
+"""Many requests, one runner: schedule → run → deliver, step by step.
+
+The engine has no thread. Whoever waits for sound steps it, for all requests at once; who comes
+while another steps waits for the end of that step, and takes what it brought. So threads that
+each make a reply share batches. (`causerie.engine.aio` steps by a thread of its own.)
+
+The scheduler and the handles are guarded by a lock that is held for an instant, so that nobody who
+submits or cancels waits for a computation. The runner is guarded by there being one stepper.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causerie.engine.handle import Handle
+from causerie.engine.prefix import Prefixes
+from causerie.engine.request import Request, State, Ticket
+from causerie.engine.runner import BrokenSlotsError, Runner
+from causerie.engine.scheduler import Scheduler
+from causerie.engine.stats import Stats
+from causerie.engine.work import Work
+from causerie.errors import CancelledError, ConfigError, EngineError
+
+#: Requests that may wait for a slot.
+MAX_QUEUE = 256
+#: Memory for the rows that prompts begin with: 8,192 rows of csm-1b in bf16.
+PREFIX_BYTES = 2**28
+
+
+class Engine:
+    """Serves requests by the slots of a runner.
+
+    Args:
+        max_queue: requests that may wait for a slot.
+        prefix_bytes: of memory for the rows that prompts begin with; 0 keeps none.
+        clock: in seconds; leads and deadlines are by it.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        *,
+        max_queue: int = MAX_QUEUE,
+        prefix_bytes: int = PREFIX_BYTES,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.runner, self.clock = runner, clock
+        self.frame_s = 1 / runner.frame_rate
+        self.prefixes = Prefixes(prefix_bytes, row_invariant=runner.row_invariant)
+        self._work = Work(runner, self.prefixes)
+        self._scheduler = Scheduler(runner.num_slots, max_queue=max_queue, frame_s=self.frame_s)
+        self._handles: dict[Ticket, Handle] = {}  # of all that is not done
+        self._abandoned: deque[Handle] = deque()
+        self._stats = Stats()
+        self._changed = threading.Condition()
+        self._is_stepping = False
+
+    # -- for those who ask -----------------------------------------------------------------------
+
+    def submit(self, request: Request) -> Handle:
+        """Let a request wait for its turn.
+
+        Raises:
+            QueueFullError: too many wait.
+            ConfigError: it exceeds the positions of the model.
+        """
+        num_rows = len(request.rows) + request.max_frames - 1  # the last frame is not read
+        if num_rows > self.runner.max_rows:
+            raise ConfigError(
+                f"a prompt of {len(request.rows):,} rows and a reply of {request.max_frames:,} "
+                f"frames exceed the {self.runner.max_rows:,} positions of the model: cut either"
+            )
+        with self._changed:
+            self._sweep()
+            handle = Handle(self._scheduler.submit(request, self.clock()))
+            self._handles[handle.ticket] = handle
+            self._stats.num_requests += 1
+            self._changed.notify_all()
+        return handle
+
+    def cancel(self, handle: Handle) -> None:
+        """Make no more of a request; its slot is free for the next step. What is done stays so."""
+        with self._changed:
+            self._cancel(handle)
+            self._changed.notify_all()
+        handle.tell()
+
+    def abandon(self, handle: Handle) -> None:
+        """`cancel` without a lock, so that it can be called where garbage is collected.
+
+        It comes into force with the next step, or whatever else is asked of the engine.
+        """
+        self._abandoned.append(handle)
+
+    def wait(self, handle: Handle, num_frames: int = 1) -> None:
+        """Step until so many frames of a request can be taken, or all that will ever be."""
+
+        def is_ready() -> bool:
+            return handle.is_ready(num_frames)
+
+        handle.ticket.asked(self.clock())
+        handle.is_awaited = True
+        try:
+            while not is_ready():
+                self.step(unless=is_ready)
+        finally:
+            handle.is_awaited = False
+
+    def wait_for_work(self, unless: Callable[[], bool]) -> bool:
+        """Sleep until there is something to step for, or `unless` is so; whether there is."""
+        with self._changed:
+            self._changed.wait_for(lambda: bool(self._handles) or unless())
+            return bool(self._handles)
+
+    def wake(self) -> None:
+        """Let those who sleep in `wait_for_work` look again."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def cancel_all(self) -> None:
+        """Cancel all that is not done."""
+        for handle in self._unfinished():
+            self.cancel(handle)
+
+    def stats(self) -> Stats:
+        """The numbers, as they are now."""
+        with self._changed:
+            self._sweep()
+            return dataclasses.replace(
+                self._stats,
+                active=len(self._scheduler.active),
+                waiting=len(self._scheduler.waiting),
+                batch_sizes=Counter(self._stats.batch_sizes),
+                done=Counter(self._stats.done),
+                failures=Counter(self._stats.failures),
+                num_rows=self._work.num_rows,
+                num_prefix_hits=self.prefixes.num_hits,
+                num_rows_saved=self.prefixes.num_rows_saved,
+                prefix_bytes=self.prefixes.num_bytes,
+            )
+
+    # -- a step ----------------------------------------------------------------------------------
+
+    def step(self, unless: Callable[[], bool] = lambda: False) -> bool:
+        """Make a frame of each request whose turn it is; False where there is nothing to do.
+
+        Args:
+            unless: looked at once it is this thread's turn; if so, nothing is done.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: not self._is_stepping or unless())
+            if self._is_stepping or unless() or not self._handles:
+                return False
+            self._is_stepping = True
+            touched = list(self._handles.values())
+        try:
+            self._step()
+        except BaseException as error:  # nobody shall wait for what will never come
+            reason = EngineError(f"the engine was stopped in the middle of a step: {error!r}")
+            reason.__cause__ = error
+            with self._changed:
+                for ticket in list(self._handles):
+                    self._finish(ticket, State.FAILED, reason)
+            raise
+        finally:
+            with self._changed:
+                self._is_stepping = False
+                self._changed.notify_all()
+            for handle in touched:
+                handle.tell()
+        return True
+
+    def _step(self) -> None:
+        """Schedule, run, deliver. Slots that become free meanwhile are given in the next step."""
+        started = self.clock()
+        with self._changed:
+            self._sweep()
+            for ticket in self._scheduler.expire(started):
+                self._finished(ticket)
+            admitted = self._scheduler.admit()
+            slots = {ticket: slot for slot, ticket in self._scheduler.active.items()}
+        for ticket in admitted:
+            with self._blaming(ticket):
+                self.runner.reset(slots[ticket])
+        for ticket, slot in slots.items():
+            self._begin(slot, ticket)
+        with self._changed:
+            plan = self._scheduler.plan(self.clock())
+        num_rows, read_at = self._work.num_rows, self.clock()
+        for ticket, end in plan.reads:
+            self._read(slots[ticket], ticket, end)
+        num_rows, spoke_at = self._work.num_rows - num_rows, self.clock()
+        speaking = [ticket for ticket in plan.speaks if ticket.state is State.SPEAKING]
+        if speaking:
+            self._speak([slots[ticket] for ticket in speaking], speaking)
+        with self._changed:
+            ended = self.clock()
+            self._scheduler.stepped(speaking)
+            self._scheduler.took(ended - spoke_at, num_rows, spoke_at - read_at)
+            self._stats.batch_sizes[len(speaking)] += bool(speaking)
+            self._stats.num_steps += 1
+            self._stats.step_s += ended - started
+            self._stats.last_step_s = ended - started
+
+    def _begin(self, slot: int, ticket: Ticket) -> None:
+        """Spare a prompt of which nothing was read the rows that are kept of another."""
+        if ticket.num_read or ticket.is_done or ticket.looked == self.prefixes.version:
+            return
+        ticket.looked = self.prefixes.version
+        with self._blaming(ticket):
+            num_rows = self._work.begin(slot, ticket)
+            with self._changed:
+                self._scheduler.read(ticket, num_rows)
+
+    def _read(self, slot: int, ticket: Ticket, end: int) -> None:
+        self._begin(slot, ticket)  # a reader before it may have left something
+        for cut in ticket.ends:
+            if ticket.num_read < cut <= end and not ticket.is_done:
+                with self._blaming(ticket):
+                    self._work.read(slot, ticket, cut)
+                    with self._changed:
+                        self._scheduler.read(ticket, cut)
+
+    def _speak(self, slots: list[int], tickets: list[Ticket]) -> None:
+        """The next frame of each: its codes, its sound, and what comes after the last one."""
+        with self._blaming(*tickets):
+            codes = self._draw(slots, tickets)
+            rows = [row for row, ticket in enumerate(tickets) if not ticket.is_done]
+            sounding = [row for row in rows if codes[row].any()]
+            ended = [row for row in rows if not codes[row].any()]
+            for row in ended:
+                self._end(slots[row], tickets[row], State.ENDED)
+            if sounding:
+                self._sound(
+                    [slots[row] for row in sounding],
+                    [tickets[row] for row in sounding],
+                    codes[sounding],
+                )
+
+    def _draw(self, slots: list[int], tickets: list[Ticket]) -> NDArray[np.int32]:
+        """Codes (B, K); those who have none, for the model computes no numbers, have failed."""
+        try:
+            return self._work.draw(slots, tickets)
+        except BrokenSlotsError as error:
+            with self._changed:
+                for slot, ticket in zip(slots, tickets, strict=True):
+                    if slot in error.slots:
+                        self._finish(ticket, State.FAILED, error)
+            return error.codes
+
+    def _sound(self, slots: list[int], tickets: Sequence[Ticket], codes: NDArray[np.int32]) -> None:
+        sound = self.runner.decode(slots, codes)
+        with self._changed:
+            now = self.clock()
+            for ticket, frame, samples in zip(tickets, codes, sound, strict=True):
+                if not ticket.is_done:
+                    handle = self._handles[ticket]
+                    handle.put(frame, samples)
+                    late = self._scheduler.sounded(ticket, now, awaited=handle.is_awaited)
+                    self._stats.num_underruns += late
+                    self._stats.num_frames += 1
+        for slot, ticket in zip(slots, tickets, strict=True):
+            if ticket.num_frames == ticket.request.max_frames:
+                self._end(slot, ticket, State.LIMIT)
+
+    def _end(self, slot: int, ticket: Ticket, state: State) -> None:
+        """Let a reply be complete. At the limit, the last frame was not read."""
+        with self._blaming(ticket):
+            handle = self._handles.get(ticket)
+            if handle is not None:  # else it was cancelled meanwhile
+                frames = handle.frames if state is State.ENDED else handle.frames[:-1]
+                self._work.keep_reply(slot, ticket.request, frames)
+        with self._changed:
+            self._finish(ticket, state)
+
+    # -- being done; with the lock held ------------------------------------------------------------
+
+    @contextmanager
+    def _blaming(self, *tickets: Ticket) -> Iterator[None]:
+        """Requests fail by what goes wrong in here; the others know nothing of it."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 it is raised by whoever waits for them
+            with self._changed:
+                for ticket in tickets:
+                    self._finish(ticket, State.FAILED, error)
+
+    def _sweep(self) -> None:
+        while self._abandoned:
+            self._cancel(self._abandoned.popleft())
+
+    def _cancel(self, handle: Handle) -> None:
+        error = CancelledError("the request was cancelled: there is no more of its sound")
+        self._finish(handle.ticket, State.CANCELLED, error)
+
+    def _finish(self, ticket: Ticket, state: State, error: BaseException | None = None) -> None:
+        if not ticket.is_done:
+            self._scheduler.finish(ticket, state, error)
+            self._finished(ticket)
+
+    def _finished(self, ticket: Ticket) -> None:
+        del self._handles[ticket]
+        self._stats.done[ticket.state.value] += 1
+        if ticket.state is State.FAILED:
+            self._stats.failures[type(ticket.error).__name__] += 1
+
+    def _unfinished(self) -> list[Handle]:
+        with self._changed:
+            return list(self._handles.values())
