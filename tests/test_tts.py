@@ -7,7 +7,7 @@ import json
 import math
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,16 @@ from torch import Tensor, nn
 import causerie
 from causerie import tts as tts_module
 from causerie.audio.audio import Audio
-from causerie.checkpoint import GenerationDefaults
+from causerie.checkpoint import Checkpoint, GenerationDefaults
 from causerie.context import MAX_KEPT
 from causerie.device import find_device, find_dtype
+from causerie.engine.engine import Engine
+from causerie.engine.handle import Handle
+from causerie.engine.plain import PlainRunner
+from causerie.engine.request import Request
+from causerie.engine.runner import Draw
 from causerie.errors import CheckpointError, ConfigError, TextError
-from causerie.prompt import Segment
-from causerie.reply import frames
+from causerie.prompt import Part, Segment, build_prompt
 from causerie.text.front_end import Spoken
 from causerie.tts import TTS
 from causerie.voices import Voice
@@ -69,24 +73,43 @@ def turn(seconds: float = 0.4, rate: int = 24_000, **more: Any) -> Segment:
     return Segment(speaker=1, text="Before.", audio=noise(seconds, rate), sample_rate=rate, **more)
 
 
+def plain(checkpoint: Checkpoint | None = None) -> TTS:
+    """A TTS whose runner is surely the one that calls the model's own functions."""
+    checkpoint = checkpoint or tiny.checkpoint()
+    return TTS(checkpoint, engine=Engine(PlainRunner(checkpoint.model, checkpoint.codec, 4)))
+
+
 def stop_after(tts: TTS, monkeypatch: pytest.MonkeyPatch, *counts: int) -> None:
-    """Let the model give its stop frame after so many frames, in each turn."""
-    model = tts.checkpoint.model
-    decode, prefill = model.depth_decode, model.prefill
+    """Let the runner give the stop frame after so many frames, in each turn."""
+    runner = tts.engine.runner
+    reset, step = runner.reset, runner.step
     left = list(counts)
     remaining = [0]
 
-    def stopping_prefill(*args: Any) -> Tensor:
+    def stopping_reset(slot: int) -> None:
         remaining[0] = left.pop(0)
-        return prefill(*args)
+        reset(slot)
 
-    def stopping_decode(*args: Any) -> Tensor:
-        codes = decode(*args)
+    def stopping_step(draws: Sequence[Draw]) -> np.ndarray:
+        codes = step(draws)
         remaining[0] -= 1
-        return torch.zeros_like(codes) if remaining[0] < 0 else codes.clamp(min=1)
+        return np.zeros_like(codes) if remaining[0] < 0 else codes.clip(min=1)
 
-    monkeypatch.setattr(model, "prefill", stopping_prefill)
-    monkeypatch.setattr(model, "depth_decode", stopping_decode)
+    monkeypatch.setattr(runner, "reset", stopping_reset)
+    monkeypatch.setattr(runner, "step", stopping_step)
+
+
+def requests_of(tts: TTS, monkeypatch: pytest.MonkeyPatch) -> list[Request]:
+    """What the engine is asked for."""
+    requests: list[Request] = []
+    submit = tts.engine.submit
+
+    def spy(request: Request) -> Handle:
+        requests.append(request)
+        return submit(request)
+
+    monkeypatch.setattr(tts.engine, "submit", spy)
+    return requests
 
 
 # -- equalities ----------------------------------------------------------------------------------
@@ -97,7 +120,9 @@ def test_stream_equals_generate_sample_for_sample(shared: TTS, seed: int) -> Non
     stream = shared.stream("Hello there", seed=seed, max_duration_s=2.5)
     pieces = list(stream)
     whole = shared.generate("Hello there", seed=seed, max_duration_s=2.5)
-    assert [len(piece) // FRAME for piece in pieces] == [1, 1, 2, 4, 8, 8, 7]
+    sizes = [len(piece) / FRAME for piece in pieces]
+    assert sizes[:2] == [1, 1]
+    assert sum(sizes) == 31
     assert np.array_equal(np.concatenate(pieces), whole.samples)
     assert np.array_equal(stream.audio().samples, whole.samples)
     assert stream.num_frames == 31
@@ -220,15 +245,14 @@ def test_stop_frame_in_the_middle_is_a_clean_end(
 
 
 def test_zeros_in_some_codebooks_do_not_stop(tts: TTS, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = tts.checkpoint.model
-    decode = model.depth_decode
+    step = tts.engine.runner.step
 
-    def mostly_zero(*args: Any) -> Tensor:
-        codes = torch.zeros_like(decode(*args))
+    def mostly_zero(draws: Sequence[Draw]) -> np.ndarray:
+        codes = np.zeros_like(step(draws))
         codes[:, -1] = 1  # the last codebook alone is not zero
         return codes
 
-    monkeypatch.setattr(model, "depth_decode", mostly_zero)
+    monkeypatch.setattr(tts.engine.runner, "step", mostly_zero)
     audio = tts.generate("Hello", max_duration_s=0.4)
     assert audio.stopped == "limit"
     assert len(audio.samples) == 5 * FRAME
@@ -268,7 +292,8 @@ class Reserved(nn.Module):
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
-def test_reserved_codes_never_reach_the_codec(tts: TTS, temperature: float) -> None:
+def test_reserved_codes_never_reach_the_codec(temperature: float) -> None:
+    tts = plain()
     model = tts.checkpoint.model
     model.codebook0_head = Reserved(model.codebook0_head)  # type: ignore[assignment]
     with torch.no_grad():
@@ -295,9 +320,10 @@ def test_broken_weights_are_told(tts: TTS) -> None:
 @pytest.mark.parametrize("limit_s", [0.4, 4.0])
 @pytest.mark.parametrize("spoiled", ["backbone_step", "depth_decode"])
 def test_numbers_that_break_in_the_middle_are_told(
-    tts: TTS, monkeypatch: pytest.MonkeyPatch, spoiled: str, limit_s: float
+    monkeypatch: pytest.MonkeyPatch, spoiled: str, limit_s: float
 ) -> None:
     """Whether they look like the stop frame, or sound on to the limit."""
+    tts = plain()
     model = tts.checkpoint.model
     step, decode = model.backbone_step, model.depth_decode
     calls = [0]
@@ -317,7 +343,8 @@ def test_numbers_that_break_in_the_middle_are_told(
         tts.generate("Hello", seed=1, max_duration_s=limit_s)
 
 
-def test_nan_that_looks_like_an_end_is_told(tts: TTS, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nan_that_looks_like_an_end_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    tts = plain()
     step = tts.checkpoint.model.backbone_step
     calls = [0]
 
@@ -344,18 +371,18 @@ def test_model_and_codec_must_fit() -> None:
 # -- settings --------------------------------------------------------------------------------------
 
 
-def spied(tts: TTS, monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, int | None]]:
+def spied(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, int | None]]:
     """Temperature and top_k of every draw."""
-    from causerie import reply
+    from causerie.engine import plain
 
     calls: list[tuple[float, int | None]] = []
-    real = reply.sample
+    real = plain.sample
 
     def spy(logits: Tensor, temperature: float, top_k: int | None, noise: Tensor) -> Tensor:
         calls.append((temperature, top_k))
         return real(logits, temperature, top_k, noise)
 
-    monkeypatch.setattr(reply, "sample", spy)
+    monkeypatch.setattr(plain, "sample", spy)
     return calls
 
 
@@ -373,15 +400,15 @@ def test_settings_default_to_the_checkpoints(
     monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any], first: Any, rest: Any
 ) -> None:
     defaults = GenerationDefaults(temperature=0.8, top_k=40, depth_temperature=0.4, depth_top_k=10)
-    tts = TTS(dataclasses.replace(tiny.checkpoint(), defaults=defaults))
-    calls = spied(tts, monkeypatch)
+    tts = plain(dataclasses.replace(tiny.checkpoint(), defaults=defaults))
+    calls = spied(monkeypatch)
     tts.generate("Hello", max_duration_s=0.08, **asked)
     assert calls == [first] + [rest] * (tiny.NUM_CODEBOOKS - 1)
 
 
 def test_depth_settings_default_to_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    tts = TTS(tiny.checkpoint())
-    calls = spied(tts, monkeypatch)
+    tts = plain()
+    calls = spied(monkeypatch)
     tts.generate("Hello", max_duration_s=0.08)
     assert set(calls) == {(0.9, 50)}
 
@@ -519,23 +546,17 @@ def test_long_text_is_spoken_in_pieces_with_the_first_and_latest_as_context(
     tts: TTS, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tts_module, "MAX_PIECE_CHARS", 8)
-    prompts: list[tuple[int, ...]] = []
+    requests = requests_of(tts, monkeypatch)
     stop_after(tts, monkeypatch, 3, 0, 2, 1)
-    prefill = tts.checkpoint.model.prefill
-
-    def spy(rows: Tensor, mask: Tensor, cache: Any) -> Tensor:
-        prompts.append(tuple(rows[0, :, -1][mask[0, :, -1]].tolist()))
-        return prefill(rows, mask, cache)
-
-    monkeypatch.setattr(tts.checkpoint.model, "prefill", spy)
     audio = tts.generate("One. 1. Two. 2. Three. Four. 4.", seed=1)
     encode = tts.checkpoint.tokenizer.encode
     texts = [encode(text, 0) for text in ("One. 1.", "Two. 2.", "Three.", "Four. 4.")]
-    assert prompts == [
-        tuple(texts[0]),
-        tuple(texts[0] + texts[1]),
-        tuple(texts[0] + texts[2]),  # the second piece gave no sound, so it is no context
-        tuple(texts[0] + texts[2] + texts[3]),
+    columns = [request.rows[:, -1] for request in requests]
+    assert [column[column >= 0].tolist() for column in columns] == [
+        texts[0],
+        texts[0] + texts[1],
+        texts[0] + texts[2],  # the second piece gave no sound, so it is no context
+        texts[0] + texts[2] + texts[3],
     ]
     assert len(audio.samples) == 6 * FRAME
     assert audio.stopped == "end"
@@ -555,27 +576,14 @@ def told(audio: Audio) -> list[str]:
     return [note for note in audio.notes if not note.startswith("clipped")]
 
 
-def prompts_of(tts: TTS, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Rows of each prompt."""
-    rows: list[int] = []
-    prefill = tts.checkpoint.model.prefill
-
-    def spy(frames: Tensor, *args: Any) -> Tensor:
-        rows.append(frames.shape[1])
-        return prefill(frames, *args)
-
-    monkeypatch.setattr(tts.checkpoint.model, "prefill", spy)
-    return rows
-
-
 def test_a_piece_too_long_to_be_context_is_left_out(
     tts: TTS, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tts_module, "MAX_PIECE_CHARS", 8)
-    rows = prompts_of(tts, monkeypatch)
+    requests = requests_of(tts, monkeypatch)
     audio = tts.generate("One. 1. Two. 2.", seed=1)  # neither ends before all 128 rows are full
     num_tokens = len(tts.checkpoint.tokenizer.encode("One. 1.", 0))
-    assert rows == [num_tokens, num_tokens]
+    assert [len(request.rows) for request in requests] == [num_tokens, num_tokens]
     assert len(audio.samples) == 2 * (128 - num_tokens) * FRAME
     assert "dropped: a piece of the reply, too long to be context itself" in audio.notes
 
@@ -603,28 +611,35 @@ def test_a_piece_that_cannot_be_read_is_passed_over(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(tts_module, "MAX_PIECE_CHARS", 8)
     tts = TTS(dataclasses.replace(tiny.checkpoint(), front_end=FrontEnd()))  # type: ignore[arg-type]
     stop_after(tts, monkeypatch, 3, 4)
-    rows = prompts_of(tts, monkeypatch)
+    requests = requests_of(tts, monkeypatch)
     rockets, faces = "\N{ROCKET}" * 7 + "!", "\N{GRINNING FACE}" * 7 + "!"
     audio = tts.generate(f"{rockets}\nOne. 1.\n{faces}\nTwo. 2.", seed=1)
-    assert len(rows) == 2
+    assert len(requests) == 2
     assert len(audio.samples) == 7 * FRAME
     assert told(audio) == [f"skipped: cannot read '{rockets}'", f"skipped: cannot read '{faces}'"]
     with pytest.raises(TextError, match=f"nothing in '{rockets}' can be spoken"):
         tts.generate(f"{rockets}\n{faces}")
 
 
-def test_equal_pieces_do_not_sound_equal(tts: TTS, monkeypatch: pytest.MonkeyPatch) -> None:
-    def speak() -> Iterator[Tensor]:
-        from causerie.prompt import Part, build_prompt
-
-        part = Part(tokens=tts.checkpoint.tokenizer.encode("Hello", 0))
-        prompt = build_prompt([part], num_codebooks=5, max_frames=128, reply_frames=4)
-        settings = tts._sampling(None, None, 1)
-        for start in (0, 4):
-            yield torch.cat(list(frames(tts.checkpoint.model, prompt, 4, settings, 32, start)))
-
-    first, second = speak()
-    assert not torch.equal(first, second)
+def test_equal_pieces_do_not_sound_equal(tts: TTS) -> None:
+    part = Part(tokens=tts.checkpoint.tokenizer.encode("Hello", 0))
+    prompt = build_prompt([part], num_codebooks=5, max_frames=128, reply_frames=4)
+    handles = [
+        tts.engine.submit(
+            Request(
+                rows=prompt.rows,
+                part_ends=prompt.part_ends,
+                max_frames=4,
+                sampling=tts._sampling(None, None, 1),
+                first_frame=start,
+            )
+        )
+        for start in (0, 4)
+    ]
+    for handle in handles:
+        tts.engine.wait(handle, 4)
+    first, second = (np.stack(handle.frames) for handle in handles)
+    assert not np.array_equal(first, second)
 
 
 # -- the public face -------------------------------------------------------------------------------

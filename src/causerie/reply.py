@@ -1,15 +1,13 @@
-"""The one loop that speaks: prompt → frames of codes → pieces of sound.
+"""A reply of one or more turns, as it is made: turns → requests of an engine → pieces of sound.
 
-`TTS.generate` and `TTS.stream` both run it, with the same grouping of frames for the codec, so
-they give the same samples. State lives in the loop: replies can be made at the same time, and
-nothing is left behind. Knows nothing of text, files or devices' names.
+The engine runs while somebody asks for the next piece, and no longer. Knows nothing of text, files
+or tensors' devices.
 """
 
 from __future__ import annotations
 
-import itertools
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,28 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from causerie.audio.audio import Audio, Stopped
-from causerie.codec.mimi import Mimi
-from causerie.errors import CheckpointError
-from causerie.model.csm import CSM
-from causerie.model.sampling import gumbel_noise, sample
-from causerie.nn.kv_cache import KVCache
+from causerie.engine.engine import Engine
+from causerie.engine.handle import Handle
+from causerie.engine.pieces import Pieces
+from causerie.engine.request import Request, Sampling, State
 from causerie.prompt import Prompt
-
-#: Frames in the first pieces of sound: one, so that it starts at once, then more and more.
-FIRST_PIECES = (1, 1, 2, 4)
-#: Frames in all pieces after them.
-PIECE = 8
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sampling:
-    """How codes are drawn: codebook 0 by the first pair, the acoustic ones by the second."""
-
-    temperature: float
-    top_k: int | None
-    depth_temperature: float
-    depth_top_k: int | None
-    seed: int
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -63,66 +44,6 @@ class Turn:
 NextTurn = Callable[[list[Tensor]], Turn | None]
 
 
-def frames(
-    model: CSM, prompt: Prompt, max_frames: int, sampling: Sampling, num_codes: int, start: int = 0
-) -> Generator[Tensor, None, Stopped]:
-    """Codes (1, K) of a reply, frame by frame.
-
-    Args:
-        num_codes: codes a codebook that the codec knows; the reserved ones above are never drawn.
-        start: number of the first frame, for the noise.
-
-    Returns:
-        "end" after the model's stop frame, which is not given, or "limit" after `max_frames`.
-
-    Raises:
-        CheckpointError: the model computes NaN or infinity.
-    """
-    config, some = model.config, model.projection.weight
-    device, dtype = some.device, some.dtype
-    num_positions = prompt.frames.shape[1] + max_frames
-    assert num_positions <= config.max_frames, "the prompt leaves too little room"
-
-    with torch.inference_mode():
-        cache = KVCache(config.backbone, 1, num_positions, device=device, dtype=dtype)
-        depth_cache = KVCache(config.depth, 1, config.num_codebooks, device=device, dtype=dtype)
-        seeds = torch.tensor([sampling.seed], device=device)
-        hidden = model.prefill(prompt.frames.to(device), prompt.mask.to(device), cache)
-        _check_finite(hidden)
-    latest = hidden  # NaN comes through to the logits of the last codebook
-    for frame in range(start, start + max_frames):
-        with torch.inference_mode():
-            noise = gumbel_noise(seeds, frame, config.num_codebooks, num_codes)
-
-            def draw(logits: Tensor, codebook: int, noise: Tensor = noise) -> Tensor:
-                nonlocal latest
-                latest = logits
-                temperature, top_k = sampling.temperature, sampling.top_k
-                if codebook:
-                    temperature, top_k = sampling.depth_temperature, sampling.depth_top_k
-                return sample(logits[:, :num_codes], temperature, top_k, noise[:, codebook])
-
-            codes = model.depth_decode(hidden, depth_cache, draw)
-            if not codes.any():
-                _check_finite(latest)  # which else would look like an end
-                return "end"
-        yield codes
-        if frame + 1 < start + max_frames:
-            with torch.inference_mode():
-                hidden = model.backbone_step(codes, cache)
-    with torch.inference_mode():
-        _check_finite(latest)
-    return "limit"
-
-
-def _check_finite(values: Tensor) -> None:
-    if not values.isfinite().all():
-        raise CheckpointError(
-            f"the model computes numbers that are not finite in {values.dtype}: the weights are "
-            f"damaged, or the dtype is too narrow; try float32 or bfloat16"
-        )
-
-
 class Stream(Iterator[NDArray[np.float32]]):
     """Speech as it is made: iterate over its pieces, (N,) fp32 each.
 
@@ -131,43 +52,69 @@ class Stream(Iterator[NDArray[np.float32]]):
         seed: generates the same again.
         stopped: None until the end is reached.
         notes: what the listener should know.
-        num_frames: made so far.
+        num_frames: handed out so far.
         first_sound_ms: from the request to the first piece; None until then.
     """
 
     def __init__(
         self,
-        model: CSM,
-        codec: Mimi,
+        engine: Engine,
         next_turn: NextTurn,
         sampling: Sampling,
         notes: list[str],
         started: float,
     ) -> None:
-        self.sample_rate = codec.config.sample_rate
+        self.sample_rate = engine.runner.sample_rate
         self.seed = sampling.seed
         self.stopped: Stopped | None = None
         self.notes = notes
         self.num_frames = 0
         self.first_sound_ms: float | None = None
-        self._model, self._codec, self._sampling = model, codec, sampling
-        self._next_turn = next_turn
+        self._engine, self._sampling, self._next_turn = engine, sampling, next_turn
+        self._sizes = Pieces(engine.frame_s)
+        self._is_live = True
+        self._is_over = False
+        self._turn: Turn | None = None
+        self._handle: Handle | None = None  # of the turn that is being spoken
         self._pieces: list[NDArray[np.float32]] = []
         self._codes: list[Tensor] = []  # (K, T) of each finished turn
-        self._no_codes = torch.zeros(model.config.num_codebooks, 0, dtype=torch.long)
-        self._run = self._speak()
+        self._limit_s: float | None = None  # that the first turn without an end came to
         self._busy_s = time.perf_counter() - started
 
     def __next__(self) -> NDArray[np.float32]:
         started = time.perf_counter()
         try:
-            piece = next(self._run)
+            piece = None if self._is_over else self._next_piece()
+        except BaseException:
+            self.close()
+            raise
         finally:
             self._busy_s += time.perf_counter() - started
+        if piece is None:
+            self._is_over = True
+            raise StopIteration
         if self.first_sound_ms is None:
             self.first_sound_ms = 1000 * self._busy_s
         self._pieces.append(piece)
         return piece
+
+    def collect(self) -> Audio:
+        """The rest, and all of it as one; nobody listens to it while it is made."""
+        self._is_live = False
+        for _ in self:
+            pass
+        return self.audio()
+
+    def close(self) -> None:
+        """Make no more of it."""
+        self._is_over = True
+        if self._handle is not None:
+            self._engine.abandon(self._handle)
+            self._handle = None
+
+    def __del__(self) -> None:
+        if getattr(self, "_handle", None) is not None:
+            self.close()
 
     @property
     def rtf(self) -> float | None:
@@ -183,50 +130,60 @@ class Stream(Iterator[NDArray[np.float32]]):
             stopped=self.stopped,
             seed=self.seed,
             notes=list(self.notes),
-            codes=torch.cat([self._no_codes, *self._codes], dim=1),
+            codes=torch.cat([self._as_codes([]), *self._codes], dim=1),
             first_sound_ms=self.first_sound_ms,
             rtf=self.rtf,
         )
 
-    def _speak(self) -> Iterator[NDArray[np.float32]]:
-        sizes = itertools.chain(FIRST_PIECES, itertools.repeat(PIECE))
-        stopped: Stopped = "end"
-        while turn := self._next_turn(self._codes):
-            self.notes += [note for note in turn.notes if note not in self.notes]
-            ended = yield from self._speak_turn(turn, sizes)
-            if ended == "limit" and stopped != "limit":
-                stopped = "limit"
-                self.notes.append(f"stopped: limit of {turn.limit_s:.1f} s, the model did not end")
-        self.stopped = stopped
+    def _next_piece(self) -> NDArray[np.float32] | None:
+        """The next piece of this turn, or of the next one; None at the end of all."""
+        while self._handle is not None or self._begin_turn():
+            assert self._handle is not None
+            size = self._sizes.size(self._engine.clock(), self._handle.num_ready)
+            self._engine.wait(self._handle, size)
+            piece = self._handle.take(size)
+            if piece is not None:
+                num_frames = len(piece) // self._engine.runner.frame_size
+                self._sizes.handed(num_frames, self._engine.clock())
+                self.num_frames += num_frames
+                return piece
+            self._end_turn(self._handle)
+        return None
+
+    def _begin_turn(self) -> bool:
+        """Ask for the next turn; False where all is said."""
+        self._turn = self._next_turn(self._codes)
+        if self._turn is None:
+            self._conclude()
+            return False
+        self.notes += [note for note in self._turn.notes if note not in self.notes]
+        self._handle = self._engine.submit(
+            Request(
+                rows=self._turn.prompt.rows,
+                part_ends=self._turn.prompt.part_ends,
+                max_frames=self._turn.max_frames,
+                sampling=self._sampling,
+                first_frame=self.num_frames,
+                realtime=self._is_live,
+            )
+        )
+        return True
+
+    def _end_turn(self, handle: Handle) -> None:
+        assert self._turn is not None
+        self._codes.append(self._as_codes(handle.frames))
+        if handle.state is State.LIMIT and self._limit_s is None:
+            self._limit_s = self._turn.limit_s
+            self.notes.append(f"stopped: limit of {self._limit_s:.1f} s, the model did not end")
+        self._handle = None
+
+    def _conclude(self) -> None:
+        self.stopped = "end" if self._limit_s is None else "limit"
         peak = max((float(np.abs(piece).max()) for piece in self._pieces), default=0.0)
         if peak > 1:
             self.notes.append(f"clipped: the peak is {peak:.2f} of full scale")
 
-    def _speak_turn(
-        self, turn: Turn, sizes: Iterator[int]
-    ) -> Generator[NDArray[np.float32], None, Stopped]:
-        """Pieces of one turn; its codec starts from silence."""
-        with torch.inference_mode():
-            state = self._codec.new_decoder_state()
-        num_codes = self._codec.config.codebook_size
-        source = frames(
-            self._model, turn.prompt, turn.max_frames, self._sampling, num_codes, self.num_frames
-        )
-        spoken: list[Tensor] = []
-        stopped: Stopped | None = None
-        while stopped is None:
-            group: list[Tensor] = []
-            for _ in range(next(sizes)):
-                try:
-                    group.append(next(source))
-                except StopIteration as stop:
-                    stopped = stop.value
-                    break
-            if group:
-                spoken += group
-                self.num_frames += len(group)
-                with torch.inference_mode():
-                    pcm = self._codec.decode_step(torch.stack(group, dim=-1), state)
-                yield pcm[0, 0].float().cpu().numpy().copy()
-        self._codes.append(torch.cat([self._no_codes, *(codes.T.cpu() for codes in spoken)], dim=1))
-        return stopped
+    def _as_codes(self, frames: list[NDArray[np.int32]]) -> Tensor:
+        """Codes (K, T) of frames (K,)."""
+        empty = np.zeros((0, self._engine.runner.num_codebooks), np.int32)
+        return torch.from_numpy(np.concatenate([empty, *(f[None] for f in frames)]).T).long()

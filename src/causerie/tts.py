@@ -3,7 +3,7 @@
     tts = TTS.from_pretrained()
     tts.generate("Hello, it is nice to meet you.").save("hello.wav")
 
-It checks what it is given, plans the turns, and leaves the work to `causerie.reply`.
+It checks what it is given, plans the turns, and leaves the work to `causerie.reply` and the engine.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import math
 import operator
 import os
 import secrets
+import threading
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -23,10 +24,13 @@ from causerie.audio.audio import Audio
 from causerie.checkpoint.load import Checkpoint, load
 from causerie.context import ContextEncoder, check_text
 from causerie.device import find_device, find_dtype
+from causerie.engine.choose import check_formats, new_runner
+from causerie.engine.engine import Engine
+from causerie.engine.request import Sampling
 from causerie.errors import CheckpointError, ConfigError, TextError
 from causerie.model import sampling
 from causerie.prompt import Part, Segment, build_prompt
-from causerie.reply import Sampling, Stream, Turn
+from causerie.reply import Stream, Turn
 from causerie.text.split import split
 from causerie.voices import Voice, find_voice
 
@@ -36,14 +40,36 @@ MAX_DURATION_S = 60.0
 MAX_PIECE_CHARS = 250
 #: A whole book should come in parts: about 25 minutes of speech.
 MAX_TEXT_CHARS = 20_000
+#: Replies that are computed at the same time; more wait.
+MAX_STREAMS = 8
+#: Replies that may wait: each is a thread, or a stream that nobody goes on with.
+MAX_QUEUE = 1_000
 #: Positions kept free for a reply: slow speech is 0.1 s a character, and a second to begin.
 RESERVE_S, RESERVE_S_A_CHAR = 1.0, 0.1
 
 
 class TTS:
-    """Speech from text, in one or more voices, by one checkpoint."""
+    """Speech from text, in one or more voices, by one checkpoint.
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
+    Any number of threads may ask at the same time; their replies are computed together.
+
+    Args:
+        engine: computes them; by default one of its own, made when it is first needed.
+        max_streams, backbone_format, depth_format: of such an engine, see `from_pretrained`.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        *,
+        engine: Engine | None = None,
+        max_streams: int = MAX_STREAMS,
+        backbone_format: str = "auto",
+        depth_format: str = "auto",
+    ) -> None:
+        if not isinstance(max_streams, int) or isinstance(max_streams, bool) or max_streams < 1:
+            raise ConfigError(f"max_streams must be a whole number above 0, not {max_streams!r}")
+        check_formats(backbone_format, depth_format)
         model, codec = checkpoint.model.config, checkpoint.codec.config
         if (
             model.num_codebooks > codec.num_codebooks
@@ -56,6 +82,8 @@ class TTS:
             )
         self.checkpoint = checkpoint
         self._context = ContextEncoder(checkpoint)
+        self._engine, self._engine_lock = engine, threading.Lock()
+        self._max_streams, self._formats = max_streams, (backbone_format, depth_format)
 
     @classmethod
     def from_pretrained(
@@ -64,6 +92,9 @@ class TTS:
         *,
         device: str | torch.device = "auto",
         dtype: str | torch.dtype = "auto",
+        max_streams: int = MAX_STREAMS,
+        backbone_format: str = "auto",
+        depth_format: str = "auto",
     ) -> TTS:
         """Load a checkpoint.
 
@@ -72,14 +103,39 @@ class TTS:
             device: "auto" takes cuda, else mps, else cpu.
             dtype: of the language model; "auto" is bfloat16 on cuda, else float32. The codec is
                 always float32.
+            max_streams: replies that are computed at the same time; more wait.
+            backbone_format, depth_format: how the weights of the two transformers are stored:
+                "auto" (as in `dtype`), "int8" or "int4", which are smaller and faster and cost
+                quality, on a cpu.
 
         Raises:
-            ConfigError: unknown device or dtype.
+            ConfigError: unknown device, dtype or format.
             CheckpointError: the checkpoint is missing, unreadable, or does not fit.
         """
         place = find_device(device)
         where = source if isinstance(source, str) else Path(source)
-        return cls(load(where, device=place, dtype=find_dtype(dtype, place)))
+        check_formats(backbone_format, depth_format)  # before what takes long
+        return cls(
+            load(where, device=place, dtype=find_dtype(dtype, place)),
+            max_streams=max_streams,
+            backbone_format=backbone_format,
+            depth_format=depth_format,
+        )
+
+    @property
+    def engine(self) -> Engine:
+        """What computes the replies."""
+        with self._engine_lock:
+            if self._engine is None:
+                backbone, depth = self._formats
+                runner = new_runner(
+                    self.checkpoint,
+                    self._max_streams,
+                    backbone_format=backbone,
+                    depth_format=depth,
+                )
+                self._engine = Engine(runner, max_queue=MAX_QUEUE)
+            return self._engine
 
     @property
     def sample_rate(self) -> int:
@@ -125,8 +181,9 @@ class TTS:
             AudioError: the context's audio or codes do not do.
             UnknownVoiceError: no voice of that name.
             PromptTooLongError: one segment does not fit the model by itself.
+            QueueFullError: too many replies wait.
         """
-        stream = self.stream(
+        return self.stream(
             text,
             voice=voice,
             context=context,
@@ -134,10 +191,7 @@ class TTS:
             top_k=top_k,
             seed=seed,
             max_duration_s=max_duration_s,
-        )
-        for _ in stream:
-            pass
-        return stream.audio()
+        ).collect()
 
     def stream(
         self,
@@ -202,8 +256,7 @@ class TTS:
                 turn.notes.append("dropped: a piece of the reply, too long to be context itself")
             return turn
 
-        checkpoint = self.checkpoint
-        return Stream(checkpoint.model, checkpoint.codec, next_turn, settings, notes, started)
+        return Stream(self.engine, next_turn, settings, notes, started)
 
     def make_voice(self, name: str, segments: Sequence[Segment], speaker: int = 0) -> Voice:
         """A voice from turns that were recorded, encoded once and for all; see `Voice.save`.
@@ -274,7 +327,7 @@ class TTS:
             reply_frames=min(left, likely),
             num_voice=num_voice,
         )
-        room = model.max_frames - prompt.frames.shape[1]
+        room = model.max_frames - len(prompt.rows)
         dropped = prompt.num_dropped
         notes = [f"dropped: the oldest {dropped} of {len(before)} segments"] if dropped else []
         max_frames = min(left, room)

@@ -190,7 +190,9 @@ def test_a_sound_device_gets_each_piece_as_it_comes(
 
     monkeypatch.setattr(play, "sound_device", lambda: Device)
     done = say("Hello", "--seed", "1", *arguments)
-    assert calls == [24_000, "start", 1, 1, 2, 1, "stop", "close"]
+    assert calls[:4] == [24_000, "start", 1, 1]
+    assert sum(calls[2:-2]) == 5
+    assert calls[-2:] == ["stop", "close"]
     assert Path("a.wav").exists() == bool(arguments)
     assert not Path("speech.wav").exists()
     assert "first sound" in done.stdout

@@ -71,7 +71,8 @@ def spelled_out(tts: TTS, sentence: str, word: Word, number: int) -> tuple[TTS, 
         return tts, pattern.sub(reading.letters, sentence)
     entries = lexicon.entries | {word.word: reading.phonemes}
     front_end = FrontEnd(tts.checkpoint.front_end.kind, Lexicon(entries))
-    return TTS(dataclasses.replace(tts.checkpoint, front_end=front_end)), sentence
+    checkpoint = dataclasses.replace(tts.checkpoint, front_end=front_end)
+    return TTS(checkpoint, engine=tts.engine), sentence
 
 
 @dataclass(frozen=True, kw_only=True)
