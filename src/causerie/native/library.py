@@ -48,7 +48,6 @@ def load(kernels: str | None = None) -> Library:
     return Library(kernels or runs[0])
 
 
-@functools.cache
 def problem() -> str | None:
     """Why there are no native kernels; None if there are."""
     if os.environ.get("CAUSERIE_NATIVE") == "0":
