@@ -25,6 +25,8 @@ from causerie.model.sampling import gumbel_noise, sample_rows
 from causerie.nn.kv_cache import KVCache
 from causerie.nn.rope import inverse_frequencies, rotate, rotation
 
+#: Shapes that `block` is compiled for, at most: sizes of batches times lengths, and more.
+MAX_COMPILED = 256
 #: Attention of queries (B, G, S, E) to keys and values (B, G, L, E), with a bias (B, 1, S, L).
 Attention = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
@@ -137,9 +139,7 @@ class SlotLlama:
         self._cos, self._sin = rotation(self._index, frequencies.to(device))  # (P, E/2)
         self._rows = torch.arange(num_slots, device=device)[:, None, None]
         self._heads = torch.arange(config.num_kv_heads, device=device)[:, None]
-        self._block: Callable[..., Tensor] = (
-            torch.compile(block, dynamic=False) if compiled else block
-        )
+        self._step: Callable[..., Tensor] = _compiled() if compiled else block
         self.cache = KVCache(
             config, num_slots, num_positions, device=device, dtype=self._norm.dtype
         )
@@ -162,9 +162,10 @@ class SlotLlama:
         """
         end = first + len(x)
         where = (self._rows[: len(x)], self._heads, place.positions)
+        run = self._step if x.shape[1] <= 2 else block  # prompts come in any length
         for index, layer in enumerate(self._layers):
             keys, values = (t[index, first:end] for t in (self.cache.keys, self.cache.values))
-            x = self._block(x, layer, keys, values, place, where, self.config, self._attention)
+            x = run(x, layer, keys, values, place, where, self.config, self._attention)
         return F.rms_norm(x, x.shape[-1:], self._norm, self.config.norm_eps)
 
 
@@ -249,3 +250,9 @@ class SlotModel:
             inputs = model.embed_codes(codes[-1][:, None], codebook)
         finite = logits.isfinite().all(dim=-1)  # NaN comes through to the last codebook
         return torch.stack((*codes, finite.long()), dim=1)
+
+
+def _compiled() -> Callable[..., Tensor]:
+    """`block`, compiled for each of the shapes that it is called with."""
+    torch._dynamo.config.recompile_limit = MAX_COMPILED
+    return torch.compile(block, dynamic=False, fullgraph=True)
