@@ -1,0 +1,144 @@
+"""The engine for asyncio: one thread that steps, and any number of tasks that listen.
+
+    async with AsyncEngine(engine) as running:
+        async for pcm in running.speak(request):
+            ...
+
+The thread steps while there is something to do, and sleeps otherwise. Tasks may be in different
+event loops and threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causerie.engine.engine import Engine
+from causerie.engine.handle import Handle
+from causerie.engine.pieces import Pieces
+from causerie.engine.request import Request
+from causerie.errors import EngineError
+
+
+class Speech(AsyncIterator[NDArray[np.float32]]):
+    """The sound of one request, (N,) fp32 a piece, for one task.
+
+    Who leaves it, by `aclose` or by forgetting it, cancels the request. What is not taken is kept:
+    at most the request's `max_frames`.
+
+    Attributes:
+        handle: how far the request is, and its codes.
+    """
+
+    def __init__(self, engine: Engine, request: Request) -> None:
+        self._engine = engine
+        self._sizes = Pieces(engine.frame_s)
+        self.handle: Handle = engine.submit(request)
+
+    async def __anext__(self) -> NDArray[np.float32]:
+        """The next piece, as soon as it is there.
+
+        Raises:
+            CancelledError, DeadlineError, CheckpointError, …: why there is no more.
+        """
+        handle, engine = self.handle, self._engine
+        size = self._sizes.size(engine.clock(), handle.num_ready)
+        if not handle.is_ready(size):
+            await self._ready(size)
+        piece = handle.take(size)
+        if piece is None:
+            raise StopAsyncIteration
+        self._sizes.handed(len(piece) // engine.runner.frame_size, engine.clock())
+        return piece
+
+    async def _ready(self, size: int) -> None:
+        """Sleep until so many frames are there, or all that will ever be."""
+        loop, handle, changed = asyncio.get_running_loop(), self.handle, asyncio.Event()
+
+        def tell() -> None:
+            try:
+                loop.call_soon_threadsafe(changed.set)
+            except RuntimeError:  # the loop is closed: nobody listens any more
+                self._engine.abandon(handle)
+
+        handle.on_change, handle.is_awaited = tell, True
+        try:
+            while not handle.is_ready(size):
+                await changed.wait()
+                changed.clear()
+        except asyncio.CancelledError:
+            await self.aclose()
+            raise
+        finally:
+            handle.on_change, handle.is_awaited = None, False
+
+    async def aclose(self) -> None:
+        """Make no more of it."""
+        self._engine.cancel(self.handle)
+
+    def __del__(self) -> None:
+        if hasattr(self, "handle") and not self.handle.is_done:
+            self._engine.abandon(self.handle)
+
+
+class AsyncEngine:
+    """Steps an engine by a thread of its own, until it is closed."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._is_closing = False
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="causerie engine", daemon=True)
+        self._thread.start()
+
+    def speak(self, request: Request) -> Speech:
+        """Ask for a reply: iterate over its pieces.
+
+        Raises:
+            QueueFullError: too many wait.
+            EngineError: it is closed, or broke down.
+        """
+        self._check_open()
+        speech = Speech(self.engine, request)
+        try:
+            self._check_open()  # or it might have come too late to be stepped
+        except EngineError:
+            self.engine.cancel(speech.handle)
+            raise
+        return speech
+
+    def close(self, *, drain: bool = True) -> None:
+        """End the thread, once all that was asked for is made, or at once: then it is cancelled."""
+        self._is_closing = True
+        if not drain:
+            self.engine.cancel_all()
+        self.engine.wake()
+        self._thread.join()
+
+    async def aclose(self, *, drain: bool = True) -> None:
+        """`close`, while the event loop goes on."""
+        await asyncio.get_running_loop().run_in_executor(None, lambda: self.close(drain=drain))
+
+    async def __aenter__(self) -> AsyncEngine:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        await self.aclose(drain=kind is None)
+
+    def _check_open(self) -> None:
+        if self._failure is not None:
+            raise EngineError(f"the engine broke down: {self._failure!r}") from self._failure
+        if self._is_closing:
+            raise EngineError("the engine is closed: make a new one")
+
+    def _run(self) -> None:
+        try:
+            while self.engine.wait_for_work(unless=lambda: self._is_closing):
+                self.engine.step()
+        except Exception as error:  # noqa: BLE001 all requests have failed by it; `speak` tells
+            self._failure = error
+            self.engine.cancel_all()  # those that came since
