@@ -146,7 +146,7 @@ class Scheduler:
 
     def _rows_allowed(self, lead_s: float) -> int:
         """Rows that may be read while the listener with the least lead has so much."""
-        if self.row_s is None:
+        if not self.row_s:  # unknown, or the clock is too coarse for it
             return ROWS_WHILE_PLAYING
         spare_s = (lead_s - self.margin_s) / 2
         return max(ROWS_WHILE_PLAYING, int(spare_s / self.row_s))

@@ -66,7 +66,7 @@ class Work:
             return
         said = np.full((len(frames), request.rows.shape[1]), -1, np.int32)
         for row, codes in zip(said, frames, strict=True):
-            row[:-1] = codes
+            row[: len(codes)] = codes  # a runner may draw fewer codebooks than there are
         rows = np.concatenate((request.rows, said))
         self._keep(slot, rows, (len(rows),))
 
