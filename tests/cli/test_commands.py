@@ -12,7 +12,7 @@ import soundfile
 import torch
 from typer.testing import CliRunner, Result
 
-from causerie import __version__
+from causerie import __version__, native
 from causerie.audio import io as files
 from causerie.checkpoint import load_codec
 from causerie.cli import app, say
@@ -68,6 +68,7 @@ def test_info_tells_what_is_there(tiny_folder: Path) -> None:
         f"causerie         {__version__}",
         f"torch            {torch.__version__}",
         "device           cpu",
+        f"native kernels   {native.describe()}",
         "  backbone       3 layers, width 64, 4 heads",
         "  context        128 positions, 10 s",
         "  tokens         260, front end plain",

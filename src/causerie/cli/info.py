@@ -31,12 +31,14 @@ def info(model: Model = "petit", device: Device = "auto") -> None:
     with progress("looking around"):
         import torch
 
+        from causerie import native
         from causerie.audio import play
         from causerie.device import find_device
     _line("causerie", __version__)
     _line("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
     _line("torch", f"{torch.__version__}, {torch.get_num_threads()} threads")
     _line("device", str(find_device(device)))
+    _line("native kernels", native.describe())
     player = "sounddevice" if play.sound_device() else play.find_program()
     _line("plays by", player or "nothing found; `pip install sounddevice`, or use -o FILE")
     for extra, module in EXTRAS.items():
