@@ -26,6 +26,7 @@ from causerie.context import MAX_KEPT
 from causerie.device import find_device, find_dtype
 from causerie.engine.engine import Engine
 from causerie.engine.handle import Handle
+from causerie.engine.native import NativeRunner
 from causerie.engine.plain import PlainRunner
 from causerie.engine.request import Request
 from causerie.engine.runner import Draw
@@ -183,6 +184,85 @@ def test_replies_at_the_same_time_do_not_mix(shared: TTS) -> None:
     for _ in zip(*streams, strict=True):
         pass
     assert all(np.array_equal(alone[i], s.audio().samples) for i, s in enumerate(streams))
+
+
+def test_replies_at_the_same_time_share_steps(tts: TTS) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda seed: tts.generate("Hello", seed=seed, max_duration_s=2), range(4)))
+    stats = tts.engine.stats()
+    assert stats.num_frames == 100
+    assert stats.num_steps < 100
+    assert max(stats.batch_sizes) > 1
+
+
+def test_more_replies_than_streams_wait() -> None:
+    tts = TTS(tiny.checkpoint(), max_streams=1)
+    streams = [tts.stream("Hello", seed=seed, max_duration_s=0.3) for seed in range(3)]
+    firsts = [next(stream) for stream in reversed(streams)]
+    assert all(len(first) == FRAME for first in firsts)
+    assert tts.engine.runner.num_slots == 1
+    for stream in streams:
+        again = tts.generate("Hello", seed=stream.seed, max_duration_s=0.3).samples
+        assert np.array_equal(stream.collect().samples, again)
+
+
+@pytest.mark.parametrize("way", ["close", "forget"])
+def test_a_stream_that_is_left_gives_its_place_back(tts: TTS, way: str) -> None:
+    stream = tts.stream("Hello", seed=1)
+    next(stream)
+    assert tts.engine.stats().active == 1
+    if way == "close":
+        stream.close()
+        assert list(stream) == []
+        assert len(stream.audio().samples) == FRAME
+    else:
+        del stream  # nothing holds it in a cycle: no collection of garbage is waited for
+    assert tts.engine.stats().active == 0
+    assert tts.engine.stats().done == {"cancelled": 1}
+
+
+def test_a_voice_is_read_once(tts: TTS) -> None:
+    voice = tts.make_voice("ada", [turn(2.0)])
+    num_rows = len("[1]Before.") + 2 + 25 + 1
+    one = tts.generate("Hello", voice=voice, seed=1, max_duration_s=0.3)
+    tts.generate("Good day", voice=voice, seed=1, max_duration_s=0.3)
+    again = tts.generate("Hello", voice=voice, seed=1, max_duration_s=0.3)
+    assert tts.engine.stats().num_prefix_hits == 2
+    assert tts.engine.stats().num_rows_saved >= 2 * num_rows
+    assert np.array_equal(one.samples, again.samples)
+    fresh = TTS(tiny.checkpoint()).generate("Hello", voice=voice, seed=1, max_duration_s=0.3)
+    assert np.array_equal(one.samples, fresh.samples)
+
+
+def test_a_reply_costs_the_next_turn_only_its_own_rows() -> None:
+    checkpoint = tiny.checkpoint()
+    runner = NativeRunner(checkpoint.model, checkpoint.codec, 2)
+    tts = TTS(checkpoint, engine=Engine(runner))
+    first = tts.generate("Hello", seed=1, max_duration_s=0.8)
+    said = Segment(speaker=0, text="Hello", codes=first.codes)
+    before = tts.engine.stats().num_rows
+    second = tts.generate("Hi", voice=1, context=[said], seed=1, max_duration_s=0.3)
+    num_tokens = len(checkpoint.tokenizer.encode("Hi", 1))
+    assert tts.engine.stats().num_rows - before == num_tokens + 2  # the last frame, the stop frame
+    fresh = TTS(checkpoint).generate("Hi", voice=1, context=[said], seed=1, max_duration_s=0.3)
+    assert np.array_equal(second.samples, fresh.samples)
+
+
+@pytest.mark.parametrize("max_streams", [0, -1, 1.5, True, "2"])
+def test_bad_numbers_of_streams(max_streams: Any) -> None:
+    with pytest.raises(ConfigError, match="max_streams must be a whole number above 0"):
+        TTS(tiny.checkpoint(), max_streams=max_streams)
+
+
+def test_formats_of_weights(tiny_folder: Path) -> None:
+    tts = TTS.from_pretrained(
+        tiny_folder, device="cpu", backbone_format="bfloat16", depth_format="int8"
+    )
+    assert isinstance(tts.engine.runner, NativeRunner)
+    assert tts.engine.runner.formats == {"backbone": "bfloat16", "depth": "int8"}
+    assert len(tts.generate("Hello", max_duration_s=0.2).samples) == 2 * FRAME
+    with pytest.raises(ConfigError, match="format of weights must be one of auto"):
+        TTS.from_pretrained(tiny_folder, depth_format="int3")
 
 
 def test_a_longer_limit_only_adds(shared: TTS) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from causerie.engine.engine import Engine
 from causerie.engine.handle import Handle
+from causerie.engine.native import NativeRunner
 from causerie.engine.plain import PlainRunner
 from causerie.engine.request import Request, Sampling
 from causerie.engine.runner import Runner
@@ -24,8 +25,12 @@ def plain(num_slots: int) -> Runner:
     return PlainRunner(tiny.csm(), tiny.mimi(), num_slots)
 
 
+def native(num_slots: int) -> Runner:
+    return NativeRunner(tiny.csm(), tiny.mimi(), num_slots)
+
+
 #: Every runner of which "batched = alone, to the bit" is promised.
-RUNNERS: dict[str, NewRunner] = {"plain": plain}
+RUNNERS: dict[str, NewRunner] = {"plain": plain, "native": native}
 
 
 def sampling(seed: int = 0, **more: Any) -> Sampling:

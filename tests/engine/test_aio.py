@@ -6,15 +6,17 @@ import asyncio
 import gc
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from causerie.engine.aio import AsyncEngine, Speech
 from causerie.engine.engine import Engine
 from causerie.engine.request import State
+from causerie.engine.runner import Draw, Runner
 from causerie.errors import CancelledError, EngineError, QueueFullError
 from tests.engine import asking
 from tests.engine.asking import NewRunner, Said, alone, request
@@ -26,6 +28,24 @@ T = TypeVar("T")
 @pytest.fixture(params=asking.RUNNERS)
 def new_runner(request: pytest.FixtureRequest) -> NewRunner:
     return asking.RUNNERS[request.param]
+
+
+@pytest.fixture
+def slow_runner(new_runner: NewRunner) -> NewRunner:
+    """One whose frames take at least 5 ms, so that something can happen meanwhile."""
+
+    def made(num_slots: int) -> Runner:
+        runner = new_runner(num_slots)
+        step = runner.step
+
+        def slowly(draws: Sequence[Draw]) -> NDArray[np.int32]:
+            time.sleep(0.005)
+            return step(draws)
+
+        runner.step = slowly  # type: ignore[method-assign]
+        return runner
+
+    return made
 
 
 def run(new_runner: NewRunner, task: Callable[[AsyncEngine], Awaitable[T]], **more: Any) -> T:
@@ -92,7 +112,7 @@ def test_the_first_pieces_are_frames(new_runner: NewRunner) -> None:
     assert sum(sizes) == 8 * 1_920
 
 
-def test_leaving_cancels(new_runner: NewRunner) -> None:
+def test_leaving_cancels(slow_runner: NewRunner) -> None:
     async def task(running: AsyncEngine) -> None:
         left, closed, forgotten, stopped = (
             running.speak(request(HELLO, max_frames=110)) for _ in range(4)
@@ -114,10 +134,10 @@ def test_leaving_cancels(new_runner: NewRunner) -> None:
             assert gone.state is State.CANCELLED
         assert running.engine.stats().active == 0
 
-    run(new_runner, task)
+    run(slow_runner, task)
 
 
-def test_who_waits_for_a_request_that_another_cancels_is_told(new_runner: NewRunner) -> None:
+def test_who_waits_for_a_request_that_another_cancels_is_told(slow_runner: NewRunner) -> None:
     async def task(running: AsyncEngine) -> None:
         speech = running.speak(request(HELLO, max_frames=110))
         listening = asyncio.create_task(hear(speech))
@@ -126,7 +146,7 @@ def test_who_waits_for_a_request_that_another_cancels_is_told(new_runner: NewRun
         with pytest.raises(CancelledError):
             await listening
 
-    run(new_runner, task)
+    run(slow_runner, task)
 
 
 def test_failures_reach_who_listens(new_runner: NewRunner, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,7 +181,7 @@ def test_an_engine_that_breaks_down_leaves_nobody_waiting(
     run(new_runner, task)
 
 
-def test_a_full_queue_is_told_at_once(new_runner: NewRunner) -> None:
+def test_a_full_queue_is_told_at_once(slow_runner: NewRunner) -> None:
     async def task(running: AsyncEngine) -> None:
         speeches = []
         with pytest.raises(QueueFullError):  # noqa: PT012 how many fit depends on the thread
@@ -170,13 +190,13 @@ def test_a_full_queue_is_told_at_once(new_runner: NewRunner) -> None:
         for speech in speeches:
             await speech.aclose()
 
-    run(new_runner, task, max_queue=1)
+    run(slow_runner, task, max_queue=1)
 
 
 @pytest.mark.parametrize("drain", [True, False])
-def test_closing_drains_or_cancels(new_runner: NewRunner, drain: bool) -> None:
+def test_closing_drains_or_cancels(slow_runner: NewRunner, drain: bool) -> None:
     async def task() -> Said:
-        running = AsyncEngine(Engine(new_runner(4)))
+        running = AsyncEngine(Engine(slow_runner(4)))
         speech = running.speak(request(HELLO, max_frames=20))
         await running.aclose(drain=drain)
         with pytest.raises(EngineError, match="closed: make a new one"):
@@ -191,9 +211,9 @@ def test_closing_drains_or_cancels(new_runner: NewRunner, drain: bool) -> None:
     assert not threads_of_engines()
 
 
-def test_an_error_in_the_block_does_not_wait_for_what_is_left(new_runner: NewRunner) -> None:
+def test_an_error_in_the_block_does_not_wait_for_what_is_left(slow_runner: NewRunner) -> None:
     async def main() -> AsyncIterator[np.ndarray]:
-        async with AsyncEngine(Engine(new_runner(1))) as running:
+        async with AsyncEngine(Engine(slow_runner(1))) as running:
             speech = running.speak(request(HELLO, max_frames=110))
             await anext(speech)
             raise ZeroDivisionError
@@ -224,8 +244,8 @@ def test_what_nobody_takes_is_kept_to_the_limit_and_no_further(new_runner: NewRu
     run(new_runner, task)
 
 
-def test_a_loop_that_is_gone_gives_up_its_requests(new_runner: NewRunner) -> None:
-    running = AsyncEngine(Engine(new_runner(1)))
+def test_a_loop_that_is_gone_gives_up_its_requests(slow_runner: NewRunner) -> None:
+    running = AsyncEngine(Engine(slow_runner(1)))
     loop = asyncio.new_event_loop()
     speech = running.speak(request(HELLO, max_frames=110))
     listening = loop.create_task(hear(speech))

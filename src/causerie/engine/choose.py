@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
+from causerie.engine.batched import BatchedRunner
+from causerie.engine.native import NativeRunner
 from causerie.engine.plain import PlainRunner
 from causerie.engine.runner import Runner
 from causerie.errors import ConfigError
+from causerie.native import library
+from causerie.native.products import FORMATS, Format
 
 if TYPE_CHECKING:
     from causerie.checkpoint.load import Checkpoint
 
-#: "auto" takes the fastest that is there.
-Kernels = Literal["auto", "plain", "native", "batched"]
-#: How weights are stored while computing; "auto" is the model's dtype.
-FORMATS = ("auto", "int8", "int4")
-
-
-def check_formats(*formats: str) -> None:
-    """Raise ConfigError where one is unknown."""
-    for name in formats:
-        if name not in FORMATS:
-            raise ConfigError(f"format of weights must be {', '.join(FORMATS)}, not {name!r}")
+#: "native" for a cpu, "batched" for what is fast at many rows at once, "plain" for anything.
+Kernels = Literal["auto", "native", "batched", "plain"]
 
 
 def new_runner(
@@ -36,11 +31,52 @@ def new_runner(
     """A runner with so many slots.
 
     Args:
-        backbone_format, depth_format: of the weights of the two transformers: "int8" and "int4"
-            are for native kernels.
-        num_threads: of native kernels; None: as many as torch has.
+        backbone_format, depth_format: how the weights of the two transformers are stored: "auto"
+            is the model's dtype; the others need the native kernels.
+        num_threads: of the native kernels; None: as many as the process may use.
+        kernels: "auto" is native on a cpu, where they were built; batched on cuda; else plain.
 
     Raises:
         ConfigError: what is asked for is not there.
     """
-    return PlainRunner(checkpoint.model, checkpoint.codec, num_slots)
+    check_formats(backbone_format, depth_format)
+    model, codec = checkpoint.model, checkpoint.codec
+    device = model.projection.weight.device.type
+    if kernels == "auto":
+        kernels = "plain"
+        if device == "cpu" and library.problem() is None:
+            kernels = "native"
+        elif device == "cuda":
+            kernels = "batched"
+    if kernels == "native":
+        if device != "cpu":
+            raise ConfigError(f"native kernels compute on a cpu, and the model is on {device}")
+        return NativeRunner(
+            model,
+            codec,
+            num_slots,
+            backbone_format=_stored(backbone_format),
+            depth_format=_stored(depth_format),
+            num_threads=num_threads or 0,
+        )
+    if not backbone_format == depth_format == "auto":
+        reason = library.problem() if device == "cpu" else f"the model is on {device}"
+        raise ConfigError(
+            f"weights are stored as {backbone_format} and {depth_format} by native kernels only, "
+            f"which are for a cpu: {reason or f'{kernels} kernels were asked for'}"
+        )
+    if kernels == "batched":
+        return BatchedRunner(model, codec, num_slots=num_slots)
+    return PlainRunner(model, codec, num_slots)
+
+
+def check_formats(*formats: str) -> None:
+    """Raise ConfigError where one is unknown."""
+    for name in formats:
+        if name not in ("auto", *FORMATS):
+            known = ", ".join(("auto", *FORMATS))
+            raise ConfigError(f"a format of weights must be one of {known}, not {name!r}")
+
+
+def _stored(name: str) -> Format | None:
+    return None if name == "auto" else cast("Format", name)
