@@ -23,33 +23,47 @@ def bf16(x: Floats) -> Floats:
     return torch.from_numpy(x).bfloat16().float().numpy()
 
 
-def quantized(x: Floats, limit: int, *, weights: bool) -> Floats:
-    """What integers and scales of groups of 64 leave of x (rows, K)."""
+def quantized(x: Floats) -> Floats:
+    """What whole numbers of ±127 and scales of groups of 64 leave of inputs x (M, K)."""
     pad = np.pad(x, ((0, 0), (0, -x.shape[1] % GROUP))).reshape(len(x), -1, GROUP)
-    scale = np.abs(pad).max(-1, keepdims=True) / np.float32(limit)
-    if weights:
-        scale = bf16(scale)
-    whole = np.clip(np.rint(pad / np.where(scale > 0, scale, 1)), -limit, limit)
-    return (whole * scale).reshape(len(x), -1)[:, : x.shape[1]]
-
-
-def expected(x: Floats, w: Floats, form: Format) -> Floats:
-    if form == "bfloat16":
-        x, w = bf16(x), bf16(w)
-    elif form in ("int8", "int4"):
-        w = quantized(w, 7 if form == "int4" else 127, weights=True)
-        x = quantized(x, 127, weights=False)
-    return (x.astype(np.float64) @ w.T.astype(np.float64)).astype(np.float32)
+    scale = np.abs(pad).max(-1, keepdims=True) / np.float32(127)
+    return (np.rint(pad / scale) * scale).reshape(len(x), -1)[:, : x.shape[1]]
 
 
 @pytest.mark.parametrize("kernels", KERNELS)
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("size", SIZES)
 def test_products_are_what_the_formats_say(kernels: str, form: Format, size: tuple[int, int]):
-    library = load(kernels)
-    w, x = random(*size), random(9, size[1])
-    y = gemm(Pool(2, library), Packed(w, form, library), x)
-    np.testing.assert_allclose(y, expected(x, w, form), atol=2e-6 * size[1] + 1e-5)
+    pool, w, x = Pool(2, load(kernels)), random(*size), random(9, size[1])
+    packed = Packed(pool, form, w)
+    y = gemm(pool, packed, x)
+    if form == "bfloat16":
+        x, w = bf16(x), bf16(w)
+    elif form in ("int8", "int4"):
+        x = quantized(x)
+        w = gemm(pool, packed, np.eye(size[1], dtype=np.float32)).T  # what was kept of them
+    expected = (x.astype(np.float64) @ w.T.astype(np.float64)).astype(np.float32)
+    np.testing.assert_allclose(y, expected, atol=2e-6 * size[1] + 1e-5)
+
+
+@pytest.mark.parametrize("kernels", KERNELS)
+@pytest.mark.parametrize(("form", "error"), [("int8", 0.006), ("int4", 0.095)])
+def test_whole_numbers_keep_what_they_can(kernels: str, form: Format, error: float):
+    pool, w = Pool(2, load(kernels)), random(40, 1000)
+    kept = gemm(pool, Packed(pool, form, w), np.eye(1000, dtype=np.float32)).T
+    assert np.sqrt(np.square(kept - w).mean()) < error  # of a spread of 1
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_matrices_on_top_of_each_other_begin_at_panels(form: Format):
+    pool, parts, x = Pool(2), [random(n, 70) for n in (5, 32, 17)], random(3, 70)
+    y = gemm(pool, Packed(pool, form, *parts), x)
+    assert y.shape == (3, 16 + 32 + 17)
+    for first, part in zip((0, 16, 48), parts, strict=True):
+        assert np.array_equal(
+            y[:, first : first + len(part)], gemm(pool, Packed(pool, form, part), x)
+        )
+    assert not y[:, 5:16].any()
 
 
 @pytest.mark.parametrize("kernels", KERNELS)
@@ -57,7 +71,7 @@ def test_products_are_what_the_formats_say(kernels: str, form: Format, size: tup
 def test_a_row_is_the_same_in_any_number_of_rows_and_threads(kernels: str, form: Format):
     library = load(kernels)
     w, x = random(130, 257), random(263, 257)
-    packed, pools = Packed(w, form, library), [Pool(n, library) for n in (1, 2, 5)]
+    packed, pools = Packed(Pool(2, library), form, w), [Pool(n, library) for n in (1, 2, 5)]
     alone = np.concatenate([gemm(pools[0], packed, row[None]) for row in x])
     for num_rows in (2, 3, 5, 7, 12, 13, 120, 121, 263):
         for pool in pools:
@@ -68,7 +82,7 @@ def test_a_row_is_the_same_in_any_number_of_rows_and_threads(kernels: str, form:
 def test_bias_and_what_was_there_are_added(kernels: str):
     library = load(kernels)
     w, x, bias, there = random(37, 20), random(8, 20), random(37), random(8, 37)
-    y = gemm(Pool(1, library), Packed(w, "float32", library), x, bias, there)
+    y = gemm(Pool(1, library), Packed(Pool(2, library), "float32", w), x, bias, there)
     np.testing.assert_allclose(y, x @ w.T + bias + there, atol=1e-5)
 
 
@@ -78,26 +92,26 @@ def test_nan_and_infinity_are_not_lost(form: Format):
     for wrong in (np.nan, np.inf):
         x = random(2, 100)
         x[1, 70] = wrong
-        y = gemm(Pool(1), Packed(w, form), x)
+        y = gemm(Pool(1), Packed(Pool(2), form, w), x)
         assert np.isfinite(y[0]).all()
         assert not np.isfinite(y[1]).any()
         broken = w.copy()
         broken[3, 5] = wrong
-        y = gemm(Pool(1), Packed(broken, form), random(2, 100))
+        y = gemm(Pool(1), Packed(Pool(2), form, broken), random(2, 100))
         assert not np.isfinite(y[:, 3]).any()
         assert np.isfinite(y[:, 4:]).all()
 
 
 def test_packed_weights_take_the_bytes_that_they_should():
     w = random(256, 1024)
-    bits = {form: Packed(w, form).num_bytes * 8 / w.size for form in FORMATS}
+    bits = {form: Packed(Pool(2), form, w).num_bytes * 8 / w.size for form in FORMATS}
     assert bits == {"float32": 32, "bfloat16": 16, "int8": 8.25, "int4": 4.25}
 
 
 def test_one_pool_serves_callers_at_the_same_time():
     from concurrent.futures import ThreadPoolExecutor
 
-    pool, packed, x = Pool(2), Packed(random(256, 512), "float32"), random(40, 512)
+    pool, packed, x = Pool(2), Packed(Pool(2), "float32", random(256, 512)), random(40, 512)
     alone = gemm(pool, packed, x)
     with ThreadPoolExecutor(4) as callers:
         results = list(callers.map(lambda _: gemm(pool, packed, x), range(200)))

@@ -30,8 +30,12 @@ CAUSERIE_API Pool* causerie_pool_new(int num_threads) { return new Pool(num_thre
 CAUSERIE_API void causerie_pool_delete(Pool* pool) { delete pool; }
 CAUSERIE_API int causerie_pool_threads(const Pool* pool) { return pool->num_threads(); }
 
-CAUSERIE_API Packed* causerie_pack(const float* w, int64_t n, int64_t k, int64_t ldw, int format) {
-    return pack(w, n, k, ldw, static_cast<Format>(format));
+CAUSERIE_API Packed* causerie_packed_new(int64_t n, int64_t k, int format) {
+    return new_packed(n, k, static_cast<Format>(format));
+}
+CAUSERIE_API void causerie_pack_rows(Pool* pool, Packed* packed, int64_t first, const float* w,
+                                     int64_t n, int64_t ldw) {
+    pack_rows(*pool, *packed, first, w, n, ldw);
 }
 CAUSERIE_API void causerie_packed_delete(Packed* packed) { destroy(packed); }
 CAUSERIE_API int64_t causerie_packed_bytes(const Packed* packed) {

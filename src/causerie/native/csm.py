@@ -21,8 +21,6 @@ from causerie.native.library import Library
 from causerie.native.products import FORMATS, Floats, Format, Packed, Pool, declare, pointer
 from causerie.nn.rope import inverse_frequencies, rotation
 
-#: Rows of panels: matrices on top of each other begin at multiples of it.
-PANEL = 16
 #: Numbers in a table of embeddings.
 TABLES = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
 
@@ -204,10 +202,7 @@ class NativeCsm:
         return sum(item.num_bytes for item in self._kept if isinstance(item, Packed))
 
     def _pack(self, form: Format, *matrices: Floats) -> Packed:
-        rows = [np.pad(matrix, ((0, -len(matrix) % PANEL), (0, 0))) for matrix in matrices[:-1]] + [
-            matrices[-1]
-        ]
-        packed = Packed(np.concatenate(rows) if len(rows) > 1 else rows[0], form, self._library)
+        packed = Packed(self._pool, form, *matrices)
         self._kept.append(packed)
         return packed
 

@@ -12,7 +12,7 @@
 namespace causerie {
 
 // How weights are stored. In bf16 the inputs are rounded to bf16 too. In int8 and int4 each group of
-// 64 weights of a row has a scale in bf16, and the inputs are quantised to int8 as they come, each
+// 64 weights of a row has a scale in bf16 (in int4 the one of a few that errs least), and the inputs are quantised to int8 as they come, each
 // group of 64 with a scale of its own. Sums are in fp32 (of integers within a group: exact).
 enum class Format : int { f32 = 0, bf16 = 1, int8 = 2, int4 = 3 };
 
@@ -33,6 +33,12 @@ struct Packed {
 
 // Pack row-major weights (n, k), whose rows are ldw apart. To be given to `destroy`, or deleted.
 Packed* pack(const float* w, int64_t n, int64_t k, int64_t ldw, Format format);
+
+// The same for matrices on top of each other: weights of zero, then some rows of them by others, from
+// a row on that begins a panel. Rows are packed once.
+Packed* new_packed(int64_t n, int64_t k, Format format);
+void pack_rows(Pool& pool, Packed& packed, int64_t first, const float* w, int64_t n, int64_t ldw);
+
 inline void destroy(Packed* packed) { delete packed; }
 
 // y (m, n) = x (m, k) · Wᵀ, plus bias (n) if there is one, plus what y held if `accumulate`.

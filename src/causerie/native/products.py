@@ -17,6 +17,9 @@ from causerie.native.library import Library, load
 Format = Literal["float32", "bfloat16", "int8", "int4"]
 FORMATS: dict[Format, int] = {"float32": 0, "bfloat16": 1, "int8": 2, "int4": 3}
 
+#: Rows of weights to a panel.
+PANEL = 16
+
 Floats = NDArray[np.float32]
 
 
@@ -53,18 +56,29 @@ class Pool:
 
 
 class Packed:
-    """Weights (N, K), packed for products with rows of K inputs."""
+    """Weights (N, K), packed for products with rows of K inputs.
 
-    def __init__(self, weights: Floats, form: Format, library: Library | None = None) -> None:
-        self.library = library or load()
-        self.shape = weights.shape
-        weights = np.ascontiguousarray(weights, np.float32)
-        new = declare(
-            self.library, "causerie_pack", c_void_p, c_void_p, c_int64, c_int64, c_int64, c_int
-        )
-        self._delete = declare(self.library, "causerie_packed_delete", None, c_void_p)
-        n, k = weights.shape
-        self.handle = c_void_p(new(pointer(weights), n, k, k, FORMATS[form]))
+    Several matrices lie on top of each other, each from the next multiple of sixteen rows on.
+    """
+
+    def __init__(self, pool: Pool, form: Format, *matrices: Floats) -> None:
+        self.library = library = pool.library
+        k = matrices[0].shape[1]
+        firsts = [0]
+        for matrix in matrices:
+            firsts.append(firsts[-1] + -(-len(matrix) // PANEL) * PANEL)
+        self.shape = (firsts[-2] + len(matrices[-1]), k)
+        new = declare(library, "causerie_packed_new", c_void_p, c_int64, c_int64, c_int)
+        add = declare(
+            library, "causerie_pack_rows", None, c_void_p, c_void_p, c_int64, c_void_p, c_int64,
+            c_int64,
+        )  # fmt: skip
+        self._delete = declare(library, "causerie_packed_delete", None, c_void_p)
+        self.handle = c_void_p(new(*self.shape, FORMATS[form]))
+        for first, matrix in zip(firsts, matrices, strict=False):
+            assert matrix.dtype == np.float32
+            assert matrix.shape[1] == k
+            add(pool.handle, self.handle, first, pointer(matrix), len(matrix), k)
 
     @property
     def num_bytes(self) -> int:

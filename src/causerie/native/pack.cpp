@@ -1,0 +1,143 @@
+// Brings weights into panels: the half of gemm.hpp that happens once.
+#include <algorithm>
+#include <cmath>
+
+#include "gemm.hpp"
+#include "simd.hpp"
+
+namespace causerie {
+namespace {
+
+// Sixteen rows of K weights, of which `count` exist.
+struct Rows {
+    const float* w;
+    int64_t ld, count, k;
+};
+
+void pack_f32(const Rows& rows, float* out) {
+    for (int64_t i = 0; i < rows.count; ++i) {
+        const float* row = rows.w + i * rows.ld;
+        for (int64_t k = 0; k < rows.k; ++k) out[k * kPanel + i] = row[k];
+    }
+}
+
+void pack_bf16(const Rows& rows, uint16_t* out) {
+    for (int64_t i = 0; i < rows.count; ++i) {
+        const float* row = rows.w + i * rows.ld;
+        for (int64_t k = 0; k < rows.k; ++k)
+            out[(k / 2 * kPanel + i) * 2 + k % 2] = to_bf16(row[k]);
+    }
+}
+
+// A group of 64 weights as whole numbers, and how far off they are.
+struct Quantized {
+    uint16_t scale;
+    float error;
+    Ints whole[4];
+};
+
+Quantized round_group(const Floats (&x)[4], float scale, float least, float most) {
+    Quantized out;
+    out.scale = to_bf16(scale);
+    const Floats rounded = floats(from_bf16(out.scale));  // what the weights will be multiplied by
+    Floats error = floats(0.0f);
+    for (int i = 0; i < 4; ++i) {
+        const Floats held = at_most(floats(most), at_least(floats(least), x[i] / rounded));
+        Ints bits;
+        const Floats off = x[i] - nearest(held, &bits) * rounded;
+        out.whole[i] = shift_right(shift_left(bits, 24), 24);  // the low byte, with its sign
+        error = fma(off, off, error);
+    }
+    out.error = sum(error);
+    return out;
+}
+
+// The weight that is largest without its sign; NaN or infinity if there is one.
+float farthest(const Floats (&x)[4]) {
+    float values[kGroup];
+    std::memcpy(values, x, sizeof values);
+    float out = 0;
+    for (float value : values)
+        if (out == out && !(std::fabs(value) <= std::fabs(out))) out = value;
+    return out;
+}
+
+Quantized quantize_group(const Floats (&x)[4], Format format) {
+    const float top = farthest(x);
+    if (!(std::fabs(top) > 1e-30f) || !std::isfinite(top)) {  // nothing, or nothing to be saved
+        Quantized out{to_bf16(std::isfinite(top) ? 0.0f : top), 0, {}};
+        for (Ints& whole : out.whole) whole = ints(1);
+        return out;
+    }
+    if (format == Format::int8) return round_group(x, std::fabs(top) / 127, -127, 127);
+    // Of 16 steps, which reach further on one side, the best of a few widths.
+    Quantized best = round_group(x, top / -8, -8, 7);
+    for (float factor : {0.8f, 0.85f, 0.9f, 0.95f, 1.05f}) {
+        const Quantized other = round_group(x, top / -8 * factor, -8, 7);
+        if (other.error < best.error) best = other;
+    }
+    return best;
+}
+
+void pack_integers(const Rows& rows, Format format, uint8_t* data, uint16_t* scales) {
+    const bool nibbles = format == Format::int4;
+    for (int64_t i = 0; i < rows.count; ++i)
+        for (int64_t first = 0; first < rows.k; first += kGroup) {
+            Floats group[4] = {};
+            std::memcpy(group, rows.w + i * rows.ld + first,
+                        std::min(kGroup, rows.k - first) * sizeof(float));
+            const Quantized quantized = quantize_group(group, format);
+            scales[first / kGroup * kPanel + i] = quantized.scale;
+            int32_t whole[kGroup];
+            std::memcpy(whole, quantized.whole, sizeof whole);
+            for (int64_t j = 0; j < kGroup; ++j) {
+                const int64_t k = first + j;
+                if (nibbles)
+                    data[(k / 8 * kPanel + i) * 4 + k % 4] |=
+                        static_cast<uint8_t>((whole[j] + 8) << (k / 4 % 2 * 4));
+                else
+                    data[(k / 4 * kPanel + i) * 4 + k % 4] = static_cast<uint8_t>(whole[j] + 128);
+            }
+        }
+}
+
+}  // namespace
+
+Packed* new_packed(int64_t n, int64_t k, Format format) {
+    auto* p = new Packed{format, n, k, (n + kPanel - 1) / kPanel, 0, {}, {}};
+    const int64_t groups = (k + kGroup - 1) / kGroup;
+    switch (format) {
+        case Format::f32: p->panel_bytes = k * kPanel * 4; break;
+        case Format::bf16: p->panel_bytes = (k + 1) / 2 * kPanel * 4; break;
+        case Format::int8: p->panel_bytes = groups * kGroup * kPanel; break;
+        case Format::int4: p->panel_bytes = groups * kGroup * kPanel / 2; break;
+    }
+    p->data.reserve(p->num_panels * p->panel_bytes);
+    if (format == Format::int8 || format == Format::int4)
+        p->scales.reserve(p->num_panels * groups * kPanel);
+    return p;
+}
+
+void pack_rows(Pool& pool, Packed& p, int64_t first, const float* w, int64_t n, int64_t ldw) {
+    const int64_t groups = (p.k + kGroup - 1) / kGroup;
+    parallel(pool, (n + kPanel - 1) / kPanel, [&](int64_t chunk) {
+        const int64_t panel = first / kPanel + chunk;
+        const Rows rows{w + chunk * kPanel * ldw, ldw, std::min(kPanel, n - chunk * kPanel), p.k};
+        uint8_t* data = p.data.data() + panel * p.panel_bytes;
+        switch (p.format) {
+            case Format::f32: pack_f32(rows, reinterpret_cast<float*>(data)); break;
+            case Format::bf16: pack_bf16(rows, reinterpret_cast<uint16_t*>(data)); break;
+            default:
+                pack_integers(rows, p.format, data, p.scales.data() + panel * groups * kPanel);
+        }
+    });
+}
+
+Packed* pack(const float* w, int64_t n, int64_t k, int64_t ldw, Format format) {
+    Pool alone(1);
+    Packed* p = new_packed(n, k, format);
+    pack_rows(alone, *p, 0, w, n, ldw);
+    return p;
+}
+
+}  // namespace causerie
