@@ -139,9 +139,9 @@ class Stream(Iterator[NDArray[np.float32]]):
         """The next piece of this turn, or of the next one; None at the end of all."""
         while self._handle is not None or self._begin_turn():
             assert self._handle is not None
-            size = self._sizes.size(self._engine.clock(), self._handle.num_ready)
-            self._engine.wait(self._handle, size)
-            piece = self._handle.take(size)
+            while not self._handle.is_ready(self._size(self._handle)):
+                self._engine.wait(self._handle, self._handle.num_ready + 1)
+            piece = self._handle.take(self._size(self._handle))
             if piece is not None:
                 num_frames = len(piece) // self._engine.runner.frame_size
                 self._sizes.handed(num_frames, self._engine.clock())
@@ -149,6 +149,10 @@ class Stream(Iterator[NDArray[np.float32]]):
                 return piece
             self._end_turn(self._handle)
         return None
+
+    def _size(self, handle: Handle) -> int:
+        """Frames of the next piece, fewer while a listener waits."""
+        return self._sizes.size(self._engine.clock(), handle.num_ready)
 
     def _begin_turn(self) -> bool:
         """Ask for the next turn; False where all is said."""

@@ -209,6 +209,7 @@ class TTS:
         Arguments and errors are those of `generate`, and so are the samples together. Errors in
         the arguments are raised here, before the first piece is asked for.
         """
+        engine = self.engine  # to make it is part of loading, where it is not yet made
         started = time.perf_counter()
         check_text(text)
         if len(text) > MAX_TEXT_CHARS:
@@ -256,7 +257,7 @@ class TTS:
                 turn.notes.append("dropped: a piece of the reply, too long to be context itself")
             return turn
 
-        return Stream(self.engine, next_turn, settings, notes, started)
+        return Stream(engine, next_turn, settings, notes, started)
 
     def make_voice(self, name: str, segments: Sequence[Segment], speaker: int = 0) -> Voice:
         """A voice from turns that were recorded, encoded once and for all; see `Voice.save`.

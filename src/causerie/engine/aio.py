@@ -45,18 +45,23 @@ class Speech(AsyncIterator[NDArray[np.float32]]):
         Raises:
             CancelledError, DeadlineError, CheckpointError, …: why there is no more.
         """
-        handle, engine = self.handle, self._engine
-        size = self._sizes.size(engine.clock(), handle.num_ready)
-        if not handle.is_ready(size):
-            await self._ready(size)
-        piece = handle.take(size)
+        if not self._is_ready():
+            await self._ready()
+        piece = self.handle.take(self._size())
         if piece is None:
             raise StopAsyncIteration
-        self._sizes.handed(len(piece) // engine.runner.frame_size, engine.clock())
+        num_frames = len(piece) // self._engine.runner.frame_size
+        self._sizes.handed(num_frames, self._engine.clock())
         return piece
 
-    async def _ready(self, size: int) -> None:
-        """Sleep until so many frames are there, or all that will ever be."""
+    def _size(self) -> int:
+        return self._sizes.size(self._engine.clock(), self.handle.num_ready)
+
+    def _is_ready(self) -> bool:
+        return self.handle.is_ready(self._size())  # which changes with the listener's lead
+
+    async def _ready(self) -> None:
+        """Sleep until the next piece is there, or all that will ever be."""
         loop, handle, changed = asyncio.get_running_loop(), self.handle, asyncio.Event()
 
         def tell() -> None:
@@ -67,7 +72,7 @@ class Speech(AsyncIterator[NDArray[np.float32]]):
 
         handle.on_change, handle.is_awaited = tell, True
         try:
-            while not handle.is_ready(size):
+            while not self._is_ready():
                 await changed.wait()
                 changed.clear()
         except asyncio.CancelledError:

@@ -106,8 +106,9 @@ class Engine:
         def is_ready() -> bool:
             return handle.is_ready(num_frames)
 
-        handle.ticket.asked(self.clock())
-        handle.is_awaited = True
+        with self._changed:
+            handle.ticket.asked(self.clock())
+            handle.is_awaited = True
         try:
             while not is_ready():
                 self.step(unless=is_ready)

@@ -2,8 +2,8 @@
 
 The first two pieces are a frame each, so that sound starts as soon as there is any. Later ones
 grow, which spares calls and packets, but only so far that the listener has enough to play until
-the next piece is there, should each of its frames take as long as it sounds. So whoever plays the
-pieces as they come never runs dry where a step takes less than a frame sounds.
+the next piece is there, should each of its frames take as long as it sounds, and one frame more.
+So whoever plays the pieces as they come never runs dry where steps take less than a frame sounds.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Pieces:
         """Frames of the next piece, of which so many are there already."""
         if self._num_handed < NUM_SINGLE:
             return 1
-        lead = max(0.0, self._played_at - now)
+        lead = max(0.0, self._played_at - now - self.frame_s)
         safe = num_ready + int(lead / self.frame_s + 1e-6)  # 0.16 / 0.08 shall be 2
         return max(1, min(safe, 2 * self._largest, MAX_PIECE))
 

@@ -148,7 +148,7 @@ class Scheduler:
         """Rows that may be read while the listener with the least lead has so much."""
         if not self.row_s:  # unknown, or the clock is too coarse for it
             return ROWS_WHILE_PLAYING
-        spare_s = (lead_s - self.margin_s) / 2
+        spare_s = min((lead_s - self.margin_s) / 2, self.frame_s)  # all others wait meanwhile
         return max(ROWS_WHILE_PLAYING, int(spare_s / self.row_s))
 
     @staticmethod
