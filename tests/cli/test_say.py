@@ -169,6 +169,14 @@ def test_a_player_that_fails_leaves_a_file(say: Any, monkeypatch: pytest.MonkeyP
     assert "aplay could not play: no card\n" in done.stderr
 
 
+def test_formats_of_weights(say: Any) -> None:
+    done = say("Hello", "-o", "a.wav", "--backbone-format", "int8", "--depth-format", "int4")
+    assert done.exit_code == 0
+    done = say("Hello", "-o", "a.wav", "--depth-format", "int5")
+    assert done.exit_code == 1
+    assert "must be one of auto, float32, bfloat16, int8, int4, not 'int5'" in done.stderr
+
+
 @pytest.mark.parametrize("arguments", [[], ["-o", "a.wav", "--play"]])
 def test_a_sound_device_gets_each_piece_as_it_comes(
     say: Any, monkeypatch: pytest.MonkeyPatch, arguments: list[str]

@@ -20,6 +20,13 @@ Model = Annotated[
 Device = Annotated[
     str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps; auto takes the fastest.")
 ]
+WeightFormat = Annotated[
+    str,
+    typer.Option(
+        help="auto, int8 or int4: smaller and faster weights, which cost quality; on a cpu.",
+        metavar="FORMAT",
+    ),
+]
 Changes = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a value, such as recipe.lr=1e-4."),

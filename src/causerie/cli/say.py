@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from causerie.cli.console import note, progress
-from causerie.cli.options import Device, Model, check_folder
+from causerie.cli.options import Device, Model, WeightFormat, check_folder
 from causerie.errors import AudioError, CauserieError, ConfigError, TextError
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ def say(
     model: Model = "petit",
     device: Device = "auto",
     dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
+    backbone_format: WeightFormat = "auto",
+    depth_format: WeightFormat = "auto",
     temperature: Annotated[
         float | None, typer.Option(help="Liveliness; 0 always takes the likeliest.")
     ] = None,
@@ -97,7 +99,8 @@ def say(
         check_extension(output)
         check_folder(output)
     words = _read_text(text, file)
-    tts, settings = _load(model, device, dtype, context)
+    formats = {"backbone_format": backbone_format, "depth_format": depth_format}
+    tts, settings = _load(model, device, dtype, formats, context)
     settings |= {
         "voice": voice, "temperature": temperature, "top_k": top_k, "seed": seed,
         "max_duration_s": max_duration,
@@ -125,13 +128,16 @@ def _read_text(text: str | None, file: Path | None) -> str:
         raise TextError(f"{file or 'standard input'} is not text in UTF-8: {error}") from error
 
 
-def _load(model: str, device: str, dtype: str, context: Path | None) -> tuple[TTS, dict[str, Any]]:
+def _load(
+    model: str, device: str, dtype: str, formats: dict[str, str], context: Path | None
+) -> tuple[TTS, dict[str, Any]]:
     with progress(f"loading {model}"):
         from causerie.cli.conversation import read_conversation
         from causerie.tts import TTS
 
         segments = read_conversation(context) if context is not None else []
-        return TTS.from_pretrained(model, device=device, dtype=dtype), {"context": segments}
+        tts = TTS.from_pretrained(model, device=device, dtype=dtype, max_streams=1, **formats)
+        return tts, {"context": segments}
 
 
 def _say_lines(
