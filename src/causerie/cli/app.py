@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from causerie import __version__
 from causerie.cli import codec, data, info, say, train
+from causerie.cli.bench import bench
 from causerie.cli.eval import evaluate
 from causerie.cli.finetune import finetune
 from causerie.errors import CauserieError
@@ -63,6 +64,7 @@ app.add_typer(train.app, name="train")
 app.command("finetune")(finetune)
 app.command("info")(info.info)
 app.command("eval")(evaluate)
+app.command("bench")(bench)
 
 
 def _show_version(wanted: bool) -> None:

@@ -1,0 +1,143 @@
+"""Our runners as contestants: one subject in one format of weights."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from causerie.bench.floor import frame_bytes, synchronize
+from causerie.bench.subjects import voice_of
+from causerie.checkpoint.load import Checkpoint
+from causerie.engine.engine import Engine
+from causerie.engine.runner import Draw, Rows, Runner, Sampling
+from causerie.tts import TTS
+
+#: What is spoken for the first sound, about two seconds long.
+SENTENCE = "Hello, it is nice to meet you."
+
+
+class Ours:
+    """A runner to be timed.
+
+    Args:
+        name: of the implementation.
+        formats: of the weights of backbone and depth decoder.
+    """
+
+    has_codec = True
+
+    def __init__(
+        self, name: str, checkpoint: Checkpoint, runner: Runner, formats: tuple[str, str]
+    ) -> None:
+        self.name, self.formats = name, formats
+        self.checkpoint, self.runner = checkpoint, runner
+        self._voice = voice_of(checkpoint)
+        self.max_streams, self.max_rows = runner.num_slots, runner.max_rows
+        defaults = checkpoint.defaults
+        self._sampling = Sampling(
+            temperature=defaults.temperature, top_k=defaults.top_k,
+            depth_temperature=defaults.acoustic_temperature,
+            depth_top_k=defaults.acoustic_top_k, seed=0,
+        )  # fmt: skip
+
+    def frames(self, count: int, *, rows: int, streams: int) -> tuple[list[float], list[float]]:
+        """Milliseconds of each frame of all streams: of its codes, and of its sound."""
+        runner, codes_ms, sound_ms = self.runner, list[float](), list[float]()
+        slots = range(streams)
+        for slot in slots:
+            runner.reset(slot)
+        self._begin(slots, rows)
+        for frame in range(count + 1):
+            start = time.perf_counter()
+            codes = runner.step(
+                [Draw(slot=slot, sampling=self._sampling, frame=frame) for slot in slots]
+            )
+            between = time.perf_counter()
+            runner.decode(slots, codes)
+            end = time.perf_counter()
+            if frame:  # some runners read nothing before the first
+                codes_ms.append(1000 * (between - start))
+                sound_ms.append(1000 * (end - between))
+        for slot in slots:
+            runner.reset(slot)
+        return codes_ms, sound_ms
+
+    def prefill(self, rows: int) -> float:
+        """Milliseconds of reading so many rows."""
+        self.runner.reset(0)
+        given, device = self._rows(rows), self.checkpoint.model.projection.weight.device
+        synchronize(device)
+        start = time.perf_counter()
+        self.runner.prefill(0, given)
+        synchronize(device)
+        taken = 1000 * (time.perf_counter() - start)
+        self.runner.reset(0)
+        return taken
+
+    def first_sound(self, voice: str) -> float:
+        """Milliseconds from a text to its first samples.
+
+        Args:
+            voice: "none", "new" or "kept"; see `Result`.
+        """
+        engine = Engine(self.runner)
+        tts = TTS(self.checkpoint, engine=engine)
+        chosen = None if voice == "none" else self._voice
+        for _ in range(1 + (voice == "kept")):
+            stream = tts.stream(SENTENCE, voice=chosen, seed=0, max_duration_s=1)
+            next(stream)
+            first_ms = stream.first_sound_ms
+            stream.close()
+        assert first_ms is not None
+        return first_ms
+
+    def prompt_rows(self, voice: str) -> int:
+        """Rows of a prompt for a first sound, about: those of the voice."""
+        if voice == "none":
+            return 0
+        return sum(s.codes.shape[1] for s in self._voice.segments if s.codes is not None)
+
+    def sound(self, count: int) -> list[float]:
+        """Milliseconds of each of so many frames of sound of one stream."""
+        times: list[float] = []
+        codes = np.ones((1, self.runner.num_codebooks), np.int32)
+        for _ in range(count):
+            start = time.perf_counter()
+            self.runner.decode([0], codes)
+            times.append(1000 * (time.perf_counter() - start))
+        self.runner.reset(0)
+        return times
+
+    def floor_bytes(self, *, rows: int, streams: int, codec: bool) -> float:
+        """Bytes that a frame of all streams reads."""
+        model = self.checkpoint.model.config
+        total = frame_bytes(model, *self.formats, rows=rows, streams=streams)
+        if codec:
+            decoder = self.checkpoint.codec
+            parts = (decoder.upsample, decoder.decoder_transformer, decoder.decoder)
+            total += 4 * sum(p.numel() for part in parts for p in part.parameters())  # fp32
+        return total
+
+    def _begin(self, slots: Sequence[int], rows: int) -> None:
+        """Let all slots read the same rows, which are computed once."""
+        given = self._rows(rows)
+        head = rows - 1
+        self.runner.prefill(slots[0], given[:head])
+        if len(slots) > 1:
+            saved = self.runner.save(slots[0], head)
+            for slot in slots[1:]:
+                self.runner.load(slot, saved, head)
+        for slot in slots:
+            self.runner.prefill(slot, given[head:])
+
+    def _rows(self, count: int) -> Rows:
+        """Rows of codes, and text before and behind them."""
+        config, codec = self.checkpoint.model.config, self.checkpoint.codec.config
+        drawn = np.random.default_rng(0)
+        rows = np.full((count, config.num_codebooks + 1), -1, np.int32)
+        rows[:, :-1] = drawn.integers(1, codec.codebook_size, (count, config.num_codebooks))
+        for row in (*range(min(count, 20)), count - 1):
+            rows[row, :-1], rows[row, -1] = -1, drawn.integers(1, 300)
+        return rows
