@@ -30,12 +30,15 @@ constexpr uint64_t kClosed = 0x80000000;  // a chunk that no job has
 
 thread_local bool inside = false;  // in a body, where no other work may be begun
 
+// More threads than these wait for the memory, and cost more to wake than they compute.
+constexpr int kMostByDefault = 16;
+
 int usable_cores() {
 #if defined(__linux__)
     cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
+    if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
 #endif
-    return std::max(1u, std::thread::hardware_concurrency());
+    return static_cast<int>(std::thread::hardware_concurrency());
 }
 
 void relax() {
@@ -140,7 +143,8 @@ struct Pool::State {
 };
 
 Pool::Pool(int num_threads) : state_(new State) {
-    state_->num_threads = num_threads > 0 ? num_threads : usable_cores();
+    state_->num_threads = 
+        num_threads > 0 ? num_threads : std::clamp(usable_cores(), 1, kMostByDefault);
 }
 
 Pool::~Pool() {

@@ -11,7 +11,8 @@ namespace causerie {
 
 class Pool {
    public:
-    // Of `num_threads` threads, the caller's included; 0: of as many as this process may use.
+    // Of `num_threads` threads, the caller's included; 0: of as many as this process may use,
+    // up to 16.
     // The others are started by the first work that is worth it.
     explicit Pool(int num_threads);
     ~Pool();

@@ -43,9 +43,6 @@ constexpr int64_t kQuads = kGroup / 4;  // words to a group
 
 #define CAUSERIE_UNROLL _Pragma("GCC unroll 16")
 
-template <Format F, int ROWS, int PANELS>
-struct Tile;
-
 // fp32 and bf16: a word at a time. Adds words begin … end - 1 of k to the sums.
 template <Format F, int ROWS, int PANELS>
 inline void multiply_floats(const Panels& w, const Inputs& x, int64_t begin, int64_t end,
