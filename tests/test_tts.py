@@ -521,6 +521,23 @@ def test_timing_is_measured(shared: TTS) -> None:
     assert 0 < audio.first_sound_ms <= 1000 * audio.rtf * audio.duration_s
 
 
+def test_underruns_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    tts, now = plain(), [0.0]
+    step = tts.engine.runner.step
+
+    def slowly(draws: Sequence[Draw]) -> np.ndarray:
+        now[0] += 0.1
+        return step(draws)
+
+    monkeypatch.setattr(tts.engine, "clock", lambda: now[0])
+    monkeypatch.setattr(tts.engine.runner, "step", slowly)
+    stream = tts.stream("Hello", max_duration_s=0.4)
+    sizes = [len(piece) // FRAME for piece in stream]
+    assert sizes == [1] * 5
+    assert stream.num_underruns == 4
+    assert tts.engine.stats().num_underruns == 4
+
+
 def test_time_of_a_slow_listener_does_not_count(shared: TTS) -> None:
     import time
 

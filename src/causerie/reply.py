@@ -53,6 +53,7 @@ class Stream(Iterator[NDArray[np.float32]]):
         stopped: None until the end is reached.
         notes: what the listener should know.
         num_frames: handed out so far.
+        num_underruns: how often a listener waited for sound that came too late, in finished turns.
         first_sound_ms: from the request to the first piece; None until then.
     """
 
@@ -69,6 +70,7 @@ class Stream(Iterator[NDArray[np.float32]]):
         self.stopped: Stopped | None = None
         self.notes = notes
         self.num_frames = 0
+        self.num_underruns = 0
         self.first_sound_ms: float | None = None
         self._engine, self._sampling, self._next_turn = engine, sampling, next_turn
         self._sizes = Pieces(engine.frame_s)
@@ -176,6 +178,7 @@ class Stream(Iterator[NDArray[np.float32]]):
     def _end_turn(self, handle: Handle) -> None:
         assert self._turn is not None
         self._codes.append(self._as_codes(handle.frames))
+        self.num_underruns += handle.ticket.num_underruns
         if handle.state is State.LIMIT and self._limit_s is None:
             self._limit_s = self._turn.limit_s
             self.notes.append(f"stopped: limit of {self._limit_s:.1f} s, the model did not end")

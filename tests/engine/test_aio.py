@@ -167,12 +167,17 @@ def test_an_engine_that_breaks_down_leaves_nobody_waiting(
     new_runner: NewRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def task(running: AsyncEngine) -> None:
+        told: list[str] = []
+
         def fail(*_: Any) -> Any:
+            late = running.engine.submit(request(HELLO))  # it comes in the middle of the step
+            late.on_change = lambda: told.append(late.state.value)
             raise ZeroDivisionError("made up")
 
         monkeypatch.setattr(running.engine._scheduler, "plan", fail)
         with pytest.raises(EngineError, match="stopped in the middle of a step"):
             await hear(running.speak(request(HELLO)))
+        assert told == ["failed"]
         while threads_of_engines():
             await asyncio.sleep(0.01)
         with pytest.raises(EngineError, match="broke down: ZeroDivisionError"):
@@ -249,9 +254,10 @@ def test_a_loop_that_is_gone_gives_up_its_requests(slow_runner: NewRunner) -> No
     loop = asyncio.new_event_loop()
     speech = running.speak(request(HELLO, max_frames=110))
     listening = loop.create_task(hear(speech))
-    loop.run_until_complete(asyncio.sleep(0.01))
+    while speech.handle.on_change is None:
+        loop.run_until_complete(asyncio.sleep(0.01))
     loop.close()
-    while running.engine.stats().active:
+    while not speech.handle.is_done:
         time.sleep(0.01)
     assert speech.handle.state is State.CANCELLED
     listening._log_destroy_pending = False  # type: ignore[attr-defined]

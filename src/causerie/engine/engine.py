@@ -168,6 +168,7 @@ class Engine:
             reason = EngineError(f"the engine was stopped in the middle of a step: {error!r}")
             reason.__cause__ = error
             with self._changed:
+                touched += [h for h in self._handles.values() if h not in touched]
                 for ticket in list(self._handles):
                     self._finish(ticket, State.FAILED, reason)
             raise
@@ -223,8 +224,8 @@ class Engine:
 
     def _read(self, slot: int, ticket: Ticket, end: int) -> None:
         self._begin(slot, ticket)  # a reader before it may have left something
-        for cut in ticket.ends:
-            if ticket.num_read < cut <= end and not ticket.is_done:
+        for cut in self._work.cuts(ticket, end):
+            if not ticket.is_done:
                 with self._blaming(ticket):
                     self._work.read(slot, ticket, cut)
                     with self._changed:

@@ -35,6 +35,16 @@ class Work:
         self.runner.load(slot, saved, num_rows)
         return num_rows
 
+    def cuts(self, ticket: Ticket, end: int) -> list[int]:
+        """Where to cut the rows that are read next, up to `end`.
+
+        Where results do not depend on that, only where something is worth keeping.
+        """
+        cuts = ticket.ends
+        if self.runner.row_invariant:
+            cuts = tuple({*ticket.request.part_ends[-2:-1], end})
+        return sorted(cut for cut in cuts if ticket.num_read < cut <= end)
+
     def read(self, slot: int, ticket: Ticket, end: int) -> None:
         """Read the next rows of a prompt, and keep all that is before the text to be spoken."""
         request = ticket.request
