@@ -1,0 +1,274 @@
+"""What faster settings cost in quality: formats of weights, and codebooks left out.
+
+    python benchmarks/quality.py                        petit, all settings, 50 sentences
+    python benchmarks/quality.py --count 5 --only fp32,int4 --no-words
+
+Each setting of the native kernels is compared with the plain model in fp32 in two ways. What the
+plain model says is given to both, frame by frame, and their distributions of the next codes are
+compared: the divergence (KL, in nats) of codebook 0 and of the acoustic ones, and how often the
+likeliest code is the same. And each setting speaks, and is judged as `causerie eval` does it: words
+misheard by Whisper base, similarity to the voice's prompt where there is one, replies that end.
+
+Prints a JSON object a setting, then a table. Settings are formats, or backbone+depth, and /n where
+n codebooks are drawn: bf16, bf16+int4, fp32/2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from causerie.bench.plan import FORMATS, parse_formats
+from causerie.checkpoint import Checkpoint, load
+from causerie.engine.engine import Engine
+from causerie.engine.handle import Handle
+from causerie.engine.native import NativeRunner
+from causerie.engine.plain import PlainRunner
+from causerie.engine.request import Request
+from causerie.engine.runner import Draw
+from causerie.errors import CauserieError, ConfigError
+from causerie.evaluate.run import evaluate
+from causerie.evaluate.sentences import read_sentences
+from causerie.evaluate.tools import Tools
+from causerie.native.products import Format
+from causerie.tts import TTS
+
+#: Of weights, that are compared by default.
+COMPARED = ("fp32", "bf16", "int8", "bf16+int4", "int8+int4", "int4+int8", "int4")
+#: Sentences whose frames are given to all.
+NUM_GIVEN = 10
+COLUMNS = {
+    "setting": "",
+    "kl_semantic": "KL, codebook 0",
+    "kl_acoustic": "KL, others",
+    "agreement": "same likeliest",
+    "wer": "words misheard",
+    "similarity": "similarity",
+    "stopped": "ended",
+    "rtf": "RTF",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """Native kernels: formats of the two transformers, and codebooks that are drawn."""
+
+    name: str
+    formats: tuple[str, str]
+    num_codebooks: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Said:
+    """What the plain model said: the request, and its codes (T, K)."""
+
+    request: Request
+    codes: NDArray[np.int32]
+
+
+class Listening(Engine):
+    """An engine that keeps what it is asked."""
+
+    def __init__(self, runner: PlainRunner) -> None:
+        super().__init__(runner)
+        self.requests: list[Request] = []
+
+    def submit(self, request: Request) -> Handle:
+        self.requests.append(request)
+        return super().submit(request)
+
+
+def parse(name: str, num_codebooks: int) -> Setting:
+    """A setting by its name, such as bf16+int4/16.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    formats, _, count = name.partition("/")
+    try:
+        drawn = int(count) if count else num_codebooks
+    except ValueError as error:
+        raise ConfigError(f"no setting {name!r}: write such as bf16+int4/16") from error
+    if not 2 <= drawn <= num_codebooks:
+        raise ConfigError(f"{name}: 2 … {num_codebooks} codebooks can be drawn")
+    (pair,) = parse_formats(formats)
+    return Setting(name=name, formats=pair, num_codebooks=drawn)
+
+
+def usual_settings(num_codebooks: int) -> list[str]:
+    """All formats, and fewer codebooks in fp32: three quarters of them, a half, a quarter."""
+    fewer = {max(2, num_codebooks * part // 4) for part in (1, 2, 3)} - {num_codebooks}
+    return [*COMPARED, *(f"fp32/{count}" for count in sorted(fewer, reverse=True))]
+
+
+def new_runner(checkpoint: Checkpoint, setting: Setting, threads: int) -> NativeRunner:
+    """The native runner of a setting."""
+    return NativeRunner(
+        checkpoint.model,
+        checkpoint.codec,
+        1,
+        backbone_format=cast(Format, setting.formats[0]),
+        depth_format=cast(Format, setting.formats[1]),
+        num_codebooks=setting.num_codebooks,
+        num_threads=threads,
+    )
+
+
+def speak(checkpoint: Checkpoint, sentences: Sequence[str]) -> list[Said]:
+    """Let the plain model say sentences, in its voices in turn."""
+    engine = Listening(PlainRunner(checkpoint.model, checkpoint.codec, 1))
+    tts = TTS(checkpoint, engine=engine)
+    voices: list[str | None] = [*tts.voices] or [None]
+    said = []
+    for number, sentence in enumerate(sentences):
+        audio = tts.generate(
+            sentence, voice=voices[number % len(voices)], seed=number, max_duration_s=10
+        )
+        codes = np.ascontiguousarray(audio.codes.numpy().T, np.int32)
+        if len(codes):
+            said.append(Said(request=engine.requests[-1], codes=codes))
+    return said
+
+
+@torch.inference_mode()
+def plain_logits(checkpoint: Checkpoint, said: Said) -> Tensor:
+    """Logits (T, K, V) of the frames that were said, by the plain model."""
+    num_frames, num_prompt = len(said.codes), len(said.request.rows)
+    text = np.full((num_frames, 1), -1, np.int32)
+    rows = np.concatenate((said.request.rows, np.concatenate((said.codes, text), axis=1)))
+    frames = torch.from_numpy(rows).long()[None]
+    predicted = torch.arange(len(rows))[None] >= num_prompt
+    first, others = checkpoint.model(frames.clamp(min=0), frames >= 0, predicted)
+    logits = torch.cat((first[:, None], others), dim=1).float()
+    return logits[..., : checkpoint.codec.config.codebook_size]
+
+
+def native_logits(runner: NativeRunner, said: Said) -> Tensor:
+    """Logits (T, n, V) of the frames that were said, by native kernels."""
+    runner.reset(0)
+    runner.prefill(0, said.request.rows)
+    sampling = said.request.sampling
+    out = [
+        runner.logits(
+            [Draw(slot=0, sampling=sampling, frame=frame)], codes[None, : runner.num_codebooks]
+        )[0]
+        for frame, codes in enumerate(said.codes)
+    ]
+    runner.reset(0)
+    return torch.from_numpy(np.stack(out))
+
+
+def compare(expected: Sequence[Tensor], found: Sequence[Tensor]) -> dict[str, float]:
+    """Divergences of logits (T, n, V) from those (T, K, V) expected, over all frames."""
+    divergence, same = [], []
+    for theirs, ours in zip(expected, found, strict=True):
+        kept = theirs[:, : ours.shape[1]]
+        log_p, log_q = kept.log_softmax(-1), ours.log_softmax(-1)
+        divergence.append((log_p.exp() * (log_p - log_q)).sum(-1))  # (T, n)
+        same.append((kept.argmax(-1) == ours.argmax(-1)).float())
+    all_ = torch.cat(divergence)
+    return {
+        "kl_semantic": max(0.0, all_[:, 0].mean().item()),  # rounded, it may be below
+        "kl_acoustic": max(0.0, all_[:, 1:].mean().item()),
+        "agreement": torch.cat(same).mean().item(),
+    }
+
+
+def judge(
+    checkpoint: Checkpoint, engine: Engine, sentences: Sequence[str], tools: Tools
+) -> dict[str, float]:
+    """Numbers of an evaluation of what is spoken by an engine."""
+    report = evaluate(
+        TTS(checkpoint, engine=engine),
+        sentences,
+        only=["wer", "similarity", "stopping", "speed"],
+        tools=tools,
+    )
+    return {name: value for name, value in report.numbers.items() if name in COLUMNS}
+
+
+def to_markdown(found: Sequence[dict[str, Any]]) -> str:
+    """A table of the settings."""
+    columns = [name for name in COLUMNS if any(name in one for one in found)]
+    lines = [
+        "| " + " | ".join(COLUMNS[name] for name in columns) + " |",
+        "|---|" + "---:|" * (len(columns) - 1),
+    ]
+    for one in found:
+        cells = [_cell(name, one.get(name)) for name in columns]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _cell(name: str, value: Any) -> str:
+    if value is None:
+        return "–"
+    if name in ("agreement", "wer", "stopped"):
+        return f"{value:.1%}".replace("%", " %")
+    return f"{value:.2g}" if isinstance(value, float) else str(value)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Compare, and print; 2 where something is wrong."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("model", nargs="?", default="petit")
+    parser.add_argument("--only", help=f"settings, with commas: {', '.join(FORMATS)}, …")
+    parser.add_argument("--count", type=int, default=50, help="sentences that each one speaks")
+    parser.add_argument("--given", type=int, default=NUM_GIVEN, help="sentences given to all")
+    parser.add_argument("--no-words", action="store_true", help="compare distributions only")
+    parser.add_argument("--threads", type=int, default=0, help="of native kernels; 0: all")
+    options = parser.parse_args(arguments)
+    try:
+        for line in run(load(options.model), options):
+            print(line, flush=True)
+    except CauserieError as error:
+        print(f"quality: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def run(checkpoint: Checkpoint, options: argparse.Namespace) -> Any:
+    """Lines of JSON, and the table."""
+    num_codebooks = checkpoint.model.config.num_codebooks
+    names = options.only.split(",") if options.only else usual_settings(num_codebooks)
+    settings = [parse(name, num_codebooks) for name in names]
+    sentences, tools = read_sentences()[: options.count], Tools()
+    said = speak(checkpoint, sentences[: options.given])
+    expected = [plain_logits(checkpoint, one) for one in said]
+    found: list[dict[str, Any]] = []
+    if not options.no_words:
+        plain = Engine(PlainRunner(checkpoint.model, checkpoint.codec, 1))
+        found.append({"setting": "plain fp32"} | judge(checkpoint, plain, sentences, tools))
+        yield json.dumps(found[-1])
+    for setting in settings:
+        runner = new_runner(checkpoint, setting, options.threads)
+        one: dict[str, Any] = {
+            "setting": setting.name, "backbone_format": setting.formats[0],
+            "depth_format": setting.formats[1], "num_codebooks": setting.num_codebooks,
+        }  # fmt: skip
+        one |= compare(expected, [native_logits(runner, each) for each in said])
+        if not options.no_words:
+            one |= judge(checkpoint, Engine(runner), sentences, tools)
+        found.append(one)
+        yield json.dumps(one)
+    frames = sum(len(one.codes) for one in said)
+    mean = statistics.mean(len(one.codes) for one in said)
+    yield to_markdown(found)
+    yield (
+        f"{checkpoint.name}: {len(sentences)} sentences a setting; divergences over {frames} "
+        f"frames of {len(said)} sentences, {mean:.0f} each."
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
