@@ -1,6 +1,8 @@
 """Plot the training curves of `petit` for its model card, and print the minutes of each phase.
 
-python recipes/petit/plot.py WORK OUT.png
+    python recipes/petit/plot.py WORK OUT.png
+
+Phases without a log in WORK are left out.
 """
 
 from __future__ import annotations
@@ -15,36 +17,44 @@ from matplotlib import pyplot
 
 from causerie.train.log import read_log
 
-CURVES = (  # log, title, the threads that the shipped model had, the losses to show
-    ("encoder", "encoder and codebooks", "two threads", {"spectrum_all": "log spectrum"}),
+CURVES = (  # log, title, the losses to show
+    ("encoder", "encoder and codebooks", {"spectrum_all": "log spectrum"}),
     (
         "codec",
-        "decoder, then the whole codec, then the decoder",
-        "one thread",
+        "the whole codec",
         {"mel": "multi-scale log mel", "heard_phones": "phones heard otherwise"},
     ),
     (
-        "lm",
-        "language model",
-        "one thread",
-        {"codebook0": "codebook 0", "rest": "acoustic codebooks"},
+        "decoder",
+        "decoder",
+        {
+            "mel": "multi-scale log mel",
+            "heard_phones": "phones heard otherwise",
+            "discriminator": "discriminator (2: by chance)",
+        },
     ),
+    ("lm", "language model", {"codebook0": "codebook 0", "rest": "acoustic codebooks"}),
 )
 
 
 def main() -> None:
     work, out = Path(sys.argv[1]), sys.argv[2]
-    figure, axes = pyplot.subplots(1, len(CURVES), figsize=(12, 3.4), constrained_layout=True)
-    for axis, (name, title, threads, shown) in zip(axes, CURVES, strict=True):
+    curves = [curve for curve in CURVES if (work / f"{curve[0]}.log").exists()]
+    size = (4 * len(curves), 3.4)
+    figure, axes = pyplot.subplots(
+        1, len(curves), figsize=size, constrained_layout=True, squeeze=False
+    )
+    for axis, (name, title, shown) in zip(axes[0], curves, strict=True):
         rows = read_log(work / f"{name}.log")
         for key, label in shown.items():
             points = [(row["minutes"], row[key]) for row in rows if key in row]
-            axis.plot(*zip(*points, strict=True), label=label)
-        axis.set(title=title, xlabel=f"minutes, {threads}", yscale="log")
+            if points:
+                axis.plot(*zip(*points, strict=True), label=label)
+        axis.set(title=title, xlabel="minutes", yscale="log")
         axis.grid(alpha=0.3, which="both")
         axis.legend()
         print(f"{name}: {rows[-1]['step']:.0f} steps, {rows[-1]['minutes']:.0f} minutes")
-    axes[0].set_ylabel("loss")
+    axes[0][0].set_ylabel("loss")
     figure.savefig(out, dpi=110)
 
 
