@@ -416,6 +416,14 @@ def test_an_abandoned_request_gives_its_slot_back(engine: Engine) -> None:
     assert handle.state is State.CANCELLED
 
 
+def test_who_listens_slowly_holds_no_sound_of_others(engine: Engine) -> None:
+    handles = [engine.submit(request(HELLO, realtime=False)) for _ in range(2)]
+    engine.step()
+    for handle in handles:
+        assert handle.frames[0].base is None
+        assert handle._sound[0].base is None
+
+
 def test_handles_that_are_done_are_forgotten(engine: Engine) -> None:
     import weakref
 

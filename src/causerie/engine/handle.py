@@ -48,9 +48,9 @@ class Handle:
         return self.is_done or len(self._sound) >= num_frames
 
     def put(self, codes: NDArray[np.int32], sound: NDArray[np.float32]) -> None:
-        """Hand out one frame: codes (K,) and sound (frame_size,)."""
-        self.frames.append(codes)
-        self._sound.append(sound)
+        """Hand out one frame: codes (K,) and sound (frame_size,), which may be parts of a batch."""
+        self.frames.append(codes.copy())
+        self._sound.append(sound.copy())
 
     def take(self, num_frames: int | None = None) -> NDArray[np.float32] | None:
         """Sound (N,) of at most so many frames that are there; None at the end.
