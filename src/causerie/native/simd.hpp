@@ -43,18 +43,23 @@ struct Ints {
 // A loop over the registers that make up sixteen lanes.
 #define CAUSERIE_PARTS _Pragma("GCC unroll 4") for (int i = 0; i < kParts; ++i)
 
+// Register by register: a copy of all at once goes through the stack where there are several.
 inline Floats load(const float* p) {
     Floats out;
-    std::memcpy(&out, p, sizeof out);
+    CAUSERIE_PARTS std::memcpy(&out.part[i], p + i * kPartLanes, kRegister);
     return out;
 }
 inline Ints load(const void* p) {
     Ints out;
-    std::memcpy(&out, p, sizeof out);
+    CAUSERIE_PARTS std::memcpy(&out.part[i], static_cast<const char*>(p) + i * kRegister, kRegister);
     return out;
 }
-inline void store(float* p, const Floats& x) { std::memcpy(p, &x, sizeof x); }
-inline void store(int32_t* p, const Ints& x) { std::memcpy(p, &x, sizeof x); }
+inline void store(float* p, const Floats& x) {
+    CAUSERIE_PARTS std::memcpy(p + i * kPartLanes, &x.part[i], kRegister);
+}
+inline void store(int32_t* p, const Ints& x) {
+    CAUSERIE_PARTS std::memcpy(p + i * kPartLanes, &x.part[i], kRegister);
+}
 
 inline Floats floats(float x) {
     Floats out;
