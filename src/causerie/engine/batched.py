@@ -220,6 +220,10 @@ class BatchedRunner:
                 self._prepare(size, self._lengths[0], most)
             self._prepare_sound(size)
 
+    def hidden(self, slots: Sequence[int]) -> Tensor:
+        """Hidden states (B, D) that the latest frames of slots were drawn from."""
+        return self._hidden[list(slots)].clone()
+
     # -- what runs on the device: it looks at no value -----------------------------------------
 
     def _hidden_of(self, size: int, length: int) -> Tensor:

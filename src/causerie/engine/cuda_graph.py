@@ -96,6 +96,7 @@ class CudaRecorder:
                     compute()
             torch.cuda.current_stream().wait_stream(beside)
             graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph, pool=self._pool):
+            # what other threads ask of CUDA meanwhile is no part of it, and no error
+            with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
                 result = compute()
         return graph.replay, result

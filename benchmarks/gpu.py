@@ -1,0 +1,324 @@
+"""Checks and times the GPU path on the machine that it runs on, in one go.
+
+    python benchmarks/gpu.py --plot gpu.png > gpu.jsonl       about ten minutes for csm-1b's shapes
+    python benchmarks/gpu.py --device cpu --subject tiny      exercises this script without a GPU
+
+Checks come first, in fp32 and in bf16: recorded graphs against plain calls, slots together
+against each alone, all of them against the plain model, and the codec of slots against the codec.
+Then every way to run a frame is timed for one stream: calls or graphs, attention by torch's fused
+kernel or by products, with and without torch.compile. The fastest one is timed against context and
+streams, for prompts and for the first sound. Beside each figure stands the floor: bytes a frame
+over the bandwidth that a copying kernel reaches.
+
+A JSON object a line: checks, then results like those of `causerie bench`, whose --from makes tables
+of them. Exit code 0; 1 where a check fails; 2 without a GPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from causerie.bench.floor import synchronize
+from causerie.bench.machine import new_machine
+from causerie.bench.ours import Ours
+from causerie.bench.result import Machine, Result, to_line
+from causerie.bench.subjects import SUBJECTS, load_subject
+from causerie.checkpoint import Checkpoint
+from causerie.engine.batched import BatchedRunner
+from causerie.engine.cuda_graph import Eager
+from causerie.engine.runner import Draw, Rows, Sampling
+from causerie.engine.slot_model import Attention, fused, products
+from causerie.nn.kv_cache import KVCache
+
+ATTENTIONS: dict[str, Attention] = {"fused": fused, "products": products}
+#: Largest difference from what is expected, as a part of the largest number, by dtype.
+LIMITS = {torch.float32: 2e-3, torch.bfloat16: 6e-2}
+#: Likewise, where the same kernels run.
+SAME = {torch.float32: 1e-5, torch.bfloat16: 1e-2}
+CHECKED_FRAMES = 6
+#: Rows of the prompts of the slots that are checked.
+CHECKED_ROWS = (40, 3, 70, 17)
+VOICES = ("none", "new", "kept")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """How frames are run."""
+
+    graphs: bool
+    attention: str
+    compiled: bool
+
+    @property
+    def name(self) -> str:
+        parts = ("graphs" if self.graphs else "calls", self.attention)
+        return "causerie batched " + " ".join((*parts, *(["compiled"] * self.compiled)))
+
+
+def new_runner(checkpoint: Checkpoint, way: Way, num_slots: int) -> BatchedRunner:
+    """A runner of so many slots. Without CUDA all are calls."""
+    return BatchedRunner(
+        checkpoint.model,
+        checkpoint.codec,
+        num_slots=num_slots,
+        runs=None if way.graphs else Eager(),
+        attention=ATTENTIONS[way.attention],
+        compiled=way.compiled,
+    )
+
+
+# -- checks ---------------------------------------------------------------------------------------
+
+
+def prompts(checkpoint: Checkpoint) -> list[Rows]:
+    """Text rows and audio rows, of some lengths."""
+    config, drawn = checkpoint.model.config, np.random.default_rng(1)
+    out = []
+    for count in CHECKED_ROWS:
+        rows = np.full((count, config.num_codebooks + 1), -1, np.int32)
+        size = checkpoint.codec.config.codebook_size
+        rows[: count // 2, :-1] = drawn.integers(1, size, (count // 2, config.num_codebooks))
+        rows[count // 2 :, -1] = drawn.integers(1, 300, count - count // 2)
+        out.append(rows)
+    return out
+
+
+def draws(slots: Sequence[int], frame: int) -> list[Draw]:
+    """Different settings for each slot."""
+    return [
+        Draw(
+            slot=slot,
+            sampling=Sampling(
+                temperature=0.9, top_k=50 if slot % 2 else None, depth_temperature=0.7,
+                depth_top_k=20, seed=slot,
+            ),
+            frame=frame,
+        )
+        for slot in slots
+    ]  # fmt: skip
+
+
+def frames(runner: BatchedRunner, given: Sequence[Rows], slots: Sequence[int]) -> Any:
+    """Hidden states (B, D) of the first frame, and codes (T, B, K) of some."""
+    for slot in slots:
+        runner.reset(slot)
+        runner.prefill(slot, given[slot])
+    codes, first = [], None
+    for frame in range(CHECKED_FRAMES):
+        codes.append(runner.step(draws(slots, frame)))
+        if first is None:
+            first = runner.hidden(slots).float()
+    return first, np.stack(codes)
+
+
+def difference(found: Tensor, expected: Tensor) -> float:
+    """The largest one, as a part of the largest number."""
+    return float((found - expected).abs().max() / expected.abs().max())
+
+
+def check(checkpoint: Checkpoint, way: Way) -> Iterator[dict[str, Any]]:
+    """What must be equal, or nearly so, each with its limit."""
+    model, given = checkpoint.model, prompts(checkpoint)
+    dtype, device = model.projection.weight.dtype, model.projection.weight.device
+    slots = range(len(given))
+    runner = new_runner(checkpoint, way, len(given))
+    calls = new_runner(checkpoint, Way(graphs=False, attention=way.attention, compiled=False), 4)
+    hidden, codes = frames(runner, given, slots)
+    eager_hidden, eager_codes = frames(calls, given, slots)
+    facts = {"way": way.name, "dtype": str(dtype).removeprefix("torch.")}
+    yield facts | {
+        "check": "recorded = called",
+        "value": difference(hidden, eager_hidden),
+        "limit": (LIMITS if way.compiled else SAME)[dtype],
+        "same_codes": float((codes == eager_codes).mean()),
+    }
+    alone, alone_codes = zip(*(frames(runner, given, [slot]) for slot in slots), strict=True)
+    yield facts | {
+        "check": "together = alone",
+        "value": difference(hidden, torch.cat(alone)),
+        "limit": LIMITS[dtype],
+        "same_codes": float((codes == np.concatenate(alone_codes, axis=1)).mean()),
+    }
+    plain = []
+    with torch.inference_mode():
+        for rows in given:
+            cache = KVCache(model.config.backbone, 1, len(rows), device=device, dtype=dtype)
+            read = torch.from_numpy(rows).long().to(device)[None]
+            plain.append(model.prefill(read.clamp(min=0), read >= 0, cache).float())
+    yield facts | {
+        "check": "batched = plain",
+        "value": difference(hidden, torch.cat(plain)),
+        "limit": LIMITS[dtype],
+    }
+    some = torch.randint(1, 60, (2, model.config.num_codebooks, 8))
+    sound = [runner.decode([3, 0], some[:, :, time].numpy().astype(np.int32)) for time in range(8)]
+    expected = checkpoint.codec.decode(some.to(device))[:, 0].cpu()
+    yield facts | {
+        "check": "codec of slots = codec",
+        "value": difference(torch.from_numpy(np.concatenate(sound, axis=1)), expected),
+        "limit": LIMITS[torch.float32],
+    }
+
+
+# -- times ----------------------------------------------------------------------------------------
+
+
+class Times:
+    """Measures ways, and makes results of them."""
+
+    def __init__(self, checkpoint: Checkpoint, machine: Machine, count: int) -> None:
+        self.checkpoint, self.machine, self.count = checkpoint, machine, count
+        self.frame_ms = 1000 / checkpoint.codec.config.frame_rate
+
+    def contestant(self, way: Way, num_slots: int) -> Ours:
+        """A runner to be timed."""
+        dtype = str(self.checkpoint.model.projection.weight.dtype).removeprefix("torch.")
+        runner = new_runner(self.checkpoint, way, num_slots)
+        return Ours(way.name, self.checkpoint, runner, (dtype, dtype))
+
+    def frames(self, ours: Ours, measure: str, rows: int, streams: int) -> Iterator[Result]:
+        """Of their codes, and of their sound."""
+        ours.frames(2, rows=rows, streams=streams)  # what is done once only
+        codes, sound = ours.frames(self.count, rows=rows, streams=streams)
+        both = [a + b for a, b in zip(codes, sound, strict=True)]
+        for codec, times in ((False, codes), (True, both)):
+            floor = ours.floor_bytes(rows=rows, streams=streams, codec=codec)
+            yield self.result(
+                ours, measure, times, rows=rows, streams=streams, codec_included=codec,
+                frame_ms=self.frame_ms, floor_ms=floor / self.machine.bandwidth_gb_s / 1e6,
+            )  # fmt: skip
+
+    def prefill(self, ours: Ours, rows: int) -> Iterator[Result]:
+        """Of a prompt."""
+        ours.prefill(rows)
+        times = [ours.prefill(rows) for _ in range(5)]
+        yield self.result(ours, "prefill", times, rows=rows, codec_included=False)
+
+    def first_sound(self, ours: Ours) -> Iterator[Result]:
+        """Of a sentence, in a voice or none."""
+        for voice in VOICES:
+            ours.first_sound(voice)
+            times = [ours.first_sound(voice) for _ in range(self.count)]
+            yield self.result(
+                ours, "first-sound", times, voice=voice, rows=ours.prompt_rows(voice),
+                codec_included=True,
+            )  # fmt: skip
+
+    def result(
+        self, ours: Ours, measure: str, times_ms: Sequence[float], *, streams: int = 1, **what: Any
+    ) -> Result:
+        memory = None
+        if ours.checkpoint.model.projection.weight.is_cuda:
+            memory = torch.cuda.max_memory_allocated() / 1e9
+        return Result.of(
+            times_ms, measure=measure, implementation=ours.name, subject=self.checkpoint.name,
+            backbone_format=ours.formats[0], depth_format=ours.formats[1], streams=streams,
+            memory_gb=memory, **what,
+        )  # fmt: skip
+
+
+def measure(checkpoint: Checkpoint, options: argparse.Namespace, machine: Machine) -> Any:
+    """All results, as they are found."""
+    times = Times(checkpoint, machine, options.frames)
+    medians: dict[Way, float] = {}
+    for way in ways(options, has_cuda=machine_has_cuda(checkpoint)):
+        found = list(times.frames(times.contestant(way, 1), "frame", 100, 1))
+        medians[way] = found[-1].ms
+        yield from found
+        free()
+    best = min(medians, key=lambda way: medians[way])
+    ours = times.contestant(best, max(options.streams))
+    for rows in (rows for rows in options.contexts if rows + options.frames < ours.max_rows):
+        yield from times.frames(ours, "context", rows, 1)
+    for streams in options.streams:
+        yield from times.frames(ours, "streams", 100, streams)
+    yield from times.prefill(ours, min(1000, ours.max_rows))
+    yield from times.first_sound(ours)
+
+
+def ways(options: argparse.Namespace, *, has_cuda: bool) -> list[Way]:
+    """Those that can be tried here."""
+    kinds = [(graphs, compiled) for graphs in (True, False) for compiled in (False, True)]
+    return [
+        Way(graphs=graphs, attention=attention, compiled=compiled)
+        for graphs, compiled in kinds
+        for attention in ATTENTIONS
+        if (has_cuda or not graphs) and (graphs or not has_cuda or attention == "fused")
+        and not (compiled and options.no_compile)
+    ]  # fmt: skip
+
+
+def machine_has_cuda(checkpoint: Checkpoint) -> bool:
+    """Whether a checkpoint is on a GPU."""
+    return checkpoint.model.projection.weight.is_cuda
+
+
+def free() -> None:
+    """Give back what nobody holds any more."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Check, measure, print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--subject", default="csm-1b", choices=SUBJECTS)
+    parser.add_argument("--frames", type=int, default=30, help="of each figure")
+    parser.add_argument("--streams", type=_numbers, default=[1, 2, 4, 8, 16, 32, 64])
+    parser.add_argument("--contexts", type=_numbers, default=[100, 500, 1000, 2000])
+    parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out")
+    parser.add_argument("--plot", type=Path)
+    options = parser.parse_args(arguments)
+    device = torch.device(options.device)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        message = "there is no CUDA device here; --device cpu --subject tiny tries the script out"
+        print(f"gpu: {message}", file=sys.stderr)
+        return 2
+    # what is compared is computed in fp32 proper
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    has_failed = False
+    for dtype in LIMITS:
+        checkpoint = load_subject(options.subject, dtype, device)
+        for way in ways(options, has_cuda=device.type == "cuda"):
+            for found in check(checkpoint, way):
+                found["ok"] = found["value"] <= found["limit"]
+                has_failed |= not found["ok"]
+                print(json.dumps(found), flush=True)
+            free()
+        del checkpoint
+        free()
+    torch.backends.cudnn.allow_tf32 = True  # as torch has it
+    checkpoint = load_subject(options.subject, torch.bfloat16, device)
+    machine = new_machine(device, seconds=0.1 if options.subject == "tiny" else 2)
+    results = []
+    for result in measure(checkpoint, options, machine):
+        results.append(result)
+        print(to_line(result, machine), flush=True)
+    synchronize(device)
+    if options.plot:
+        from causerie.bench.plot import draw
+
+        draw(results, machine, options.plot)
+    return int(has_failed)
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(part) for part in text.split(",")]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
