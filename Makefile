@@ -17,7 +17,7 @@ export SAY_OUT := $(value OUT)
 unexport TEXT OUT
 
 .DEFAULT_GOAL := help
-.PHONY: help say test check lint format parity-full memory wer clean
+.PHONY: help say test check lint format parity-full memory bench bench-petit quality wer clean
 
 help: ## This list
 	@echo "make TARGET, where TARGET is one of"
@@ -47,8 +47,21 @@ parity-full: $(VENV)/.dev ## Compare with transformers at csm-1b's true size (7 
 memory: $(VENV)/.dev ## Memory that training csm-1b needs: measured on a CUDA device, else counted
 	$(BIN)/python benchmarks/training_memory.py
 
+bench: $(VENV)/.dev ## Time csm-1b's shapes beside transformers and moshi (14 GB of memory, 8 minutes)
+	$(BIN)/causerie bench --subject csm-1b --peers transformers,moshi --frames 4 --rounds 5 \
+	  --streams 1,2,4,8 --contexts 500,1900 --sounds 5 --json --plot bench-csm-1b.png > bench-csm-1b.jsonl
+	$(BIN)/causerie bench --from bench-csm-1b.jsonl
+
+bench-petit: $(VENV)/.dev ## Time the bundled model, up to 64 streams at once
+	$(BIN)/causerie bench --subject petit --formats fp32,bf16,int8 --frames 25 \
+	  --streams 1,2,4,8,16,32,64 --json --plot bench-petit.png > bench-petit.jsonl
+	$(BIN)/causerie bench --from bench-petit.jsonl
+
+quality: $(VENV)/.evaluate ## What formats of weights and fewer codebooks cost in quality, on the bundled model
+	$(BIN)/python benchmarks/quality.py
+
 wer: $(VENV)/.evaluate ## Word error rate of the bundled model
-	$(BIN)/causerie eval petit --count 50 --only wer,stopping,speed
+	$(BIN)/causerie eval petit --count 100 --only wer,stopping,speed
 
 clean: ## Remove .venv and what the tools left behind
 	rm -rf "$(VENV)" build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
