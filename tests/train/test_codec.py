@@ -17,6 +17,7 @@ from causerie.config import MimiConfig
 from causerie.train.codec_phase import CodecPhase, CodecRecipe, finished, train_codec
 from causerie.train.data import EncodedSpeech, SpeechFolder
 from causerie.train.decoder_phase import DecoderPhase, DecoderRecipe, train_decoder
+from causerie.train.discriminator import Discriminator
 from causerie.train.encoder_phase import EncoderRecipe, first_codebooks, train_encoder
 from causerie.train.loop import OnStep
 from causerie.train.losses import log_mel, multi_scale_mel
@@ -124,6 +125,16 @@ def test_a_discriminator_sees_the_same_part_of_speech_and_copy() -> None:
         assert torch.equal(original, pcm[:2, :, first : first + 5])
         firsts.add(first)
     assert firsts == {*range(6)}
+
+
+def test_a_discriminator_hears_soft_sounds_too() -> None:
+    torch.manual_seed(0)
+    scale = Discriminator(windows=(256,), channels=2).scales[0]
+    for layer in (*scale.layers, scale.score):
+        nn.init.zeros_(layer.bias)
+    loud = torch.randn(1, 1, 4_000)
+    seen = [features.abs().mean() for features in (scale(loud)[0], scale(loud / 100)[0])]
+    assert seen[1] > 0.15 * seen[0]  # a hundredth without compression
 
 
 def test_a_killed_encoder_run_continues_to_the_bit(tmp_path: Path) -> None:

