@@ -4,8 +4,9 @@
     python recipes/petit/gates.py MODEL acoustics OUT   # true codebook 0 and history, sampled rest
     python recipes/petit/evaluate.py --from-wavs OUT
 
-The sentences are the first 50 held-out ones, spoken by the teacher. "codec" should lose at most 5 %
-of the words, "acoustics" at most 15 %, before a language model is worth its training.
+The sentences are the first held-out ones, or of a file, spoken by voices of voices.toml in turn.
+"codec" should lose at most 5 % of the words, "acoustics" at most 15 %, before a language model is
+worth its training.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from hibari_teacher import Teacher
 from make_speech import tidy
 from torch import Tensor
+from voices import Speaker, read_voices
 
 from causerie.audio.audio import Audio
 from causerie.checkpoint.load import Checkpoint, load
-from causerie.evaluate.sentences import read_sentences
+from causerie.evaluate.sentences import HELD_OUT, read_sentences
 from causerie.model import sampling
 from causerie.nn.kv_cache import KVCache
 
@@ -60,13 +61,16 @@ def main() -> None:
     parser.add_argument("gate", choices=("teacher", "codec", "acoustics"))
     parser.add_argument("out", type=Path)
     parser.add_argument("--count", type=int, default=50)
+    parser.add_argument("--sentences", type=Path, default=HELD_OUT)
+    parser.add_argument("--voices", default="heart", help="with commas between them (%(default)s)")
     args = parser.parse_args()
     checkpoint = load(args.model, device=torch.device("cpu"), dtype=torch.float32)
-    codec, teacher = checkpoint.codec, Teacher()
+    codec, known = checkpoint.codec, read_voices()
+    speakers = [Speaker(known[name]) for name in args.voices.split(",")]
     args.out.mkdir(parents=True, exist_ok=True)
-    texts = read_sentences()[: args.count]
+    texts = read_sentences(args.sentences)[: args.count]
     for number, text in enumerate(texts):
-        spoken, _ = teacher(checkpoint.front_end(text).text, seed=number)
+        spoken, _ = speakers[number % len(speakers)](checkpoint.front_end(text).text, number)
         wave, _ = tidy(spoken)
         if args.gate != "teacher":
             codes = codec.encode(
