@@ -84,7 +84,8 @@ def fill(module: nn.Module) -> None:
             tensor.fill_(1)
         elif tensor.is_floating_point():
             width = 2.0 if "embed" in name or "centroids" in name else _fan_in(tensor) ** -0.5
-            _repeat(drawn * 3.46 * width, tensor)  # uniform numbers of that deviation
+            _repeat(drawn, tensor)
+            tensor.mul_(12**0.5 * width)  # uniform numbers have a deviation of 12^-½
 
 
 def _fan_in(tensor: Tensor) -> int:
@@ -94,7 +95,6 @@ def _fan_in(tensor: Tensor) -> int:
 def _repeat(numbers: Tensor, into: Tensor) -> None:
     flat = into.reshape(-1)
     assert flat.data_ptr() == into.data_ptr(), "a view"
-    numbers = numbers.to(flat)
     for start in range(0, len(flat), len(numbers)):
         piece = flat[start : start + len(numbers)]
         piece.copy_(numbers[: len(piece)])
