@@ -103,6 +103,9 @@ inline void multiply_integers(const Panels& w, const Inputs& x, int64_t begin, i
                 }
             }
         }
+        if constexpr (ROWS <= 2)  // scales of the next tile, which come too late by themselves
+            CAUSERIE_UNROLL for (int p = 0; p < PANELS; ++p)
+                __builtin_prefetch(w.scales + (PANELS + p) * w.panel_scales + g * kPanel);
         Floats scales[PANELS];
         CAUSERIE_UNROLL for (int p = 0; p < PANELS; ++p)
             scales[p] = load_bf16(w.scales + p * w.panel_scales + g * kPanel);
