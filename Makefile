@@ -47,15 +47,19 @@ parity-full: $(VENV)/.dev ## Compare with transformers at csm-1b's true size (7 
 memory: $(VENV)/.dev ## Memory that training csm-1b needs: measured on a CUDA device, else counted
 	$(BIN)/python benchmarks/training_memory.py
 
-bench: $(VENV)/.dev ## Time csm-1b's shapes beside transformers and moshi (14 GB of memory, 8 minutes)
-	$(BIN)/causerie bench --subject csm-1b --peers transformers,moshi --frames 4 --rounds 5 \
-	  --streams 1,2,4,8 --contexts 500,1900 --sounds 5 --json --plot bench-csm-1b.png > bench-csm-1b.jsonl
-	$(BIN)/causerie bench --from bench-csm-1b.jsonl
+bench: $(VENV)/.dev ## Time csm-1b's shapes beside transformers and moshi: 18 GB of memory, 15 minutes
+	$(BIN)/causerie bench --subject csm-1b --peers transformers,moshi --frames 4 --rounds 4 --sounds 4 \
+	  --measures frame,prefill,first-sound,codec,memory --json > bench-csm-1b.jsonl
+	$(BIN)/causerie bench --subject csm-1b --peers transformers --formats bf16,bf16+int4 --frames 3 \
+	  --rounds 2 --measures context --contexts 500,1000,1900 --json >> bench-csm-1b.jsonl
+	$(BIN)/causerie bench --subject csm-1b --formats bf16,bf16+int4,int8+int4 --frames 3 --rounds 2 \
+	  --measures streams --streams 1,2,4,8,16,32,64 --json >> bench-csm-1b.jsonl
+	$(BIN)/causerie bench --from bench-csm-1b.jsonl --plot bench-csm-1b.png
 
 bench-petit: $(VENV)/.dev ## Time the bundled model, up to 64 streams at once
 	$(BIN)/causerie bench --subject petit --formats fp32,bf16,int8 --frames 25 \
-	  --streams 1,2,4,8,16,32,64 --json --plot bench-petit.png > bench-petit.jsonl
-	$(BIN)/causerie bench --from bench-petit.jsonl
+	  --streams 1,2,4,8,16,32,64 --json > bench-petit.jsonl
+	$(BIN)/causerie bench --from bench-petit.jsonl --plot bench-petit.png
 
 quality: $(VENV)/.evaluate ## What formats of weights and fewer codebooks cost in quality, on the bundled model
 	$(BIN)/python benchmarks/quality.py

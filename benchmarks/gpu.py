@@ -312,7 +312,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.plot:
         from causerie.bench.plot import draw
 
-        draw(results, machine, options.plot)
+        draw(results, [machine], options.plot)
     return int(has_failed)
 
 

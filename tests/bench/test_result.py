@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
 import pytest
 
 from causerie.bench.result import Machine, Result, from_lines, percentile, to_line
-from causerie.bench.table import tables, to_markdown
+from causerie.bench.table import tables, to_markdown, where
 from causerie.errors import ConfigError
 
 MACHINE = Machine(
@@ -85,3 +86,11 @@ def test_tables() -> None:
     assert "2026-01-02: Abacus, 2 cores, 2 threads, memory read at 40 GB/s, commit abc1234" in text
     widths = {line.count("|") for table in text.split("\n\n") for line in table.splitlines()}
     assert widths <= {0, 3, 4, 7}
+
+
+def test_runs_of_one_machine_are_told_together() -> None:
+    faster = dataclasses.replace(MACHINE, bandwidth_gb_s=44.0)
+    other = dataclasses.replace(MACHINE, threads=1)
+    first, second = where([MACHINE, faster, other])
+    assert "memory read at 40 to 44 GB/s" in first
+    assert "1 threads, memory read at 40 GB/s" in second

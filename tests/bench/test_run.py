@@ -97,6 +97,7 @@ def test_memory_is_that_of_a_process_with_one_contestant() -> None:
         ({"measures": ()}, "nothing to measure"),
         ({"frames": 0}, "must be 1 or more"),
         ({"streams": ()}, "must be 1 or more"),
+        ({"contexts": (1,)}, "2 rows or more"),
     ],
 )
 def test_a_plan_that_means_nothing_is_refused(changes: dict[str, object], message: str) -> None:

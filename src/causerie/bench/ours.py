@@ -11,7 +11,7 @@ from causerie.bench.floor import frame_bytes, synchronize
 from causerie.bench.subjects import voice_of
 from causerie.checkpoint.load import Checkpoint
 from causerie.engine.engine import Engine
-from causerie.engine.runner import Draw, Rows, Runner, Sampling
+from causerie.engine.runner import Draw, Rows, Runner, Sampling, SavedRows
 from causerie.tts import TTS
 
 #: What is spoken for the first sound, about two seconds long.
@@ -34,6 +34,7 @@ class Ours:
         self.name, self.formats = name, formats
         self.checkpoint, self.runner = checkpoint, runner
         self._voice = voice_of(checkpoint)
+        self._kept: dict[int, SavedRows] = {}  # by their number
         self.max_streams, self.max_rows = runner.num_slots, runner.max_rows
         defaults = checkpoint.defaults
         self._sampling = Sampling(
@@ -121,15 +122,14 @@ class Ours:
         return total
 
     def _begin(self, slots: Sequence[int], rows: int) -> None:
-        """Let all slots read the same rows, which are computed once."""
-        given = self._rows(rows)
-        head = rows - 1
-        self.runner.prefill(slots[0], given[:head])
-        if len(slots) > 1:
-            saved = self.runner.save(slots[0], head)
-            for slot in slots[1:]:
-                self.runner.load(slot, saved, head)
+        """Let all slots read the same rows, two or more, which are computed once and for all."""
+        given, head = self._rows(rows), rows - 1
+        if rows not in self._kept:
+            self.runner.prefill(slots[0], given[:head])
+            self._kept[rows] = self.runner.save(slots[0], head)
+            self.runner.reset(slots[0])
         for slot in slots:
+            self.runner.load(slot, self._kept[rows], head)
             self.runner.prefill(slot, given[head:])
 
     def _rows(self, count: int) -> Rows:

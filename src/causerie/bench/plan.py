@@ -71,14 +71,11 @@ class Plan:
                 raise ConfigError(f"no {what} {', '.join(unknown)}: {', '.join(known)}")
         if not self.kernels or not self.measures:
             raise ConfigError(f"nothing to measure: {', '.join(MEASURES)}, {', '.join(KERNELS)}")
-        numbers = (*self.streams, *self.contexts, self.frames, self.rounds, self.sounds)
-        if (
-            not (self.streams and self.contexts)
-            or min(numbers) < 1
-            or self.prefill_rows < 2
-            or self.threads < 0
-        ):
-            raise ConfigError("streams, rows, frames, rounds and sounds must be 1 or more")
+        numbers = (*self.streams, self.frames, self.rounds, self.sounds)
+        if not self.streams or min(numbers) < 1 or self.threads < 0:
+            raise ConfigError("streams, frames, rounds and sounds must be 1 or more")
+        if not self.contexts or min(*self.contexts, self.prefill_rows) < 2:
+            raise ConfigError("contexts and prompts must have 2 rows or more")
 
     @property
     def dtype(self) -> torch.dtype:

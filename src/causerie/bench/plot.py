@@ -11,7 +11,7 @@ from causerie.bench.table import label, where
 from causerie.extras import need
 
 
-def draw(results: Sequence[Result], machine: Machine, path: Path) -> bool:
+def draw(results: Sequence[Result], machines: Sequence[Machine], path: Path) -> bool:
     """Write a picture of one subject; False where there is nothing to show.
 
     Raises:
@@ -32,7 +32,7 @@ def draw(results: Sequence[Result], machine: Machine, path: Path) -> bool:
         panel(axis, found)
         axis.set(title=title)
         axis.grid(alpha=0.3)
-    figure.suptitle(f"{results[0].subject} {where(machine)}", fontsize=9)
+    figure.suptitle("\n".join([results[0].subject, *where(machines)]), fontsize=9)
     figure.savefig(path, dpi=100)
     return True
 

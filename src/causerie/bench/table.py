@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -44,17 +45,25 @@ def to_markdown(results: Sequence[Result], machines: Sequence[Machine]) -> str:
         lines += [f"**{table.title}**", "", _line(table.header)]
         lines += ["|---|" + "---:|" * (len(table.header) - 1)]
         lines += [*map(_line, table.rows), ""]
-    lines += [f"Measured by `causerie bench` {where(machine)}." for machine in machines]
+    lines += [f"Measured by `causerie bench` {place}." for place in where(machines)]
     return "\n".join(lines) + "\n"
 
 
-def where(machine: Machine) -> str:
-    """A line about a machine."""
-    commit = f", commit {machine.commit}" if machine.commit else ""
-    return (
-        f"on {machine.date}: {machine.processor}, {machine.threads} threads, memory read at "
-        f"{machine.bandwidth_gb_s:.0f} GB/s{commit}"
-    )
+def where(machines: Sequence[Machine]) -> list[str]:
+    """A line about each machine and commit."""
+    same: dict[Machine, list[float]] = {}
+    for machine in machines:
+        alike = dataclasses.replace(machine, bandwidth_gb_s=0)
+        same.setdefault(alike, []).append(machine.bandwidth_gb_s)
+    lines = []
+    for machine, found in same.items():
+        rates = " to ".join(dict.fromkeys(f"{rate:.0f}" for rate in (min(found), max(found))))
+        commit = f", commit {machine.commit}" if machine.commit else ""
+        lines.append(
+            f"on {machine.date}: {machine.processor}, {machine.threads} threads, memory read at "
+            f"{rates} GB/s{commit}"
+        )
+    return lines
 
 
 def label(result: Result) -> str:

@@ -113,7 +113,7 @@ def bench(
     if plot is not None:
         from causerie.bench.plot import draw
 
-        if draw(results, machines[0], plot):
+        if draw(results, machines, plot):
             note(f"wrote {plot}")
 
 
@@ -133,8 +133,8 @@ def _show(results: list[Result], machines: list[Machine]) -> None:
         for row in table.rows:
             shown.add_row(*row)
         console.print(shown)
-    for machine in machines:
-        console.print(f"Measured {where(machine)}.", soft_wrap=True)
+    for place in where(machines):
+        console.print(f"Measured {place}.", soft_wrap=True)
 
 
 def _listed(names: str) -> list[str]:
