@@ -19,6 +19,7 @@ from causerie.engine.cuda_graph import Graphs
 _ATEN = torch.ops.aten
 #: Operations that give the host a value, or a shape that depends on one.
 _WAITING = {_ATEN._local_scalar_dense, _ATEN.nonzero, _ATEN.masked_select, _ATEN.unique_dim}
+_INDEXING = {_ATEN.index, _ATEN.index_put, _ATEN.index_put_}
 
 
 class Recorder(TorchDispatchMode):
@@ -43,7 +44,12 @@ class Recorder(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        assert func.overloadpacket not in _WAITING, f"{func} makes the host wait"
+        packet, waits = func.overloadpacket, f"{func} makes the host wait"
+        assert packet not in _WAITING, waits
+        if packet is _ATEN.where:  # which copies numbers to the device first
+            assert all(tensor.dim() for tensor in args), waits
+        if packet in _INDEXING:  # which counts what is true in a mask
+            assert all(index is None or index.dtype != torch.bool for index in args[1]), waits
         out = func(*args, **(kwargs or {}))
         self.calls.append((func, args, kwargs or {}, tree_flatten(out)[0]))
         return out

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
@@ -42,7 +44,16 @@ def test_python_runs_when_recorded_only() -> None:
     assert not graphs.is_recorded("other")
 
 
-def test_a_look_at_a_value_is_refused() -> None:
+@pytest.mark.parametrize(
+    "compute",
+    [
+        lambda given: given * float(given[0].item()),
+        lambda given: given[given > 0],
+        lambda given: torch.where(given > 0, 1.0, given),
+    ],
+    ids=["value", "shape", "number"],
+)
+def test_what_makes_the_host_wait_is_refused(compute: Callable[[Tensor], Tensor]) -> None:
     given = torch.ones(2)
     with pytest.raises(AssertionError, match="wait"):
-        Recorder.graphs().record("key", lambda: given * float(given[0].item()))
+        Recorder.graphs().record("key", lambda: compute(given))

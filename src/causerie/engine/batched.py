@@ -258,7 +258,7 @@ class BatchedRunner:
         with torch.inference_mode():
             given = torch.from_numpy(rows.astype(np.int64)).to(self._device)[None]
             positions = torch.arange(start, end, device=self._device)[None]
-            self._model.read(given, positions, end, slot)
+            self._model.read(given, positions, end, slot, is_prompt=True)
 
     def _prepare(self, size: int, length: int, most: int) -> None:
         """Let all slots be such as are not asked, and record what is yet to be recorded so."""

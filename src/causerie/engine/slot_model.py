@@ -155,14 +155,21 @@ class SlotLlama:
             bias=bias.repeat(1, 1, self.config.num_heads // self.config.num_kv_heads, 1),
         )
 
-    def forward(self, x: Tensor, place: Place, first: int = 0) -> Tensor:
+    def forward(
+        self, x: Tensor, place: Place, first: int = 0, *, is_prompt: bool = False
+    ) -> Tensor:
         """Hidden states (B, S, D), after the final norm, of embedded rows of slots from the first.
 
         Each row sees those up to its own position, whatever stood in the cache behind it.
+
+        Args:
+            place: of the rows.
+            first: slot of the first row.
+            is_prompt: prompts come in any length, so nothing is compiled for theirs.
         """
         end = first + len(x)
         where = (self._rows[: len(x)], self._heads, place.positions)
-        run = self._step if x.shape[1] <= 2 else block  # prompts come in any length
+        run = block if is_prompt else self._step
         for index, layer in enumerate(self._layers):
             keys, values = (t[index, first:end] for t in (self.cache.keys, self.cache.values))
             x = run(x, layer, keys, values, place, where, self.config, self._attention)
@@ -200,16 +207,26 @@ class SlotModel:
         passes = [index[:2], *index[2:].split(1)]
         self._places = [self.depth.place(positions[None], num_codebooks) for positions in passes]
 
-    def read(self, rows: Tensor, positions: Tensor, length: int, first: int = 0) -> Tensor:
+    def read(
+        self,
+        rows: Tensor,
+        positions: Tensor,
+        length: int,
+        first: int = 0,
+        *,
+        is_prompt: bool = False,
+    ) -> Tensor:
         """Hidden states (B, S, D) of rows (B, S, K+1), in which -1 is masked out.
 
         Args:
             positions: (B, S) of the rows.
             length: all positions that are seen are below it.
             first: slot of the first row.
+            is_prompt: see `SlotLlama.forward`.
         """
         x = self.model.embed_frames(rows.clamp(min=0), rows >= 0)
-        return self.backbone.forward(x, self.backbone.place(positions, length), first)
+        place = self.backbone.place(positions, length)
+        return self.backbone.forward(x, place, first, is_prompt=is_prompt)
 
     def draw(
         self,

@@ -80,7 +80,7 @@ def sample_rows(
     """
     logits = logits.float()
     greedy = temperatures[:, None] == 0
-    scaled = logits / torch.where(greedy, 1.0, temperatures[:, None])
+    scaled = logits / temperatures[:, None].masked_fill(greedy, 1.0)
     kept = scaled
     if most:
         ranked = scaled.topk(min(most, logits.shape[-1]), dim=-1).values
