@@ -48,7 +48,7 @@ memory: $(VENV)/.dev ## Memory that training csm-1b needs: measured on a CUDA de
 	$(BIN)/python benchmarks/training_memory.py
 
 bench: $(VENV)/.dev ## Time csm-1b's shapes beside transformers and moshi: 18 GB of memory, 15 minutes
-	$(BIN)/causerie bench --subject csm-1b --peers transformers,moshi --frames 4 --rounds 4 --sounds 4 \
+	$(BIN)/causerie bench --subject csm-1b --peers transformers,moshi,sesame --frames 4 --rounds 4 --sounds 4 \
 	  --measures frame,prefill,first-sound,codec,memory --json > bench-csm-1b.jsonl
 	$(BIN)/causerie bench --subject csm-1b --peers transformers --formats bf16,bf16+int4 --frames 3 \
 	  --rounds 2 --measures context --contexts 500,1000,1900 --json >> bench-csm-1b.jsonl

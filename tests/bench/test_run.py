@@ -77,6 +77,13 @@ class Sent:
         self.values.append(value)
 
 
+def test_the_reference_is_told_as_absent() -> None:
+    bench = Bench(small(peers=("sesame",), measures=("frame",)))
+    bench.run()
+    (note,) = bench.notes
+    assert note.startswith("sesame is absent: torchtune")
+
+
 def test_memory_is_that_of_a_process_with_one_contestant() -> None:
     """Without the process, which takes long to begin."""
     sent = Sent()

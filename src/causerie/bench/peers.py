@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import itertools
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -20,6 +20,7 @@ from causerie.bench.floor import frame_bytes
 from causerie.bench.subjects import fill
 from causerie.checkpoint import configs
 from causerie.config import CSMConfig, MimiConfig
+from causerie.errors import ConfigError
 from causerie.extras import need
 
 #: Frames that the codec of transformers decodes at once: it has no decoder for a stream.
@@ -85,6 +86,18 @@ class Transformers:
         return frame_bytes(self._config, *self.formats, rows=rows, streams=streams)
 
 
+def sesame(config: CSMConfig, codec: MimiConfig, dtype: torch.dtype) -> Transformers:
+    """SesameAILabs/csm, which runs on torchtune: it has no place beside a torch as new as ours.
+
+    Raises:
+        ConfigError: always.
+    """
+    raise ConfigError(
+        "torchtune 0.6.1, its last, needs torchao's nf4tensor, which torchao 0.18 lacks, and "
+        "torchao 0.12, which has it, cannot be imported beside torch 2.13"
+    )
+
+
 class TransformersCodec:
     """`MimiModel.decode`, a frame a call, with its cache of the transformer.
 
@@ -141,7 +154,9 @@ class MoshiCodec:
 
 
 #: What makes codes, and what makes sound of codes, by the names that --peers takes.
-MODELS = MappingProxyType({"transformers": Transformers})
+MODELS: Mapping[str, Callable[[CSMConfig, MimiConfig, torch.dtype], Transformers]] = (
+    MappingProxyType({"transformers": Transformers, "sesame": sesame})
+)
 CODECS: Mapping[str, type[TransformersCodec | MoshiCodec]] = MappingProxyType(
     {"transformers": TransformersCodec, "moshi": MoshiCodec}
 )

@@ -33,7 +33,7 @@ def bench(
         typer.Option(help="Of ours, with commas: native, batched, plain; the fastest of them."),
     ] = None,
     peers: Annotated[
-        str, typer.Option(help="Implementations of others: transformers, moshi.")
+        str, typer.Option(help="Implementations of others: transformers, moshi, sesame.")
     ] = "",
     measures: Annotated[
         str | None,
