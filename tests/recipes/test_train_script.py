@@ -72,6 +72,17 @@ def test_the_language_model_is_trained_on_the_codes_of_the_speech(
     assert set(state["modules"]) == {"model"}
 
 
+def test_what_rare_voices_say_alone_is_learned_more_often(
+    train: ModuleType, tmp_path: Path
+) -> None:
+    folder = write_speech_folder(tmp_path / "speech", voices=(train.DEFAULT_VOICE, "oscar"))
+    corpus = train.Corpus.from_encoded(write_codes(train, folder, tmp_path))
+    corpus = dataclasses.replace(corpus, conversations=[[0], [1], [2, 3], [4], [5]])
+    once, often = [[0], [2, 3], [4]], [[1], [5]]
+    learned = train.balanced(corpus).conversations
+    assert sorted(learned) == sorted(once + often * train.REPEATED["oscar"])
+
+
 def write_states(train: ModuleType, work: Path, decoder: int, lm: int) -> tuple[Mimi, CSM]:
     """State files of untrained modules that claim so many steps."""
     tokenizer = train.TextTokenizer.load(train.ASSETS / "tokenizer.json")
@@ -116,11 +127,27 @@ def test_every_voice_of_the_speech_comes_with_the_model(
     run(train, monkeypatch, str(speech), str(work), str(out))
     voices = load(out, device=torch.device("cpu"), dtype=torch.float32).voices
     assert sorted(voices) == ["ann", "bob"]
-    bob = Voice.load(voices["bob"])
-    assert len(bob.segments) == train.PROMPTS
-    for segment, index in zip(bob.segments, (1, 3), strict=True):  # bob's first two of like length
-        assert segment.text == encoded.texts[index]
-        assert segment.codes.T.tolist() == encoded.codes_of(index).tolist()
+    (segment,) = Voice.load(voices["bob"]).segments
+    first = (1, 3)  # bob's first two, all being of like length
+    assert segment.text == " ".join(encoded.texts[index] for index in first)
+    said = np.concatenate([encoded.codes_of(index) for index in first])
+    assert segment.codes is not None
+    assert segment.codes.T.tolist() == said.tolist()
+
+
+def test_a_voice_is_what_was_found_clear_and_an_unclear_one_does_not_ship(
+    train: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    voices = ("ann", "bob", "eve")
+    found = write_codes(train, write_speech_folder(tmp_path / "speech", voices=voices), tmp_path)
+    encoded = dataclasses.replace(found, texts=[f"Cat {n} sat." for n in range(len(found.texts))])
+    clear = encoded.texts[0::3]  # Ann's
+    monkeypatch.setattr(train, "PROMPTS", {"ann": clear[::-1], "bob": ["Nobody said this."]})
+    monkeypatch.setattr(train, "UNCLEAR", {"eve"})
+    train.make_voices(encoded, tmp_path / "voices")
+    made = {path.stem: Voice.load(path) for path in (tmp_path / "voices").iterdir()}
+    assert made.keys() == {"ann", "bob"}
+    assert made["ann"].segments[0].text == " ".join(clear[::-1])
 
 
 def test_training_starts_with_the_weights_of_a_model(
@@ -136,7 +163,7 @@ def test_training_starts_with_the_weights_of_a_model(
         started["codec"] = start_from["codec"]
 
     class NoteModel:
-        def __init__(self, model: CSM, *_: object) -> None:
+        def __init__(self, model: CSM, *_: object, **__: object) -> None:
             started["lm"] = model.state_dict()
 
         def run(self, on_step: object) -> None: ...
@@ -149,6 +176,7 @@ def test_training_starts_with_the_weights_of_a_model(
         monkeypatch.setattr(train, name, stand_in)
     monkeypatch.setattr(train.EncodedSpeech, "load", lambda path: None)
     monkeypatch.setattr(train.Corpus, "from_encoded", lambda speech: None)
+    monkeypatch.setattr(train, "balanced", lambda corpus: corpus)
     for phase in ("codec", "lm"):
         run(train, monkeypatch, str(speech), str(work), "--base", str(out), phase=phase)
     for name, module in (("codec", codec), ("lm", model)):
