@@ -10,12 +10,9 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-import numpy as np
 import torch
 
 from causerie.config import CSMConfig, LlamaConfig
-from causerie.native import library
-from causerie.native.products import Packed, Pool, gemm
 from causerie.native import library
 from causerie.native.products import Packed, Pool, gemm
 
