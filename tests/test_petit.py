@@ -47,6 +47,14 @@ def test_most_sentences_end_by_themselves(petit: TTS) -> None:
     assert sum(ended) >= 4
 
 
+def test_six_voices_speak(petit: TTS) -> None:
+    assert petit.voices == ["bruno", "clara", "heart", "mia", "oscar", "theo"]
+    for voice in petit.voices:
+        audio = petit.generate(SENTENCE, voice=voice, seed=0)
+        assert audio.stopped == "end", voice
+        assert 1.5 < audio.duration_s < 6.0, voice
+
+
 def test_stream_equals_generate(petit: TTS) -> None:
     pieces = list(petit.stream(SENTENCE, seed=1))
     assert len(pieces[0]) == 1_920
