@@ -21,11 +21,11 @@ def configure(**changes: Any) -> LMConfig:
 
 def test_sentences_and_size_say_how_long_and_how_fast() -> None:
     small = configure()
-    assert (small.recipe.steps, small.recipe.lr, small.watch.every) == (600, 1e-3, 150)
+    assert (small.recipe.steps, small.recipe.lr, small.watch.every) == (200, 5e-4, 50)
     assert small.recipe.samples.depth_share == 1 / 2
     large = configure(num_parameters=1_600_000_000)
     assert (large.recipe.lr, large.recipe.samples.depth_share) == (2e-4, 1 / 8)
-    assert configure(num_sentences=10).recipe.steps == 300
+    assert configure(num_sentences=10).recipe.steps == 100
     assert configure(num_sentences=10_000).recipe.steps == 3_000
     few = configure(steps=3)
     assert (few.recipe.steps, few.recipe.warmup, few.watch.every, few.save_every) == (3, 1, 1, 1)

@@ -1,8 +1,8 @@
 """How long and how fast a voice is trained, from the number of sentences and the model's size.
 
-    steps         6 a sentence, from 300 to 3,000
-    batch         8 conversations of 1 to 4 sentences: 20 on average, so each is learned 120 times
-    lr            1e-3 for models below 100 million parameters, 2e-4 for others
+    steps         2 a sentence, from 100 to 3,000
+    batch         8 conversations of 1 to 4 sentences: 20 on average, so each is learned 40 times
+    lr            5e-4 for models below 100 million parameters, 2e-4 for others
     depth_share   1/2 below that size, 1/8 above
     checkpoints   4, each speaking 50 sentences
 
@@ -18,13 +18,13 @@ from causerie.errors import ConfigError
 from causerie.train import settings
 from causerie.train.config import LMConfig, LMRecipe, Lora, Samples, Watch
 
-STEPS_A_SENTENCE, MIN_STEPS, MAX_STEPS = 6, 300, 3_000
+STEPS_A_SENTENCE, MIN_STEPS, MAX_STEPS = 2, 100, 3_000
 #: The voice's prompt is of earlier turns, so it learns with none to three of them.
 TURNS = (0.25, 0.25, 0.25, 0.25)
 BATCH, RANK = 8, 32
 #: Parameters of the language model from which on it counts as large.
 LARGE = 100_000_000
-LR, LR_LARGE = 1e-3, 2e-4
+LR, LR_LARGE = 5e-4, 2e-4
 DEPTH_SHARE, DEPTH_SHARE_LARGE = 1 / 2, 1 / 8
 MAX_WARMUP, SAVE_EVERY = 100, 50
 CHECKPOINTS, SENTENCES = 4, 50
