@@ -35,6 +35,10 @@ def held_out() -> list[str]:
     return read_sentences()
 
 
+def for_choices() -> list[str]:
+    return read_sentences(RECIPE / "dev_sentences.txt")
+
+
 def words(sentence: str) -> str:
     return " ".join(re.findall(r"[a-z']+", sentence.lower()))
 
@@ -48,7 +52,12 @@ def test_held_out_sentences_are_a_hundred_different_ones_of_everyday_length() ->
 
 def test_no_generated_sentence_contains_a_held_out_one(printed: list[str]) -> None:
     text = "\n".join(f" {words(sentence)} " for sentence in printed)
-    assert [sentence for sentence in held_out() if f" {words(sentence)} " in text] == []
+    kept_aside = held_out() + for_choices()
+    assert [sentence for sentence in kept_aside if f" {words(sentence)} " in text] == []
+
+
+def test_settings_are_chosen_by_other_sentences_than_are_reported() -> None:
+    assert {*map(words, for_choices())}.isdisjoint(map(words, held_out()))
 
 
 def test_generator_is_deterministic_without_digits_or_duplicates(
