@@ -249,7 +249,7 @@ def test_slots_that_break_end_alone(new_runner: NewRunner, monkeypatch: pytest.M
     def break_one(real: Any, draws: Any) -> np.ndarray:
         codes = real(draws)
         if [draw for draw in draws if draw.slot == 1 and draw.frame == 2]:
-            raise BrokenSlotsError("not finite", slots=[1], codes=codes)
+            raise BrokenSlotsError("float32", slots=[1], codes=codes)
         return codes
 
     spoil(monkeypatch, engine.runner, "step", break_one)

@@ -14,7 +14,6 @@ one frame too many.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -27,6 +26,7 @@ from causerie.engine.runner import BrokenSlotsError, Draw, Rows, SavedRows
 from causerie.engine.slot_codec import SlotCodec
 from causerie.engine.slot_model import Attention, SlotModel, fused
 from causerie.model.csm import CSM
+from causerie.nn.kv_cache import SavedPositions
 
 #: Rows of a batch that there is a graph for.
 SIZES = (1, 2, 4, 8, 16, 32, 64)
@@ -37,24 +37,6 @@ RANKED = (0, 64, 256)
 #: Columns of a slot's inputs behind the K + 1 of its row.
 POSITION, SEED, FRAME, TOP_K, DEPTH_TOP_K = range(5)
 NUM_COLUMNS = 5
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Kept:
-    """Keys and values (layers, G, n, E) of the first n rows of a slot."""
-
-    keys: Tensor
-    values: Tensor
-
-    @property
-    def num_rows(self) -> int:
-        """The n."""
-        return self.keys.shape[2]
-
-    @property
-    def num_bytes(self) -> int:
-        """Of memory that they take."""
-        return self.keys.nbytes + self.values.nbytes
 
 
 class BatchedRunner:
@@ -138,23 +120,17 @@ class BatchedRunner:
         assert 0 < num_rows <= done + (waiting is not None), "no such rows were read"
         if num_rows > done and waiting is not None:
             self._read(slot, waiting)  # the step will read it once more, into the same place
-        cache = self._model.backbone.cache
-        return Kept(
-            keys=cache.keys[:, slot, :, :num_rows].clone(),
-            values=cache.values[:, slot, :, :num_rows].clone(),
-        )
+        return self._model.backbone.cache.save(slot, num_rows)
 
     def load(self, slot: int, saved: SavedRows, num_rows: int) -> None:
         """Let a slot that was just reset begin with the first of the saved rows."""
-        assert isinstance(saved, Kept)
+        assert isinstance(saved, SavedPositions)
         assert num_rows <= saved.num_rows
         used = self._num_read[slot] or self._waiting[slot] is not None
         assert not used, "the slot was not reset"
         self._check_room(slot, num_rows)
-        cache = self._model.backbone.cache
         with torch.inference_mode():
-            cache.keys[:, slot, :, :num_rows] = saved.keys[:, :, :num_rows]
-            cache.values[:, slot, :, :num_rows] = saved.values[:, :, :num_rows]
+            self._model.backbone.cache.load(slot, saved, num_rows)
         self._num_read[slot] = num_rows
 
     # -- frames ------------------------------------------------------------------------------
@@ -191,11 +167,7 @@ class BatchedRunner:
         if broken:
             self._forget(broken)
             dtype = self._hidden.dtype
-            message = (
-                f"the model computes numbers that are not finite in {dtype}: the weights are "
-                f"damaged, or the dtype is too narrow; try float32 or bfloat16"
-            )
-            raise BrokenSlotsError(message, slots=broken, codes=codes)
+            raise BrokenSlotsError(dtype, slots=broken, codes=codes)
         return codes
 
     def decode(self, slots: Sequence[int], codes: NDArray[np.int32]) -> NDArray[np.float32]:

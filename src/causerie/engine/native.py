@@ -113,8 +113,7 @@ class NativeRunner:
         if broken.any():
             form = " and ".join(dict.fromkeys(self.formats.values()))
             raise BrokenSlotsError(
-                f"the model computes numbers that are not finite in {form}: the weights are "
-                f"damaged, or the format is too narrow; try float32 or bfloat16",
+                form,
                 slots=[draw.slot for draw, wrong in zip(draws, broken, strict=True) if wrong],
                 codes=codes,
             )

@@ -6,7 +6,7 @@ Slot by slot means that a request is computed alone, whoever is beside it: equal
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from causerie.codec.mimi import DecoderState, Mimi
 from causerie.engine.runner import BrokenSlotsError, Draw, Rows, SavedRows
 from causerie.model.csm import CSM
 from causerie.model.sampling import gumbel_noise, sample
-from causerie.nn.kv_cache import KVCache
+from causerie.nn.kv_cache import KVCache, SavedPositions
 
 #: Positions that a slot has at first; they double as it needs more.
 FIRST_ROWS = 128
@@ -37,24 +37,6 @@ class Slot:
     hidden: Tensor | None = None
     codes: Tensor | None = None
     sound: DecoderState | None = None
-
-
-@dataclass(frozen=True)
-class Kept:
-    """Keys and values (num_layers, 1, G, n, E) of the first n rows of a slot."""
-
-    keys: Tensor = field(repr=False)
-    values: Tensor = field(repr=False)
-
-    @property
-    def num_rows(self) -> int:
-        """The n."""
-        return self.keys.shape[3]
-
-    @property
-    def num_bytes(self) -> int:
-        """Of memory."""
-        return self.keys.nbytes + self.values.nbytes
 
 
 class PlainRunner:
@@ -96,11 +78,7 @@ class PlainRunner:
                 broken.append(draw.slot)
         if broken:
             dtype = self._model.projection.weight.dtype
-            message = (
-                f"the model computes numbers that are not finite in {dtype}: the weights are "
-                f"damaged, or the dtype is too narrow; try float32 or bfloat16"
-            )
-            raise BrokenSlotsError(message, slots=broken, codes=codes)
+            raise BrokenSlotsError(dtype, slots=broken, codes=codes)
         return codes
 
     @torch.inference_mode()
@@ -146,19 +124,16 @@ class PlainRunner:
         cache = self._state(slot, 0).cache
         assert num_rows <= cache.length, "the slot has not read so many rows"
         with torch.inference_mode():
-            return Kept(
-                cache.keys[:, :, :, :num_rows].clone(), cache.values[:, :, :, :num_rows].clone()
-            )
+            return cache.save(0, num_rows)
 
     def load(self, slot: int, saved: SavedRows, num_rows: int) -> None:
         """Let a slot that was just reset begin with the first of the saved rows."""
-        assert isinstance(saved, Kept)
+        assert isinstance(saved, SavedPositions)
         assert num_rows <= saved.num_rows
         cache = self._state(slot, num_rows).cache
         assert cache.length == 0, "the slot was not reset"
         with torch.inference_mode():
-            cache.keys[:, :, :, :num_rows] = saved.keys[:, :, :, :num_rows]
-            cache.values[:, :, :, :num_rows] = saved.values[:, :, :, :num_rows]
+            cache.load(0, saved, num_rows)
             cache.advance(num_rows)
 
     @property

@@ -39,13 +39,19 @@ class Draw:
 class BrokenSlotsError(CheckpointError):
     """The model computes NaN or infinity for some of the slots of a step; the others are well.
 
+    Args:
+        numbers: the dtype or format that is computed in.
+
     Attributes:
         slots: the broken ones.
         codes: what the step would have returned; rows of broken slots mean nothing.
     """
 
-    def __init__(self, message: str, *, slots: Sequence[int], codes: NDArray[np.int32]) -> None:
-        super().__init__(message)
+    def __init__(self, numbers: object, *, slots: Sequence[int], codes: NDArray[np.int32]) -> None:
+        super().__init__(
+            f"the model computes numbers that are not finite in {numbers}: the weights are "
+            f"damaged, or {numbers} is too narrow; try float32 or bfloat16"
+        )
         self.slots, self.codes = tuple(slots), codes
 
 

@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import torch
 from torch import Tensor
 
 from causerie.config import LlamaConfig
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SavedPositions:
+    """Keys and values (num_layers, G, n, E) of the first n positions of one row of a cache."""
+
+    keys: Tensor = field(repr=False)
+    values: Tensor = field(repr=False)
+
+    @property
+    def num_rows(self) -> int:
+        """The n."""
+        return self.keys.shape[2]
+
+    @property
+    def num_bytes(self) -> int:
+        """Of memory that they take."""
+        return self.keys.nbytes + self.values.nbytes
 
 
 class KVCache:
@@ -49,6 +69,18 @@ class KVCache:
     def advance(self, num_positions: int) -> None:
         """Count positions that every layer has stored."""
         self.length += num_positions
+
+    def save(self, row: int, num_positions: int) -> SavedPositions:
+        """Copy the first positions of a row of the batch."""
+        return SavedPositions(
+            keys=self.keys[:, row, :, :num_positions].clone(),
+            values=self.values[:, row, :, :num_positions].clone(),
+        )
+
+    def load(self, row: int, saved: SavedPositions, num_positions: int) -> None:
+        """Write the first saved positions into a row; `advance` is left to the caller."""
+        self.keys[:, row, :, :num_positions] = saved.keys[:, :, :num_positions]
+        self.values[:, row, :, :num_positions] = saved.values[:, :, :num_positions]
 
     def reset(self) -> None:
         """Forget everything; the memory stays."""
