@@ -1,0 +1,1 @@
+"""causerie as a service of frameworks for agents that speak; each module needs its extra."""
