@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -50,6 +53,60 @@ def test_what_libsndfile_does_not_know_is_read_by_ffmpeg(tmp_path: Path) -> None
     middle = sound.samples[12_000:36_000].astype(float)
     assert np.abs(np.fft.rfft(middle)).argmax() == 300
     assert np.sqrt(np.square(middle).mean()) == pytest.approx(0.5 / 2**0.5, rel=0.05)
+
+
+@pytest.mark.parametrize("kind", ["flac", "webm"])
+def test_bytes_are_read_as_their_file_is(tmp_path: Path, kind: str) -> None:
+    file = io.BytesIO()
+    with av.open(file, "w", format=kind) as container:
+        stream = container.add_stream(
+            {"flac": "flac", "webm": "libopus"}[kind], rate=48_000, layout="mono"
+        )
+        values = (tone(2, 48_000)[None] * 32767).astype("i2")
+        frame = av.AudioFrame.from_ndarray(values, format="s16", layout="mono")
+        frame.rate = 48_000
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
+            container.mux(packet)
+    path = tmp_path / f"a.{kind}"
+    path.write_bytes(file.getvalue())
+    one, other = read_sound(file.getvalue(), 24_000), read_sound(path, 24_000)
+    assert np.array_equal(one.samples, other.samples)
+    assert one.duration_s == pytest.approx(2, abs=0.1)
+
+
+def test_what_is_too_long_is_refused_before_all_of_it_is_read(tmp_path: Path) -> None:
+    file = io.BytesIO()
+    soundfile.write(file, np.zeros(24_000 * 3600), 24_000, format="FLAC")
+    assert len(file.getvalue()) < 1_000_000
+    num_blocks = 0
+
+    def counting(*args: Any, **kwargs: Any) -> Iterator[np.ndarray]:
+        nonlocal num_blocks
+        for block in blocks(*args, **kwargs):
+            num_blocks += 1
+            yield block
+
+    blocks = soundfile.SoundFile.blocks
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(soundfile.SoundFile, "blocks", counting)
+        with pytest.raises(AudioError, match="the recording is longer than 60 s: cut it"):
+            read_sound(file.getvalue(), 24_000, max_s=60)
+    assert num_blocks == 7
+
+
+def test_no_list_of_other_files_is_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    soundfile.write("private.wav", tone(1, 24_000), 24_000)
+    listed = b"ffconcat version 1.0\nfile private.wav\n"
+    Path("a.m4a").write_bytes(listed)
+    with av.open("a.m4a") as container:  # what FFmpeg does with it by itself
+        assert container.format.name == "concat"
+        assert container.streams.audio
+    for source in (Path("a.m4a"), listed):
+        with pytest.raises(AudioError, match="cannot be read as sound"):
+            read_sound(source, 24_000)
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.m4a"])

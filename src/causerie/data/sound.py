@@ -6,6 +6,7 @@ first (wav, flac, ogg, mp3 …), FFmpeg by PyAV reads the rest (m4a, webm, wma, 
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,13 @@ EXTENSIONS = frozenset(
     ".wav .flac .ogg .oga .opus .mp3 .aif .aiff .aifc .au .caf .w64 .rf64 .m4a .m4b .mp4 .aac .wma "
     ".webm .mka .mkv .mov .avi .amr .3gp .ac3".split()
 )
+#: Containers that FFmpeg may open: none that lists other files or addresses.
+CONTAINERS = ",".join(
+    "mov mp4 m4a 3gp 3g2 mj2 matroska webm aac mp3 ogg flac wav w64 aiff au caf asf avi amr ac3 "
+    "eac3".split()
+)
+#: Values that are read at once, of all channels: 10 s of stereo at 48 kHz are a quarter of it.
+MAX_BLOCK = 4_000_000
 #: Samples at full scale are clipped, and so are neighbours that stand still near it.
 FULL_SCALE, LOUD, STILL = 0.9999, 0.9, 2.0**-15
 
@@ -58,35 +66,45 @@ class Sound:
         return float(last - first) / max(1.0, (end_s - start_s) * self.native_rate)
 
 
-def read_sound(path: Path, sample_rate: int) -> Sound:
+def read_sound(source: Path | bytes, sample_rate: int, *, max_s: float | None = None) -> Sound:
     """A sound file at `sample_rate`.
 
+    Args:
+        source: a path, or the file's bytes.
+        max_s: a longer one is refused as soon as so much of it is read.
+
     Raises:
-        AudioError: it is missing, unreadable, empty or not finite.
+        AudioError: it is missing, unreadable, empty, too long or not finite.
         ConfigError: only PyAV could read it, and that is not installed.
     """
-    if not path.is_file():
-        raise AudioError(f"{path} does not exist")
+    if isinstance(source, Path) and not source.is_file():
+        raise AudioError(f"{source} does not exist")
+    name = "the recording" if isinstance(source, bytes) else str(source)
     try:
-        with soundfile.SoundFile(path) as file:
+        with soundfile.SoundFile(_opened(source)) as file:
             rate = int(file.samplerate)
-            blocks = file.blocks(blocksize=10 * rate, dtype="float32", always_2d=True)
-            return _gather(path, rate, blocks, sample_rate)
+            size = max(1, min(10 * rate, MAX_BLOCK // file.channels))
+            blocks = file.blocks(blocksize=size, dtype="float32", always_2d=True)
+            return _gather(name, rate, blocks, sample_rate, max_s)
     except soundfile.LibsndfileError as refused:
         av = need("av", "data")
         try:
-            return _read_av(av, path, sample_rate)
+            return _read_av(av, _opened(source), name, sample_rate, max_s)
         except (av.FFmpegError, IndexError) as error:
             raise AudioError(
-                f"{path} cannot be read as sound: {refused.error_string.rstrip('.')}; "
+                f"{name} cannot be read as sound: {refused.error_string.rstrip('.')}; "
                 f"{getattr(error, 'strerror', None) or error}"
             ) from error
 
 
-def _read_av(av: Any, path: Path, sample_rate: int) -> Sound:
-    with av.open(str(path)) as container:
+def _opened(source: Path | bytes) -> Any:
+    return io.BytesIO(source) if isinstance(source, bytes) else str(source)
+
+
+def _read_av(av: Any, source: Any, name: str, sample_rate: int, max_s: float | None) -> Sound:
+    with av.open(source, options={"format_whitelist": CONTAINERS}) as container:
         if not container.streams.audio:
-            raise AudioError(f"{path} holds no sound")
+            raise AudioError(f"{name} holds no sound")
         stream = container.streams.audio[0]
         same = av.AudioResampler(format="fltp", layout=stream.layout, rate=stream.rate)
 
@@ -97,27 +115,31 @@ def _read_av(av: Any, path: Path, sample_rate: int) -> Sound:
             for block in same.resample(None):
                 yield block.to_ndarray().T
 
-        return _gather(path, int(stream.rate), blocks(), sample_rate)
+        return _gather(name, int(stream.rate), blocks(), sample_rate, max_s)
 
 
-def _gather(path: Path, rate: int, blocks: Iterator[_Block], sample_rate: int) -> Sound:
-    check_rate(rate, str(path))
+def _gather(
+    name: str, rate: int, blocks: Iterator[_Block], sample_rate: int, max_s: float | None
+) -> Sound:
+    check_rate(rate, name)
     resampler = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32", quality="HQ")
     pieces: list[NDArray[np.float32]] = []
     clipped: list[NDArray[np.float64]] = []
     num_read = 0
     for block in blocks:
         if not np.isfinite(block).all():
-            raise AudioError(f"{path} holds samples that are not finite numbers (NaN or inf)")
+            raise AudioError(f"{name} holds samples that are not finite numbers (NaN or inf)")
         clipped.append((np.flatnonzero(is_clipped(block)) + num_read) / rate)
         num_read += len(block)
+        if max_s is not None and num_read > max_s * rate:
+            raise AudioError(f"{name} is longer than {max_s:g} s: cut it")
         mixed = block.mean(axis=1, dtype=np.float64).astype(np.float32)
         pieces.append(mixed if rate == sample_rate else resampler.resample_chunk(mixed))
     if rate != sample_rate:
         pieces.append(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
     samples = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
     if not len(samples):
-        raise AudioError(f"{path} is empty: it has no samples")
+        raise AudioError(f"{name} is empty: it has no samples")
     return Sound(
         samples=samples,
         sample_rate=sample_rate,
