@@ -1,0 +1,432 @@
+"""Turns speech into the bytes of a file as it is spoken: mp3, opus, aac, flac, wav, pcm, G.711.
+
+    encode = encoder("mp3", speed=1.25)
+    async for pcm in speech:
+        yield encode.encode(pcm)
+    yield encode.finish()
+
+The bytes, joined, are one valid file with one header, however the sound was cut. Each comes out as
+early as its format allows. Knows nothing of models or servers; needs PyAV (extra `server`), except
+for wav and pcm at the rate and speed of the model.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from types import MappingProxyType
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causerie.audio.io import pcm16, wav_header
+from causerie.audio.resample import check_rate
+from causerie.errors import AudioError, ConfigError
+from causerie.extras import need
+
+MIN_SPEED, MAX_SPEED = 0.25, 4.0
+#: Speeds beyond these are reached in several steps: FFmpeg's `atempo` takes no less than the first
+#: and leaves sound out above the second.
+_MIN_STEP, _MAX_STEP = 0.5, 2.0
+#: G.711 is what telephones speak.
+TELEPHONE_RATE = 8_000
+#: Silence that carries the end of the sound through the filters; it is cut off again.
+_TAIL_S = 0.2
+
+
+class Encoder(Protocol):
+    """Makes one file, or one endless stream, of pieces of sound.
+
+    Attributes:
+        content_type: the media type of the bytes.
+        sample_rate: of the sound in them, in Hz.
+    """
+
+    content_type: str
+    sample_rate: int
+
+    def encode(self, pcm: NDArray[np.float32]) -> bytes:
+        """The bytes that are there once these samples (N,) have been added; often none.
+
+        Raises:
+            AudioError: not finite, or not of one channel.
+        """
+
+    def finish(self) -> bytes:
+        """The bytes of all that is left; nothing can be added after."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Format:
+    """How FFmpeg makes a format; without a codec, we do.
+
+    Attributes:
+        bit_rates: the lowest and the highest, in bits a second; None where none can be chosen.
+        bit_rate: where none is asked for.
+        rates: sample rates in Hz; empty: any.
+        wants: the samples that the codec takes.
+    """
+
+    content_type: str
+    container: str = ""
+    codec: str = ""
+    wants: str = "s16"
+    rates: tuple[int, ...] = ()
+    bit_rates: tuple[int, int] | None = None
+    bit_rate: int | None = None
+    codec_options: Mapping[str, str] = field(default_factory=dict)
+    container_options: Mapping[str, str] = field(default_factory=dict)
+
+
+FORMATS: Mapping[str, _Format] = MappingProxyType(
+    {
+        # Frames that stand alone (no bit reservoir), and no header that speaks of the whole file.
+        "mp3": _Format(
+            content_type="audio/mpeg",
+            container="mp3",
+            codec="libmp3lame",
+            wants="fltp",
+            rates=(8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000),
+            bit_rates=(8_000, 320_000),
+            bit_rate=128_000,
+            codec_options={"reservoir": "0"},
+            container_options={"write_xing": "0", "id3v2_version": "0"},
+        ),
+        # A page of Ogg for each packet of 20 ms.
+        "opus": _Format(
+            content_type="audio/ogg",
+            container="ogg",
+            codec="libopus",
+            wants="flt",
+            rates=(8000, 12000, 16000, 24000, 48000),
+            bit_rates=(6_000, 256_000),
+            bit_rate=64_000,
+            codec_options={"application": "audio", "frame_duration": "20"},
+            container_options={"page_duration": "20000"},
+        ),
+        "aac": _Format(
+            content_type="audio/aac",
+            container="adts",
+            codec="aac",
+            wants="fltp",
+            rates=(8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200),
+            bit_rates=(16_000, 256_000),
+            bit_rate=96_000,
+        ),
+        # At this level blocks are of 27 ms or less; above it, of 105.
+        "flac": _Format(
+            content_type="audio/flac",
+            container="flac",
+            codec="flac",
+            codec_options={"compression_level": "2"},
+            container_options={"metadata_header_padding": "0"},
+        ),
+        "wav": _Format(content_type="audio/wav"),
+        "pcm": _Format(content_type="audio/pcm;rate={rate};channels=1"),
+        "ulaw": _Format(content_type="audio/pcmu;rate={rate}", codec="pcm_mulaw"),
+        "alaw": _Format(content_type="audio/pcma;rate={rate}", codec="pcm_alaw"),
+    }
+)
+
+
+def encoder(
+    name: str,
+    *,
+    sample_rate: int = 24_000,
+    out_rate: int | None = None,
+    bit_rate: int | None = None,
+    speed: float = 1.0,
+    num_samples: int | None = None,
+) -> Encoder:
+    """An encoder of one file.
+
+    Args:
+        name: one of `FORMATS`.
+        sample_rate: of the sound that comes, in Hz.
+        out_rate: of the sound in the file; None: the same, and 8000 for G.711.
+        bit_rate: bits a second; None: one at which speech sounds as it came.
+        speed: 2.0 is twice as fast, at the same pitch.
+        num_samples: how many will come, where that is known: the headers of wav and flac then say
+            how long the sound is, and sound beyond is cut off. Else wav says 0xFFFFFFFF and flac 0,
+            which players read as "until the end".
+
+    Raises:
+        ConfigError: no such format; a rate, bit rate or speed that it cannot have; PyAV is missing.
+    """
+    if name not in FORMATS:
+        raise ConfigError(f"format {name!r} is not known: use one of {', '.join(FORMATS)}")
+    about = FORMATS[name]
+    try:
+        check_rate(sample_rate)
+        if out_rate is not None:
+            check_rate(out_rate)
+    except AudioError as error:
+        raise ConfigError(str(error)) from None
+    _check_speed(speed)
+    rate = out_rate or (TELEPHONE_RATE if name in ("ulaw", "alaw") else sample_rate)
+    if about.rates and rate not in about.rates:
+        raise ConfigError(
+            f"{name} has no sample rate of {rate} Hz: use one of {', '.join(map(str, about.rates))}"
+        )
+    if bit_rate is not None:
+        if about.bit_rates is None:
+            raise ConfigError(f"{name} has no bit rate that could be chosen: leave it out")
+        low, high = about.bit_rates
+        if not low <= bit_rate <= high:
+            raise ConfigError(f"{name} has bit rates of {low} to {high} bits a second: {bit_rate}")
+    if num_samples is not None and num_samples < 0:
+        raise ConfigError(f"num_samples must not be negative: {num_samples}")
+    change = _Change(sample_rate, rate, speed)
+    if num_samples is not None:
+        num_samples = change.expected(num_samples)
+    if about.container:
+        return _Contained(about, change, rate, bit_rate or about.bit_rate, num_samples)
+    header = b""
+    if name == "wav":
+        header = wav_header(rate, num_samples)
+    pack = _g711(about.codec, rate) if about.codec else _pcm
+    return _Plain(about.content_type.format(rate=rate), change, rate, header, pack, num_samples)
+
+
+def _check_speed(speed: float) -> None:
+    if not MIN_SPEED <= speed <= MAX_SPEED:  # refuses NaN too
+        raise ConfigError(f"speed must be between {MIN_SPEED} and {MAX_SPEED}, not {speed}")
+
+
+class _Change:
+    """Brings samples to another speed and rate as they come, by FFmpeg's filters.
+
+    In all, exactly as many samples come out as the sound then lasts.
+    """
+
+    def __init__(self, from_rate: int, to_rate: int, speed: float) -> None:
+        self._from_rate, self._to_rate, self._speed = from_rate, to_rate, float(speed)
+        self._num_in = self._num_out = self._pts = 0
+        self._graph: Any = None
+        if speed != 1 or from_rate != to_rate:
+            self._graph = self._new_graph()
+
+    def expected(self, num_samples: int) -> int:
+        """How many samples so many become."""
+        return round(num_samples * self._to_rate / (self._from_rate * self._speed))
+
+    def add(self, pcm: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What is there of the sound once these samples have come."""
+        if pcm.ndim != 1:
+            raise AudioError(f"sound must have the shape (samples,), not {pcm.shape}")
+        if not np.isfinite(pcm).all():
+            raise AudioError("sound holds samples that are not finite numbers (NaN or inf)")
+        self._num_in += len(pcm)
+        if self._graph is None:
+            return pcm
+        self._push(pcm)
+        return self._pull(self.expected(self._num_in))
+
+    def finish(self) -> NDArray[np.float32]:
+        """The rest."""
+        if self._graph is None:
+            return np.zeros(0, np.float32)
+        length = round(_TAIL_S * self._from_rate * max(1.0, self._speed))
+        self._push(np.zeros(length, np.float32))
+        self._graph.push(None)
+        return self._pull(self.expected(self._num_in))
+
+    def _new_graph(self) -> Any:
+        graph = need("av.filter", "server").Graph()
+        chain = [
+            graph.add_abuffer(
+                sample_rate=self._from_rate,
+                format="flt",
+                layout="mono",
+                time_base=Fraction(1, self._from_rate),
+            )
+        ]
+        rest = self._speed
+        while abs(rest - 1) > 1e-9:
+            step = min(max(rest, _MIN_STEP), _MAX_STEP)
+            chain.append(graph.add("atempo", f"{step:.9f}"))
+            rest /= step
+        if self._from_rate != self._to_rate:
+            chain.append(graph.add("aresample", f"{self._to_rate}:filter_size=64:cutoff=0.95"))
+        form = f"sample_fmts=flt:channel_layouts=mono:sample_rates={self._to_rate}"
+        chain += [graph.add("aformat", form), graph.add("abuffersink")]
+        for source, sink in itertools.pairwise(chain):
+            source.link_to(sink)
+        graph.configure()
+        return graph
+
+    def _push(self, pcm: NDArray[np.float32]) -> None:
+        if len(pcm):
+            self._graph.push(_frame(pcm, "flt", self._from_rate, self._pts))
+            self._pts += len(pcm)
+
+    def _pull(self, most: int) -> NDArray[np.float32]:
+        """All that is there, but in all no more than `most` samples."""
+        error = need("av.error", "server")
+        pieces: list[NDArray[np.float32]] = [np.zeros(0, np.float32)]
+        with contextlib.suppress(error.BlockingIOError, error.EOFError):
+            while True:
+                pieces.append(self._graph.pull().to_ndarray()[0])
+        pcm = np.concatenate(pieces)[: max(0, most - self._num_out)]
+        self._num_out += len(pcm)
+        return pcm
+
+
+class _Base:
+    """What all encoders share: sound is changed, cut where its length is given, and packed."""
+
+    def __init__(
+        self, content_type: str, change: _Change, rate: int, num_samples: int | None
+    ) -> None:
+        self.content_type, self.sample_rate = content_type, rate
+        self._change, self._left, self._is_done = change, num_samples, False
+
+    def encode(self, pcm: NDArray[np.float32]) -> bytes:
+        """See `Encoder`."""
+        assert not self._is_done, "encode after finish"
+        return self._pack(self._cut(self._change.add(np.asarray(pcm, dtype=np.float32))))
+
+    def finish(self) -> bytes:
+        """See `Encoder`."""
+        assert not self._is_done, "finish twice"
+        self._is_done = True
+        rest = self._cut(self._change.finish())
+        if self._left:  # the header promised more
+            rest = np.concatenate([rest, np.zeros(self._left, np.float32)])
+        return self._pack(rest) + self._end()
+
+    def _cut(self, pcm: NDArray[np.float32]) -> NDArray[np.float32]:
+        if self._left is not None:
+            pcm = pcm[: self._left]
+            self._left -= len(pcm)
+        return pcm
+
+    def _pack(self, pcm: NDArray[np.float32]) -> bytes:
+        raise NotImplementedError
+
+    def _end(self) -> bytes:
+        return b""
+
+
+class _Plain(_Base):
+    """A header, and then sample after sample."""
+
+    def __init__(
+        self,
+        content_type: str,
+        change: _Change,
+        rate: int,
+        header: bytes,
+        pack: Callable[[NDArray[np.float32]], bytes],
+        num_samples: int | None,
+    ) -> None:
+        super().__init__(content_type, change, rate, num_samples)
+        self._header, self._pack_samples = header, pack
+
+    def _pack(self, pcm: NDArray[np.float32]) -> bytes:
+        header, self._header = self._header, b""
+        return header + self._pack_samples(pcm)
+
+
+class _Contained(_Base):
+    """A codec of FFmpeg, and a container that is written a packet at a time."""
+
+    def __init__(
+        self,
+        about: _Format,
+        change: _Change,
+        rate: int,
+        bit_rate: int | None,
+        num_samples: int | None,
+    ) -> None:
+        super().__init__(about.content_type, change, rate, num_samples)
+        self._file, self._wants, self._pts = _Sink(), about.wants, 0
+        self._container = need("av", "server").open(
+            self._file,
+            "w",
+            format=about.container,
+            options={"fflags": "+flush_packets", **about.container_options},
+        )
+        self._stream = self._container.add_stream(
+            about.codec, rate=rate, options=dict(about.codec_options)
+        )
+        context = self._stream.codec_context
+        context.format, context.layout = about.wants, "mono"
+        context.time_base = Fraction(1, rate)
+        if bit_rate is not None:
+            context.bit_rate = bit_rate
+        self._container.start_encoding()
+        if about.container == "flac" and num_samples is not None:
+            _say_length(self._file.written, num_samples)
+
+    def _pack(self, pcm: NDArray[np.float32]) -> bytes:
+        if len(pcm):
+            frame = _frame(pcm, self._wants, self.sample_rate, self._pts)
+            self._pts += len(pcm)
+            self._container.mux(self._stream.encode(frame))
+        return self._file.take()
+
+    def _end(self) -> bytes:
+        self._container.mux(self._stream.encode(None))
+        self._container.close()
+        return self._file.take()
+
+
+class _Sink:
+    """A file that FFmpeg writes to, and cannot seek in."""
+
+    def __init__(self) -> None:
+        self.written = bytearray()
+
+    def write(self, data: Any) -> int:
+        """Append what a buffer holds."""
+        self.written += data
+        return len(data)
+
+    def take(self) -> bytes:
+        """What was written since the last time."""
+        taken, self.written = bytes(self.written), bytearray()
+        return taken
+
+
+def _frame(pcm: NDArray[np.float32], form: str, rate: int, pts: int) -> Any:
+    """Samples (N,) as FFmpeg takes them."""
+    data: NDArray[Any] = pcm16(pcm) if form == "s16" else np.clip(pcm, -1.0, 1.0)
+    frame = need("av", "server").AudioFrame.from_ndarray(data[None], format=form, layout="mono")
+    frame.sample_rate, frame.pts, frame.time_base = rate, pts, Fraction(1, rate)
+    return frame
+
+
+def _say_length(header: bytearray, num_samples: int) -> None:
+    """Write the number of samples into the header of a flac, where it is 0 for "unknown".
+
+    It is the last 36 of the 144 bits before the checksum of STREAMINFO, which follows four letters
+    and four bytes (RFC 9639, section 8.2).
+    """
+    assert header[:4] == b"fLaC"
+    assert header[4] & 0x7F == 0  # STREAMINFO
+    start = 8 + 13
+    field_ = int.from_bytes(header[start : start + 5], "big")
+    header[start : start + 5] = (field_ & ~0xFFFFFFFFF | num_samples).to_bytes(5, "big")
+
+
+def _pcm(pcm: NDArray[np.float32]) -> bytes:
+    return pcm16(pcm).tobytes()
+
+
+def _g711(codec: str, rate: int) -> Callable[[NDArray[np.float32]], bytes]:
+    """Packs samples by mu-law or A-law, one byte each."""
+    context = need("av", "server").CodecContext.create(codec, "w")
+    context.sample_rate, context.layout, context.format = rate, "mono", "s16"
+    context.time_base = Fraction(1, rate)
+
+    def pack(pcm: NDArray[np.float32]) -> bytes:
+        if not len(pcm):
+            return b""
+        return b"".join(bytes(packet) for packet in context.encode(_frame(pcm, "s16", rate, 0)))
+
+    return pack
