@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from causerie.errors import CheckpointError, ConfigError, UnknownVoiceError
@@ -36,6 +37,16 @@ def test_a_saved_voice_is_the_same(tmp_path: Path) -> None:
         assert theirs.codes is not None
         assert torch.equal(ours.codes, theirs.codes)
         assert theirs.codes.dtype == torch.long
+
+
+def test_what_is_kept_beside_a_voice_does_not_change_it(tmp_path: Path) -> None:
+    contents = voice().to_bytes(tensors={"sound": torch.zeros(9)}, metadata={"from": "a test"})
+    (tmp_path / "ada.safetensors").write_bytes(contents)
+    with safe_open(tmp_path / "ada.safetensors", framework="pt") as file:
+        assert file.metadata()["from"] == "a test"
+        assert file.get_tensor("sound").shape == (9,)
+    for loaded in (Voice.load(tmp_path / "ada.safetensors"), Voice.from_bytes(contents)):
+        assert loaded.to_bytes() == voice().to_bytes()
 
 
 def test_finding(tmp_path: Path) -> None:

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
 
 from causerie.errors import CauserieError, CheckpointError, ConfigError, UnknownVoiceError
 from causerie.prompt import Segment, check_speaker
@@ -46,21 +47,38 @@ class Voice:
         Raises:
             CheckpointError: a segment has no codes, or the path cannot be written.
         """
-        tensors = {}
+        contents = self.to_bytes()
+        try:
+            Path(path).write_bytes(contents)
+        except OSError as error:
+            raise CheckpointError(f"cannot write voice {os.fspath(path)}: {error}") from error
+        return Path(path)
+
+    def to_bytes(
+        self,
+        *,
+        tensors: Mapping[str, Tensor] | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> bytes:
+        """The contents of its file.
+
+        Args:
+            tensors, metadata: kept beside, which `load` passes over.
+
+        Raises:
+            CheckpointError: a segment has no codes.
+        """
+        kept = dict(tensors or {})
         for index, segment in enumerate(self.segments):
             if segment.codes is None:
                 raise CheckpointError(
                     f"segment {index + 1} of voice {self.name!r} has no codes: encode it first "
                     f"(TTS.make_voice)"
                 )
-            tensors[f"codes.{index}"] = segment.codes.to(torch.int32).contiguous()
+            kept[f"codes.{index}"] = segment.codes.to(torch.int32).contiguous()
         turns = [{"speaker": segment.speaker, "text": segment.text} for segment in self.segments]
         facts = json.dumps({"name": self.name, "speaker": self.speaker, "segments": turns})
-        try:
-            save_file(tensors, path, {**_FORMAT, "voice": facts})
-        except (OSError, SafetensorError) as error:
-            raise CheckpointError(f"cannot write voice {os.fspath(path)}: {error}") from error
-        return Path(path)
+        return save(kept, {**(metadata or {}), **_FORMAT, "voice": facts})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Voice:
@@ -72,21 +90,40 @@ class Voice:
         if not Path(path).is_file():
             raise CheckpointError(f"voice file {os.fspath(path)} does not exist")
         try:
-            with safe_open(path, framework="pt") as file:
-                metadata = file.metadata() or {}
-                if {key: metadata.get(key) for key in _FORMAT} != _FORMAT:
-                    raise CheckpointError(f"{os.fspath(path)} is not a voice file of this version")
-                facts = json.loads(metadata["voice"])
-                segments = tuple(
-                    Segment(**turn, codes=file.get_tensor(f"codes.{index}").long())
-                    for index, turn in enumerate(facts.pop("segments"))
-                )
+            contents = Path(path).read_bytes()
+        except OSError as error:
+            raise CheckpointError(
+                f"voice file {os.fspath(path)} cannot be read: {error}"
+            ) from error
+        return cls.from_bytes(contents, os.fspath(path))
+
+    @classmethod
+    def from_bytes(cls, contents: bytes, name: str = "") -> Voice:
+        """Read the contents of such a file.
+
+        Args:
+            name: what to call it in errors.
+
+        Raises:
+            CheckpointError: as `load`.
+        """
+        try:
+            tensors = load(contents)
+            header = json.loads(contents[8 : 8 + int.from_bytes(contents[:8], "little")])
+            metadata = header.get("__metadata__", {})
+            if {key: metadata.get(key) for key in _FORMAT} != _FORMAT:
+                raise CheckpointError(f"{name} is not a voice file of this version")
+            facts = json.loads(metadata["voice"])
+            segments = tuple(
+                Segment(**turn, codes=tensors[f"codes.{index}"].long())
+                for index, turn in enumerate(facts.pop("segments"))
+            )
             return cls(**facts, segments=segments)
         except CheckpointError:
             raise
-        except (SafetensorError, CauserieError, KeyError, TypeError, ValueError, OSError) as error:
+        except (SafetensorError, CauserieError, KeyError, TypeError, ValueError) as error:
             raise CheckpointError(
-                f"voice file {os.fspath(path)} cannot be read, it is damaged: {error}"
+                f"voice file {name} cannot be read, it is damaged: {error}"
             ) from error
 
 
