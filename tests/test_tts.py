@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 import causerie
 from causerie import tts as tts_module
+from causerie import turns as turns_module
 from causerie.audio.audio import Audio
 from causerie.checkpoint import Checkpoint, GenerationDefaults
 from causerie.context import MAX_KEPT
@@ -696,7 +697,7 @@ def test_a_limit_is_that_of_the_whole_reply(tts: TTS, monkeypatch: pytest.Monkey
 
 def test_without_a_limit_each_piece_is_guarded(tts: TTS, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tts_module, "MAX_PIECE_CHARS", 8)
-    monkeypatch.setattr(tts_module, "MAX_DURATION_S", 0.4)
+    monkeypatch.setattr(turns_module, "MAX_DURATION_S", 0.4)
     stop_after(tts, monkeypatch, 3, 99, 99)
     audio = tts.generate("One. 1. Two. 2. Three.", seed=1)
     assert len(audio.samples) == 13 * FRAME

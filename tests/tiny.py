@@ -95,11 +95,11 @@ def tokenizer() -> TextTokenizer:
     return TextTokenizer(built)
 
 
-def checkpoint(folder: Path = Path("."), seed: int = 0) -> Checkpoint:
+def checkpoint(folder: Path = Path("."), seed: int = 0, max_frames: int = 128) -> Checkpoint:
     """A tiny model with its tokenizer, of kind "plain"."""
     return Checkpoint(
         name="tiny",
-        model=csm(seed),
+        model=csm(seed, csm_config(max_frames)),
         codec=mimi(seed),
         tokenizer=tokenizer(),
         front_end=FrontEnd("plain"),

@@ -1,7 +1,7 @@
 """A reply of one or more turns, as it is made: turns → requests of an engine → pieces of sound.
 
 The engine runs while somebody asks for the next piece, and no longer. Knows nothing of text, files
-or tensors' devices.
+or tensors' devices. (`causerie.live` is the same for asyncio.)
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from causerie.engine.engine import Engine
 from causerie.engine.handle import Handle
 from causerie.engine.pieces import Pieces
 from causerie.engine.request import Request, Sampling, State
-from causerie.prompt import Prompt
+from causerie.prompt import Prompt, Segment
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -28,12 +28,16 @@ class Turn:
     """A text to be spoken in one go.
 
     Attributes:
+        text: as it was written.
+        speaker: who says it.
         prompt: made from the codes (K, T) of the turns before it.
         max_frames: its speech is cut there.
         limit_s: what to call that limit, where it is part of a longer one.
         notes: what there is to say about it.
     """
 
+    text: str
+    speaker: int
     prompt: Prompt
     max_frames: int
     limit_s: float
@@ -44,8 +48,8 @@ class Turn:
 NextTurn = Callable[[list[Tensor]], Turn | None]
 
 
-class Stream(Iterator[NDArray[np.float32]]):
-    """Speech as it is made: iterate over its pieces, (N,) fp32 each.
+class Reply:
+    """What is known of a reply while it is made.
 
     Attributes:
         sample_rate: in Hz.
@@ -58,12 +62,7 @@ class Stream(Iterator[NDArray[np.float32]]):
     """
 
     def __init__(
-        self,
-        engine: Engine,
-        next_turn: NextTurn,
-        sampling: Sampling,
-        notes: list[str],
-        started: float,
+        self, engine: Engine, sampling: Sampling, notes: list[str], started: float
     ) -> None:
         self.sample_rate = engine.runner.sample_rate
         self.seed = sampling.seed
@@ -72,16 +71,123 @@ class Stream(Iterator[NDArray[np.float32]]):
         self.num_frames = 0
         self.num_underruns = 0
         self.first_sound_ms: float | None = None
-        self._engine, self._sampling, self._next_turn = engine, sampling, next_turn
+        self._engine, self._sampling = engine, sampling
         self._sizes = Pieces(engine.frame_s)
-        self._is_live = True
         self._is_over = False
-        self._turn: Turn | None = None
-        self._handle: Handle | None = None  # of the turn that is being spoken
-        self._pieces: list[NDArray[np.float32]] = []
+        self._turns: list[Turn] = []  # the last of which may be being spoken
         self._codes: list[Tensor] = []  # (K, T) of each finished turn
         self._limit_s: float | None = None  # that the first turn without an end came to
+        self._peak = 0.0
         self._busy_s = time.perf_counter() - started
+
+    @property
+    def rtf(self) -> float | None:
+        """Seconds of waiting for a second of sound so far; None before there is any."""
+        seconds = self.num_frames * self._engine.frame_s
+        return self._busy_s / seconds if seconds else None
+
+    def said(self, until_s: float | None = None) -> list[Segment]:
+        """What was spoken, turn by turn, as context of what comes next.
+
+        Args:
+            until_s: only what was heard in so many seconds of the sound. The text of a turn that
+                is cut is cut in proportion, after a whole word; that is an estimate.
+        """
+        spoken = [*self._codes]
+        if self._handle is not None:
+            spoken.append(self._as_codes(self._handle.frames))
+        left = self.num_frames
+        if until_s is not None:
+            left = min(left, int(until_s / self._engine.frame_s + 1e-6))
+        segments: list[Segment] = []
+        for turn, codes in zip(self._turns, spoken, strict=False):
+            num_frames = codes.shape[1]
+            heard = codes[:, : max(0, left)]
+            left -= num_frames
+            is_whole = heard.shape[1] == num_frames and (
+                turn is not self._turns[-1] or self._handle is None
+            )
+            text = turn.text if is_whole else self._heard_text(turn, heard.shape[1], num_frames)
+            if heard.shape[1] and text:
+                segments.append(Segment(speaker=turn.speaker, text=text, codes=heard))
+        return segments
+
+    @property
+    def _handle(self) -> Handle | None:
+        """Of the turn that is being spoken."""
+        raise NotImplementedError
+
+    def _heard_text(self, turn: Turn, num_heard: int, num_frames: int) -> str:
+        """The words of a turn that so many of its frames hold.
+
+        Where it is still being spoken, its rest is as long as text of that length usually is.
+        """
+        is_open = turn is self._turns[-1] and self._handle is not None
+        usual = len(turn.text) / CHARS_A_SECOND / self._engine.frame_s
+        share = num_heard / max(num_frames, usual) if is_open else num_heard / num_frames
+        end = int(share * len(turn.text) + 0.5)
+        if end >= len(turn.text):
+            return turn.text
+        return turn.text[:end].rpartition(" ")[0].rstrip()
+
+    def _request(self, turn: Turn, *, is_live: bool) -> Request:
+        """What the engine is asked for the next turn."""
+        self.notes += [note for note in turn.notes if note not in self.notes]
+        return Request(
+            rows=turn.prompt.rows,
+            part_ends=turn.prompt.part_ends,
+            max_frames=turn.max_frames,
+            sampling=self._sampling,
+            first_frame=self.num_frames,
+            realtime=is_live,
+            continues=bool(self._codes),
+        )
+
+    def _took(self, piece: NDArray[np.float32]) -> None:
+        """Count a piece that is handed out."""
+        self.num_frames += len(piece) // self._engine.runner.frame_size
+        self._peak = max(self._peak, float(np.abs(piece).max()))
+
+    def _ended(self, handle: Handle) -> None:
+        """Count a turn that is all spoken."""
+        self._codes.append(self._as_codes(handle.frames))
+        self.num_underruns += handle.ticket.num_underruns
+        if handle.state is State.LIMIT and self._limit_s is None:
+            self._limit_s = self._turns[-1].limit_s
+            self.notes.append(f"stopped: limit of {self._limit_s:.1f} s, the model did not end")
+
+    def _concluded(self) -> None:
+        """All is said."""
+        self.stopped = "end" if self._limit_s is None else "limit"
+        if self._peak > 1:
+            self.notes.append(f"clipped: the peak is {self._peak:.2f} of full scale")
+
+    def _as_codes(self, frames: list[NDArray[np.int32]]) -> Tensor:
+        """Codes (K, T) of frames (K,)."""
+        empty = np.zeros((0, self._engine.runner.num_codebooks), np.int32)
+        return torch.from_numpy(np.concatenate([empty, *(f[None] for f in frames)]).T).long()
+
+
+#: Of English at an ordinary pace, as far as words and pauses go.
+CHARS_A_SECOND = 14.0
+
+
+class Stream(Reply, Iterator[NDArray[np.float32]]):
+    """Speech as it is made: iterate over its pieces, (N,) fp32 each."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        next_turn: NextTurn,
+        sampling: Sampling,
+        notes: list[str],
+        started: float,
+    ) -> None:
+        super().__init__(engine, sampling, notes, started)
+        self._next_turn = next_turn
+        self._is_live = True
+        self._current: Handle | None = None
+        self._pieces: list[NDArray[np.float32]] = []
 
     def __next__(self) -> NDArray[np.float32]:
         started = time.perf_counter()
@@ -110,19 +216,13 @@ class Stream(Iterator[NDArray[np.float32]]):
     def close(self) -> None:
         """Make no more of it."""
         self._is_over = True
-        if self._handle is not None:
-            self._engine.abandon(self._handle)
-            self._handle = None
+        if self._current is not None:
+            self._engine.abandon(self._current)
+            self._current = None
 
     def __del__(self) -> None:
-        if getattr(self, "_handle", None) is not None:
+        if getattr(self, "_current", None) is not None:
             self.close()
-
-    @property
-    def rtf(self) -> float | None:
-        """Seconds of computing a second of sound so far; None before there is any."""
-        num_samples = sum(map(len, self._pieces))
-        return self._busy_s * self.sample_rate / num_samples if num_samples else None
 
     def audio(self) -> Audio:
         """All that was made so far, as one."""
@@ -137,19 +237,25 @@ class Stream(Iterator[NDArray[np.float32]]):
             rtf=self.rtf,
         )
 
+    @property
+    def _handle(self) -> Handle | None:
+        return self._current
+
     def _next_piece(self) -> NDArray[np.float32] | None:
         """The next piece of this turn, or of the next one; None at the end of all."""
-        while self._handle is not None or self._begin_turn():
-            assert self._handle is not None
-            while not self._handle.is_ready(self._size(self._handle)):
-                self._engine.wait(self._handle, self._handle.num_ready + 1)
-            piece = self._handle.take(self._size(self._handle))
+        while self._current is not None or self._begin_turn():
+            assert self._current is not None
+            while not self._current.is_ready(self._size(self._current)):
+                self._engine.wait(self._current, self._current.num_ready + 1)
+            piece = self._current.take(self._size(self._current))
             if piece is not None:
-                num_frames = len(piece) // self._engine.runner.frame_size
-                self._sizes.handed(num_frames, self._engine.clock())
-                self.num_frames += num_frames
+                self._sizes.handed(
+                    len(piece) // self._engine.runner.frame_size, self._engine.clock()
+                )
+                self._took(piece)
                 return piece
-            self._end_turn(self._handle)
+            self._ended(self._current)
+            self._current = None
         return None
 
     def _size(self, handle: Handle) -> int:
@@ -158,39 +264,10 @@ class Stream(Iterator[NDArray[np.float32]]):
 
     def _begin_turn(self) -> bool:
         """Ask for the next turn; False where all is said."""
-        self._turn = self._next_turn(self._codes)
-        if self._turn is None:
-            self._conclude()
+        turn = self._next_turn(self._codes)
+        if turn is None:
+            self._concluded()
             return False
-        self.notes += [note for note in self._turn.notes if note not in self.notes]
-        self._handle = self._engine.submit(
-            Request(
-                rows=self._turn.prompt.rows,
-                part_ends=self._turn.prompt.part_ends,
-                max_frames=self._turn.max_frames,
-                sampling=self._sampling,
-                first_frame=self.num_frames,
-                realtime=self._is_live,
-            )
-        )
+        self._current = self._engine.submit(self._request(turn, is_live=self._is_live))
+        self._turns.append(turn)
         return True
-
-    def _end_turn(self, handle: Handle) -> None:
-        assert self._turn is not None
-        self._codes.append(self._as_codes(handle.frames))
-        self.num_underruns += handle.ticket.num_underruns
-        if handle.state is State.LIMIT and self._limit_s is None:
-            self._limit_s = self._turn.limit_s
-            self.notes.append(f"stopped: limit of {self._limit_s:.1f} s, the model did not end")
-        self._handle = None
-
-    def _conclude(self) -> None:
-        self.stopped = "end" if self._limit_s is None else "limit"
-        peak = max((float(np.abs(piece).max()) for piece in self._pieces), default=0.0)
-        if peak > 1:
-            self.notes.append(f"clipped: the peak is {peak:.2f} of full scale")
-
-    def _as_codes(self, frames: list[NDArray[np.int32]]) -> Tensor:
-        """Codes (K, T) of frames (K,)."""
-        empty = np.zeros((0, self._engine.runner.num_codebooks), np.int32)
-        return torch.from_numpy(np.concatenate([empty, *(f[None] for f in frames)]).T).long()

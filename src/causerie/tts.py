@@ -8,13 +8,13 @@ It checks what it is given, plans the turns, and leaves the work to `causerie.re
 
 from __future__ import annotations
 
-import math
+import asyncio
 import operator
 import os
 import secrets
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterable, Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -24,18 +24,20 @@ from causerie.audio.audio import Audio
 from causerie.checkpoint.load import Checkpoint, load
 from causerie.context import ContextEncoder, check_text
 from causerie.device import find_device, find_dtype
+from causerie.engine.aio import AsyncEngine
 from causerie.engine.choose import check_formats, new_runner
 from causerie.engine.engine import Engine
 from causerie.engine.request import Sampling
 from causerie.errors import CheckpointError, ConfigError, TextError
+from causerie.live import AsyncStream
 from causerie.model import sampling
-from causerie.prompt import Part, Segment, build_prompt
+from causerie.prompt import Segment
 from causerie.reply import Stream, Turn
+from causerie.text.growing import Flush, agrowing, growing
 from causerie.text.split import split
+from causerie.turns import Turns, listed
 from causerie.voices import Voice, find_voice
 
-#: Where no limit is given, each piece of a reply is cut here: a guard, should it never end.
-MAX_DURATION_S = 60.0
 #: Longer text is spoken in pieces of at most so many characters, each with earlier ones as context.
 MAX_PIECE_CHARS = 250
 #: A whole book should come in parts: about 25 minutes of speech.
@@ -44,8 +46,6 @@ MAX_TEXT_CHARS = 20_000
 MAX_STREAMS = 8
 #: Replies that may wait: each is a thread, or a stream that nobody goes on with.
 MAX_QUEUE = 1_000
-#: Positions kept free for a reply: slow speech is 0.1 s a character, and a second to begin.
-RESERVE_S, RESERVE_S_A_CHAR = 1.0, 0.1
 
 
 class TTS:
@@ -55,7 +55,8 @@ class TTS:
 
     Args:
         engine: computes them; by default one of its own, made when it is first needed.
-        max_streams, backbone_format, depth_format: of such an engine, see `from_pretrained`.
+        max_streams, max_queue, backbone_format, depth_format: of such an engine, see
+            `from_pretrained`.
     """
 
     def __init__(
@@ -64,11 +65,13 @@ class TTS:
         *,
         engine: Engine | None = None,
         max_streams: int = MAX_STREAMS,
+        max_queue: int = MAX_QUEUE,
         backbone_format: str = "auto",
         depth_format: str = "auto",
     ) -> None:
-        if not isinstance(max_streams, int) or isinstance(max_streams, bool) or max_streams < 1:
-            raise ConfigError(f"max_streams must be a whole number above 0, not {max_streams!r}")
+        for name, number, least in ("max_streams", max_streams, 1), ("max_queue", max_queue, 0):
+            if not isinstance(number, int) or isinstance(number, bool) or number < least:
+                raise ConfigError(f"{name} must be a whole number above {least - 1}, not {number!r}")
         check_formats(backbone_format, depth_format)
         model, codec = checkpoint.model.config, checkpoint.codec.config
         if (
@@ -83,7 +86,9 @@ class TTS:
         self.checkpoint = checkpoint
         self._context = ContextEncoder(checkpoint)
         self._engine, self._engine_lock = engine, threading.Lock()
-        self._max_streams, self._formats = max_streams, (backbone_format, depth_format)
+        self._async_engine: AsyncEngine | None = None
+        self._max_streams, self._max_queue = max_streams, max_queue
+        self._formats = (backbone_format, depth_format)
 
     @classmethod
     def from_pretrained(
@@ -93,6 +98,7 @@ class TTS:
         device: str | torch.device = "auto",
         dtype: str | torch.dtype = "auto",
         max_streams: int = MAX_STREAMS,
+        max_queue: int = MAX_QUEUE,
         backbone_format: str = "auto",
         depth_format: str = "auto",
     ) -> TTS:
@@ -104,6 +110,7 @@ class TTS:
             dtype: of the language model; "auto" is bfloat16 on cuda, else float32. The codec is
                 always float32.
             max_streams: replies that are computed at the same time; more wait.
+            max_queue: replies that may wait; further ones are refused.
             backbone_format, depth_format: how the weights of the two transformers are stored:
                 "auto" (as in `dtype`), "int8" or "int4", which are smaller and faster and cost
                 quality, on a cpu.
@@ -118,6 +125,7 @@ class TTS:
         return cls(
             load(where, device=place, dtype=find_dtype(dtype, place)),
             max_streams=max_streams,
+            max_queue=max_queue,
             backbone_format=backbone_format,
             depth_format=depth_format,
         )
@@ -134,7 +142,7 @@ class TTS:
                     backbone_format=backbone,
                     depth_format=depth,
                 )
-                self._engine = Engine(runner, max_queue=MAX_QUEUE)
+                self._engine = Engine(runner, max_queue=self._max_queue)
             return self._engine
 
     @property
@@ -195,7 +203,7 @@ class TTS:
 
     def stream(
         self,
-        text: str,
+        text: str | Iterable[str | Flush],
         *,
         voice: str | int | os.PathLike[str] | Voice | None = None,
         context: Sequence[Segment] | None = (),
@@ -208,56 +216,113 @@ class TTS:
 
         Arguments and errors are those of `generate`, and so are the samples together. Errors in
         the arguments are raised here, before the first piece is asked for.
+
+        The text may also be an iterable of its parts, such as the tokens of a language model: each
+        sentence is spoken as soon as a word follows it, or `FLUSH` does, with those before it as
+        context. What is wrong with such a text is raised when its turn comes.
         """
         engine = self.engine  # to make it is part of loading, where it is not yet made
         started = time.perf_counter()
-        check_text(text)
-        if len(text) > MAX_TEXT_CHARS:
-            raise TextError(
-                f"text has {len(text):,} characters, at most {MAX_TEXT_CHARS:,} are spoken at "
-                f"once: give it in parts"
-            )
-        settings = self._sampling(temperature, top_k, seed)
-        limit = self._num_frames(MAX_DURATION_S if max_duration_s is None else max_duration_s)
-        chosen = find_voice(voice, self.checkpoint.voices)
-        notes: list[str] = []
-        before = [
-            self._said(segment, f"segment {number} of voice {chosen.name}", notes)
-            for number, segment in enumerate(_listed(chosen.segments, "segments of a voice"), 1)
-        ]
-        num_voice = len(before)
-        before += [
-            self._said(segment, f"context segment {number}", notes)
-            for number, segment in enumerate(_listed(context, "context"), 1)
-        ]
-        pieces = self._pieces(text, chosen.speaker, notes)
-        first = self._turn(before, num_voice, *pieces[0], limit=limit)
-        for piece in pieces[1:]:
-            self._turn([], 0, *piece, limit=limit)  # one that can never fit is told now
+        turns = self._turns(text, voice, context, max_duration_s)
+        written = () if isinstance(text, str) else growing(text, MAX_PIECE_CHARS)
+        source = iter(written)
 
         def next_turn(spoken: list[Tensor]) -> Turn | None:
-            if not spoken:
-                return first
-            # A limit is the whole reply's where the caller gave it, else each piece's.
-            used = 0 if max_duration_s is None else sum(codes.shape[1] for codes in spoken)
-            if len(spoken) == len(pieces) or used == limit:
-                return None
-            # The first piece holds the voice, the latest one the flow; more would only be slower.
-            said = [
-                Part(tokens=pieces[index][0].tokens, codes=spoken[index])
-                for index in sorted({0, len(spoken) - 1})
-                if spoken[index].shape[1]
-            ]
-            max_rows = self.checkpoint.model.config.max_frames
-            fit = [part for part in said if part.num_rows <= max_rows]
-            turn = self._turn(
-                [*before, *fit], num_voice, *pieces[len(spoken)], limit=limit, used=used
-            )
-            if len(fit) < len(said):
-                turn.notes.append("dropped: a piece of the reply, too long to be context itself")
-            return turn
+            while len(turns) == len(spoken) and not turns.is_over(spoken):
+                pieces = next(source, None)
+                if pieces is None:
+                    break
+                turns.add(pieces)
+            turns.check_speakable()
+            return turns.next(spoken)
 
-        return Stream(engine, next_turn, settings, notes, started)
+        settings = self._sampling(temperature, top_k, seed)
+        return Stream(engine, next_turn, settings, turns.notes, started)
+
+    async def astream(
+        self,
+        text: str | AsyncIterable[str | Flush],
+        *,
+        voice: str | int | os.PathLike[str] | Voice | None = None,
+        context: Sequence[Segment] | None = (),
+        temperature: float | None = None,
+        top_k: int | None = None,
+        seed: int | None = None,
+        max_duration_s: float | None = None,
+    ) -> AsyncStream:
+        """`stream` for asyncio: any number of tasks listen while a thread computes.
+
+            speech = await tts.astream("Hello.")
+            async for pcm in speech: ...
+
+        Arguments, errors and samples are those of `stream`. Where the text is a string, it waits
+        or is being spoken when this returns. Closing the stream, or cancelling the task that
+        iterates, frees its slot at once; `TTS.aclose` ends the thread.
+        """
+        started = time.perf_counter()
+        running = await asyncio.to_thread(self._running)
+        turns = await asyncio.to_thread(self._turns, text, voice, context, max_duration_s)
+        settings = self._sampling(temperature, top_k, seed)
+        source = None if isinstance(text, str) else agrowing(text, MAX_PIECE_CHARS)
+
+        async def next_turn(spoken: list[Tensor]) -> Turn | None:
+            while source and len(turns) == len(spoken) and not turns.is_over(spoken):
+                pieces = await anext(source, None)
+                if pieces is None:
+                    break
+                turns.add(pieces)
+            turns.check_speakable()
+            return turns.next(spoken)
+
+        stream = AsyncStream(running, next_turn, turns, settings, started)
+        if source is None:
+            await stream.begin()
+        return stream
+
+    async def aclose(self, *, drain: bool = True) -> None:
+        """End the thread that `astream` began, once what was asked for is made, or at once."""
+        with self._engine_lock:
+            running, self._async_engine = self._async_engine, None
+        if running is not None:
+            await running.aclose(drain=drain)
+
+    def _running(self) -> AsyncEngine:
+        engine = self.engine
+        with self._engine_lock:
+            if self._async_engine is None:
+                self._async_engine = AsyncEngine(engine)
+            return self._async_engine
+
+    def _turns(
+        self,
+        text: str | Iterable[str | Flush] | AsyncIterable[str | Flush],
+        voice: str | int | os.PathLike[str] | Voice | None,
+        context: Sequence[Segment] | None,
+        max_duration_s: float | None,
+    ) -> Turns:
+        """The turns of a reply, all of them where the text is a string."""
+        if isinstance(text, str):
+            check_text(text)
+            if len(text) > MAX_TEXT_CHARS:
+                raise TextError(
+                    f"text has {len(text):,} characters, at most {MAX_TEXT_CHARS:,} are spoken at "
+                    f"once: give it in parts"
+                )
+        elif isinstance(text, (bytes, bytearray)) or not (
+            hasattr(text, "__iter__") or hasattr(text, "__aiter__")
+        ):
+            raise TextError(f"text must be a string, not {type(text).__name__}")
+        turns = Turns(
+            self._context,
+            voice=find_voice(voice, self.checkpoint.voices),
+            context=context,
+            max_duration_s=max_duration_s,
+        )
+        if isinstance(text, str):  # what is wrong with it is told before any sound
+            turns.add(split(text, MAX_PIECE_CHARS) or [text])
+            turns.check_speakable()
+            turns.next([])
+        return turns
 
     def make_voice(self, name: str, segments: Sequence[Segment], speaker: int = 0) -> Voice:
         """A voice from turns that were recorded, encoded once and for all; see `Voice.save`.
@@ -266,74 +331,10 @@ class TTS:
             AudioError, TextError, PromptTooLongError: as in `generate`.
         """
         encoded = []
-        for number, segment in enumerate(_listed(segments, "segments"), 1):
+        for number, segment in enumerate(listed(segments, "segments"), 1):
             part, _ = self._context.segment(segment, f"segment {number} of voice {name}")
             encoded.append(Segment(speaker=segment.speaker, text=segment.text, codes=part.codes))
         return Voice(name=name, speaker=speaker, segments=tuple(encoded))
-
-    def _said(self, segment: Segment, name: str, notes: list[str]) -> Part:
-        part, skipped = self._context.segment(segment, name)
-        _note_skipped(skipped, notes)
-        return part
-
-    def _pieces(self, text: str, speaker: int, notes: list[str]) -> list[tuple[Part, int]]:
-        """Pieces of a text that can be spoken, and their likely frames.
-
-        All are read at once, so that what is wrong with the text is told before any sound.
-
-        Raises:
-            TextError: no piece can be spoken.
-        """
-        pieces: list[tuple[Part, int]] = []
-        unspeakable: TextError | None = None
-        for piece in split(text, MAX_PIECE_CHARS) or [text]:
-            try:
-                part, spoken = self._context.text(piece, speaker)
-            except TextError as error:
-                unspeakable = unspeakable or error
-                _note_skipped(piece, notes)
-                continue
-            pieces.append((part, self._likely_frames(spoken.text)))
-            _note_skipped(spoken.skipped, notes)
-        if not pieces:
-            assert unspeakable is not None
-            raise unspeakable
-        return pieces
-
-    def _likely_frames(self, text: str) -> int:
-        seconds = RESERVE_S + RESERVE_S_A_CHAR * len(text)
-        return math.ceil(seconds * self.checkpoint.codec.config.frame_rate)
-
-    def _turn(
-        self,
-        before: list[Part],
-        num_voice: int,
-        piece: Part,
-        likely: int,
-        *,
-        limit: int,
-        used: int = 0,
-    ) -> Turn:
-        """A turn whose prompt leaves room for the `likely` frames.
-
-        Args:
-            limit: of frames, of which so many are `used` up.
-        """
-        model, frame_rate = self.checkpoint.model.config, self.checkpoint.codec.config.frame_rate
-        left = limit - used
-        prompt = build_prompt(
-            [*before, piece],
-            num_codebooks=model.num_codebooks,
-            max_frames=model.max_frames,
-            reply_frames=min(left, likely),
-            num_voice=num_voice,
-        )
-        room = model.max_frames - len(prompt.rows)
-        dropped = prompt.num_dropped
-        notes = [f"dropped: the oldest {dropped} of {len(before)} segments"] if dropped else []
-        max_frames = min(left, room)
-        limit_s = (limit if max_frames == left else max_frames) / frame_rate
-        return Turn(prompt=prompt, max_frames=max_frames, limit_s=limit_s, notes=notes)
 
     def _sampling(self, temperature: float | None, top_k: int | None, seed: int | None) -> Sampling:
         defaults = self.checkpoint.defaults
@@ -358,25 +359,6 @@ class TTS:
             seed=_seed(seed),
         )
 
-    def _num_frames(self, max_duration_s: float) -> int:
-        """Frames of so many seconds, at least one."""
-        number = isinstance(max_duration_s, (int, float)) and not isinstance(max_duration_s, bool)
-        if not number or not math.isfinite(max_duration_s) or max_duration_s <= 0:
-            raise ConfigError(
-                f"max_duration_s must be a number of seconds above 0, not {max_duration_s!r}"
-            )
-        return max(1, math.floor(max_duration_s * self.checkpoint.codec.config.frame_rate))
-
-
-def _listed(segments: object, name: str) -> list[Segment]:
-    """The segments that were given, none for None."""
-    if segments is None:
-        return []
-    if not isinstance(segments, Iterable):
-        kind = type(segments).__name__
-        raise ConfigError(f"{name} must be a list of Segments, not {kind}: write [segment]")
-    return list(segments)
-
 
 def _seed(seed: int | None) -> int:
     if seed is None:
@@ -388,9 +370,3 @@ def _seed(seed: int | None) -> int:
     if isinstance(seed, bool) or not 0 <= number <= sampling.MAX_SEED:
         raise ConfigError(f"seed must be a whole number from 0 to 2^63 - 1, not {seed!r}")
     return number
-
-
-def _note_skipped(skipped: str, notes: list[str]) -> None:
-    if skipped:
-        shown = skipped if len(skipped) <= 40 else skipped[:39] + "…"
-        notes.append(f"skipped: cannot read {shown!r}")

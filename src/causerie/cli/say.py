@@ -129,7 +129,7 @@ def _read_text(text: str | None, file: Path | None) -> str:
 
 
 def _load(
-    model: str, device: str, dtype: str, formats: dict[str, str], context: Path | None
+    model: str, device: str, dtype: str, formats: dict[str, Any], context: Path | None
 ) -> tuple[TTS, dict[str, Any]]:
     with progress(f"loading {model}"):
         from causerie.cli.conversation import read_conversation

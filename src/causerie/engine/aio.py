@@ -34,9 +34,9 @@ class Speech(AsyncIterator[NDArray[np.float32]]):
         handle: how far the request is, and its codes.
     """
 
-    def __init__(self, engine: Engine, request: Request) -> None:
+    def __init__(self, engine: Engine, request: Request, sizes: Pieces | None = None) -> None:
         self._engine = engine
-        self._sizes = Pieces(engine.frame_s)
+        self._sizes = sizes or Pieces(engine.frame_s)
         self.handle: Handle = engine.submit(request)
 
     async def __anext__(self) -> NDArray[np.float32]:
@@ -100,15 +100,18 @@ class AsyncEngine:
         self._thread = threading.Thread(target=self._run, name="causerie engine", daemon=True)
         self._thread.start()
 
-    def speak(self, request: Request) -> Speech:
+    def speak(self, request: Request, sizes: Pieces | None = None) -> Speech:
         """Ask for a reply: iterate over its pieces.
+
+        Args:
+            sizes: of the pieces, where it goes on with what its listener has begun to hear.
 
         Raises:
             QueueFullError: too many wait.
             EngineError: it is closed, or broke down.
         """
         self._check_open()
-        speech = Speech(self.engine, request)
+        speech = Speech(self.engine, request, sizes)
         try:
             self._check_open()  # or it might have come too late to be stepped
         except EngineError:

@@ -42,6 +42,8 @@ class Request:
         max_frames: the reply is cut there.
         first_frame: number of its first frame, for the noise: a reply may have several turns.
         realtime: somebody listens to it while it is made. Else it takes what the listeners leave.
+        continues: somebody is in the middle of hearing it: it is not refused where the queue is
+            full, and goes before those of its priority that have not begun.
         priority: higher ones go before lower ones; equal ones as they came.
         deadline_s: seconds to the first sound, after which it fails with `DeadlineError`.
 
@@ -55,6 +57,7 @@ class Request:
     sampling: Sampling
     first_frame: int = 0
     realtime: bool = True
+    continues: bool = False
     priority: int = 0
     deadline_s: float | None = None
 
@@ -135,9 +138,9 @@ class Ticket:
         self.ends = chunk_ends(self.request.part_ends)
 
     @property
-    def order(self) -> tuple[int, int]:
+    def order(self) -> tuple[int, bool, int]:
         """Sorts the tickets: whose turn is first."""
-        return -self.request.priority, self.number
+        return -self.request.priority, not self.request.continues, self.number
 
     @property
     def is_done(self) -> bool:

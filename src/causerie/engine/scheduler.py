@@ -2,7 +2,8 @@
 
 Times are seconds of whatever clock the caller has, and come in as arguments.
 
-- Slots are given in order: by priority, then first come, first served. The queue is bounded.
+- Slots are given in order: by priority, then to replies that go on, then first come, first
+  served. The queue is bounded for all but those that go on.
 - Prompts are read in that order too. Whoever has read its prompt speaks in the same step. While a
   listener's sound plays, few rows are read a step, but always a chunk of the oldest reader; while
   nobody's does, whole prompts.
@@ -72,7 +73,8 @@ class Scheduler:
         Raises:
             QueueFullError: too many do.
         """
-        if len(self.waiting) >= self.max_queue + len(self._free):  # who gets a slot does not wait
+        num_places = self.max_queue + len(self._free)  # who gets a slot does not wait
+        if len(self.waiting) >= num_places and not request.continues:
             raise QueueFullError(
                 f"{len(self.waiting)} requests wait for one of {self.num_slots} streams, more may "
                 f"not: try again when some are done, or allow more streams or a longer queue",

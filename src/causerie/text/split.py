@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
-# After the end of a sentence; else after a comma or the like; else between words.
-_BREAKS = (
-    re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+|\n+"),
-    re.compile(r"(?<=[,;:—–])\s+"),
-    re.compile(r"\s+"),
-)
+import sentencex
 
 
 def split(text: str, max_chars: int) -> list[str]:
@@ -21,24 +17,38 @@ def split(text: str, max_chars: int) -> list[str]:
     return _split(text.strip(), max_chars, 0)
 
 
+def sentences(text: str, *, keep: bool = False) -> list[str]:
+    """Sentences of a text; a line break ends one too. "Dr." and "$3.50" do not.
+
+    Args:
+        keep: the white space after each, so that they join to the text.
+    """
+    found = [
+        sentence for line in text.splitlines(keepends=True) for sentence in _sentences_of(line)
+    ]
+    return found if keep else [sentence.strip() for sentence in found if sentence.strip()]
+
+
+def _sentences_of(line: str) -> list[str]:
+    return list(sentencex.segment("en", line))
+
+
+def _after_commas(text: str) -> list[str]:
+    return re.split(r"(?<=[,;:—–])\s+", text)
+
+
+# At the end of a sentence; else after a comma or the like; else between words.
+_CUTS: tuple[Callable[[str], list[str]], ...] = (sentences, _after_commas, str.split)
+
+
 def _split(text: str, max_chars: int, level: int) -> list[str]:
-    if len(text) <= max_chars or level == len(_BREAKS):
+    if len(text) <= max_chars or level == len(_CUTS):
         return [text] if text else []
     pieces: list[str] = []
-    for part in _cut(text, _BREAKS[level]):
+    for part in _CUTS[level](text):
         joined = f"{pieces[-1]} {part}" if pieces else part
         if pieces and len(joined) <= max_chars:
             pieces[-1] = joined
         else:
             pieces.extend(_split(part, max_chars, level + 1))
     return pieces
-
-
-def _cut(text: str, pattern: re.Pattern[str]) -> list[str]:
-    """Parts of a text, cut at the white space that ends each match."""
-    parts, start = [], 0
-    for match in pattern.finditer(text):
-        parts.append(text[start : match.end()].strip())
-        start = match.end()
-    parts.append(text[start:].strip())
-    return [part for part in parts if part]
