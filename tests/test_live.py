@@ -225,7 +225,7 @@ def test_text_that_fails_ends_the_reply_by_its_error(tts: TTS) -> None:
 @pytest.mark.parametrize("parts", [[], ["", " "], [FLUSH]])
 def test_growing_text_without_a_word_is_an_error(tts: TTS, parts: list[str | Flush]) -> None:
     async def task() -> None:
-        with pytest.raises(TextError, match="nothing to speak|empty"):
+        with pytest.raises(TextError, match=r"nothing to speak|empty"):
             await heard(await tts.astream(written(parts)))
 
     run(task)

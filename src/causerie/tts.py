@@ -71,7 +71,9 @@ class TTS:
     ) -> None:
         for name, number, least in ("max_streams", max_streams, 1), ("max_queue", max_queue, 0):
             if not isinstance(number, int) or isinstance(number, bool) or number < least:
-                raise ConfigError(f"{name} must be a whole number above {least - 1}, not {number!r}")
+                raise ConfigError(
+                    f"{name} must be a whole number above {least - 1}, not {number!r}"
+                )
         check_formats(backbone_format, depth_format)
         model, codec = checkpoint.model.config, checkpoint.codec.config
         if (
