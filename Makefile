@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 VENV   ?= .venv
+# A second environment, for the clients of others: their pins would bind ours.
+CLIENTS ?= .venv-clients
 OUT    ?= hello.wav
 TEXT   ?= Hello, it is nice to meet you.
 
@@ -17,7 +19,7 @@ export SAY_OUT := $(value OUT)
 unexport TEXT OUT
 
 .DEFAULT_GOAL := help
-.PHONY: help say test check lint format parity-full memory bench bench-petit quality wer clean
+.PHONY: help say serve test test-page test-clients check lint format parity-full memory bench bench-petit quality wer clean
 
 help: ## This list
 	@echo "make TARGET, where TARGET is one of"
@@ -26,8 +28,19 @@ help: ## This list
 say: $(VENV)/.base ## Speak TEXT="…" into OUT (hello.wav), and aloud where there is a sound device
 	@$(BIN)/causerie say --output "$$SAY_OUT" --play -- "$$SAY_TEXT"
 
+serve: $(VENV)/.server ## Serve petit at http://127.0.0.1:8000: web page, OpenAI's and ElevenLabs' APIs
+	@$(BIN)/causerie serve
+
 test: $(VENV)/.dev ## Run the tests, those against the reference implementations included
 	$(BIN)/python -m pytest
+
+test-page: $(VENV)/.dev ## Test the web page in headless Chromium, which it installs where it can
+	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; } \
+	  || { echo "the page is tested in Chromium: install the package chromium"; exit 1; }
+	$(BIN)/python -m pytest tests/page
+
+test-clients: $(CLIENTS)/.made ## Test the server with pipecat, LiveKit, openai-node, the AI SDK and Ray
+	$(CLIENTS)/bin/python -m pytest tests/clients
 
 check: lint test ## Everything that a change must pass
 
@@ -68,7 +81,7 @@ wer: $(VENV)/.evaluate ## Word error rate of the bundled model
 	$(BIN)/causerie eval petit --count 100 --only wer,stopping,speed
 
 clean: ## Remove .venv and what the tools left behind
-	rm -rf "$(VENV)" build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf "$(VENV)" "$(CLIENTS)" tests/clients/node/node_modules build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	rm -f src/causerie/native/*.so
 	find src tests recipes benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -88,6 +101,17 @@ $(VENV)/.base: pyproject.toml constraints.txt hatch_build.py $(NATIVE) | $(VENV)
 $(VENV)/.dev: $(VENV)/.base
 	$(PIP) --editable ".[dev,reference]"
 	$(PIP) --no-deps moshi llama-models
+	@touch $@
+
+$(VENV)/.server: $(VENV)/.base
+	$(PIP) --editable ".[server]"
+	@touch $@
+
+$(CLIENTS)/.made: pyproject.toml constraints-clients.txt tests/clients/node/package-lock.json
+	$(PYTHON) -m venv "$(CLIENTS)"
+	$(CLIENTS)/bin/python -m pip --disable-pip-version-check install --no-warn-conflicts \
+	  -c constraints-clients.txt --editable ".[clients]"
+	cd tests/clients/node && npm ci --no-audit --no-fund
 	@touch $@
 
 $(VENV)/.evaluate: $(VENV)/.base
