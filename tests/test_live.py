@@ -282,3 +282,23 @@ def test_context_of_the_same_conversation_can_be_segments(tts: TTS) -> None:
         np.testing.assert_array_equal(await heard(again), expected.samples)
 
     run(task)
+
+
+@pytest.mark.parametrize("voice", ["heart", "theo"])
+def test_pieces_of_a_reply_join_in_silence(petit: TTS, voice: str) -> None:
+    """A listener hears the pauses of a reader: no click, no gap, at the joins of pieces."""
+    text = (
+        "Good morning to all of you. I hope that you slept well. The weather is fine, so we go out."
+    )
+    stream = petit.stream([f"{word} " for word in text.split()], voice=voice, seed=1)
+    sound = stream.collect().samples
+    lengths = [segment.codes.shape[1] for segment in stream.said()]
+    assert len(lengths) == 2
+    join, tick = 1_920 * lengths[0], 240  # samples; 10 ms
+    assert abs(sound[join] - sound[join - 1]) < 1e-3
+    loud = [
+        np.sqrt(np.mean(sound[at : at + tick] ** 2)) > 0.01 for at in range(0, len(sound), tick)
+    ]
+    before = loud[: join // tick][::-1].index(True)
+    after = loud[join // tick :].index(True)
+    assert 10 <= before + after <= 80  # tenths of a second
