@@ -77,6 +77,7 @@ def test_it_sounds_like_the_stream_of_a_thread(petit: TTS) -> None:
     assert stream.rtf is not None
     assert stream.num_context_frames > 0
     said = stream.said()
+    assert stream.texts == [segment.text for segment in said]
     assert [segment.text for segment in said] == [
         ("This is a first sentence. " * n)[:-1] for n in (9, 3)
     ]

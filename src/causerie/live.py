@@ -120,5 +120,5 @@ class AsyncStream(Reply, AsyncIterator[NDArray[np.float32]]):
             self._concluded()
             return False
         self._speech = self._running.speak(self._request(turn, is_live=True), self._sizes)
-        self._turns.append(turn)
+        self._began(turn)
         return True

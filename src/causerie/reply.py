@@ -48,6 +48,15 @@ class Turn:
 NextTurn = Callable[[list[Tensor]], Turn | None]
 
 
+@dataclass(frozen=True, eq=False)
+class Text:
+    """What is kept of a turn: without its prompt, which is large."""
+
+    text: str
+    speaker: int
+    limit_s: float
+
+
 class Reply:
     """What is known of a reply while it is made.
 
@@ -74,7 +83,7 @@ class Reply:
         self._engine, self._sampling = engine, sampling
         self._sizes = Pieces(engine.frame_s)
         self._is_over = False
-        self._turns: list[Turn] = []  # the last of which may be being spoken
+        self._turns: list[Text] = []  # the last of which may be being spoken
         self._codes: list[Tensor] = []  # (K, T) of each finished turn
         self._limit_s: float | None = None  # that the first turn without an end came to
         self._peak = 0.0
@@ -85,6 +94,11 @@ class Reply:
         """Seconds of waiting for a second of sound so far; None before there is any."""
         seconds = self.num_frames * self._engine.frame_s
         return self._busy_s / seconds if seconds else None
+
+    @property
+    def texts(self) -> list[str]:
+        """Of the turns that were begun; sound that is handed out now is of the last one."""
+        return [turn.text for turn in self._turns]
 
     def said(self, until_s: float | None = None) -> list[Segment]:
         """What was spoken, turn by turn, as context of what comes next.
@@ -117,7 +131,7 @@ class Reply:
         """Of the turn that is being spoken."""
         raise NotImplementedError
 
-    def _heard_text(self, turn: Turn, num_heard: int, num_frames: int) -> str:
+    def _heard_text(self, turn: Text, num_heard: int, num_frames: int) -> str:
         """The words of a turn that so many of its frames hold.
 
         Where it is still being spoken, its rest is as long as text of that length usually is.
@@ -142,6 +156,9 @@ class Reply:
             realtime=is_live,
             continues=bool(self._codes),
         )
+
+    def _began(self, turn: Turn) -> None:
+        self._turns.append(Text(turn.text, turn.speaker, turn.limit_s))
 
     def _took(self, piece: NDArray[np.float32]) -> None:
         """Count a piece that is handed out."""
@@ -269,5 +286,5 @@ class Stream(Reply, Iterator[NDArray[np.float32]]):
             self._concluded()
             return False
         self._current = self._engine.submit(self._request(turn, is_live=self._is_live))
-        self._turns.append(turn)
+        self._began(turn)
         return True
