@@ -25,7 +25,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from causerie.server.auth import check_websocket
 from causerie.server.errors import ApiError
-from causerie.server.faults import invalid
+from causerie.server.faults import answer, invalid
 from causerie.server.speaker import Speaker
 from causerie.text.growing import FLUSH, Flush
 
@@ -76,6 +76,7 @@ class Socket:
         self._sending = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_closed = self._is_stalled = False
+        self._kept: dict[str, Any] | None = None
         main = asyncio.current_task()
         assert main is not None
         self._main = main
@@ -105,11 +106,20 @@ class Socket:
             ApiError: it is no JSON object, or too long; the next one may be better.
             GoneError: there is no next one.
         """
+        if self._kept is not None:
+            kept, self._kept = self._kept, None
+            return kept
+        if self._is_closed:
+            raise GoneError
         message = await self._websocket.receive()
         if message["type"] == "websocket.disconnect":
             self._is_closed = True
             raise GoneError
         return _object(message.get("text"))
+
+    def put_back(self, message: dict[str, Any]) -> None:
+        """Let `receive` give a message once more."""
+        self._kept = message
 
     async def send(self, message: dict[str, Any] | bytes) -> None:
         """Send JSON or bytes; returns once the client has room for more.
@@ -270,17 +280,16 @@ async def check_key(websocket: WebSocket) -> bool:
         check_websocket(websocket)
     except ApiError as error:
         speaker: Speaker = websocket.app.state.speaker
-        told = speaker.tell(error)
-        await refuse(websocket, JSONResponse(told.body(), told.status, told.headers))
+        await refuse(websocket, answer(speaker.tell(error)))
         return False
     return True
 
 
-async def refuse(websocket: WebSocket, answer: JSONResponse) -> None:
+async def refuse(websocket: WebSocket, told: JSONResponse) -> None:
     """Answer by HTTP in place of a WebSocket."""
     with contextlib.suppress(WebSocketDisconnect):
         if "websocket.http.response" in websocket.scope.get("extensions", {}):
-            await websocket.send_denial_response(answer)
+            await websocket.send_denial_response(told)
             # uvicorn logs an error where an app returns before the connection is down.
             await asyncio.sleep(0.02)
         else:

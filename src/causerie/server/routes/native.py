@@ -67,8 +67,8 @@ class _Text(Message):
 
 
 class _Cancel(Message):
-    played_ms: float | None = Field(None, ge=0)
-    utterance_index: int | None = Field(None, ge=0)
+    played_ms: float | None = Field(default=None, ge=0)
+    utterance_index: int | None = Field(default=None, ge=0)
 
 
 class _Utterance:

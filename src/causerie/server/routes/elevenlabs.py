@@ -1,0 +1,439 @@
+"""ElevenLabs' protocol: text in as it is written, sound out with the times of its letters.
+
+`WS /v1/text-to-speech/{voice}/stream-input` speaks one text, `…/multi-stream-input` several at
+once, each in a context:
+
+    → {"text": " ", "context_id": "a", "voice_settings": {"speed": 1.1}}
+    → {"text": "Hello. How ", "context_id": "a"}            whole sentences are spoken at once
+    → {"text": "are you?", "context_id": "a", "flush": true}
+    ← {"audio": "…", "alignment": {"chars": ["H", …], "charStartTimesMs": [0, …],
+       "charDurationsMs": [71, …]}, "normalizedAlignment": …, "contextId": "a", "context_id": "a"}
+    → {"context_id": "a", "close_context": true}
+    ← {"isFinal": true, "contextId": "a", "context_id": "a"}
+    → {"close_socket": true}
+    ← {"message": "…", "error": "voice_not_found", "code": 1008}
+
+The sentences of a context are one reply in one voice. A context that is closed is spoken as far as
+it was flushed, else it is broken off. Times are those of `causerie.server.alignment`, an estimate;
+they count from the first letter of their message, and so add up. Of `voice_settings` only `speed`
+matters to us; models, languages and the schedules of chunks are ignored. SSML is not understood.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import re
+from typing import Any, Final
+
+from fastapi import APIRouter, WebSocket
+from pydantic import AliasChoices, Field
+
+from causerie.audio.formats import MAX_SPEED, MIN_SPEED, Encoder, encoder
+from causerie.errors import ConfigError, TextError
+from causerie.server.alignment import Alignment, Letter
+from causerie.server.auth import check_key, keys_of
+from causerie.server.errors import ApiError
+from causerie.server.faults import answer
+from causerie.server.heard import texts
+from causerie.server.sockets import Feed, GoneError, Message, Socket, refuse
+from causerie.server.speaker import Speaker
+from causerie.voices import Voice
+
+router = APIRouter()
+
+#: Seconds without a message until an idle context, or connection, is closed; and the most.
+INACTIVITY_S, MAX_INACTIVITY_S = 20.0, 180.0
+#: Seconds that a client without a key in its headers has to send one.
+KEY_S = 10.0
+#: Contexts of one connection that are not over.
+MAX_CONTEXTS = 32
+
+_FORMAT = re.compile(r"(mp3|opus|pcm|wav|ulaw|alaw|aac|flac)_(\d{4,6})(?:_(\d{1,3}))?")
+_KNOWN = "mp3_44100_128, mp3_22050_32, pcm_24000, pcm_16000, ulaw_8000, alaw_8000, opus_48000_64"
+_REFUSED: Final = 1008
+
+
+class _Query(Message):
+    output_format: str = "mp3_44100_128"
+    inactivity_timeout: float = Field(default=INACTIVITY_S, gt=0)
+    enable_ssml_parsing: bool = False
+    seed: int | None = None
+
+
+class _VoiceSettings(Message):
+    speed: float | None = Field(default=None, ge=MIN_SPEED, le=MAX_SPEED)
+
+
+class _Input(Message):
+    text: str | None = None
+    context_id: str | None = Field(
+        default=None, max_length=256, validation_alias=AliasChoices("context_id", "contextId")
+    )
+    flush: bool = False
+    close_context: bool = False
+    close_socket: bool = False
+    keep_alive: bool = False
+    voice_settings: _VoiceSettings | None = None
+    xi_api_key: str | None = Field(
+        default=None, validation_alias=AliasChoices("xi_api_key", "xi-api-key")
+    )
+    authorization: str | None = None
+
+
+def new_encoder(output_format: str, sample_rate: int, speed: float = 1.0) -> Encoder:
+    """The encoder of a format such as `mp3_44100_128`: name, rate in Hz, kilobits a second.
+
+    Raises:
+        ConfigError: there is no such format.
+    """
+    match = _FORMAT.fullmatch(output_format)
+    if match is None:
+        raise ConfigError(f"output_format {output_format!r} is not known: use {_KNOWN} or the like")
+    name, rate, kilobits = match.groups()
+    return encoder(
+        name,
+        sample_rate=sample_rate,
+        out_rate=int(rate),
+        bit_rate=None if kilobits is None else 1000 * int(kilobits),
+        speed=speed,
+    )
+
+
+class _Context:
+    """A text, and its sound.
+
+    Attributes:
+        active_at: when a message for it came last.
+        is_final: whether its last message was sent.
+        before: another one of the same name, which must be over first.
+    """
+
+    def __init__(self, name: str | None, max_chars: int) -> None:
+        self.name = name
+        self.feed = Feed(max_chars)
+        self.speed = 1.0
+        self.active_at = 0.0
+        self.is_final = False
+        self.task: asyncio.Task[None] | None = None
+        self.before: asyncio.Task[None] | None = None
+        self.letters: list[Letter] = []  # not sent yet
+
+
+class _Session:
+    """One connection.
+
+    Args:
+        is_multi: whether it has several contexts.
+    """
+
+    def __init__(self, socket: Socket, voice_name: str, query: dict[str, str], is_multi: bool):
+        self.socket, self.speaker, self.is_multi = socket, socket.speaker, is_multi
+        self.voice_name, self.raw_query = voice_name, query
+        self.query = _Query()
+        self.voice: Voice
+        self.contexts: dict[str | None, _Context] = {}  # that take text
+        self.alive: set[_Context] = set()  # that are not over
+        self.is_closing = False
+        self.active_at = 0.0
+
+    async def run(self) -> None:
+        """Take messages until the client is gone."""
+        try:
+            self.query = _Query.read(self.raw_query)
+            if self.query.enable_ssml_parsing:
+                raise ApiError(
+                    "SSML is not understood: leave enable_ssml_parsing out",
+                    status=403,
+                    type="permission_error",
+                    code="ssml_not_supported",
+                    param="enable_ssml_parsing",
+                )
+            new_encoder(self.query.output_format, self.speaker.sample_rate)
+            self.voice = await asyncio.to_thread(self.speaker.voice, self.voice_name)
+        except Exception as error:  # noqa: BLE001 told to the client
+            await self.fail(error)
+            return
+        self.active_at = self.now()
+        while True:
+            try:
+                message = await asyncio.wait_for(self.socket.receive(), self.patience_s())
+                self.active_at = self.now()
+                await self.take(_Input.read(message))
+            except asyncio.TimeoutError:
+                if await self.is_forgotten():
+                    return
+            except GoneError:
+                raise
+            except Exception as error:  # noqa: BLE001 told to the client; others go on
+                await self.send_error(error)
+
+    async def take(self, message: _Input) -> None:
+        """Do what a message asks for."""
+        if self.is_closing:
+            raise ApiError("the connection is being closed: open another", code="session_closed")
+        name = message.context_id if self.is_multi else None
+        context = self.contexts.get(name)
+        if context is not None:
+            context.active_at = self.active_at
+        if message.close_socket or (message.text == "" and not self.is_multi):
+            self.close()
+        elif message.close_context and self.is_multi:
+            if context is not None:
+                await self.close_context(context)
+        elif message.text or (message.flush and context is not None):
+            context = context or self.new_context(name)
+            settings = message.voice_settings
+            if settings is not None and settings.speed is not None and not context.feed.is_begun:
+                context.speed = settings.speed
+            try:
+                context.feed.add(message.text or "")
+            except ApiError as error:
+                await self.send_error(error, context)
+                return
+            if message.flush:
+                context.feed.flush()
+        elif message.text is None and not (message.flush or message.keep_alive):
+            raise ApiError(
+                "the message has no text: send text, flush, close_context or close_socket",
+                code="missing_required_parameter",
+                param="text",
+            )
+
+    def new_context(self, name: str | None) -> _Context:
+        """Begin a context."""
+        if len(self.alive) >= MAX_CONTEXTS:
+            raise ApiError(
+                f"{MAX_CONTEXTS} contexts are open already: close one",
+                status=429,
+                type="rate_limit_error",
+                code="max_active_conversations",
+            )
+        context = _Context(name, self.speaker.settings.max_input_chars)
+        context.active_at = self.active_at
+        context.before = next((c.task for c in self.alive if c.name == name), None)
+        self.contexts[name] = context
+        self.alive.add(context)
+        context.task = self.socket.start(self.speak(context))
+        return context
+
+    async def close_context(self, context: _Context) -> None:
+        """Let a context come to its end, or, if not all of it was flushed, break it off."""
+        del self.contexts[context.name]
+        if context.feed.is_flushed:
+            context.feed.end()
+            return
+        assert context.task is not None
+        context.task.cancel()
+        await asyncio.gather(context.task, return_exceptions=True)
+        self.alive.discard(context)
+        if not context.is_final:
+            await self.send_final(context)
+
+    def close(self) -> None:
+        """Speak all that is left, and then close the connection."""
+        self.is_closing = True
+        if not self.is_multi and not self.contexts:
+            self.new_context(None)
+        for context in self.contexts.values():
+            context.feed.end()
+        self.socket.start(self.finish())
+
+    async def finish(self) -> None:
+        """Close the connection once all contexts are over."""
+        tasks = [context.task for context in self.alive if context.task is not None]
+        if tasks:
+            await asyncio.wait(tasks)
+        await self.socket.close()
+
+    async def speak(self, context: _Context) -> None:
+        """Speak a context, and tell that it is over."""
+        if context.before is not None:
+            await asyncio.wait([context.before])
+            context.before = None
+        notes: list[str] = []
+        try:
+            if await context.feed.has_text():
+                notes = await self.sound(context)
+        except GoneError:
+            raise
+        except TextError as error:  # such as a face; the text has had its turn
+            notes = [str(error)]
+        except Exception as error:  # noqa: BLE001 told to the client; others go on
+            await self.fail_context(context, error)
+            return
+        self.forget(context)
+        await self.send_final(context, notes)
+
+    async def sound(self, context: _Context) -> list[str]:
+        """Send the sound of a context; what there is to say about it."""
+        made = new_encoder(self.query.output_format, self.speaker.sample_rate, context.speed)
+        alignment = Alignment(context.speed)
+        speech = await self.speaker.speak(
+            context.feed, voice=self.voice, seed=self.query.seed, protocol="elevenlabs"
+        )
+
+        async def tell_rest() -> None:
+            context.letters += alignment.rest()
+            await self.send_sound(context, b"", is_waiting=True)
+
+        context.feed.on_wait = tell_rest
+        try:
+            async for pcm in speech:
+                begun = texts(speech)
+                seconds = len(pcm) / speech.sample_rate
+                context.letters += alignment.heard(len(begun) - 1, begun[-1], seconds)
+                await self.send_sound(context, made.encode(pcm))
+            context.letters += alignment.rest()
+            await self.send_sound(context, made.finish(), is_waiting=True)
+        finally:
+            await speech.aclose()
+        return speech.notes
+
+    async def send_sound(self, context: _Context, data: bytes, is_waiting: bool = False) -> None:
+        """Send sound with its letters, or, where there will be none for now, these alone."""
+        if not data and not (is_waiting and context.letters):
+            return
+        times = alignment_of(context.letters)
+        context.letters = []
+        await self.socket.send(
+            {
+                "audio": base64.b64encode(data).decode() if data else None,
+                "isFinal": None,
+                "alignment": times,
+                "normalizedAlignment": times,
+                **self.names(context),
+            }
+        )
+
+    async def send_final(self, context: _Context, notes: list[str] | None = None) -> None:
+        """Say that a context is over."""
+        message = {"audio": None, "isFinal": True, **self.names(context)}
+        await self.socket.send({**message, "notes": notes} if notes else message)
+        context.is_final = True
+
+    async def fail_context(self, context: _Context, error: Exception) -> None:
+        """Tell why a context broke off; it takes no text any more. Without others, that is all."""
+        self.forget(context)
+        context.feed.close()
+        if self.is_multi:
+            await self.send_error(error, context)
+            context.is_final = True
+        else:
+            await self.fail(error)
+
+    def forget(self, context: _Context) -> None:
+        """It takes no text, and is over."""
+        self.alive.discard(context)
+        if self.contexts.get(context.name) is context:
+            del self.contexts[context.name]
+
+    async def fail(self, error: Exception) -> None:
+        """Tell of an error, and close the connection."""
+        told = await self.send_error(error)
+        await self.socket.close(told["code"], told["message"])
+
+    async def send_error(self, error: Exception, context: _Context | None = None) -> dict[str, Any]:
+        """Tell of an error, in ElevenLabs' shape; the code is that of a closing WebSocket."""
+        told = self.socket.tell(error)
+        code = _REFUSED if told.status < 429 else 1013 if told.status in (429, 503) else 1011
+        message: dict[str, Any] = {"message": told.message, "error": told.code, "code": code}
+        await self.socket.send(message | (self.names(context) if context is not None else {}))
+        return message
+
+    def names(self, context: _Context) -> dict[str, Any]:
+        """Which context it is about, in both spellings that clients read."""
+        return {"contextId": context.name, "context_id": context.name} if self.is_multi else {}
+
+    def now(self) -> float:
+        """Seconds."""
+        return asyncio.get_running_loop().time()
+
+    @property
+    def timeout_s(self) -> float:
+        """Of idle contexts and connections."""
+        return min(self.query.inactivity_timeout, MAX_INACTIVITY_S)
+
+    def patience_s(self) -> float:
+        """For how long to wait for a message."""
+        since = [self.active_at, *(context.active_at for context in self.contexts.values())]
+        return max(0.05, min(1.0, min(since) + self.timeout_s - self.now()))
+
+    async def is_forgotten(self) -> bool:
+        """Close idle contexts, and, where nothing is spoken, an idle connection."""
+        latest = self.now() - self.timeout_s
+        if self.is_multi:
+            for context in list(self.contexts.values()):
+                if context.active_at <= latest and context.feed.is_idle:
+                    del self.contexts[context.name]
+                    context.feed.end()
+        if self.is_closing or self.active_at > latest:
+            return False
+        if any(not context.feed.is_idle for context in self.alive):
+            return False
+        await self.fail(
+            ApiError(
+                f"nothing came for {self.timeout_s:g} seconds: send a space to keep a context, "
+                f"or give a higher inactivity_timeout",
+                code="input_timeout_exceeded",
+            )
+        )
+        return True
+
+
+def alignment_of(letters: list[Letter]) -> dict[str, Any] | None:
+    """Letters as ElevenLabs writes them, from the first one on."""
+    if not letters:
+        return None
+    start = letters[0].start_ms
+    return {
+        "chars": [letter.char for letter in letters],
+        "charStartTimesMs": [letter.start_ms - start for letter in letters],
+        "charDurationsMs": [letter.duration_ms for letter in letters],
+    }
+
+
+async def _serve(websocket: WebSocket, voice: str, *, is_multi: bool) -> None:
+    speaker: Speaker = websocket.app.state.speaker
+    given = keys_of(websocket.headers, websocket.query_params)
+    if speaker.settings.api_key and given:
+        try:
+            check_key(speaker.settings, websocket.headers, websocket.query_params)
+        except ApiError as error:
+            await refuse(websocket, answer(speaker.tell(error)))
+            return
+    async with Socket.open(websocket, "elevenlabs") as socket:
+        session = _Session(socket, voice, dict(websocket.query_params), is_multi)
+        if speaker.settings.api_key and not given and not await _sends_key(socket, session):
+            return
+        await session.run()
+
+
+async def _sends_key(socket: Socket, session: _Session) -> bool:
+    """Whether the first message has a right key; else the connection has been closed."""
+    try:
+        message = await asyncio.wait_for(socket.receive(), KEY_S)
+        first = _Input.read(message)
+        headers = {"xi-api-key": first.xi_api_key, "authorization": first.authorization}
+        sent = {name: value for name, value in headers.items() if value is not None}
+        check_key(socket.speaker.settings, sent, {})
+    except asyncio.TimeoutError:
+        await session.fail(ApiError("no key was sent", status=401, code="invalid_api_key"))
+    except ApiError as error:
+        await session.fail(error)
+    else:
+        socket.put_back(message)
+        return True
+    return False
+
+
+@router.websocket("/v1/text-to-speech/{voice}/stream-input")
+async def stream_input(websocket: WebSocket, voice: str) -> None:
+    """One text."""
+    await _serve(websocket, voice, is_multi=False)
+
+
+@router.websocket("/v1/text-to-speech/{voice}/multi-stream-input")
+async def multi_stream_input(websocket: WebSocket, voice: str) -> None:
+    """Several contexts."""
+    await _serve(websocket, voice, is_multi=True)
