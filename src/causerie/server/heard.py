@@ -88,4 +88,4 @@ def context(replies: Iterable[Heard], voice: str) -> list[Segment]:
 
 def texts(speech: Speech) -> list[str]:
     """The pieces of its text that were begun; the sound that was handed out last is of the last."""
-    return [turn.text for turn in speech.stream._turns]
+    return speech.stream.texts

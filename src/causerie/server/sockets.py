@@ -23,9 +23,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.responses import JSONResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from causerie.server.auth import check_websocket
+from causerie.server.auth import check_websocket, is_key
 from causerie.server.errors import ApiError
 from causerie.server.faults import answer, invalid
+from causerie.server.settings import Settings
 from causerie.server.speaker import Speaker
 from causerie.text.growing import FLUSH, Flush
 
@@ -274,8 +275,15 @@ class Feed(AsyncIterator[str | Flush]):
         return self._parts.popleft()
 
 
-async def check_key(websocket: WebSocket) -> bool:
-    """Whether a client has a right key; else it has been refused, by HTTP and in OpenAI's shape."""
+async def check_key(websocket: WebSocket, *keys: str) -> bool:
+    """Whether a client has a right key; else it has been refused, by HTTP and in OpenAI's shape.
+
+    Args:
+        keys: that it sent elsewhere than in its headers and its query.
+    """
+    settings: Settings = websocket.app.state.settings
+    if any(is_key(settings, key) for key in keys):
+        return True
     try:
         check_websocket(websocket)
     except ApiError as error:
