@@ -14,6 +14,7 @@ from causerie.cli import codec, data, info, say, train
 from causerie.cli.bench import bench
 from causerie.cli.eval import evaluate
 from causerie.cli.finetune import finetune
+from causerie.cli.serve import serve
 from causerie.errors import CauserieError
 
 # The base of "no such option" and the like. Some versions of typer bring their own click.
@@ -65,6 +66,15 @@ app.command("finetune")(finetune)
 app.command("info")(info.info)
 app.command("eval")(evaluate)
 app.command("bench")(bench)
+app.command(
+    "serve",
+    add_help_option=False,  # its flags are made when it is called
+    context_settings={
+        "allow_extra_args": True,
+        "ignore_unknown_options": True,
+        "help_option_names": [],
+    },
+)(serve)
 
 
 def _show_version(wanted: bool) -> None:

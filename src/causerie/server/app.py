@@ -1,0 +1,154 @@
+"""The app: one `TTS` behind every protocol.
+
+    app = create_app(Settings.load())
+
+Everything that answers finds the `Speaker` as `app.state.speaker`, and the settings as
+`app.state.settings`. The model is loaded while the server is up already, which says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import importlib.util
+import logging
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+
+from causerie import __version__
+from causerie.errors import CauserieError
+from causerie.server import faults
+from causerie.server.auth import Gate
+from causerie.server.errors import ApiError
+from causerie.server.metrics import Metrics
+from causerie.server.settings import Settings
+from causerie.server.speaker import Speaker
+from causerie.server.trace import Trace
+from causerie.server.voice_store import open_store
+from causerie.tts import TTS
+
+log = logging.getLogger("causerie.server")
+
+ROUTERS = "health models speech dialogue batch voices elevenlabs realtime native page".split()
+
+
+def create_app(settings: Settings, *, tts: TTS | None = None) -> FastAPI:
+    """An app that is ready once its lifespan began, or, where the model is yet to load, later.
+
+    Args:
+        tts: speaks; by default the one that the settings name.
+    """
+    app = FastAPI(
+        title="causerie",
+        version=__version__,
+        summary="Speech from text, by the Conversational Speech Model.",
+        lifespan=_lifespan,
+        responses=faults.RESPONSES,
+        separate_input_output_schemas=False,
+    )
+    metrics = Metrics()
+    app.state.settings, app.state.metrics, app.state.speaker = settings, metrics, None
+    app.state.given_tts, app.state.failure = tts, None
+    app.state.on_failure = None  # called with what hindered loading
+    for name in ROUTERS:
+        module = f"causerie.server.routes.{name}"
+        if importlib.util.find_spec(module):
+            app.include_router(importlib.import_module(module).router)
+    handlers: dict[Any, Callable[..., Any]] = {
+        ApiError: faults.on_api_error,
+        CauserieError: faults.on_api_error,
+        RequestValidationError: faults.on_invalid,
+        HTTPException: faults.on_http_error,
+    }
+    for kind, handler in handlers.items():
+        app.add_exception_handler(kind, handler)
+    app.add_middleware(Gate, settings=settings)
+    if settings.cors:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.cors),
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=["*"],
+        )
+    app.add_middleware(Trace, metrics=metrics)
+    return app
+
+
+def load_tts(settings: Settings) -> TTS:
+    """The model that the settings name.
+
+    Raises:
+        CauserieError: as `TTS.from_pretrained` does.
+    """
+    return TTS.from_pretrained(
+        settings.model,
+        device=settings.device,
+        dtype=settings.dtype,
+        max_streams=settings.max_streams,
+        max_queue=settings.max_queue,
+        backbone_format=settings.backbone_format,
+        depth_format=settings.depth_format,
+    )
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    if app.state.given_tts is not None:
+        await _start(app, app.state.given_tts)
+        loading = None
+    else:
+        loading = asyncio.create_task(_load(app))
+    try:
+        yield
+    finally:
+        if loading is not None and not loading.done():
+            loading.cancel()
+        await _stop(app)
+
+
+async def _load(app: FastAPI) -> None:
+    """Get the model, while the server answers that it does so."""
+    settings: Settings = app.state.settings
+    try:
+        await _start(app, await asyncio.to_thread(load_tts, settings))
+    except Exception as error:  # noqa: BLE001 whoever runs the app is told
+        app.state.failure = error
+        log.error("the model cannot be loaded: %s", error)
+        if app.state.on_failure is not None:
+            app.state.on_failure(error)
+
+
+async def _start(app: FastAPI, tts: TTS) -> None:
+    """Warm the model up, and let requests in."""
+    settings: Settings = app.state.settings
+    store = await asyncio.to_thread(open_store, settings.voices, tts)
+    speaker = Speaker(tts, store, settings, app.state.metrics)
+    await speaker.warm_up()
+    app.state.wyoming = None
+    if settings.wyoming is not None:
+        from causerie.server.wyoming import WyomingServer
+
+        app.state.wyoming = WyomingServer(
+            speaker, host=settings.wyoming_host, port=settings.wyoming
+        )
+        await app.state.wyoming.start()
+    app.state.speaker = speaker
+
+
+async def _stop(app: FastAPI) -> None:
+    """Let what is begun come to its end, for as long as the settings say."""
+    speaker: Speaker | None = app.state.speaker
+    if speaker is None:
+        return
+    speaker.is_closing = True
+    if app.state.wyoming is not None:
+        await app.state.wyoming.aclose(drain=True, timeout_s=app.state.settings.grace_s)
+    if app.state.given_tts is None:
+        await speaker.tts.aclose(drain=False)

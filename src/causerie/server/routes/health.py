@@ -1,0 +1,80 @@
+"""For those who run the server: is it up, may it be asked, what has it done."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import BaseModel
+from starlette.responses import JSONResponse
+
+from causerie import __version__
+from causerie.server.errors import retry_after
+from causerie.server.settings import Settings
+from causerie.server.speaker import Speaker
+
+router = APIRouter(tags=["operation"])
+
+
+class Health(BaseModel):
+    """The process lives."""
+
+    status: str = "ok"
+    version: str = __version__
+
+
+class Readiness(BaseModel):
+    """Whether speech may be asked for, and how busy it is."""
+
+    status: str
+    model: str
+    device: str | None = None
+    active: int = 0
+    waiting: int = 0
+    max_streams: int
+    max_queue: int
+    sample_rate: int | None = None
+    version: str = __version__
+
+
+@router.get("/health")
+async def health() -> Health:
+    """200 as long as the process lives."""
+    return Health()
+
+
+@router.get("/ready", responses={503: {"model": Readiness, "description": "Not yet, or no more."}})
+async def ready(request: Request) -> Response:
+    """200 once the model is there, until the server shuts down."""
+    settings: Settings = request.app.state.settings
+    speaker: Speaker | None = request.app.state.speaker
+    facts = Readiness(
+        status="loading",
+        model=model_id(settings.model),
+        max_streams=settings.max_streams,
+        max_queue=settings.max_queue,
+    )
+    if speaker is None:
+        if request.app.state.failure is not None:
+            facts.status = "failed"
+        return JSONResponse(facts.model_dump(), 503, retry_after(2))
+    stats = speaker.tts.engine.stats()
+    facts.device = str(next(speaker.tts.checkpoint.model.parameters()).device)
+    facts.active, facts.waiting = stats.active, stats.waiting
+    facts.sample_rate = speaker.sample_rate
+    facts.model = model_id(speaker.tts.checkpoint.name)
+    facts.status = "shutting down" if speaker.is_closing else "ready"
+    if speaker.is_closing:
+        return JSONResponse(facts.model_dump(), 503, retry_after(5))
+    return JSONResponse(facts.model_dump())
+
+
+@router.get("/metrics", response_class=Response)
+async def metrics(request: Request) -> Response:
+    """Numbers for Prometheus."""
+    return Response(request.app.state.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+
+def model_id(name: str) -> str:
+    """How a model is called here: a path tells only its last part."""
+    is_path = name.startswith((".", "/", "~")) or "\\" in name
+    return name.rstrip("/\\").replace("\\", "/").rpartition("/")[2] if is_path else name

@@ -1,0 +1,151 @@
+"""Runs the app by uvicorn: says where it is, and lets what is being spoken come to its end.
+
+At the first SIGINT or SIGTERM no new speech is begun (503, and `/ready` says so), though the
+address still answers; the process ends when all that was begun is spoken, or the grace is over. A
+second signal ends it at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import time
+from collections.abc import Callable
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from causerie.errors import ConfigError
+from causerie.server.app import create_app
+from causerie.server.settings import Settings
+from causerie.server.trace import JsonLines, TextLines
+
+#: How often is looked whether all is spoken, in seconds.
+LOOK_S = 0.05
+
+
+def run(settings: Settings, echo: Callable[[str], None]) -> None:
+    """Serve until a signal comes.
+
+    Args:
+        echo: takes the lines that say where to go.
+
+    Raises:
+        ConfigError: the address cannot be had.
+        CauserieError: the model cannot be loaded.
+    """
+    log_by(settings)
+    listener = _listen(settings.host, settings.port)
+    app = create_app(settings)
+    server = _Server(
+        uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=max(1, round(settings.grace_s)),
+            ws_max_size=2**20,
+            server_header=False,
+        ),
+        app,
+        settings,
+        lambda: echo(banner(settings, listener.getsockname()[1], app)),
+    )
+    app.state.on_failure = lambda error: server.stop()
+    asyncio.run(server.serve(sockets=[listener]))
+    if app.state.failure is not None:
+        raise app.state.failure
+
+
+def log_by(settings: Settings) -> None:
+    """Write the log to stderr, a line an event."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines() if settings.log_format == "json" else TextLines())
+    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+
+
+def banner(settings: Settings, port: int, app: FastAPI) -> str:
+    """What to open, and what to type."""
+    host = settings.host if settings.is_loopback else socket.gethostname()
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    key = "a key is needed" if settings.api_key else "no key"
+    lines = [
+        f"  Web page    {url}",
+        f"  OpenAI API  {url}/v1   ({key}{': this machine only' if settings.is_loopback else ''})",
+        f"  Docs        {url}/docs   Metrics /metrics   Ready /ready",
+    ]
+    if app.state.wyoming is not None:
+        lines.append(f"  Wyoming     tcp://{settings.wyoming_host}:{app.state.wyoming.port}")
+    header = " -H 'authorization: Bearer KEY'" if settings.api_key else ""
+    lines.append(
+        f'  Try         curl {url}/v1/audio/speech -d \'{{"input":"Hi"}}\''
+        f" -H 'content-type: application/json'{header} -o hi.mp3"
+    )
+    return "\n".join(lines)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's, which goes on answering while what was begun is being spoken."""
+
+    def __init__(
+        self, config: uvicorn.Config, app: FastAPI, settings: Settings, on_ready: Callable[[], None]
+    ) -> None:
+        super().__init__(config)
+        self._app, self._settings, self._on_ready = app, settings, on_ready
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_draining = False
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """See uvicorn."""
+        self._loop = asyncio.get_running_loop()
+        await super().startup(sockets)
+        self._begin(self._announce())
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Take a signal: see the head of this file."""
+        if self._is_draining or self._loop is None:
+            self.stop()
+            self.force_exit = sig == signal.SIGINT
+            return
+        self._is_draining = True
+        self._loop.call_soon_threadsafe(lambda: self._begin(self._drain()))
+
+    def stop(self) -> None:
+        """End, without waiting for anything."""
+        self.should_exit = True
+
+    def _begin(self, coroutine: object) -> None:
+        task = asyncio.ensure_future(coroutine)  # type: ignore[call-overload]
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _announce(self) -> None:
+        while self._app.state.speaker is None:
+            if self.should_exit or self._app.state.failure is not None:
+                return
+            await asyncio.sleep(LOOK_S)
+        self._on_ready()
+
+    async def _drain(self) -> None:
+        speaker = self._app.state.speaker
+        if speaker is not None:
+            speaker.is_closing = True
+            ends_at = time.monotonic() + self._settings.grace_s
+            while speaker.metrics.num_active and time.monotonic() < ends_at:
+                await asyncio.sleep(LOOK_S)
+        self.stop()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(
+            f"cannot listen at {host}, port {port}: {reason}; give another --port or --host"
+        ) from error

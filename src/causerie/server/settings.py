@@ -1,0 +1,165 @@
+"""How the server runs: each setting is a flag, a variable of the environment, or a line of a file.
+
+`--max-queue 32`, `CAUSERIE_MAX_QUEUE=32` and `max_queue = 32` say the same; the flag counts before
+the environment, and that before the file. Knows neither HTTP nor models.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from causerie.errors import ConfigError
+
+#: What more than one value is given as, in the environment: `a,b`.
+Names = Annotated[tuple[str, ...], NoDecode]
+
+
+class Settings(BaseSettings):
+    """All of them, checked. `load` is how to get them."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="CAUSERIE_",
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
+        validate_default=True,
+        hide_input_in_errors=True,  # a key among them is nobody's business
+    )
+
+    host: str = Field("127.0.0.1", description="Address to listen at.")
+    port: int = Field(8000, ge=0, le=65535, description="0 takes a free one.")
+    model: str = Field("petit", description="petit, a folder or file, or a hub id.")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1 or mps.")
+    dtype: str = Field("auto", description="Of the language model.")
+    backbone_format: str = Field("auto", description="auto, int8 or int4.")
+    depth_format: str = Field("auto", description="auto, int8 or int4.")
+    max_streams: int = Field(8, ge=1, description="Replies computed at the same time.")
+    max_queue: int = Field(64, ge=0, description="Replies that may wait; more get a 429.")
+    api_key: Names = Field((), description="Keys, any of which a client must send.")
+    no_key: bool = Field(False, description="Let anybody in, on a public address too.")
+    allowed_host: Names = Field((), description="Names by which browsers may reach us.")
+    cors: Names = Field((), description="Origins of web pages that may ask, or *.")
+    strict: bool = Field(False, description="Refuse fields that would be ignored.")
+    max_input_chars: int = Field(20_000, ge=1, le=20_000, description="Of a text.")
+    max_upload_mb: float = Field(10.0, gt=0, le=1000, description="Of a recording.")
+    voices: str = Field("", description="Folder of uploaded voices; empty: the user's own.")
+    consent: Literal["off", "attest", "recording"] = Field(
+        "attest", description="What a new voice needs: nothing, a tick, or a recording."
+    )
+    cloning: bool = Field(True, description="Whether voices can be made from recordings.")
+    transcribe: Literal["auto", "off"] = Field(
+        "auto", description="Write the missing text of a recording, if a recogniser is there."
+    )
+    allow_urls: bool = Field(False, description="Fetch recordings that requests name by URL.")
+    wyoming: int | None = Field(None, ge=0, le=65535, description="Port for Home Assistant.")
+    wyoming_host: str = Field("127.0.0.1", description="Address for Home Assistant.")
+    ray: bool = Field(False, description="Serve by Ray, in several processes or machines.")
+    replicas: int = Field(1, ge=1, description="Of the model, with --ray.")
+    max_replicas: int | None = Field(None, ge=1, description="With --ray: as many where needed.")
+    gpus_per_replica: float = Field(0, ge=0, description="With --ray; a fraction shares a card.")
+    cpus_per_replica: float = Field(1, gt=0, description="With --ray.")
+    ray_address: str = Field("", description="Of a running cluster; empty starts one here.")
+    log_format: Literal["text", "json"] = Field("text", description="Of the log.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Its least."
+    )
+    grace_s: float = Field(30.0, ge=0, description="How long replies may take to end at shutdown.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags, the environment, the file that `load` names."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @classmethod
+    def load(cls, file: Path | None = None, **flags: Any) -> Settings:
+        """Gather the settings.
+
+        Args:
+            file: in TOML.
+            flags: those that are not None count before all else.
+
+        Raises:
+            ConfigError: a value is out of range, a name unknown, the file unreadable.
+        """
+        given = {name: value for name, value in flags.items() if value is not None}
+        kind: type[Settings] = cls
+        if file is not None:
+            if not file.is_file():
+                raise ConfigError(f"settings file {file} does not exist")
+
+            class FromFile(cls):  # type: ignore[valid-type,misc]
+                model_config = SettingsConfigDict(toml_file=file)
+
+            kind = FromFile
+        try:
+            return kind(**given)
+        except ValidationError as error:
+            raise ConfigError(_told(error)) from error
+        except ValueError as error:  # the file is no TOML
+            raise ConfigError(f"settings file {file} cannot be read: {error}") from error
+
+    @field_validator("api_key", "allowed_host", "cors", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            value = value.split(",")
+        if isinstance(value, (list, tuple)):
+            return tuple(str(part).strip() for part in value if str(part).strip())
+        return value
+
+    @model_validator(mode="after")
+    def _guarded(self) -> Settings:
+        if not (self.is_loopback or self.api_key or self.no_key):
+            raise ValueError(
+                f"host {self.host} can be reached from other machines, and there is no key, so "
+                f"anybody could use it: give --api-key, or --no-key if something else guards it"
+            )
+        return self
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach the address."""
+        return is_loopback(self.host)
+
+    @property
+    def max_upload_bytes(self) -> int:
+        """Of one recording."""
+        return int(self.max_upload_mb * 2**20)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _told(error: ValidationError) -> str:
+    """All that is wrong, in one line."""
+    told = []
+    for fault in error.errors(include_input=False, include_url=False):
+        name = ".".join(str(part) for part in fault["loc"])
+        message = fault["msg"].removeprefix("Value error, ")
+        told.append(f"{name}: {message}" if name else message)
+    return "settings: " + "; ".join(told)

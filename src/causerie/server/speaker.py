@@ -1,0 +1,246 @@
+"""What every protocol asks for speech: voices by name, limits, and numbers.
+
+    speech = await speaker.speak("Hello.", voice="alloy", protocol="http")
+    async for pcm in speech: ...
+
+Knows the library's `TTS`, and no protocol.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causerie.errors import CauserieError
+from causerie.live import AsyncStream
+from causerie.prompt import Segment
+from causerie.server.errors import ApiError, retry_after, shutting_down, to_api_error
+from causerie.server.metrics import Metrics
+from causerie.server.openai_voices import builtin_voices, openai_voice
+from causerie.server.settings import Settings
+from causerie.server.voice_store import VoiceInfo, VoiceStore
+from causerie.text.growing import Flush
+from causerie.tts import TTS
+from causerie.voices import Voice, find_voice
+
+
+class Speech(AsyncIterator[NDArray[np.float32]]):
+    """An `AsyncStream` whose fate is counted: iterate over its pieces, (N,) fp32 each."""
+
+    def __init__(self, stream: AsyncStream, metrics: Metrics, protocol: str) -> None:
+        self.stream = stream
+        self._metrics, self._protocol = metrics, protocol
+        self._is_over = False
+        metrics.num_active += 1
+
+    async def __anext__(self) -> NDArray[np.float32]:
+        """The next piece; errors are those of `AsyncStream`."""
+        try:
+            piece = await anext(self.stream)
+        except StopAsyncIteration:
+            self._over(self.stream.stopped or "cancelled")
+            raise
+        except asyncio.CancelledError:
+            self._over("cancelled")
+            raise
+        except BaseException:
+            self._over("error")
+            raise
+        if self.stream.num_frames and self._first:
+            self._first = False
+            assert self.stream.first_sound_ms is not None
+            seconds = self.stream.first_sound_ms / 1000
+            self._metrics.first_sound_s.labels(self._protocol).observe(seconds)
+        self._metrics.speech_s.inc(len(piece) / self.sample_rate)
+        return piece
+
+    _first = True
+
+    async def aclose(self) -> None:
+        """Make no more of it; its slot is free within a step."""
+        self._over("cancelled")
+        await self.stream.aclose()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_is_over"):
+            self._over("cancelled")
+
+    def _over(self, ended: str) -> None:
+        if self._is_over:
+            return
+        self._is_over = True
+        self._metrics.num_active -= 1
+        self._metrics.replies.labels(self._protocol, ended).inc()
+        if ended in ("end", "limit") and self.stream.rtf is not None:
+            self._metrics.rtf.observe(self.stream.rtf)
+
+    # What is known of it, see `Reply` and `AsyncStream`.
+
+    @property
+    def sample_rate(self) -> int:
+        """In Hz."""
+        return self.stream.sample_rate
+
+    @property
+    def seed(self) -> int:
+        """Generates the same again."""
+        return self.stream.seed
+
+    @property
+    def notes(self) -> list[str]:
+        """What the listener should know."""
+        return self.stream.notes
+
+    @property
+    def stopped(self) -> str | None:
+        """None until the end is reached: then `end`, or `limit`."""
+        return self.stream.stopped
+
+    @property
+    def num_frames(self) -> int:
+        """Handed out so far."""
+        return self.stream.num_frames
+
+    @property
+    def num_underruns(self) -> int:
+        """How often a listener waited for sound that came too late."""
+        return self.stream.num_underruns
+
+    @property
+    def first_sound_ms(self) -> float | None:
+        """From the request to the first piece; None until then."""
+        return self.stream.first_sound_ms
+
+    @property
+    def num_text_tokens(self) -> int:
+        """Of the text so far."""
+        return self.stream.num_text_tokens
+
+    @property
+    def num_context_frames(self) -> int:
+        """Of the voice and the context."""
+        return self.stream.num_context_frames
+
+    @property
+    def rtf(self) -> float | None:
+        """Seconds of waiting for a second of sound so far; None before there is any."""
+        return self.stream.rtf
+
+    def said(self, until_s: float | None = None) -> list[Segment]:
+        """What was spoken so far, or in so many seconds of its sound; context of a next turn."""
+        return self.stream.said(until_s)
+
+
+class Speaker:
+    """One model, its voices, and the rules by which it speaks."""
+
+    def __init__(self, tts: TTS, store: VoiceStore, settings: Settings, metrics: Metrics) -> None:
+        self.tts, self.store, self.settings, self.metrics = tts, store, settings, metrics
+        self.is_closing = False
+        metrics.watch(lambda: tts.engine.stats())
+
+    @property
+    def sample_rate(self) -> int:
+        """Of all speech, in Hz."""
+        return self.tts.sample_rate
+
+    @property
+    def default_voice(self) -> str | None:
+        """Of those who ask for none; None where the model has no named ones."""
+        names = self.tts.voices
+        return "heart" if "heart" in names else (names[0] if names else None)
+
+    def voice(self, name: str | None) -> Voice:
+        """The voice that is meant: a built-in one, an uploaded one, OpenAI's name, or a number.
+
+        It may read a file, or encode a recording anew: call it in a thread.
+
+        Raises:
+            UnknownVoiceError: there is none; says which there are.
+        """
+        voices = self.tts.checkpoint.voices
+        if name is None:
+            return find_voice(self.default_voice, voices)
+        if name in voices:
+            return find_voice(name, voices)
+        if name in self.store.names():
+            return self.store.get(name)
+        meant = openai_voice(name, self.tts.voices)
+        if meant is not None:
+            return find_voice(meant, voices)
+        return self.store.get(name)
+
+    def voices(self) -> list[VoiceInfo]:
+        """All that can be asked for by a name of their own."""
+        return [*builtin_voices(self.tts.voices), *self.store.info()]
+
+    async def speak(
+        self,
+        text: str | AsyncIterable[str | Flush],
+        *,
+        voice: str | Voice | None = None,
+        context: Sequence[Segment] = (),
+        temperature: float | None = None,
+        top_k: int | None = None,
+        seed: int | None = None,
+        max_duration_s: float | None = None,
+        protocol: str,
+    ) -> Speech:
+        """`TTS.astream`, with the limits of this server, and counted.
+
+        Raises:
+            ApiError, CauserieError: as `to_api_error` tells them; nothing was made then.
+        """
+        if self.is_closing:
+            raise shutting_down()
+        if isinstance(text, str):
+            self.check_text(text)
+        meant = voice if isinstance(voice, Voice) else await asyncio.to_thread(self.voice, voice)
+        settings: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "seed": seed}
+        stream = await self.tts.astream(
+            text, voice=meant, context=context, max_duration_s=max_duration_s, **settings
+        )
+        return Speech(stream, self.metrics, protocol)
+
+    def check_text(self, text: str) -> None:
+        """Raise ApiError where a text is empty or too long."""
+        if not text.strip():
+            raise ApiError("the text is empty: there is nothing to speak", code="empty_input",
+                           param="input")  # fmt: skip
+        limit = self.settings.max_input_chars
+        if len(text) > limit:
+            raise ApiError(
+                f"the text has {len(text):,} characters, at most {limit:,} are spoken at once: "
+                f"give it in parts",
+                code="string_above_max_length",
+                param="input",
+            )
+
+    def tell(self, error: BaseException) -> ApiError:
+        """What to tell of an error, counted."""
+        told = to_api_error(error)
+        if told.code == "queue_full":
+            told.headers.update(retry_after(self.wait_s()))
+        self.metrics.errors.labels(told.code or "none").inc()
+        return told
+
+    async def warm_up(self) -> None:
+        """Speak a word to nobody, so that the first who asks does not wait for what is made once."""
+        voice = await asyncio.to_thread(self.voice, None)
+        speech = await self.tts.astream("Hello.", voice=voice, seed=0, max_duration_s=1.0)
+        async for _ in speech:
+            pass
+
+    def wait_s(self) -> float:
+        """In how many seconds there may be room again."""
+        waiting = self.tts.engine.stats().waiting
+        rounds = (waiting + 1) / self.settings.max_streams
+        return min(30.0, max(0.5, self.metrics.reply_s * rounds / 2))
+
+    def is_expected(self, error: BaseException) -> bool:
+        """Whether it is an error that a client can cause, so that its one line says all."""
+        return isinstance(error, (ApiError, CauserieError)) and to_api_error(error).status < 500

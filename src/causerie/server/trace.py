@@ -1,0 +1,141 @@
+"""What goes with every request: its id, its line in the log, its numbers, and the last resort."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import secrets
+import time
+from contextvars import ContextVar
+from typing import Any
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from causerie.server.errors import to_api_error
+from causerie.server.metrics import Metrics
+
+_SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+
+request_id: ContextVar[str] = ContextVar("request_id", default="-")
+
+log = logging.getLogger("causerie.server")
+
+
+class BrokenOffError(Exception):
+    """An answer that had begun cannot be completed; all is said, and the connection shall close."""
+
+
+class Trace:
+    """Outermost of all that we put around the app."""
+
+    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+        self.app, self.metrics = app, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        sent = Headers(scope=scope).get("x-request-id", "")
+        name = sent if _SANE_ID.fullmatch(sent) else f"req_{secrets.token_hex(12)}"
+        scope.setdefault("state", {})["request_id"] = name
+        token = request_id.set(name)
+        status, num_bytes = 0, 0
+
+        async def counting(message: Message) -> None:
+            nonlocal status, num_bytes
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["x-request-id"] = name
+                took_ms = 1000 * (time.perf_counter() - started)
+                headers["openai-processing-ms"] = str(round(took_ms))
+            elif message["type"] == "http.response.body":
+                num_bytes += len(message.get("body", b""))
+            elif message["type"] == "websocket.accept":
+                status = 101
+                headers = MutableHeaders(scope=message)
+                headers["x-request-id"] = name
+            await send(message)
+
+        try:
+            await self.app(scope, receive, counting)
+        except BrokenOffError:
+            pass  # uvicorn closes a connection whose answer is not complete
+        except Exception as error:
+            log.exception("request failed", extra={"facts": {"route": _route(scope)}})
+            if status or scope["type"] == "websocket":
+                raise
+            told = to_api_error(error)
+            self.metrics.errors.labels(told.code).inc()
+            answer = JSONResponse(told.body(), told.status, told.headers)
+            await answer(scope, receive, counting)
+        finally:
+            took_s = time.perf_counter() - started
+            self._count(scope, status, took_s, num_bytes)
+            request_id.reset(token)
+
+    def _count(self, scope: Scope, status: int, took_s: float, num_bytes: int) -> None:
+        route, method = _route(scope), scope.get("method", "WS")
+        self.metrics.requests.labels(method, route, str(status)).inc()
+        self.metrics.request_s.labels(route).observe(took_s)
+        facts = {
+            "method": method,
+            "path": scope["path"],
+            "status": status,
+            "seconds": round(took_s, 4),
+            "bytes": num_bytes,
+            "client": (scope.get("client") or ["-"])[0],
+            **scope["state"].get("facts", {}),
+        }
+        level = logging.DEBUG if route in ("/health", "/ready", "/metrics") else logging.INFO
+        log.log(level, "request", extra={"facts": facts})
+
+
+def _route(scope: Scope) -> str:
+    """The pattern of a path, so that names do not multiply."""
+    return getattr(scope.get("route"), "path", "unknown")
+
+
+class TextLines(logging.Formatter):
+    """`12:30:01 INFO request method=POST path=/v1/audio/speech … id=req_…`."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """See logging."""
+        line = super().formatMessage(record)
+        for key, value in getattr(record, "facts", {}).items():
+            line += f" {key}={_plain(value)}"
+        name = request_id.get()
+        return line if name == "-" else f"{line} id={name}"
+
+
+class JsonLines(logging.Formatter):
+    """An object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See logging."""
+        facts: dict[str, Any] = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+            + f".{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            "request_id": request_id.get(),
+            **getattr(record, "facts", {}),
+        }
+        if record.exc_info:
+            facts["error"] = self.formatException(record.exc_info)
+        return json.dumps(facts, ensure_ascii=False, default=str)
+
+
+def _plain(value: object) -> str:
+    """A value that keeps to its place in a line, whatever a client put into it."""
+    text = str(value)
+    return text if re.fullmatch(r"[!#-~]*", text) else json.dumps(text)
