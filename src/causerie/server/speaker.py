@@ -130,6 +130,11 @@ class Speech(AsyncIterator[NDArray[np.float32]]):
         """Seconds of waiting for a second of sound so far; None before there is any."""
         return self.stream.rtf
 
+    @property
+    def texts(self) -> list[str]:
+        """Of the turns that were begun; sound that is handed out now is of the last one."""
+        return self.stream.texts
+
     def said(self, until_s: float | None = None) -> list[Segment]:
         """What was spoken so far, or in so many seconds of its sound; context of a next turn."""
         return self.stream.said(until_s)
@@ -229,7 +234,7 @@ class Speaker:
         return told
 
     async def warm_up(self) -> None:
-        """Speak a word to nobody, so that the first who asks does not wait for what is made once."""
+        """Speak a word to nobody, so that the first who asks does not wait for warming up."""
         voice = await asyncio.to_thread(self.voice, None)
         speech = await self.tts.astream("Hello.", voice=voice, seed=0, max_duration_s=1.0)
         async for _ in speech:
