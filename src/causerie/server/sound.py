@@ -1,0 +1,181 @@
+"""Answers of HTTP that are sound: as it is made, or all of it at once.
+
+An error before the first byte is an answer of its own; one after it breaks the connection off, as a
+file that ends early must not look whole. A client that goes frees its slot at once, also while
+nothing is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from typing import Any, TypeVar
+
+from fastapi import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from causerie.audio.formats import Encoder
+from causerie.server.errors import ApiError
+from causerie.server.speaker import Speaker, Speech
+from causerie.server.trace import BrokenOffError
+
+Made = TypeVar("Made")
+
+#: What proxies and browsers are asked not to do with sound that is still being made.
+STREAM_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+#: What nginx calls a request whose client did not wait; nobody reads it.
+CLIENT_GONE = 499
+
+
+class LiveResponse(StreamingResponse):
+    """A streaming response that ends its source as soon as the client is gone."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        sending = asyncio.create_task(self.stream_response(send))
+        gone = asyncio.create_task(self.listen_for_disconnect(receive))
+        try:
+            await asyncio.wait((sending, gone), return_when=asyncio.FIRST_COMPLETED)
+            if sending.done():
+                with contextlib.suppress(OSError):  # it went while we sent
+                    await sending
+        finally:
+            await _end(sending, gone)
+            aclose = getattr(self.body_iterator, "aclose", None)
+            if aclose is not None:
+                await aclose()
+        if self.background is not None:
+            await self.background()
+
+
+async def stream(
+    request: Request,
+    speech: Speech,
+    encoder: Encoder,
+    *,
+    headers: Mapping[str, str] | None = None,
+    wrap: Callable[[AsyncIterator[bytes]], AsyncIterator[bytes]] | None = None,
+    content_type: str | None = None,
+) -> Response:
+    """An answer with the sound as it is made; returns once there is some.
+
+    Args:
+        wrap: makes other bytes of those of the file, such as events; it raises what they raise.
+        content_type: of these.
+
+    Raises:
+        CauserieError, ApiError: there was no sound.
+    """
+    chunks = encoded(speech, encoder)
+    if wrap is not None:
+        chunks = wrap(chunks)
+    return await first_then_rest(
+        request, chunks, content_type or encoder.content_type, headers=headers
+    )
+
+
+async def first_then_rest(
+    request: Request,
+    chunks: AsyncIterator[bytes],
+    content_type: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """An answer of chunks, whose first one is there when it returns."""
+    try:
+        first = await unless_gone(request, anext(chunks, b""))
+    except BaseException:
+        await _aclose(chunks)
+        raise
+    if first is None:
+        await _aclose(chunks)
+        return Response(status_code=CLIENT_GONE)
+    return LiveResponse(
+        _rest(request, first, chunks),
+        media_type=content_type,
+        headers={**STREAM_HEADERS, **(headers or {})},
+    )
+
+
+async def whole(
+    request: Request,
+    speech: Speech,
+    encoder: Encoder,
+    *,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """An answer with all of the sound, and its length.
+
+    Raises:
+        CauserieError, ApiError: why there is none.
+    """
+
+    async def collect() -> bytes:
+        return b"".join([chunk async for chunk in encoded(speech, encoder)])
+
+    try:
+        data = await unless_gone(request, collect())
+    finally:
+        await speech.aclose()
+    if data is None:
+        return Response(status_code=CLIENT_GONE)
+    return Response(data, media_type=encoder.content_type, headers=dict(headers or {}))
+
+
+async def encoded(speech: Speech, encoder: Encoder) -> AsyncIterator[bytes]:
+    """The bytes of a file, as its sound is made; none are empty."""
+    try:
+        async for pcm in speech:
+            if data := encoder.encode(pcm):
+                yield data
+        if data := encoder.finish():
+            yield data
+    finally:
+        await speech.aclose()
+
+
+async def unless_gone(request: Request, work: Awaitable[Made]) -> Made | None:
+    """What comes of some work; None, and the work ended, where the client goes before."""
+    working = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait((working, gone), return_when=asyncio.FIRST_COMPLETED)
+        return await working if working.done() else None
+    finally:
+        await _end(working, gone)
+
+
+async def _rest(
+    request: Request, first: bytes, chunks: AsyncIterator[bytes]
+) -> AsyncIterator[bytes]:
+    try:
+        if first:
+            yield first
+        async for chunk in chunks:
+            yield chunk
+    except Exception as error:
+        speaker: Speaker = request.app.state.speaker
+        told: ApiError = speaker.tell(error)
+        request.scope["state"].setdefault("facts", {})["code"] = told.code
+        raise BrokenOffError(told.message) from error
+    finally:
+        await _aclose(chunks)
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _end(*tasks: asyncio.Future[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _aclose(chunks: AsyncIterator[bytes]) -> None:
+    aclose: Callable[[], Coroutine[Any, Any, None]] | None = getattr(chunks, "aclose", None)
+    if aclose is not None:
+        await aclose()
