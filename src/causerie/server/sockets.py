@@ -167,7 +167,7 @@ class Socket:
 
     def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Let something go on beside, until it or the connection ends."""
-        task = asyncio.create_task(_until_gone(work))
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
         return task
@@ -181,7 +181,8 @@ class Socket:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, GoneError):
             log.error("a task of a WebSocket failed", exc_info=error)
 
     async def _end_tasks(self) -> None:
@@ -209,6 +210,7 @@ class Feed(AsyncIterator[str | Flush]):
         self.is_begun = False
         self.is_flushed = self.is_idle = True
         self._max_chars, self._num_chars = max_chars, 0
+        self._half = ""
         self._parts: deque[str | Flush] = deque()
         self._is_ended = self._is_closed = False
         self._changed = asyncio.Event()
@@ -219,6 +221,10 @@ class Feed(AsyncIterator[str | Flush]):
         Raises:
             ApiError: all in all it is too long.
         """
+        text, self._half = self._half + text, ""
+        if "\ud800" <= text[-1:] <= "\udbff":  # the other half of it is yet to come
+            text, self._half = text[:-1], text[-1]
+        text = well_formed(text)
         if self._is_closed or not text:
             return
         self._num_chars += len(text)
@@ -275,6 +281,11 @@ class Feed(AsyncIterator[str | Flush]):
         return self._parts.popleft()
 
 
+def well_formed(text: str) -> str:
+    """Text whose surrogates, which JSON can carry, are joined, or replaced where they are alone."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
 async def check_key(websocket: WebSocket, *keys: str) -> bool:
     """Whether a client has a right key; else it has been refused, by HTTP and in OpenAI's shape.
 
@@ -302,11 +313,6 @@ async def refuse(websocket: WebSocket, told: JSONResponse) -> None:
             await asyncio.sleep(0.02)
         else:
             await websocket.close(1008)
-
-
-async def _until_gone(work: Coroutine[Any, Any, None]) -> None:
-    with contextlib.suppress(GoneError):
-        await work
 
 
 def _object(text: str | None) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from causerie.audio.formats import MAX_SPEED, MIN_SPEED, Encoder, encoder
 from causerie.prompt import Segment
 from causerie.server.errors import ApiError
 from causerie.server.heard import Heard, context, texts
-from causerie.server.sockets import GoneError, Message, Socket, check_key
+from causerie.server.sockets import GoneError, Message, Socket, check_key, well_formed
 from causerie.server.speaker import Speech
 
 router = APIRouter()
@@ -299,7 +299,7 @@ class _Connection:
                 code="missing_required_parameter",
                 param="item.content",
             )
-        text = " ".join(parts)
+        text = well_formed(" ".join(parts))
         self.speaker.check_text(text)
         return _Item(asked.id or _name("item"), asked.role, text)
 
