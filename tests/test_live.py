@@ -216,8 +216,10 @@ def test_text_that_fails_ends_the_reply_by_its_error(tts: TTS) -> None:
         yield 3  # type: ignore[misc]
 
     async def other_task() -> None:
-        with pytest.raises(TextError, match="strings, not as int"):
+        with pytest.raises(TextError, match="must be a string, not int"):
             await heard(await tts.astream(wrong()))
+        with pytest.raises(TextError, match="half a character"):
+            await heard(await tts.astream(written(["Hello. ", "\ud83d is cut. And so on"])))
 
     run(task)
     run(other_task)

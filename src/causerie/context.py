@@ -25,6 +25,7 @@ from causerie.audio.resample import mono, resample
 from causerie.codes import check_codes
 from causerie.errors import AudioError, ConfigError, TextError
 from causerie.prompt import Part, Segment, check_length
+from causerie.text.check import check_text
 from causerie.text.front_end import Spoken
 
 if TYPE_CHECKING:
@@ -120,19 +121,6 @@ class ContextEncoder:
             pcm = torch.from_numpy(samples).to(device)[None, None]
             codes = codec.encode(pcm, model.config.num_codebooks)[0]
         return codes.cpu().clone()
-
-
-def check_text(text: str) -> None:
-    """Raise TextError for what is no string, or holds halves of characters."""
-    if not isinstance(text, str):
-        raise TextError(f"text must be a string, not {type(text).__name__}")
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise TextError(
-            f"text holds half a character, {text[error.start]!a} at {error.start}: it was cut or "
-            f"decoded wrongly, remove it"
-        ) from error
 
 
 @contextmanager

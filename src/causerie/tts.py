@@ -22,7 +22,7 @@ from torch import Tensor
 
 from causerie.audio.audio import Audio
 from causerie.checkpoint.load import Checkpoint, load
-from causerie.context import ContextEncoder, check_text
+from causerie.context import ContextEncoder
 from causerie.device import find_device, find_dtype
 from causerie.engine.aio import AsyncEngine
 from causerie.engine.choose import check_formats, new_runner
@@ -33,6 +33,7 @@ from causerie.live import AsyncStream
 from causerie.model import sampling
 from causerie.prompt import Segment
 from causerie.reply import Stream, Turn
+from causerie.text.check import check_text
 from causerie.text.growing import Flush, agrowing, growing
 from causerie.text.split import split
 from causerie.turns import Turns, listed

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from torch import Tensor
 
-from causerie.context import ContextEncoder, check_text
+from causerie.context import ContextEncoder
 from causerie.errors import ConfigError, TextError
 from causerie.prompt import Part, Segment, build_prompt
 from causerie.reply import Turn
@@ -83,11 +83,9 @@ class Turns:
         """Let the text go on. What cannot be spoken is noted.
 
         Raises:
-            TextError: a piece is no text.
             PromptTooLongError: a piece can never fit.
         """
         for piece in pieces:
-            check_text(piece)
             try:
                 part, spoken = self._encoder.text(piece, self.speaker)
             except TextError as error:

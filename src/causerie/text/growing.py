@@ -11,7 +11,7 @@ import re
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from typing import Final
 
-from causerie.errors import TextError
+from causerie.text.check import check_text
 from causerie.text.split import sentences, split
 
 #: The first piece is a sentence, however short, so that sound starts early. Later ones have at
@@ -120,6 +120,5 @@ async def agrowing(text: AsyncIterable[str | Flush], max_chars: int) -> AsyncIte
 def _next(pieces: GrowingText, part: str | Flush) -> list[str]:
     if isinstance(part, Flush):
         return pieces.flush()
-    if not isinstance(part, str):
-        raise TextError(f"text must come as strings, not as {type(part).__name__}")
+    check_text(part)
     return pieces.add(part)
