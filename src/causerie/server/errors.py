@@ -83,7 +83,7 @@ def shutting_down() -> ApiError:
 
 
 def to_api_error(error: BaseException) -> ApiError:
-    """What to tell a client of an error. Of our own bugs it learns nothing but that there is one."""
+    """What to tell a client of an error. Of our own bugs it learns only that there is one."""
     if isinstance(error, ApiError):
         return error
     message = str(error)

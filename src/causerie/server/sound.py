@@ -12,7 +12,9 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
+import numpy as np
 from fastapi import Request
+from numpy.typing import NDArray
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
@@ -102,25 +104,29 @@ async def first_then_rest(
 async def whole(
     request: Request,
     speech: Speech,
-    encoder: Encoder,
-    *,
+    new_encoder: Callable[[int], Encoder],
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """An answer with all of the sound, and its length.
+
+    Args:
+        new_encoder: makes one, from how many samples there are.
 
     Raises:
         CauserieError, ApiError: why there is none.
     """
 
-    async def collect() -> bytes:
-        return b"".join([chunk async for chunk in encoded(speech, encoder)])
+    async def collect() -> list[NDArray[np.float32]]:
+        return [pcm async for pcm in speech]
 
     try:
-        data = await unless_gone(request, collect())
+        pieces = await unless_gone(request, collect())
     finally:
         await speech.aclose()
-    if data is None:
+    if pieces is None:
         return Response(status_code=CLIENT_GONE)
+    encoder = new_encoder(sum(map(len, pieces)))
+    data = b"".join([*map(encoder.encode, pieces), encoder.finish()])
     return Response(data, media_type=encoder.content_type, headers=dict(headers or {}))
 
 

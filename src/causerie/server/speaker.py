@@ -9,6 +9,7 @@ Knows the library's `TTS`, and no protocol.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from typing import Any
 
@@ -26,6 +27,19 @@ from causerie.server.voice_store import VoiceInfo, VoiceStore
 from causerie.text.growing import Flush
 from causerie.tts import TTS
 from causerie.voices import Voice, find_voice
+
+log = logging.getLogger("causerie.server")
+
+#: What OpenAI calls its models of speech: here they all mean the model that is loaded.
+OPENAI_MODELS = (
+    "tts-1",
+    "tts-1-hd",
+    "tts-1-1106",
+    "tts-1-hd-1106",
+    "gpt-4o-mini-tts",
+    "gpt-4o-mini-tts-2025-03-20",
+    "gpt-4o-mini-tts-2025-12-15",
+)
 
 
 class Speech(AsyncIterator[NDArray[np.float32]]):
@@ -179,6 +193,10 @@ class Speaker:
             return find_voice(meant, voices)
         return self.store.get(name)
 
+    def models(self) -> list[str]:
+        """The name of the model, then those of OpenAI's that mean it."""
+        return [model_id(self.tts.checkpoint.name), *OPENAI_MODELS]
+
     def voices(self) -> list[VoiceInfo]:
         """All that can be asked for by a name of their own."""
         return [*builtin_voices(self.tts.voices), *self.store.info()]
@@ -200,8 +218,7 @@ class Speaker:
         Raises:
             ApiError, CauserieError: as `to_api_error` tells them; nothing was made then.
         """
-        if self.is_closing:
-            raise shutting_down()
+        self.check_open()
         if isinstance(text, str):
             self.check_text(text)
         meant = voice if isinstance(voice, Voice) else await asyncio.to_thread(self.voice, voice)
@@ -211,15 +228,24 @@ class Speaker:
         )
         return Speech(stream, self.metrics, protocol)
 
+    def check_open(self) -> None:
+        """Raise ApiError where no new speech is begun any more."""
+        if self.is_closing:
+            raise shutting_down()
+
     def check_text(self, text: str) -> None:
         """Raise ApiError where a text is empty or too long."""
         if not text.strip():
             raise ApiError("the text is empty: there is nothing to speak", code="empty_input",
                            param="input")  # fmt: skip
+        self.check_length(len(text))
+
+    def check_length(self, num_chars: int) -> None:
+        """Raise ApiError where a text, or all texts of a request, are too long."""
         limit = self.settings.max_input_chars
-        if len(text) > limit:
+        if num_chars > limit:
             raise ApiError(
-                f"the text has {len(text):,} characters, at most {limit:,} are spoken at once: "
+                f"the text has {num_chars:,} characters, at most {limit:,} are spoken at once: "
                 f"give it in parts",
                 code="string_above_max_length",
                 param="input",
@@ -232,6 +258,11 @@ class Speaker:
             told.headers.update(retry_after(self.wait_s()))
         self.metrics.errors.labels(told.code or "none").inc()
         return told
+
+    def log_bug(self, error: BaseException, told: ApiError) -> None:
+        """Write an error to the log that is no client's fault."""
+        if told.status == 500:
+            log.error("speech failed", exc_info=error)
 
     async def warm_up(self) -> None:
         """Speak a word to nobody, so that the first who asks does not wait for warming up."""
@@ -249,3 +280,9 @@ class Speaker:
     def is_expected(self, error: BaseException) -> bool:
         """Whether it is an error that a client can cause, so that its one line says all."""
         return isinstance(error, (ApiError, CauserieError)) and to_api_error(error).status < 500
+
+
+def model_id(name: str) -> str:
+    """How a model is called here: a path tells only its last part."""
+    is_path = name.startswith((".", "/", "~")) or "\\" in name
+    return name.rstrip("/\\").replace("\\", "/").rpartition("/")[2] if is_path else name

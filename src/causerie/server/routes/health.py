@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse
 from causerie import __version__
 from causerie.server.errors import retry_after
 from causerie.server.settings import Settings
-from causerie.server.speaker import Speaker
+from causerie.server.speaker import Speaker, model_id
 
 router = APIRouter(tags=["operation"])
 
@@ -72,9 +72,3 @@ async def ready(request: Request) -> Response:
 async def metrics(request: Request) -> Response:
     """Numbers for Prometheus."""
     return Response(request.app.state.metrics.text(), media_type=CONTENT_TYPE_LATEST)
-
-
-def model_id(name: str) -> str:
-    """How a model is called here: a path tells only its last part."""
-    is_path = name.startswith((".", "/", "~")) or "\\" in name
-    return name.rstrip("/\\").replace("\\", "/").rpartition("/")[2] if is_path else name

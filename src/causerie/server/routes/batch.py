@@ -1,0 +1,124 @@
+"""`POST /v1/audio/speech/batch`: many short texts at once, as vLLM-Omni's servers take them."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import secrets
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from causerie.server.errors import ApiError
+from causerie.server.faults import ErrorFacts, invalid
+from causerie.server.routes.speech import new_encoder, usage_of
+from causerie.server.schemas import SpeechRequest, check_asked, sampling_of
+from causerie.server.speaker import Speaker
+
+router = APIRouter(tags=["speech"])
+
+MAX_ITEMS = 32
+
+
+class BatchRequest(BaseModel):
+    """Items, each as for /v1/audio/speech; other fields hold for those that lack them."""
+
+    model_config = ConfigDict(extra="allow")
+
+    items: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=MAX_ITEMS)]
+
+
+class Usage(BaseModel):
+    """See `usage_of`."""
+
+    input_tokens: int
+    output_tokens: int
+    total_tokens: int
+
+
+class Result(BaseModel):
+    """What became of one item."""
+
+    index: int
+    status: Literal["success", "error"]
+    audio_data: str | None = None
+    media_type: str | None = None
+    seed: int | None = None
+    usage: Usage | None = None
+    error: ErrorFacts | None = None
+
+
+class BatchResponse(BaseModel):
+    """What became of all, in order."""
+
+    id: str
+    results: list[Result]
+    total: int
+    succeeded: int
+    failed: int
+
+
+@router.post("/v1/audio/speech/batch", response_model_exclude_none=True)
+async def batch(request: Request, asked: BatchRequest) -> BatchResponse:
+    """Speak several texts; one that fails does not hinder the others."""
+    speaker: Speaker = request.app.state.speaker
+    speaker.check_open()
+    defaults = asked.model_extra or {}
+    room = asyncio.Semaphore(speaker.settings.max_streams)
+
+    async def one(index: int, item: dict[str, Any]) -> Result:
+        async with room:
+            try:
+                return await _result(speaker, index, {**defaults, **item})
+            except Exception as error:  # noqa: BLE001 it is that item's answer
+                told = speaker.tell(error)
+                speaker.log_bug(error, told)
+                return Result(index=index, status="error", error=ErrorFacts(**told.body()["error"]))
+
+    tasks = [asyncio.create_task(one(index, item)) for index, item in enumerate(asked.items)]
+    try:
+        results = list(await asyncio.gather(*tasks))
+    finally:
+        for task in tasks:
+            task.cancel()
+    succeeded = sum(result.status == "success" for result in results)
+    return BatchResponse(
+        id=f"batch_{secrets.token_hex(12)}",
+        results=results,
+        total=len(results),
+        succeeded=succeeded,
+        failed=len(results) - succeeded,
+    )
+
+
+async def _result(speaker: Speaker, index: int, item: dict[str, Any]) -> Result:
+    try:
+        asked = SpeechRequest.model_validate(item)
+    except ValidationError as error:
+        raise invalid(error.errors(include_url=False, include_context=False)) from None
+    check_asked(asked, speaker)
+    if asked.stream_format != "audio":
+        raise ApiError("a batch has no events", code="unsupported", param="stream_format")
+    speaker.check_text(asked.input)
+    said = await speaker.speak(
+        asked.input,
+        voice=asked.voice_name,
+        context=await asyncio.to_thread(asked.segments),
+        protocol="batch",
+        **sampling_of(asked),
+    )
+    try:
+        pieces = [pcm async for pcm in said]
+    finally:
+        await said.aclose()
+    encoder = new_encoder(asked, speaker, sum(map(len, pieces)))
+    data = b"".join([*map(encoder.encode, pieces), encoder.finish()])
+    return Result(
+        index=index,
+        status="success",
+        audio_data=base64.b64encode(data).decode("ascii"),
+        media_type=encoder.content_type,
+        seed=said.seed,
+        usage=Usage(**usage_of(said)),
+    )

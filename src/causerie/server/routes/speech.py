@@ -1,0 +1,143 @@
+"""`POST /v1/audio/speech`: text in, speech out, as OpenAI's servers do it, and as events too."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import numpy as np
+from fastapi import APIRouter, Request, Response
+from numpy.typing import NDArray
+
+from causerie.audio.formats import Encoder, encoder
+from causerie.server import sound
+from causerie.server.errors import ApiError
+from causerie.server.schemas import (
+    SpeechRequest,
+    Voiced,
+    check_asked,
+    ignored_headers,
+    sampling_of,
+)
+from causerie.server.speaker import Speaker, Speech
+
+router = APIRouter(tags=["speech"])
+
+#: How the schema describes an answer that is sound.
+SOUND_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The speech, in the format that was asked for, or events that hold it.",
+        "content": {
+            **{
+                kind: {"schema": {"type": "string", "format": "binary"}}
+                for kind in (
+                    "audio/mpeg audio/ogg audio/aac audio/flac audio/wav audio/pcm audio/basic "
+                    "audio/x-alaw-basic"
+                ).split()
+            },
+            "text/event-stream": {"schema": {"type": "string"}},
+        },
+    }
+}
+
+
+@router.post("/v1/audio/speech", response_class=Response, responses=SOUND_RESPONSES)
+async def speech(request: Request, asked: SpeechRequest) -> Response:
+    """Speak a text. The sound comes while it is being made."""
+    speaker: Speaker = request.app.state.speaker
+    check_asked(asked, speaker)
+    speaker.check_text(asked.input)
+    context = await asyncio.to_thread(asked.segments)
+    new_encoder(asked, speaker)  # what is wrong with the format is told first
+    said = await speaker.speak(
+        asked.input,
+        voice=asked.voice_name,
+        context=context,
+        protocol="http",
+        **sampling_of(asked),
+    )
+    return await answer(request, asked, said)
+
+
+def new_encoder(asked: Voiced, speaker: Speaker, num_samples: int | None = None) -> Encoder:
+    """What makes the bytes that are asked for."""
+    return Louder(
+        encoder(
+            asked.response_format,
+            sample_rate=speaker.sample_rate,
+            speed=asked.speed,
+            num_samples=num_samples,
+        ),
+        asked.volume_multiplier,
+    )
+
+
+async def answer(request: Request, asked: Voiced, said: Speech) -> Response:
+    """Speech that was begun, in the form that is asked for."""
+    speaker: Speaker = request.app.state.speaker
+    headers = {"x-seed": str(said.seed), **ignored_headers(asked)}
+    if said.notes:
+        headers["x-notes"] = json.dumps(said.notes)
+    if asked.stream is False and asked.stream_format == "audio":
+        return await sound.whole(
+            request, said, lambda num_samples: new_encoder(asked, speaker, num_samples), headers
+        )
+    if asked.stream_format == "audio":
+        return await sound.stream(request, said, new_encoder(asked, speaker), headers=headers)
+    return await sound.stream(
+        request,
+        said,
+        new_encoder(asked, speaker),
+        headers=headers,
+        wrap=lambda chunks: _events(chunks, said, speaker),
+        content_type="text/event-stream",
+    )
+
+
+class Louder:
+    """An encoder of sound that is made louder or softer before; clipped at full scale."""
+
+    def __init__(self, inner: Encoder, gain: float) -> None:
+        self._inner, self._gain = inner, gain
+        self.content_type, self.sample_rate = inner.content_type, inner.sample_rate
+
+    def encode(self, pcm: NDArray[np.float32]) -> bytes:
+        """See `Encoder`."""
+        return self._inner.encode(pcm if self._gain == 1 else np.clip(self._gain * pcm, -1, 1))
+
+    def finish(self) -> bytes:
+        """See `Encoder`."""
+        return self._inner.finish()
+
+
+def usage_of(said: Speech) -> dict[str, int]:
+    """Tokens of text and frames of context that were read, and frames that were spoken."""
+    read, spoken = said.num_text_tokens + said.num_context_frames, said.num_frames
+    return {"input_tokens": read, "output_tokens": spoken, "total_tokens": read + spoken}
+
+
+async def _events(
+    chunks: AsyncIterator[bytes], said: Speech, speaker: Speaker
+) -> AsyncIterator[bytes]:
+    """The chunks of a file as OpenAI's events; joined, they are the file."""
+    is_begun = False
+    try:
+        async for chunk in chunks:
+            audio = base64.b64encode(chunk).decode("ascii")
+            yield _event({"type": "speech.audio.delta", "audio": audio})
+            is_begun = True
+    except Exception as error:
+        if not is_begun:
+            raise
+        told: ApiError = speaker.tell(error)
+        speaker.log_bug(error, told)
+        yield _event({"type": "speech.audio.error", **told.body()})
+        return
+    yield _event({"type": "speech.audio.done", "usage": usage_of(said)})
+
+
+def _event(data: Mapping[str, Any]) -> bytes:
+    return f"event: {data['type']}\ndata: {json.dumps(data)}\n\n".encode()
