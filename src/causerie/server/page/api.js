@@ -1,0 +1,99 @@
+/** The fourth tab: programs to copy, filled with the text and the voice of the first. */
+
+import { announce, byId, tabs } from "./dom.js";
+import { BASE, key } from "./server.js";
+import { snippets } from "./snippets.js";
+import { settings } from "./speak.js";
+import { voices } from "./voices.js";
+
+let chosen = "curl";
+let model = "petit";
+
+/** What a colour tells apart, by language; the first that fits counts. */
+const COMMENT = { shell: "#.*", python: "#.*", yaml: "#.*", javascript: "//.*" };
+const WORDS =
+  "import|from|as|with|await|async|const|new|def|class|return|for|in|if|None|True|False|curl|export";
+
+/** Code as elements: strings, words of the language and comments apart. */
+function coloured(code, language) {
+  const pattern = new RegExp(
+    `("(?:[^"\\\\]|\\\\.)*"|'(?:[^']|'\\\\'')*')|(${COMMENT[language]})|\\b(${WORDS})\\b|^([ \\w]+:)(?= |$)`,
+    "gm",
+  );
+  const parts = [];
+  let end = 0;
+  for (const match of code.matchAll(pattern)) {
+    const kind = ["string", "comment", "word", "field"][match.slice(1).findIndex(Boolean)];
+    if (kind === "field" && language !== "yaml") continue;
+    if (kind === "comment" && language === "shell" && match.index && code[match.index - 1] !== " ") continue;
+    const span = document.createElement("span");
+    span.className = kind;
+    span.textContent = match[0];
+    parts.push(code.slice(end, match.index), span);
+    end = match.index + match[0].length;
+  }
+  return [...parts, code.slice(end)];
+}
+
+/** All snippets as they are now. */
+export function current() {
+  const { input, voice, ...extra } = settings();
+  return snippets({
+    base: BASE.href,
+    text: input.trim() || "Hello!",
+    voice: voice ?? "heart",
+    model,
+    extra,
+    key: Boolean(key.get()),
+  });
+}
+
+function show() {
+  const { id, note, language, code } = current().find((snippet) => snippet.id === chosen);
+  byId("snippet-note").textContent = note;
+  byId("snippet-code").replaceChildren(...coloured(code, language));
+  byId("snippet").setAttribute("aria-labelledby", `kind-${id}`);
+}
+
+async function copy() {
+  const label = byId("copy").querySelector("span");
+  const { code } = current().find((snippet) => snippet.id === chosen);
+  try {
+    await navigator.clipboard.writeText(code);
+  } catch {
+    // Without https there is no clipboard for pages: leave it selected, for the user's own keys.
+    getSelection().selectAllChildren(byId("snippet-code"));
+    announce("Selected: press Control and C");
+    label.textContent = "Press Ctrl C";
+    return;
+  }
+  label.textContent = "Copied";
+  setTimeout(() => (label.textContent = "Copy"), 1600);
+}
+
+export function start() {
+  const list = byId("kinds");
+  list.append(
+    ...current().map(({ id, name }) => {
+      const tab = document.createElement("button");
+      Object.assign(tab, { id: `kind-${id}`, textContent: name, tabIndex: -1 });
+      tab.setAttribute("role", "tab");
+      tab.setAttribute("aria-controls", "snippet");
+      return tab;
+    }),
+  );
+  const choose = tabs(list, (tab) => {
+    chosen = tab.id.replace("kind-", "");
+    show();
+  });
+  choose(byId(`kind-${chosen}`), false);
+  byId("copy").onclick = copy;
+  voices.addEventListener("chosen", show);
+  return {
+    shown: show,
+    setModel: (name) => {
+      model = name;
+      show();
+    },
+  };
+}

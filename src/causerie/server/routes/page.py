@@ -1,0 +1,94 @@
+"""The web page: its files, as they lie in `page/`, with what a browser must be told about them.
+
+No build step and no template: the page asks the API for all that it shows. Knows nothing of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from fastapi import APIRouter, HTTPException, Request, Response
+
+FOLDER = Path(__file__).parent.parent / "page"
+
+# Types by suffix, rather than the machine's own table, which on some has text/plain for scripts.
+_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+
+# Nothing from elsewhere and nothing inline. Sound is played from blobs: previews and recordings.
+_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "media-src 'self' blob:",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+_HEADERS = {
+    "Cache-Control": "no-cache",  # ask every time; the tag below makes the answer a short one
+    "Content-Security-Policy": _POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+router = APIRouter(include_in_schema=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _File:
+    content: bytes
+    media_type: str
+    tag: str
+
+
+@cache
+def _files() -> dict[str, _File]:
+    """The page's files by their names: what is not among them cannot be asked for."""
+    files = {}
+    for path in sorted(FOLDER.iterdir()):
+        if path.suffix in _TYPES:
+            content = path.read_bytes()
+            tag = f'"{hashlib.sha256(content).hexdigest()[:20]}"'
+            files[path.name] = _File(content=content, media_type=_TYPES[path.suffix], tag=tag)
+    return files
+
+
+def _answer(request: Request, name: str) -> Response:
+    file = _files().get(name)
+    if file is None:
+        raise HTTPException(404, f"the page has no file {name!r}")
+    headers = {**_HEADERS, "ETag": file.tag}
+    known = [tag.strip().removeprefix("W/") for tag in _header(request, "if-none-match").split(",")]
+    if file.tag in known or "*" in known:
+        return Response(status_code=304, headers=headers)
+    return Response(file.content, media_type=file.media_type, headers=headers)
+
+
+def _header(request: Request, name: str) -> str:
+    return str(request.headers.get(name, ""))
+
+
+@router.api_route("/", methods=["GET", "HEAD"])
+def index(request: Request) -> Response:
+    """The page itself."""
+    return _answer(request, "index.html")
+
+
+@router.api_route("/page/{name}", methods=["GET", "HEAD"])
+def part(request: Request, name: str) -> Response:
+    """A script, the style or the picture of the page."""
+    return _answer(request, name)

@@ -1,0 +1,427 @@
+"""Home Assistant's protocol, Wyoming: a TCP port beside the HTTP one, in the same event loop.
+
+A connection asks for speech one text after the other, each whole (`synthesize`) or as it is written
+(`synthesize-start`, `-chunk`, `-stop`). Who hangs up gets no more of it, and neither does who is
+told of an error: Home Assistant does not read errors, but it notices a closed connection at once.
+
+The protocol knows no keys. Reading is done here and not by the package, whose reader takes the
+sizes that a client claims on trust.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+from wyoming.audio import AudioChunk, AudioStart, AudioStop
+from wyoming.error import Error
+from wyoming.event import Event, Eventable, async_write_event
+from wyoming.info import Attribution, Describe, Info, SelectProgram, TtsProgram, TtsVoice
+from wyoming.ping import Ping, Pong
+from wyoming.tts import (
+    Synthesize,
+    SynthesizeChunk,
+    SynthesizeStart,
+    SynthesizeStop,
+    SynthesizeStopped,
+    SynthesizeVoice,
+)
+
+from causerie import __version__
+from causerie.audio.io import pcm16
+from causerie.errors import ConfigError, UnknownVoiceError
+
+if TYPE_CHECKING:
+    from causerie.server.speaker import Speaker
+
+#: Bytes of an event's head and of its data; a text of the usual cap has far fewer.
+MAX_EVENT_BYTES = 1 << 20
+#: Texts that a connection may ask for ahead of the one that is spoken; then it is not read from.
+MAX_AHEAD = 16
+#: Pieces of a growing text that wait; then the connection is not read from.
+MAX_CHUNKS_AHEAD = 256
+#: How long finished streams may take to reach a slow listener when the server ends.
+DRAIN_S = 30.0
+
+_ATTRIBUTION = Attribution(name="causerie", url="https://github.com/causerie/causerie")
+
+log = logging.getLogger("causerie.server")
+
+
+class WyomingServer:
+    """Listens on a TCP port until it is closed.
+
+    Args:
+        port: 0 takes a free one.
+
+    Attributes:
+        port: that it listens on, once it is started.
+    """
+
+    def __init__(self, speaker: Speaker, *, host: str, port: int) -> None:
+        self.speaker, self.host, self.port = speaker, host, port
+        self._server: asyncio.Server | None = None
+        self._connections: dict[asyncio.Task[None], _Connection] = {}
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            ConfigError: the port or the host cannot be had.
+        """
+        try:
+            self._server = await asyncio.start_server(
+                self._serve, self.host, self.port, limit=MAX_EVENT_BYTES
+            )
+        except OSError as error:
+            raise ConfigError(
+                f"Wyoming cannot listen on {self.host}, port {self.port}: {error.strerror}; "
+                f"give another --wyoming port"
+            ) from error
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    @property
+    def num_connections(self) -> int:
+        """Clients that are connected."""
+        return len(self._connections)
+
+    async def aclose(self, *, drain: bool = True, timeout_s: float = DRAIN_S) -> None:
+        """Take no new connections, finish what is asked for, or not, and hang up."""
+        if self._server is not None:
+            self._server.close()
+        tasks = dict(self._connections)
+        if not tasks:
+            return
+        for task, connection in tasks.items():
+            if drain:
+                connection.finish()
+            else:
+                task.cancel()
+        _, late = await asyncio.wait(tasks, timeout=timeout_s)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        connection = _Connection(self.speaker, reader, writer)
+        self._connections[task] = connection
+        try:
+            await connection.run()
+        except asyncio.CancelledError:
+            pass  # by `aclose`, which waits for nothing but the end of this task
+        finally:
+            del self._connections[task]
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+
+
+class _Growing(AsyncIterator[str]):
+    """A text whose pieces come one by one, for one reader."""
+
+    def __init__(self) -> None:
+        self._pieces: asyncio.Queue[str | None] = asyncio.Queue(MAX_CHUNKS_AHEAD)
+
+    async def add(self, piece: str | None) -> None:
+        """One more piece; None is the end. Waits while too many are unread."""
+        await self._pieces.put(piece)
+
+    async def __anext__(self) -> str:
+        piece = await self._pieces.get()
+        if piece is None:
+            raise StopAsyncIteration
+        return piece
+
+
+class _Refused(Exception):
+    """An event that cannot be answered; what to tell, as an error of the API."""
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class _Connection:
+    """One client: a task reads its events, another speaks its texts in turn."""
+
+    def __init__(
+        self, speaker: Speaker, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self._speaker, self._reader, self._writer = speaker, reader, writer
+        #: (text, voice, whether it grows); None: no more will come.
+        self._texts: asyncio.Queue[tuple[str | _Growing, SynthesizeVoice | None] | None] = (
+            asyncio.Queue(MAX_AHEAD)
+        )
+        self._growing: _Growing | None = None  # between its start and its stop
+        self._reading: asyncio.Task[None] | None = None
+        self._speaking: asyncio.Task[None] | None = None
+        self._is_finishing = False
+
+    async def run(self) -> None:
+        """Answer until the client hangs up, or an error ends it."""
+        self._reading = asyncio.create_task(self._read(), name="wyoming reader")
+        self._speaking = asyncio.create_task(self._speak_all(), name="wyoming speaker")
+        both = {self._reading, self._speaking}
+        try:
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            if self._is_finishing and _is_well(self._reading):
+                adding = asyncio.create_task(self._texts.put(None))
+                await asyncio.wait({self._speaking})
+                adding.cancel()
+            for task in both:
+                if task.done() and not task.cancelled() and (error := task.exception()):
+                    await self._tell(error)
+        finally:
+            for task in both:
+                task.cancel()
+            await asyncio.gather(*both, return_exceptions=True)
+
+    def finish(self) -> None:
+        """End once all that was asked for is spoken; a text that grows may come to its end."""
+        self._is_finishing = True
+        if self._growing is None and self._reading is not None:
+            self._reading.cancel()
+
+    # Events in
+
+    async def _read(self) -> None:
+        while not (self._is_finishing and self._growing is None):
+            event = await self._next_event()
+            if event is None:
+                raise ConnectionResetError("the client hung up")
+            await self._handle(event)
+
+    async def _next_event(self) -> Event | None:
+        """The next event, None at the end; a payload is read over, since speech needs none.
+
+        Raises:
+            _Refused: it is no event, or too long.
+        """
+        try:
+            line = await self._reader.readline()
+            if not line.endswith(b"\n"):
+                return None  # the end, perhaps amid a line
+            head = _as_object(line)
+            kind, data = head.get("type"), head.get("data") or {}
+            extra = await self._reader.readexactly(_size(head, "data_length"))
+            await self._reader.readexactly(_size(head, "payload_length"))
+        except asyncio.IncompleteReadError:
+            return None
+        except ValueError as error:  # the reader's, of a line that exceeds its limit
+            raise _Refused(f"a line has over {MAX_EVENT_BYTES:,} bytes", "bad_event") from error
+        if not isinstance(kind, str) or not isinstance(data, dict):
+            raise _Refused("an event must have a type, and data that is an object", "bad_event")
+        return Event(type=kind, data={**data, **_as_object(extra)} if extra else data)
+
+    async def _handle(self, event: Event) -> None:
+        """Answer, or hand on; unknown events are dropped, as the protocol demands."""
+        if Describe.is_type(event.type):
+            await self._write(await asyncio.to_thread(info, self._speaker))
+        elif Ping.is_type(event.type):
+            await self._write(Pong(text=_clean(_text(event, optional=True) or "")))
+        elif SelectProgram.is_type(event.type):
+            if event.data.get("name") != PROGRAM:
+                raise _Refused(f"there is one program, {PROGRAM}", "unknown_program")
+        elif Synthesize.is_type(event.type):
+            if self._growing is None:  # else a copy of the whole, for servers that do not stream
+                await self._texts.put((_text(event), _voice(event)))
+        elif SynthesizeStart.is_type(event.type):
+            if self._growing is not None:
+                raise _Refused("synthesize-start before synthesize-stop", "bad_event")
+            voice, self._growing = _voice(event), _Growing()
+            await self._texts.put((self._growing, voice))
+        elif SynthesizeChunk.is_type(event.type) or SynthesizeStop.is_type(event.type):
+            if self._growing is None:
+                raise _Refused(f"{event.type} without synthesize-start", "bad_event")
+            if SynthesizeChunk.is_type(event.type):
+                await self._growing.add(_text(event))
+            else:
+                growing, self._growing = self._growing, None
+                await growing.add(None)
+
+    # Events out
+
+    async def _speak_all(self) -> None:
+        while True:
+            wanted = await self._texts.get()
+            if wanted is None:
+                return
+            text, voice = wanted
+            await self._speak(text, voice)
+
+    async def _speak(self, text: str | _Growing, wanted: SynthesizeVoice | None) -> None:
+        voice = await asyncio.to_thread(choose_voice, self._speaker, wanted)
+        speech = await self._speaker.speak(text, voice=voice, protocol="wyoming")
+        try:
+            shape = {"rate": speech.sample_rate, "width": 2, "channels": 1}
+            num_samples = 0
+            async for samples in speech:
+                now = 1000 * num_samples // speech.sample_rate
+                if not num_samples:
+                    await self._write(AudioStart(**shape, timestamp=0))
+                await self._write(
+                    AudioChunk(**shape, audio=pcm16(samples).tobytes(), timestamp=now)
+                )
+                num_samples += len(samples)
+            if not num_samples:  # the model may stop at once
+                await self._write(AudioStart(**shape, timestamp=0))
+            await self._write(AudioStop(timestamp=1000 * num_samples // speech.sample_rate))
+        finally:
+            await speech.aclose()
+        if isinstance(text, _Growing):
+            await self._write(SynthesizeStopped())
+
+    async def _write(self, message: Eventable) -> None:
+        """Send, once the client has taken most of what went before."""
+        await async_write_event(message.event(), self._writer)
+
+    async def _tell(self, error: BaseException) -> None:
+        """Send an error, where there is still somebody."""
+        if isinstance(error, ConnectionError):
+            return
+        if isinstance(error, _Refused):
+            message, code = str(error), error.code
+        else:
+            told = self._speaker.tell(error)
+            message, code = told.message, told.code or told.type
+            if not self._speaker.is_expected(error):
+                log.error("a Wyoming connection broke down", exc_info=error)
+        with contextlib.suppress(ConnectionError):
+            await self._write(Error(text=_clean(message), code=code))
+
+
+#: What Home Assistant calls this server.
+PROGRAM = "causerie"
+
+
+def info(speaker: Speaker) -> Info:
+    """What is there to choose from."""
+    voices = [
+        TtsVoice(
+            name=voice.id,
+            attribution=_ATTRIBUTION,
+            installed=True,
+            description=_described(voice.name, voice.description),
+            version=__version__,
+            languages=[voice.language],
+        )
+        for voice in speaker.voices()
+    ]
+    program = TtsProgram(
+        name=PROGRAM,
+        attribution=_ATTRIBUTION,
+        installed=True,
+        description="The Conversational Speech Model",
+        version=__version__,
+        voices=voices,
+        supports_synthesize_streaming=True,
+    )
+    return Info(tts=[program])
+
+
+def choose_voice(speaker: Speaker, wanted: SynthesizeVoice | None) -> str | None:
+    """The name of the voice that is meant; None is the default one.
+
+    A language alone takes the default voice where that speaks it, else the first one that does.
+
+    Raises:
+        UnknownVoiceError: a speaker within a voice, or a language that no voice speaks. A name is
+            looked up later, by who speaks.
+    """
+    if wanted is None:
+        return None
+    if wanted.speaker is not None:
+        raise UnknownVoiceError(f"voice {wanted.name!r} has no speakers to choose from")
+    if wanted.name is not None:
+        return wanted.name
+    language = _main(wanted.language or "")
+    fit = [voice for voice in speaker.voices() if _main(voice.language) == language]
+    if not fit:
+        spoken = sorted({voice.language for voice in speaker.voices()})
+        raise UnknownVoiceError(
+            f"no voice speaks {wanted.language!r}: there is {', '.join(spoken)}"
+        )
+    return None if speaker.default_voice in [voice.id for voice in fit] else fit[0].id
+
+
+def _described(name: str, description: str | None) -> str:
+    return f"{name}: {description}" if description else name
+
+
+def _is_well(task: asyncio.Task[None]) -> bool:
+    """Whether a task ended, or was cancelled, without an error."""
+    return task.done() and (task.cancelled() or task.exception() is None)
+
+
+def _clean(text: str) -> str:
+    """A text that can be sent: halves of characters become escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _main(language: str) -> str:
+    """The language of a locale, such as "en" of en-US and en_GB."""
+    return language.replace("_", "-").partition("-")[0].lower()
+
+
+def _as_object(text: bytes) -> dict[str, Any]:
+    """The JSON object in a text.
+
+    Raises:
+        _Refused: it is none.
+    """
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _Refused(f"an event must be JSON on one line: {error}", "bad_event") from error
+    if not isinstance(found, dict):
+        raise _Refused("an event must be a JSON object", "bad_event")
+    return found
+
+
+def _size(head: dict[str, Any], name: str) -> int:
+    """A count of bytes that a client claims; 0 where it names none."""
+    size = head.get(name)
+    if size is None:
+        return 0
+    if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= MAX_EVENT_BYTES:
+        raise _Refused(f"{name} must be 0 to {MAX_EVENT_BYTES:,}, not {size!r:.40}", "bad_event")
+    return size
+
+
+def _text(event: Event, *, optional: bool = False) -> Any:
+    """The text of an event.
+
+    Raises:
+        _Refused: there is none, or one with marks that are not understood.
+    """
+    text = event.data.get("text")
+    if not isinstance(text, str) and not (optional and text is None):
+        raise _Refused(f"{event.type} needs a text", "bad_event")
+    return text
+
+
+def _voice(event: Event) -> SynthesizeVoice | None:
+    """The voice that an event wants.
+
+    Raises:
+        _Refused: it is none, or the text comes in a format other than plain text.
+    """
+    form = event.data.get("text_format")
+    if form not in (None, "text"):
+        raise _Refused(f"text_format must be text, not {form!r:.40}", "unsupported_format")
+    voice = event.data.get("voice") or {}
+    if not isinstance(voice, dict) or not all(
+        isinstance(voice.get(key), (str, type(None))) for key in ("name", "language", "speaker")
+    ):
+        raise _Refused("voice must be an object with a name or a language", "bad_event")
+    found = SynthesizeVoice(
+        name=voice.get("name"), language=voice.get("language"), speaker=voice.get("speaker")
+    )
+    return None if found.name is None and found.language is None else found
