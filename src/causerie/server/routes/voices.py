@@ -1,0 +1,394 @@
+"""Voices and consents, as OpenAI's SDK makes them and as other clients list them."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
+from pydantic import BaseModel
+
+from causerie.audio.formats import encoder
+from causerie.server.consents import Consent, UnknownConsentError
+from causerie.server.errors import ApiError
+from causerie.server.recording import transcribe, voice_sound
+from causerie.server.settings import Settings
+from causerie.server.speaker import Speaker
+from causerie.server.voice_info import VoiceInfo
+from causerie.server.voice_store import ConsentInUseError, NameTakenError
+
+router = APIRouter(tags=["voices"])
+
+#: What a preview says, and by which noise.
+PREVIEW, PREVIEW_SEED = "Hello, this is what I sound like.", 1
+#: In place of a consent's id, where somebody ticked a box.
+ATTESTED = "attested"
+#: Voices that are encoded at the same time: each takes a core.
+_making = asyncio.Semaphore(1)
+
+
+class VoiceFacts(BaseModel):
+    """What is told of a voice: all that any client reads."""
+
+    id: str
+    object: Literal["audio.voice"] = "audio.voice"
+    name: str
+    type: str = "audio_sample"
+    language: str
+    description: str
+    preview_url: str
+    origin: str
+    created_at: int
+
+
+class VoiceList(BaseModel):
+    """All voices, under the names by which clients look for them."""
+
+    object: Literal["list"] = "list"
+    voices: list[VoiceFacts] | list[str]
+    data: list[VoiceFacts]
+    uploaded_voices: list[VoiceFacts]
+
+
+class Deleted(BaseModel):
+    """It is gone."""
+
+    id: str
+    object: str
+    deleted: bool = True
+
+
+class ConsentFacts(BaseModel):
+    """What is told of a consent."""
+
+    id: str
+    object: Literal["audio.voice_consent"] = "audio.voice_consent"
+    created_at: int
+    name: str
+    language: str
+
+
+class ConsentList(BaseModel):
+    """A page of consents, the newest first."""
+
+    object: Literal["list"] = "list"
+    data: list[ConsentFacts]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+
+class ConsentUpdate(BaseModel):
+    """What can be changed of a consent."""
+
+    name: Annotated[str, Form(min_length=1, max_length=256)]
+
+
+@router.get("/v1/audio/voices")
+async def voices(request: Request, legacy: bool = False) -> VoiceList:
+    """All that can be asked for. `legacy=true`: names alone."""
+    known = await asyncio.to_thread(_speaker(request).voices)
+    facts = [_facts(info) for info in known]
+    uploaded = [one for one in facts if one.origin == "uploaded"]
+    shown = [one.name for one in facts] if legacy else facts
+    return VoiceList(voices=shown, data=facts, uploaded_voices=uploaded)
+
+
+@router.post("/v1/audio/voices")
+async def create_voice(
+    request: Request,
+    audio_sample: Annotated[UploadFile, File(description="2 to 30 s of one person's speech.")],
+    name: Annotated[str, Form(min_length=1, max_length=256)],
+    consent: Annotated[str, Form(description="Id of a recorded consent.")] = "",
+    consent_attested: Annotated[
+        bool, Form(description="Whoever is heard agrees to be copied.")
+    ] = False,
+    ref_text: Annotated[
+        str, Form(max_length=4096, description="What is said, word for word.")
+    ] = "",
+    language: Annotated[str, Form(max_length=35)] = "en",
+    speaker_description: Annotated[str, Form(max_length=1024)] = "",
+) -> VoiceFacts:
+    """Make a voice of a recording."""
+    speaker = _speaker(request)
+    settings, store = speaker.settings, speaker.store
+    _check_cloning(settings)
+    basis = await asyncio.to_thread(_basis, speaker, consent, consent_attested)
+    try:
+        name = await asyncio.to_thread(store.check_name, name)
+    except NameTakenError as error:
+        raise _taken(error) from error
+    data = await _upload(audio_sample, settings, "audio_sample")
+
+    def made() -> VoiceInfo:
+        sound = voice_sound(data, speaker.sample_rate)
+        text = ref_text.strip()
+        if not text and settings.transcribe == "auto":
+            text = transcribe(sound, speaker.sample_rate, language) or ""
+        if not text:
+            raise ApiError(
+                "what is said in the recording is missing: send it as ref_text (in OpenAI's SDK "
+                "by extra_body), or install causerie[evaluate], which can hear it",
+                code="missing_required_parameter",
+                param="ref_text",
+            )
+        try:
+            return store.add(
+                name,
+                sound,
+                speaker.sample_rate,
+                text,
+                language=language,
+                description=speaker_description,
+                consent=basis,
+            )
+        except NameTakenError as error:
+            raise _taken(error) from error
+        except UnknownConsentError as error:
+            raise _no_consent(error) from error
+
+    async with _making:
+        return _facts(await asyncio.to_thread(made))
+
+
+@router.get("/v1/audio/voices/{voice}")
+async def one_voice(request: Request, voice: str) -> VoiceFacts:
+    """What is known of one, by its id or its name."""
+    return _facts(await asyncio.to_thread(_find, _speaker(request), voice))
+
+
+@router.delete("/v1/audio/voices/{voice}")
+async def delete_voice(request: Request, voice: str) -> Deleted:
+    """Remove one that was uploaded."""
+    speaker = _speaker(request)
+    info = await asyncio.to_thread(_find, speaker, voice)
+    if info.origin == "builtin":
+        raise ApiError(
+            f"voice {voice!r} comes with the model and cannot be deleted",
+            status=403,
+            type="permission_error",
+            code="voice_is_builtin",
+            param="voice",
+        )
+    await asyncio.to_thread(speaker.store.delete, info.id)
+    return Deleted(id=info.id, object="audio.voice.deleted")
+
+
+@router.get(
+    "/v1/audio/voices/{voice}/preview",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "A sentence in that voice.",
+            "content": {
+                kind: {"schema": {"type": "string", "format": "binary"}}
+                for kind in ("audio/wav", "audio/mpeg")
+            },
+        }
+    },
+)
+async def preview(
+    request: Request, voice: str, format: Annotated[Literal["wav", "mp3"], Query()] = "wav"
+) -> Response:
+    """Hear a voice; made at the first time."""
+    speaker = _speaker(request)
+    info = await asyncio.to_thread(_find, speaker, voice)
+    model = hashlib.blake2b(speaker.models()[0].encode(), digest_size=4).hexdigest()
+    name = f"{info.id}-{model}.{format}"
+    kept = await asyncio.to_thread(speaker.store.preview, name) if _is_file(name) else None
+    if kept is None:
+        said = await speaker.speak(
+            PREVIEW, voice=info.id, seed=PREVIEW_SEED, max_duration_s=10, protocol="preview"
+        )
+        try:
+            pieces = [pcm async for pcm in said]
+        finally:
+            await said.aclose()
+        num_samples = sum(map(len, pieces))
+        encode = encoder(format, sample_rate=said.sample_rate, num_samples=num_samples)
+        kept = b"".join([*map(encode.encode, pieces), encode.finish()])
+        if _is_file(name):
+            await asyncio.to_thread(speaker.store.keep_preview, name, kept)
+    kind = {"wav": "audio/wav", "mp3": "audio/mpeg"}[format]
+    return Response(kept, media_type=kind, headers={"Cache-Control": "private, max-age=3600"})
+
+
+@router.post("/v1/audio/voice_consents")
+async def create_consent(
+    request: Request,
+    recording: Annotated[UploadFile, File(description="A person saying that they agree.")],
+    name: Annotated[str, Form(min_length=1, max_length=256)],
+    language: Annotated[str, Form(min_length=2, max_length=35)],
+) -> ConsentFacts:
+    """Keep a recorded consent."""
+    speaker = _speaker(request)
+    _check_cloning(speaker.settings)
+    data = await _upload(recording, speaker.settings, "recording")
+
+    def kept() -> Consent:
+        voice_sound(data, speaker.sample_rate)  # it is speech, or is refused
+        return speaker.store.consents.add(
+            data,
+            name=name,
+            language=language,
+            media_type=recording.content_type or "application/octet-stream",
+        )
+
+    async with _making:
+        return _consent(await asyncio.to_thread(kept))
+
+
+@router.get("/v1/audio/voice_consents")
+async def consents(
+    request: Request,
+    after: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+) -> ConsentList:
+    """The consents, page by page."""
+    store = _speaker(request).store
+    found, has_more = await asyncio.to_thread(store.consents.list, after=after, limit=limit)
+    data = [_consent(consent) for consent in found]
+    return ConsentList(
+        data=data,
+        first_id=data[0].id if data else None,
+        last_id=data[-1].id if data else None,
+        has_more=has_more,
+    )
+
+
+@router.get("/v1/audio/voice_consents/{consent}")
+async def one_consent(request: Request, consent: str) -> ConsentFacts:
+    """What is known of a consent."""
+    store = _speaker(request).store
+    return _consent(await _of_consent(asyncio.to_thread(store.consents.get, consent)))
+
+
+@router.post("/v1/audio/voice_consents/{consent}")
+async def rename_consent(request: Request, consent: str, update: ConsentUpdate) -> ConsentFacts:
+    """Call a consent otherwise."""
+    store = _speaker(request).store
+    work = asyncio.to_thread(store.consents.rename, consent, update.name)
+    return _consent(await _of_consent(work))
+
+
+@router.delete("/v1/audio/voice_consents/{consent}")
+async def delete_consent(request: Request, consent: str) -> Deleted:
+    """Forget a consent that no voice rests on."""
+    store = _speaker(request).store
+    try:
+        await _of_consent(asyncio.to_thread(store.delete_consent, consent))
+    except ConsentInUseError as error:
+        raise ApiError(str(error), status=409, code="consent_in_use") from error
+    return Deleted(id=consent, object="audio.voice_consent")
+
+
+def _speaker(request: Request) -> Speaker:
+    speaker: Speaker = request.app.state.speaker
+    return speaker
+
+
+def _find(speaker: Speaker, voice: str) -> VoiceInfo:
+    """A voice by its id or its name, built in or uploaded; raises ApiError where there is none."""
+    for info in speaker.voices():
+        if voice == info.id or voice.casefold() == info.name.casefold():
+            return info
+    raise ApiError(
+        f"there is no voice {voice!r}: GET /v1/audio/voices lists all",
+        status=404,
+        code="voice_not_found",
+        param="voice",
+    )
+
+
+def _facts(info: VoiceInfo) -> VoiceFacts:
+    return VoiceFacts(
+        id=info.id,
+        name=info.name,
+        language=info.language,
+        description=info.description,
+        preview_url=info.preview_url,
+        origin=info.origin,
+        created_at=info.created_at,
+    )
+
+
+def _consent(consent: Consent) -> ConsentFacts:
+    return ConsentFacts(
+        id=consent.id,
+        created_at=consent.created_at,
+        name=consent.name,
+        language=consent.language,
+    )
+
+
+def _check_cloning(settings: Settings) -> None:
+    if not settings.cloning:
+        raise ApiError(
+            "this server makes no voices of recordings",
+            status=403,
+            type="permission_error",
+            code="cloning_disabled",
+        )
+
+
+def _basis(speaker: Speaker, consent: str, is_attested: bool) -> str:
+    """What a new voice rests on, by the policy of the server."""
+    if consent:
+        try:
+            return speaker.store.consents.get(consent).id
+        except UnknownConsentError as error:
+            raise _no_consent(error) from error
+    policy = speaker.settings.consent
+    if policy == "off":
+        return ""
+    if policy == "attest" and is_attested:
+        return ATTESTED
+    how = "send the id of a recorded consent as consent (POST /v1/audio/voice_consents)"
+    if policy == "attest":
+        how += ", or consent_attested=true, by which you say that they do"
+    raise ApiError(
+        f"whoever is heard in the recording must agree to be copied: {how}",
+        code="consent_required",
+        param="consent",
+    )
+
+
+def _no_consent(error: UnknownConsentError) -> ApiError:
+    return ApiError(f"{error}: record one first", code="consent_not_found", param="consent")
+
+
+def _taken(error: NameTakenError) -> ApiError:
+    return ApiError(str(error), status=409, code="name_taken", param="name")
+
+
+async def _of_consent(work: Any) -> Any:
+    try:
+        return await work
+    except UnknownConsentError as error:
+        raise ApiError(str(error), status=404, code="consent_not_found") from error
+
+
+async def _upload(file: UploadFile, settings: Settings, param: str) -> bytes:
+    """The bytes of an upload.
+
+    Raises:
+        ApiError: there are none, or too many.
+    """
+    limit = settings.max_upload_bytes
+    data = await file.read(limit + 1)
+    if len(data) > limit:
+        raise ApiError(
+            f"{param} is larger than {settings.max_upload_mb:g} MiB",
+            status=413,
+            code="too_large",
+            param=param,
+        )
+    if not data:
+        raise ApiError(f"{param} is empty", code="invalid_audio", param=param)
+    return data
+
+
+def _is_file(name: str) -> bool:
+    """Whether a preview of that name can be kept; ids of built-in voices are plain words."""
+    return name.isascii() and not set(name) & set("/\\: ")
