@@ -7,6 +7,9 @@ Blocks of one page run in order in one empty folder. How a block is treated show
     ```bash hub      needs a gated download: run offline, must come as far as asking for it
     ```python hub    likewise
     ```bash judges   needs packages that judge speech: run without, must come as far as naming them
+    ```bash server   run beside a real server, whose address stands in for 127.0.0.1:8000
+    ```python server likewise
+    ```js clients    run by tests/clients/test_docs.py, as `python clients` is
     ```text          not code
 """
 
@@ -17,15 +20,22 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 
+from tests.server.process import served
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
-FENCES = {"bash", "bash hub", "bash judges", "python", "python hub", "text"}
+FENCES = {
+    "bash", "bash hub", "bash judges", "bash server", "python", "python hub", "python server",
+    "js clients", "python clients", "text",
+}  # fmt: skip
+ADDRESS = "127.0.0.1:8000"
 TIMEOUT_S = 300
 
 
@@ -54,6 +64,13 @@ def blocks_of(page: Path) -> list[Block]:
 
 def name_of(page: Path) -> str:
     return str(page.relative_to(ROOT))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Host and port of a server that runs while it is needed."""
+    with served(tmp_path_factory.mktemp("server")) as running:
+        yield running.url.removeprefix("http://")
 
 
 @pytest.fixture
@@ -182,10 +199,19 @@ def test_every_fence_says_how_it_is_tested(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks_of(page)], ids=name_of)
-def test_examples_run(page: Path, tmp_path: Path, shell_env: dict[str, str]) -> None:
+def test_examples_run(
+    page: Path, tmp_path: Path, shell_env: dict[str, str], request: pytest.FixtureRequest
+) -> None:
     folder = tmp_path / "work"
     folder.mkdir()
     for block in blocks_of(page):
+        if block.kind.endswith(" server"):
+            assert ADDRESS in block.code
+            code = block.code.replace(ADDRESS, request.getfixturevalue("server"))
+            kind = block.kind.removesuffix(" server")
+            block = Block(
+                kind=kind, code=code.replace("curl -s ", "curl -sS --fail "), line=block.line
+            )
         print(f"{page.name}:{block.line}")  # pytest shows it where the block fails
         if block.kind == "bash":
             check_bash(block, folder, shell_env)

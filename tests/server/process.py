@@ -1,0 +1,75 @@
+"""`causerie serve` in a process of its own, as users run it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+#: Seconds after which a server that has not started, or not ended, has failed.
+PATIENCE_S = 90.0
+
+
+class Served:
+    """A server, its address, and what it has written to its log."""
+
+    def __init__(self, process: subprocess.Popen[str], url: str, log: Path) -> None:
+        self.process, self.url, self._log = process, url, log
+
+    @property
+    def log(self) -> str:
+        """All of it so far."""
+        return self._log.read_text()
+
+    def ask_to_end(self) -> None:
+        """As Docker and systemd do."""
+        self.process.send_signal(signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def served(folder: Path, *flags: str, **environment: str) -> Iterator[Served]:
+    """Serve until the block ends, from the line on that says where.
+
+    Args:
+        folder: for voices and the log.
+    """
+    log = folder / "log"
+    command = [sys.executable, "-m", "causerie", "serve", "--port", "0"]
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            [*command, "--voices", str(folder / "voices"), *flags],
+            stdout=subprocess.PIPE,
+            stderr=file,
+            text=True,
+            env={**os.environ, **environment},
+        )
+    too_late = threading.Timer(PATIENCE_S, process.kill)
+    too_late.start()
+    assert process.stdout is not None
+    try:
+        url = next((found for line in process.stdout if (found := _url(line))), None)
+        too_late.cancel()
+        assert url, f"the server did not start:\n{log.read_text()}"
+        # What it says later must not fill the pipe.
+        threading.Thread(target=process.stdout.read, daemon=True).start()
+        yield Served(process, url, log)
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        code = process.wait(PATIENCE_S)
+        assert code == 0, f"the server exited with {code}:\n{log.read_text()}"
+    finally:
+        too_late.cancel()
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def _url(line: str) -> str | None:
+    found = re.search(r"http://[^ ]+:\d+", line)
+    return found[0] if found else None
