@@ -7,7 +7,7 @@ import hashlib
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from causerie.audio.formats import encoder
 from causerie.server.consents import Consent, UnknownConsentError
@@ -82,7 +82,7 @@ class ConsentList(BaseModel):
 class ConsentUpdate(BaseModel):
     """What can be changed of a consent."""
 
-    name: Annotated[str, Form(min_length=1, max_length=256)]
+    name: Annotated[str, Field(min_length=1, max_length=256)]
 
 
 @router.get("/v1/audio/voices")

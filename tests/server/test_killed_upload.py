@@ -1,0 +1,77 @@
+"""A server that is killed while voices are uploaded keeps whole voices only, and serves them."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.server.process import Served, served
+from tests.server.running import petit
+from tests.server.test_voices import TEXT, wav
+
+
+def upload(url: str, sample: bytes, name: str) -> httpx.Response:
+    return httpx.post(
+        f"{url}/v1/audio/voices",
+        data={"name": name, "ref_text": TEXT, "consent_attested": "true"},
+        files={"audio_sample": ("me.wav", sample, "audio/wav")},
+        timeout=30,
+    )
+
+
+def uploaded(server: Served) -> set[str]:
+    listed = httpx.get(f"{server.url}/v1/audio/voices").json()
+    return {voice["name"] for voice in listed["uploaded_voices"]}
+
+
+def test_killed_while_voices_come(tmp_path: Path) -> None:
+    sample = wav(petit().generate(TEXT, voice="mia", seed=1).samples)
+    answered: set[str] = set()
+    sent: set[str] = set()
+
+    def keep_uploading(url: str, life: int) -> None:
+        for number in range(1000):
+            name = f"voice of life {life}, {number}"
+            sent.add(name)
+            try:
+                if upload(url, sample, name).status_code == 200:
+                    answered.add(name)
+            except httpx.HTTPError:
+                return  # it was killed
+
+    for life, seconds in enumerate((0.4, 0.65, 0.9)):
+        with pytest.raises(AssertionError, match="exited with -9"), served(tmp_path) as server:  # noqa: PT012
+            assert answered <= uploaded(server)
+            uploading = threading.Thread(target=keep_uploading, args=(server.url, life))
+            uploading.start()
+            time.sleep(seconds)
+            server.process.send_signal(signal.SIGKILL)
+            uploading.join()
+    with served(tmp_path) as server:
+        kept = uploaded(server)
+        assert answered <= kept <= sent
+        assert answered
+        for name in kept:  # each is whole: it speaks
+            speech = {"input": "Hi.", "voice": name, "max_duration_s": 0.3}
+            answer = httpx.post(f"{server.url}/v1/audio/speech", json=speech, timeout=30)
+            assert answer.status_code == 200, answer.text
+        assert upload(server.url, sample, "after all").status_code == 200
+    files = {path.name for path in (tmp_path / "voices" / "voices").iterdir()}
+    assert len(files) == len(kept) + 1  # nothing half is left
+
+
+def test_a_damaged_voice_is_told_and_not_served(tmp_path: Path) -> None:
+    sample = wav(petit().generate(TEXT, voice="mia", seed=1).samples)
+    with served(tmp_path) as server:
+        ids = {name: upload(server.url, sample, name).json()["id"] for name in ("one", "two")}
+    (damaged,) = (tmp_path / "voices").rglob(f"{ids['one']}*.safetensors")
+    contents = damaged.read_bytes()
+    damaged.write_bytes(contents[: len(contents) // 2])
+    with served(tmp_path) as server:
+        assert uploaded(server) == {"two"}
+        assert damaged.exists()

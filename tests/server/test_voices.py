@@ -1,0 +1,184 @@
+"""Voices and consents, made by OpenAI's own client of a real server."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import openai
+import pytest
+import soundfile
+
+from causerie.server.openai_voices import OPENAI_VOICES
+from tests.server.running import Running, petit, running
+
+TEXT = "This is how I sound when I talk about nothing in particular."
+
+
+def wav(samples: np.ndarray, rate: int = 24_000, format: str = "WAV") -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate, format=format)
+    return file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def speech() -> np.ndarray:
+    return petit().generate(TEXT, voice="mia", seed=1).samples
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with running(tmp_path_factory.mktemp("voices"), transcribe="off") as here:
+        yield here
+
+
+@pytest.fixture
+def client(server: Running) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{server.http}/v1", api_key="-", max_retries=0) as made:
+        yield made
+
+
+def post(server: Running, **fields: Any) -> httpx.Response:
+    sample = fields.pop("audio_sample")
+    files = {"audio_sample": ("me.wav", sample, "audio/wav")}
+    return httpx.post(f"{server.http}/v1/audio/voices", data=fields, files=files, timeout=30)
+
+
+def say(client: openai.OpenAI, voice: Any) -> bytes:
+    return client.audio.speech.create(
+        model="tts-1", voice=voice, input="Hello.", response_format="pcm", extra_body={"seed": 1}
+    ).content
+
+
+def test_a_voice_by_a_recorded_consent_and_its_whole_life(
+    client: openai.OpenAI, server: Running, speech: np.ndarray
+) -> None:
+    consent = client.audio.voice_consents.create(
+        name="Ada agrees", language="en-US", recording=("yes.wav", wav(speech), "audio/wav")
+    )
+    assert consent.id.startswith("cons_")
+    assert (consent.object, consent.name) == ("audio.voice_consent", "Ada agrees")
+    voice = client.audio.voices.create(
+        name="Ada",
+        consent=consent.id,
+        audio_sample=("ada.wav", wav(speech), "audio/wav"),
+        extra_body={"ref_text": TEXT},
+    )
+    assert voice.id.startswith("voice_")
+    assert voice.name == "Ada"
+    sound = say(client, {"id": voice.id})
+    assert sound == say(client, "ada")
+    assert sound != say(client, "alloy")
+    listed = httpx.get(f"{server.http}/v1/audio/voices").json()
+    assert [one["id"] for one in listed["uploaded_voices"]] == [voice.id]
+    with pytest.raises(openai.ConflictError, match="'Ada'"):
+        client.audio.voice_consents.delete(consent.id)
+    preview = httpx.get(f"{server.http}/v1/audio/voices/{voice.id}/preview", timeout=30)
+    samples, rate = soundfile.read(io.BytesIO(preview.content))
+    assert rate == 24_000
+    assert len(samples) > 12_000
+    assert httpx.get(str(preview.url)).content == preview.content
+    deleted = client.audio.voices.delete(voice.id)
+    assert (deleted.id, deleted.deleted) == (voice.id, True)
+    with pytest.raises(openai.BadRequestError, match="no voice"):
+        say(client, "Ada")
+    assert client.audio.voice_consents.delete(consent.id).deleted
+
+
+def test_consents_are_listed_page_by_page_and_renamed(
+    client: openai.OpenAI, speech: np.ndarray
+) -> None:
+    made = [
+        client.audio.voice_consents.create(
+            name=f"consent {number}", language="en", recording=("a.wav", wav(speech), "audio/wav")
+        )
+        for number in range(3)
+    ]
+    page = client.audio.voice_consents.list(limit=2)
+    assert page.has_more
+    assert [consent.id for consent in page.data] == [made[2].id, made[1].id]
+    assert {consent.id for consent in client.audio.voice_consents.list(limit=2)} == {
+        consent.id for consent in made
+    }
+    assert client.audio.voice_consents.update(made[0].id, name="renamed").name == "renamed"
+    assert client.audio.voice_consents.retrieve(made[0].id).name == "renamed"
+    for consent in made:
+        assert client.audio.voice_consents.delete(consent.id).deleted
+    with pytest.raises(openai.NotFoundError) as caught:
+        client.audio.voice_consents.retrieve(made[0].id)
+    assert caught.value.code == "consent_not_found"
+
+
+def test_attested_voices_of_any_format(server: Running, speech: np.ndarray) -> None:
+    padded = np.concatenate([np.zeros(12_000, np.float32), speech, np.zeros(24_000, np.float32)])
+    for format in ("WAV", "FLAC", "OGG", "MP3"):
+        sample = wav(padded, format=format)
+        made = post(server, audio_sample=sample, name="me", ref_text=TEXT, consent_attested="true")
+        assert made.status_code == 200, made.text
+        url = f"{server.http}/v1/audio/voices/{made.json()['id']}"
+        assert httpx.get(url).json()["name"] == "me"
+        assert httpx.delete(url).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "code", "words"),
+    [
+        ({"consent_attested": "false"}, 400, "consent_required", "must agree"),
+        ({"consent": "cons_nobody"}, 400, "consent_not_found", "no consent"),
+        ({"ref_text": ""}, 400, "missing_required_parameter", "ref_text"),
+        ({"name": "Heart"}, 409, "name_taken", "built in"),
+        ({"name": "Alloy"}, 409, "name_taken", "built in"),
+        ({"name": "7"}, 400, "invalid_value", "speaker number"),
+        ({"audio_sample": b"hello"}, 415, "invalid_audio", "cannot be read as sound"),
+        ({"audio_sample": b""}, 400, "invalid_audio", "empty"),
+        ({"audio_sample": wav(np.zeros(72_000))}, 400, "invalid_audio", "silent"),
+        ({"audio_sample": "short"}, 400, "invalid_audio", "2 to 30 s"),
+        ({"audio_sample": "loud"}, 400, "invalid_audio", "full scale"),
+        ({"audio_sample": b"RIFF" + bytes(11 * 2**20)}, 413, "too_large", "10 MiB"),
+    ],
+)
+def test_what_does_not_do_is_told_in_one_line(
+    server: Running, speech: np.ndarray, change: Any, status: int, code: str, words: str
+) -> None:
+    recordings = {"short": wav(speech[:24_000]), "loud": wav(np.clip(50 * speech, -1, 1))}
+    fields = {"audio_sample": wav(speech), "name": "eve", "ref_text": TEXT}
+    fields |= {"consent_attested": "true", **change}
+    sample = fields["audio_sample"]
+    fields["audio_sample"] = recordings[sample] if isinstance(sample, str) else sample
+    answer = post(server, **fields)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (status, code), error
+    assert words in error["message"]
+    assert "\n" not in error["message"]
+    listed = httpx.get(f"{server.http}/v1/audio/voices").json()
+    assert listed["uploaded_voices"] == []
+
+
+def test_a_policy_of_recordings_wants_one(tmp_path: Path, speech: np.ndarray) -> None:
+    with running(tmp_path, consent="recording") as server:
+        fields = {"audio_sample": wav(speech), "name": "eve", "ref_text": TEXT}
+        refused = post(server, **fields, consent_attested="true")
+        assert refused.json()["error"]["code"] == "consent_required"
+    with running(tmp_path, cloning=False) as server:
+        refused = post(server, **fields, consent_attested="true")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (403, "cloning_disabled")
+
+
+def test_the_list_suits_all_clients(server: Running) -> None:
+    listed = httpx.get(f"{server.http}/v1/audio/voices").json()
+    assert [voice["id"] for voice in listed["voices"]][:1] == ["heart"]
+    assert {"id", "name", "language", "description", "preview_url", "origin"} <= set(
+        listed["voices"][0]
+    )
+    assert listed["data"] == listed["voices"]
+    legacy = httpx.get(f"{server.http}/v1/audio/voices?legacy=true").json()
+    assert "theo" in legacy["voices"]
+
+
+@pytest.mark.parametrize("name", sorted(OPENAI_VOICES))
+def test_each_of_openais_voices_speaks(client: openai.OpenAI, name: str) -> None:
+    assert len(say(client, name)) > 10_000
