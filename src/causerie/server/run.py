@@ -25,6 +25,8 @@ from causerie.server.trace import JsonLines, TextLines
 
 #: How often is looked whether all is spoken, in seconds.
 LOOK_S = 0.05
+#: How long replies that are broken off may take to tell their clients.
+BREAK_OFF_S = 1.0
 
 
 def run(settings: Settings, echo: Callable[[str], None]) -> None:
@@ -45,7 +47,7 @@ def run(settings: Settings, echo: Callable[[str], None]) -> None:
             app,
             log_config=None,
             access_log=False,
-            timeout_graceful_shutdown=max(1, round(settings.grace_s)),
+            timeout_graceful_shutdown=5,
             ws_max_size=2**20,
             server_header=False,
         ),
@@ -134,10 +136,16 @@ class _Server(uvicorn.Server):
         speaker = self._app.state.speaker
         if speaker is not None:
             speaker.is_closing = True
-            ends_at = time.monotonic() + self._settings.grace_s
-            while speaker.metrics.num_active and time.monotonic() < ends_at:
-                await asyncio.sleep(LOOK_S)
+            await self._until_silent(self._settings.grace_s)
+            await speaker.tts.aclose(drain=False)  # what is left is told so, and broken off
+            await self._until_silent(BREAK_OFF_S)
         self.stop()
+
+    async def _until_silent(self, seconds: float) -> None:
+        """Wait for all replies, but no longer than so many seconds."""
+        metrics, ends_at = self._app.state.metrics, time.monotonic() + seconds
+        while metrics.num_active and time.monotonic() < ends_at:
+            await asyncio.sleep(LOOK_S)
 
 
 def _listen(host: str, port: int) -> socket.socket:
