@@ -40,7 +40,7 @@ test-page: $(VENV)/.dev ## Test the web page in headless Chromium, which it inst
 	$(BIN)/python -m pytest tests/page
 
 test-clients: $(CLIENTS)/.made ## Test the server with pipecat, LiveKit, openai-node, the AI SDK and Ray
-	$(CLIENTS)/bin/python -m pytest tests/clients
+	$(CLIENTS)/bin/python -m pytest -W default tests/clients
 
 check: lint test ## Everything that a change must pass
 

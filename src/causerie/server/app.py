@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib
-import importlib.util
 import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -27,6 +25,19 @@ from causerie.server import faults
 from causerie.server.auth import Gate
 from causerie.server.errors import ApiError
 from causerie.server.metrics import Metrics
+from causerie.server.routes import (
+    batch,
+    dialogue,
+    elevenlabs,
+    elevenlabs_http,
+    health,
+    models,
+    native,
+    page,
+    realtime,
+    speech,
+    voices,
+)
 from causerie.server.settings import Settings
 from causerie.server.speaker import Speaker
 from causerie.server.trace import Trace
@@ -35,7 +46,19 @@ from causerie.tts import TTS
 
 log = logging.getLogger("causerie.server")
 
-ROUTERS = "health models speech dialogue batch voices elevenlabs realtime native page".split()
+ROUTES = (
+    health,
+    models,
+    speech,
+    dialogue,
+    batch,
+    voices,
+    elevenlabs,
+    elevenlabs_http,
+    realtime,
+    native,
+    page,
+)
 
 
 def create_app(settings: Settings, *, tts: TTS | None = None) -> FastAPI:
@@ -56,10 +79,8 @@ def create_app(settings: Settings, *, tts: TTS | None = None) -> FastAPI:
     app.state.settings, app.state.metrics, app.state.speaker = settings, metrics, None
     app.state.given_tts, app.state.failure = tts, None
     app.state.on_failure = None  # called with what hindered loading
-    for name in ROUTERS:
-        module = f"causerie.server.routes.{name}"
-        if importlib.util.find_spec(module):
-            app.include_router(importlib.import_module(module).router)
+    for module in ROUTES:
+        app.include_router(module.router)
     handlers: dict[Any, Callable[..., Any]] = {
         ApiError: faults.on_api_error,
         CauserieError: faults.on_api_error,

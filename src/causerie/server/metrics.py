@@ -6,6 +6,7 @@ Each app has a registry of its own. The engine counts by itself; it is asked whe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import (
@@ -35,7 +36,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.num_active = 0
         self.reply_s = 2.0  # how long a reply takes, lately
-        add = {"registry": self.registry}
+        add: dict[str, Any] = {"registry": self.registry}
         self.requests = Counter(
             "causerie_requests", "Requests of HTTP.", ["method", "route", "status"], **add
         )

@@ -17,7 +17,7 @@ from causerie.extras import need
 from causerie.server.errors import ApiError
 
 #: Speech of a voice, in seconds: less says too little, more takes the model's context.
-MIN_S, MAX_S = 2.0, 30.0
+MIN_S, MAX_S = 1.5, 30.0
 #: Of a recording as sent: silence at its ends is cut off.
 MAX_RAW_S = 120.0
 #: Of samples that are at full scale.
@@ -51,8 +51,7 @@ def voice_sound(data: bytes, sample_rate: int) -> NDArray[np.float32]:
     seconds = len(samples) / sample_rate
     if not MIN_S <= seconds <= MAX_S:
         raise _refused(
-            f"the recording holds {seconds:.1f} s of speech: a voice needs {MIN_S:.0f} to "
-            f"{MAX_S:.0f} s"
+            f"the recording holds {seconds:.1f} s of speech: a voice needs {MIN_S:g} to {MAX_S:g} s"
         )
     return samples
 

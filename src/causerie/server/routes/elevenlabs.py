@@ -50,18 +50,21 @@ KEY_S = 10.0
 MAX_CONTEXTS = 32
 
 _FORMAT = re.compile(r"(mp3|opus|pcm|wav|ulaw|alaw|aac|flac)_(\d{4,6})(?:_(\d{1,3}))?")
+DEFAULT_FORMAT = "mp3_44100_128"
 _KNOWN = "mp3_44100_128, mp3_22050_32, pcm_24000, pcm_16000, ulaw_8000, alaw_8000, opus_48000_64"
 _REFUSED: Final = 1008
 
 
 class _Query(Message):
-    output_format: str = "mp3_44100_128"
+    output_format: str = DEFAULT_FORMAT
     inactivity_timeout: float = Field(default=INACTIVITY_S, gt=0)
     enable_ssml_parsing: bool = False
     seed: int | None = None
 
 
-class _VoiceSettings(Message):
+class VoiceSettings(Message):
+    """Of ElevenLabs' settings the one that we heed."""
+
     speed: float | None = Field(default=None, ge=MIN_SPEED, le=MAX_SPEED)
 
 
@@ -74,7 +77,7 @@ class _Input(Message):
     close_context: bool = False
     close_socket: bool = False
     keep_alive: bool = False
-    voice_settings: _VoiceSettings | None = None
+    voice_settings: VoiceSettings | None = None
     xi_api_key: str | None = Field(
         default=None, validation_alias=AliasChoices("xi_api_key", "xi-api-key")
     )

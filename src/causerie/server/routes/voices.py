@@ -98,7 +98,7 @@ async def voices(request: Request, legacy: bool = False) -> VoiceList:
 @router.post("/v1/audio/voices")
 async def create_voice(
     request: Request,
-    audio_sample: Annotated[UploadFile, File(description="2 to 30 s of one person's speech.")],
+    audio_sample: Annotated[UploadFile, File(description="1.5 to 30 s of one person's speech.")],
     name: Annotated[str, Form(min_length=1, max_length=256)],
     consent: Annotated[str, Form(description="Id of a recorded consent.")] = "",
     consent_attested: Annotated[

@@ -1,0 +1,84 @@
+"""pipecat: its own services for OpenAI and ElevenLabs against our server, and our own service."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import pytest
+from pipecat.frames.frames import (
+    ErrorFrame,
+    Frame,
+    LLMFullResponseEndFrame,
+    LLMFullResponseStartFrame,
+    TextFrame,
+    TTSAudioRawFrame,
+    TTSStartedFrame,
+    TTSStoppedFrame,
+    TTSUpdateSettingsFrame,
+)
+from pipecat.services.elevenlabs.tts import ElevenLabsTTSService
+from pipecat.services.openai.tts import OpenAITTSService
+from pipecat.services.tts_service import TTSService
+from pipecat.tests.utils import SleepFrame, run_test
+
+from causerie.integrations.pipecat import CauserieTTSService
+from causerie.tts import TTS
+from tests.clients.conftest import TEXT
+from tests.server.process import Served
+
+Make = Callable[[Served], TTSService]
+MAKERS: dict[str, Make] = {
+    "openai": lambda server: OpenAITTSService(
+        api_key="-", base_url=f"{server.url}/v1", settings=OpenAITTSService.Settings(voice="alloy")
+    ),
+    "elevenlabs": lambda server: ElevenLabsTTSService(
+        api_key="-",
+        url=server.url.replace("http", "ws"),
+        settings=ElevenLabsTTSService.Settings(voice="heart"),
+    ),
+    "ours, of a server": lambda server: CauserieTTSService(base_url=server.url),
+    "ours, in this process": lambda server: CauserieTTSService(tts=TTS.from_pretrained()),
+}
+
+
+def words(text: str) -> list[Frame]:
+    """As a language model writes them."""
+    parts = [TextFrame(text=f"{word} ") for word in text.split()]
+    return [LLMFullResponseStartFrame(), *parts, LLMFullResponseEndFrame(), SleepFrame(sleep=8.0)]
+
+
+def spoken(service: TTSService, frames: Sequence[Frame]) -> list[Frame]:
+    down, up = asyncio.run(run_test(service, frames_to_send=list(frames)))
+    assert not [frame for frame in up if isinstance(frame, ErrorFrame)]
+    return list(down)
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_reply_is_heard(name: str, server: Served, hears: Callable[..., None]) -> None:
+    down = spoken(MAKERS[name](server), words(TEXT))
+    sound = [frame for frame in down if isinstance(frame, TTSAudioRawFrame)]
+    assert sound
+    assert any(isinstance(frame, TTSStartedFrame) for frame in down)
+    assert any(isinstance(frame, TTSStoppedFrame) for frame in down)
+    hears(b"".join(frame.audio for frame in sound), rate=sound[0].sample_rate)
+
+
+def test_our_voice_changes_while_it_runs(server: Served) -> None:
+    def sound(*frames: Frame) -> bytes:
+        settings = CauserieTTSService.Settings(seed=1)
+        service = CauserieTTSService(base_url=server.url, settings=settings)
+        down = spoken(service, [*frames, *words("Hello there.")])
+        return b"".join(frame.audio for frame in down if isinstance(frame, TTSAudioRawFrame))
+
+    change = TTSUpdateSettingsFrame(delta=CauserieTTSService.Settings(voice="theo"))
+    assert sound() == sound()
+    assert sound(change) != sound()
+
+
+def test_a_wrong_voice_is_an_error_frame(server: Served) -> None:
+    settings = CauserieTTSService.Settings(voice="nobody")
+    service = CauserieTTSService(base_url=server.url, settings=settings)
+    _, up = asyncio.run(run_test(service, frames_to_send=words("Hello.")))
+    (error,) = [frame for frame in up if isinstance(frame, ErrorFrame)]
+    assert "nobody" in error.error

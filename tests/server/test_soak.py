@@ -1,0 +1,26 @@
+"""benchmarks/soak.py for ten seconds: texts alone and in company, and clients that leave."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "soak.py"
+
+
+def test_replies_are_the_same_in_company_and_nothing_stays_taken(tmp_path: Path) -> None:
+    picture = tmp_path / "soak.png"
+    command = "--minutes 0.16 --clients 8 --max-growth 0.2 --plot".split()
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), *command, str(picture)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    for way in "pcm", "mp3", "sse", "websocket", "elevenlabs":
+        found = re.search(rf"^\| {way} +\| +([0-9,]+) \| +([0-9,]+) \|$", done.stdout, re.M)
+        assert found, done.stdout
+        to_the_end, left = (int(number.replace(",", "")) for number in found.groups())
+        assert to_the_end, f"no reply by {way} was heard to its end"
+        assert left, f"nobody left a reply by {way}"
+    assert picture.stat().st_size > 5_000
