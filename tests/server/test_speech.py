@@ -1,0 +1,392 @@
+"""`/v1/audio/speech` and its kin, by OpenAI's own client of a real server, and by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import httpx
+import numpy as np
+import openai
+import pytest
+import soundfile
+
+from causerie.audio.io import pcm16
+from tests.server.running import Running, petit, running
+
+TEXT = "Good morning to all of you."
+LONG = "We go down to the river, and we cross the bridge as long as it stands. " * 3
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with running(tmp_path_factory.mktemp("voices"), max_input_chars=2000) as here:
+        yield here
+
+
+@pytest.fixture
+def client(server: Running) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{server.http}/v1", api_key="-", max_retries=0) as made:
+        yield made
+
+
+def post(server: Running, path: str = "/v1/audio/speech", **body: Any) -> httpx.Response:
+    return httpx.post(server.http + path, json=body, timeout=30)
+
+
+def heard(data: bytes) -> np.ndarray:
+    """Samples at 24 kHz of a file of any format."""
+    to_mono = av.AudioResampler(format="flt", layout="mono", rate=24_000)
+    with av.open(io.BytesIO(data)) as container:
+        frames = [made for frame in container.decode(audio=0) for made in to_mono.resample(frame)]
+    frames += to_mono.resample(None)
+    return np.concatenate([frame.to_ndarray()[0] for frame in frames])
+
+
+@pytest.fixture(scope="module")
+def expected() -> np.ndarray:
+    return petit().generate(TEXT, voice="heart", seed=1).samples
+
+
+# -- what is given -------------------------------------------------------------------------------
+
+
+def test_pcm_is_what_the_library_makes(client: openai.OpenAI, expected: np.ndarray) -> None:
+    speech = client.audio.speech.create(
+        model="tts-1",
+        voice="alloy",
+        input=TEXT,
+        response_format="pcm",
+        extra_body={"seed": 1},
+    )
+    assert speech.content == pcm16(expected).tobytes()
+    headers = speech.response.headers
+    assert headers["content-type"].startswith("audio/pcm")
+    assert headers["x-seed"] == "1"
+    assert headers["x-request-id"].startswith("req_")
+    assert int(headers["openai-processing-ms"]) >= 0
+    assert headers["cache-control"] == "no-cache"
+
+
+@pytest.mark.parametrize("format", ["mp3", "opus", "aac", "flac", "wav"])
+def test_all_formats_are_streamed_and_hold_the_sound(
+    client: openai.OpenAI, expected: np.ndarray, format: Any
+) -> None:
+    create = client.audio.speech.with_streaming_response.create
+    with create(
+        model="gpt-4o-mini-tts",
+        voice={"id": "heart"},
+        input=TEXT,
+        response_format=format,
+        extra_body={"seed": 1},
+    ) as response:
+        chunks = list(response.iter_bytes())
+    assert len(chunks) > 2
+    sound = heard(b"".join(chunks))
+    assert abs(len(sound) - len(expected)) < 2_400
+    num = min(len(sound), len(expected))
+    best = max(
+        np.corrcoef(sound[shift:num], expected[: num - shift])[0, 1] for shift in range(0, 2400, 8)
+    )
+    assert best > 0.8
+
+
+@pytest.mark.parametrize("format", ["ulaw", "alaw"])
+def test_telephone_formats(server: Running, expected: np.ndarray, format: str) -> None:
+    answer = post(server, input=TEXT, response_format=format, seed=1)
+    assert answer.status_code == 200
+    assert abs(len(answer.content) / 8_000 - len(expected) / 24_000) < 0.05
+
+
+def test_sound_comes_while_it_is_made(server: Running) -> None:
+    speech = {"input": LONG * 4, "response_format": "pcm", "seed": 1}
+    with httpx.stream("POST", f"{server.http}/v1/audio/speech", json=speech, timeout=30) as answer:
+        chunks = answer.iter_bytes()
+        next(chunks)
+        assert server.tts.engine.stats().active == 1  # and the rest is yet to be made
+        for _ in chunks:
+            pass
+
+
+def test_whole_files_know_their_length(server: Running, expected: np.ndarray) -> None:
+    for format in ("wav", "flac"):
+        answer = post(server, input=TEXT, response_format=format, seed=1, stream=False)
+        assert int(answer.headers["content-length"]) == len(answer.content)
+        info = soundfile.info(io.BytesIO(answer.content))
+        assert info.frames == len(expected)
+
+
+def test_speed_and_volume(server: Running, expected: np.ndarray) -> None:
+    fast = post(server, input=TEXT, response_format="pcm", seed=1, speed=2)
+    assert len(fast.content) / 2 == pytest.approx(len(expected) / 2, rel=0.05)
+    soft = post(server, input=TEXT, response_format="pcm", seed=1, volume_multiplier=0.5)
+    samples = np.frombuffer(soft.content, "<i2")
+    assert np.abs(samples - pcm16(expected) / 2).max() <= 1
+
+
+def test_events_hold_the_file(client: openai.OpenAI, expected: np.ndarray) -> None:
+    create = client.audio.speech.with_streaming_response.create
+    with create(
+        model="gpt-4o-mini-tts",
+        voice="alloy",
+        input=TEXT,
+        response_format="pcm",
+        stream_format="sse",
+        extra_body={"seed": 1},
+    ) as response:
+        assert response.headers["content-type"].startswith("text/event-stream")
+        events = [line for line in response.iter_lines() if line.startswith("data: ")]
+    told = [json.loads(event.removeprefix("data: ")) for event in events]
+    assert {one["type"] for one in told[:-1]} == {"speech.audio.delta"}
+    sound = b"".join(base64.b64decode(one["audio"]) for one in told[:-1])
+    assert sound == pcm16(expected).tobytes()
+    assert told[-1]["type"] == "speech.audio.done"
+    usage = told[-1]["usage"]
+    assert usage["output_tokens"] == len(expected) // 1_920
+    assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"]
+
+
+def test_context_is_heard(server: Running) -> None:
+    before = petit().generate("Hello, who are you?", voice="theo", seed=2)
+    file = io.BytesIO()
+    soundfile.write(file, before.samples, 24_000, format="WAV")
+    audio = base64.b64encode(file.getvalue()).decode()
+    turn = {"speaker": 1, "text": "Hello, who are you?"}
+    plain = post(server, input=TEXT, response_format="pcm", seed=1)
+    answers = [
+        post(server, input=TEXT, response_format="pcm", seed=1, context=[{**turn, "audio": sent}])
+        for sent in (audio, f"data:audio/wav;base64,{audio}")
+    ]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert answers[0].content == answers[1].content != plain.content
+
+
+def test_what_does_nothing_is_named(server: Running, tmp_path: Path) -> None:
+    odd = {"input": TEXT, "instructions": "whisper", "lang_code": "a"}
+    assert post(server, **odd).headers["x-ignored-params"] == "instructions, lang_code"
+    with running(tmp_path, strict=True) as strict:
+        refused = post(strict, **odd)
+    assert refused.status_code == 400
+    assert refused.json()["error"]["code"] == "unknown_parameter"
+
+
+def test_async_client_many_at_once_are_as_alone(server: Running) -> None:
+    async def main() -> list[bytes]:
+        async with openai.AsyncOpenAI(
+            base_url=f"{server.http}/v1", api_key="-", max_retries=0
+        ) as client:
+
+            async def one(seed: int) -> bytes:
+                speech = await client.audio.speech.create(
+                    model="tts-1",
+                    voice=("alloy", "onyx")[seed % 2],
+                    input=f"{TEXT} Number {seed}.",
+                    response_format="pcm",
+                    extra_body={"seed": seed},
+                )
+                return speech.content
+
+            alone = [await one(seed) for seed in range(4)]
+            assert list(await asyncio.gather(*(one(seed) for seed in range(4)))) == alone
+            return alone
+
+    assert len(set(asyncio.run(main()))) == 4
+
+
+def test_batch(server: Running, expected: np.ndarray) -> None:
+    items = [{"input": TEXT, "voice": "alloy"}, {"input": ""}, {"input": "Hi.", "speed": 9}]
+    told = post(server, "/v1/audio/speech/batch", items=items, response_format="pcm", seed=1).json()
+    assert (told["total"], told["succeeded"], told["failed"]) == (3, 1, 2)
+    first, second, third = told["results"]
+    assert base64.b64decode(first["audio_data"]) == pcm16(expected).tobytes()
+    assert first["media_type"].startswith("audio/pcm")
+    assert second["error"]["code"] == "empty_input"
+    assert third["error"]["param"] == "speed"
+
+
+def test_dialogue(server: Running) -> None:
+    turns = [
+        {"voice": "heart", "text": "Good morning!"},
+        {"voice": "theo", "text": "Is it?", "pause_s": 1.5},
+    ]
+    path = "/v1/audio/dialogue"
+    told = post(server, path, turns=turns, response_format="pcm", seed=3)
+    assert told.status_code == 200
+    text = "heart: Good morning!\n[pause: 1.5s]\n\ntheo: Is it?"
+    assert post(server, path, input=text, response_format="pcm", seed=3).content == told.content
+    other = post(server, path, turns=turns, response_format="pcm", seed=4)
+    assert other.content != told.content
+    sound = np.frombuffer(told.content, "<i2")
+    silent = (np.abs(sound.astype(int)) == 0).astype(np.int8)
+    assert silent.sum() >= 36_000
+    whole = post(server, path, turns=turns, response_format="wav", seed=3, stream=False)
+    assert soundfile.info(io.BytesIO(whole.content)).frames == len(sound)
+
+
+def test_models(client: openai.OpenAI, server: Running) -> None:
+    names = [model.id for model in client.models.list()]
+    assert names[0] == "petit"
+    assert [client.models.retrieve(name).id for name in names] == names
+    with pytest.raises(openai.NotFoundError):
+        client.models.retrieve("gpt-9")
+    told = httpx.get(f"{server.http}/v1/audio/models").json()
+    assert [one["id"] for one in told["models"]] == names
+
+
+# -- what is refused -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "code", "param"),
+    [
+        ({"input": ""}, 400, "empty_input", "input"),
+        ({"input": "  \n"}, 400, "empty_input", "input"),
+        ({"input": "a" * 2001}, 400, "string_above_max_length", "input"),
+        ({"input": "🎉"}, 400, "invalid_text", "input"),
+        ({"input": None}, 400, "invalid_value", "input"),
+        ({"voice": "nobody"}, 400, "voice_not_found", "voice"),
+        ({"voice": {"id": "voice_nobody"}}, 400, "voice_not_found", "voice"),
+        ({"speed": 0.1}, 400, "invalid_value", "speed"),
+        ({"response_format": "midi"}, 400, "invalid_value", "response_format"),
+        ({"stream_format": "smoke"}, 400, "invalid_value", "stream_format"),
+        ({"model": "gpt-9"}, 404, "model_not_found", "model"),
+        ({"temperature": -1}, 400, "invalid_value", "temperature"),
+        ({"seed": -1}, 400, "invalid_value", "seed"),
+        ({"ssml": True}, 400, "unsupported", "ssml"),
+        ({"context": [{"text": "a", "audio": "!"}]}, 400, "invalid_audio", "context.0.audio"),
+        (
+            {"context": [{"text": "a", "audio": "http://127.0.0.1/a.wav"}]},
+            403, "urls_not_allowed", "context.0.audio",
+        ),
+    ],
+)  # fmt: skip
+def test_errors_have_openais_shape(
+    server: Running, change: Any, status: int, code: str, param: str
+) -> None:
+    answer = post(server, **{"input": TEXT, **change})
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["param"]) == (status, code, param), error
+    assert set(error) == {"message", "type", "param", "code"}
+    assert error["message"]
+    assert "\n" not in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "sent", "status"),
+    [
+        ("POST", "/v1/audio/speech", {"content": b"{"}, 400),
+        ("POST", "/v1/audio/speech", {"content": b""}, 400),
+        ("POST", "/v1/audio/speech", {"json": []}, 400),
+        ("POST", "/v1/audio/speech", {"json": {}}, 400),
+        ("POST", "/v1/audio/dialogue", {"json": {}}, 400),
+        ("POST", "/v1/audio/dialogue", {"json": {"input": "no colon"}}, 400),
+        ("POST", "/v1/audio/dialogue", {"json": {"input": "a: b [pause: 99s]"}}, 400),
+        ("POST", "/v1/audio/speech/batch", {"json": {"items": []}}, 400),
+        ("GET", "/v1/audio/speech", {}, 405),
+        ("GET", "/nowhere", {}, 404),
+    ],
+)
+def test_other_mistakes_have_it_too(
+    server: Running, method: str, path: str, sent: Any, status: int
+) -> None:
+    answer = httpx.request(method, server.http + path, **sent)
+    assert answer.status_code == status
+    assert set(answer.json()["error"]) == {"message", "type", "param", "code"}
+
+
+def test_a_full_queue_says_when_to_come_again(server: Running) -> None:
+    """Three are spoken, two wait, the sixth is refused before any sound."""
+    entered, leave = threading.Barrier(6, timeout=30), threading.Event()
+    statuses: list[int] = []
+
+    def hold() -> None:
+        speech = {"input": LONG * 8, "response_format": "pcm"}
+        url = f"{server.http}/v1/audio/speech"
+        entered.wait()
+        try:
+            with httpx.stream("POST", url, json=speech, timeout=5) as answer:
+                statuses.append(answer.status_code)
+                leave.wait(10)
+        except httpx.TimeoutException:
+            statuses.append(0)  # it waited in the queue
+
+    threads = [threading.Thread(target=hold) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    entered.wait()
+    server.wait_for(lambda: server.tts.engine.stats().waiting >= 2)
+    refused = post(server, input=TEXT)
+    leave.set()
+    for thread in threads:
+        thread.join()
+    error = refused.json()["error"]
+    assert (refused.status_code, error["code"]) == (429, "queue_full")
+    assert error["type"] == "rate_limit_error"
+    assert int(refused.headers["retry-after"]) >= 1
+    assert int(refused.headers["retry-after-ms"]) > 0
+    assert statuses.count(200) >= 3
+
+
+def test_who_hangs_up_frees_the_slot_within_a_frame(server: Running) -> None:
+    speech = {"input": LONG * 8, "response_format": "pcm"}
+    with httpx.stream("POST", f"{server.http}/v1/audio/speech", json=speech, timeout=30) as answer:
+        next(answer.iter_bytes())
+        assert not server.is_silent
+    assert server.wait_for(lambda: server.is_silent) < 0.5
+
+
+# -- who may ask, and what is seen from outside ----------------------------------------------------
+
+
+def test_keys(tmp_path: Path) -> None:
+    with running(tmp_path, api_key=("right",)) as server:
+        url = f"{server.http}/v1/models"
+        assert httpx.get(url).status_code == 401
+        assert httpx.get(url, headers={"authorization": "Bearer wrong"}).status_code == 401
+        assert httpx.get(url, headers={"authorization": "Bearer right"}).status_code == 200
+        assert httpx.get(url, headers={"xi-api-key": "right"}).status_code == 200
+        assert httpx.get(f"{url}?api_key=right").status_code == 401
+        for path in ("/health", "/ready", "/"):
+            assert httpx.get(server.http + path).status_code == 200
+        assert httpx.get(f"{server.http}/metrics").status_code == 401
+        with openai.OpenAI(base_url=f"{server.http}/v1", api_key="wrong") as client:  # noqa: SIM117
+            with pytest.raises(openai.AuthenticationError):
+                client.models.list()
+
+
+def test_a_page_from_elsewhere_may_not_ask(server: Running) -> None:
+    asked = {"url": f"{server.http}/v1/audio/speech", "json": {"input": TEXT}}
+    assert httpx.post(**asked, headers={"origin": "https://evil.example"}).status_code == 403
+    assert httpx.post(**asked, headers={"host": "evil.example"}).status_code in (400, 403)
+    assert httpx.post(**asked, headers={"origin": server.http}, timeout=30).status_code == 200
+
+
+def test_health_readiness_and_numbers(server: Running) -> None:
+    assert httpx.get(f"{server.http}/health").json()["status"] == "ok"
+    ready = httpx.get(f"{server.http}/ready").json()
+    assert (ready["status"], ready["model"], ready["device"]) == ("ready", "petit", "cpu")
+    post(server, input=TEXT, voice="nobody")
+    post(server, input=TEXT)
+    numbers = httpx.get(f"{server.http}/metrics").text
+    for name in (
+        'causerie_first_sound_seconds_count{protocol="http"}',
+        "causerie_rtf_count",
+        "causerie_active_streams 0.0",
+        'causerie_errors_total{code="voice_not_found"}',
+        'causerie_requests_total{method="POST",route="/v1/audio/speech",status="200"}',
+    ):
+        assert name in numbers, name
+
+
+def test_a_request_keeps_its_name(server: Running) -> None:
+    url = f"{server.http}/health"
+    assert httpx.get(url, headers={"x-request-id": "mine-1"}).headers["x-request-id"] == "mine-1"
+    odd = httpx.get(url, headers={"x-request-id": "a b\tc" * 40}).headers["x-request-id"]
+    assert odd.startswith("req_")
