@@ -48,7 +48,9 @@ def record(folder: Path, count: int = 8) -> Path:
 
 def run(model: Path, folder: Path, out: Path, **wishes: Any) -> Report:
     speaking.MAX_DURATION_S = 0.4  # a tiny random model never ends by itself
-    values: dict[str, Any] = {"steps": 2, "changes": CHANGES, "device": "cpu", **wishes}
+    values: dict[str, Any] = {
+        "steps": 2, "decoder_steps": 1, "changes": CHANGES, "device": "cpu", **wishes,
+    }  # fmt: skip
     said: list[str] = values.pop("said", [])
     return finetune(
         Wishes(folder=folder, base=str(model), out=out, **values),

@@ -16,7 +16,9 @@ from causerie.checkpoint import load
 from causerie.data.shards import SpeechData
 from causerie.errors import ConfigError
 from causerie.evaluate import speaking
+from causerie.finetune.choice import Choice
 from causerie.finetune.run import Wishes, voice_name
+from causerie.voices import Voice
 from tests import tiny
 from tests.finetune import small
 
@@ -80,7 +82,7 @@ def test_the_report_has_base_and_all_checkpoints(finished: Path) -> None:
     facts = json.loads((finished / "report.json").read_text("utf-8"))
     wanted = {"wer", "cer", "similarity", "stopped", "held_out_codebook0", "held_out_rest"}
     assert wanted <= facts["base_figures"].keys()
-    assert facts["checkpoints"].keys() == {"1", "2"}
+    assert facts["checkpoints"].keys() == {"0", "1", "2"}
     assert all(wanted <= figures.keys() for figures in facts["checkpoints"].values())
     assert facts["similarity_of_recordings"].keys() == {"recordings", "recordings after codec"}
     texts = {kind: {row["text"] for row in rows} for kind, rows in facts["sentences"].items()}
@@ -103,7 +105,7 @@ def test_the_same_again_changes_nothing_and_other_wishes_are_refused(
     out = shutil.copytree(finished, tmp_path / "out")
     written = {path: path.stat().st_mtime_ns for path in out.rglob("figures.json")}
     small.run(tiny_folder, recorded, out)
-    assert len(written) == 3
+    assert len(written) == 4
     assert written == {path: path.stat().st_mtime_ns for path in out.rglob("figures.json")}
     with pytest.raises(ConfigError, match=r"out is of another run \(steps was 2, is 3\)"):
         small.run(tiny_folder, recorded, out, steps=3)
@@ -126,6 +128,40 @@ def test_killed_anywhere_it_goes_on_to_the_same_end(
     )
     last, other = (load(folder / "model").model.state_dict() for folder in (out, finished))
     assert all(torch.equal(tensor, other[name]) for name, tensor in last.items())
+
+
+def test_a_decoder_that_learned_the_voice_needs_no_prompt(
+    finished: Path, tiny_folder: Path, recorded: Path, tmp_path: Path
+) -> None:
+    first = finished / "run" / "checkpoints" / "000000"
+    alone, base = load(first), load(tiny_folder)
+    before, after = base.codec.state_dict(), alone.codec.state_dict()
+    moved = {name for name, tensor in after.items() if not torch.equal(tensor, before[name])}
+    assert moved
+    assert all(name.startswith(("decoder", "upsample")) for name in moved)
+    assert all(
+        torch.equal(tensor, alone.model.state_dict()[name])
+        for name, tensor in base.model.state_dict().items()
+    )
+    last = load(finished / "model").codec.state_dict()
+    assert all(torch.equal(tensor, last[name]) for name, tensor in after.items())
+    facts = json.loads((finished / "report.json").read_text("utf-8"))
+    assert any("step 0 is the base's language model" in note for note in facts["notes"])
+    report = small.run(tiny_folder, recorded, tmp_path / "out", decoder_steps=0)
+    assert report.checkpoints.keys() == {1, 2}
+    unchanged = load(tmp_path / "out" / "model").codec.state_dict()
+    assert all(torch.equal(tensor, before[name]) for name, tensor in unchanged.items())
+
+
+def test_the_voice_of_step_0_has_no_context(
+    tiny_folder: Path, recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = Choice(step=0, qualified=(0,), why="it was said so")
+    monkeypatch.setattr("causerie.finetune.run.choose", lambda *_: chosen)
+    small.run(tiny_folder, recorded, tmp_path / "out", steps=1)
+    tts = TTS.from_pretrained(tmp_path / "out" / "model", device="cpu")
+    assert Voice.load(tts.checkpoint.voices["ann-b"]).segments == ()
+    assert tts.generate("hi", voice="ann-b", seed=0, max_duration_s=0.3).samples.size > 0
 
 
 def test_a_prepared_folder_is_taken_as_it_is(

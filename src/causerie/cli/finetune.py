@@ -41,6 +41,14 @@ def finetune(
         int | None,
         typer.Option(min=1, help="Of training; by default as many as there are sentences for."),
     ] = None,
+    decoder_steps: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Of training the codec's decoder; by default 200 for small codecs, as petit's is, "
+            "and none for others.",
+        ),
+    ] = None,
     changes: Changes = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     consent: Annotated[
@@ -63,6 +71,7 @@ def finetune(
         report = finetune(
             Wishes(
                 folder=folder, base=base, out=out, voice=voice, steps=steps,
+                decoder_steps=decoder_steps,
                 changes=tuple(changes or ()), device=device,
             ),
             say=note,

@@ -110,7 +110,7 @@ def ceilings(
     """How similar held-out recordings are to each other, as they are and after the codec.
 
     Each is compared with all others, as generated speech is with all of them. No model with this
-    codec can be expected to go far beyond the second.
+    codec, as it is, can be expected to go far beyond the second.
 
     Args:
         recorded: whether they are recordings; what was decoded from codes is after the codec.

@@ -5,6 +5,7 @@
     OUT/run                 the training; see `causerie.train.run`
     OUT/run/data            what is learned, each sentence by itself
     OUT/run/base            figures and speech of the base with the voice's prompt
+    OUT/run/decoder.pt      the codec's decoder, where it learns the voice; see `decoder`
     OUT/run/checkpoints     figures and speech of each
     OUT/model               the chosen one, merged, with the voice; our layout
     OUT/transformers        the same for transformers
@@ -39,7 +40,7 @@ from causerie.evaluate.round_trip import decoded
 from causerie.evaluate.run import Tell, silent
 from causerie.evaluate.tools import Tools
 from causerie.extras import need
-from causerie.finetune import recordings, report
+from causerie.finetune import decoder, recordings, report
 from causerie.finetune.choice import choose
 from causerie.finetune.defaults import configuration
 from causerie.finetune.judge import EVALUATION, Judge, ceilings
@@ -68,6 +69,7 @@ class Wishes:
         out: a new folder, or one that was begun.
         voice: its name; by default that of the folder.
         steps: of training; None takes them from the number of sentences.
+        decoder_steps: of the codec's decoder; 0 leaves it as it is, and None decides by its size.
         changes: ``a.b=value`` each, of the training; see `causerie.train.config`.
         device: "auto", "cpu" or "cuda".
     """
@@ -77,6 +79,7 @@ class Wishes:
     out: Path
     voice: str = ""
     steps: int | None = None
+    decoder_steps: int | None = None
     changes: tuple[str, ...] = ()
     device: str = "auto"
 
@@ -117,6 +120,7 @@ def finetune(
     asked = {
         "recordings": str(wishes.folder.resolve()), "base": wishes.base, "voice": name,
         "steps": wishes.steps, "changes": list(wishes.changes),
+        "decoder_steps": wishes.decoder_steps,
     }  # fmt: skip
     _settle(wishes.out, asked)
     data = _prepared(wishes, base.checkpoint, tools, detect, say, tell)
@@ -145,8 +149,12 @@ def finetune(
     run = Path(config.out)
     before = _measured(base, judge, run / "base")
     del base  # the training loads its own
+    start = load(wishes.base)
+    start, alone, heard = _taught(wishes, start, parts.learned, data, judge, tell)
+    notes += heard
     train_lm(
         config,
+        base=start,
         judge=judge,
         on_step=lambda step, numbers: tell(_losses(numbers), step + 1, config.recipe.steps),
         say=say,
@@ -158,6 +166,7 @@ def finetune(
     choice = choose(checkpoints, before)
     chosen = run / "checkpoints" / f"{choice.step:06d}"
     tell("writing", 0, 1)
+    voice = alone if choice.step == 0 else voice
     notes += _write_models(chosen, config, voice, wishes.out)
     _write_samples(wishes.out / "samples", like, run / "base", chosen)
     found = Report(
@@ -307,6 +316,66 @@ def _measured(base: TTS, judge: Judge, folder: Path) -> dict[str, float]:
         write_whole(path, (json.dumps(figures, indent=2) + "\n").encode())
     found: dict[str, float] = json.loads(path.read_text("utf-8"))
     return found
+
+
+def _taught(
+    wishes: Wishes,
+    start: Checkpoint,
+    learned: Sequence[Turn],
+    data: SpeechData,
+    judge: Judge,
+    tell: Tell,
+) -> tuple[Checkpoint, Voice, list[str]]:
+    """Teach the codec's decoder the voice, where that is wanted, and judge what it does alone.
+
+    That is checkpoint 0: the base's own language model without any prompt, which says all clearly,
+    in the decoder's voice.
+
+    Args:
+        start: the base; its codec is changed.
+
+    Returns:
+        The base without its voices, which would all sound like the new one; the voice that
+        checkpoint 0 speaks in; and notes.
+    """
+    alone = Voice(name=judge.voice.name)
+    steps = wishes.decoder_steps
+    if steps is None:
+        steps = decoder.usual_steps(start.codec)
+    if not steps:
+        return start, alone, []
+    folder = prepare.recordings_of(data.folder)
+    rate = start.codec.config.sample_rate
+    found = recordings.sounds(learned, folder, rate) if folder is not None else None
+    if found is None:
+        note = "the codec's decoder was not trained: that needs the recordings themselves"
+        return start, alone, [note]
+    run = Path(judge.config.out)
+    decoder.adapt(
+        start.codec,
+        found,
+        decoder.VoiceRecipe(steps=steps),
+        start.model.config.num_codebooks,
+        run / "decoder.pt",
+        on_step=lambda step, numbers: tell(
+            f"training the decoder · {numbers['mel']:.3f}", step + 1, steps
+        ),
+    )
+    others = sorted(start.voices)
+    start = dataclasses.replace(start, voices={})
+    first = run / "checkpoints" / f"{0:06d}"
+    if not (first / FIGURES).is_file():
+        model = start.model
+        write_model(first, start, model.state_dict(), model.config, judge.config.dtype)
+        figures = dataclasses.replace(judge, voice=alone, prompt=())(first)
+        write_whole(first / FIGURES, (json.dumps({"step": 0, **figures}, indent=2) + "\n").encode())
+    note = (
+        "the codec's decoder learned the voice: step 0 is the base's language model without a "
+        "prompt, heard by that decoder"
+    )
+    if others:
+        note += f"; the base's voices ({', '.join(others)}) are not kept, they would sound alike"
+    return start, alone, [note]
 
 
 def _write_models(chosen: Path, config: LMConfig, voice: Voice, out: Path) -> list[str]:

@@ -47,6 +47,7 @@ FIGURES = "figures.json"
 def train_lm(
     config: LMConfig,
     *,
+    base: Checkpoint | None = None,
     judge: Judge | None = None,
     on_step: OnStep | None = None,
     say: Callable[[str], None] = print,
@@ -55,6 +56,7 @@ def train_lm(
     """Train by a configuration, or go on where a run was killed.
 
     Args:
+        base: what ``config.base`` names, where it is loaded already; it is trained in place.
         judge: called with every checkpoint that ``watch.every`` asks for.
         on_step: called after every step with its number and losses.
         say: told what a user should know, a line each.
@@ -68,7 +70,7 @@ def train_lm(
         CheckpointError: the base cannot be loaded.
     """
     processes = find_processes(config.device)
-    base = load(config.base)
+    base = base or load(config.base)
     data = SpeechData.open(config.data)
     data.require_codec(base.codec)
     if config.recipe.samples.spelled_sentences and base.front_end.lexicon is None:
