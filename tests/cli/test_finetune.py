@@ -59,7 +59,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Wishes]:
 def test_options_reach_the_work_and_the_table_is_shown(asked: list[Wishes]) -> None:
     done = run(
         "talks", "--from", "petit", "--out", "made", "--voice", "ann", "--steps", "10",
-        "--decoder-steps", "0", "--set", "recipe.lr=1e-4", "--set", "lora.rank=8", "--device", "cpu", CONSENT,
+        "--decoder-steps", "0", "--set", "recipe.lr=1e-4", "--set", "lora.rank=8",
+        "--device", "cpu", CONSENT,
     )  # fmt: skip
     assert done.exit_code == 0, done.stderr
     assert asked == [
