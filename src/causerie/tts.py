@@ -289,6 +289,12 @@ class TTS:
         if running is not None:
             await running.aclose(drain=drain)
 
+    @property
+    def failure(self) -> BaseException | None:
+        """What broke down the engine behind `astream`, which then refuses all; None: all is well."""
+        running = self._async_engine
+        return None if running is None else running.failure
+
     def _running(self) -> AsyncEngine:
         engine = self.engine
         with self._engine_lock:

@@ -119,6 +119,11 @@ class AsyncEngine:
             raise
         return speech
 
+    @property
+    def failure(self) -> BaseException | None:
+        """What broke the engine down; None while all is well."""
+        return self._failure
+
     def close(self, *, drain: bool = True) -> None:
         """End the thread, once all that was asked for is made, or at once: then it is cancelled."""
         self._is_closing = True

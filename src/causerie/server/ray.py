@@ -76,9 +76,8 @@ class Replica:
 
     def check_health(self) -> None:
         """Ray asks now and then, and replaces a replica that raises."""
-        failure = getattr(self.tts, "failure", None)
-        if failure is not None:
-            raise EngineError(f"the engine broke down: {failure!r}")
+        if self.tts.failure is not None:
+            raise EngineError(f"the engine broke down: {self.tts.failure!r}")
 
 
 class _Named:

@@ -44,7 +44,7 @@ async def health() -> Health:
 
 @router.get("/ready", responses={503: {"model": Readiness, "description": "Not yet, or no more."}})
 async def ready(request: Request) -> Response:
-    """200 once the model is there, until the server shuts down."""
+    """200 once the model is there, until the server shuts down or the engine breaks down."""
     settings: Settings = request.app.state.settings
     speaker: Speaker | None = request.app.state.speaker
     facts = Readiness(
@@ -62,6 +62,9 @@ async def ready(request: Request) -> Response:
     facts.active, facts.waiting = stats.active, stats.waiting
     facts.sample_rate = speaker.sample_rate
     facts.model = model_id(speaker.tts.checkpoint.name)
+    if speaker.tts.failure is not None:
+        facts.status = "failed"
+        return JSONResponse(facts.model_dump(), 503, retry_after(5))
     facts.status = "shutting down" if speaker.is_closing else "ready"
     if speaker.is_closing:
         return JSONResponse(facts.model_dump(), 503, retry_after(5))
