@@ -1,0 +1,98 @@
+"""Chromium without a screen, and a real server."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.server.process import Served, served
+
+#: No network but ours, and sound without a gesture: nobody is there to make one.
+FLAGS = """
+    --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync
+    --disable-background-networking --disable-component-update
+    --use-fake-device-for-media-stream --use-fake-ui-for-media-stream
+""".split()
+#: Notes what is played, and when.
+RECORDS = """
+window.played = [];
+const start = AudioBufferSourceNode.prototype.start;
+AudioBufferSourceNode.prototype.start = function (...how) {
+  const samples = this.buffer.getChannelData(0);
+  let sum = 0;
+  for (const sample of samples) sum += sample * sample;
+  window.played.push({ at: performance.now(), seconds: this.buffer.duration, sum });
+  return start.apply(this, how);
+};
+"""
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    assert program, "the page is tested in Chromium: install the package chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with served(tmp_path_factory.mktemp("server")) as running:
+        yield running
+
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Open]:
+    """Opens the page; in the end nothing may have gone wrong in it, and nobody else been asked."""
+    contexts, complaints = [], list[str]()
+
+    def opened(
+        url: str, width: int = 1280, *, wait_for: str = "#speak-voices > *", **how: object
+    ) -> Page:
+        context = browser.new_context(viewport={"width": width, "height": 860}, **how)  # type: ignore[arg-type]
+        context.set_default_timeout(15_000)
+        contexts.append(context)
+        page = context.new_page()
+        page.add_init_script(RECORDS)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on(
+            "console",
+            lambda message: (
+                complaints.append(message.text)
+                if message.type in ("error", "warning") and "Failed to load" not in message.text
+                else None
+            ),
+        )
+        page.on(
+            "request",
+            lambda request: (
+                None
+                if request.url.startswith((url, "data:", "blob:"))
+                else complaints.append(f"asked {request.url}")
+            ),
+        )
+        page.goto(url)
+        page.wait_for_selector(wait_for)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def wav(tmp_path: Path) -> Path:
+    from causerie import TTS
+
+    text = "The sun came out after the storm, and we walked along the beach until it was dark."
+    return TTS.from_pretrained().generate(text, voice="mia", seed=1).save(tmp_path / "me.wav")

@@ -1,0 +1,205 @@
+"""The page as people use it: they click, and hear."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.page.conftest import Open
+from tests.server.process import Served, served
+
+LONG = "We go down to the river, and we cross the bridge as long as it stands. " * 12
+
+
+def played(page: Page) -> list[dict[str, Any]]:
+    sounds: list[dict[str, Any]] = page.evaluate("window.played")
+    return sounds
+
+
+def wait_until_played(page: Page, seconds: float) -> None:
+    page.wait_for_function(
+        "least => window.played.reduce((sum, one) => sum + one.seconds, 0) >= least", arg=seconds
+    )
+
+
+def test_a_click_speaks(open_page: Open, server: Served) -> None:
+    page = open_page(server.url)
+    assert page.locator("#text").input_value()  # something is there to be spoken
+    page.get_by_role("button", name="Speak").click()
+    expect(page.locator("#speak-take .figures")).to_contain_text("real time")
+    expect(page.locator("#speak-take .figures")).to_contain_text("first audio")
+    wait_until_played(page, 2)
+    assert sum(one["sum"] for one in played(page)) > 10
+
+
+def test_sound_is_played_while_it_is_made(open_page: Open, server: Served) -> None:
+    page = open_page(server.url)
+    page.locator("#text").fill(LONG)
+    page.locator("#text").press("Control+Enter")
+    expect(page.locator("#speak-take .figures")).to_contain_text("real time", timeout=30_000)
+    ended = page.wait_for_function(
+        """() => performance.getEntriesByType("resource")
+             .find((one) => one.name.endsWith("/v1/audio/speech"))?.responseEnd"""
+    ).json_value()
+    first = played(page)[0]["at"]
+    assert first < ended - 300  # ms; all of it takes a second or more
+
+
+def test_stop_frees_the_slot(open_page: Open, server: Served) -> None:
+    page = open_page(server.url)
+    page.locator("#text").fill(LONG * 4)
+    page.locator("#text").press("Control+Enter")
+    wait_until_played(page, 0.1)
+    page.get_by_role("button", name="Stop").click()
+    for _ in range(40):
+        if httpx.get(f"{server.url}/ready").json()["active"] == 0:
+            return
+        time.sleep(0.05)
+    raise AssertionError("it is spoken on")
+
+
+def test_errors_are_shown(open_page: Open, tmp_path: Path) -> None:
+    with served(tmp_path) as server:
+        page = open_page(server.url)
+        page.locator("#text").fill("🎉")
+        page.get_by_role("button", name="Speak").click()
+        expect(page.locator("#speak-take .error")).to_contain_text("can be spoken")
+        server.ask_to_end()
+        server.process.wait(20)
+        page.locator("#text").fill("Hello.")
+        page.get_by_role("button", name="Speak").click()
+        expect(page.locator("#speak-take .error")).not_to_be_empty()
+
+
+def test_a_key_is_asked_for_where_it_is_needed(open_page: Open, tmp_path: Path) -> None:
+    with served(tmp_path, "--api-key", "right") as server:
+        page = open_page(server.url, wait_for="#key:not([hidden])")
+        expect(page.locator("#key")).to_be_visible()
+        page.locator("#key-field").fill("right")
+        page.locator("#key-field").press("Enter")
+        expect(page.locator("#speak-voices")).to_contain_text("Heart", ignore_case=True)
+        page.get_by_role("button", name="Speak").click()
+        wait_until_played(page, 1)
+
+
+def test_keys_alone_do(open_page: Open, server: Served) -> None:
+    page = open_page(server.url)
+    page.keyboard.press("Control+Enter")  # the text has the focus
+    wait_until_played(page, 1)
+    page.keyboard.press("Escape")
+    page.locator("#tab-speak").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#dialogue")).to_be_visible()
+    page.keyboard.press("End")
+    expect(page.locator("#api")).to_be_visible()
+    expect(page.locator("#tab-api")).to_be_focused()
+
+
+def test_a_dialogue_is_spoken(open_page: Open, server: Served) -> None:
+    page = open_page(server.url)
+    page.get_by_role("tab", name="Dialogue").click()
+    page.get_by_role("button", name="Add a turn").click()
+    page.locator("#turns textarea").last.fill("That is all.")
+    page.get_by_role("button", name="Speak it").click()
+    expect(page.locator("#dialogue-take .figures")).to_contain_text("real time")
+    wait_until_played(page, 4)
+
+
+def test_a_voice_of_ones_own(open_page: Open, server: Served, wav: Path) -> None:
+    page = open_page(server.url)
+    page.get_by_role("tab", name="Voices").click()
+    page.locator("#file").set_input_files(wav)
+    page.locator("#transcript").fill(
+        "The sun came out after the storm, and we walked along the beach until it was dark."
+    )
+    page.locator("#voice-name").fill("Ada")
+    page.get_by_role("button", name="Add the voice").click()
+    expect(page.locator("#add-error")).not_to_be_empty()  # nobody agreed
+    page.locator("#consent").check()
+    page.get_by_role("button", name="Add the voice").click()
+    expect(page.locator("#voice-list")).to_contain_text("Ada")
+    page.get_by_role("tab", name="Speak", exact=True).click()
+    page.locator("#speak-voices label").filter(has_text="Ada").click()
+    page.locator("#speak-take .go").click()
+    expect(page.locator("#speak-take .figures")).to_contain_text("real time")
+    listed = httpx.get(f"{server.url}/v1/audio/voices").json()["uploaded_voices"]
+    assert [one["name"] for one in listed] == ["Ada"]
+    httpx.delete(f"{server.url}/v1/audio/voices/{listed[0]['id']}")
+
+
+def test_a_preview_is_heard(open_page: Open, server: Served) -> None:
+    page = open_page(server.url)
+    with page.expect_response(lambda answer: "/theo/preview" in answer.url) as caught:
+        page.get_by_role("button", name="Hear theo").click()
+    assert caught.value.status in (200, 206)
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_and_can_be_read(open_page: Open, server: Served, width: int, scheme: str) -> None:
+    page = open_page(server.url, width, color_scheme=scheme)
+    for name in ("Speak", "Dialogue", "Voices", "API"):
+        page.get_by_role("tab", name=name, exact=True).click()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate(UNNAMED) == []
+        assert page.evaluate(FAINT) == []
+
+
+#: Controls that a screen reader has no name for.
+UNNAMED = """
+[...document.querySelectorAll("button, input, textarea, select, a")]
+  .filter((one) => one.offsetParent !== null && !(
+    one.getAttribute("aria-label") || one.title || one.textContent.trim() ||
+    (one.labels && one.labels.length && one.labels[0].textContent.trim()) ||
+    document.getElementById(one.getAttribute("aria-labelledby"))))
+  .map((one) => one.outerHTML.slice(0, 100))
+"""
+#: Text whose contrast with what is behind it is below 4.5, by WCAG's formula.
+FAINT = """
+(() => {
+  const parts = (colour) => colour.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map((c) => c / 255)
+    .map((c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+  const behind = (one) => {
+    for (let at = one; at; at = at.parentElement) {
+      const [r, g, b, a = 1] = parts(getComputedStyle(at).backgroundColor);
+      if (a === 1) return [r, g, b];
+      if (getComputedStyle(at).backgroundImage !== "none" && at !== document.body) return null;
+    }
+    return parts(getComputedStyle(document.documentElement).backgroundColor).slice(0, 3);
+  };
+  const faint = [];
+  for (const one of document.querySelectorAll("p, span, button, label, h2, a, code")) {
+    const own = [...one.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+    if (!own || one.offsetParent === null || one.disabled || one.closest("[disabled]")) continue;
+    const back = behind(one);
+    const [r, g, b, a = 1] = parts(getComputedStyle(one).color);
+    if (!back || a < 1) continue;
+    const [x, y] = [light([r, g, b]), light(back)].sort((p, q) => q - p);
+    if ((x + 0.05) / (y + 0.05) < 4.5) faint.push(one.textContent.trim().slice(0, 40));
+  }
+  return faint;
+})()
+"""
+
+
+def test_the_snippets_run(open_page: Open, server: Served, tmp_path: Path) -> None:
+    """curl and Python as the page writes them; the others are run by tests/clients."""
+    page = open_page(server.url)
+    page.get_by_role("tab", name="API", exact=True).click()
+    for name, command in (("curl", ["bash", "-euc"]), ("Python", [sys.executable, "-c"])):
+        page.get_by_role("tab", name=name, exact=True).click()
+        code = page.locator("#snippet-code").inner_text()
+        done = subprocess.run(
+            [*command, code], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, f"{code}\n{done.stderr}"
+    assert len((tmp_path / "speech.mp3").read_bytes()) > 10_000
