@@ -32,6 +32,10 @@ export function snippets({ base, text, voice, model, extra = {}, key = false }) 
   const pythonExtra =
     (speed === undefined ? "" : `\n    speed=${speed},`) +
     (Object.keys(ours).length ? `\n    extra_body=${quoted(ours)},` : "");
+  const ourKey = key ? `\n    api_key=${paid},` : "";
+  const { temperature, seed } = ours;
+  const sampling = Object.entries({ temperature, seed })
+    .map(([name, value]) => (value === undefined ? "" : `, ${name}=${value}`)).join("");
   const nodeExtra =
     (speed === undefined ? "" : `\n  speed: ${speed},`) +
     Object.entries(ours).map(([name, value]) => `\n  ${name}: ${value},`).join("");
@@ -87,14 +91,27 @@ await writeFile("speech.mp3", Buffer.from(await speech.arrayBuffer()));`,
       name: "pipecat",
       note: 'pip install "causerie[pipecat]"',
       language: "python",
-      code: `${os}from causerie.integrations.pipecat import CausserieTTSService`,
+      code: `${os}from causerie.integrations.pipecat import CauserieTTSService
+
+tts = CauserieTTSService(
+    base_url=${quoted(base)},${ourKey}
+    settings=CauserieTTSService.Settings(voice=${quoted(voice)}${sampling}),
+)
+# Between the language model and the loudspeaker:
+# Pipeline([transport.input(), stt, llm, tts, transport.output()])`,
     },
     {
       id: "livekit",
       name: "LiveKit",
       note: 'pip install "causerie[livekit]"',
       language: "python",
-      code: `${os}from causerie.integrations import livekit as causerie`,
+      code: `${os}from causerie.integrations.livekit import TTS
+
+tts = TTS(
+    base_url=${quoted(base)},${ourKey}
+    voice=${quoted(voice)}${sampling},
+)
+# session = AgentSession(stt=…, llm=…, tts=tts)`,
     },
     {
       id: "home-assistant",

@@ -66,10 +66,12 @@ export class Wave {
 
     const count = Math.floor((width + GAP) / (BAR + GAP));
     const bars = heights(sound.peaks, count, this.#seconds);
+    // As high as there is room, once there is speech; what is nearly silent stays low.
+    const loudest = sound.peaks.reduce((most, peak) => Math.max(most, peak), 0.2);
     const arrived = (sound.duration / this.#seconds) * count;
     const played = (sound.position / this.#seconds) * count;
     for (let i = 0; i < count; i++) {
-      const full = i < arrived ? Math.max(0.05, Math.sqrt(bars[i])) : 0;
+      const full = i < arrived ? (bars[i] / loudest) ** 0.7 : 0;
       const before = this.#shown[i] ?? 0;
       const size = still ? full : before + (full - before) * 0.35;
       this.#shown[i] = size;
