@@ -21,6 +21,8 @@ from causerie.tts import TTS
 
 #: Seconds after which a test that waits for a message has failed.
 PATIENCE_S = 30.0
+#: A slot shall be free within a frame, 0.08 s; the rest is for machines that do other things too.
+SOON_S = 0.5
 
 
 @functools.cache

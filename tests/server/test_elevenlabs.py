@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import av
+import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection
 
 from causerie.audio.io import pcm16
 from causerie.text.growing import FLUSH, Flush
-from tests.server.running import Running, petit, receive, running, send
+from tests.server.running import PATIENCE_S, SOON_S, Running, petit, receive, running, send
 
 SINGLE = "/v1/text-to-speech/heart/stream-input?output_format=pcm_24000&seed=5"
 MULTI = "/v1/text-to-speech/heart/multi-stream-input?output_format=pcm_24000&seed=5"
@@ -261,7 +262,7 @@ def test_a_context_that_is_not_flushed_is_broken_off(
     receive(multi)
     assert not server.is_silent
     send(multi, context_id="a", close_context=True)
-    assert server.wait_for(lambda: server.is_silent) < 0.15
+    assert server.wait_for(lambda: server.is_silent) < SOON_S
     messages = until_final(multi, "a")
     assert len(sound(messages, "a")) < len(growing(LONG)) / 2
     send(multi, text="Hello. ", context_id="b", flush=True)
@@ -379,7 +380,7 @@ def test_a_client_that_goes_frees_its_slots_within_a_frame(server: Running) -> N
             heard.add(receive(socket)["contextId"])
         assert not server.is_silent
         socket.socket.close()
-        assert server.wait_for(lambda: server.is_silent) < 0.15
+        assert server.wait_for(lambda: server.is_silent) < SOON_S
 
 
 def test_keys(tmp_path: Path) -> None:
@@ -405,3 +406,59 @@ def test_keys(tmp_path: Path) -> None:
                 send(socket, text="Hello. ", **first)
                 code, (error,) = closed(socket)
                 assert (code, error["error"]) == (1008, "invalid_api_key")
+
+
+# HTTP
+
+
+def post(server: Running, path: str, **body: Any) -> httpx.Response:
+    return httpx.post(server.http + path, json=body, timeout=PATIENCE_S)
+
+
+@pytest.mark.parametrize("end", ["", "/stream"])
+def test_a_text_by_http(server: Running, end: str) -> None:
+    path = f"/v1/text-to-speech/heart{end}?output_format=pcm_24000"
+    answer = post(server, path, text=TEXT, seed=5, voice_settings={"stability": 0.4})
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("audio/pcm")
+    assert answer.headers["x-seed"] == "5"
+    expected = petit().generate(TEXT, voice="heart", seed=5).samples
+    assert answer.content == pcm16(expected).tobytes()
+
+
+def test_http_speaks_mp3_unless_asked(server: Running) -> None:
+    answer = post(server, "/v1/text-to-speech/heart", text="Hello.", seed=5)
+    assert answer.headers["content-type"] == "audio/mpeg"
+    with av.open(io.BytesIO(answer.content)) as file:
+        frames = list(file.decode(audio=0))
+    assert {frame.sample_rate for frame in frames} == {44_100}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "code"),
+    [
+        ("/v1/text-to-speech/nobody", {"text": "Hello."}, "voice_not_found"),
+        ("/v1/text-to-speech/heart", {"text": " "}, "empty_input"),
+        ("/v1/text-to-speech/heart", {}, "missing_required_parameter"),
+        ("/v1/text-to-speech/heart?output_format=midi", {"text": "Hello."}, "invalid_value"),
+        ("/v1/text-to-speech/heart", {"text": "a" * 2001}, "string_above_max_length"),
+    ],
+)
+def test_errors_by_http(server: Running, path: str, body: dict[str, Any], code: str) -> None:
+    answer = post(server, path, **body)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["code"] == code
+
+
+def test_the_list_of_voices(server: Running) -> None:
+    listed = httpx.get(server.http + "/v1/voices").json()["voices"]
+    assert {voice["voice_id"] for voice in listed} >= set(petit().voices)
+    assert {voice["category"] for voice in listed} == {"premade"}
+
+
+def test_who_leaves_http_frees_its_slot(server: Running) -> None:
+    path = server.http + "/v1/text-to-speech/heart/stream?output_format=pcm_24000"
+    with httpx.stream("POST", path, json={"text": LONG}, timeout=PATIENCE_S) as answer:
+        next(answer.iter_raw())
+        assert not server.is_silent
+    assert server.wait_for(lambda: server.is_silent) < SOON_S

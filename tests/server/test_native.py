@@ -7,6 +7,7 @@ import contextlib
 import io
 import json
 import time
+import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,7 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection
 
 from causerie.audio.io import pcm16
-from tests.server.running import PATIENCE_S, Running, petit, receive, running, send
+from tests.server.running import PATIENCE_S, SOON_S, Running, petit, receive, running, send
 
 PATH = "/v1/audio/speech/stream"
 TEXT = "Hello there. How are you today? I hope that all is well with you and with your family."
@@ -171,7 +172,7 @@ def test_the_slot_is_free_within_a_frame_of_a_cancel(
     socket.recv(timeout=PATIENCE_S)
     assert not server.is_silent
     send(socket, type="input.cancel")
-    assert server.wait_for(lambda: server.is_silent) < 0.15  # a frame, and a slow machine
+    assert server.wait_for(lambda: server.is_silent) < SOON_S
     _, messages = heard(socket)
     assert "input.cancelled" in kinds(messages)
 
@@ -238,7 +239,20 @@ def test_a_client_that_goes_frees_its_slot_within_a_frame(server: Running) -> No
         socket.recv(timeout=PATIENCE_S)
         assert not server.is_silent
         socket.socket.close()  # without a goodbye
-        assert server.wait_for(lambda: server.is_silent) < 0.15
+        assert server.wait_for(lambda: server.is_silent) < SOON_S
+
+
+def test_open_sockets_are_counted(server: Running) -> None:
+    def count() -> float:
+        with urllib.request.urlopen(server.http + "/metrics") as answer:
+            lines = answer.read().decode().splitlines()
+        name = f'causerie_websockets{{route="{PATH}"}} '
+        return next((float(line[len(name) :]) for line in lines if line.startswith(name)), 0.0)
+
+    server.wait_for(lambda: count() == 0)
+    with server.connect(PATH), server.connect(PATH):
+        server.wait_for(lambda: count() == 2)
+    server.wait_for(lambda: count() == 0)
 
 
 def test_a_client_that_does_not_read_holds_up_itself_alone(server: Running) -> None:

@@ -17,7 +17,7 @@ from websockets.exceptions import InvalidStatus
 
 from causerie.audio.io import pcm16
 from causerie.server.openai_voices import openai_voice
-from tests.server.running import PATIENCE_S, Running, petit, receive, running, send
+from tests.server.running import PATIENCE_S, SOON_S, Running, petit, receive, running, send
 
 TEXT = "Hello there. How are you today? I hope that all is well with you and with your family."
 LONG = "All the words that I know, and so on and on. " * 12
@@ -208,7 +208,7 @@ def test_cancel_and_truncate(server: Running) -> None:
         events = await until(connection, "response.output_audio.delta")
         await connection.response.cancel()
         events += await until(connection, "response.done")
-        assert server.wait_for(lambda: server.is_silent) < 0.15
+        assert server.wait_for(lambda: server.is_silent) < SOON_S
         done = events[-1].response
         assert (done.status, done.status_details.reason) == ("cancelled", "client_cancelled")
         assert kinds(events)[-6:] == [
@@ -411,7 +411,7 @@ def test_a_client_that_goes_frees_its_slots_within_a_frame(server: Running) -> N
                 heard.add(event["response_id"])
         assert not server.is_silent
         socket.socket.close()
-        assert server.wait_for(lambda: server.is_silent) < 0.15
+        assert server.wait_for(lambda: server.is_silent) < SOON_S
 
 
 def test_keys(tmp_path: Path) -> None:

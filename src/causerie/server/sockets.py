@@ -89,6 +89,9 @@ class Socket:
     ) -> AsyncIterator[Socket]:
         """Accept a client; leave nothing behind that speaks for it."""
         socket = cls(websocket, protocol)
+        route = getattr(websocket.scope.get("route"), "path", "unknown")
+        num_open = socket.speaker.metrics.sockets.labels(route)
+        num_open.inc()
         try:
             await websocket.accept(subprotocol)
             yield socket
@@ -98,6 +101,7 @@ class Socket:
             if not socket._is_stalled:
                 raise
         finally:
+            num_open.dec()
             await socket._end_tasks()
 
     async def receive(self) -> dict[str, Any]:
