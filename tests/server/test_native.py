@@ -18,6 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection
 
 from causerie.audio.io import pcm16
+from causerie.server import sockets
 from tests.server.running import PATIENCE_S, SOON_S, Running, petit, receive, running, send
 
 PATH = "/v1/audio/speech/stream"
@@ -276,6 +277,20 @@ def test_a_client_that_does_not_read_holds_up_itself_alone(server: Running) -> N
             send(other, type="input.text", text="Hello.")
             send(other, type="input.done")
             assert heard(other)[0]
+        deaf.socket.close()
+
+
+def test_a_client_that_never_reads_is_given_up(
+    server: Running, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sockets, "STALL_S", 0.2)
+    with server.connect(PATH, max_queue=1) as deaf:
+        send(deaf, type="session.config", voice="heart", sample_rate=192_000, speed=0.25)
+        for _ in range(10):
+            send(deaf, type="input.text", text="All the words that I know, and so on. " * 6)
+            send(deaf, type="input.done")
+        server.wait_for(lambda: "is given up" in caplog.text)
+        server.wait_for(lambda: server.is_silent)
         deaf.socket.close()
 
 
