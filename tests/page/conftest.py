@@ -59,7 +59,7 @@ def open_page(browser: Browser) -> Iterator[Open]:
         url: str, width: int = 1280, *, wait_for: str = "#speak-voices > *", **how: object
     ) -> Page:
         context = browser.new_context(viewport={"width": width, "height": 860}, **how)  # type: ignore[arg-type]
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(30_000)
         contexts.append(context)
         page = context.new_page()
         page.add_init_script(RECORDS)
@@ -93,6 +93,6 @@ def open_page(browser: Browser) -> Iterator[Open]:
 @pytest.fixture
 def wav(tmp_path: Path) -> Path:
     from causerie import TTS
+    from tests.page.test_page import SAID
 
-    text = "The sun came out after the storm, and we walked along the beach until it was dark."
-    return TTS.from_pretrained().generate(text, voice="mia", seed=1).save(tmp_path / "me.wav")
+    return TTS.from_pretrained().generate(SAID, voice="mia", seed=1).save(tmp_path / "me.wav")

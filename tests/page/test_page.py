@@ -10,11 +10,13 @@ from typing import Any
 
 import httpx
 import pytest
+import soundfile
 from playwright.sync_api import Page, expect
 
 from tests.page.conftest import Open
 from tests.server.process import Served, served
 
+SAID = "The sun came out after the storm, and we walked along the beach until it was dark."
 LONG = "We go down to the river, and we cross the bridge as long as it stands. " * 12
 
 
@@ -46,7 +48,8 @@ def test_sound_is_played_while_it_is_made(open_page: Open, server: Served) -> No
     expect(page.locator("#speak-take .figures")).to_contain_text("real time", timeout=30_000)
     ended = page.wait_for_function(
         """() => performance.getEntriesByType("resource")
-             .find((one) => one.name.endsWith("/v1/audio/speech"))?.responseEnd"""
+             .find((one) => one.name.endsWith("/v1/audio/speech"))?.responseEnd""",
+        timeout=60_000,
     ).json_value()
     first = played(page)[0]["at"]
     assert first < ended - 300  # ms; all of it takes a second or more
@@ -89,6 +92,52 @@ def test_a_key_is_asked_for_where_it_is_needed(open_page: Open, tmp_path: Path) 
         wait_until_played(page, 1)
 
 
+def test_a_voice_that_is_gone_is_named(open_page: Open, server: Served, wav: Path) -> None:
+    with wav.open("rb") as sample:
+        made = httpx.post(
+            f"{server.url}/v1/audio/voices",
+            data={"name": "Leaves", "consent_attested": "true", "ref_text": SAID},
+            files={"audio_sample": sample},
+            timeout=30,
+        ).json()
+    page = open_page(server.url)
+    page.locator("#speak-voices label").filter(has_text="Leaves").click()
+    httpx.delete(f"{server.url}/v1/audio/voices/{made['id']}")
+    page.locator("#speak-take .go").click()
+    expect(page.locator("#speak-take .error")).to_contain_text(made["id"])
+    expect(page.locator("#speak-take .go")).to_contain_text("Speak")  # ready for another
+
+
+def test_what_was_heard_is_saved(open_page: Open, server: Served, tmp_path: Path) -> None:
+    page = open_page(server.url)
+    page.locator("#text").fill("Good morning to you.")
+    page.locator("#text").press("Control+Enter")
+    lengths = []
+    for name in ("wav", "mp3"):
+        with page.expect_download() as saved:
+            page.get_by_role("button", name=f"Download as {name}").click()
+        path = tmp_path / saved.value.suggested_filename
+        assert path.name == f"causerie-good-morning-to-you.{name}"
+        saved.value.save_as(path)
+        lengths.append(soundfile.info(path).duration)
+    sounded = sum(one["seconds"] for one in played(page))
+    assert lengths[0] == pytest.approx(sounded, abs=0.001)
+    assert lengths[1] == pytest.approx(sounded, abs=0.15)  # the same take: mp3 pads it
+
+
+def test_a_stopped_take_is_silent_and_heard_again(open_page: Open, server: Served) -> None:
+    page = open_page(server.url)
+    page.get_by_role("button", name="Speak").click()
+    wait_until_played(page, 1)
+    page.keyboard.press("Escape")
+    expect(page.locator("#speak-take .go")).to_contain_text("Speak")
+    before = len(played(page))
+    page.get_by_role("button", name="Play again").click()
+    page.wait_for_function("before => window.played.length === before + 1", arg=before)
+    expect(page.locator("#speak-take .go")).to_contain_text("Stop")
+    expect(page.locator("#speak-take .go")).to_be_focused()
+
+
 def test_keys_alone_do(open_page: Open, server: Served) -> None:
     page = open_page(server.url)
     page.keyboard.press("Control+Enter")  # the text has the focus
@@ -107,6 +156,11 @@ def test_a_dialogue_is_spoken(open_page: Open, server: Served) -> None:
     page.get_by_role("tab", name="Dialogue").click()
     page.get_by_role("button", name="Add a turn").click()
     page.locator("#turns textarea").last.fill("That is all.")
+    page.get_by_role("button", name="Move turn 5 up").click()
+    expect(page.get_by_role("button", name="Move turn 4 up")).to_be_focused()
+    page.get_by_role("button", name="Remove turn 5").click()
+    texts = page.locator("#turns textarea").evaluate_all("all => all.map((one) => one.value)")
+    assert [len(texts), texts[-1]] == [4, "That is all."]
     page.get_by_role("button", name="Speak it").click()
     expect(page.locator("#dialogue-take .figures")).to_contain_text("real time")
     wait_until_played(page, 4)
@@ -116,9 +170,7 @@ def test_a_voice_of_ones_own(open_page: Open, server: Served, wav: Path) -> None
     page = open_page(server.url)
     page.get_by_role("tab", name="Voices").click()
     page.locator("#file").set_input_files(wav)
-    page.locator("#transcript").fill(
-        "The sun came out after the storm, and we walked along the beach until it was dark."
-    )
+    page.locator("#transcript").fill(SAID)
     page.locator("#voice-name").fill("Ada")
     page.get_by_role("button", name="Add the voice").click()
     expect(page.locator("#add-error")).not_to_be_empty()  # nobody agreed
@@ -131,7 +183,25 @@ def test_a_voice_of_ones_own(open_page: Open, server: Served, wav: Path) -> None
     expect(page.locator("#speak-take .figures")).to_contain_text("real time")
     listed = httpx.get(f"{server.url}/v1/audio/voices").json()["uploaded_voices"]
     assert [one["name"] for one in listed] == ["Ada"]
-    httpx.delete(f"{server.url}/v1/audio/voices/{listed[0]['id']}")
+    page.get_by_role("tab", name="Voices").click()
+    page.get_by_role("button", name="Delete Ada").click()
+    page.get_by_role("button", name="Really delete Ada?").click()
+    expect(page.locator("#voice-list")).not_to_contain_text("Ada")
+    assert httpx.get(f"{server.url}/v1/audio/voices").json()["uploaded_voices"] == []
+
+
+def test_the_microphone_records(open_page: Open, server: Served) -> None:
+    page = open_page(server.url)  # Chromium's microphone beeps
+    page.get_by_role("tab", name="Voices").click()
+    page.get_by_role("button", name="Record").click()
+    expect(page.locator("#sample-state")).to_contain_text("recording · 1.")
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator("#sample-state")).to_contain_text("recording · ")
+    expect(page.locator("#transcript")).not_to_have_value("")  # what was to be read
+    page.get_by_role("button", name="Listen").click()
+    wait_until_played(page, 0.5)
+    page.get_by_role("button", name="Add the voice").click()
+    expect(page.locator("#add-error")).to_contain_text("too short")
 
 
 def test_a_preview_is_heard(open_page: Open, server: Served) -> None:

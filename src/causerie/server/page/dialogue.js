@@ -11,10 +11,10 @@ const FIRST = [
   "Today I opened it.",
 ];
 
-/** Voices of the first two speakers: far apart in the list, which has women and men together. */
+/** Voices of the first two speakers: the first and the last of the model's own. */
 const usual = (index) => {
-  const { list } = voices;
-  return list[index % 2 ? Math.floor(list.length / 2) : 0]?.id;
+  const own = voices.list.filter(({ origin }) => origin !== "uploaded");
+  return own.at(index % 2 ? -1 : 0)?.id;
 };
 
 const turns = () => [...byId("turns").children];

@@ -1,0 +1,61 @@
+"""How the page is served; tests/page looks at the page itself."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from causerie.server.routes import page
+
+
+@pytest.fixture
+def client() -> TestClient:
+    app = FastAPI()
+    app.include_router(page.router)
+    return TestClient(app)
+
+
+def test_all_that_the_page_names_is_there(client: TestClient) -> None:
+    index = client.get("/")
+    assert index.headers["content-type"] == "text/html; charset=utf-8"
+    named = set(re.findall(r'(?:src|href)="(page/[^"]+)"', index.text))
+    assert "page/app.js" in named
+    for path in page.FOLDER.glob("*.js"):
+        named |= {f"page/{name}" for name in re.findall(r'from "\./([^"]+)"', path.read_text())}
+    assert {f"page/{path.name}" for path in page.FOLDER.iterdir()} - {"page/index.html"} == named
+    kinds = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
+    for name in named:
+        answer = client.get(f"/{name}")
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].split(";")[0] == kinds[name.rpartition(".")[2]]
+
+
+def test_nothing_inline_and_nothing_from_elsewhere(client: TestClient) -> None:
+    index = client.get("/")
+    policy = index.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert re.findall(r"<script(?![^>]*\bsrc=)|<style|\s(?:style|on\w+)=", index.text) == []
+    for path in page.FOLDER.iterdir():
+        addresses = re.findall(r"https?://[^\s\"'`<)]+", path.read_text())
+        assert set(addresses) <= {"http://www.w3.org/2000/svg"}, path.name
+
+
+def test_what_a_browser_has_is_not_sent_again(client: TestClient) -> None:
+    first = client.get("/page/app.js")
+    assert first.headers["cache-control"] == "no-cache"
+    tag = first.headers["etag"]
+    again = client.get("/page/app.js", headers={"If-None-Match": f'"other", W/{tag}'})
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
+    changed = client.get("/page/app.js", headers={"If-None-Match": '"other"'})
+    assert changed.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "name", ["missing.js", "..%2Fapp.py", "__init__.py", "%2e%2e%2fsettings.py"]
+)
+def test_nothing_else_can_be_had(client: TestClient, name: str) -> None:
+    assert client.get(f"/page/{name}").status_code == 404
