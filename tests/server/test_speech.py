@@ -261,6 +261,7 @@ def test_models(client: openai.OpenAI, server: Running) -> None:
         ({"seed": -1}, 400, "invalid_value", "seed"),
         ({"ssml": True}, 400, "unsupported", "ssml"),
         ({"context": [{"text": "a", "audio": "!"}]}, 400, "invalid_audio", "context.0.audio"),
+        ({"context": [{"text": "a", "audio": "ä"}]}, 400, "invalid_audio", "context.0.audio"),
         (
             {"context": [{"text": "a", "audio": "http://127.0.0.1/a.wav"}]},
             403, "urls_not_allowed", "context.0.audio",

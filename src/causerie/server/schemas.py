@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -123,11 +122,12 @@ def recording(data: str, param: str) -> Audio:
             param=param,
         )
     try:
-        samples, rate = read(base64.b64decode(data, validate=True))
-    except binascii.Error as error:
+        file = base64.b64decode(data, validate=True)
+    except ValueError as error:  # `binascii.Error` is one, and so is what letters like ä raise
         raise ApiError(
             f"{param} is no base64: {error}", param=param, code="invalid_audio"
         ) from None
+    samples, rate = read(file)
     return Audio(samples=samples, sample_rate=rate)
 
 

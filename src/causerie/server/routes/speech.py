@@ -27,6 +27,14 @@ from causerie.server.speaker import Speaker, Speech
 router = APIRouter(tags=["speech"])
 
 #: How the schema describes an answer that is sound.
+_EVENT = {
+    "type": "object",
+    "properties": {
+        "event": {"enum": [f"speech.audio.{name}" for name in ("delta", "done", "error")]},
+        "data": {"type": "string", "description": "An object as JSON; its type is the event's."},
+    },
+    "required": ["event", "data"],
+}
 SOUND_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The speech, in the format that was asked for, or events that hold it.",
@@ -34,11 +42,11 @@ SOUND_RESPONSES: dict[int | str, dict[str, Any]] = {
             **{
                 kind: {"schema": {"type": "string", "format": "binary"}}
                 for kind in (
-                    "audio/mpeg audio/ogg audio/aac audio/flac audio/wav audio/pcm audio/basic "
-                    "audio/x-alaw-basic"
+                    "audio/mpeg audio/ogg audio/aac audio/flac audio/wav audio/pcm audio/pcmu "
+                    "audio/pcma"
                 ).split()
             },
-            "text/event-stream": {"schema": {"type": "string"}},
+            "text/event-stream": {"schema": _EVENT},
         },
     }
 }
