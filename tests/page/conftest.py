@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.server.process import Served, served
+
+expect.set_options(timeout=30_000)  # ms: patience for a machine with other things to do
 
 #: No network but ours, and sound without a gesture: nobody is there to make one.
 FLAGS = """
