@@ -291,7 +291,7 @@ class TTS:
 
     @property
     def failure(self) -> BaseException | None:
-        """What broke down the engine behind `astream`, which then refuses all; None: all is well."""
+        """What broke the engine behind `astream` down, so that it refuses all; None: nothing."""
         running = self._async_engine
         return None if running is None else running.failure
 
