@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from causerie.bench.floor import bandwidth_gb_s, frame_bytes
+from causerie.bench.floor import NATIVE_BYTES, bandwidth_gb_s, frame_bytes
 from causerie.config import csm_1b
 from causerie.model.csm import CSM
 
@@ -22,6 +22,12 @@ def test_bytes_are_those_of_all_weights() -> None:
     assert frame_bytes(config, "bfloat16", "bfloat16") == 2 * (once + 31 * depth + heads)
     mixed = frame_bytes(config, "bfloat16", "int4")
     assert mixed == pytest.approx(2 * once + 0.53125 * (31 * depth + heads))
+
+
+def test_native_kernels_read_bf16_in_12_bits_and_a_little() -> None:
+    config = csm_1b()
+    found = frame_bytes(config, "bfloat16", "bfloat16", weight_bytes=NATIVE_BYTES)
+    assert 0.75 < found / frame_bytes(config, "bfloat16", "bfloat16") < 0.76
 
 
 def test_keys_and_values_are_read_by_each_stream() -> None:

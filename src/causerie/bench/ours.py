@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from causerie.bench.floor import frame_bytes, synchronize
+from causerie.bench.floor import BYTES, NATIVE_BYTES, frame_bytes, synchronize
 from causerie.bench.subjects import voice_of
 from causerie.checkpoint.load import Checkpoint
 from causerie.engine.engine import Engine
+from causerie.engine.native import NativeRunner
 from causerie.engine.runner import Draw, Rows, Runner, Sampling, SavedRows
 from causerie.tts import TTS
 
@@ -114,7 +115,11 @@ class Ours:
     def floor_bytes(self, *, rows: int, streams: int, codec: bool) -> float:
         """Bytes that a frame of all streams reads."""
         model = self.checkpoint.model.config
-        total = frame_bytes(model, *self.formats, rows=rows, streams=streams)
+        compact = isinstance(self.runner, NativeRunner) and self.runner.kernels != "generic"
+        total = frame_bytes(
+            model, *self.formats, rows=rows, streams=streams,
+            weight_bytes=NATIVE_BYTES if compact else BYTES,
+        )  # fmt: skip
         if codec:
             decoder = self.checkpoint.codec
             parts = (decoder.upsample, decoder.decoder_transformer, decoder.decoder)

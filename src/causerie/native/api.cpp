@@ -30,8 +30,8 @@ CAUSERIE_API Pool* causerie_pool_new(int num_threads) { return new Pool(num_thre
 CAUSERIE_API void causerie_pool_delete(Pool* pool) { delete pool; }
 CAUSERIE_API int causerie_pool_threads(const Pool* pool) { return pool->num_threads(); }
 
-CAUSERIE_API Packed* causerie_packed_new(int64_t n, int64_t k, int format) {
-    return new_packed(n, k, static_cast<Format>(format));
+CAUSERIE_API Packed* causerie_packed_new(int64_t n, int64_t k, int format, int plain) {
+    return new_packed(n, k, static_cast<Format>(format), plain != 0);
 }
 CAUSERIE_API void causerie_pack_rows(Pool* pool, Packed* packed, int64_t first, const float* w,
                                      int64_t n, int64_t ldw) {
@@ -39,7 +39,9 @@ CAUSERIE_API void causerie_pack_rows(Pool* pool, Packed* packed, int64_t first, 
 }
 CAUSERIE_API void causerie_packed_delete(Packed* packed) { destroy(packed); }
 CAUSERIE_API int64_t causerie_packed_bytes(const Packed* packed) {
-    return static_cast<int64_t>(packed->data.size() + packed->scales.size() * sizeof(uint16_t));
+    size_t total = packed->data.size();
+    for (const auto& panel : packed->plain) total += panel.size() * sizeof(uint16_t);
+    return static_cast<int64_t>(total);
 }
 
 CAUSERIE_API void causerie_gemm(Pool* pool, const Packed* w, const float* x, int64_t m, int64_t ldx,

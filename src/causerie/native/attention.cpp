@@ -48,7 +48,7 @@ void product(Format format, const Panels& w, const Inputs& x, int64_t count, int
     for (int64_t panel = 0; panel < num_panels;) {
         const bool wide = panel + kTilePanels <= num_panels;
         const int width = wide ? kTilePanels : 1;
-        const Panels at{w.data + panel * w.panel_bytes, w.panel_bytes, nullptr, 0};
+        const Panels at{w.data + panel * w.panel_bytes, w.panel_bytes};
         for (int i = 0; i < rows * width; ++i) sums[i] = Floats{};
         const Multiply run =
             wide ? multiply_of<kTilePanels>(format, rows) : multiply_of<1>(format, rows);

@@ -28,13 +28,13 @@ Cache::Cache(const LlamaSizes& sizes, int64_t max_rows, Format format)
 
 Panels Cache::keys(int64_t layer, int64_t head) const {
     const int64_t index = layer * heads_of_layer_ + head;
-    return {memory_ + index * head_bytes_, key_words_ * kWord, nullptr, 0};
+    return {memory_ + index * head_bytes_, key_words_ * kWord};
 }
 
 Panels Cache::values(int64_t layer, int64_t head) const {
     const int64_t index = layer * heads_of_layer_ + head;
     const int64_t values = value_panels_ * value_words_ * kWord;
-    return {memory_ + (index + 1) * head_bytes_ - values, value_words_ * kWord, nullptr, 0};
+    return {memory_ + (index + 1) * head_bytes_ - values, value_words_ * kWord};
 }
 
 void Cache::put(int64_t layer, int64_t head, int64_t position, const float* key,

@@ -10,9 +10,19 @@ namespace {
 
 constexpr int64_t kBlockWords = 128;  // of k: four panels of them are 32 KiB, and stay in L1
 constexpr int64_t kBlockRows = 120;   // whose sums stay in L2 meanwhile
+constexpr int64_t kFewRows = 48;      // that expand compact weights anew for each tile of rows
+// Chunks to a thread. Each begins with weights that nobody has asked for: 16 cost a tenth of a frame.
+constexpr int64_t kChunks = 4;
 constexpr int64_t kAlone = 1 << 16;   // multiplications that are not worth another thread
 
-int64_t word_bytes(Format format) { return format == Format::int4 ? 32 : 64; }
+// Words of 32 bits that k inputs make.
+int64_t num_words(Format format, int64_t k) {
+    switch (format) {
+        case Format::f32: return k;
+        case Format::bf16: return (k + 1) / 2;
+        default: return (k + kGroup - 1) / kGroup * kQuads;
+    }
+}
 
 // -- products ---------------------------------------------------------------------------------
 
@@ -41,20 +51,55 @@ void finish(Floats total, const Result& to, int64_t row, int64_t column, int64_t
     }
 }
 
+#if defined(__AVX2__)
+// Adds the products of a block of rows and PANELS panels of compact weights to its sums. Few rows
+// expand weights in registers; many, and panels that could not be compacted, a piece at a time.
+template <int PANELS>
+void block_compact(const Packed& w, const Inputs& x, int64_t panel, int64_t num_rows, int rows,
+                   Floats* sums) {
+    bool in_pieces = num_rows > kFewRows;
+    for (int p = 0; p < PANELS; ++p) in_pieces |= w.plain[panel + p].data() != nullptr;
+    const int64_t words = w.k / 2, step = in_pieces ? kBlockWords : words;
+    alignas(64) uint8_t expanded[PANELS * kBlockWords * 64];
+    for (int64_t begin = 0; begin < words; begin += step) {
+        const int64_t end = std::min(begin + step, words);
+        for (int p = 0; in_pieces && p < PANELS; ++p) {
+            uint8_t* out = expanded + p * kBlockWords * 64;
+            if (const uint16_t* plain = w.plain[panel + p].data())
+                std::memcpy(out, plain + 32 * begin, (end - begin) * 64);
+            else
+                expand(w.compact_at(panel + p), begin, end, out);
+        }
+        for (int64_t r = 0; r < num_rows; r += rows) {
+            const int count = static_cast<int>(std::min<int64_t>(rows, num_rows - r));
+            Inputs from = x.from(r);
+            from.words += begin;
+            Floats* to = sums + r * PANELS;
+            if (in_pieces)
+                multiply_of<PANELS>(w.format, count)({expanded, kBlockWords * 64}, from,
+                                                     0, end - begin, to);
+            else
+                multiply_compact_of<PANELS>(count)(w, panel, from, to);
+        }
+    }
+}
+#else
+template <int PANELS>
+void block_compact(const Packed&, const Inputs&, int64_t, int64_t, int, Floats*) {}
+#endif
+
 // A block of rows times PANELS panels: all of k.
 template <int PANELS>
 void block(const Packed& w, const Inputs& x, int64_t panel, int64_t row, int64_t num_rows,
            const Result& to) {
     Floats sums[kBlockRows * PANELS];
     for (int64_t i = 0; i < num_rows * PANELS; ++i) sums[i] = Floats{};
-    const int64_t groups = (w.k + kGroup - 1) / kGroup;
-    const Panels panels{w.data.data() + panel * w.panel_bytes, w.panel_bytes,
-                        w.scales.data() ? w.scales.data() + panel * groups * kPanel : nullptr,
-                        groups * kPanel};
-    const int64_t words = w.panel_bytes / word_bytes(w.format);
+    const Panels panels{w.data.data() + panel * w.panel_bytes, w.panel_bytes};
+    const int64_t words = num_words(w.format, w.k);
     const int rows = tile_rows(num_rows);
     const int64_t step = num_rows > rows ? kBlockWords : words;
-    for (int64_t begin = 0; begin < words; begin += step)
+    if (w.compact) block_compact<PANELS>(w, x.from(row), panel, num_rows, rows, sums);
+    for (int64_t begin = w.compact ? words : 0; begin < words; begin += step)
         for (int64_t r = 0; r < num_rows; r += rows) {
             const int count = static_cast<int>(std::min<int64_t>(rows, num_rows - r));
             multiply_of<PANELS>(w.format, count)(panels, x.from(row + r), begin,
@@ -93,7 +138,7 @@ void gemm(Pool& pool, const Packed& w, const float* x, int64_t m, int64_t ldx, f
     const int64_t groups = (w.num_panels + kTilePanels - 1) / kTilePanels;
     const int64_t tasks = groups * row_blocks;
     const bool alone = m * w.n * w.k < kAlone;
-    const int64_t wanted = alone ? 1 : std::min<int64_t>(tasks, 16 * pool.num_threads());
+    const int64_t wanted = alone ? 1 : std::min<int64_t>(tasks, kChunks * pool.num_threads());
     const int64_t per_chunk = (tasks + wanted - 1) / wanted;
     parallel(pool, (tasks + per_chunk - 1) / per_chunk, [&](int64_t chunk) {
         const int64_t end = std::min(tasks, (chunk + 1) * per_chunk);

@@ -1,9 +1,11 @@
 // Brings weights into panels: the half of gemm.hpp that happens once.
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "gemm.hpp"
 #include "simd.hpp"
+#include "tile.hpp"
 
 namespace causerie {
 namespace {
@@ -27,6 +29,12 @@ void pack_bf16(const Rows& rows, uint16_t* out) {
         for (int64_t k = 0; k < rows.k; ++k)
             out[(k / 2 * kPanel + i) * 2 + k % 2] = to_bf16(row[k]);
     }
+}
+
+void pack_compact(const Rows& rows, const Compact& out, Buffer<uint16_t>& plain) {
+    Buffer<uint16_t> panel(rows.k * kPanel);
+    pack_bf16(rows, panel.data());
+    if (!compact(panel.data(), rows.k / 2, out)) plain = std::move(panel);
 }
 
 // A group of 64 weights as whole numbers, and how far off they are.
@@ -79,56 +87,84 @@ Quantized quantize_group(const Floats (&x)[4], Format format) {
     return best;
 }
 
-void pack_integers(const Rows& rows, Format format, uint8_t* data, uint16_t* scales) {
+// `data` is where the panels of its tile begin, of which it is number `index` of `width`.
+void pack_integers(const Rows& rows, Format format, uint8_t* data, int64_t width, int64_t index) {
     const bool nibbles = format == Format::int4;
+    const int64_t scale_bytes = width * kPanel * sizeof(uint16_t);
+    const int64_t group_bytes = scale_bytes + width * kPanel * kGroup / (nibbles ? 2 : 1);
     for (int64_t i = 0; i < rows.count; ++i)
         for (int64_t first = 0; first < rows.k; first += kGroup) {
             Floats group[4] = {};
             std::memcpy(group, rows.w + i * rows.ld + first,
                         std::min(kGroup, rows.k - first) * sizeof(float));
             const Quantized quantized = quantize_group(group, format);
-            scales[first / kGroup * kPanel + i] = quantized.scale;
+            uint8_t* group_at = data + first / kGroup * group_bytes;
+            std::memcpy(group_at + (index * kPanel + i) * sizeof(uint16_t), &quantized.scale,
+                        sizeof(uint16_t));
+            // word u of 32 bits of the group, its byte k % 4
+            const auto byte_at = [&](int64_t u, int64_t k) -> uint8_t& {
+                return group_at[scale_bytes + ((u * width + index) * kPanel + i) * 4 + k % 4];
+            };
             int32_t whole[kGroup];
             std::memcpy(whole, quantized.whole, sizeof whole);
             for (int64_t j = 0; j < kGroup; ++j) {
-                const int64_t k = first + j;
                 if (nibbles)
-                    data[(k / 8 * kPanel + i) * 4 + k % 4] |=
-                        static_cast<uint8_t>((whole[j] + 8) << (k / 4 % 2 * 4));
+                    byte_at(j / 8, j) |= static_cast<uint8_t>((whole[j] + 8) << (j / 4 % 2 * 4));
                 else
-                    data[(k / 4 * kPanel + i) * 4 + k % 4] = static_cast<uint8_t>(whole[j] + 128);
+                    byte_at(j / 4, j) = static_cast<uint8_t>(whole[j] + 128);
             }
         }
 }
 
 }  // namespace
 
-Packed* new_packed(int64_t n, int64_t k, Format format) {
-    auto* p = new Packed{format, n, k, (n + kPanel - 1) / kPanel, 0, {}, {}};
+Packed::Place Packed::place(int64_t panel) const {
+    const int64_t first = panel / kTilePanels * kTilePanels;
+    if (first + kTilePanels <= num_panels) return {first, kTilePanels, panel - first};
+    return {panel, 1, 0};
+}
+
+Compact Packed::compact_at(int64_t panel) const {
+    const Place at = place(panel);
+    uint8_t* tile = const_cast<uint8_t*>(data.data()) + at.first * panel_bytes;
+    return {tile, at.width, at.index, k / 2};
+}
+
+Packed* new_packed(int64_t n, int64_t k, Format format, bool plain) {
+    auto* p = new Packed{format, n, k, (n + kPanel - 1) / kPanel, 0, {}, false, {}};
+    p->compact = kCompacts && !plain && format == Format::bf16 && k % (2 * kStepWords) == 0;
+    if (p->compact) p->plain.resize(p->num_panels);
     const int64_t groups = (k + kGroup - 1) / kGroup;
     switch (format) {
         case Format::f32: p->panel_bytes = k * kPanel * 4; break;
-        case Format::bf16: p->panel_bytes = (k + 1) / 2 * kPanel * 4; break;
-        case Format::int8: p->panel_bytes = groups * kGroup * kPanel; break;
-        case Format::int4: p->panel_bytes = groups * kGroup * kPanel / 2; break;
+        case Format::bf16:
+            p->panel_bytes = p->compact ? compact_bytes(k / 2) : (k + 1) / 2 * kPanel * 4;
+            break;
+        case Format::int8: p->panel_bytes = groups * kPanel * (kGroup + 2); break;
+        case Format::int4: p->panel_bytes = groups * kPanel * (kGroup / 2 + 2); break;
     }
     p->data.reserve(p->num_panels * p->panel_bytes);
-    if (format == Format::int8 || format == Format::int4)
-        p->scales.reserve(p->num_panels * groups * kPanel);
     return p;
 }
 
 void pack_rows(Pool& pool, Packed& p, int64_t first, const float* w, int64_t n, int64_t ldw) {
-    const int64_t groups = (p.k + kGroup - 1) / kGroup;
     parallel(pool, (n + kPanel - 1) / kPanel, [&](int64_t chunk) {
         const int64_t panel = first / kPanel + chunk;
         const Rows rows{w + chunk * kPanel * ldw, ldw, std::min(kPanel, n - chunk * kPanel), p.k};
         uint8_t* data = p.data.data() + panel * p.panel_bytes;
         switch (p.format) {
             case Format::f32: pack_f32(rows, reinterpret_cast<float*>(data)); break;
-            case Format::bf16: pack_bf16(rows, reinterpret_cast<uint16_t*>(data)); break;
-            default:
-                pack_integers(rows, p.format, data, p.scales.data() + panel * groups * kPanel);
+            case Format::bf16:
+                if (p.compact)
+                    pack_compact(rows, p.compact_at(panel), p.plain[panel]);
+                else
+                    pack_bf16(rows, reinterpret_cast<uint16_t*>(data));
+                break;
+            default: {
+                const Packed::Place at = p.place(panel);
+                pack_integers(rows, p.format, p.data.data() + at.first * p.panel_bytes, at.width,
+                              at.index);
+            }
         }
     });
 }

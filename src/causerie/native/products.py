@@ -59,22 +59,25 @@ class Packed:
     """Weights (N, K), packed for products with rows of K inputs.
 
     Several matrices lie on top of each other, each from the next multiple of sixteen rows on.
+
+    Args:
+        plain: keep bf16 in 16 bits, as it is where nothing shorter can be had: for comparison.
     """
 
-    def __init__(self, pool: Pool, form: Format, *matrices: Floats) -> None:
+    def __init__(self, pool: Pool, form: Format, *matrices: Floats, plain: bool = False) -> None:
         self.library = library = pool.library
         k = matrices[0].shape[1]
         firsts = [0]
         for matrix in matrices:
             firsts.append(firsts[-1] + -(-len(matrix) // PANEL) * PANEL)
         self.shape = (firsts[-2] + len(matrices[-1]), k)
-        new = declare(library, "causerie_packed_new", c_void_p, c_int64, c_int64, c_int)
+        new = declare(library, "causerie_packed_new", c_void_p, c_int64, c_int64, c_int, c_int)
         add = declare(
             library, "causerie_pack_rows", None, c_void_p, c_void_p, c_int64, c_void_p, c_int64,
             c_int64,
         )  # fmt: skip
         self._delete = declare(library, "causerie_packed_delete", None, c_void_p)
-        self.handle = c_void_p(new(*self.shape, FORMATS[form]))
+        self.handle = c_void_p(new(*self.shape, FORMATS[form], int(plain)))
         for first, matrix in zip(firsts, matrices, strict=False):
             assert matrix.dtype == np.float32
             assert matrix.shape[1] == k

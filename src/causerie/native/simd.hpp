@@ -40,6 +40,8 @@ struct Ints {
     IntPart part[kParts];
 };
 
+#define CAUSERIE_UNROLL _Pragma("GCC unroll 16")
+
 // A loop over the registers that make up sixteen lanes.
 #define CAUSERIE_PARTS _Pragma("GCC unroll 4") for (int i = 0; i < kParts; ++i)
 

@@ -4,6 +4,8 @@
 // k from the first to the last in one accumulator, so the results of all cuts are equal to the bit.
 #pragma once
 
+#include <algorithm>
+
 #include "gemm.hpp"
 #include "simd.hpp"
 
@@ -23,12 +25,11 @@ struct Inputs {
     }
 };
 
-// Panels of weights that lie `panel_bytes` apart.
+// Panels of weights that lie `panel_bytes` apart; of int8 and int4, those of a tile, which lie in
+// turns: see gemm.hpp.
 struct Panels {
     const uint8_t* data;
     int64_t panel_bytes;
-    const uint16_t* scales;
-    int64_t panel_scales;
 };
 
 #if defined(CAUSERIE_AVX512)
@@ -41,11 +42,8 @@ constexpr int kTileRows = 3, kTilePanels = 1;
 
 constexpr int64_t kQuads = kGroup / 4;  // words to a group
 
-// Bytes of a panel that int4 asks for ahead of their use when there are few rows: its panels are so
-// short that the processor finds their streams too late. 44 → 54 GB/s; 1,536 and 4,096 give less.
-constexpr int64_t kAhead = 2560;
-
-#define CAUSERIE_UNROLL _Pragma("GCC unroll 16")
+// Bytes that int8 and int4 ask for ahead of their use when there are few rows.
+constexpr int64_t kAhead = 2048;
 
 // fp32 and bf16: a word at a time. Adds words begin … end - 1 of k to the sums.
 template <Format F, int ROWS, int PANELS>
@@ -79,20 +77,26 @@ template <Format F, int ROWS, int PANELS>
 inline void multiply_integers(const Panels& w, const Inputs& x, int64_t begin, int64_t end,
                               Floats* sums) {
     constexpr int64_t kBytes = F == Format::int8 ? 64 : 32;  // of a panel, a word of k
+    constexpr int64_t kScales = PANELS * kPanel * sizeof(uint16_t);
     const Ints nibble = ints(0x0f0f0f0f);
+    const uint8_t* at = w.data + begin / kQuads * (kScales + PANELS * kQuads * kBytes);
+    if constexpr (ROWS <= 2)  // what the loop asks for lies further on
+        for (int64_t line = 0; line < kAhead; line += 64) __builtin_prefetch(at + line);
     for (int64_t g = begin / kQuads; g < end / kQuads; ++g) {
         Ints acc[ROWS][PANELS];
         CAUSERIE_UNROLL for (int r = 0; r < ROWS; ++r)
             CAUSERIE_UNROLL for (int p = 0; p < PANELS; ++p)
                 acc[r][p] = ints(x.offsets[r * x.groups + g]);
-        const uint8_t* panel = w.data + g * kQuads * kBytes;
+        const auto* scales_at = reinterpret_cast<const uint16_t*>(at);
+        if constexpr (ROWS <= 2)
+            for (int64_t line = 0; line < kScales; line += 64) __builtin_prefetch(at + kAhead + line);
+        at += kScales;
         const uint32_t* row = x.words + g * kQuads;
-        for (int64_t u = 0; u < kQuads; u += 64 / kBytes, panel += 64, row += 64 / kBytes) {
+        for (int64_t u = 0; u < kQuads; u += 64 / kBytes, at += 64 * PANELS, row += 64 / kBytes) {
             Ints first[PANELS], second[PANELS];
             CAUSERIE_UNROLL for (int p = 0; p < PANELS; ++p) {
-                first[p] = load(static_cast<const void*>(panel + p * w.panel_bytes));
-                if constexpr (F == Format::int4 && ROWS <= 2)
-                    __builtin_prefetch(panel + p * w.panel_bytes + kAhead);
+                first[p] = load(static_cast<const void*>(at + p * 64));
+                if constexpr (ROWS <= 2) __builtin_prefetch(at + p * 64 + kAhead);
                 if constexpr (F == Format::int4) {
                     second[p] = shift_right(first[p], 4) & nibble;
                     first[p] = first[p] & nibble;
@@ -109,12 +113,9 @@ inline void multiply_integers(const Panels& w, const Inputs& x, int64_t begin, i
                 }
             }
         }
-        if constexpr (ROWS <= 2)  // scales of the next tile, which come too late by themselves
-            CAUSERIE_UNROLL for (int p = 0; p < PANELS; ++p)
-                __builtin_prefetch(w.scales + (PANELS + p) * w.panel_scales + g * kPanel);
         Floats scales[PANELS];
         CAUSERIE_UNROLL for (int p = 0; p < PANELS; ++p)
-            scales[p] = load_bf16(w.scales + p * w.panel_scales + g * kPanel);
+            scales[p] = load_bf16(scales_at + p * kPanel);
         CAUSERIE_UNROLL for (int r = 0; r < ROWS; ++r) {
             const Floats scale = floats(x.scales[r * x.groups + g]);
             CAUSERIE_UNROLL for (int p = 0; p < PANELS; ++p) {
@@ -153,6 +154,69 @@ Multiply multiply_of(Format format, int rows) {
         default: return multiply_rows<Format::int4, PANELS>(rows);
     }
 }
+
+#if defined(__AVX2__)
+// Adds ROWS rows times PANELS panels of compact weights, those of a tile, to the sums.
+template <int ROWS, int PANELS>
+void multiply_compact(const Packed& w, int64_t panel, const Inputs& x, Floats* sums) {
+    const int64_t steps = w.k / 2 / kStepWords;
+    const CompactHeader* headers[PANELS];
+    Tops tops[PANELS];
+    for (int p = 0; p < PANELS; ++p) {
+        headers[p] = &w.compact_at(panel + p).header();
+        tops[p] = load_tops(headers[p]->tops);
+    }
+    uint32_t next[PANELS] = {};  // of the others
+    const uint8_t* at = w.compact_at(panel).steps;
+    const uint32_t* row = x.words;
+    for (int64_t step = 0; step < kStepsAhead; ++step) prefetch_step(at + step * kStepBytes);
+    Floats acc[ROWS][PANELS];
+    CAUSERIE_UNROLL for (int r = 0; r < ROWS; ++r)
+        CAUSERIE_UNROLL for (int p = 0; p < PANELS; ++p) acc[r][p] = sums[r * PANELS + p];
+    const auto multiply_step = [&](const Ints(&weights)[kStepWords], int p) {
+        CAUSERIE_UNROLL for (int i = 0; i < kStepWords; ++i)
+            CAUSERIE_UNROLL for (int r = 0; r < ROWS; ++r) acc[r][p] =
+                dot2(weights[i], ints(static_cast<int32_t>(row[r * x.ld + i])), acc[r][p]);
+    };
+    for (int64_t step = 0;; ++step) {
+        int64_t end = steps;  // up to the next step that has other numbers
+        for (int p = 0; p < PANELS; ++p)
+            if (next[p] < headers[p]->num_others)
+                end = std::min<int64_t>(end, headers[p]->others[next[p]].index / kStepNumbers);
+        for (; step < end; ++step, row += kStepWords)
+            CAUSERIE_UNROLL for (int p = 0; p < PANELS; ++p, at += kStepBytes) {
+                Ints weights[kStepWords];
+                expand_step(at, tops[p], weights);
+                prefetch_step(at + kStepsAhead * kStepBytes);
+                multiply_step(weights, p);
+            }
+        if (step == steps) break;
+        CAUSERIE_UNROLL for (int p = 0; p < PANELS; ++p, at += kStepBytes) {
+            Ints weights[kStepWords];
+            expand_step(at, tops[p], weights);
+            for (; next[p] < headers[p]->num_others; ++next[p]) {
+                const CompactHeader::Other& other = headers[p]->others[next[p]];
+                if (other.index / kStepNumbers != step) break;
+                put_number(other.index % kStepNumbers, other.bits, weights);
+            }
+            multiply_step(weights, p);
+        }
+        row += kStepWords;
+    }
+    CAUSERIE_UNROLL for (int r = 0; r < ROWS; ++r)
+        CAUSERIE_UNROLL for (int p = 0; p < PANELS; ++p) sums[r * PANELS + p] = acc[r][p];
+}
+
+using MultiplyCompact = void (*)(const Packed&, int64_t, const Inputs&, Floats*);
+
+template <int PANELS>
+MultiplyCompact multiply_compact_of(int rows) {
+    static constexpr MultiplyCompact by_rows[] = {
+        multiply_compact<1, PANELS>, multiply_compact<2, PANELS>, multiply_compact<3, PANELS>,
+        multiply_compact<4, PANELS>, multiply_compact<5, PANELS>, multiply_compact<6, PANELS>};
+    return by_rows[rows - 1];
+}
+#endif
 
 // Rows to a tile: as many as the registers hold, and of about equal tiles.
 inline int tile_rows(int64_t m) {
