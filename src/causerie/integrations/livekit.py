@@ -112,7 +112,13 @@ class TTS(tts_.TTS):
     def stream(
         self, *, conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS
     ) -> SynthesizeStream:
-        """Speak text as it is written: `push_text`, `flush`, `end_input`."""
+        """Speak text as it is written: `push_text`, `flush`, `end_input`.
+
+        Raises:
+            NotImplementedError: by a server; sessions then take a `StreamAdapter` themselves.
+        """
+        if not self.capabilities.streaming:
+            raise NotImplementedError("a server is asked sentence by sentence: use a StreamAdapter")
         return SynthesizeStream(ours=self, conn_options=conn_options)
 
     async def aclose(self) -> None:
