@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 
 import pytest
+import torch
+from torch import nn
 
 from causerie.bench.peers import NAMES
 from causerie.bench.plan import MEASURES, Plan, default_kernels, parse_formats, parse_kernels
@@ -77,11 +80,49 @@ class Sent:
         self.values.append(value)
 
 
-def test_the_reference_is_told_as_absent() -> None:
+class Echo(nn.Module):
+    """In place of a Llama of torchtune, which is not installed: gives back what it gets."""
+
+    def __init__(self, embed_dim: int, **sizes: object) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(embed_dim, embed_dim))
+        self.read = 0
+
+    def setup_caches(
+        self, batch_size: int, dtype: torch.dtype, *, decoder_max_seq_len: int
+    ) -> None:
+        self.max_rows = decoder_max_seq_len
+
+    def reset_caches(self) -> None:
+        self.read = 0
+
+    def forward(
+        self, x: torch.Tensor, *, input_pos: torch.Tensor, mask: torch.Tensor
+    ) -> torch.Tensor:
+        assert input_pos.tolist() == [list(range(self.read, self.read + x.shape[1]))]
+        assert mask.sum(-1).tolist() == (input_pos + 1).tolist()  # itself, and what is before it
+        self.read += x.shape[1]
+        assert self.read <= self.max_rows
+        return x
+
+
+def test_the_reference_is_measured_where_torchtune_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    builders = SimpleNamespace(llama3_2=Echo)
+    monkeypatch.setitem(sys.modules, "torchtune.models.llama3_2", builders)
+    bench = Bench(small(peers=("sesame",), measures=("frame", "prefill")))
+    bench.run()
+    names = {(r.measure, r.implementation, r.codec_included) for r in bench.results}
+    assert {(m, "sesame on torchtune", False) for m in ("frame", "prefill")} <= names
+    assert ("frame", "sesame on torchtune", True) in names
+    assert bench.notes == []
+
+
+def test_the_reference_is_told_as_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torchtune.models.llama3_2", None)
     bench = Bench(small(peers=("sesame",), measures=("frame",)))
     bench.run()
     (note,) = bench.notes
-    assert note.startswith("sesame is absent: torchtune")
+    assert note.startswith("sesame is absent: the package torchtune is needed")
 
 
 def test_memory_is_that_of_a_process_with_one_contestant() -> None:

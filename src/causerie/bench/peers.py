@@ -14,15 +14,17 @@ from types import MappingProxyType
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from causerie.bench.floor import frame_bytes
 from causerie.bench.subjects import fill
 from causerie.checkpoint import configs
-from causerie.config import CSMConfig, MimiConfig
+from causerie.config import CSMConfig, LlamaConfig, MimiConfig
 from causerie.errors import ConfigError
 from causerie.extras import need
 
+#: What the reference needs: torchao 0.17 and later have no nf4tensor, which torchtune imports.
+TORCHTUNE = "pip install torchtune==0.6.1 torchao==0.16.0 datasets"
 #: Frames that the codec of transformers decodes at once: it has no decoder for a stream.
 BULK_FRAMES = 25
 
@@ -86,16 +88,150 @@ class Transformers:
         return frame_bytes(self._config, *self.formats, rows=rows, streams=streams)
 
 
-def sesame(config: CSMConfig, codec: MimiConfig, dtype: torch.dtype) -> Transformers:
-    """SesameAILabs/csm, which runs on torchtune: it has no place beside a torch as new as ours.
+class Sesame:
+    """The design of SesameAILabs/csm: two of torchtune's Llamas, a frame a call, top-k sampling.
 
-    Raises:
-        ConfigError: always.
+    The reference itself is on no package index, so this is what it does, in the order in which it
+    does it, by torchtune's builders. Its sound is moshi's, many frames at once.
     """
-    raise ConfigError(
-        "torchtune 0.6.1, its last, needs torchao's nf4tensor, which torchao 0.18 lacks, and "
-        "torchao 0.12, which has it, cannot be imported beside torch 2.13"
-    )
+
+    name, max_streams = "sesame on torchtune", 1
+
+    def __init__(self, config: CSMConfig, codec: MimiConfig, dtype: torch.dtype) -> None:
+        builder = need("torchtune.models.llama3_2", "reference", also=TORCHTUNE)
+        self._config, self._dtype, self.max_rows = config, dtype, config.max_frames
+        form = str(dtype).removeprefix("torch.")
+        self.formats = form, form
+        with torch.device("meta"):
+            self._model = _SesameModel(config, builder.llama3_2).to(dtype)
+        self._model.to_empty(device="cpu")
+        fill(self._model)
+        for llama, rows in ((self._model.backbone, self.max_rows), (self._model.decoder, None)):
+            for module in llama.modules():
+                if hasattr(module, "rope_init"):
+                    module.rope_init()  # its angles are no weights
+            llama.setup_caches(1, dtype, decoder_max_seq_len=rows or config.num_codebooks)
+        self._masks = [
+            torch.ones(size, size, dtype=torch.bool).tril()
+            for size in (self.max_rows, config.num_codebooks)
+        ]
+        self._codec = _moshi(config, codec)
+
+    def frames(self, count: int, *, rows: int, streams: int) -> tuple[list[float], list[float]]:
+        """Milliseconds of each frame: of its codes, and of its sound, many decoded at once."""
+        assert streams == 1
+        codes_ms: list[float] = []
+        with torch.inference_mode():
+            self._read(rows)
+            read = torch.zeros(1, 1, self._config.num_codebooks + 1, dtype=torch.long)
+            for position in range(rows, rows + count):
+                start = time.perf_counter()
+                read[0, 0, :-1] = self._frame(read, torch.tensor([[position]]))
+                codes_ms.append(1000 * (time.perf_counter() - start))
+            codes = torch.ones(1, self._config.num_codebooks, BULK_FRAMES, dtype=torch.long)
+            start = time.perf_counter()
+            self._codec.decode(codes)
+            sound_ms = 1000 * (time.perf_counter() - start) / BULK_FRAMES
+        return codes_ms, [sound_ms] * count
+
+    def prefill(self, rows: int) -> float:
+        """Milliseconds of reading so many rows."""
+        with torch.inference_mode():
+            start = time.perf_counter()
+            self._read(rows)
+        return 1000 * (time.perf_counter() - start)
+
+    def floor_bytes(self, *, rows: int, streams: int, codec: bool) -> float:
+        """Bytes that a frame reads, in its format."""
+        return frame_bytes(self._config, *self.formats, rows=rows, streams=streams)
+
+    def _read(self, count: int) -> None:
+        self._model.backbone.reset_caches()
+        rows = torch.ones(1, count, self._config.num_codebooks + 1, dtype=torch.long)
+        self._backbone(rows, torch.arange(count)[None])
+
+    def _backbone(self, rows: Tensor, positions: Tensor) -> Tensor:
+        x = self._model.embed(rows).sum(2)
+        mask = self._masks[0][positions]
+        hidden: Tensor = self._model.backbone(x, input_pos=positions, mask=mask)
+        return hidden.to(self._dtype)[:, -1]
+
+    def _frame(self, rows: Tensor, positions: Tensor) -> Tensor:
+        """Codes (K,) of the next frame, behind the rows."""
+        model = self._model
+        hidden = self._backbone(rows, positions)
+        codes = [_draw(model.codebook0_head(hidden))]
+        model.decoder.reset_caches()
+        inputs = torch.stack((hidden, model.embed_code(0, codes[0])), dim=1)
+        where = torch.arange(2)[None]
+        for codebook in range(1, self._config.num_codebooks):
+            out = model.decoder(
+                model.projection(inputs), input_pos=where, mask=self._masks[1][where]
+            )
+            codes.append(_draw(out.to(self._dtype)[:, -1] @ model.audio_head[codebook - 1]))
+            inputs = model.embed_code(codebook, codes[-1])[:, None]
+            where = where[:, -1:] + 1
+        return torch.cat(codes)
+
+
+class _SesameModel(nn.Module):
+    """Its weights."""
+
+    def __init__(self, config: CSMConfig, llama3_2: Callable[..., nn.Module]) -> None:
+        super().__init__()
+        vocab, dim = config.audio_vocab_size, config.backbone.dim
+        self.backbone, self.decoder = (
+            self._llama(part, rows, llama3_2)
+            for part, rows in (
+                (config.backbone, config.max_frames),
+                (config.depth, config.num_codebooks),
+            )
+        )
+        self.text_embeddings = nn.Embedding(config.text_vocab_size, dim)
+        self.audio_embeddings = nn.Embedding(vocab * config.num_codebooks, dim)
+        self.projection = nn.Linear(dim, config.depth.dim, bias=False)
+        self.codebook0_head = nn.Linear(dim, vocab, bias=False)
+        self.audio_head = nn.Parameter(
+            torch.empty(config.num_codebooks - 1, config.depth.dim, vocab)
+        )
+        offsets = vocab * torch.arange(config.num_codebooks, device="cpu")
+        self._offsets: list[int] = offsets.tolist()
+
+    @staticmethod
+    def _llama(config: LlamaConfig, rows: int, llama3_2: Callable[..., nn.Module]) -> Any:
+        if config.head_dim * config.num_heads != config.dim:
+            raise ConfigError("torchtune's Llama has heads that make up its width")
+        llama: Any = llama3_2(
+            vocab_size=1,
+            num_layers=config.num_layers,
+            num_heads=config.num_heads,
+            num_kv_heads=config.num_kv_heads,
+            embed_dim=config.dim,
+            max_seq_len=rows,
+            intermediate_dim=config.ffn_dim,
+            norm_eps=config.norm_eps,
+        )
+        llama.tok_embeddings, llama.output = nn.Identity(), nn.Identity()
+        return llama.eval()
+
+    def embed(self, rows: Tensor) -> Tensor:
+        """Embeddings (B, S, K+1, D) of rows (B, S, K+1)."""
+        codes = rows[..., :-1] + torch.tensor(self._offsets)
+        audio = self.audio_embeddings(codes)
+        return torch.cat((audio, self.text_embeddings(rows[..., -1:])), dim=2)
+
+    def embed_code(self, codebook: int, code: Tensor) -> Tensor:
+        """Embeddings (B, D) of codes (B,)."""
+        out: Tensor = self.audio_embeddings(code + self._offsets[codebook])
+        return out
+
+
+def _draw(logits: Tensor, top_k: int = 50, temperature: float = 0.9) -> Tensor:
+    """Codes (B,): of the likeliest, by noise and without waiting for a device."""
+    logits = logits / temperature
+    least = logits.topk(min(top_k, logits.shape[-1])).values[..., -1:]
+    kept = logits.masked_fill(logits < least, -torch.inf).softmax(-1)
+    return (kept / torch.empty_like(kept).exponential_()).argmax(-1)
 
 
 class TransformersCodec:
@@ -131,14 +267,7 @@ class MoshiCodec:
     name = "moshi"
 
     def __init__(self, model: CSMConfig, config: MimiConfig, dtype: torch.dtype) -> None:
-        need("moshi", "reference", also="pip install --no-deps moshi")
-        loaders = importlib.import_module("moshi.models.loaders")
-        self._model = loaders.get_mimi(
-            None,
-            num_codebooks=config.num_codebooks,
-            mimi_config=_moshi_config(config, loaders),
-        )
-        fill(self._model)
+        self._model = _moshi(model, config)
         self._num_codebooks = config.num_codebooks
 
     def sound(self, count: int) -> list[float]:
@@ -154,13 +283,24 @@ class MoshiCodec:
 
 
 #: What makes codes, and what makes sound of codes, by the names that --peers takes.
-MODELS: Mapping[str, Callable[[CSMConfig, MimiConfig, torch.dtype], Transformers]] = (
-    MappingProxyType({"transformers": Transformers, "sesame": sesame})
+MODELS: Mapping[str, type[Transformers | Sesame]] = MappingProxyType(
+    {"transformers": Transformers, "sesame": Sesame}
 )
 CODECS: Mapping[str, type[TransformersCodec | MoshiCodec]] = MappingProxyType(
     {"transformers": TransformersCodec, "moshi": MoshiCodec}
 )
 NAMES = tuple(dict.fromkeys((*MODELS, *CODECS)))
+
+
+def _moshi(model: CSMConfig, config: MimiConfig) -> Any:
+    """The codec of moshi, with weights."""
+    need("moshi", "reference", also="pip install --no-deps moshi")
+    loaders = importlib.import_module("moshi.models.loaders")
+    codec = loaders.get_mimi(
+        None, num_codebooks=config.num_codebooks, mimi_config=_moshi_config(config, loaders)
+    )
+    fill(codec)
+    return codec
 
 
 def _moshi_config(config: MimiConfig, loaders: Any) -> dict[str, Any]:
