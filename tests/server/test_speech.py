@@ -50,6 +50,13 @@ def heard(data: bytes) -> np.ndarray:
     return np.concatenate([frame.to_ndarray()[0] for frame in frames])
 
 
+def num_active(server: Running) -> int:
+    """Replies that are not over; one that waits for its listener has no slot between sentences."""
+    numbers = httpx.get(f"{server.http}/metrics").text
+    (line,) = [line for line in numbers.splitlines() if line.startswith("causerie_active_streams ")]
+    return int(float(line.split()[1]))
+
+
 @pytest.fixture(scope="module")
 def expected() -> np.ndarray:
     return petit().generate(TEXT, voice="heart", seed=1).samples
@@ -110,7 +117,7 @@ def test_sound_comes_while_it_is_made(server: Running) -> None:
     with httpx.stream("POST", f"{server.http}/v1/audio/speech", json=speech, timeout=30) as answer:
         chunks = answer.iter_bytes()
         next(chunks)
-        assert server.tts.engine.stats().active == 1  # and the rest is yet to be made
+        assert num_active(server) == 1  # and the rest is yet to be made
         for _ in chunks:
             pass
 
@@ -333,14 +340,18 @@ def test_a_full_queue_says_when_to_come_again(server: Running) -> None:
     assert int(refused.headers["retry-after"]) >= 1
     assert int(refused.headers["retry-after-ms"]) > 0
     assert statuses.count(200) >= 3
+    server.wait_for(lambda: server.is_silent and num_active(server) == 0)
 
 
 def test_who_hangs_up_frees_the_slot_within_a_frame(server: Running) -> None:
     speech = {"input": LONG * 8, "response_format": "pcm"}
     with httpx.stream("POST", f"{server.http}/v1/audio/speech", json=speech, timeout=30) as answer:
-        next(answer.iter_bytes())
-        assert not server.is_silent
-    assert server.wait_for(lambda: server.is_silent) < 0.5
+        assert answer.status_code == 200
+        chunks = answer.iter_bytes()  # which hangs up once nobody holds it
+        next(chunks)
+        assert num_active(server) == 1
+    assert server.wait_for(lambda: num_active(server) == 0) < 0.5
+    assert server.is_silent
 
 
 # -- who may ask, and what is seen from outside ----------------------------------------------------
