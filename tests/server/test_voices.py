@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import io
+import itertools
+import os
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +20,9 @@ import pytest
 import soundfile
 
 from causerie.server.openai_voices import OPENAI_VOICES
+from causerie.server.routes import voices as routes
+from causerie.tts import TTS
+from tests import tiny
 from tests.server.running import Running, petit, running
 
 TEXT = "This is how I sound when I talk about nothing in particular."
@@ -166,6 +175,88 @@ def test_a_policy_of_recordings_wants_one(tmp_path: Path, speech: np.ndarray) ->
     with running(tmp_path, cloning=False) as server:
         refused = post(server, **fields, consent_attested="true")
         assert (refused.status_code, refused.json()["error"]["code"]) == (403, "cloning_disabled")
+
+
+def test_a_body_that_is_far_too_large_is_not_read_to_its_end(tmp_path: Path) -> None:
+    num_sent = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal num_sent
+        yield b'--x\r\nContent-Disposition: form-data; name="audio_sample"; filename="a"\r\n\r\n'
+        while num_sent < 2**30:
+            num_sent += 2**16
+            yield bytes(2**16)
+
+    with running(tmp_path, max_upload_mb=0.1) as server:
+        url, kind = (
+            f"{server.http}/v1/audio/voices",
+            {"content-type": "multipart/form-data; boundary=x"},
+        )
+        large = {"audio_sample": ("me.wav", bytes(3 * 2**20), "audio/wav")}
+        for answer in (
+            httpx.post(url, data={"name": "x"}, files=large),  # says how large it is
+            httpx.post(url, content=itertools.islice(endless(), 48), headers=kind),
+            httpx.post(f"{server.http}/v1/audio/speech", content=b" " * 3 * 2**20),
+        ):
+            assert answer.status_code == 413
+            assert answer.json()["error"]["code"] == "too_large"
+        with contextlib.suppress(httpx.TransportError):  # it may be cut off while it sends
+            assert httpx.post(url, content=endless(), headers=kind).status_code == 413
+        assert num_sent < 2**26
+
+
+def test_more_recordings_than_can_be_worked_are_told_to_come_again(
+    tmp_path: Path, speech: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routes, "MAX_WAITING", 0)
+    entered, leave = threading.Event(), threading.Event()
+
+    def slowly(*args: Any) -> np.ndarray:
+        entered.set()
+        assert leave.wait(30)
+        return speech
+
+    monkeypatch.setattr(routes, "voice_sound", slowly)
+    fields = {"audio_sample": wav(speech), "ref_text": TEXT, "consent_attested": "true"}
+    with running(tmp_path) as server, ThreadPoolExecutor(1) as pool:
+        first = pool.submit(post, server, name="one", **fields)
+        assert entered.wait(30)
+        refused = post(server, name="two", **fields)
+        leave.set()
+        assert (refused.status_code, refused.json()["error"]["code"]) == (
+            429,
+            "rate_limit_exceeded",
+        )
+        assert refused.headers["retry-after"] == "5"
+        assert first.result().status_code == 200
+        assert post(server, name="two", **fields).status_code == 200
+        again = post(server, name="two", **fields)
+        assert (again.status_code, again.headers["x-should-retry"]) == (409, "false")
+
+
+def test_a_store_that_fails_says_so(
+    tmp_path: Path, speech: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(number: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with running(tmp_path) as server:
+        fields = {"audio_sample": wav(speech), "ref_text": TEXT, "consent_attested": "true"}
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", full)
+            failed = post(server, name="one", **fields)
+        assert (failed.status_code, failed.json()["error"]["code"]) == (503, "storage_failed")
+        assert "No space left" in failed.json()["error"]["message"]
+        assert str(tmp_path) not in failed.text
+        assert post(server, name="one", **fields).status_code == 200
+
+
+def test_a_model_without_named_voices_speaks_by_those_that_it_lists(tmp_path: Path) -> None:
+    with running(tmp_path, TTS(tiny.checkpoint())) as server:
+        for voice in httpx.get(f"{server.http}/v1/audio/voices").json()["voices"]:
+            asked = {"input": "Hi.", "voice": voice["id"], "max_duration_s": 0.2}
+            spoken = httpx.post(f"{server.http}/v1/audio/speech", json=asked, timeout=30)
+            assert spoken.status_code == 200, spoken.text
 
 
 def test_the_list_suits_all_clients(server: Running) -> None:

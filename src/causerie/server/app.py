@@ -23,6 +23,7 @@ from causerie import __version__
 from causerie.errors import CauserieError
 from causerie.server import faults
 from causerie.server.auth import Gate
+from causerie.server.body import BodyLimit
 from causerie.server.errors import ApiError
 from causerie.server.metrics import Metrics
 from causerie.server.routes import (
@@ -89,6 +90,7 @@ def create_app(settings: Settings, *, tts: TTS | None = None) -> FastAPI:
     }
     for kind, handler in handlers.items():
         app.add_exception_handler(kind, handler)
+    app.add_middleware(BodyLimit, max_upload_bytes=settings.max_upload_bytes)
     app.add_middleware(Gate, settings=settings)
     if settings.cors:
         app.add_middleware(

@@ -22,6 +22,7 @@ from causerie.errors import (
     TextError,
     UnknownVoiceError,
 )
+from causerie.server.folder import StoreError
 
 
 class ApiError(Exception):
@@ -111,6 +112,14 @@ def to_api_error(error: BaseException) -> ApiError:
         )
     if isinstance(error, CancelledError):
         return shutting_down()
+    if isinstance(error, StoreError):
+        return ApiError(
+            message,
+            status=503,
+            type="server_error",
+            code="storage_failed",
+            headers={**retry_after(5), "x-should-retry": "false"},
+        )
     code = "checkpoint_error" if isinstance(error, CheckpointError) else "internal_error"
     return ApiError(
         "the server failed at this request; its log says why, under the request's id",

@@ -30,12 +30,23 @@ SILENCE = 0.003
 _transcribing = threading.Lock()
 
 
-def voice_sound(data: bytes, sample_rate: int) -> NDArray[np.float32]:
+def voice_sound(data: bytes, sample_rate: int, param: str = "audio_sample") -> NDArray[np.float32]:
     """The speech (N,) of a recording, without the silence at its ends.
+
+    Args:
+        param: the field that it came in.
 
     Raises:
         ApiError: it is no sound, silent, clipped, too short or too long.
     """
+    try:
+        return _speech(data, sample_rate)
+    except ApiError as error:
+        error.param = param
+        raise
+
+
+def _speech(data: bytes, sample_rate: int) -> NDArray[np.float32]:
     try:
         sound = read_sound(data, sample_rate, max_s=MAX_RAW_S)
     except AudioError as error:

@@ -186,7 +186,9 @@ class Speaker:
             return find_voice(self.default_voice, voices)
         if name in voices:
             return find_voice(name, voices)
-        if name in self.store.names():
+        if name.isascii() and name.isdigit() and len(name) < 5:
+            return find_voice(int(name), voices)
+        if self.store.find(name) is not None:
             return self.store.get(name)
         meant = openai_voice(name, self.tts.voices)
         if meant is not None:

@@ -197,11 +197,10 @@ class VoiceStore:
                 facts,
                 lambda metadata: voice.to_bytes(tensors=kept, metadata=metadata),
             )
-        first = self._records.find(lambda other: _is_named(other, name))
-        if first is not None and first.id != record.id:
-            # An object store has no lock: of two that came at once, the older stays.
+        others = [r.id for r in self._records.all() if _is_named(r, name) and r.id != record.id]
+        if others:  # an object store has no lock: whoever sees that two came at once gives way
             self._records.remove(record.id)
-            raise self._name_taken(name, first.id)
+            raise self._name_taken(name, others[0])
         with self._loading:
             self._keep(record.id, voice)
         return _voice(record).info

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
+from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
@@ -11,7 +13,8 @@ from pydantic import BaseModel, Field
 
 from causerie.audio.formats import encoder
 from causerie.server.consents import Consent, UnknownConsentError
-from causerie.server.errors import ApiError
+from causerie.server.errors import ApiError, retry_after
+from causerie.server.openai_voices import builtin_voices
 from causerie.server.recording import transcribe, voice_sound
 from causerie.server.settings import Settings
 from causerie.server.speaker import Speaker
@@ -24,8 +27,10 @@ router = APIRouter(tags=["voices"])
 PREVIEW, PREVIEW_SEED = "Hello, this is what I sound like.", 1
 #: In place of a consent's id, where somebody ticked a box.
 ATTESTED = "attested"
-#: Voices that are encoded at the same time: each takes a core.
-_making = asyncio.Semaphore(1)
+#: Recordings that may wait to be worked, one at a time, since each takes a core; more get a 429.
+MAX_WAITING = 8
+#: For clients that try again by themselves where that cannot help.
+NO_RETRY = {"x-should-retry": "false"}
 
 
 class VoiceFacts(BaseModel):
@@ -148,7 +153,7 @@ async def create_voice(
         except UnknownConsentError as error:
             raise _no_consent(error) from error
 
-    async with _making:
+    async with _turn(request):
         return _facts(await asyncio.to_thread(made))
 
 
@@ -227,7 +232,7 @@ async def create_consent(
     data = await _upload(recording, speaker.settings, "recording")
 
     def kept() -> Consent:
-        voice_sound(data, speaker.sample_rate)  # it is speech, or is refused
+        voice_sound(data, speaker.sample_rate, "recording")  # it is speech, or is refused
         return speaker.store.consents.add(
             data,
             name=name,
@@ -235,7 +240,7 @@ async def create_consent(
             media_type=recording.content_type or "application/octet-stream",
         )
 
-    async with _making:
+    async with _turn(request):
         return _consent(await asyncio.to_thread(kept))
 
 
@@ -279,7 +284,7 @@ async def delete_consent(request: Request, consent: str) -> Deleted:
     try:
         await _of_consent(asyncio.to_thread(store.delete_consent, consent))
     except ConsentInUseError as error:
-        raise ApiError(str(error), status=409, code="consent_in_use") from error
+        raise ApiError(str(error), status=409, code="consent_in_use", headers=NO_RETRY) from error
     return Deleted(id=consent, object="audio.voice_consent")
 
 
@@ -288,11 +293,35 @@ def _speaker(request: Request) -> Speaker:
     return speaker
 
 
+@contextlib.asynccontextmanager
+async def _turn(request: Request) -> AsyncIterator[None]:
+    """Wait for a turn to work a recording; raises ApiError where too many do."""
+    state = request.app.state
+    if not hasattr(state, "working"):
+        state.working, state.num_working = asyncio.Semaphore(1), 0
+    if state.num_working > MAX_WAITING:
+        raise ApiError(
+            f"{MAX_WAITING} recordings wait to be worked already: try again in a moment",
+            status=429,
+            type="rate_limit_error",
+            code="rate_limit_exceeded",
+            headers=retry_after(5),
+        )
+    state.num_working += 1
+    try:
+        async with state.working:
+            yield
+    finally:
+        state.num_working -= 1
+
+
 def _find(speaker: Speaker, voice: str) -> VoiceInfo:
     """A voice by its id or its name, built in or uploaded; raises ApiError where there is none."""
-    for info in speaker.voices():
+    for info in builtin_voices(speaker.tts.voices):
         if voice == info.id or voice.casefold() == info.name.casefold():
             return info
+    if (uploaded := speaker.store.find(voice)) is not None:
+        return uploaded.info
     raise ApiError(
         f"there is no voice {voice!r}: GET /v1/audio/voices lists all",
         status=404,
@@ -359,7 +388,7 @@ def _no_consent(error: UnknownConsentError) -> ApiError:
 
 
 def _taken(error: NameTakenError) -> ApiError:
-    return ApiError(str(error), status=409, code="name_taken", param="name")
+    return ApiError(str(error), status=409, code="name_taken", param="name", headers=NO_RETRY)
 
 
 async def _of_consent(work: Any) -> Any:
