@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from fastapi import Request
@@ -20,15 +20,26 @@ from starlette.types import Receive, Scope, Send
 
 from causerie.audio.formats import Encoder
 from causerie.server.errors import ApiError
-from causerie.server.speaker import Speaker, Speech
+from causerie.server.speaker import Speaker
 from causerie.server.trace import BrokenOffError
 
 Made = TypeVar("Made")
+#: Makes an encoder, from how many samples there will be.
+NewEncoder = Callable[[int], Encoder]
 
 #: What proxies and browsers are asked not to do with sound that is still being made.
 STREAM_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 #: What nginx calls a request whose client did not wait; nobody reads it.
 CLIENT_GONE = 499
+
+
+class Pieces(Protocol):
+    """Sound as it is made, (N,) fp32 a piece, such as a `Speech`; to be closed."""
+
+    def __aiter__(self) -> AsyncIterator[NDArray[np.float32]]: ...
+
+    def aclose(self) -> Awaitable[None]:
+        """Make no more of it."""
 
 
 class LiveResponse(StreamingResponse):
@@ -54,7 +65,7 @@ class LiveResponse(StreamingResponse):
 
 async def stream(
     request: Request,
-    speech: Speech,
+    speech: Pieces,
     encoder: Encoder,
     *,
     headers: Mapping[str, str] | None = None,
@@ -73,19 +84,6 @@ async def stream(
     chunks = encoded(speech, encoder)
     if wrap is not None:
         chunks = wrap(chunks)
-    return await first_then_rest(
-        request, chunks, content_type or encoder.content_type, headers=headers
-    )
-
-
-async def first_then_rest(
-    request: Request,
-    chunks: AsyncIterator[bytes],
-    content_type: str,
-    *,
-    headers: Mapping[str, str] | None = None,
-) -> Response:
-    """An answer of chunks, whose first one is there when it returns."""
     try:
         first = await unless_gone(request, anext(chunks, b""))
     except BaseException:
@@ -96,41 +94,47 @@ async def first_then_rest(
         return Response(status_code=CLIENT_GONE)
     return LiveResponse(
         _rest(request, first, chunks),
-        media_type=content_type,
+        media_type=content_type or encoder.content_type,
         headers={**STREAM_HEADERS, **(headers or {})},
     )
 
 
 async def whole(
     request: Request,
-    speech: Speech,
-    new_encoder: Callable[[int], Encoder],
+    speech: Pieces,
+    new_encoder: NewEncoder,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """An answer with all of the sound, and its length.
 
-    Args:
-        new_encoder: makes one, from how many samples there are.
-
     Raises:
         CauserieError, ApiError: why there is none.
     """
-
-    async def collect() -> list[NDArray[np.float32]]:
-        return [pcm async for pcm in speech]
-
     try:
-        pieces = await unless_gone(request, collect())
+        pieces = await unless_gone(request, collect(speech))
     finally:
-        await speech.aclose()
+        await speech.aclose()  # where it was not even begun
     if pieces is None:
         return Response(status_code=CLIENT_GONE)
+    data, content_type = file_of(pieces, new_encoder)
+    return Response(data, media_type=content_type, headers=dict(headers or {}))
+
+
+async def collect(speech: Pieces) -> list[NDArray[np.float32]]:
+    """All pieces of a sound."""
+    try:
+        return [pcm async for pcm in speech]
+    finally:
+        await speech.aclose()
+
+
+def file_of(pieces: Sequence[NDArray[np.float32]], new_encoder: NewEncoder) -> tuple[bytes, str]:
+    """A whole file, which knows its length, and its media type."""
     encoder = new_encoder(sum(map(len, pieces)))
-    data = b"".join([*map(encoder.encode, pieces), encoder.finish()])
-    return Response(data, media_type=encoder.content_type, headers=dict(headers or {}))
+    return b"".join([*map(encoder.encode, pieces), encoder.finish()]), encoder.content_type
 
 
-async def encoded(speech: Speech, encoder: Encoder) -> AsyncIterator[bytes]:
+async def encoded(speech: Pieces, encoder: Encoder) -> AsyncIterator[bytes]:
     """The bytes of a file, as its sound is made; none are empty."""
     try:
         async for pcm in speech:

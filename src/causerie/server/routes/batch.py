@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from causerie.server import sound
 from causerie.server.errors import ApiError
 from causerie.server.faults import ErrorFacts, invalid
 from causerie.server.routes.speech import new_encoder, usage_of
@@ -108,17 +109,14 @@ async def _result(speaker: Speaker, index: int, item: dict[str, Any]) -> Result:
         protocol="batch",
         **sampling_of(asked),
     )
-    try:
-        pieces = [pcm async for pcm in said]
-    finally:
-        await said.aclose()
-    encoder = new_encoder(asked, speaker, sum(map(len, pieces)))
-    data = b"".join([*map(encoder.encode, pieces), encoder.finish()])
+    data, content_type = sound.file_of(
+        await sound.collect(said), lambda num_samples: new_encoder(asked, speaker, num_samples)
+    )
     return Result(
         index=index,
         status="success",
         audio_data=base64.b64encode(data).decode("ascii"),
-        media_type=encoder.content_type,
+        media_type=content_type,
         seed=said.seed,
         usage=Usage(**usage_of(said)),
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Annotated, Any
 
 import numpy as np
@@ -85,23 +85,12 @@ async def dialogue(request: Request, asked: DialogueRequest) -> Response:
     conversation = await asyncio.to_thread(_Conversation, speaker, asked, turns)
     first = await conversation.begin(0)  # what is wrong is told before any sound
     headers = {"x-seed": str(first.seed), **ignored_headers(asked)}
-    encoder = new_encoder(asked, speaker)
+    said = conversation.sound(first)
     if asked.stream is False:
-        pieces = await sound.unless_gone(request, conversation.collect(first))
-        if pieces is None:
-            return Response(status_code=sound.CLIENT_GONE)
-        encoder = new_encoder(asked, speaker, sum(map(len, pieces)))
-        data = b"".join([*map(encoder.encode, pieces), encoder.finish()])
-        return Response(data, media_type=encoder.content_type, headers=headers)
-
-    async def chunks() -> AsyncIterator[bytes]:
-        async for pcm in conversation.sound(first):
-            if data := encoder.encode(pcm):
-                yield data
-        if data := encoder.finish():
-            yield data
-
-    return await sound.first_then_rest(request, chunks(), encoder.content_type, headers=headers)
+        return await sound.whole(
+            request, said, lambda num_samples: new_encoder(asked, speaker, num_samples), headers
+        )
+    return await sound.stream(request, said, new_encoder(asked, speaker), headers=headers)
 
 
 def script(text: str) -> list[DialogueTurn]:
@@ -191,7 +180,7 @@ class _Conversation:
             **self._settings,
         )
 
-    async def sound(self, first: Speech) -> AsyncIterator[NDArray[np.float32]]:
+    async def sound(self, first: Speech) -> AsyncGenerator[NDArray[np.float32], None]:
         """Pieces (N,) of the whole conversation; the first turn was asked for."""
         said = first
         try:
@@ -208,10 +197,6 @@ class _Conversation:
                 self._said += said.said()
         finally:
             await said.aclose()
-
-    async def collect(self, first: Speech) -> list[NDArray[np.float32]]:
-        """All pieces."""
-        return [pcm async for pcm in self.sound(first)]
 
 
 def _renumbered(voice: Voice, number: int) -> Voice:

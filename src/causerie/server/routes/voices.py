@@ -17,6 +17,7 @@ from causerie.server.errors import ApiError, retry_after
 from causerie.server.openai_voices import builtin_voices
 from causerie.server.recording import transcribe, voice_sound
 from causerie.server.settings import Settings
+from causerie.server.sound import collect, file_of
 from causerie.server.speaker import Speaker
 from causerie.server.voice_info import VoiceInfo
 from causerie.server.voice_store import ConsentInUseError, NameTakenError
@@ -206,13 +207,10 @@ async def preview(
         said = await speaker.speak(
             PREVIEW, voice=info.id, seed=PREVIEW_SEED, max_duration_s=10, protocol="preview"
         )
-        try:
-            pieces = [pcm async for pcm in said]
-        finally:
-            await said.aclose()
-        num_samples = sum(map(len, pieces))
-        encode = encoder(format, sample_rate=said.sample_rate, num_samples=num_samples)
-        kept = b"".join([*map(encode.encode, pieces), encode.finish()])
+        kept, _ = file_of(
+            await collect(said),
+            lambda num: encoder(format, sample_rate=said.sample_rate, num_samples=num),
+        )
         if _is_file(name):
             await asyncio.to_thread(speaker.store.keep_preview, name, kept)
     kind = {"wav": "audio/wav", "mp3": "audio/mpeg"}[format]
