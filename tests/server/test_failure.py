@@ -10,8 +10,12 @@ from typing import Any
 import httpx
 import pytest
 
+from causerie.errors import TextError
 from causerie.server.app import create_app
+from causerie.server.metrics import Metrics
 from causerie.server.settings import Settings
+from causerie.server.speaker import Speaker
+from causerie.server.voice_store import open_store
 from causerie.tts import TTS
 from tests import tiny
 
@@ -50,3 +54,15 @@ def test_ready_no_more_once_the_engine_broke_down(
             assert (await client.get("/health")).status_code == 200
 
     asyncio.run(task())
+
+
+def test_a_bug_goes_to_the_log_by_whatever_protocol_it_is_told(
+    tts: TTS, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    speaker = Speaker(tts, open_store(tmp_path, tts), Settings(voices=str(tmp_path)), Metrics())
+    assert speaker.tell(TextError("nothing to speak")).status == 400
+    assert caplog.records == []
+    assert speaker.tell(ZeroDivisionError("made up")).status == 500
+    (record,) = caplog.records
+    assert record.levelname == "ERROR"
+    assert "made up" in caplog.text

@@ -58,9 +58,12 @@ def answer(error: ApiError) -> JSONResponse:
 def on_api_error(request: Request, error: Exception) -> JSONResponse:
     """Of our errors."""
     speaker = getattr(request.app.state, "speaker", None)
-    told = to_api_error(error) if speaker is None else speaker.tell(error)
-    if told.status == 500:
-        log.error("request failed", exc_info=error)
+    if speaker is not None:
+        told = speaker.tell(error)
+    else:
+        told = to_api_error(error)
+        if told.status == 500:
+            log.error("request failed", exc_info=error)
     request.scope["state"].setdefault("facts", {})["code"] = told.code
     return answer(told)
 

@@ -176,13 +176,6 @@ class Socket:
         task.add_done_callback(self._done)
         return task
 
-    def tell(self, error: Exception) -> ApiError:
-        """What to tell the client of an error; our own bugs go to the log."""
-        told = self.speaker.tell(error)
-        if told.status == 500:
-            log.error("reply failed", exc_info=error)
-        return told
-
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         error = None if task.cancelled() else task.exception()

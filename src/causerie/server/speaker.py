@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from causerie.errors import CauserieError
 from causerie.live import AsyncStream
 from causerie.prompt import Segment
 from causerie.server.errors import ApiError, retry_after, shutting_down, to_api_error
@@ -254,17 +253,14 @@ class Speaker:
             )
 
     def tell(self, error: BaseException) -> ApiError:
-        """What to tell of an error, counted."""
+        """What to tell of an error, counted; our own bugs go to the log."""
         told = to_api_error(error)
+        if told.status == 500:
+            log.error("a request failed", exc_info=error)
         if told.code == "queue_full":
             told.headers.update(retry_after(self.wait_s()))
         self.metrics.errors.labels(told.code or "none").inc()
         return told
-
-    def log_bug(self, error: BaseException, told: ApiError) -> None:
-        """Write an error to the log that is no client's fault."""
-        if told.status == 500:
-            log.error("speech failed", exc_info=error)
 
     async def warm_up(self) -> None:
         """Speak a word to nobody, so that the first who asks does not wait for warming up."""
@@ -278,10 +274,6 @@ class Speaker:
         waiting = self.tts.engine.stats().waiting
         rounds = (waiting + 1) / self.settings.max_streams
         return min(30.0, max(0.5, self.metrics.reply_s * rounds / 2))
-
-    def is_expected(self, error: BaseException) -> bool:
-        """Whether it is an error that a client can cause, so that its one line says all."""
-        return isinstance(error, (ApiError, CauserieError)) and to_api_error(error).status < 500
 
 
 def model_id(name: str) -> str:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import logging
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
@@ -48,8 +47,6 @@ MAX_CHUNKS_AHEAD = 256
 DRAIN_S = 30.0
 
 _ATTRIBUTION = Attribution(name="causerie", url="https://github.com/causerie/causerie")
-
-log = logging.getLogger("causerie.server")
 
 
 class WyomingServer:
@@ -291,8 +288,6 @@ class _Connection:
         else:
             told = self._speaker.tell(error)
             message, code = told.message, told.code or told.type
-            if not self._speaker.is_expected(error):
-                log.error("a Wyoming connection broke down", exc_info=error)
         with contextlib.suppress(ConnectionError):
             await self._write(Error(text=_clean(message), code=code))
 

@@ -74,7 +74,6 @@ async def batch(request: Request, asked: BatchRequest) -> BatchResponse:
                 return await _result(speaker, index, {**defaults, **item})
             except Exception as error:  # noqa: BLE001 it is that item's answer
                 told = speaker.tell(error)
-                speaker.log_bug(error, told)
                 return Result(index=index, status="error", error=ErrorFacts(**told.body()["error"]))
 
     tasks = [asyncio.create_task(one(index, item)) for index, item in enumerate(asked.items)]

@@ -338,7 +338,7 @@ class _Session:
 
     async def send_error(self, error: Exception, context: _Context | None = None) -> dict[str, Any]:
         """Tell of an error, in ElevenLabs' shape; the code is that of a closing WebSocket."""
-        told = self.socket.tell(error)
+        told = self.socket.speaker.tell(error)
         code = _REFUSED if told.status < 429 else 1013 if told.status in (429, 503) else 1011
         message: dict[str, Any] = {"message": told.message, "error": told.code, "code": code}
         await self.socket.send(message | (self.names(context) if context is not None else {}))

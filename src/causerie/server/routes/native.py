@@ -344,7 +344,7 @@ class _Session:
 
     async def send_error(self, error: Exception, utterance: _Utterance | None = None) -> None:
         """Tell what went wrong."""
-        told = self.socket.tell(error)
+        told = self.socket.speaker.tell(error)
         message: dict[str, Any] = {
             "type": "error",
             "message": told.message,

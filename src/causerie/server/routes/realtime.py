@@ -478,7 +478,7 @@ class _Connection:
         except GoneError:
             raise
         except Exception as error:  # noqa: BLE001 told to the client; the session goes on
-            told = self.socket.tell(error)
+            told = self.socket.speaker.tell(error)
             status = "failed"
             details = {"error": {"type": told.type, "code": told.code, "message": told.message}}
         finally:
@@ -582,7 +582,7 @@ class _Connection:
 
     async def send_error(self, error: Exception, event_id: object) -> None:
         """Tell what went wrong, and by which event."""
-        facts = self.socket.tell(error).body()["error"]
+        facts = self.socket.speaker.tell(error).body()["error"]
         name = event_id if isinstance(event_id, str) else None
         await self.send("error", error={**facts, "event_id": name})
 

@@ -141,7 +141,6 @@ async def _events(
         if not is_begun:
             raise
         told: ApiError = speaker.tell(error)
-        speaker.log_bug(error, told)
         yield _event({"type": "speech.audio.error", **told.body()})
         return
     yield _event({"type": "speech.audio.done", "usage": usage_of(said)})
