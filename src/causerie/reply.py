@@ -22,6 +22,9 @@ from causerie.engine.pieces import Pieces
 from causerie.engine.request import Request, Sampling, State
 from causerie.prompt import Prompt, Segment
 
+#: Of English at an ordinary pace, as far as words and pauses go.
+CHARS_A_SECOND = 14.0
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Turn:
@@ -183,10 +186,6 @@ class Reply:
         """Codes (K, T) of frames (K,)."""
         empty = np.zeros((0, self._engine.runner.num_codebooks), np.int32)
         return torch.from_numpy(np.concatenate([empty, *(f[None] for f in frames)]).T).long()
-
-
-#: Of English at an ordinary pace, as far as words and pauses go.
-CHARS_A_SECOND = 14.0
 
 
 class Stream(Reply, Iterator[NDArray[np.float32]]):

@@ -20,11 +20,6 @@ class Letter:
     start_ms: int
     duration_ms: int
 
-    @property
-    def end_ms(self) -> int:
-        """When the next one may begin."""
-        return self.start_ms + self.duration_ms
-
 
 class Alignment:
     """The letters of one reply, in order, none twice.

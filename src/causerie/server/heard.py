@@ -84,8 +84,3 @@ def context(replies: Iterable[Heard], voice: str) -> list[Segment]:
                 return chosen[::-1]
             chosen.append(segment)
     return chosen[::-1]
-
-
-def texts(speech: Speech) -> list[str]:
-    """The pieces of its text that were begun; the sound that was handed out last is of the last."""
-    return speech.stream.texts

@@ -35,7 +35,6 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.num_active = 0
-        self.reply_s = 2.0  # how long a reply takes, lately
         add: dict[str, Any] = {"registry": self.registry}
         self.requests = Counter(
             "causerie_requests", "Requests of HTTP.", ["method", "route", "status"], **add

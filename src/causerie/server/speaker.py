@@ -40,6 +40,9 @@ OPENAI_MODELS = (
     "gpt-4o-mini-tts-2025-12-15",
 )
 
+#: How long a reply takes, to say when there may be room again.
+USUAL_REPLY_S = 2.0
+
 
 class Speech(AsyncIterator[NDArray[np.float32]]):
     """An `AsyncStream` whose fate is counted: iterate over its pieces, (N,) fp32 each."""
@@ -52,6 +55,7 @@ class Speech(AsyncIterator[NDArray[np.float32]]):
 
     async def __anext__(self) -> NDArray[np.float32]:
         """The next piece; errors are those of `AsyncStream`."""
+        is_first = self.stream.first_sound_ms is None
         try:
             piece = await anext(self.stream)
         except StopAsyncIteration:
@@ -63,15 +67,11 @@ class Speech(AsyncIterator[NDArray[np.float32]]):
         except BaseException:
             self._over("error")
             raise
-        if self.stream.num_frames and self._first:
-            self._first = False
-            assert self.stream.first_sound_ms is not None
+        if is_first and self.stream.first_sound_ms is not None:
             seconds = self.stream.first_sound_ms / 1000
             self._metrics.first_sound_s.labels(self._protocol).observe(seconds)
         self._metrics.speech_s.inc(len(piece) / self.sample_rate)
         return piece
-
-    _first = True
 
     async def aclose(self) -> None:
         """Make no more of it; its slot is free within a step."""
@@ -117,11 +117,6 @@ class Speech(AsyncIterator[NDArray[np.float32]]):
     def num_frames(self) -> int:
         """Handed out so far."""
         return self.stream.num_frames
-
-    @property
-    def num_underruns(self) -> int:
-        """How often a listener waited for sound that came too late."""
-        return self.stream.num_underruns
 
     @property
     def first_sound_ms(self) -> float | None:
@@ -273,7 +268,7 @@ class Speaker:
         """In how many seconds there may be room again."""
         waiting = self.tts.engine.stats().waiting
         rounds = (waiting + 1) / self.settings.max_streams
-        return min(30.0, max(0.5, self.metrics.reply_s * rounds / 2))
+        return min(30.0, max(0.5, USUAL_REPLY_S * rounds / 2))
 
 
 def model_id(name: str) -> str:

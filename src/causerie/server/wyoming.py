@@ -81,11 +81,6 @@ class WyomingServer:
             ) from error
         self.port = self._server.sockets[0].getsockname()[1]
 
-    @property
-    def num_connections(self) -> int:
-        """Clients that are connected."""
-        return len(self._connections)
-
     async def aclose(self, *, drain: bool = True, timeout_s: float = DRAIN_S) -> None:
         """Take no new connections, finish what is asked for, or not, and hang up."""
         if self._server is not None:

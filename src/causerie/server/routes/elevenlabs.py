@@ -35,7 +35,6 @@ from causerie.server.alignment import Alignment, Letter
 from causerie.server.auth import check_key, keys_of
 from causerie.server.errors import ApiError
 from causerie.server.faults import answer
-from causerie.server.heard import texts
 from causerie.server.sockets import Feed, GoneError, Message, Socket, refuse
 from causerie.server.speaker import Speaker
 from causerie.voices import Voice
@@ -283,7 +282,7 @@ class _Session:
         context.feed.on_wait = tell_rest
         try:
             async for pcm in speech:
-                begun = texts(speech)
+                begun = speech.texts
                 seconds = len(pcm) / speech.sample_rate
                 context.letters += alignment.heard(len(begun) - 1, begun[-1], seconds)
                 await self.send_sound(context, made.encode(pcm))

@@ -34,7 +34,7 @@ from pydantic import Field
 from causerie.audio.formats import Encoder, encoder
 from causerie.prompt import Segment
 from causerie.server.errors import ApiError
-from causerie.server.heard import Heard, context, texts
+from causerie.server.heard import Heard, context
 from causerie.server.sockets import Feed, GoneError, Message, Socket, check_key
 from causerie.server.speaker import Speech
 from causerie.voices import Voice
@@ -235,7 +235,7 @@ class _Session:
 
     async def begin_sentence(self, utterance: _Utterance, speech: Speech, made: Encoder) -> None:
         """Say which sentence is spoken, where it is not the one before."""
-        begun = texts(speech)
+        begun = speech.texts
         if len(begun) - 1 == utterance.sentence:
             return
         await self.end_sentence(utterance)

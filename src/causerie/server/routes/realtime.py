@@ -27,7 +27,7 @@ from pydantic import Field
 from causerie.audio.formats import MAX_SPEED, MIN_SPEED, Encoder, encoder
 from causerie.prompt import Segment
 from causerie.server.errors import ApiError
-from causerie.server.heard import Heard, context, texts
+from causerie.server.heard import Heard, context
 from causerie.server.sockets import GoneError, Message, Socket, check_key, well_formed
 from causerie.server.speaker import Speech
 
@@ -463,7 +463,7 @@ class _Connection:
         try:
             async for pcm in speech:
                 item.heard.add(pcm)
-                begun = texts(speech)
+                begun = speech.texts
                 if len(begun) > num_told:
                     piece = " " * (num_told > 0) + " ".join(begun[num_told:])
                     num_told = len(begun)

@@ -295,8 +295,6 @@ def _speaker(request: Request) -> Speaker:
 async def _turn(request: Request) -> AsyncIterator[None]:
     """Wait for a turn to work a recording; raises ApiError where too many do."""
     state = request.app.state
-    if not hasattr(state, "working"):
-        state.working, state.num_working = asyncio.Semaphore(1), 0
     if state.num_working > MAX_WAITING:
         raise ApiError(
             f"{MAX_WAITING} recordings wait to be worked already: try again in a moment",
