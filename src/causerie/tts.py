@@ -263,8 +263,9 @@ class TTS:
         iterates, frees its slot at once; `TTS.aclose` ends the thread.
         """
         started = time.perf_counter()
-        running = await asyncio.to_thread(self._running)
-        turns = await asyncio.to_thread(self._turns, text, voice, context, max_duration_s)
+        running, turns = await asyncio.to_thread(
+            lambda: (self._running(), self._turns(text, voice, context, max_duration_s))
+        )
         settings = self._sampling(temperature, top_k, seed)
         source = None if isinstance(text, str) else agrowing(text, MAX_PIECE_CHARS)
 

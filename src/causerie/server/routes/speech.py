@@ -59,7 +59,7 @@ async def speech(request: Request, asked: SpeechRequest) -> Response:
     check_asked(asked, speaker)
     speaker.check_text(asked.input)
     context = await asyncio.to_thread(asked.segments)
-    new_encoder(asked, speaker)  # what is wrong with the format is told first
+    made = new_encoder(asked, speaker)  # what is wrong with the format is told first
     said = await speaker.speak(
         asked.input,
         voice=asked.voice_name,
@@ -67,7 +67,7 @@ async def speech(request: Request, asked: SpeechRequest) -> Response:
         protocol="http",
         **sampling_of(asked),
     )
-    return await answer(request, asked, said)
+    return await answer(request, asked, said, made)
 
 
 def new_encoder(asked: Voiced, speaker: Speaker, num_samples: int | None = None) -> Encoder:
@@ -83,8 +83,8 @@ def new_encoder(asked: Voiced, speaker: Speaker, num_samples: int | None = None)
     )
 
 
-async def answer(request: Request, asked: Voiced, said: Speech) -> Response:
-    """Speech that was begun, in the form that is asked for."""
+async def answer(request: Request, asked: Voiced, said: Speech, made: Encoder) -> Response:
+    """Speech that was begun, in the form that is asked for, by an encoder of a stream."""
     speaker: Speaker = request.app.state.speaker
     headers = {"x-seed": str(said.seed), **ignored_headers(asked)}
     if said.notes:
@@ -94,11 +94,11 @@ async def answer(request: Request, asked: Voiced, said: Speech) -> Response:
             request, said, lambda num_samples: new_encoder(asked, speaker, num_samples), headers
         )
     if asked.stream_format == "audio":
-        return await sound.stream(request, said, new_encoder(asked, speaker), headers=headers)
+        return await sound.stream(request, said, made, headers=headers)
     return await sound.stream(
         request,
         said,
-        new_encoder(asked, speaker),
+        made,
         headers=headers,
         wrap=lambda chunks: _events(chunks, said, speaker),
         content_type="text/event-stream",
