@@ -185,19 +185,28 @@ class ObjectFolder:
 
     def read(self, name: str, size: int | None = None) -> bytes:
         """See `Folder`."""
-        with _told("a file of the voices cannot be read"):
+        with _all_told("a file of the voices cannot be read"):
+            known = self._listed.get(name.partition("/")[0], (0.0, {}))[1].get(name)
+            if known is not None and known.size == 0:
+                size = None  # S3 has no first bytes of what is empty, but an error
             out: bytes = self._files.cat_file(self._path(name), end=size)
             return out
 
     def write(self, name: str, contents: bytes) -> None:
         """See `Folder`."""
-        with self._lock, _told("a file of the voices cannot be written"):
-            self._files.pipe_file(self._path(name), contents)
+        with self._lock, _all_told("a file of the voices cannot be written"):
+            try:
+                self._files.pipe_file(self._path(name), contents)
+            except FileNotFoundError as error:
+                bucket = self._root.partition("/")[0]
+                raise StoreError(f"there is no bucket {bucket!r} for the voices") from error
             self._listed.pop(name.partition("/")[0], None)
 
     def remove(self, name: str) -> bool:
         """See `Folder`."""
-        with self._lock, _told("a file of the voices cannot be removed"):
+        if name not in self.versions(name.partition("/")[0]):
+            return False  # S3 removes what is not there, and says nothing
+        with self._lock, _all_told("a file of the voices cannot be removed"):
             self._listed.pop(name.partition("/")[0], None)
             try:
                 self._files.rm_file(self._path(name))
@@ -208,7 +217,7 @@ class ObjectFolder:
     def versions(self, kind: str) -> dict[str, Version]:
         """See `Folder`."""
         path = self._path(kind)
-        with _told("the voices cannot be listed"):
+        with _all_told("the voices cannot be listed"):
             self._files.invalidate_cache(path)
             try:
                 entries = self._files.ls(path, detail=True)
@@ -276,3 +285,15 @@ def _told(what: str) -> Iterator[None]:
         raise
     except OSError as error:
         raise StoreError(f"{what}: {error.strerror or error}") from error
+
+
+@contextmanager
+def _all_told(what: str) -> Iterator[None]:
+    """`_told` for object stores, each of whose libraries has errors of its own."""
+    try:
+        with _told(what):
+            yield
+    except (FileNotFoundError, CauserieError):
+        raise
+    except Exception as error:
+        raise StoreError(f"{what}: {error}") from error
