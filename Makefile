@@ -39,7 +39,7 @@ test-page: $(VENV)/.dev ## Test the web page in headless Chromium, which it inst
 	  || { echo "the page is tested in Chromium: install the package chromium"; exit 1; }
 	$(BIN)/python -m pytest tests/page
 
-test-clients: $(CLIENTS)/.made ## Test the server with pipecat, LiveKit, openai-node, the AI SDK and Ray
+test-clients: $(CLIENTS)/.made ## Test the server with pipecat, LiveKit, ElevenLabs, openai-node, the AI SDK and Ray
 	$(CLIENTS)/bin/python -m pytest -W default tests/clients
 
 check: lint test ## Everything that a change must pass

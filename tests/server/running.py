@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import uvicorn
 from websockets.sync.client import ClientConnection, connect
 
@@ -21,6 +22,7 @@ from causerie.tts import TTS
 
 #: Seconds after which a test that waits for a message has failed.
 PATIENCE_S = 30.0
+ACTIVE = "causerie_active_streams "
 #: A slot shall be free within a frame, 0.08 s; the rest is for machines that do other things too.
 SOON_S = 0.5
 
@@ -57,6 +59,13 @@ class Running:
         """Whether no slot is taken and nobody waits."""
         stats = self.tts.engine.stats()
         return stats.active == stats.waiting == 0
+
+    @property
+    def num_active(self) -> int:
+        """Replies that are not over; one that waits for its listener has no slot between turns."""
+        numbers = httpx.get(f"{self.http}/metrics").text
+        (line,) = [line for line in numbers.splitlines() if line.startswith(ACTIVE)]
+        return int(float(line.split()[1]))
 
 
 @contextlib.contextmanager

@@ -426,6 +426,63 @@ def test_a_text_by_http(server: Running, end: str) -> None:
     assert answer.content == pcm16(expected).tobytes()
 
 
+def timed(answer: httpx.Response) -> list[dict[str, Any]]:
+    """The objects of an answer, a line each."""
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["x-seed"] == "5"
+    return [json.loads(line) for line in answer.text.splitlines()]
+
+
+def letters_of(objects: list[dict[str, Any]]) -> list[tuple[str, float, float]]:
+    """Characters with their times in seconds: of all objects, each after the one before."""
+    letters = []
+    for one in objects:
+        times = one["alignment"]
+        assert one["normalized_alignment"] == times
+        if times is not None:
+            starts, ends = (times[f"character_{end}_times_seconds"] for end in ("start", "end"))
+            letters += zip(times["characters"], starts, ends, strict=True)
+    return letters
+
+
+@pytest.mark.parametrize("end", ["", "/stream"])
+@pytest.mark.parametrize("speed", [1.0, 2.0])
+def test_letters_have_times_by_http(server: Running, end: str, speed: float) -> None:
+    text = f"{TEXT}\n\n{TEXT} ☃ {TEXT}\t  And this is the end of it all!  \n"
+    path = f"/v1/text-to-speech/heart{end}/with-timestamps?output_format=pcm_24000"
+    objects = timed(post(server, path, text=text, seed=5, voice_settings={"speed": speed}))
+    assert len(objects) == 1 if not end else len(objects) > 5
+    data = b"".join(base64.b64decode(one["audio_base64"]) for one in objects)
+    expected = petit().generate(text, voice="heart", seed=5)
+    if speed == 1:
+        assert data == pcm16(expected.samples).tobytes()
+    letters = letters_of(objects)
+    assert "".join(char for char, _, _ in letters) == text
+    assert letters[0][1] == 0
+    assert all(start <= stop for _, start, stop in letters)
+    assert all(this[2] == after[1] for this, after in itertools.pairwise(letters))
+    assert letters[-1][2] == pytest.approx(len(expected.samples) / 24_000 / speed, abs=0.002)
+
+
+def test_timed_sound_is_streamed_and_whole_files_know_their_length(server: Running) -> None:
+    path = "/v1/text-to-speech/heart{}/with-timestamps?output_format=wav_24000"
+    body = {"text": LONG, "seed": 5}
+    url = server.http + path.format("/stream")
+    with httpx.stream("POST", url, json=body, timeout=PATIENCE_S) as answer:
+        lines = answer.iter_lines()  # which hangs up once nobody holds it
+        first = json.loads(next(lines))
+        assert answer.headers["content-type"] == "application/x-ndjson"
+        assert base64.b64decode(first["audio_base64"]).startswith(b"RIFF\xff\xff\xff\xff")
+        assert server.num_active == 1
+    assert server.wait_for(lambda: server.num_active == 0) < SOON_S
+    assert server.is_silent
+    answer = post(server, path.format(""), text="Hello.", seed=5)
+    assert answer.headers["content-type"] == "application/json"
+    (one,) = timed(answer)
+    data = base64.b64decode(one["audio_base64"])
+    assert int.from_bytes(data[4:8], "little") == len(data) - 8
+
+
 def test_http_speaks_mp3_unless_asked(server: Running) -> None:
     answer = post(server, "/v1/text-to-speech/heart", text="Hello.", seed=5)
     assert answer.headers["content-type"] == "audio/mpeg"
@@ -442,12 +499,23 @@ def test_http_speaks_mp3_unless_asked(server: Running) -> None:
         ("/v1/text-to-speech/heart", {}, "missing_required_parameter"),
         ("/v1/text-to-speech/heart?output_format=midi", {"text": "Hello."}, "invalid_value"),
         ("/v1/text-to-speech/heart", {"text": "a" * 2001}, "string_above_max_length"),
+        ("/v1/text-to-speech/heart", {"text": "☃"}, "invalid_text"),
+        ("/v1/text-to-speech/nobody/with-timestamps", {"text": "Hello."}, "voice_not_found"),
+        ("/v1/text-to-speech/heart/with-timestamps", {"text": "☃"}, "invalid_text"),
+        ("/v1/text-to-speech/heart/stream/with-timestamps", {"text": " "}, "empty_input"),
+        (
+            "/v1/text-to-speech/heart/stream/with-timestamps?output_format=midi",
+            {"text": "Hello."},
+            "invalid_value",
+        ),
     ],
 )
 def test_errors_by_http(server: Running, path: str, body: dict[str, Any], code: str) -> None:
     answer = post(server, path, **body)
     assert answer.status_code == 400
-    assert answer.json()["error"]["code"] == code
+    error, detail = answer.json()["error"], answer.json()["detail"]
+    assert error["code"] == code
+    assert detail == {"status": code, "message": error["message"]}
 
 
 def test_the_list_of_voices(server: Running) -> None:
@@ -459,6 +527,8 @@ def test_the_list_of_voices(server: Running) -> None:
 def test_who_leaves_http_frees_its_slot(server: Running) -> None:
     path = server.http + "/v1/text-to-speech/heart/stream?output_format=pcm_24000"
     with httpx.stream("POST", path, json={"text": LONG}, timeout=PATIENCE_S) as answer:
-        next(answer.iter_raw())
-        assert not server.is_silent
-    assert server.wait_for(lambda: server.is_silent) < SOON_S
+        chunks = answer.iter_raw()  # which hangs up once nobody holds it
+        next(chunks)
+        assert server.num_active == 1
+    assert server.wait_for(lambda: server.num_active == 0) < SOON_S
+    assert server.is_silent

@@ -50,13 +50,6 @@ def heard(data: bytes) -> np.ndarray:
     return np.concatenate([frame.to_ndarray()[0] for frame in frames])
 
 
-def num_active(server: Running) -> int:
-    """Replies that are not over; one that waits for its listener has no slot between sentences."""
-    numbers = httpx.get(f"{server.http}/metrics").text
-    (line,) = [line for line in numbers.splitlines() if line.startswith("causerie_active_streams ")]
-    return int(float(line.split()[1]))
-
-
 @pytest.fixture(scope="module")
 def expected() -> np.ndarray:
     return petit().generate(TEXT, voice="heart", seed=1).samples
@@ -117,7 +110,7 @@ def test_sound_comes_while_it_is_made(server: Running) -> None:
     with httpx.stream("POST", f"{server.http}/v1/audio/speech", json=speech, timeout=30) as answer:
         chunks = answer.iter_bytes()
         next(chunks)
-        assert num_active(server) == 1  # and the rest is yet to be made
+        assert server.num_active == 1  # and the rest is yet to be made
         for _ in chunks:
             pass
 
@@ -340,7 +333,7 @@ def test_a_full_queue_says_when_to_come_again(server: Running) -> None:
     assert int(refused.headers["retry-after"]) >= 1
     assert int(refused.headers["retry-after-ms"]) > 0
     assert statuses.count(200) >= 3
-    server.wait_for(lambda: server.is_silent and num_active(server) == 0)
+    server.wait_for(lambda: server.is_silent and server.num_active == 0)
 
 
 def test_who_hangs_up_frees_the_slot_within_a_frame(server: Running) -> None:
@@ -349,8 +342,8 @@ def test_who_hangs_up_frees_the_slot_within_a_frame(server: Running) -> None:
         assert answer.status_code == 200
         chunks = answer.iter_bytes()  # which hangs up once nobody holds it
         next(chunks)
-        assert num_active(server) == 1
-    assert server.wait_for(lambda: num_active(server) == 0) < 1
+        assert server.num_active == 1
+    assert server.wait_for(lambda: server.num_active == 0) < 1
     assert server.is_silent
 
 

@@ -7,6 +7,7 @@ and what is left of them when it ends. Knows nothing of protocols.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from causerie.reply import CHARS_A_SECOND
@@ -77,6 +78,44 @@ class Alignment:
         start, span = self._told_ms, self.heard_ms - self._told_ms
         times = [start + span * index // len(chars) for index in range(len(chars) + 1)]
         self._num_told, self._told_ms = max(end, self._num_told), self.heard_ms
+        return [
+            Letter(char, time, after - time)
+            for char, time, after in zip(chars, times, times[1:], strict=False)
+        ]
+
+
+class Original:
+    """Letters of a text as it was written, whose pieces lost white space, or what cannot be read.
+
+    What they lost lasts as long as nothing else is spoken, and often no time.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._place = 0  # up to which all is told
+        self._end_ms = 0
+
+    def of(self, letters: Iterable[Letter]) -> list[Letter]:
+        """The next letters of the text, up to the last of these of the pieces."""
+        found: list[Letter] = []
+        for letter in letters:
+            if letter.char.isspace():
+                continue
+            place = self._text.index(letter.char, self._place)
+            found += self._lost(place, letter.start_ms)
+            found.append(letter)
+            self._place, self._end_ms = place + 1, letter.start_ms + letter.duration_ms
+        return found
+
+    def rest(self) -> list[Letter]:
+        """What is left of the text, all of which is spoken."""
+        return self._lost(len(self._text), self._end_ms)
+
+    def _lost(self, end: int, until_ms: int) -> list[Letter]:
+        """Letters up to `end`, of which the first lasts until something is spoken again."""
+        chars, self._place = self._text[self._place : end], end
+        times = [self._end_ms] + [until_ms] * len(chars)
+        self._end_ms = until_ms
         return [
             Letter(char, time, after - time)
             for char, time, after in zip(chars, times, times[1:], strict=False)

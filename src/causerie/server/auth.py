@@ -153,7 +153,7 @@ class Gate:
 
     async def _refuse(self, error: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            answer = JSONResponse(error.body(), error.status, error.headers)
+            answer = JSONResponse(error.body(scope["path"]), error.status, error.headers)
             await answer(scope, receive, send)
             return
         code = LATER if error.status == 503 else REFUSED

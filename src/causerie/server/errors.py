@@ -2,6 +2,10 @@
 
     {"error": {"message": "…", "type": "invalid_request_error", "param": "voice", "code": "…"}}
 
+At ElevenLabs' addresses, ElevenLabs' shape is beside it:
+
+    {"error": …, "detail": {"status": "voice_not_found", "message": "…"}}
+
 Every protocol uses the table; WebSockets and Wyoming put what it says into shapes of their own.
 """
 
@@ -23,6 +27,9 @@ from causerie.errors import (
     UnknownVoiceError,
 )
 from causerie.server.folder import StoreError
+
+#: Where ElevenLabs' clients ask.
+ELEVENLABS = ("/v1/text-to-speech/", "/v1/voices")
 
 
 class ApiError(Exception):
@@ -52,9 +59,13 @@ class ApiError(Exception):
         self.code, self.param = code, param
         self.headers = dict(headers or {})
 
-    def body(self) -> dict[str, Any]:
-        """The JSON of it."""
-        return {
+    def body(self, path: str = "") -> dict[str, Any]:
+        """The JSON of it.
+
+        Args:
+            path: that was asked.
+        """
+        body: dict[str, Any] = {
             "error": {
                 "message": self.message,
                 "type": self.type,
@@ -62,6 +73,9 @@ class ApiError(Exception):
                 "code": self.code,
             }
         }
+        if path.startswith(ELEVENLABS):
+            body["detail"] = {"status": self.code, "message": self.message}
+        return body
 
 
 def retry_after(seconds: float) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
@@ -26,10 +26,18 @@ class ErrorFacts(BaseModel):
     code: str | None
 
 
+class ErrorDetail(BaseModel):
+    """What went wrong, as ElevenLabs' clients read it."""
+
+    status: str | None
+    message: str
+
+
 class ErrorBody(BaseModel):
     """Every error looks like this."""
 
     error: ErrorFacts
+    detail: ErrorDetail | None = Field(None, description="At ElevenLabs' addresses.")
 
 
 _TEXTS = {
@@ -50,9 +58,9 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-def answer(error: ApiError) -> JSONResponse:
-    """An error as a response."""
-    return JSONResponse(error.body(), error.status, error.headers)
+def answer(error: ApiError, path: str = "") -> JSONResponse:
+    """An error as a response to who asked a path."""
+    return JSONResponse(error.body(path), error.status, error.headers)
 
 
 def on_api_error(request: Request, error: Exception) -> JSONResponse:
@@ -65,7 +73,7 @@ def on_api_error(request: Request, error: Exception) -> JSONResponse:
         if told.status == 500:
             log.error("request failed", exc_info=error)
     request.scope["state"].setdefault("facts", {})["code"] = told.code
-    return answer(told)
+    return answer(told, request.url.path)
 
 
 def on_invalid(request: Request, error: Exception) -> JSONResponse:

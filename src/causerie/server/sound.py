@@ -104,8 +104,15 @@ async def whole(
     speech: Pieces,
     new_encoder: NewEncoder,
     headers: Mapping[str, str] | None = None,
+    *,
+    wrap: Callable[[bytes], bytes] | None = None,
+    content_type: str | None = None,
 ) -> Response:
     """An answer with all of the sound, and its length.
+
+    Args:
+        wrap: makes other bytes of those of the file.
+        content_type: of these.
 
     Raises:
         CauserieError, ApiError: why there is none.
@@ -116,8 +123,10 @@ async def whole(
         await speech.aclose()  # where it was not even begun
     if pieces is None:
         return Response(status_code=CLIENT_GONE)
-    data, content_type = file_of(pieces, new_encoder)
-    return Response(data, media_type=content_type, headers=dict(headers or {}))
+    data, kind = file_of(pieces, new_encoder)
+    if wrap is not None:
+        data = wrap(data)
+    return Response(data, media_type=content_type or kind, headers=dict(headers or {}))
 
 
 async def collect(speech: Pieces) -> list[NDArray[np.float32]]:

@@ -72,7 +72,7 @@ class Trace:
                 raise
             told = to_api_error(error)
             self.metrics.errors.labels(told.code).inc()
-            answer = JSONResponse(told.body(), told.status, told.headers)
+            answer = JSONResponse(told.body(scope["path"]), told.status, told.headers)
             await answer(scope, receive, counting)
         finally:
             took_s = time.perf_counter() - started

@@ -83,8 +83,12 @@ class _Input(Message):
     authorization: str | None = None
 
 
-def new_encoder(output_format: str, sample_rate: int, speed: float = 1.0) -> Encoder:
+def new_encoder(
+    output_format: str, sample_rate: int, speed: float = 1.0, num_samples: int | None = None
+) -> Encoder:
     """The encoder of a format such as `mp3_44100_128`: name, rate in Hz, kilobits a second.
+
+    Other arguments are those of `encoder`.
 
     Raises:
         ConfigError: there is no such format.
@@ -99,6 +103,7 @@ def new_encoder(output_format: str, sample_rate: int, speed: float = 1.0) -> Enc
         out_rate=int(rate),
         bit_rate=None if kilobits is None else 1000 * int(kilobits),
         speed=speed,
+        num_samples=num_samples,
     )
 
 
@@ -402,7 +407,7 @@ async def _serve(websocket: WebSocket, voice: str, *, is_multi: bool) -> None:
         try:
             check_key(speaker.settings, websocket.headers, websocket.query_params)
         except ApiError as error:
-            await refuse(websocket, answer(speaker.tell(error)))
+            await refuse(websocket, answer(speaker.tell(error), websocket.url.path))
             return
     async with Socket.open(websocket, "elevenlabs") as socket:
         session = _Session(socket, voice, dict(websocket.query_params), is_multi)
