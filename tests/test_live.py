@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from typing import TypeVar
 
@@ -305,3 +307,23 @@ def test_pieces_of_a_reply_join_in_silence(petit: TTS, voice: str) -> None:
     before = loud[: join // tick][::-1].index(True)
     after = loud[join // tick :].index(True)
     assert 10 <= before + after <= 80  # tenths of a second
+
+
+def test_who_remembers_a_reply_does_not_keep_the_model_in_memory() -> None:
+    async def task() -> tuple[list[AsyncStream], list[weakref.ref[object]]]:
+        made = TTS(tiny.checkpoint(max_frames=2048), max_streams=1)
+        whole = await made.astream("Hello.", seed=1, max_duration_s=LIMIT_S)
+        cut = await made.astream("Hello.", seed=1, max_duration_s=LIMIT_S)
+        await heard(whole)
+        await anext(cut)
+        await cut.aclose()
+        await made.aclose()
+        return [whole, cut], [weakref.ref(made.engine.runner), weakref.ref(made.checkpoint.model)]
+
+    replies, large = run(task)
+    gc.collect()
+    assert [one() for one in large] == [None, None]
+    assert [segment.text for segment in replies[0].said()] == ["Hello."]
+    for reply in replies:
+        assert reply.num_text_tokens == replies[0].num_text_tokens > 0
+        assert reply.num_frames > 0

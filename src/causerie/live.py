@@ -39,20 +39,22 @@ class AsyncStream(Reply, AsyncIterator[NDArray[np.float32]]):
         started: float,
     ) -> None:
         super().__init__(running.engine, sampling, turns.notes, started)
-        self._running, self._next_turn, self._texts = running, next_turn, turns
+        self._making: tuple[AsyncEngine, NextTurn, Turns] | None = (running, next_turn, turns)
+        self._counts = (0, 0)  # of text and context, once it is over
         self._speech: Speech | None = None  # of the turn that is being spoken
+        self._cut: Handle | None = None  # of the turn that was broken off
         self._waiting: asyncio.Future[Turn | None] | None = None  # for the next turn
         self._started = started
 
     @property
     def num_text_tokens(self) -> int:
         """Of the text so far."""
-        return self._texts.num_text_tokens
+        return self._counts[0] if self._making is None else self._making[2].num_text_tokens
 
     @property
     def num_context_frames(self) -> int:
         """Of the voice and the context."""
-        return self._texts.num_context_frames
+        return self._counts[1] if self._making is None else self._making[2].num_context_frames
 
     async def begin(self) -> None:
         """Ask for the first turn now, so that what hinders it is told before any sound.
@@ -77,7 +79,7 @@ class AsyncStream(Reply, AsyncIterator[NDArray[np.float32]]):
                 raise
             piece = None
         if piece is None:
-            self._is_over = True
+            self._over()
             raise StopAsyncIteration
         if self.first_sound_ms is None:
             self.first_sound_ms = 1000 * (time.perf_counter() - self._started)
@@ -85,33 +87,44 @@ class AsyncStream(Reply, AsyncIterator[NDArray[np.float32]]):
 
     async def aclose(self) -> None:
         """Make no more of it; its slot is free for the engine's next step."""
-        self._is_over = True
+        speech = self._speech
+        self._over()
         if self._waiting is not None:
             self._waiting.cancel()
-        if self._speech is not None:
-            await self._speech.aclose()
+        if speech is not None:
+            await speech.aclose()
 
     @property
     def _handle(self) -> Handle | None:
-        return None if self._speech is None else self._speech.handle
+        return self._cut if self._speech is None else self._speech.handle
+
+    def _over(self) -> None:
+        """Let go of the model: who remembers what was said does not keep it in memory."""
+        self._is_over = True
+        if self._making is not None:
+            self._counts = (self.num_text_tokens, self.num_context_frames)
+            self._cut, self._making, self._speech = self._handle, None, None
 
     async def _next_piece(self) -> NDArray[np.float32] | None:
         """The next piece of this turn, or of the next one; None at the end of all."""
         while not self._is_over and (self._speech is not None or await self._begin_turn()):
-            assert self._speech is not None
+            speech = self._speech
+            assert speech is not None
             started = time.perf_counter()
-            piece = await anext(self._speech, None)
+            piece = await anext(speech, None)
             self._busy_s += time.perf_counter() - started
             if piece is not None:
                 self._took(piece)
                 return piece
-            self._ended(self._speech.handle)
-            self._speech = None
+            self._ended(speech.handle)
+            self._speech = self._cut = None
         return None
 
     async def _begin_turn(self) -> bool:
         """Ask for the next turn, once it is written; False where all is said."""
-        self._waiting = asyncio.ensure_future(self._next_turn(self._codes))
+        assert self._making is not None
+        running, next_turn, _ = self._making
+        self._waiting = asyncio.ensure_future(next_turn(self._codes))
         try:
             turn = await self._waiting
         finally:
@@ -119,6 +132,6 @@ class AsyncStream(Reply, AsyncIterator[NDArray[np.float32]]):
         if turn is None:
             self._concluded()
             return False
-        self._speech = self._running.speak(self._request(turn, is_live=True), self._sizes)
+        self._speech = running.speak(self._request(turn, is_live=True), self._sizes)
         self._began(turn)
         return True

@@ -83,8 +83,10 @@ class Reply:
         self.num_frames = 0
         self.num_underruns = 0
         self.first_sound_ms: float | None = None
-        self._engine, self._sampling = engine, sampling
-        self._sizes = Pieces(engine.frame_s)
+        self._sampling, self._sizes = sampling, Pieces(engine.frame_s)
+        # Numbers, and not the engine: who remembers what was said does not keep a model in memory.
+        self._frame_s, self._frame_size = engine.frame_s, engine.runner.frame_size
+        self._num_codebooks = engine.runner.num_codebooks
         self._is_over = False
         self._turns: list[Text] = []  # the last of which may be being spoken
         self._codes: list[Tensor] = []  # (K, T) of each finished turn
@@ -95,7 +97,7 @@ class Reply:
     @property
     def rtf(self) -> float | None:
         """Seconds of waiting for a second of sound so far; None before there is any."""
-        seconds = self.num_frames * self._engine.frame_s
+        seconds = self.num_frames * self._frame_s
         return self._busy_s / seconds if seconds else None
 
     @property
@@ -115,7 +117,7 @@ class Reply:
             spoken.append(self._as_codes(self._handle.frames))
         left = self.num_frames
         if until_s is not None:
-            left = min(left, int(until_s / self._engine.frame_s + 1e-6))
+            left = min(left, int(until_s / self._frame_s + 1e-6))
         segments: list[Segment] = []
         for turn, codes in zip(self._turns, spoken, strict=False):
             num_frames = codes.shape[1]
@@ -140,7 +142,7 @@ class Reply:
         Where it is still being spoken, its rest is as long as text of that length usually is.
         """
         is_open = turn is self._turns[-1] and self._handle is not None
-        usual = len(turn.text) / CHARS_A_SECOND / self._engine.frame_s
+        usual = len(turn.text) / CHARS_A_SECOND / self._frame_s
         share = num_heard / max(num_frames, usual) if is_open else num_heard / num_frames
         end = int(share * len(turn.text) + 0.5)
         if end >= len(turn.text):
@@ -165,7 +167,7 @@ class Reply:
 
     def _took(self, piece: NDArray[np.float32]) -> None:
         """Count a piece that is handed out."""
-        self.num_frames += len(piece) // self._engine.runner.frame_size
+        self.num_frames += len(piece) // self._frame_size
         self._peak = max(self._peak, float(np.abs(piece).max()))
 
     def _ended(self, handle: Handle) -> None:
@@ -184,7 +186,7 @@ class Reply:
 
     def _as_codes(self, frames: list[NDArray[np.int32]]) -> Tensor:
         """Codes (K, T) of frames (K,)."""
-        empty = np.zeros((0, self._engine.runner.num_codebooks), np.int32)
+        empty = np.zeros((0, self._num_codebooks), np.int32)
         return torch.from_numpy(np.concatenate([empty, *(f[None] for f in frames)]).T).long()
 
 
@@ -200,7 +202,7 @@ class Stream(Reply, Iterator[NDArray[np.float32]]):
         started: float,
     ) -> None:
         super().__init__(engine, sampling, notes, started)
-        self._next_turn = next_turn
+        self._engine, self._next_turn = engine, next_turn
         self._is_live = True
         self._current: Handle | None = None
         self._pieces: list[NDArray[np.float32]] = []
