@@ -19,6 +19,7 @@ import openai
 import pytest
 import soundfile
 
+from causerie.server import cloning
 from causerie.server.openai_voices import OPENAI_VOICES
 from causerie.server.routes import voices as routes
 from causerie.tts import TTS
@@ -208,7 +209,7 @@ def test_a_body_that_is_far_too_large_is_not_read_to_its_end(tmp_path: Path) -> 
 def test_more_recordings_than_can_be_worked_are_told_to_come_again(
     tmp_path: Path, speech: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(routes, "MAX_WAITING", 0)
+    monkeypatch.setattr(cloning, "MAX_WAITING", 0)
     entered, leave = threading.Event(), threading.Event()
 
     def slowly(*args: Any) -> np.ndarray:

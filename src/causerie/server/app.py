@@ -80,7 +80,6 @@ def create_app(settings: Settings, *, tts: TTS | None = None) -> FastAPI:
     app.state.settings, app.state.metrics, app.state.speaker = settings, metrics, None
     app.state.given_tts, app.state.failure = tts, None
     app.state.on_failure = None  # called with what hindered loading
-    app.state.working, app.state.num_working = asyncio.Semaphore(1), 0  # on recordings
     for module in ROUTES:
         app.include_router(module.router)
     handlers: dict[Any, Callable[..., Any]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from typing import Annotated, Any, Literal
 
@@ -13,8 +14,10 @@ from causerie.audio.io import read
 from causerie.model.sampling import MAX_SEED
 from causerie.prompt import Segment
 from causerie.server.errors import ApiError
+from causerie.server.fetch import fetch
 from causerie.server.settings import Settings
 from causerie.server.speaker import Speaker
+from causerie.voices import Voice
 
 FormatName = Literal["mp3", "opus", "aac", "flac", "wav", "pcm", "ulaw", "alaw"]
 #: Encoded recordings of a context, all together: base64 of 24 MiB.
@@ -70,14 +73,17 @@ class Turn(BaseModel):
     text: Annotated[str, StringConstraints(min_length=1)]
     audio: str = Field(description="A recording of it, in base64 or as a data: URL.")
 
-    def segment(self, number: int) -> Segment:
+    async def segment(self, number: int, settings: Settings) -> Segment:
         """As the library takes it.
 
         Raises:
             ApiError: the recording is no recording.
+            AudioError: it cannot be read as sound.
         """
-        param = f"context.{number}.audio"
-        return Segment(speaker=self.speaker, text=self.text, audio=recording(self.audio, param))
+        file = await file_of(self.audio, f"context.{number}.audio", settings)
+        samples, rate = await asyncio.to_thread(read, file)
+        audio = Audio(samples=samples, sample_rate=rate)
+        return Segment(speaker=self.speaker, text=self.text, audio=audio)
 
 
 class SpeechRequest(Voiced):
@@ -88,8 +94,37 @@ class SpeechRequest(Voiced):
         default_factory=list, description="The conversation so far, which the speech continues."
     )
 
-    def segments(self) -> list[Segment]:
-        """The context as the library takes it; decodes, so call it in a thread."""
+    ref_audio: str | None = Field(
+        None, description="A recording whose voice speaks, in base64 or as a data: URL."
+    )
+    ref_text: Annotated[str, StringConstraints(max_length=4096)] | None = Field(
+        None, description="What is said in it, word for word."
+    )
+    consent: str = Field("", description="Id of a recorded consent of whoever is heard in it.")
+    consent_attested: bool = Field(False, description="Whoever is heard in it agrees to be copied.")
+
+    async def speaking(self, speaker: Speaker) -> str | Voice | None:
+        """Who speaks: the voice of `ref_audio`, where there is one, or else the one of that name.
+
+        Raises:
+            ApiError: the recording does not do, or may not be copied.
+        """
+        if self.ref_audio is None:
+            if self.ref_text is not None:
+                raise ApiError(
+                    "ref_text is what is said in ref_audio, which is missing: send both",
+                    code="missing_required_parameter",
+                    param="ref_audio",
+                )
+            return self.voice_name
+        cloning = speaker.cloning
+        cloning.check_allowed()
+        await asyncio.to_thread(cloning.basis, self.consent, self.consent_attested)
+        file = await file_of(self.ref_audio, "ref_audio", speaker.settings)
+        return await cloning.voice(file, self.ref_text or "")
+
+    async def segments(self, settings: Settings) -> list[Segment]:
+        """The context as the library takes it."""
         if sum(len(turn.audio) for turn in self.context) > MAX_CONTEXT_CHARS:
             raise ApiError(
                 f"the recordings of the context are longer than {MAX_CONTEXT_CHARS:,} characters "
@@ -98,16 +133,30 @@ class SpeechRequest(Voiced):
                 code="too_large",
                 param="context",
             )
-        return [turn.segment(number) for number, turn in enumerate(self.context)]
+        return [await turn.segment(number, settings) for number, turn in enumerate(self.context)]
 
 
-def recording(data: str, param: str) -> Audio:
-    """Sound from base64, or from a data: URL.
+async def file_of(data: str, param: str, settings: Settings) -> bytes:
+    """A recording's file, from base64, a data: URL, or, where that is allowed, an address.
 
     Raises:
-        ApiError: it is none.
-        AudioError: it cannot be read as sound.
+        ApiError: it is none of these, too large, or cannot be fetched.
     """
+    if "://" in data[:16] and data[:5].lower() != "data:" and settings.allow_urls:
+        file = await fetch(data, settings.max_upload_bytes, param)
+    else:
+        file = await asyncio.to_thread(_decoded, data, param)
+    if len(file) > settings.max_upload_bytes:
+        raise ApiError(
+            f"{param} is larger than {settings.max_upload_mb:g} MiB",
+            status=413,
+            code="too_large",
+            param=param,
+        )
+    return file
+
+
+def _decoded(data: str, param: str) -> bytes:
     if data[:5].lower() == "data:":
         head, comma, data = data.partition(",")
         if not comma or not head.endswith(";base64"):
@@ -115,20 +164,18 @@ def recording(data: str, param: str) -> Audio:
                            code="invalid_audio")  # fmt: skip
     elif "://" in data[:16]:
         raise ApiError(
-            f"{param}: send the recording itself, in base64; addresses are not fetched",
+            f"{param}: send the recording itself, in base64: this server fetches no addresses",
             status=403,
             type="permission_error",
             code="urls_not_allowed",
             param=param,
         )
     try:
-        file = base64.b64decode(data, validate=True)
+        return base64.b64decode(data, validate=True)
     except ValueError as error:  # `binascii.Error` is one, and so is what letters like ä raise
         raise ApiError(
             f"{param} is no base64: {error}", param=param, code="invalid_audio"
         ) from None
-    samples, rate = read(file)
-    return Audio(samples=samples, sample_rate=rate)
 
 
 def check_asked(asked: Voiced, speaker: Speaker) -> None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from causerie.live import AsyncStream
 from causerie.prompt import Segment
+from causerie.server.cloning import Cloning
 from causerie.server.errors import ApiError, retry_after, shutting_down, to_api_error
 from causerie.server.metrics import Metrics
 from causerie.server.openai_voices import builtin_voices, openai_voice
@@ -154,6 +155,7 @@ class Speaker:
     def __init__(self, tts: TTS, store: VoiceStore, settings: Settings, metrics: Metrics) -> None:
         self.tts, self.store, self.settings, self.metrics = tts, store, settings, metrics
         self.is_closing = False
+        self.cloning = Cloning(tts, store, settings)
         metrics.watch(lambda: tts.engine.stats())
 
     @property

@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from causerie.server import sound
 from causerie.server.errors import ApiError
 from causerie.server.faults import ErrorFacts, invalid
-from causerie.server.routes.speech import new_encoder, usage_of
-from causerie.server.schemas import SpeechRequest, check_asked, sampling_of
+from causerie.server.routes.speech import new_encoder, spoken, usage_of
+from causerie.server.schemas import SpeechRequest, check_asked
 from causerie.server.speaker import Speaker
 
 router = APIRouter(tags=["speech"])
@@ -101,13 +101,7 @@ async def _result(speaker: Speaker, index: int, item: dict[str, Any]) -> Result:
     if asked.stream_format != "audio":
         raise ApiError("a batch has no events", code="unsupported", param="stream_format")
     speaker.check_text(asked.input)
-    said = await speaker.speak(
-        asked.input,
-        voice=asked.voice_name,
-        context=await asyncio.to_thread(asked.segments),
-        protocol="batch",
-        **sampling_of(asked),
-    )
+    said = await spoken(asked, speaker, "batch")
     data, content_type = sound.file_of(
         await sound.collect(said), lambda num_samples: new_encoder(asked, speaker, num_samples)
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -58,16 +57,23 @@ async def speech(request: Request, asked: SpeechRequest) -> Response:
     speaker: Speaker = request.app.state.speaker
     check_asked(asked, speaker)
     speaker.check_text(asked.input)
-    context = await asyncio.to_thread(asked.segments)
     made = new_encoder(asked, speaker)  # what is wrong with the format is told first
-    said = await speaker.speak(
+    return await answer(request, asked, await spoken(asked, speaker, "http"), made)
+
+
+async def spoken(asked: SpeechRequest, speaker: Speaker, protocol: str) -> Speech:
+    """The speech that a request asks for, which was checked.
+
+    Raises:
+        ApiError, CauserieError: why there is none.
+    """
+    return await speaker.speak(
         asked.input,
-        voice=asked.voice_name,
-        context=context,
-        protocol="http",
+        voice=await asked.speaking(speaker),
+        context=await asked.segments(speaker.settings),
+        protocol=protocol,
         **sampling_of(asked),
     )
-    return await answer(request, asked, said, made)
 
 
 def new_encoder(asked: Voiced, speaker: Speaker, num_samples: int | None = None) -> Encoder:

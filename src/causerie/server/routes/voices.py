@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
-from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
 from pydantic import BaseModel, Field
 
 from causerie.audio.formats import encoder
+from causerie.server.cloning import no_consent
 from causerie.server.consents import Consent, UnknownConsentError
-from causerie.server.errors import ApiError, retry_after
+from causerie.server.errors import ApiError
 from causerie.server.openai_voices import builtin_voices
-from causerie.server.recording import transcribe, voice_sound
+from causerie.server.recording import voice_sound
 from causerie.server.settings import Settings
 from causerie.server.sound import collect, file_of
 from causerie.server.speaker import Speaker
@@ -26,10 +25,6 @@ router = APIRouter(tags=["voices"])
 
 #: What a preview says, and by which noise.
 PREVIEW, PREVIEW_SEED = "Hello, this is what I sound like.", 1
-#: In place of a consent's id, where somebody ticked a box.
-ATTESTED = "attested"
-#: Recordings that may wait to be worked, one at a time, since each takes a core; more get a 429.
-MAX_WAITING = 8
 #: For clients that try again by themselves where that cannot help.
 NO_RETRY = {"x-should-retry": "false"}
 
@@ -119,8 +114,8 @@ async def create_voice(
     """Make a voice of a recording."""
     speaker = _speaker(request)
     settings, store = speaker.settings, speaker.store
-    _check_cloning(settings)
-    basis = await asyncio.to_thread(_basis, speaker, consent, consent_attested)
+    speaker.cloning.check_allowed()
+    basis = await asyncio.to_thread(speaker.cloning.basis, consent, consent_attested)
     try:
         name = await asyncio.to_thread(store.check_name, name)
     except NameTakenError as error:
@@ -129,16 +124,7 @@ async def create_voice(
 
     def made() -> VoiceInfo:
         sound = voice_sound(data, speaker.sample_rate)
-        text = ref_text.strip()
-        if not text and settings.transcribe == "auto":
-            text = transcribe(sound, speaker.sample_rate, language) or ""
-        if not text:
-            raise ApiError(
-                "what is said in the recording is missing: send it as ref_text (in OpenAI's SDK "
-                "by extra_body), or install causerie[evaluate], which can hear it",
-                code="missing_required_parameter",
-                param="ref_text",
-            )
+        text = speaker.cloning.words(sound, ref_text, language)
         try:
             return store.add(
                 name,
@@ -152,9 +138,9 @@ async def create_voice(
         except NameTakenError as error:
             raise _taken(error) from error
         except UnknownConsentError as error:
-            raise _no_consent(error) from error
+            raise no_consent(error) from error
 
-    async with _turn(request):
+    async with speaker.cloning.turn():
         return _facts(await asyncio.to_thread(made))
 
 
@@ -226,7 +212,7 @@ async def create_consent(
 ) -> ConsentFacts:
     """Keep a recorded consent."""
     speaker = _speaker(request)
-    _check_cloning(speaker.settings)
+    speaker.cloning.check_allowed()
     data = await _upload(recording, speaker.settings, "recording")
 
     def kept() -> Consent:
@@ -238,7 +224,7 @@ async def create_consent(
             media_type=recording.content_type or "application/octet-stream",
         )
 
-    async with _turn(request):
+    async with speaker.cloning.turn():
         return _consent(await asyncio.to_thread(kept))
 
 
@@ -291,26 +277,6 @@ def _speaker(request: Request) -> Speaker:
     return speaker
 
 
-@contextlib.asynccontextmanager
-async def _turn(request: Request) -> AsyncIterator[None]:
-    """Wait for a turn to work a recording; raises ApiError where too many do."""
-    state = request.app.state
-    if state.num_working > MAX_WAITING:
-        raise ApiError(
-            f"{MAX_WAITING} recordings wait to be worked already: try again in a moment",
-            status=429,
-            type="rate_limit_error",
-            code="rate_limit_exceeded",
-            headers=retry_after(5),
-        )
-    state.num_working += 1
-    try:
-        async with state.working:
-            yield
-    finally:
-        state.num_working -= 1
-
-
 def _find(speaker: Speaker, voice: str) -> VoiceInfo:
     """A voice by its id or its name, built in or uploaded; raises ApiError where there is none."""
     for info in builtin_voices(speaker.tts.voices):
@@ -345,42 +311,6 @@ def _consent(consent: Consent) -> ConsentFacts:
         name=consent.name,
         language=consent.language,
     )
-
-
-def _check_cloning(settings: Settings) -> None:
-    if not settings.cloning:
-        raise ApiError(
-            "this server makes no voices of recordings",
-            status=403,
-            type="permission_error",
-            code="cloning_disabled",
-        )
-
-
-def _basis(speaker: Speaker, consent: str, is_attested: bool) -> str:
-    """What a new voice rests on, by the policy of the server."""
-    if consent:
-        try:
-            return speaker.store.consents.get(consent).id
-        except UnknownConsentError as error:
-            raise _no_consent(error) from error
-    policy = speaker.settings.consent
-    if policy == "off":
-        return ""
-    if policy == "attest" and is_attested:
-        return ATTESTED
-    how = "send the id of a recorded consent as consent (POST /v1/audio/voice_consents)"
-    if policy == "attest":
-        how += ", or consent_attested=true, by which you say that they do"
-    raise ApiError(
-        f"whoever is heard in the recording must agree to be copied: {how}",
-        code="consent_required",
-        param="consent",
-    )
-
-
-def _no_consent(error: UnknownConsentError) -> ApiError:
-    return ApiError(f"{error}: record one first", code="consent_not_found", param="consent")
 
 
 def _taken(error: NameTakenError) -> ApiError:

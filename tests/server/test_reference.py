@@ -1,0 +1,269 @@
+"""A recording within a request for speech: its voice, by what right, and from where."""
+
+from __future__ import annotations
+
+import base64
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import openai
+import pytest
+
+from causerie.server import fetch
+from tests.server.running import Running, petit, running
+from tests.server.test_voices import TEXT, wav
+
+
+@pytest.fixture(scope="module")
+def speech() -> np.ndarray:
+    return petit().generate(TEXT, voice="mia", seed=1).samples
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with running(tmp_path_factory.mktemp("voices"), transcribe="off", max_upload_mb=1) as here:
+        yield here
+
+
+def post(server: Running, path: str = "/v1/audio/speech", **body: Any) -> httpx.Response:
+    asked = {"input": "Hello.", "response_format": "pcm", "seed": 1, **body}
+    return httpx.post(server.http + path, json=asked, timeout=30)
+
+
+def encoded(file: bytes) -> str:
+    return base64.b64encode(file).decode()
+
+
+def test_it_speaks_as_the_voice_that_is_made_of_the_recording(
+    server: Running, speech: np.ndarray
+) -> None:
+    made = httpx.post(
+        f"{server.http}/v1/audio/voices",
+        data={"name": "me", "ref_text": TEXT, "consent_attested": "true"},
+        files={"audio_sample": ("me.wav", wav(speech), "audio/wav")},
+        timeout=30,
+    )
+    assert made.status_code == 200, made.text
+    expected = post(server, voice="me").content
+    audio = encoded(wav(speech))
+    asked = {"ref_text": TEXT, "consent_attested": True}
+    for sent in (audio, f"data:audio/wav;base64,{audio}", audio):
+        answer = post(server, voice="alloy", ref_audio=sent, **asked)
+        assert answer.status_code == 200, answer.text
+        assert answer.content == expected
+        assert "x-ignored-params" not in answer.headers
+    assert post(server, voice="alloy").content != expected
+    listed = httpx.get(f"{server.http}/v1/audio/voices").json()
+    assert [voice["name"] for voice in listed["uploaded_voices"]] == ["me"]
+    httpx.delete(f"{server.http}/v1/audio/voices/me")
+    told = post(
+        server, "/v1/audio/speech/batch", items=[{"input": "Hello."}], ref_audio=audio, **asked
+    ).json()
+    assert base64.b64decode(told["results"][0]["audio_data"]) == expected
+
+
+def test_openais_client_sends_it_beside_with_a_recorded_consent(
+    tmp_path: Path, speech: np.ndarray
+) -> None:
+    with (
+        running(tmp_path, consent="recording") as server,
+        openai.OpenAI(base_url=f"{server.http}/v1", api_key="-", max_retries=0) as client,
+    ):
+        consent = client.audio.voice_consents.create(
+            name="Ada agrees", language="en", recording=("yes.wav", wav(speech), "audio/wav")
+        )
+        asked = {"ref_audio": encoded(wav(speech)), "ref_text": TEXT}
+
+        def say(**more: Any) -> bytes:
+            return client.audio.speech.create(
+                model="tts-1", voice="alloy", input="Hello.", extra_body={**asked, **more}
+            ).content
+
+        assert len(say(consent=consent.id)) > 4_000
+        for more in ({}, {"consent_attested": True}, {"consent": "cons_nobody"}):
+            with pytest.raises(openai.BadRequestError, match="consent"):
+                say(**more)
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "code", "param"),
+    [
+        ({"consent_attested": False}, 400, "consent_required", "consent"),
+        ({"consent": "cons_nobody"}, 400, "consent_not_found", "consent"),
+        ({"ref_text": None}, 400, "missing_required_parameter", "ref_text"),
+        ({"ref_text": "☃"}, 400, "invalid_text", "input"),
+        ({"ref_audio": None}, 400, "missing_required_parameter", "ref_audio"),
+        ({"ref_audio": "!"}, 400, "invalid_audio", "ref_audio"),
+        ({"ref_audio": ""}, 415, "invalid_audio", "ref_audio"),
+        ({"ref_audio": encoded(b"hello")}, 415, "invalid_audio", "ref_audio"),
+        ({"ref_audio": encoded(wav(np.zeros(72_000)))}, 400, "invalid_audio", "ref_audio"),
+        ({"ref_audio": encoded(bytes(2**20 + 1))}, 413, "too_large", "ref_audio"),
+        ({"ref_audio": "http://example.org/a.wav"}, 403, "urls_not_allowed", "ref_audio"),
+        ({"ref_audio": "file:///etc/passwd"}, 403, "urls_not_allowed", "ref_audio"),
+    ],
+)
+def test_what_does_not_do_is_told_in_one_line(
+    server: Running, speech: np.ndarray, change: Any, status: int, code: str, param: str
+) -> None:
+    asked = {"ref_audio": encoded(wav(speech)), "ref_text": TEXT, "consent_attested": True}
+    answer = post(server, **{**asked, **change})
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["param"]) == (status, code, param), error
+    assert "\n" not in error["message"]
+
+
+def test_no_cloning_is_no_cloning(tmp_path: Path, speech: np.ndarray) -> None:
+    with running(tmp_path, cloning=False) as server:
+        asked = {"ref_audio": encoded(wav(speech)), "ref_text": TEXT, "consent_attested": True}
+        refused = post(server, **asked)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (403, "cloning_disabled")
+
+
+# -- from an address ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def site(speech: np.ndarray) -> Iterator[str]:
+    """A web site with a recording, whose address is that of this machine."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            here = f"http://{self.headers['host']}"
+            moves = {
+                "/moved": "/me.wav",
+                "/elsewhere": here.replace("127.0.0.1", "127.0.0.2") + "/me.wav",
+                "/round": "/round",
+                "/file": "file:///etc/passwd",
+            }
+            if self.path in moves:
+                self.send_response(302)
+                self.send_header("location", moves[self.path])
+                self.end_headers()
+                return
+            files = {"/me.wav": wav(speech), "/large": bytes(2**20 + 1)}
+            self.send_response(200 if self.path in files else 404)
+            self.end_headers()
+            self.wfile.write(files.get(self.path, b""))
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as served:
+        thread = threading.Thread(target=served.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{served.server_port}"
+        served.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def fetching(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with running(tmp_path_factory.mktemp("voices"), allow_urls=True, max_upload_mb=1) as here:
+        yield here
+
+
+@pytest.fixture
+def is_public(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], bool]]:
+    """As if this machine's address were public."""
+    real = fetch.is_public
+    monkeypatch.setattr(fetch, "is_public", lambda ip: ip == "127.0.0.1" or real(ip))
+    return real
+
+
+@pytest.mark.usefixtures("is_public")
+def test_a_recording_from_an_address(fetching: Running, site: str, speech: np.ndarray) -> None:
+    asked = {"ref_text": TEXT, "consent_attested": True}
+    expected = post(fetching, ref_audio=encoded(wav(speech)), **asked).content
+    for path in ("/me.wav", "/moved"):
+        answer = post(fetching, ref_audio=site + path, **asked)
+        assert answer.status_code == 200, answer.text
+        assert answer.content == expected
+    turn = {"text": TEXT, "audio": f"{site}/me.wav"}
+    assert post(fetching, context=[turn]).status_code == 200
+
+
+@pytest.mark.usefixtures("is_public")
+@pytest.mark.parametrize(
+    ("url", "status", "code"),
+    [
+        ("{site}/large", 413, "too_large"),
+        ("{site}/nothing", 400, "url_not_fetched"),
+        ("{site}/round", 400, "url_not_fetched"),
+        ("{site}/file", 400, "url_not_fetched"),
+        ("{site}/elsewhere", 403, "urls_not_allowed"),
+        ("http://127.0.0.1:1/", 400, "url_not_fetched"),
+        ("http://127.0.0.1:99999/", 400, "url_not_fetched"),
+        ("http://[/", 400, "url_not_fetched"),
+        ("http://nobody.invalid/", 400, "url_not_fetched"),
+        ("file:///etc/passwd", 400, "url_not_fetched"),
+        ("http://localhost.:80@127.0.0.3/", 403, "urls_not_allowed"),
+        ("http://10.0.0.1/", 403, "urls_not_allowed"),
+        ("http://169.254.169.254/latest/meta-data", 403, "urls_not_allowed"),
+        ("http://[::1]/", 403, "urls_not_allowed"),
+        ("http://0x7f000002/", 403, "urls_not_allowed"),
+    ],
+)
+def test_what_is_not_fetched(
+    fetching: Running, site: str, url: str, status: int, code: str
+) -> None:
+    asked = {"ref_text": TEXT, "consent_attested": True}
+    answer = post(fetching, ref_audio=url.format(site=site), **asked)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["param"]) == (status, code, "ref_audio"), error
+
+
+@pytest.mark.parametrize(
+    ("address", "is_public"),
+    [
+        ("8.8.8.8", True),
+        ("2606:4700:4700::1111", True),
+        ("127.0.0.1", False),
+        ("0.0.0.0", False),
+        ("192.168.1.1", False),
+        ("100.64.0.1", False),
+        ("224.0.0.1", False),
+        ("::1", False),
+        ("::", False),
+        ("fe80::1%eth0", False),
+        ("fd00::1", False),
+        ("::ffff:10.0.0.1", False),
+        ("2002:0a00:0001::", False),
+        ("64:ff9b::7f00:1", False),
+    ],
+)
+def test_public_addresses(address: str, is_public: bool) -> None:
+    assert fetch.is_public(address) is is_public
+
+
+def test_who_sends_a_byte_now_and_then_is_cut_off(
+    fetching: Running, is_public: Callable[[str], bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "MAX_S", 0.5)
+    over = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            while not over.wait(0.05):
+                try:
+                    self.wfile.write(b"H")
+                except OSError:
+                    return
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as served:
+        thread = threading.Thread(target=served.serve_forever)
+        thread.start()
+        asked = {"ref_text": TEXT, "consent_attested": True}
+        answer = post(fetching, ref_audio=f"http://127.0.0.1:{served.server_port}/", **asked)
+        over.set()
+        served.shutdown()
+        thread.join()
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "url_not_fetched")
+    assert answer.elapsed.total_seconds() < 5
