@@ -259,7 +259,6 @@ def test_models(client: openai.OpenAI, server: Running) -> None:
         ({"model": "gpt-9"}, 404, "model_not_found", "model"),
         ({"temperature": -1}, 400, "invalid_value", "temperature"),
         ({"seed": -1}, 400, "invalid_value", "seed"),
-        ({"ssml": True}, 400, "unsupported", "ssml"),
         ({"context": [{"text": "a", "audio": "!"}]}, 400, "invalid_audio", "context.0.audio"),
         ({"context": [{"text": "a", "audio": "ä"}]}, 400, "invalid_audio", "context.0.audio"),
         (

@@ -89,7 +89,8 @@ class Turn(BaseModel):
 class SpeechRequest(Voiced):
     """`POST /v1/audio/speech`."""
 
-    input: str = Field(description="What to say.")
+    input: str = Field(description="What to say: text, or SSML, which begins with <speak>.")
+    ssml: bool | None = Field(None, description="true: the input must be SSML.")
     context: Annotated[list[Turn], Field(max_length=64)] = Field(
         default_factory=list, description="The conversation so far, which the speech continues."
     )
@@ -189,8 +190,6 @@ def check_asked(asked: Voiced, speaker: Speaker) -> None:
             code="model_not_found",
             param="model",
         )
-    if (asked.model_extra or {}).get("ssml"):
-        raise ApiError("ssml is not understood: send plain text", code="unsupported", param="ssml")
     if settings.strict and asked.ignored:
         raise ApiError(
             f"fields that do nothing here: {', '.join(asked.ignored)}; leave them out",

@@ -25,6 +25,7 @@ from causerie.server.openai_voices import builtin_voices, openai_voice
 from causerie.server.settings import Settings
 from causerie.server.voice_store import VoiceInfo, VoiceStore
 from causerie.text.growing import Flush
+from causerie.text.ssml import HEAD_CHARS, is_ssml
 from causerie.tts import TTS
 from causerie.voices import Voice, find_voice
 
@@ -219,6 +220,8 @@ class Speaker:
         self.check_open()
         if isinstance(text, str):
             self.check_text(text)
+        else:
+            text = _without_ssml(text)
         meant = voice if isinstance(voice, Voice) else await asyncio.to_thread(self.voice, voice)
         settings: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "seed": seed}
         stream = await self.tts.astream(
@@ -236,6 +239,7 @@ class Speaker:
         if not text.strip():
             raise ApiError("the text is empty: there is nothing to speak", code="empty_input",
                            param="input")  # fmt: skip
+        check_plain(text)
         self.check_length(len(text))
 
     def check_length(self, num_chars: int) -> None:
@@ -271,6 +275,28 @@ class Speaker:
         waiting = self.tts.engine.stats().waiting
         rounds = (waiting + 1) / self.settings.max_streams
         return min(30.0, max(0.5, USUAL_REPLY_S * rounds / 2))
+
+
+def check_plain(text: str) -> None:
+    """Raise ApiError for SSML, whose tags would be read aloud, or left out without a word."""
+    if is_ssml(text):
+        raise ApiError(
+            "SSML is understood by /v1/audio/speech alone: send plain text",
+            status=403,
+            type="permission_error",
+            code="ssml_not_supported",
+            param="input",
+        )
+
+
+async def _without_ssml(text: AsyncIterable[str | Flush]) -> AsyncIterator[str | Flush]:
+    """The parts of a text that grows, as long as it does not begin as SSML."""
+    head = ""
+    async for part in text:
+        if isinstance(part, str) and len(head) < HEAD_CHARS:
+            head = (head + part).lstrip()[:HEAD_CHARS]
+            check_plain(head)
+        yield part
 
 
 def model_id(name: str) -> str:

@@ -100,7 +100,6 @@ async def _result(speaker: Speaker, index: int, item: dict[str, Any]) -> Result:
     check_asked(asked, speaker)
     if asked.stream_format != "audio":
         raise ApiError("a batch has no events", code="unsupported", param="stream_format")
-    speaker.check_text(asked.input)
     said = await spoken(asked, speaker, "batch")
     data, content_type = sound.file_of(
         await sound.collect(said), lambda num_samples: new_encoder(asked, speaker, num_samples)

@@ -1,44 +1,27 @@
 """`POST /v1/audio/dialogue`: several speakers in one conversation, each of whom hears the others.
 
-Each turn is spoken with the voices of all speakers and the turns before it as context, which is
-what CSM is for; the answer is one file.
+The answer is one file.
 """
 
 from __future__ import annotations
 
-import asyncio
-import dataclasses
 import re
-from collections.abc import AsyncGenerator
-from typing import Annotated, Any
+from typing import Annotated
 
-import numpy as np
 from fastapi import APIRouter, Request, Response
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from causerie.prompt import Segment
-from causerie.server import sound
+from causerie.server.conversation import Conversation
 from causerie.server.errors import ApiError
-from causerie.server.routes.speech import SOUND_RESPONSES, new_encoder
-from causerie.server.schemas import (
-    Voiced,
-    VoiceId,
-    check_asked,
-    ignored_headers,
-    sampling_of,
-)
-from causerie.server.speaker import Speaker, Speech
-from causerie.voices import Voice
+from causerie.server.routes.speech import SOUND_RESPONSES, answer, new_encoder
+from causerie.server.schemas import Voiced, VoiceId, check_asked, sampling_of
+from causerie.server.speaker import Speaker
+from causerie.text.ssml import MAX_LINES, MAX_PAUSE_S, Line
 
 router = APIRouter(tags=["speech"])
 
-MAX_TURNS = 200
 #: Silence between turns where nothing else is said: what people leave, on average.
 PAUSE_S = 0.2
-MAX_PAUSE_S = 10.0
-#: The turns that are heard before one is spoken: more would be slower, and crowd out the voices.
-MAX_HEARD = 4
 
 _LINE = re.compile(r"\s*([^\s:\[\]][^:\[\]]{0,63}?)\s*:\s*(.*\S)\s*")
 _PAUSE = re.compile(r"\s*\[\s*pause\s*:\s*([\d.]+)\s*(ms|s)\s*\]\s*")
@@ -55,11 +38,19 @@ class DialogueTurn(BaseModel):
         PAUSE_S, description="Silence before it; not before the first."
     )
 
+    def line(self, *, is_first: bool) -> Line:
+        """It, as it is spoken."""
+        return Line(
+            voice=self.voice.id if isinstance(self.voice, VoiceId) else self.voice,
+            text=self.text,
+            pause_s=0.0 if is_first else self.pause_s,
+        )
+
 
 class DialogueRequest(Voiced):
     """`POST /v1/audio/dialogue`: give `turns`, or `input`."""
 
-    turns: Annotated[list[DialogueTurn], Field(max_length=MAX_TURNS)] = Field(default_factory=list)
+    turns: Annotated[list[DialogueTurn], Field(max_length=MAX_LINES)] = Field(default_factory=list)
     input: str = Field(
         "", description="A script, a line a turn: `heart: Hello.`, or `[pause: 0.4s]`."
     )
@@ -76,21 +67,20 @@ async def dialogue(request: Request, asked: DialogueRequest) -> Response:
     """Speak a conversation. The sound comes while it is being made."""
     speaker: Speaker = request.app.state.speaker
     check_asked(asked, speaker)
-    if asked.stream_format != "audio":
-        raise ApiError("a dialogue comes as audio", code="unsupported", param="stream_format")
     turns = asked.turns or script(asked.input)
     for turn in turns:
         speaker.check_text(turn.text)
     speaker.check_length(sum(len(turn.text) for turn in turns))
-    conversation = await asyncio.to_thread(_Conversation, speaker, asked, turns)
-    first = await conversation.begin(0)  # what is wrong is told before any sound
-    headers = {"x-seed": str(first.seed), **ignored_headers(asked)}
-    said = conversation.sound(first)
-    if asked.stream is False:
-        return await sound.whole(
-            request, said, lambda num_samples: new_encoder(asked, speaker, num_samples), headers
-        )
-    return await sound.stream(request, said, new_encoder(asked, speaker), headers=headers)
+    made = new_encoder(asked, speaker)
+    said = Conversation(
+        speaker,
+        [turn.line(is_first=turn is turns[0]) for turn in turns],
+        voice=None,
+        sampling=sampling_of(asked),
+        protocol="dialogue",
+    )
+    await said.begin()
+    return await answer(request, asked, said, made)
 
 
 def script(text: str) -> list[DialogueTurn]:
@@ -127,9 +117,9 @@ def script(text: str) -> list[DialogueTurn]:
                 code="invalid_script",
                 param="input",
             )
-    if not 0 < len(turns) <= MAX_TURNS:
+    if not 0 < len(turns) <= MAX_LINES:
         raise ApiError(
-            f"the script has {len(turns)} turns: give 1 to {MAX_TURNS}",
+            f"the script has {len(turns)} turns: give 1 to {MAX_LINES}",
             code="invalid_script",
             param="input",
         )
@@ -148,57 +138,3 @@ def _seconds(pause: re.Match[str], number: int) -> float:
             param="input",
         )
     return seconds
-
-
-class _Conversation:
-    """Turns, and who says them: each voice is a speaker of its own number."""
-
-    def __init__(self, speaker: Speaker, asked: DialogueRequest, turns: list[DialogueTurn]) -> None:
-        self._speaker, self._turns, self._said = speaker, turns, list[Segment]()
-        self._settings: dict[str, Any] = sampling_of(asked)
-        self._voices: dict[str | None, Voice] = {}
-        names = [turn.voice.id if isinstance(turn.voice, VoiceId) else turn.voice for turn in turns]
-        self._names = names
-        for name in names:
-            if name not in self._voices:
-                self._voices[name] = _renumbered(speaker.voice(name), len(self._voices))
-
-    async def begin(self, index: int) -> Speech:
-        """Ask for a turn; the others' voices, and what was said last, come before it."""
-        name = self._names[index]
-        others = [
-            segment
-            for other, voice in self._voices.items()
-            if other != name
-            for segment in voice.segments
-        ]
-        return await self._speaker.speak(
-            self._turns[index].text,
-            voice=self._voices[name],
-            context=[*others, *self._said[-MAX_HEARD:]],
-            protocol="dialogue",
-            **self._settings,
-        )
-
-    async def sound(self, first: Speech) -> AsyncGenerator[NDArray[np.float32], None]:
-        """Pieces (N,) of the whole conversation; the first turn was asked for."""
-        said = first
-        try:
-            for index, turn in enumerate(self._turns):
-                if index:
-                    if turn.pause_s:
-                        num_samples = round(turn.pause_s * said.sample_rate)
-                        yield np.zeros(num_samples, np.float32)
-                    said = await self.begin(index)
-                    if self._settings["seed"] is None:
-                        self._settings["seed"] = first.seed
-                async for pcm in said:
-                    yield pcm
-                self._said += said.said()
-        finally:
-            await said.aclose()
-
-
-def _renumbered(voice: Voice, number: int) -> Voice:
-    segments = tuple(dataclasses.replace(segment, speaker=number) for segment in voice.segments)
-    return dataclasses.replace(voice, speaker=number, segments=segments)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from causerie.audio.formats import Encoder, encoder
 from causerie.server import sound
+from causerie.server.conversation import Conversation
 from causerie.server.errors import ApiError
 from causerie.server.schemas import (
     SpeechRequest,
@@ -22,6 +23,7 @@ from causerie.server.schemas import (
     sampling_of,
 )
 from causerie.server.speaker import Speaker, Speech
+from causerie.text.ssml import is_ssml, read_ssml
 
 router = APIRouter(tags=["speech"])
 
@@ -56,24 +58,40 @@ async def speech(request: Request, asked: SpeechRequest) -> Response:
     """Speak a text. The sound comes while it is being made."""
     speaker: Speaker = request.app.state.speaker
     check_asked(asked, speaker)
-    speaker.check_text(asked.input)
     made = new_encoder(asked, speaker)  # what is wrong with the format is told first
     return await answer(request, asked, await spoken(asked, speaker, "http"), made)
 
 
-async def spoken(asked: SpeechRequest, speaker: Speaker, protocol: str) -> Speech:
+async def spoken(asked: SpeechRequest, speaker: Speaker, protocol: str) -> Speech | Conversation:
     """The speech that a request asks for, which was checked.
 
     Raises:
         ApiError, CauserieError: why there is none.
     """
-    return await speaker.speak(
-        asked.input,
+    if not (asked.ssml or is_ssml(asked.input)):
+        speaker.check_text(asked.input)
+        return await speaker.speak(
+            asked.input,
+            voice=await asked.speaking(speaker),
+            context=await asked.segments(speaker.settings),
+            protocol=protocol,
+            **sampling_of(asked),
+        )
+    speaker.check_length(len(asked.input))
+    script = read_ssml(asked.input)
+    speaker.check_text(" ".join(line.text for line in script.lines))
+    said = Conversation(
+        speaker,
+        script.lines,
         voice=await asked.speaking(speaker),
         context=await asked.segments(speaker.settings),
+        sampling=sampling_of(asked),
+        tail_s=script.tail_s,
+        notes=script.notes,
         protocol=protocol,
-        **sampling_of(asked),
     )
+    await said.begin()
+    return said
 
 
 def new_encoder(asked: Voiced, speaker: Speaker, num_samples: int | None = None) -> Encoder:
@@ -89,7 +107,9 @@ def new_encoder(asked: Voiced, speaker: Speaker, num_samples: int | None = None)
     )
 
 
-async def answer(request: Request, asked: Voiced, said: Speech, made: Encoder) -> Response:
+async def answer(
+    request: Request, asked: Voiced, said: Speech | Conversation, made: Encoder
+) -> Response:
     """Speech that was begun, in the form that is asked for, by an encoder of a stream."""
     speaker: Speaker = request.app.state.speaker
     headers = {"x-seed": str(said.seed), **ignored_headers(asked)}
@@ -127,14 +147,14 @@ class Louder:
         return self._inner.finish()
 
 
-def usage_of(said: Speech) -> dict[str, int]:
+def usage_of(said: Speech | Conversation) -> dict[str, int]:
     """Tokens of text and frames of context that were read, and frames that were spoken."""
     read, spoken = said.num_text_tokens + said.num_context_frames, said.num_frames
     return {"input_tokens": read, "output_tokens": spoken, "total_tokens": read + spoken}
 
 
 async def _events(
-    chunks: AsyncIterator[bytes], said: Speech, speaker: Speaker
+    chunks: AsyncIterator[bytes], said: Speech | Conversation, speaker: Speaker
 ) -> AsyncIterator[bytes]:
     """The chunks of a file as OpenAI's events; joined, they are the file."""
     is_begun = False

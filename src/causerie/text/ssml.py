@@ -1,0 +1,205 @@
+"""SSML: what can be spoken of it, as lines with the silence before each.
+
+Understood are `break`, `p`, `s`, `sub`, `voice`, and `say-as` of what is spelled out. The text
+within other elements is spoken as if they were not there, and that is noted; descriptions are left
+out. Nothing outside the document is read: a DTD is refused. Knows nothing of models.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+from xml.parsers import expat
+
+from causerie.errors import TextError
+
+MAX_LINES = 200
+MAX_PAUSE_S = 10.0
+#: Seconds of a break by its strength: the values of Azure's service, since the standard has none.
+STRENGTHS = {
+    "none": 0.0, "x-weak": 0.25, "weak": 0.5, "medium": 0.75, "strong": 1.0, "x-strong": 1.25,
+}  # fmt: skip
+#: Elements within elements.
+MAX_DEPTH = 32
+
+_BEGINS = re.compile(r"[\s\ufeff]*(<\?xml[^>]*>\s*)?<speak\b", re.IGNORECASE)
+#: As far as must be seen of a text that grows.
+HEAD_CHARS = 8
+_TIME = re.compile(r"\+?(\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})\s*(ms|s)")
+_SENTENCES = frozenset({"p", "paragraph", "s", "sentence"})
+_SPELLED = frozenset({"characters", "spell-out", "verbatim", "digits"})
+_SILENT = frozenset({"desc", "metadata", "meta", "lexicon"})
+_PLAIN = frozenset({"speak", "w", "token", "mark"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """What one of the speakers says in one go.
+
+    Attributes:
+        voice: None is that of the request.
+        pause_s: silence before it.
+    """
+
+    voice: str | None
+    text: str
+    pause_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Script:
+    """A document.
+
+    Attributes:
+        tail_s: silence at the end.
+        notes: what is not heeded.
+    """
+
+    lines: list[Line]
+    tail_s: float
+    notes: list[str]
+
+
+def is_ssml(text: str) -> bool:
+    """Whether a text, or its beginning, is meant as SSML."""
+    return _BEGINS.match(text) is not None
+
+
+def read_ssml(text: str) -> Script:
+    """What is to be spoken of a document.
+
+    Raises:
+        TextError: it is no SSML; says where.
+    """
+    reader = _Reader()
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+    parser.StartElementHandler, parser.EndElementHandler = reader.start, reader.end
+    parser.CharacterDataHandler = reader.text
+    parser.StartDoctypeDeclHandler = _refuse_dtd
+    try:
+        parser.Parse(text.lstrip("\ufeff \t\r\n"), True)
+    except expat.ExpatError as error:
+        what = expat.ErrorString(error.code)
+        raise _wrong(f"{what}, in line {error.lineno}, column {error.offset}") from None
+    except UnicodeEncodeError:
+        raise _wrong("it holds half a character") from None
+    return reader.script()
+
+
+@dataclass
+class _Reader:
+    """What was read so far."""
+
+    voices: list[str | None] = field(default_factory=lambda: [None])
+    open: list[str] = field(default_factory=list)  # elements
+    lines: list[Line] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    words: str = ""
+    pause_s: float = 0.0
+    num_hidden: int = 0  # elements around, whose text is not spoken
+    num_spelled: int = 0  # likewise, spelled out
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        name = name.lower()
+        if not self.open and name != "speak":
+            raise _wrong(f"it must begin with <speak>, not <{name}>")
+        if len(self.open) >= MAX_DEPTH:
+            raise _wrong(f"more than {MAX_DEPTH} elements are within each other")
+        self.open.append(name)
+        if self.num_hidden or name in _SILENT:
+            self.num_hidden += 1
+        elif self.num_spelled:
+            self.num_spelled += 1
+        elif name in _SENTENCES:
+            self.end_sentence()
+        elif name == "break":
+            self.end_line()
+            self.pause_s = min(MAX_PAUSE_S, self.pause_s + _seconds(attributes))
+        elif name == "voice":
+            self.end_line()
+            self.voices.append(attributes.get("name") or self.voices[-1])
+        elif name == "sub" and "alias" in attributes:
+            self.words += attributes["alias"]
+            self.num_hidden = 1
+        elif name == "say-as" and attributes.get("interpret-as") in _SPELLED:
+            self.words += " "
+            self.num_spelled = 1
+        elif name not in _PLAIN:
+            self.note(name)
+
+    def end(self, name: str) -> None:
+        name = self.open.pop()
+        if self.num_hidden:
+            self.num_hidden -= 1
+        elif self.num_spelled:
+            self.num_spelled -= 1
+        elif name in _SENTENCES:
+            self.end_sentence()
+        elif name == "voice":
+            self.end_line()
+            self.voices.pop()
+
+    def text(self, text: str) -> None:
+        if self.num_spelled:
+            text = " ".join(text.replace(" ", "")) + " "
+        if not self.num_hidden:
+            self.words += text
+
+    def note(self, name: str) -> None:
+        note = f"ssml: <{name[:40]}> does nothing here, its text is spoken"
+        if note not in self.notes and len(self.notes) < 8:
+            self.notes.append(note)
+
+    def end_sentence(self) -> None:
+        """Let what was said end as a sentence does."""
+        words = self.words.rstrip()
+        if words:
+            self.words = words + (" " if words[-1] in ".!?:;…" else ". ")
+
+    def end_line(self) -> None:
+        """Let what was said be a line; where it is no word, it belongs to the one before."""
+        words, self.words = " ".join(self.words.split()), ""
+        if not words:
+            return
+        if not any(char.isalnum() for char in words):
+            if self.lines:
+                last = self.lines[-1]
+                self.lines[-1] = Line(
+                    voice=last.voice, text=f"{last.text}{words}", pause_s=last.pause_s
+                )
+            return
+        self.lines.append(Line(voice=self.voices[-1], text=words, pause_s=self.pause_s))
+        self.pause_s = 0.0
+        if len(self.lines) > MAX_LINES:
+            raise _wrong(f"breaks and voices make more than {MAX_LINES} parts of it")
+
+    def script(self) -> Script:
+        """All of it."""
+        self.end_line()
+        return Script(lines=self.lines, tail_s=self.pause_s, notes=self.notes)
+
+
+def _seconds(attributes: dict[str, str]) -> float:
+    """Of a break."""
+    time, strength = attributes.get("time"), attributes.get("strength", "medium")
+    if time is None:
+        if strength not in STRENGTHS:
+            raise _wrong(f"a break's strength is one of {', '.join(STRENGTHS)}, not {strength!r}")
+        return STRENGTHS[strength]
+    match = _TIME.fullmatch(time.strip())
+    seconds = float(match[1]) / (1000 if match[2] == "ms" else 1) if match else -1.0
+    if not 0 <= seconds <= MAX_PAUSE_S:
+        raise _wrong(
+            f"a break's time is like 500ms or 1.5s, at most {MAX_PAUSE_S:g}s, not {time!r}"
+        )
+    return seconds
+
+
+def _refuse_dtd(*_: Any) -> None:
+    raise _wrong("a DTD is not read: leave <!DOCTYPE> out")
+
+
+def _wrong(message: str) -> TextError:
+    return TextError(f"the SSML cannot be read: {message}")
