@@ -24,15 +24,19 @@ import httpx
 import numpy as np
 import openai
 import pytest
+import torch
+from safetensors.torch import save_file
 from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import connect
 
+from causerie.checkpoint import load
 from causerie.server.ray_proxy import LOST, REPLICA_HEADER
 
 PATIENCE_S = 90.0
 #: Some 20 s of speech, which take a few seconds to make.
 TEXT = "We go down to the river, and we cross the bridge as long as it stands. " * 5
 SLOTS, QUEUE = 2, 1
+MODELS = "leon", "zoe"
 SPEECH = {"voice": "heart", "seed": 7, "response_format": "pcm"}
 
 
@@ -72,12 +76,32 @@ def _ancestors(process: int) -> list[int]:
     return found
 
 
+def _adapters(folder: Path) -> Path:
+    """Two adapters of petit's first layer, of random weights."""
+    name = "backbone.layers.0.attention.v_proj"
+    weight = load("petit").model.get_parameter(f"{name}.weight")
+    for seed, adapter in enumerate(MODELS):
+        torch.manual_seed(seed)
+        place = folder / adapter / "adapter"  # as `causerie train lm` writes it
+        place.mkdir(parents=True)
+        facts = {"r": 2, "lora_alpha": 2, "base_model_name_or_path": "petit"}
+        (place / "adapter_config.json").write_text(json.dumps(facts))
+        pair = {"lora_A": (2, weight.shape[1]), "lora_B": (weight.shape[0], 2)}
+        tensors = {
+            f"base_model.model.{name}.{part}.weight": torch.randn(shape) / 2
+            for part, shape in pair.items()
+        }
+        save_file(tensors, place / "adapter_model.safetensors")
+    return folder
+
+
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     folder = tmp_path_factory.mktemp("ray")
     command = [sys.executable, *"-m causerie serve --ray --replicas 2 --port 0".split()]
     command += ["--max-streams", str(SLOTS), "--max-queue", str(QUEUE)]
     command += ["--voices", str(folder / "voices"), "--consent", "off", "--grace-s", "20"]
+    command += ["--models", str(_adapters(folder / "models")), "--max-models", "1"]
     # Ray puts sockets into its folder, whose paths must be short.
     with tempfile.TemporaryDirectory(dir="/tmp") as short, (folder / "log").open("w") as log:
         process = subprocess.Popen(
@@ -234,6 +258,46 @@ def test_a_voice_that_one_replica_took_is_spoken_by_the_other(cluster: Cluster) 
     _until(lambda: speak() == 2)
     first, second = sounds.values()
     assert first == second
+
+
+def test_a_model_is_asked_for_where_it_is_loaded(cluster: Cluster) -> None:
+    def speak(**asked: Any) -> tuple[str, bytes]:
+        answer = httpx.post(
+            f"{cluster.url}/v1/audio/speech",
+            json={**SPEECH, "input": "Hello.", **asked},
+            timeout=60,
+        )
+        assert answer.status_code == 200, answer.text
+        return answer.headers[REPLICA_HEADER], answer.content
+
+    _, plain = speak()
+    found: dict[str, tuple[str, bytes]] = {}
+    for model in MODELS:
+        first = speak(model=model)
+        time.sleep(1.0)  # in which Ray tells its proxies who has it
+        found[model] = first
+        others = [speak(model=model) for _ in range(6)] + [
+            speak(voice=model) for _ in range(3)
+        ]  # its name is a voice too
+        assert {replica for replica, _ in others} == {first[0]}
+        assert {sound for _, sound in others[:6]} == {first[1]}
+    (leon, leon_says), (zoe, zoe_says) = found.values()
+    assert leon != zoe, "the second went where there was room"
+    assert len({plain, leon_says, zoe_says}) == 3
+    loaded: dict[str, list[str]] = {}
+
+    def look() -> int:
+        answer = httpx.get(f"{cluster.url}/ready")
+        loaded[answer.headers[REPLICA_HEADER]] = answer.json()["loaded"]
+        return len(loaded)
+
+    _until(lambda: look() == 2)
+    assert loaded == {leon: ["leon"], zoe: ["zoe"]}
+    models = httpx.get(f"{cluster.url}/v1/models").json()["data"]
+    assert [one["id"] for one in models[:4]] == ["petit", *MODELS, "tts-1"]
+    with pytest.raises(openai.NotFoundError) as caught:
+        cluster.openai().audio.speech.create(model="leo", voice="heart", input="Hello.")
+    assert caught.value.code == "model_not_found"
 
 
 def test_where_all_is_taken_it_says_when_to_come_again(cluster: Cluster) -> None:

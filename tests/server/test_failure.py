@@ -13,6 +13,7 @@ import pytest
 from causerie.errors import TextError
 from causerie.server.app import create_app
 from causerie.server.metrics import Metrics
+from causerie.server.models import Models
 from causerie.server.settings import Settings
 from causerie.server.speaker import Speaker
 from causerie.server.voice_store import open_store
@@ -59,7 +60,8 @@ def test_ready_no_more_once_the_engine_broke_down(
 def test_a_bug_goes_to_the_log_by_whatever_protocol_it_is_told(
     tts: TTS, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    speaker = Speaker(tts, open_store(tmp_path, tts), Settings(voices=str(tmp_path)), Metrics())
+    settings = Settings(voices=str(tmp_path))
+    speaker = Speaker(Models(tts, settings), open_store(tmp_path, tts), settings, Metrics())
     assert speaker.tell(TextError("nothing to speak")).status == 400
     assert caplog.records == []
     assert speaker.tell(ZeroDivisionError("made up")).status == 500

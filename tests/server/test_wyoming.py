@@ -25,6 +25,7 @@ from wyoming.tts import (
 
 from causerie.audio.io import pcm16
 from causerie.server.metrics import Metrics
+from causerie.server.models import Models
 from causerie.server.settings import Settings
 from causerie.server.speaker import Speaker
 from causerie.server.voice_store import open_store
@@ -39,7 +40,8 @@ def run(folder: Path, task: Callable[[AsyncTcpClient, Speaker], Awaitable[None]]
 
     async def main() -> None:
         tts = petit()
-        speaker = Speaker(tts, open_store(folder, tts), Settings(voices=str(folder)), Metrics())
+        settings = Settings(voices=str(folder))
+        speaker = Speaker(Models(tts, settings), open_store(folder, tts), settings, Metrics())
         server = WyomingServer(speaker, host="127.0.0.1", port=0)
         await server.start()
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 
 @dataclass(kw_only=True)
@@ -37,3 +37,9 @@ class Stats:
     num_prefix_hits: int = 0
     num_rows_saved: int = 0
     prefix_bytes: int = 0
+
+    def __add__(self, other: Stats) -> Stats:
+        """Those of two engines together; the latest step is the longer of both."""
+        names = [one.name for one in fields(self)]
+        both = {name: getattr(self, name) + getattr(other, name) for name in names}
+        return Stats(**{**both, "last_step_s": max(self.last_step_s, other.last_step_s)})

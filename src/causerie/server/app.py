@@ -26,6 +26,7 @@ from causerie.server.auth import Gate
 from causerie.server.body import BodyLimit
 from causerie.server.errors import ApiError
 from causerie.server.metrics import Metrics
+from causerie.server.models import Models, load_tts
 from causerie.server.routes import (
     batch,
     dialogue,
@@ -80,6 +81,7 @@ def create_app(settings: Settings, *, tts: TTS | None = None) -> FastAPI:
     app.state.settings, app.state.metrics, app.state.speaker = settings, metrics, None
     app.state.given_tts, app.state.failure = tts, None
     app.state.on_failure = None  # called with what hindered loading
+    app.state.on_model = None  # awaited with the name of each of `settings.models` that is used
     for module in ROUTES:
         app.include_router(module.router)
     handlers: dict[Any, Callable[..., Any]] = {
@@ -102,23 +104,6 @@ def create_app(settings: Settings, *, tts: TTS | None = None) -> FastAPI:
         )
     app.add_middleware(Trace, metrics=metrics)
     return app
-
-
-def load_tts(settings: Settings) -> TTS:
-    """The model that the settings name.
-
-    Raises:
-        CauserieError: as `TTS.from_pretrained` does.
-    """
-    return TTS.from_pretrained(
-        settings.model,
-        device=settings.device,
-        dtype=settings.dtype,
-        max_streams=settings.max_streams,
-        max_queue=settings.max_queue,
-        backbone_format=settings.backbone_format,
-        depth_format=settings.depth_format,
-    )
 
 
 @contextlib.asynccontextmanager
@@ -151,8 +136,10 @@ async def _load(app: FastAPI) -> None:
 async def _start(app: FastAPI, tts: TTS) -> None:
     """Warm the model up, and let requests in."""
     settings: Settings = app.state.settings
-    store = await asyncio.to_thread(open_store, settings.voices, tts)
-    speaker = Speaker(tts, store, settings, app.state.metrics)
+    models = Models(tts, settings)
+    models.on_use = app.state.on_model
+    store = await asyncio.to_thread(open_store, settings.voices, tts, [*models.found()])
+    speaker = Speaker(models, store, settings, app.state.metrics)
     await speaker.warm_up()
     app.state.wyoming = None
     if settings.wyoming is not None:
@@ -174,4 +161,6 @@ async def _stop(app: FastAPI) -> None:
     if app.state.wyoming is not None:
         await app.state.wyoming.aclose(drain=True, timeout_s=app.state.settings.grace_s)
     if app.state.given_tts is None:
-        await speaker.tts.aclose(drain=False)
+        await speaker.aclose()
+    else:
+        await speaker.known.aclose()

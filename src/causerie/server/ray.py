@@ -26,7 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from causerie.errors import ConfigError, EngineError
 from causerie.extras import need
-from causerie.server.ray_proxy import REPLICA_HEADER, proxy_middlewares
+from causerie.server.ray_proxy import MODELS, REPLICA_HEADER, proxy_middlewares
 from causerie.server.settings import Settings
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Replica:
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         """Load the model: a replica is asked once it can answer."""
-        from causerie.server.app import load_tts
+        from causerie.server.models import load_tts
         from causerie.server.run import log_by
 
         self.settings = Settings(**settings)
@@ -69,8 +69,16 @@ class Replica:
         """See Ray Serve."""
         from causerie.server.app import create_app
 
-        name = need("ray.serve", "ray").get_replica_context().replica_id.unique_id
+        serve = need("ray.serve", "ray")
         app = create_app(self.settings, tts=self.tts)
+
+        @serve.multiplexed(max_num_models_per_replica=self.settings.max_models)
+        async def told(model: str) -> str:
+            """From now on Ray sends those here who want this model."""
+            return model
+
+        app.state.on_model = self.told = told
+        name = serve.get_replica_context().replica_id.unique_id
         app.add_middleware(_Named, name=name)
         return app
 
@@ -128,7 +136,7 @@ def deployment(settings: Settings) -> Application:
             # As many as a replica computes at once: with more of them, somebody waits.
             "target_ongoing_requests": settings.max_streams,
             "upscale_delay_s": 10,
-            "downscale_delay_s": 300,
+            "downscale_delay_s": settings.scale_down_s,
         }
     replica = serve.deployment(**options)(serve.ingress()(Replica))
     bound: Application = replica.bind(settings.model_dump())
@@ -184,6 +192,7 @@ def _join_cluster(ray: Any, settings: Settings) -> None:
         return
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    os.environ[MODELS] = os.path.abspath(settings.models) if settings.models else ""
     most = max(settings.replicas, settings.max_replicas or 0)
     ray.init(
         address="local",

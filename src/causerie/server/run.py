@@ -137,7 +137,7 @@ class _Server(uvicorn.Server):
         if speaker is not None:
             speaker.is_closing = True
             await self._until_silent(self._settings.grace_s)
-            await speaker.tts.aclose(drain=False)  # what is left is told so, and broken off
+            await speaker.aclose()  # what is left is told so, and broken off
             await self._until_silent(BREAK_OFF_S)
         self.stop()
 

@@ -184,8 +184,7 @@ def check_asked(asked: Voiced, speaker: Speaker) -> None:
     settings: Settings = speaker.settings
     if asked.model is not None and asked.model not in speaker.models():
         raise ApiError(
-            f"there is no model {asked.model!r}: there is {', '.join(speaker.models()[:1])}, and "
-            f"OpenAI's names mean it",
+            f"there is no model {asked.model!r}: GET /v1/models lists all",
             status=404,
             code="model_not_found",
             param="model",
@@ -207,6 +206,7 @@ def ignored_headers(asked: Voiced) -> dict[str, str]:
 def sampling_of(asked: Voiced) -> dict[str, Any]:
     """What `Speaker.speak` takes of it."""
     return {
+        "model": asked.model,
         "temperature": asked.temperature,
         "top_k": asked.top_k,
         "seed": asked.seed,

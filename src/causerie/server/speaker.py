@@ -3,14 +3,17 @@
     speech = await speaker.speak("Hello.", voice="alloy", protocol="http")
     async for pcm in speech: ...
 
-Knows the library's `TTS`, and no protocol.
+A model of the folder of models is asked for by its name, or is a voice of that name, which every
+protocol can name. Knows the library's `TTS`, and no protocol.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,37 +24,39 @@ from causerie.prompt import Segment
 from causerie.server.cloning import Cloning
 from causerie.server.errors import ApiError, retry_after, shutting_down, to_api_error
 from causerie.server.metrics import Metrics
+from causerie.server.models import Kept, Models
 from causerie.server.openai_voices import builtin_voices, openai_voice
 from causerie.server.settings import Settings
 from causerie.server.voice_store import VoiceInfo, VoiceStore
 from causerie.text.growing import Flush
 from causerie.text.ssml import HEAD_CHARS, is_ssml
-from causerie.tts import TTS
 from causerie.voices import Voice, find_voice
 
 log = logging.getLogger("causerie.server")
-
-#: What OpenAI calls its models of speech: here they all mean the model that is loaded.
-OPENAI_MODELS = (
-    "tts-1",
-    "tts-1-hd",
-    "tts-1-1106",
-    "tts-1-hd-1106",
-    "gpt-4o-mini-tts",
-    "gpt-4o-mini-tts-2025-03-20",
-    "gpt-4o-mini-tts-2025-12-15",
-)
 
 #: How long a reply takes, to say when there may be room again.
 USUAL_REPLY_S = 2.0
 
 
-class Speech(AsyncIterator[NDArray[np.float32]]):
-    """An `AsyncStream` whose fate is counted: iterate over its pieces, (N,) fp32 each."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ModelVoice(Voice):
+    """A voice of a model in the folder of models, by its name."""
 
-    def __init__(self, stream: AsyncStream, metrics: Metrics, protocol: str) -> None:
+    model: str
+
+
+class Speech(AsyncIterator[NDArray[np.float32]]):
+    """An `AsyncStream` whose fate is counted: iterate over its pieces, (N,) fp32 each.
+
+    Args:
+        kept: the model that speaks, given back at the end; None: the one that is always there.
+    """
+
+    def __init__(
+        self, stream: AsyncStream, metrics: Metrics, protocol: str, kept: Kept | None = None
+    ) -> None:
         self.stream = stream
-        self._metrics, self._protocol = metrics, protocol
+        self._metrics, self._protocol, self._kept = metrics, protocol, kept
         self._is_over = False
         metrics.num_active += 1
 
@@ -88,6 +93,9 @@ class Speech(AsyncIterator[NDArray[np.float32]]):
         if self._is_over:
             return
         self._is_over = True
+        if self._kept is not None:
+            self._kept.give_back()
+        self._kept = None
         self._metrics.num_active -= 1
         self._metrics.replies.labels(self._protocol, ended).inc()
         if ended in ("end", "limit") and self.stream.rtf is not None:
@@ -151,13 +159,16 @@ class Speech(AsyncIterator[NDArray[np.float32]]):
 
 
 class Speaker:
-    """One model, its voices, and the rules by which it speaks."""
+    """Models, their voices, and the rules by which they speak."""
 
-    def __init__(self, tts: TTS, store: VoiceStore, settings: Settings, metrics: Metrics) -> None:
-        self.tts, self.store, self.settings, self.metrics = tts, store, settings, metrics
+    def __init__(
+        self, models: Models, store: VoiceStore, settings: Settings, metrics: Metrics
+    ) -> None:
+        self.tts, self.known, self.store = models.first, models, store
+        self.settings, self.metrics = settings, metrics
         self.is_closing = False
-        self.cloning = Cloning(tts, store, settings)
-        metrics.watch(lambda: tts.engine.stats())
+        self.cloning = Cloning(self.tts, store, settings)
+        metrics.watch(models.stats)
 
     @property
     def sample_rate(self) -> int:
@@ -167,44 +178,71 @@ class Speaker:
     @property
     def default_voice(self) -> str | None:
         """Of those who ask for none; None where the model has no named ones."""
-        names = self.tts.voices
-        return "heart" if "heart" in names else (names[0] if names else None)
+        return _default(self.tts.voices)
 
-    def voice(self, name: str | None) -> Voice:
+    def voice(self, name: str | None, model: str | None = None) -> Voice:
         """The voice that is meant: a built-in one, an uploaded one, OpenAI's name, or a number.
 
         It may read a file, or encode a recording anew: call it in a thread.
 
+        Args:
+            model: whose voice, where it is one in the folder; their names are voices too.
+
         Raises:
             UnknownVoiceError: there is none; says which there are.
         """
-        voices = self.tts.checkpoint.voices
+        found = self.known.found()
+        meant = found.get(model or "")
+        if meant is None:
+            if name not in found or name in self.tts.checkpoint.voices:
+                return self._voice(name, self.tts.checkpoint.voices, self.default_voice)
+            meant, name = found[name], None
+        voices = self.known.voices_of(meant)
+        own = meant.name if meant.name in voices else _default(meant.voices or voices)
+        voice = self._voice(name, voices, own)
+        return ModelVoice(
+            name=voice.name, speaker=voice.speaker, segments=voice.segments, model=meant.name
+        )
+
+    def _voice(self, name: str | None, voices: Mapping[str, Path], default: str | None) -> Voice:
+        """A voice of the model that has these."""
         if name is None:
-            return find_voice(self.default_voice, voices)
+            return find_voice(default, voices)
         if name in voices:
             return find_voice(name, voices)
         if name.isascii() and name.isdigit() and len(name) < 5:
             return find_voice(int(name), voices)
         if self.store.find(name) is not None:
             return self.store.get(name)
-        meant = openai_voice(name, self.tts.voices)
+        meant = openai_voice(name, sorted(voices))
         if meant is not None:
             return find_voice(meant, voices)
         return self.store.get(name)
 
     def models(self) -> list[str]:
-        """The name of the model, then those of OpenAI's that mean it."""
-        return [model_id(self.tts.checkpoint.name), *OPENAI_MODELS]
+        """The first model, those in the folder of models, and OpenAI's names for the first."""
+        return self.known.names()
+
+    def builtin_voices(self) -> list[VoiceInfo]:
+        """Those of the first model, and one for each in the folder of models."""
+        infos = builtin_voices(self.tts.voices)
+        taken = {info.id for info in infos}
+        return infos + [
+            VoiceInfo(id=name, name=name, description=f"The model {name}", origin="builtin")
+            for name in self.known.found()
+            if name not in taken
+        ]
 
     def voices(self) -> list[VoiceInfo]:
         """All that can be asked for by a name of their own."""
-        return [*builtin_voices(self.tts.voices), *self.store.info()]
+        return [*self.builtin_voices(), *self.store.info()]
 
     async def speak(
         self,
         text: str | AsyncIterable[str | Flush],
         *,
         voice: str | Voice | None = None,
+        model: str | None = None,
         context: Sequence[Segment] = (),
         temperature: float | None = None,
         top_k: int | None = None,
@@ -222,12 +260,26 @@ class Speaker:
             self.check_text(text)
         else:
             text = _without_ssml(text)
-        meant = voice if isinstance(voice, Voice) else await asyncio.to_thread(self.voice, voice)
+        if not isinstance(voice, Voice):
+            voice = await asyncio.to_thread(self.voice, voice, model)
+        name = voice.model if isinstance(voice, ModelVoice) else model
+        kept = await self.known.take(name) if name in self.known.found() else None
+        tts = self.tts if kept is None or kept.tts is None else kept.tts
         settings: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "seed": seed}
-        stream = await self.tts.astream(
-            text, voice=meant, context=context, max_duration_s=max_duration_s, **settings
-        )
-        return Speech(stream, self.metrics, protocol)
+        try:
+            stream = await tts.astream(
+                text, voice=voice, context=context, max_duration_s=max_duration_s, **settings
+            )
+        except BaseException:
+            if kept is not None:
+                kept.give_back()
+            raise
+        return Speech(stream, self.metrics, protocol, kept)
+
+    async def aclose(self) -> None:
+        """End all engines: what is being spoken is broken off."""
+        await self.known.aclose()
+        await self.tts.aclose(drain=False)
 
     def check_open(self) -> None:
         """Raise ApiError where no new speech is begun any more."""
@@ -299,7 +351,6 @@ async def _without_ssml(text: AsyncIterable[str | Flush]) -> AsyncIterator[str |
         yield part
 
 
-def model_id(name: str) -> str:
-    """How a model is called here: a path tells only its last part."""
-    is_path = name.startswith((".", "/", "~")) or "\\" in name
-    return name.rstrip("/\\").replace("\\", "/").rpartition("/")[2] if is_path else name
+def _default(voices: Collection[str]) -> str | None:
+    """Who speaks where nobody says who."""
+    return "heart" if "heart" in voices else min(voices, default=None)

@@ -323,10 +323,11 @@ class VoiceStore:
         )
 
 
-def open_store(where: str | os.PathLike[str], tts: TTS) -> VoiceStore:
+def open_store(where: str | os.PathLike[str], tts: TTS, taken: Iterable[str] = ()) -> VoiceStore:
     """The store of a server.
 
     Args:
+        taken: names that are voices already, beside those of the model.
         where: a folder, made where it is missing, or an fsspec URL; empty: ``voices`` in
             ``$CAUSERIE_CACHE``, ``~/.cache/causerie`` by default.
 
@@ -341,7 +342,7 @@ def open_store(where: str | os.PathLike[str], tts: TTS) -> VoiceStore:
         where,
         make_voice=lambda name, segment: tts.make_voice(name, [segment]),
         codec=codec_id(tts),
-        taken=[*tts.voices, *OPENAI_VOICES, "default"],
+        taken=[*tts.voices, *OPENAI_VOICES, "default", *taken],
     )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse
 
 from causerie import __version__
 from causerie.server.errors import retry_after
+from causerie.server.models import model_id
 from causerie.server.settings import Settings
-from causerie.server.speaker import Speaker, model_id
+from causerie.server.speaker import Speaker
 
 router = APIRouter(tags=["operation"])
 
@@ -27,6 +28,7 @@ class Readiness(BaseModel):
 
     status: str
     model: str
+    loaded: list[str] = Field(default_factory=list, description="Of the folder of models.")
     device: str | None = None
     active: int = 0
     waiting: int = 0
@@ -57,7 +59,7 @@ async def ready(request: Request) -> Response:
         if request.app.state.failure is not None:
             facts.status = "failed"
         return JSONResponse(facts.model_dump(), 503, retry_after(2))
-    stats = speaker.tts.engine.stats()
+    stats, facts.loaded = speaker.known.stats(), speaker.known.loaded
     facts.device = str(next(speaker.tts.checkpoint.model.parameters()).device)
     facts.active, facts.waiting = stats.active, stats.waiting
     facts.sample_rate = speaker.sample_rate

@@ -1,4 +1,4 @@
-"""Which models there are: the one that is loaded, and the names of OpenAI's that mean it."""
+"""Which models there are: the first, those loaded on demand, and OpenAI's names for the first."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class AudioModels(BaseModel):
 
 @router.get("/v1/models")
 async def models(request: Request) -> Models:
-    """The model that is loaded first, then OpenAI's names for it."""
+    """The first model, those of the folder of models, then OpenAI's names for the first."""
     speaker: Speaker = request.app.state.speaker
     return Models(data=[Model(id=name) for name in speaker.models()])
 

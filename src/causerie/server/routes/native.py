@@ -145,7 +145,7 @@ class _Session:
 
     async def configure(self, config: _Config) -> None:
         """Take settings for the utterances to come."""
-        voice = await asyncio.to_thread(self.speaker.voice, config.voice)
+        voice = await asyncio.to_thread(self.speaker.voice, config.voice, config.model)
         made = _encoder(config, self.speaker.sample_rate)
         self.config, self.voice = config, voice
         await self.socket.send(
@@ -175,7 +175,9 @@ class _Session:
                     code="too_many_utterances",
                 )
             if self.voice is None:
-                self.voice = await asyncio.to_thread(self.speaker.voice, self.config.voice)
+                self.voice = await asyncio.to_thread(
+                    self.speaker.voice, self.config.voice, self.config.model
+                )
             limit = self.speaker.settings.max_input_chars
             self.open = _Utterance(self.num_utterances, self.config, self.voice, limit)
             self.num_utterances += 1

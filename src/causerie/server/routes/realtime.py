@@ -173,7 +173,7 @@ class _Connection:
     def __init__(self, socket: Socket, model: str) -> None:
         self.socket, self.speaker = socket, socket.speaker
         self.model, self.instructions = model, ""
-        self.voice: str | None = None
+        self.voice = model if model in self.speaker.known.found() else None
         self.format, self.speed = "audio/pcm", 1.0
         self.frame_rate = self.speaker.tts.checkpoint.codec.config.frame_rate
         self.name, self.conversation = _name("sess"), _name("conv")

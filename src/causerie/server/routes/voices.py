@@ -13,7 +13,6 @@ from causerie.audio.formats import encoder
 from causerie.server.cloning import no_consent
 from causerie.server.consents import Consent, UnknownConsentError
 from causerie.server.errors import ApiError
-from causerie.server.openai_voices import builtin_voices
 from causerie.server.recording import voice_sound
 from causerie.server.settings import Settings
 from causerie.server.sound import collect, file_of
@@ -279,7 +278,7 @@ def _speaker(request: Request) -> Speaker:
 
 def _find(speaker: Speaker, voice: str) -> VoiceInfo:
     """A voice by its id or its name, built in or uploaded; raises ApiError where there is none."""
-    for info in builtin_voices(speaker.tts.voices):
+    for info in speaker.builtin_voices():
         if voice == info.id or voice.casefold() == info.name.casefold():
             return info
     if (uploaded := speaker.store.find(voice)) is not None:
