@@ -120,7 +120,11 @@ class Conversation:
 
     def _of(self, name: str | None) -> Voice:
         wanted = self._voice if name is None else name
-        return wanted if isinstance(wanted, Voice) else self._speaker.voice(wanted)
+        return (
+            wanted
+            if isinstance(wanted, Voice)
+            else self._speaker.voice(wanted, self._sampling.get("model"))
+        )
 
     async def _begin(self, line: Line) -> None:
         """Ask for a line; the others' voices, and what was said last, come before it."""
