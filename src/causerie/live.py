@@ -37,8 +37,12 @@ class AsyncStream(Reply, AsyncIterator[NDArray[np.float32]]):
         turns: Turns,
         sampling: Sampling,
         started: float,
+        *,
+        deadline_s: float | None = None,
+        continues: bool = False,
     ) -> None:
         super().__init__(running.engine, sampling, turns.notes, started)
+        self._deadline_s, self._continues = deadline_s, continues
         self._making: tuple[AsyncEngine, NextTurn, Turns] | None = (running, next_turn, turns)
         self._counts = (0, 0)  # of text and context, once it is over
         self._speech: Speech | None = None  # of the turn that is being spoken

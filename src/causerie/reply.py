@@ -87,6 +87,8 @@ class Reply:
         # Numbers, and not the engine: who remembers what was said does not keep a model in memory.
         self._frame_s, self._frame_size = engine.frame_s, engine.runner.frame_size
         self._num_codebooks = engine.runner.num_codebooks
+        self._deadline_s: float | None = None
+        self._continues = False  # what its listener hears already
         self._is_over = False
         self._turns: list[Text] = []  # the last of which may be being spoken
         self._codes: list[Tensor] = []  # (K, T) of each finished turn
@@ -152,6 +154,7 @@ class Reply:
     def _request(self, turn: Turn, *, is_live: bool) -> Request:
         """What the engine is asked for the next turn."""
         self.notes += [note for note in turn.notes if note not in self.notes]
+        continues = self._continues or bool(self._codes)
         return Request(
             rows=turn.prompt.rows,
             part_ends=turn.prompt.part_ends,
@@ -159,7 +162,8 @@ class Reply:
             sampling=self._sampling,
             first_frame=self.num_frames,
             realtime=is_live,
-            continues=bool(self._codes),
+            continues=continues,
+            deadline_s=None if continues else self._deadline_s,
         )
 
     def _began(self, turn: Turn) -> None:

@@ -252,6 +252,8 @@ class TTS:
         top_k: int | None = None,
         seed: int | None = None,
         max_duration_s: float | None = None,
+        deadline_s: float | None = None,
+        continues: bool = False,
     ) -> AsyncStream:
         """`stream` for asyncio: any number of tasks listen while a thread computes.
 
@@ -261,6 +263,12 @@ class TTS:
         Arguments, errors and samples are those of `stream`. Where the text is a string, it waits
         or is being spoken when this returns. Closing the stream, or cancelling the task that
         iterates, frees its slot at once; `TTS.aclose` ends the thread.
+
+        Args:
+            deadline_s: seconds from the request, or from the first sentence of a text that grows,
+                to the first sound; who waits longer gets a `DeadlineError` from the iteration.
+            continues: what somebody is hearing goes on with it: it is not refused where too many
+                wait, has no deadline, and goes before those that have not begun.
         """
         started = time.perf_counter()
         running, turns = await asyncio.to_thread(
@@ -278,7 +286,15 @@ class TTS:
             turns.check_speakable()
             return turns.next(spoken)
 
-        stream = AsyncStream(running, next_turn, turns, settings, started)
+        stream = AsyncStream(
+            running,
+            next_turn,
+            turns,
+            settings,
+            started,
+            deadline_s=deadline_s,
+            continues=continues,
+        )
         if source is None:
             await stream.begin()
         return stream

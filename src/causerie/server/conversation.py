@@ -138,6 +138,7 @@ class Conversation:
             line.text,
             voice=self._voices[line.voice],
             context=[*self._context, *others, *self._said[-MAX_HEARD:]],
+            continues=bool(self._speeches),
             protocol=self._protocol,
             **self._sampling,
         )

@@ -48,6 +48,11 @@ class Settings(BaseSettings):
     depth_format: str = Field("auto", description="auto, int8 or int4.")
     max_streams: int = Field(8, ge=1, description="Replies computed at the same time.")
     max_queue: int = Field(64, ge=0, description="Replies that may wait; more get a 429.")
+    deadline_s: float | None = Field(
+        None,
+        gt=0,
+        description="Seconds to a reply's first sound; after that it gets a 503.",
+    )
     api_key: Names = Field((), description="Keys, any of which a client must send.")
     no_key: bool = Field(False, description="Let anybody in, on a public address too.")
     allowed_host: Names = Field((), description="Names by which browsers may reach us.")

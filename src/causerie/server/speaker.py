@@ -248,6 +248,7 @@ class Speaker:
         top_k: int | None = None,
         seed: int | None = None,
         max_duration_s: float | None = None,
+        continues: bool = False,
         protocol: str,
     ) -> Speech:
         """`TTS.astream`, with the limits of this server, and counted.
@@ -268,7 +269,13 @@ class Speaker:
         settings: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "seed": seed}
         try:
             stream = await tts.astream(
-                text, voice=voice, context=context, max_duration_s=max_duration_s, **settings
+                text,
+                voice=voice,
+                context=context,
+                max_duration_s=max_duration_s,
+                deadline_s=self.settings.deadline_s,
+                continues=continues,
+                **settings,
             )
         except BaseException:
             if kept is not None:
@@ -310,7 +317,7 @@ class Speaker:
         told = to_api_error(error)
         if told.status == 500:
             log.error("a request failed", exc_info=error)
-        if told.code == "queue_full":
+        if told.code in ("queue_full", "overloaded"):
             told.headers.update(retry_after(self.wait_s()))
         self.metrics.errors.labels(told.code or "none").inc()
         return told
