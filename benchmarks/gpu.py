@@ -6,7 +6,8 @@
 Checks come first, in fp32 and in bf16: recorded graphs against plain calls, slots together
 against each alone, all of them against the plain model, and the codec of slots against the codec.
 Then every way to run a frame is timed for one stream: calls or graphs, attention by torch's fused
-kernel or by products, with and without torch.compile. The fastest one is timed against context and
+kernel or by products, with and without torch.compile, or all of a frame by our Triton kernels. The
+fastest one is timed against context and
 streams, for prompts and for the first sound. Beside each figure stands the floor: bytes a frame
 over the bandwidth that a copying kernel reaches.
 
@@ -50,6 +51,8 @@ CHECKED_FRAMES = 6
 #: Rows of the prompts of the slots that are checked.
 CHECKED_ROWS = (40, 3, 70, 17)
 VOICES = ("none", "new", "kept")
+#: Slots of the largest batch that our kernels compute: beyond, tensor cores have something to do.
+KERNEL_SLOTS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,12 +61,14 @@ class Way:
 
     graphs: bool
     attention: str
-    compiled: bool
+    compiled: bool = False
+    kernels: bool = False
 
     @property
     def name(self) -> str:
-        parts = ("graphs" if self.graphs else "calls", self.attention)
-        return "causerie batched " + " ".join((*parts, *(["compiled"] * self.compiled)))
+        parts = ["graphs" if self.graphs else "calls", self.attention]
+        parts += ["compiled"] * self.compiled + ["kernels"] * self.kernels
+        return "causerie batched " + " ".join(parts)
 
 
 def new_runner(checkpoint: Checkpoint, way: Way, num_slots: int) -> BatchedRunner:
@@ -75,6 +80,7 @@ def new_runner(checkpoint: Checkpoint, way: Way, num_slots: int) -> BatchedRunne
         runs=None if way.graphs else Eager(),
         attention=ATTENTIONS[way.attention],
         compiled=way.compiled,
+        kernel_slots=KERNEL_SLOTS if way.kernels else 0,
     )
 
 
@@ -133,14 +139,14 @@ def check(checkpoint: Checkpoint, way: Way) -> Iterator[dict[str, Any]]:
     dtype, device = model.projection.weight.dtype, model.projection.weight.device
     slots = range(len(given))
     runner = new_runner(checkpoint, way, len(given))
-    calls = new_runner(checkpoint, Way(graphs=False, attention=way.attention, compiled=False), 4)
+    calls = new_runner(checkpoint, Way(graphs=False, attention=way.attention), 4)
     hidden, codes = frames(runner, given, slots)
     eager_hidden, eager_codes = frames(calls, given, slots)
     facts = {"way": way.name, "dtype": str(dtype).removeprefix("torch.")}
     yield facts | {
         "check": "recorded = called",
         "value": difference(hidden, eager_hidden),
-        "limit": (LIMITS if way.compiled else SAME)[dtype],
+        "limit": (LIMITS if way.compiled or way.kernels else SAME)[dtype],
         "same_codes": float((codes == eager_codes).mean()),
     }
     alone, alone_codes = zip(*(frames(runner, given, [slot]) for slot in slots), strict=True)
@@ -248,15 +254,14 @@ def measure(checkpoint: Checkpoint, options: argparse.Namespace, machine: Machin
 
 
 def ways(options: argparse.Namespace, *, has_cuda: bool) -> list[Way]:
-    """Those that can be tried here."""
-    kinds = [(graphs, compiled) for graphs in (True, False) for compiled in (False, True)]
-    return [
-        Way(graphs=graphs, attention=attention, compiled=compiled)
-        for graphs, compiled in kinds
-        for attention in ATTENTIONS
-        if (has_cuda or not graphs) and (graphs or not has_cuda or attention == "fused")
-        and not (compiled and options.no_compile)
-    ]  # fmt: skip
+    """Those that can be tried here: without CUDA there is nothing but calls."""
+    if not has_cuda:
+        return [Way(graphs=False, attention=name) for name in ATTENTIONS]
+    graphs = [Way(graphs=True, attention=name) for name in ATTENTIONS]
+    if not options.no_compile:
+        graphs.append(Way(graphs=True, attention="fused", compiled=True))
+    kernels = Way(graphs=True, attention="fused", compiled=not options.no_compile, kernels=True)
+    return [Way(graphs=False, attention="fused"), *graphs, kernels]
 
 
 def machine_has_cuda(checkpoint: Checkpoint) -> bool:

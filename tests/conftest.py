@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+# Triton reads it when it is imported, which torch may do: kernels run on the CPU, slowly.
+os.environ["TRITON_INTERPRET"] = "1"
 
 import pytest
 import torch

@@ -14,6 +14,7 @@ one frame too many.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -27,6 +28,9 @@ from causerie.engine.slot_codec import SlotCodec
 from causerie.engine.slot_model import Attention, SlotModel, fused
 from causerie.model.csm import CSM
 from causerie.nn.kv_cache import SavedPositions
+
+if TYPE_CHECKING:
+    from causerie.engine.slot_kernels import KernelModel
 
 #: Rows of a batch that there is a graph for.
 SIZES = (1, 2, 4, 8, 16, 32, 64)
@@ -50,6 +54,8 @@ class BatchedRunner:
         runs: CUDA graphs on a CUDA device by default, else plain calls.
         attention: of the steps; see `causerie.engine.slot_model`.
         compiled: let torch.compile join the small steps between the products.
+        kernel_slots: batches of so many slots or fewer are computed by the kernels of
+            `causerie.engine.slot_kernels`, which need Triton.
     """
 
     row_invariant = False
@@ -64,6 +70,7 @@ class BatchedRunner:
         runs: Runs | None = None,
         attention: Attention = fused,
         compiled: bool = False,
+        kernel_slots: int = 0,
     ) -> None:
         config, self._device = model.config, model.projection.weight.device
         self.num_slots, self.max_rows = num_slots, max_rows or config.max_frames
@@ -77,6 +84,7 @@ class BatchedRunner:
             model, num_slots, self.max_rows + 1, codec.config.codebook_size,
             attention=attention, compiled=compiled,
         )  # fmt: skip
+        self._by_kernels = _by_kernels(self._model, min(kernel_slots, num_slots))
         self._codec = SlotCodec(codec, num_slots)
         self._sizes = [*(size for size in SIZES if size < num_slots), num_slots]
         self._lengths = [*(size for size in LENGTHS if size < self.max_rows), self.max_rows]
@@ -202,12 +210,12 @@ class BatchedRunner:
         numbers = self._numbers.device[:size]
         rows = numbers[:, None, : self.num_codebooks + 1]
         positions = numbers[:, self.num_codebooks + 1 + POSITION, None]
-        hidden = self._hidden[:size]
-        return hidden.copy_(self._model.read(rows, positions, length)[:, 0])
+        computed = self._computed_by(size).read(rows, positions, length)
+        return self._hidden[:size].copy_(computed[:, 0])
 
     def _frames_of(self, size: int, most: int) -> Tensor:
         numbers = self._numbers.device[:size, self.num_codebooks + 1 :]
-        return self._model.draw(
+        return self._computed_by(size).draw(
             self._hidden[:size],
             numbers[:, SEED],
             numbers[:, FRAME],
@@ -221,6 +229,11 @@ class BatchedRunner:
         return self._codec.decode(numbers[:, 2:], numbers[:, 0], numbers[:, 1])
 
     # -- helpers -----------------------------------------------------------------------------
+
+    def _computed_by(self, size: int) -> SlotModel | KernelModel:
+        """What computes a step of so many slots."""
+        by_kernels = self._by_kernels
+        return by_kernels if by_kernels and size <= by_kernels.max_slots else self._model
 
     def _read(self, slot: int, rows: Rows) -> None:
         """Write keys and values of rows behind those in the cache."""
@@ -290,6 +303,15 @@ class Both:
     def send(self, size: int) -> None:
         """Copy the first rows to the device."""
         self.device[:size].copy_(self._pinned[:size], non_blocking=True)
+
+
+def _by_kernels(model: SlotModel, max_slots: int) -> KernelModel | None:
+    """The model by Triton's kernels, where it is asked for."""
+    if not max_slots:
+        return None
+    from causerie.engine.slot_kernels import KernelModel  # needs Triton
+
+    return KernelModel(model, max_slots)
 
 
 def _least(sizes: Sequence[int], needed: int) -> int:

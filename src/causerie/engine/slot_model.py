@@ -131,27 +131,25 @@ class SlotLlama:
     ) -> None:
         config = llama.config
         self.config, self._attention = config, attention
-        self._layers = [Layer.of(layer) for layer in llama.layers]  # type: ignore[arg-type]
-        self._norm = llama.norm.weight.detach()
-        device = self._norm.device
+        self.layers = [Layer.of(layer) for layer in llama.layers]  # type: ignore[arg-type]
+        self.norm = llama.norm.weight.detach()
+        device = self.norm.device
         frequencies = inverse_frequencies(config.head_dim, config.rope_theta, config.rope_scaling)
         self._index = torch.arange(num_positions, device=device)
-        self._cos, self._sin = rotation(self._index, frequencies.to(device))  # (P, E/2)
+        self.cos, self.sin = rotation(self._index, frequencies.to(device))  # (P, E/2)
         self._rows = torch.arange(num_slots, device=device)[:, None, None]
         self._heads = torch.arange(config.num_kv_heads, device=device)[:, None]
         self._step: Callable[..., Tensor] = _compiled() if compiled else block
-        self.cache = KVCache(
-            config, num_slots, num_positions, device=device, dtype=self._norm.dtype
-        )
+        self.cache = KVCache(config, num_slots, num_positions, device=device, dtype=self.norm.dtype)
 
     def place(self, positions: Tensor, length: int) -> Place:
         """Where rows at positions (B, S) stand, all below `length`."""
         unseen = self._index[:length] > positions[:, None, :, None]  # (B, 1, S, L)
-        bias = torch.zeros_like(unseen, dtype=self._norm.dtype).masked_fill(unseen, -math.inf)
+        bias = torch.zeros_like(unseen, dtype=self.norm.dtype).masked_fill(unseen, -math.inf)
         return Place(
             positions=positions[:, None],
-            cos=self._cos[positions][:, None],
-            sin=self._sin[positions][:, None],
+            cos=self.cos[positions][:, None],
+            sin=self.sin[positions][:, None],
             bias=bias.repeat(1, 1, self.config.num_heads // self.config.num_kv_heads, 1),
         )
 
@@ -170,10 +168,10 @@ class SlotLlama:
         end = first + len(x)
         where = (self._rows[: len(x)], self._heads, place.positions)
         run = block if is_prompt else self._step
-        for index, layer in enumerate(self._layers):
+        for index, layer in enumerate(self.layers):
             keys, values = (t[index, first:end] for t in (self.cache.keys, self.cache.values))
             x = run(x, layer, keys, values, place, where, self.config, self._attention)
-        return F.rms_norm(x, x.shape[-1:], self._norm, self.config.norm_eps)
+        return F.rms_norm(x, x.shape[-1:], self.norm, self.config.norm_eps)
 
 
 class SlotModel:

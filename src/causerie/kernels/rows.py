@@ -1,0 +1,247 @@
+"""A transformer's products for a few rows, as Triton kernels: the time is that of the weights.
+
+One frame of csm-1b at batch 1 is some 800 products that depend on each other, of 2 to 67 MB each.
+So each kernel begins with the loads of its weights and only then waits for the rows, which the
+kernel before it is still computing: *programmatic dependent launch*, on GPUs that have it. Norms,
+rotations, activations and sums are done in the kernels of the products that they belong to.
+
+A program computes a few outputs for all rows; its weights stay in registers, so a row costs
+arithmetic only. Numbers are added in fp32, and rounded to the model's dtype where they are stored.
+"""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+from triton.language.extra import cuda
+
+
+@triton.jit
+def _begin(early: tl.constexpr):
+    """Let the next kernel load its weights, and wait for what the one before has written."""
+    if early:
+        cuda.gdc_launch_dependents()
+        cuda.gdc_wait()
+
+
+@triton.jit
+def _weights(weights, outputs, k, width: tl.constexpr):
+    """Rows (N, BK) of a matrix with rows of `width` numbers."""
+    return tl.load(weights + outputs[:, None] * width + k[None, :], k[None, :] < width, 0)
+
+
+@triton.jit
+def _product(weights, row):
+    return tl.sum(weights.to(tl.float32) * row[None, :], axis=1)
+
+
+@triton.jit
+def _inverse_rms(row, width: tl.constexpr, eps):
+    return tl.rsqrt(tl.sum(row * row) / width + eps)
+
+
+@triton.jit
+def query_key_value(
+    x, norm, weights, cos, sin, positions, query, keys, values,
+    position_stride, slot_stride, head_stride, eps,
+    NUM_ROWS: tl.constexpr, LENGTH: tl.constexpr, WIDTH: tl.constexpr, NUM_HEADS: tl.constexpr,
+    NUM_KV_HEADS: tl.constexpr, HEAD_DIM: tl.constexpr,
+    BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr, EARLY: tl.constexpr,
+):  # fmt: skip
+    """Queries (M, H·E), and keys and values into the cache, of normalised rows x (M, D).
+
+    A program computes BLOCK_N pairs of features that turn together. Row m belongs to slot
+    m // LENGTH.
+    """
+    HALF: tl.constexpr = HEAD_DIM // 2
+    pair = tl.program_id(0) * BLOCK_N + tl.arange(0, BLOCK_N)
+    head, feature = pair // HALF, pair % HALF
+    output = head * HEAD_DIM + feature
+    k = tl.arange(0, BLOCK_K)
+    first = _weights(weights, output, k, WIDTH)
+    second = _weights(weights, output + HALF, k, WIDTH)
+    gain = tl.load(norm + k, k < WIDTH, 0).to(tl.float32)
+    _begin(EARLY)
+    for m in tl.static_range(NUM_ROWS):
+        row = tl.load(x + m * WIDTH + k, k < WIDTH, 0).to(tl.float32)
+        scale = _inverse_rms(row, WIDTH, eps)
+        dtype = query.dtype.element_ty
+        a = (_product(first, row * gain) * scale).to(dtype).to(tl.float32)
+        b = (_product(second, row * gain) * scale).to(dtype).to(tl.float32)
+        position = tl.load(positions + m * position_stride)
+        c = tl.load(cos + position * HALF + feature)
+        s = tl.load(sin + position * HALF + feature)
+        turns = head < NUM_HEADS + NUM_KV_HEADS
+        low = tl.where(turns, a * c - b * s, a).to(dtype)
+        high = tl.where(turns, b * c + a * s, b).to(dtype)
+        is_query = head < NUM_HEADS
+        into = query + m * NUM_HEADS * HEAD_DIM + output
+        tl.store(into, low, is_query)
+        tl.store(into + HALF, high, is_query)
+        place = (m // LENGTH) * slot_stride + position * HEAD_DIM + feature
+        into = keys + place + (head - NUM_HEADS) * head_stride
+        tl.store(into, low, turns & (head >= NUM_HEADS))
+        tl.store(into + HALF, high, turns & (head >= NUM_HEADS))
+        into = values + place + (head - NUM_HEADS - NUM_KV_HEADS) * head_stride
+        tl.store(into, low, head >= NUM_HEADS + NUM_KV_HEADS)
+        tl.store(into + HALF, high, head >= NUM_HEADS + NUM_KV_HEADS)
+
+
+@triton.jit
+def attend(
+    query, keys, values, positions, out, parts, peaks,
+    position_stride, slot_stride, head_stride, scale,
+    LENGTH: tl.constexpr, NUM_HEADS: tl.constexpr, NUM_KV_HEADS: tl.constexpr,
+    HEAD_DIM: tl.constexpr, BLOCK_P: tl.constexpr, BLOCK_E: tl.constexpr, NUM_PARTS: tl.constexpr,
+    EARLY: tl.constexpr,
+):  # fmt: skip
+    """Attention (M, H·E) of each row to the positions up to its own.
+
+    A program looks at BLOCK_P positions for one head of one row. Where there are several parts,
+    `join` adds them up: parts (M, H, NUM_PARTS, E), peaks (M, H, NUM_PARTS, 2) in fp32.
+    """
+    m, head, part = tl.program_id(0), tl.program_id(1), tl.program_id(2)
+    p, e = part * BLOCK_P + tl.arange(0, BLOCK_P), tl.arange(0, BLOCK_E)
+    _begin(EARLY)
+    seen = p <= tl.load(positions + m * position_stride)
+    asked = tl.load(query + (m * NUM_HEADS + head) * HEAD_DIM + e, e < HEAD_DIM, 0).to(tl.float32)
+    place = (m // LENGTH) * slot_stride + (head // (NUM_HEADS // NUM_KV_HEADS)) * head_stride
+    place = place + p[:, None] * HEAD_DIM + e[None, :]
+    inside = seen[:, None] & (e[None, :] < HEAD_DIM)
+    key = tl.load(keys + place, inside, 0).to(tl.float32)
+    value = tl.load(values + place, inside, 0).to(tl.float32)
+    scores = tl.where(seen, tl.sum(key * asked[None, :], axis=1) * scale, float("-inf"))
+    peak = tl.maximum(tl.max(scores), -1e30)  # a part may see nothing
+    weight = tl.exp(scores - peak)
+    total = tl.sum(weight)
+    found = tl.sum(weight[:, None] * value, axis=0)
+    if NUM_PARTS == 1:
+        tl.store(out + (m * NUM_HEADS + head) * HEAD_DIM + e, found / total, e < HEAD_DIM)
+    else:
+        index = (m * NUM_HEADS + head) * NUM_PARTS + part
+        tl.store(parts + index * HEAD_DIM + e, found, e < HEAD_DIM)
+        tl.store(peaks + 2 * index, peak)
+        tl.store(peaks + 2 * index + 1, total)
+
+
+@triton.jit
+def join(
+    parts, peaks, out,
+    HEAD_DIM: tl.constexpr, BLOCK_E: tl.constexpr, NUM_PARTS: tl.constexpr, BLOCK_S: tl.constexpr,
+    EARLY: tl.constexpr,
+):  # fmt: skip
+    """Attention of one head of one row, of the parts that `attend` left."""
+    index, s, e = tl.program_id(0), tl.arange(0, BLOCK_S), tl.arange(0, BLOCK_E)
+    _begin(EARLY)
+    place = index * NUM_PARTS + s
+    peak = tl.load(peaks + 2 * place, s < NUM_PARTS, -1e30)
+    weight = tl.exp(peak - tl.max(peak))
+    total = tl.sum(weight * tl.load(peaks + 2 * place + 1, s < NUM_PARTS, 0))
+    inside = (s[:, None] < NUM_PARTS) & (e[None, :] < HEAD_DIM)
+    part = tl.load(parts + place[:, None] * HEAD_DIM + e[None, :], inside, 0)
+    found = tl.sum(weight[:, None] * part, axis=0) / total
+    tl.store(out + index * HEAD_DIM + e, found, e < HEAD_DIM)
+
+
+@triton.jit
+def gate_up(
+    x, norm, weights, out, eps,
+    NUM_ROWS: tl.constexpr, WIDTH: tl.constexpr, NUM_OUT: tl.constexpr,
+    BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr, EARLY: tl.constexpr,
+):  # fmt: skip
+    """silu(gate) · up (M, F) of normalised rows x (M, D); weights (2F, D), the gate's first."""
+    n, k = tl.program_id(0) * BLOCK_N + tl.arange(0, BLOCK_N), tl.arange(0, BLOCK_K)
+    gate_weights = _weights(weights, n, k, WIDTH)
+    up_weights = _weights(weights, n + NUM_OUT, k, WIDTH)
+    gain = tl.load(norm + k, k < WIDTH, 0).to(tl.float32)
+    _begin(EARLY)
+    for m in tl.static_range(NUM_ROWS):
+        row = tl.load(x + m * WIDTH + k, k < WIDTH, 0).to(tl.float32)
+        scale = _inverse_rms(row, WIDTH, eps)
+        gate = _product(gate_weights, row * gain) * scale
+        up = _product(up_weights, row * gain) * scale
+        tl.store(out + m * NUM_OUT + n, gate / (1 + tl.exp(-gate)) * up)
+
+
+@triton.jit
+def add_product(
+    given, weights, x,
+    NUM_ROWS: tl.constexpr, WIDTH: tl.constexpr, NUM_OUT: tl.constexpr,
+    BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr, EARLY: tl.constexpr,
+):  # fmt: skip
+    """Add the product of given rows (M, D) and weights (N, D) to x (M, N)."""
+    n, k = tl.program_id(0) * BLOCK_N + tl.arange(0, BLOCK_N), tl.arange(0, BLOCK_K)
+    read = _weights(weights, n, k, WIDTH)
+    _begin(EARLY)
+    for m in tl.static_range(NUM_ROWS):
+        row = tl.load(given + m * WIDTH + k, k < WIDTH, 0).to(tl.float32)
+        into = x + m * NUM_OUT + n
+        tl.store(into, tl.load(into).to(tl.float32) + _product(read, row))
+
+
+@triton.jit
+def head(
+    x, norm, weights, logits, row_stride, eps,
+    NUM_ROWS: tl.constexpr, WIDTH: tl.constexpr, NUM_OUT: tl.constexpr,
+    BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr, EARLY: tl.constexpr,
+):  # fmt: skip
+    """Logits (M, N) of normalised rows x, which stand row_stride numbers apart."""
+    n, k = tl.program_id(0) * BLOCK_N + tl.arange(0, BLOCK_N), tl.arange(0, BLOCK_K)
+    read = _weights(weights, n, k, WIDTH)
+    gain = tl.load(norm + k, k < WIDTH, 0).to(tl.float32)
+    _begin(EARLY)
+    for m in tl.static_range(NUM_ROWS):
+        row = tl.load(x + m * row_stride + k, k < WIDTH, 0).to(tl.float32)
+        found = _product(read, row * gain) * _inverse_rms(row, WIDTH, eps)
+        tl.store(logits + m * NUM_OUT + n, found)
+
+
+@triton.jit
+def sample(
+    logits, temperatures, top_k, noise, table, codes, x,
+    top_k_stride, noise_stride, x_stride, codebook, codes_stride,
+    NUM_CODES: tl.constexpr, BLOCK_V: tl.constexpr, WIDTH: tl.constexpr, BLOCK_D: tl.constexpr,
+    BITS: tl.constexpr, HAS_TOP_K: tl.constexpr, EARLY: tl.constexpr,
+):  # fmt: skip
+    """A code of each row, as `causerie.model.sampling.sample_rows` draws it, and its embedding.
+
+    Args:
+        logits: (M, NUM_CODES), of the dtype of the model, of which BITS leading bits count.
+        temperatures: (M, 2), of codebook 0 and of the others; top_k likewise.
+        noise: (M, …), of this codebook.
+        table: (V, WIDTH), what the next pass reads for each code.
+        codes: (M, K + 1), the last column for whether all logits are finite.
+        x: where the embedding goes.
+    """
+    m, v, d = tl.program_id(0), tl.arange(0, BLOCK_V), tl.arange(0, BLOCK_D)
+    kind = tl.minimum(codebook, 1)
+    drawn = tl.load(noise + m * noise_stride + v, v < NUM_CODES, 0)
+    temperature = tl.load(temperatures + 2 * m + kind)
+    _begin(EARLY)
+    given = tl.load(logits + m * NUM_CODES + v, v < NUM_CODES, float("-inf")).to(tl.float32)
+    is_greedy = temperature == 0
+    divisor = tl.where(is_greedy, 1.0, temperature)
+    scaled = given / divisor
+    value = scaled + drawn
+    if HAS_TOP_K:
+        # The k-th largest, bit by bit, of whole numbers that are in the order of the logits.
+        k = tl.load(top_k + m * top_k_stride + kind).to(tl.int32)
+        bits = given.to(tl.int32, bitcast=True)
+        order = (bits ^ ((bits >> 31) & 0x7FFFFFFF)) >> (32 - BITS)
+        reached = tl.sum((order >= 0).to(tl.int32)) >= k
+        least = tl.where(reached, 0, -(2 ** (BITS - 1)))
+        for bit in tl.static_range(BITS - 2, -1, -1):
+            tried = least + (1 << bit)
+            least = tl.where(tl.sum((order >= tried).to(tl.int32)) >= k, tried, least)
+        low = least << (32 - BITS)
+        kth = (low ^ ((low >> 31) & 0x7FFFFFFF)).to(tl.float32, bitcast=True)
+        leaves_out = (k > 0) & (k < NUM_CODES)
+        value = tl.where(leaves_out & (scaled < kth / divisor), float("-inf"), value)
+    value = tl.where(is_greedy, scaled, value)
+    is_number = value == value  # what is not finite is told below; some code is drawn all the same
+    code = tl.argmax(tl.where(is_number & (v < NUM_CODES), value, float("-inf")), axis=0)
+    finite = tl.sum((tl.abs(given) < float("inf")).to(tl.int32)) == NUM_CODES
+    tl.store(codes + m * codes_stride + codebook, code)
+    tl.store(codes + m * codes_stride + codes_stride - 1, finite.to(tl.int64))
+    next_row = tl.load(table + code.to(tl.int64) * WIDTH + d, d < WIDTH, 0)
+    tl.store(x + m * x_stride + d, next_row, d < WIDTH)
