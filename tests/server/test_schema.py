@@ -89,6 +89,8 @@ def test_requests_by_the_schema_get_answers_by_the_schema(
     @hypothesis.given(case=operation.as_strategy(mode))
     def ask(case: Any) -> None:
         case.body = _shortened(case.body)
+        if mode is schemathesis.GenerationMode.POSITIVE and "voice" in case.path_parameters:
+            case.path_parameters["voice"] = "0"  # or hardly any request would be spoken
         response = case.call(base_url=server.http, session=session, timeout=PATIENCE_S)
         case.validate_response(response, checks=CHECKED)
         if response.status_code >= 400:
