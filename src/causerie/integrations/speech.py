@@ -16,18 +16,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from causerie.audio.io import pcm16
-from causerie.errors import (
-    AudioError,
-    CauserieError,
-    ConfigError,
-    EngineError,
-    PromptTooLongError,
-    QueueFullError,
-    TextError,
-    UnknownVoiceError,
-)
+from causerie.errors import CauserieError, ConfigError
 from causerie.extras import need
 from causerie.prompt import Segment
+from causerie.statuses import told
 from causerie.text.growing import Flush
 from causerie.tts import TTS
 
@@ -38,18 +30,6 @@ if TYPE_CHECKING:
 SAMPLE_RATE = 24_000
 #: How long a server may take to be reached, and to send the next bytes.
 CONNECT_S, READ_S = 10.0, 60.0
-
-#: As servers of ours tell them.
-_TOLD: tuple[tuple[type[CauserieError], int, str], ...] = (
-    (TextError, 400, "invalid_text"),
-    (PromptTooLongError, 400, "context_length_exceeded"),
-    (UnknownVoiceError, 400, "voice_not_found"),
-    (AudioError, 400, "invalid_audio"),
-    (ConfigError, 400, "invalid_value"),
-    (QueueFullError, 429, "queue_full"),
-    (EngineError, 503, "shutting_down"),
-    (CauserieError, 500, "internal_error"),
-)
 
 
 class SpeechError(Exception):
@@ -167,7 +147,7 @@ class Local(Source):
         *,
         context: Sequence[Segment] = (),
     ) -> Sound:
-        with _told():
+        with _as_told():
             return _LocalSound(await self.tts.astream(text, context=context, **settings.given()))
 
     async def aclose(self) -> None:
@@ -180,7 +160,7 @@ class _LocalSound(Sound):
         self._stream = stream
 
     async def __anext__(self) -> bytes:
-        with _told():
+        with _as_told():
             return pcm16(await anext(self._stream)).tobytes()
 
     async def aclose(self) -> None:
@@ -296,10 +276,10 @@ class _RemoteSound(Sound):
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _as_told() -> Iterator[None]:
     """Errors of a `TTS` are told as a server would."""
     try:
         yield
     except CauserieError as error:
-        status, code = next(row[1:] for row in _TOLD if isinstance(error, row[0]))
-        raise SpeechError(str(error), status=status, code=code) from error
+        row = told(error)
+        raise SpeechError(str(error), status=row.status, code=row.code) from error

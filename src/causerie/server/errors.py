@@ -1,4 +1,4 @@
-"""How errors look on the wire: OpenAI's shape, and one table from our errors to it.
+"""How errors look on the wire: OpenAI's shape, filled by the table of `causerie.statuses`.
 
     {"error": {"message": "…", "type": "invalid_request_error", "param": "voice", "code": "…"}}
 
@@ -6,7 +6,7 @@ At ElevenLabs' addresses, ElevenLabs' shape is beside it:
 
     {"error": …, "detail": {"status": "voice_not_found", "message": "…"}}
 
-Every protocol uses the table; WebSockets and Wyoming put what it says into shapes of their own.
+Every protocol uses it; WebSockets and Wyoming put what it says into shapes of their own.
 """
 
 from __future__ import annotations
@@ -15,21 +15,14 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from causerie.errors import (
-    AudioError,
-    CancelledError,
-    CheckpointError,
-    ConfigError,
-    DeadlineError,
-    PromptTooLongError,
-    QueueFullError,
-    TextError,
-    UnknownVoiceError,
-)
+from causerie.errors import CancelledError
 from causerie.server.folder import StoreError
+from causerie.statuses import told
 
 #: Where ElevenLabs' clients ask.
 ELEVENLABS = ("/v1/text-to-speech/", "/v1/voices")
+#: Of what may go well another time, in OpenAI's words.
+_TYPES = {429: "rate_limit_error", 503: "server_error"}
 
 
 class ApiError(Exception):
@@ -101,43 +94,29 @@ def to_api_error(error: BaseException) -> ApiError:
     """What to tell a client of an error. Of our own bugs it learns only that there is one."""
     if isinstance(error, ApiError):
         return error
-    message = str(error)
-    if isinstance(error, QueueFullError):
-        return ApiError(
-            message,
-            status=429,
-            type="rate_limit_error",
-            code="queue_full",
-            headers=retry_after(1),
-        )
-    if isinstance(error, UnknownVoiceError):
-        return ApiError(message, code="voice_not_found", param="voice")
-    if isinstance(error, PromptTooLongError):
-        return ApiError(message, code="context_length_exceeded", param="input")
-    if isinstance(error, TextError):
-        return ApiError(message, code="invalid_text", param="input")
-    if isinstance(error, AudioError):
-        return ApiError(message, code="invalid_audio")
-    if isinstance(error, ConfigError):
-        return ApiError(message, code="invalid_value")
-    if isinstance(error, DeadlineError):
-        return ApiError(
-            message, status=503, type="server_error", code="overloaded", headers=retry_after(2)
-        )
-    if isinstance(error, CancelledError):
-        return shutting_down()
     if isinstance(error, StoreError):
         return ApiError(
-            message,
+            str(error),
             status=503,
             type="server_error",
             code="storage_failed",
             headers={**retry_after(5), "x-should-retry": "false"},
         )
-    code = "checkpoint_error" if isinstance(error, CheckpointError) else "internal_error"
+    if isinstance(error, CancelledError):
+        return shutting_down()
+    row = told(error)
+    if row.status == 500:
+        return ApiError(
+            "the server failed at this request; its log says why, under the request's id",
+            status=500,
+            type="server_error",
+            code=row.code,
+        )
     return ApiError(
-        "the server failed at this request; its log says why, under the request's id",
-        status=500,
-        type="server_error",
-        code=code,
+        str(error),
+        status=row.status,
+        type=_TYPES.get(row.status, "invalid_request_error"),
+        code=row.code,
+        param=row.param,
+        headers=retry_after(2) if row.status in _TYPES else None,
     )

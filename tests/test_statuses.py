@@ -1,0 +1,61 @@
+"""One table of what clients are told: the server's answers and the plugins' errors are of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from causerie import errors
+from causerie.errors import CauserieError
+from causerie.integrations.speech import Local, Options, SpeechError
+from causerie.server.errors import to_api_error
+from causerie.statuses import told
+
+
+def all_kinds(kind: type[CauserieError] = CauserieError) -> Iterator[type[CauserieError]]:
+    yield kind
+    for one in kind.__subclasses__():
+        if one.__module__ == errors.__name__:
+            yield from all_kinds(one)
+
+
+def made(kind: type[CauserieError]) -> CauserieError:
+    facts = {
+        errors.PromptTooLongError: {"needed": 2, "available": 1},
+        errors.QueueFullError: {"num_waiting": 1},
+    }
+    return kind("made up", **facts.get(kind, {}))  # type: ignore[arg-type]
+
+
+class Failing:
+    """A `TTS` that cannot speak."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    async def astream(self, *_: Any, **__: Any) -> None:
+        raise self.error
+
+
+@pytest.mark.parametrize("kind", list(all_kinds()), ids=lambda kind: kind.__name__)
+def test_a_server_and_a_model_in_this_process_tell_alike(kind: type[CauserieError]) -> None:
+    error = made(kind)
+    answer = to_api_error(error)
+    with pytest.raises(SpeechError, match="made up") as caught:
+        asyncio.run(Local(Failing(error), is_ours=False).speak("Hello.", Options()))  # type: ignore[arg-type]
+    assert (caught.value.status, caught.value.code) == (answer.status, answer.code)
+    assert (answer.status, answer.code) == told(error)[:2]
+    assert ("retry-after-ms" in answer.headers) == (answer.status in (429, 503))
+    assert answer.type == {
+        400: "invalid_request_error", 429: "rate_limit_error", 500: "server_error",
+        503: "server_error",
+    }[answer.status]  # fmt: skip
+    if answer.status == 500:
+        assert "made up" not in answer.message
+
+
+def test_what_is_not_ours_is_a_bug() -> None:
+    assert told(ZeroDivisionError()) == (500, "internal_error", None)
