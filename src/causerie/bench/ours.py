@@ -102,14 +102,13 @@ class Ours:
         return sum(s.codes.shape[1] for s in self._voice.segments if s.codes is not None)
 
     def sound(self, count: int) -> list[float]:
-        """Milliseconds of each of so many frames of sound of one stream."""
+        """Milliseconds of each of the next frames of sound of slot 0."""
         times: list[float] = []
         codes = np.ones((1, self.runner.num_codebooks), np.int32)
         for _ in range(count):
             start = time.perf_counter()
             self.runner.decode([0], codes)
             times.append(1000 * (time.perf_counter() - start))
-        self.runner.reset(0)
         return times
 
     def floor_bytes(self, *, rows: int, streams: int, codec: bool) -> float:

@@ -247,16 +247,19 @@ class TransformersCodec:
         sizes = library.MimiConfig(**configs.mimi_to_transformers(config))
         self._model = _new(library.MimiModel, sizes, torch.float32)
         self._num_codebooks = config.num_codebooks
+        self._cache: Any = None
 
     def sound(self, count: int) -> list[float]:
-        """Milliseconds of each of so many frames of one stream."""
+        """Milliseconds of each of the next frames of its stream."""
         codes = torch.ones(1, self._num_codebooks, 1, dtype=torch.long)
-        cache, times = None, list[float]()
+        times: list[float] = []
         with torch.inference_mode():
             for _ in range(count):
                 start = time.perf_counter()
-                out = self._model.decode(codes, decoder_past_key_values=cache, return_dict=True)
-                cache = out.decoder_past_key_values
+                out = self._model.decode(
+                    codes, decoder_past_key_values=self._cache, return_dict=True
+                )
+                self._cache = out.decoder_past_key_values
                 times.append(1000 * (time.perf_counter() - start))
         return times
 
@@ -268,13 +271,14 @@ class MoshiCodec:
 
     def __init__(self, model: CSMConfig, config: MimiConfig, dtype: torch.dtype) -> None:
         self._model = _moshi(model, config)
+        self._model.streaming_forever(1)
         self._num_codebooks = config.num_codebooks
 
     def sound(self, count: int) -> list[float]:
-        """Milliseconds of each of so many frames of one stream."""
+        """Milliseconds of each of the next frames of its stream."""
         codes = torch.ones(1, self._num_codebooks, 1, dtype=torch.long)
         times: list[float] = []
-        with torch.inference_mode(), self._model.streaming(1):
+        with torch.inference_mode():
             for _ in range(count):
                 start = time.perf_counter()
                 self._model.decode(codes)
