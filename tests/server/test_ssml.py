@@ -64,6 +64,10 @@ def test_voices_are_those_of_a_dialogue(server: Running) -> None:
     told = post(server, "/v1/audio/dialogue", turns=turns)
     assert told.status_code == 200
     assert post(server, input=ssml, voice="heart").content == told.content
+    again = f'{ssml[:-8]} <voice name="heart">It was.</voice></speak>'
+    three = [*turns, {"voice": "heart", "text": "It was.", "pause_s": 0}]
+    expected = post(server, "/v1/audio/dialogue", turns=three).content
+    assert post(server, input=again, voice="heart").content == expected
     events = post(server, input=ssml, voice="heart", stream_format="sse")
     data = [json.loads(line[6:]) for line in events.text.splitlines() if line.startswith("data: ")]
     joined = b"".join(base64.b64decode(one["audio"]) for one in data[:-1])

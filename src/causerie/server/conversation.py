@@ -48,7 +48,9 @@ class Conversation:
         notes: Sequence[str] = (),
         protocol: str,
     ) -> None:
-        self._speaker, self._lines, self._voice = speaker, lines, voice
+        named = voice if isinstance(voice, str) else None  # who is named twice is one speaker
+        self._lines = [dataclasses.replace(line, voice=line.voice or named) for line in lines]
+        self._speaker, self._voice = speaker, voice
         self._context, self._tail_s, self._protocol = context, tail_s, protocol
         self._sampling = dict(sampling)
         self._notes = list(notes)
@@ -119,12 +121,9 @@ class Conversation:
         return dict(zip(names, voices, strict=True))
 
     def _of(self, name: str | None) -> Voice:
-        wanted = self._voice if name is None else name
-        return (
-            wanted
-            if isinstance(wanted, Voice)
-            else self._speaker.voice(wanted, self._sampling.get("model"))
-        )
+        if name is None and isinstance(self._voice, Voice):
+            return self._voice
+        return self._speaker.voice(name, self._sampling.get("model"))
 
     async def _begin(self, line: Line) -> None:
         """Ask for a line; the others' voices, and what was said last, come before it."""
