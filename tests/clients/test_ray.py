@@ -7,10 +7,6 @@ import concurrent.futures
 import io
 import json
 import os
-import re
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 import wave
@@ -31,49 +27,13 @@ from websockets.sync.client import connect
 
 from causerie.checkpoint import load
 from causerie.server.ray_proxy import LOST, REPLICA_HEADER
+from tests.clients.ray_processes import PATIENCE_S, Cluster, serving
 
-PATIENCE_S = 90.0
 #: Some 20 s of speech, which take a few seconds to make.
 TEXT = "We go down to the river, and we cross the bridge as long as it stands. " * 5
 SLOTS, QUEUE = 2, 1
 MODELS = "leon", "zoe"
 SPEECH = {"voice": "heart", "seed": 7, "response_format": "pcm"}
-
-
-@dataclass
-class Cluster:
-    """`causerie serve --ray`, its address, and its process."""
-
-    process: subprocess.Popen[str]
-    url: str
-
-    def openai(self) -> openai.OpenAI:
-        return openai.OpenAI(base_url=f"{self.url}/v1", api_key="any", max_retries=0, timeout=60)
-
-    def processes(self) -> set[int]:
-        """Of replicas, of this cluster only."""
-        everybody = map(int, filter(str.isdigit, os.listdir("/proc")))
-        replicas = {one for one in everybody if _proc(one, "cmdline").startswith("ray::ServeRep")}
-        return {one for one in replicas if self.process.pid in _ancestors(one)}
-
-    def replica(self) -> str:
-        """Who answers just now."""
-        return httpx.get(f"{self.url}/health").headers[REPLICA_HEADER]
-
-
-def _proc(process: int, name: str) -> str:
-    try:
-        return Path(f"/proc/{process}/{name}").read_text(errors="replace")
-    except OSError:  # it has just ended
-        return ""
-
-
-def _ancestors(process: int) -> list[int]:
-    found: list[int] = []
-    while process > 1 and (parent := re.search(r"PPid:\s+(\d+)", _proc(process, "status"))):
-        process = int(parent[1])
-        found.append(process)
-    return found
 
 
 def _adapters(folder: Path) -> Path:
@@ -98,35 +58,10 @@ def _adapters(folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     folder = tmp_path_factory.mktemp("ray")
-    command = [sys.executable, *"-m causerie serve --ray --replicas 2 --port 0".split()]
-    command += ["--max-streams", str(SLOTS), "--max-queue", str(QUEUE)]
-    command += ["--voices", str(folder / "voices"), "--consent", "off", "--grace-s", "20"]
-    command += ["--models", str(_adapters(folder / "models")), "--max-models", "1"]
-    # Ray puts sockets into its folder, whose paths must be short.
-    with tempfile.TemporaryDirectory(dir="/tmp") as short, (folder / "log").open("w") as log:
-        process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=log, text=True,
-            env={**os.environ, "RAY_TMPDIR": short},
-        )  # fmt: skip
-        too_late = threading.Timer(PATIENCE_S, process.kill)
-        too_late.start()
-        assert process.stdout is not None
-        try:
-            lines = (re.match(r"\s*(http://127\S+)$", line) for line in process.stdout)
-            url = next((found[1] for found in lines if found), None)
-            too_late.cancel()
-            assert url, f"it did not start:\n{(folder / 'log').read_text()[-5000:]}"
-            threading.Thread(target=process.stdout.read, daemon=True).start()
-            yield Cluster(process, url)
-        finally:
-            too_late.cancel()
-            process.terminate()
-            try:
-                process.wait(PATIENCE_S)
-            finally:
-                process.kill()
-                process.wait()
-                process.stdout.close()
+    models = _adapters(folder / "models")
+    flags = f"--replicas 2 --max-streams {SLOTS} --max-queue {QUEUE} --grace-s 20 --max-models 1"
+    with serving(folder, *flags.split(), "--models", str(models)) as cluster:
+        yield cluster
 
 
 @dataclass

@@ -163,7 +163,7 @@ def run(settings: Settings, *, tell: Callable[[str], None] = print) -> None:
     with contextlib.ExitStack() as stack:
         stack.callback(ray.shutdown)
         _join_cluster(ray, settings)
-        stack.callback(serve.shutdown)
+        stack.callback(_end_serve, serve)
         serve.start(
             http_options=config.HTTPOptions(host=settings.host, port=port),
             logging_config={"enable_access_log": False},
@@ -187,8 +187,12 @@ def _join_cluster(ray: Any, settings: Settings) -> None:
     if settings.ray_address:
         try:
             ray.init(address=settings.ray_address)
-        except ConnectionError as error:
-            raise ConfigError(f"there is no Ray cluster at {settings.ray_address}") from error
+        except (ConnectionError, ray.exceptions.AuthenticationError) as error:
+            raise ConfigError(
+                f"the Ray cluster at {settings.ray_address} cannot be joined: {error}. One with a "
+                f"token, as `ray start` makes it, needs RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN "
+                f"on other machines"
+            ) from error
         return
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -200,6 +204,12 @@ def _join_cluster(ray: Any, settings: Settings) -> None:
         object_store_memory=OBJECT_STORE_BYTES,
         include_dashboard=False,
     )
+
+
+def _end_serve(serve: Any) -> None:
+    """End Ray Serve, unless others have apps in it."""
+    if not serve.status().applications:
+        serve.shutdown()
 
 
 def _checked_port(host: str, port: int) -> int:
