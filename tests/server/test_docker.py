@@ -99,6 +99,10 @@ class TestBoth:
         assert {"torch", "fastapi", "uvicorn", "av"} <= {*names}
         assert not {"pytest", "ray"} & {*names}
 
+    def test_what_constraints_name_can_come_from_pypi(self, path: Path) -> None:
+        """An index of torch's alone has no certain version of what torch needs."""
+        assert not re.search(r"\s--index-url\b", path.read_text())
+
     def test_torch_comes_first_and_the_source_last(self, path: Path) -> None:
         """So that a change of the source builds the last layer only."""
         text = path.read_text()
