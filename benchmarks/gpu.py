@@ -6,8 +6,8 @@
 Checks come first, in fp32 and in bf16: recorded graphs against plain calls, slots together
 against each alone, all of them against the plain model, and the codec of slots against the codec.
 Then every way to run a frame is timed for one stream: calls or graphs, attention by torch's fused
-kernel or by products, with and without torch.compile, or all of a frame by our Triton kernels. The
-fastest one is timed against context and
+kernel or by products, torch.compile, all of a frame by our Triton kernels, and these with the depth
+decoder in 8 bits. The fastest exact one is timed against context and
 streams, for prompts and for the first sound. Beside each figure stands the floor: bytes a frame
 over the bandwidth that a copying kernel reaches.
 
@@ -18,6 +18,7 @@ of them. Exit code 0; 1 where a check fails; 2 without a GPU.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import gc
 import json
 import sys
@@ -37,6 +38,7 @@ from causerie.bench.result import Machine, Result, to_line
 from causerie.bench.subjects import SUBJECTS, load_subject
 from causerie.checkpoint import Checkpoint
 from causerie.engine.batched import BatchedRunner
+from causerie.engine.choose import KERNEL_SLOTS
 from causerie.engine.cuda_graph import Eager
 from causerie.engine.runner import Draw, Rows, Sampling
 from causerie.engine.slot_model import Attention, fused, products
@@ -47,12 +49,12 @@ ATTENTIONS: dict[str, Attention] = {"fused": fused, "products": products}
 LIMITS = {torch.float32: 2e-3, torch.bfloat16: 6e-2}
 #: Likewise, where the same kernels run.
 SAME = {torch.float32: 1e-5, torch.bfloat16: 1e-2}
+#: Largest part of other codes: from the first one on, all codes behind it may be others.
+OTHER_CODES = {torch.float32: 0.05, torch.bfloat16: 0.8}
 CHECKED_FRAMES = 6
 #: Rows of the prompts of the slots that are checked.
 CHECKED_ROWS = (40, 3, 70, 17)
 VOICES = ("none", "new", "kept")
-#: Slots of the largest batch that our kernels compute: beyond, tensor cores have something to do.
-KERNEL_SLOTS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,11 +65,12 @@ class Way:
     attention: str
     compiled: bool = False
     kernels: bool = False
+    int8: bool = False
 
     @property
     def name(self) -> str:
         parts = ["graphs" if self.graphs else "calls", self.attention]
-        parts += ["compiled"] * self.compiled + ["kernels"] * self.kernels
+        parts += ["compiled"] * self.compiled + ["kernels"] * self.kernels + ["int8"] * self.int8
         return "causerie batched " + " ".join(parts)
 
 
@@ -81,6 +84,7 @@ def new_runner(checkpoint: Checkpoint, way: Way, num_slots: int) -> BatchedRunne
         attention=ATTENTIONS[way.attention],
         compiled=way.compiled,
         kernel_slots=KERNEL_SLOTS if way.kernels else 0,
+        depth_int8=way.int8,
     )
 
 
@@ -139,7 +143,7 @@ def check(checkpoint: Checkpoint, way: Way) -> Iterator[dict[str, Any]]:
     dtype, device = model.projection.weight.dtype, model.projection.weight.device
     slots = range(len(given))
     runner = new_runner(checkpoint, way, len(given))
-    calls = new_runner(checkpoint, Way(graphs=False, attention=way.attention), 4)
+    calls = new_runner(checkpoint, Way(graphs=False, attention=way.attention, int8=way.int8), 4)
     hidden, codes = frames(runner, given, slots)
     eager_hidden, eager_codes = frames(calls, given, slots)
     facts = {"way": way.name, "dtype": str(dtype).removeprefix("torch.")}
@@ -148,6 +152,11 @@ def check(checkpoint: Checkpoint, way: Way) -> Iterator[dict[str, Any]]:
         "value": difference(hidden, eager_hidden),
         "limit": (LIMITS if way.compiled or way.kernels else SAME)[dtype],
         "same_codes": float((codes == eager_codes).mean()),
+    }
+    yield facts | {
+        "check": "codes of the first frame",
+        "value": 1 - float((codes[0] == eager_codes[0]).mean()),
+        "limit": OTHER_CODES[dtype],
     }
     alone, alone_codes = zip(*(frames(runner, given, [slot]) for slot in slots), strict=True)
     yield facts | {
@@ -191,7 +200,7 @@ class Times:
         """A runner to be timed."""
         dtype = str(self.checkpoint.model.projection.weight.dtype).removeprefix("torch.")
         runner = new_runner(self.checkpoint, way, num_slots)
-        return Ours(way.name, self.checkpoint, runner, (dtype, dtype))
+        return Ours(way.name, self.checkpoint, runner, (dtype, "int8" if way.int8 else dtype))
 
     def frames(self, ours: Ours, measure: str, rows: int, streams: int) -> Iterator[Result]:
         """Of their codes, and of their sound."""
@@ -243,7 +252,7 @@ def measure(checkpoint: Checkpoint, options: argparse.Namespace, machine: Machin
         medians[way] = found[-1].ms
         yield from found
         free()
-    best = min(medians, key=lambda way: medians[way])
+    best = min((way for way in medians if not way.int8), key=lambda way: medians[way])
     ours = times.contestant(best, max(options.streams))
     for rows in (rows for rows in options.contexts if rows + options.frames < ours.max_rows):
         yield from times.frames(ours, "context", rows, 1)
@@ -261,7 +270,10 @@ def ways(options: argparse.Namespace, *, has_cuda: bool) -> list[Way]:
     if not options.no_compile:
         graphs.append(Way(graphs=True, attention="fused", compiled=True))
     kernels = Way(graphs=True, attention="fused", compiled=not options.no_compile, kernels=True)
-    return [Way(graphs=False, attention="fused"), *graphs, kernels]
+    return [
+        Way(graphs=False, attention="fused"), *graphs, kernels,
+        dataclasses.replace(kernels, int8=True),
+    ]  # fmt: skip
 
 
 def machine_has_cuda(checkpoint: Checkpoint) -> bool:

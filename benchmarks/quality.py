@@ -10,12 +10,15 @@ likeliest code is the same. And each setting speaks, and is judged as `causerie 
 misheard by Whisper base, similarity to the voice's prompt where there is one, replies that end.
 
 Prints a JSON object a setting, then a table. Settings are formats, or backbone+depth, and /n where
-n codebooks are drawn: bf16, bf16+int4, fp32/2.
+n codebooks are drawn: bf16, bf16+int4, fp32/2; and gpu-int8, the depth decoder as a GPU keeps it in
+8 bits, computed by the plain model in fp32.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
+import dataclasses
 import json
 import statistics
 import sys
@@ -40,11 +43,15 @@ from causerie.errors import CauserieError, ConfigError
 from causerie.evaluate.run import evaluate
 from causerie.evaluate.sentences import read_sentences
 from causerie.evaluate.tools import Tools
+from causerie.model.csm import CSM
 from causerie.native.products import Format
+from causerie.nn.int8 import Int8
 from causerie.tts import TTS
 
 #: Of weights, that are compared by default.
 COMPARED = ("fp32", "bf16", "int8", "bf16+int4", "int8+int4", "int4+int8", "int4")
+#: The setting of a GPU: a scale a row, where native kernels have one for each 64 numbers of it.
+GPU_INT8 = "gpu-int8"
 #: Sentences whose frames are given to all.
 NUM_GIVEN = 10
 COLUMNS = {
@@ -108,7 +115,7 @@ def parse(name: str, num_codebooks: int) -> Setting:
 def usual_settings(num_codebooks: int) -> list[str]:
     """All formats, and fewer codebooks in fp32: three quarters of them, a half, a quarter."""
     fewer = {max(2, num_codebooks * part // 4) for part in (1, 2, 3)} - {num_codebooks}
-    return [*COMPARED, *(f"fp32/{count}" for count in sorted(fewer, reverse=True))]
+    return [*COMPARED, GPU_INT8, *(f"fp32/{count}" for count in sorted(fewer, reverse=True))]
 
 
 def new_runner(checkpoint: Checkpoint, setting: Setting, threads: int) -> NativeRunner:
@@ -122,6 +129,18 @@ def new_runner(checkpoint: Checkpoint, setting: Setting, threads: int) -> Native
         num_codebooks=setting.num_codebooks,
         num_threads=threads,
     )
+
+
+@torch.no_grad()
+def rounded(checkpoint: Checkpoint) -> Checkpoint:
+    """One whose depth decoder has the numbers that 8 bits hold."""
+    model: CSM = copy.deepcopy(checkpoint.model)
+    for name, weights in model.depth.named_parameters():
+        if name.endswith("proj.weight"):
+            weights.copy_(Int8.of(weights).to(weights.dtype))
+    heads = model.audio_heads.transpose(1, 2)  # a row a code
+    heads.copy_(Int8.of(heads).to(heads.dtype))
+    return dataclasses.replace(checkpoint, model=model)
 
 
 def speak(checkpoint: Checkpoint, sentences: Sequence[str]) -> list[Said]:
@@ -241,7 +260,7 @@ def run(checkpoint: Checkpoint, options: argparse.Namespace) -> Any:
     """Lines of JSON, and the table."""
     num_codebooks = checkpoint.model.config.num_codebooks
     names = options.only.split(",") if options.only else usual_settings(num_codebooks)
-    settings = [parse(name, num_codebooks) for name in names]
+    settings = {name: parse(name, num_codebooks) for name in names if name != GPU_INT8}
     sentences, tools = read_sentences()[: options.count], Tools()
     said = speak(checkpoint, sentences[: options.given])
     expected = [plain_logits(checkpoint, one) for one in said]
@@ -250,15 +269,24 @@ def run(checkpoint: Checkpoint, options: argparse.Namespace) -> Any:
         plain = Engine(PlainRunner(checkpoint.model, checkpoint.codec, 1))
         found.append({"setting": "plain fp32"} | judge(checkpoint, plain, sentences, tools))
         yield json.dumps(found[-1])
-    for setting in settings:
-        runner = new_runner(checkpoint, setting, options.threads)
-        one: dict[str, Any] = {
-            "setting": setting.name, "backbone_format": setting.formats[0],
-            "depth_format": setting.formats[1], "num_codebooks": setting.num_codebooks,
-        }  # fmt: skip
-        one |= compare(expected, [native_logits(runner, each) for each in said])
+    for name in names:
+        one: dict[str, Any] = {"setting": name}
+        if name == GPU_INT8:
+            coarse = rounded(checkpoint)
+            engine = Engine(PlainRunner(coarse.model, coarse.codec, 1))
+            one |= {"depth_format": "int8", "num_codebooks": num_codebooks}
+            one |= compare(expected, [plain_logits(coarse, each) for each in said])
+        else:
+            setting = settings[name]
+            runner = new_runner(checkpoint, setting, options.threads)
+            engine = Engine(runner)
+            one |= {
+                "backbone_format": setting.formats[0], "depth_format": setting.formats[1],
+                "num_codebooks": setting.num_codebooks,
+            }  # fmt: skip
+            one |= compare(expected, [native_logits(runner, each) for each in said])
         if not options.no_words:
-            one |= judge(checkpoint, Engine(runner), sentences, tools)
+            one |= judge(checkpoint, engine, sentences, tools)
         found.append(one)
         yield json.dumps(one)
     frames = sum(len(one.codes) for one in said)

@@ -35,6 +35,15 @@ def test_others_by_name() -> None:
     assert isinstance(new_runner(CHECKPOINT, 1, kernels="batched"), BatchedRunner)
 
 
+def test_a_batched_depth_decoder_in_8_bits() -> None:
+    runner = new_runner(CHECKPOINT, 2, depth_format="int8", kernels="batched")
+    assert isinstance(runner, BatchedRunner)
+    weight, rounded = CHECKPOINT.model.depth.layers[0].ffn.down_proj.weight, runner._model.depth
+    assert 0 < (weight - rounded.layers[0].down).abs().max() < weight.abs().max() / 100
+    with pytest.raises(ConfigError, match="batched kernels were asked for"):
+        new_runner(CHECKPOINT, 2, depth_format="int4", kernels="batched")
+
+
 def test_without_native_kernels_the_plain_runner_computes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(library, "problem", lambda: "they were not built; `this` builds them")
     assert isinstance(new_runner(CHECKPOINT, 1), PlainRunner)

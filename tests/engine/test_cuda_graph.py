@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from causerie.engine.cuda_graph import Eager, Graphs
+from causerie.engine.cuda_graph import Eager, Graphs, has_graphs
 from tests.engine.recorder import Recorder
 
 
@@ -57,3 +57,10 @@ def test_what_makes_the_host_wait_is_refused(compute: Callable[[Tensor], Tensor]
     given = torch.ones(2)
     with pytest.raises(AssertionError, match="wait"):
         Recorder.graphs().record("key", lambda: compute(given))
+
+
+def test_only_devices_of_nvidia_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert has_graphs(torch.device("cuda"))
+    assert not has_graphs(torch.device("mps"))
+    monkeypatch.setattr(torch.version, "hip", "6.4")
+    assert not has_graphs(torch.device("cuda"))

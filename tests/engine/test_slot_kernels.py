@@ -38,10 +38,11 @@ def config() -> CSMConfig:
     )
 
 
-def models(dtype: torch.dtype) -> tuple[SlotModel, SlotModel]:
+def models(dtype: torch.dtype, *, int8: bool = False) -> tuple[SlotModel, SlotModel]:
     """Two of the same weights, whose caches are full of the same numbers."""
     model = tiny.csm(config=config()).to(dtype)
-    both = [SlotModel(model, NUM_SLOTS, NUM_POSITIONS, tiny.CODEBOOK_SIZE) for _ in range(2)]
+    sizes = (NUM_SLOTS, NUM_POSITIONS, tiny.CODEBOOK_SIZE)
+    both = [SlotModel(model, *sizes, depth_int8=int8) for _ in range(2)]
     for slots in both:
         torch.manual_seed(3)
         slots.backbone.cache.keys.normal_()
@@ -58,21 +59,21 @@ def rows(size: int) -> Tensor:
 
 
 @pytest.mark.parametrize(
-    ("size", "dtype", "most"),
+    ("size", "dtype", "most", "int8"),
     [
-        (1, torch.float32, 64),
-        (3, torch.float32, 64),
-        (2, torch.float32, 0),
-        (2, torch.bfloat16, 64),
+        (1, torch.float32, 64, False),
+        (3, torch.float32, 64, False),
+        (2, torch.float32, 0, True),
+        (2, torch.bfloat16, 64, False),
     ],
 )
 @torch.inference_mode()
 def test_a_frame_is_that_of_slot_model(
-    size: int, dtype: torch.dtype, most: int, monkeypatch: pytest.MonkeyPatch
+    size: int, dtype: torch.dtype, most: int, int8: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At positions in the first, the second and the last part that attention looks at."""
     monkeypatch.setattr(slot_kernels, "BLOCK_POSITIONS", 16)
-    expected, given = models(dtype)
+    expected, given = models(dtype, int8=int8)
     kernels = slot_kernels.KernelModel(given, NUM_SLOTS)
     close = {"rtol": 1e-4, "atol": 1e-5} if dtype == torch.float32 else {"rtol": 0.03, "atol": 0.03}
     positions = torch.tensor([[5], [20], [39]])[-size:]

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from causerie.codec.mimi import Mimi
-from causerie.engine.cuda_graph import CudaRecorder, Eager, Graphs, Runs
+from causerie.engine.cuda_graph import CudaRecorder, Eager, Graphs, Runs, has_graphs
 from causerie.engine.runner import BrokenSlotsError, Draw, Rows, SavedRows
 from causerie.engine.slot_codec import SlotCodec
 from causerie.engine.slot_model import Attention, SlotModel, fused
@@ -51,11 +51,13 @@ class BatchedRunner:
 
     Args:
         max_rows: positions of a slot; the model's own by default.
-        runs: CUDA graphs on a CUDA device by default, else plain calls.
+        runs: CUDA graphs on NVIDIA's devices by default, else plain calls.
         attention: of the steps; see `causerie.engine.slot_model`.
         compiled: let torch.compile join the small steps between the products.
         kernel_slots: batches of so many slots or fewer are computed by the kernels of
             `causerie.engine.slot_kernels`, which need Triton.
+        depth_int8: keep the depth decoder in 8 bits: faster by the kernels, the same rounded
+            weights by torch.
     """
 
     row_invariant = False
@@ -71,18 +73,19 @@ class BatchedRunner:
         attention: Attention = fused,
         compiled: bool = False,
         kernel_slots: int = 0,
+        depth_int8: bool = False,
     ) -> None:
         config, self._device = model.config, model.projection.weight.device
         self.num_slots, self.max_rows = num_slots, max_rows or config.max_frames
         self.num_codebooks = config.num_codebooks
         self.frame_size, self.frame_rate = codec.config.frame_size, codec.config.frame_rate
         self.sample_rate = codec.config.sample_rate
-        is_cuda = self._device.type == "cuda"
-        self._runs = runs or (Graphs(CudaRecorder(self._device)) if is_cuda else Eager())
+        recorded = has_graphs(self._device)
+        self._runs = runs or (Graphs(CudaRecorder(self._device)) if recorded else Eager())
         # One position more than there are rows, where those write that are not asked.
         self._model = SlotModel(
             model, num_slots, self.max_rows + 1, codec.config.codebook_size,
-            attention=attention, compiled=compiled,
+            attention=attention, compiled=compiled, depth_int8=depth_int8,
         )  # fmt: skip
         self._by_kernels = _by_kernels(self._model, min(kernel_slots, num_slots))
         self._codec = SlotCodec(codec, num_slots)

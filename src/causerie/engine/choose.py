@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal, cast
+
+import torch
 
 from causerie.engine.batched import BatchedRunner
 from causerie.engine.native import NativeRunner
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
 
 #: "native" for a cpu, "batched" for what is fast at many rows at once, "plain" for anything.
 Kernels = Literal["auto", "native", "batched", "plain"]
+#: Slots of the largest batch that Triton's kernels compute: beyond, tensor cores have work to do.
+KERNEL_SLOTS = 8
 
 
 def new_runner(
@@ -32,7 +37,8 @@ def new_runner(
 
     Args:
         backbone_format, depth_format: how the weights of the two transformers are stored: "auto"
-            is the model's dtype; the others need the native kernels.
+            is the model's dtype; the others need the native kernels, save for an int8 depth
+            decoder, which a GPU has too.
         num_threads: of the native kernels; None: as many as the process may use.
         kernels: "auto" is native on a cpu, where they were built; batched on cuda; else plain.
 
@@ -48,6 +54,14 @@ def new_runner(
             kernels = "native"
         elif device == "cuda":
             kernels = "batched"
+    if kernels == "batched" and (backbone_format, depth_format) == ("auto", "int8"):
+        on_gpu = device == "cuda"
+        if on_gpu and (find_spec("triton") is None or torch.version.hip):
+            raise ConfigError("int8 on a GPU needs one of NVIDIA, and Triton; use auto here")
+        return BatchedRunner(
+            model, codec, num_slots=num_slots, depth_int8=True,
+            kernel_slots=KERNEL_SLOTS if on_gpu else 0,
+        )  # fmt: skip
     if kernels == "native":
         if device != "cpu":
             raise ConfigError(f"native kernels compute on a cpu, and the model is on {device}")

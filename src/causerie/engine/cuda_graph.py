@@ -17,6 +17,11 @@ from torch import Tensor
 WARM_UPS = 3
 
 
+def has_graphs(device: torch.device) -> bool:
+    """Whether computations on a device are recorded: on NVIDIA's. AMD's are called "cuda" too."""
+    return device.type == "cuda" and torch.version.hip is None
+
+
 class Runs(Protocol):
     """How computations are run that come again and again."""
 

@@ -15,9 +15,11 @@ import torch.nn.functional as F
 import triton
 from torch import Tensor
 
-from causerie.engine.slot_model import Layer, SlotLlama, SlotModel
+from causerie.engine.cuda_graph import has_graphs
+from causerie.engine.slot_model import SlotLlama, SlotModel
 from causerie.kernels import rows
 from causerie.model.sampling import gumbel_noise
+from causerie.nn.int8 import Int8
 
 #: Positions that a program of the attention looks at.
 BLOCK_POSITIONS = 256
@@ -53,8 +55,8 @@ MAY_START_EARLY = True
 
 def starts_early(device: torch.device) -> bool:
     """Whether kernels do so on a device."""
-    able = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (9, 0)
-    return able and MAY_START_EARLY and torch.version.hip is None
+    able = has_graphs(device) and torch.cuda.get_device_capability(device) >= (9, 0)
+    return able and MAY_START_EARLY
 
 
 def how(kernel: str, *, early: bool) -> dict[str, Any]:
@@ -91,68 +93,80 @@ class KernelLlama:
             seen: all positions are below it.
         """
         for index, layer in enumerate(self.llama.layers):
-            keys, values = self.llama.cache.keys[index], self.llama.cache.values[index]
-            self._attend(x, layer, keys, values, positions, length, seen)
-            self.add_product(self._attended, layer.out, x)
-            self._gate_up(x, layer.ffn_norm, layer.gate_up)
-            self.add_product(self._hidden, layer.down, x)
+            matrices = self.llama.int8_layers[index] if self.llama.int8_layers else layer
+            self._project(x, index, layer.attention_norm, matrices.qkv, positions, length)
+            self._attend(index, positions, length, seen)
+            self._add_product(self._attended, matrices.out, x)
+            self._gate_up(x, layer.ffn_norm, matrices.gate_up)
+            self._add_product(self._hidden, matrices.down, x)
 
-    def head(self, x: Tensor, weights: Tensor, logits: Tensor) -> None:
-        """Logits (M, N) of weights (N, D), of rows x (M, D) that need not be close together."""
+    def head(self, x: Tensor, matrix: Tensor | Int8, logits: Tensor) -> None:
+        """Logits (M, N) by a matrix (N, D), of rows x (M, D) that need not be close together."""
+        weights, scales = _stored(matrix)
         num_out, width = weights.shape
         block, block_k = self._blocks("head", num_out, width)
         rows.head[(num_out // block,)](
-            x, self.llama.norm, weights, logits, x.stride(0), self.llama.config.norm_eps,
-            NUM_ROWS=len(x), WIDTH=width, NUM_OUT=num_out, BLOCK_N=block, BLOCK_K=block_k,
-            **how("head", early=self._early),
+            x, self.llama.norm, weights, scales, logits, x.stride(0), self.llama.config.norm_eps,
+            NUM_ROWS=len(x), WIDTH=width, NUM_OUT=num_out, HAS_SCALES=scales is not weights,
+            BLOCK_N=block, BLOCK_K=block_k, **how("head", early=self._early),
         )  # fmt: skip
 
-    def add_product(self, given: Tensor, weights: Tensor, x: Tensor) -> None:
-        """Add the product of the first rows given (M, K) with weights (N, K) to x (M, N)."""
+    def _add_product(self, given: Tensor, matrix: Tensor | Int8, x: Tensor) -> None:
+        """Add the product of the first rows given (M, K) with a matrix (N, K) to x (M, N)."""
+        weights, scales = _stored(matrix)
         num_out, width = weights.shape
         block, block_k = self._blocks("add_product", num_out, width)
         rows.add_product[(num_out // block,)](
-            given, weights, x,
-            NUM_ROWS=len(x), WIDTH=width, NUM_OUT=num_out, BLOCK_N=block, BLOCK_K=block_k,
-            **how("add_product", early=self._early),
+            given, weights, scales, x,
+            NUM_ROWS=len(x), WIDTH=width, NUM_OUT=num_out, HAS_SCALES=scales is not weights,
+            BLOCK_N=block, BLOCK_K=block_k, **how("add_product", early=self._early),
         )  # fmt: skip
 
-    def _gate_up(self, x: Tensor, norm: Tensor, weights: Tensor) -> None:
+    def _gate_up(self, x: Tensor, norm: Tensor, matrix: Tensor | Int8) -> None:
+        weights, scales = _stored(matrix)
         num_out, width = len(weights) // 2, weights.shape[1]
         block, block_k = self._blocks("gate_up", num_out, 2 * width)
         rows.gate_up[(num_out // block,)](
-            x, norm, weights, self._hidden, self.llama.config.norm_eps,
-            NUM_ROWS=len(x), WIDTH=width, NUM_OUT=num_out, BLOCK_N=block, BLOCK_K=block_k // 2,
-            **how("gate_up", early=self._early),
+            x, norm, weights, scales, self._hidden, self.llama.config.norm_eps,
+            NUM_ROWS=len(x), WIDTH=width, NUM_OUT=num_out, HAS_SCALES=scales is not weights,
+            BLOCK_N=block, BLOCK_K=block_k // 2, **how("gate_up", early=self._early),
         )  # fmt: skip
 
-    def _attend(
-        self, x: Tensor, layer: Layer, keys: Tensor, values: Tensor, positions: Tensor,
-        length: int, seen: int,
+    def _project(
+        self, x: Tensor, index: int, norm: Tensor, matrix: Tensor | Int8, positions: Tensor,
+        length: int,
     ) -> None:  # fmt: skip
-        config = self.llama.config
-        num_heads, head_dim = config.num_heads, config.head_dim
-        width, pairs = x.shape[1], len(layer.qkv) // 2
-        block, block_k = self._blocks("query_key_value", head_dim // 2, 2 * width)
-        strides = (positions.stride(0), keys.stride(0), keys.stride(1))
-        rows.query_key_value[(pairs // block,)](
-            x, layer.attention_norm, layer.qkv, self.llama.cos, self.llama.sin, positions,
-            self._query, keys, values, *strides, config.norm_eps,
-            NUM_ROWS=len(x), LENGTH=length, WIDTH=width, NUM_HEADS=num_heads,
-            NUM_KV_HEADS=config.num_kv_heads, HEAD_DIM=head_dim, BLOCK_N=block,
-            BLOCK_K=block_k // 2, **how("query_key_value", early=self._early),
+        """Queries, and keys and values into the cache."""
+        config, cache = self.llama.config, self.llama.cache
+        keys, values = cache.keys[index], cache.values[index]
+        weights, scales = _stored(matrix)
+        num_out, width = weights.shape
+        block, block_k = self._blocks("query_key_value", config.head_dim // 2, 2 * width)
+        rows.query_key_value[(num_out // 2 // block,)](
+            x, norm, weights, scales, self.llama.cos, self.llama.sin, positions,
+            self._query, keys, values, positions.stride(0), keys.stride(0), keys.stride(1),
+            config.norm_eps,
+            NUM_ROWS=len(x), LENGTH=length, WIDTH=width, NUM_HEADS=config.num_heads,
+            NUM_KV_HEADS=config.num_kv_heads, HEAD_DIM=config.head_dim,
+            HAS_SCALES=scales is not weights, BLOCK_N=block, BLOCK_K=block_k // 2,
+            **how("query_key_value", early=self._early),
         )  # fmt: skip
+
+    def _attend(self, index: int, positions: Tensor, length: int, seen: int) -> None:
+        config, cache = self.llama.config, self.llama.cache
+        keys, values = cache.keys[index], cache.values[index]
+        num_heads, head_dim, num_rows = config.num_heads, config.head_dim, len(positions)
         block_p = min(BLOCK_POSITIONS, triton.next_power_of_2(seen))
         num_parts, block_e = triton.cdiv(seen, block_p), triton.next_power_of_2(head_dim)
-        rows.attend[(len(x), num_heads, num_parts)](
+        rows.attend[(num_rows, num_heads, num_parts)](
             self._query, keys, values, positions, self._attended, self._parts, self._peaks,
-            *strides, head_dim**-0.5,
+            positions.stride(0), keys.stride(0), keys.stride(1), head_dim**-0.5,
             LENGTH=length, NUM_HEADS=num_heads, NUM_KV_HEADS=config.num_kv_heads,
             HEAD_DIM=head_dim, BLOCK_P=block_p, BLOCK_E=block_e, NUM_PARTS=num_parts,
             **how("attend", early=self._early),
         )  # fmt: skip
         if num_parts > 1:
-            rows.join[(len(x) * num_heads,)](
+            rows.join[(num_rows * num_heads,)](
                 self._parts, self._peaks, self._attended,
                 HEAD_DIM=head_dim, BLOCK_E=block_e, NUM_PARTS=num_parts,
                 BLOCK_S=triton.next_power_of_2(num_parts), **how("join", early=self._early),
@@ -165,6 +179,20 @@ class KernelLlama:
         while num_out % block:
             block //= 2
         return block, block_k
+
+
+def _heads(slots: SlotModel) -> list[Tensor | Int8]:
+    """A matrix (C, D) for each of codebooks 1 … K-1, of the codes that may be drawn."""
+    if slots.int8_heads is None:
+        heads = slots.audio_heads[:, :, : slots.num_codes].transpose(1, 2)
+        return list(heads.contiguous())
+    numbers, scales = (part[:, : slots.num_codes].contiguous() for part in slots.int8_heads)
+    return [Int8(*parts) for parts in zip(numbers, scales, strict=True)]
+
+
+def _stored(matrix: Tensor | Int8) -> tuple[Tensor, Tensor]:
+    """Numbers and scales; the numbers once more, which nobody reads, where there are no scales."""
+    return (matrix, matrix) if isinstance(matrix, Tensor) else matrix
 
 
 class KernelModel:
@@ -185,7 +213,7 @@ class KernelModel:
             embedded = model.audio_embedding.weight.split(CHUNK)
             table = torch.cat([F.linear(part, model.projection.weight) for part in embedded])
             self._table = table.view(config.num_codebooks, config.audio_vocab_size, -1)
-            self._heads = model.audio_heads[:, :, : slots.num_codes].transpose(1, 2).contiguous()
+            self._heads = _heads(slots)
         self._head0 = model.codebook0_head.weight[: slots.num_codes].detach()
         # Position 0 is the hidden state, position i + 1 is code i: the first pass has two rows.
         index = torch.arange(config.num_codebooks, device=device)
@@ -221,6 +249,8 @@ class KernelModel:
         noise = gumbel_noise(seeds, frames, num_codebooks, num_codes)
         self._x[:size, 0] = model.projection(hidden)
 
+        bits = 16 if hidden.dtype == torch.bfloat16 else 32  # those in which logits differ
+
         def sample(logits: Tensor, codebook: int, x: Tensor) -> None:
             width = x.shape[-1]
             rows.sample[(size,)](
@@ -228,8 +258,8 @@ class KernelModel:
                 self._codes, x, top_k.stride(0), noise.stride(0), x.stride(0), codebook,
                 self._codes.stride(0),
                 NUM_CODES=num_codes, BLOCK_V=triton.next_power_of_2(num_codes), WIDTH=width,
-                BLOCK_D=triton.next_power_of_2(width), BITS=8 * logits.element_size(),
-                HAS_TOP_K=most > 0, **how("sample", early=self._early),
+                BLOCK_D=triton.next_power_of_2(width), BITS=bits, HAS_TOP_K=most > 0,
+                **how("sample", early=self._early),
             )  # fmt: skip
 
         sample(F.linear(hidden, self._head0), 0, self._x[:, 1])

@@ -22,6 +22,7 @@ from causerie.config import LlamaConfig
 from causerie.model.csm import CSM
 from causerie.model.llama import Block, Llama
 from causerie.model.sampling import gumbel_noise, sample_rows
+from causerie.nn.int8 import Int8
 from causerie.nn.kv_cache import KVCache
 from causerie.nn.rope import inverse_frequencies, rotate, rotation
 
@@ -65,6 +66,24 @@ class Layer(NamedTuple):
             gate_up=torch.cat([ffn.gate_proj.weight.detach(), ffn.up_proj.weight.detach()]),
             down=ffn.down_proj.weight.detach(),
         )
+
+
+class Int8Layer(NamedTuple):
+    """The matrices of a layer in 8 bits."""
+
+    qkv: Int8
+    out: Int8
+    gate_up: Int8
+    down: Int8
+
+    @classmethod
+    def of(cls, layer: Layer) -> Int8Layer:
+        return cls(*(Int8.of(getattr(layer, name)) for name in cls._fields))
+
+    def fill(self, layer: Layer) -> Layer:
+        """The layer with these matrices in its own dtype."""
+        matrices = {name: getattr(self, name).to(layer.qkv.dtype) for name in self._fields}
+        return layer._replace(**matrices)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -118,6 +137,11 @@ class SlotLlama:
         num_slots: rows of a batch, at most.
         num_positions: of a slot; the last one may serve to write what nobody reads.
         compiled: let torch.compile join the small steps between the products.
+        int8: round the matrices to what 8 bits hold.
+
+    Attributes:
+        layers: in the dtype of the model.
+        int8_layers: what they were rounded to; empty where they were not.
     """
 
     def __init__(
@@ -128,10 +152,15 @@ class SlotLlama:
         *,
         attention: Attention,
         compiled: bool,
+        int8: bool = False,
     ) -> None:
         config = llama.config
         self.config, self._attention = config, attention
         self.layers = [Layer.of(layer) for layer in llama.layers]  # type: ignore[arg-type]
+        self.int8_layers = [Int8Layer.of(layer) for layer in self.layers] if int8 else []
+        if int8:
+            both = zip(self.int8_layers, self.layers, strict=True)
+            self.layers = [rounded.fill(layer) for rounded, layer in both]
         self.norm = llama.norm.weight.detach()
         device = self.norm.device
         frequencies = inverse_frequencies(config.head_dim, config.rope_theta, config.rope_scaling)
@@ -180,6 +209,11 @@ class SlotModel:
     Args:
         num_positions: of a slot in the backbone.
         num_codes: codes a codebook that the codec knows; the reserved ones are never drawn.
+        depth_int8: round the depth decoder and its heads to what 8 bits hold.
+
+    Attributes:
+        audio_heads: (K-1, D, V) of codebooks 1 … K-1.
+        int8_heads: (K-1, V, D), what they were rounded to, if they were.
     """
 
     def __init__(
@@ -191,6 +225,7 @@ class SlotModel:
         *,
         attention: Attention = fused,
         compiled: bool = False,
+        depth_int8: bool = False,
     ) -> None:
         self.model, self.num_codes = model, num_codes
         num_codebooks = model.config.num_codebooks
@@ -198,8 +233,14 @@ class SlotModel:
             model.backbone, num_slots, num_positions, attention=attention, compiled=compiled
         )
         self.depth = SlotLlama(
-            model.depth, num_slots, num_codebooks, attention=attention, compiled=compiled
-        )
+            model.depth, num_slots, num_codebooks,
+            attention=attention, compiled=compiled, int8=depth_int8,
+        )  # fmt: skip
+        heads = model.audio_heads.detach()
+        self.int8_heads = Int8.of(heads.transpose(1, 2)) if depth_int8 else None
+        if self.int8_heads:
+            heads = self.int8_heads.to(heads.dtype).transpose(1, 2)
+        self.audio_heads = heads
         # Position 0 is the hidden state, position i + 1 is code i: the first pass has two rows.
         index = torch.arange(num_codebooks, device=model.projection.weight.device)
         passes = [index[:2], *index[2:].split(1)]
@@ -260,7 +301,7 @@ class SlotModel:
         inputs = torch.stack((hidden, model.embed_codes(codes[0][:, None])[:, 0]), dim=1)
         for codebook, place in enumerate(self._places, 1):
             out = self.depth.forward(model.projection(inputs), place)[:, -1]
-            logits = out @ model.audio_heads[codebook - 1]
+            logits = out @ self.audio_heads[codebook - 1]
             codes.append(sample(logits, codebook))
             inputs = model.embed_codes(codes[-1][:, None], codebook)
         finite = logits.isfinite().all(dim=-1)  # NaN comes through to the last codebook

@@ -6,7 +6,8 @@ kernel before it is still computing: *programmatic dependent launch*, on GPUs th
 rotations, activations and sums are done in the kernels of the products that they belong to.
 
 A program computes a few outputs for all rows; its weights stay in registers, so a row costs
-arithmetic only. Numbers are added in fp32, and rounded to the model's dtype where they are stored.
+arithmetic only. Weights are of the model's dtype, or int8 with a scale for each output. Numbers are
+added in fp32, and rounded to the model's dtype where they are stored.
 """
 
 from __future__ import annotations
@@ -36,16 +37,25 @@ def _product(weights, row):
 
 
 @triton.jit
+def _scales(scales, outputs, HAS_SCALES: tl.constexpr):
+    """Of the rows of a matrix of int8; 1 where there are none."""
+    if HAS_SCALES:
+        return tl.load(scales + outputs)
+    else:
+        return 1.0
+
+
+@triton.jit
 def _inverse_rms(row, width: tl.constexpr, eps):
     return tl.rsqrt(tl.sum(row * row) / width + eps)
 
 
 @triton.jit
 def query_key_value(
-    x, norm, weights, cos, sin, positions, query, keys, values,
+    x, norm, weights, scales, cos, sin, positions, query, keys, values,
     position_stride, slot_stride, head_stride, eps,
     NUM_ROWS: tl.constexpr, LENGTH: tl.constexpr, WIDTH: tl.constexpr, NUM_HEADS: tl.constexpr,
-    NUM_KV_HEADS: tl.constexpr, HEAD_DIM: tl.constexpr,
+    NUM_KV_HEADS: tl.constexpr, HEAD_DIM: tl.constexpr, HAS_SCALES: tl.constexpr,
     BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr, EARLY: tl.constexpr,
 ):  # fmt: skip
     """Queries (M, H·E), and keys and values into the cache, of normalised rows x (M, D).
@@ -60,14 +70,16 @@ def query_key_value(
     k = tl.arange(0, BLOCK_K)
     first = _weights(weights, output, k, WIDTH)
     second = _weights(weights, output + HALF, k, WIDTH)
+    first_scales = _scales(scales, output, HAS_SCALES)
+    second_scales = _scales(scales, output + HALF, HAS_SCALES)
     gain = tl.load(norm + k, k < WIDTH, 0).to(tl.float32)
     _begin(EARLY)
     for m in tl.static_range(NUM_ROWS):
         row = tl.load(x + m * WIDTH + k, k < WIDTH, 0).to(tl.float32)
         scale = _inverse_rms(row, WIDTH, eps)
         dtype = query.dtype.element_ty
-        a = (_product(first, row * gain) * scale).to(dtype).to(tl.float32)
-        b = (_product(second, row * gain) * scale).to(dtype).to(tl.float32)
+        a = (_product(first, row * gain) * first_scales * scale).to(dtype).to(tl.float32)
+        b = (_product(second, row * gain) * second_scales * scale).to(dtype).to(tl.float32)
         position = tl.load(positions + m * position_stride)
         c = tl.load(cos + position * HALF + feature)
         s = tl.load(sin + position * HALF + feature)
@@ -145,54 +157,58 @@ def join(
 
 @triton.jit
 def gate_up(
-    x, norm, weights, out, eps,
-    NUM_ROWS: tl.constexpr, WIDTH: tl.constexpr, NUM_OUT: tl.constexpr,
+    x, norm, weights, scales, out, eps,
+    NUM_ROWS: tl.constexpr, WIDTH: tl.constexpr, NUM_OUT: tl.constexpr, HAS_SCALES: tl.constexpr,
     BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr, EARLY: tl.constexpr,
 ):  # fmt: skip
     """silu(gate) · up (M, F) of normalised rows x (M, D); weights (2F, D), the gate's first."""
     n, k = tl.program_id(0) * BLOCK_N + tl.arange(0, BLOCK_N), tl.arange(0, BLOCK_K)
     gate_weights = _weights(weights, n, k, WIDTH)
     up_weights = _weights(weights, n + NUM_OUT, k, WIDTH)
+    gate_scales = _scales(scales, n, HAS_SCALES)
+    up_scales = _scales(scales, n + NUM_OUT, HAS_SCALES)
     gain = tl.load(norm + k, k < WIDTH, 0).to(tl.float32)
     _begin(EARLY)
     for m in tl.static_range(NUM_ROWS):
         row = tl.load(x + m * WIDTH + k, k < WIDTH, 0).to(tl.float32)
         scale = _inverse_rms(row, WIDTH, eps)
-        gate = _product(gate_weights, row * gain) * scale
-        up = _product(up_weights, row * gain) * scale
+        gate = _product(gate_weights, row * gain) * gate_scales * scale
+        up = _product(up_weights, row * gain) * up_scales * scale
         tl.store(out + m * NUM_OUT + n, gate / (1 + tl.exp(-gate)) * up)
 
 
 @triton.jit
 def add_product(
-    given, weights, x,
-    NUM_ROWS: tl.constexpr, WIDTH: tl.constexpr, NUM_OUT: tl.constexpr,
+    given, weights, scales, x,
+    NUM_ROWS: tl.constexpr, WIDTH: tl.constexpr, NUM_OUT: tl.constexpr, HAS_SCALES: tl.constexpr,
     BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr, EARLY: tl.constexpr,
 ):  # fmt: skip
     """Add the product of given rows (M, D) and weights (N, D) to x (M, N)."""
     n, k = tl.program_id(0) * BLOCK_N + tl.arange(0, BLOCK_N), tl.arange(0, BLOCK_K)
     read = _weights(weights, n, k, WIDTH)
+    scale = _scales(scales, n, HAS_SCALES)
     _begin(EARLY)
     for m in tl.static_range(NUM_ROWS):
         row = tl.load(given + m * WIDTH + k, k < WIDTH, 0).to(tl.float32)
         into = x + m * NUM_OUT + n
-        tl.store(into, tl.load(into).to(tl.float32) + _product(read, row))
+        tl.store(into, tl.load(into).to(tl.float32) + _product(read, row) * scale)
 
 
 @triton.jit
 def head(
-    x, norm, weights, logits, row_stride, eps,
-    NUM_ROWS: tl.constexpr, WIDTH: tl.constexpr, NUM_OUT: tl.constexpr,
+    x, norm, weights, scales, logits, row_stride, eps,
+    NUM_ROWS: tl.constexpr, WIDTH: tl.constexpr, NUM_OUT: tl.constexpr, HAS_SCALES: tl.constexpr,
     BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr, EARLY: tl.constexpr,
 ):  # fmt: skip
     """Logits (M, N) of normalised rows x, which stand row_stride numbers apart."""
     n, k = tl.program_id(0) * BLOCK_N + tl.arange(0, BLOCK_N), tl.arange(0, BLOCK_K)
     read = _weights(weights, n, k, WIDTH)
+    scale = _scales(scales, n, HAS_SCALES)
     gain = tl.load(norm + k, k < WIDTH, 0).to(tl.float32)
     _begin(EARLY)
     for m in tl.static_range(NUM_ROWS):
         row = tl.load(x + m * row_stride + k, k < WIDTH, 0).to(tl.float32)
-        found = _product(read, row * gain) * _inverse_rms(row, WIDTH, eps)
+        found = _product(read, row * gain) * scale * _inverse_rms(row, WIDTH, eps)
         tl.store(logits + m * NUM_OUT + n, found)
 
 
@@ -206,7 +222,7 @@ def sample(
     """A code of each row, as `causerie.model.sampling.sample_rows` draws it, and its embedding.
 
     Args:
-        logits: (M, NUM_CODES), of the dtype of the model, of which BITS leading bits count.
+        logits: (M, NUM_CODES); they differ in the first BITS bits of their fp32, 16 for bf16.
         temperatures: (M, 2), of codebook 0 and of the others; top_k likewise.
         noise: (M, …), of this codebook.
         table: (V, WIDTH), what the next pass reads for each code.
