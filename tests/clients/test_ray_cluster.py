@@ -131,6 +131,16 @@ def _free_port() -> int:
         return number
 
 
+def test_where_there_is_no_cluster_it_says_so_at_once() -> None:
+    command = f"-m causerie serve --ray --ray-address 127.0.0.1:{_free_port()} --port 0"
+    done = subprocess.run(
+        [sys.executable, *command.split()], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2
+    assert re.search(r"there is no Ray cluster at 127\S+: .*refused", done.stderr)
+    assert "Traceback" not in done.stderr
+
+
 def test_it_joins_a_cluster_and_its_replicas_share_a_card(head: Head, tmp_path: Path) -> None:
     flags = f"--ray-address {head.address} --replicas 2 --gpus-per-replica 0.5 --device cpu"
     with serving(tmp_path, *flags.split(), **head.environment) as cluster:

@@ -185,6 +185,7 @@ def run(settings: Settings, *, tell: Callable[[str], None] = print) -> None:
 def _join_cluster(ray: Any, settings: Settings) -> None:
     """Begin a small cluster on this machine, or join the one that the settings name."""
     if settings.ray_address:
+        _check_answers(settings.ray_address)
         try:
             ray.init(address=settings.ray_address)
         except (ConnectionError, ray.exceptions.AuthenticationError) as error:
@@ -204,6 +205,17 @@ def _join_cluster(ray: Any, settings: Settings) -> None:
         object_store_memory=OBJECT_STORE_BYTES,
         include_dashboard=False,
     )
+
+
+def _check_answers(address: str) -> None:
+    """Raise ConfigError where nobody listens: Ray would try for minutes."""
+    host, _, port = address.rpartition("//")[2].rpartition(":")
+    if not port.isdigit():  # "auto"
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    except (OSError, OverflowError) as error:
+        raise ConfigError(f"there is no Ray cluster at {address}: {error}") from error
 
 
 def _end_serve(serve: Any) -> None:
