@@ -7,9 +7,9 @@ Checks come first, in fp32 and in bf16: recorded graphs against plain calls, slo
 against each alone, all of them against the plain model, and the codec of slots against the codec.
 Then every way to run a frame is timed for one stream: calls or graphs, attention by torch's fused
 kernel or by products, torch.compile, all of a frame by our Triton kernels, and these with the depth
-decoder in 8 bits. The fastest exact one is timed against context and
-streams, for prompts and for the first sound. Beside each figure stands the floor: bytes a frame
-over the bandwidth that a copying kernel reaches.
+decoder in 8 bits. The fastest exact one is timed against context and streams, for prompts and for
+the first sound. Beside each figure stands the floor: bytes a frame over the bandwidth that a
+copying kernel reaches.
 
 A JSON object a line: checks, then results like those of `causerie bench`, whose --from makes tables
 of them. Exit code 0; 1 where a check fails; 2 without a GPU.

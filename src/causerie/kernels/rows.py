@@ -46,8 +46,10 @@ def _scales(scales, outputs, HAS_SCALES: tl.constexpr):
 
 
 @triton.jit
-def _inverse_rms(row, width: tl.constexpr, eps):
-    return tl.rsqrt(tl.sum(row * row) / width + eps)
+def _normed(x, k, gain, width: tl.constexpr, eps):
+    """A row times the gains of its norm, and the scale that is still missing."""
+    row = tl.load(x + k, k < width, 0).to(tl.float32)
+    return row * gain, tl.rsqrt(tl.sum(row * row) / width + eps)
 
 
 @triton.jit
@@ -75,11 +77,10 @@ def query_key_value(
     gain = tl.load(norm + k, k < WIDTH, 0).to(tl.float32)
     _begin(EARLY)
     for m in tl.static_range(NUM_ROWS):
-        row = tl.load(x + m * WIDTH + k, k < WIDTH, 0).to(tl.float32)
-        scale = _inverse_rms(row, WIDTH, eps)
+        row, scale = _normed(x + m * WIDTH, k, gain, WIDTH, eps)
         dtype = query.dtype.element_ty
-        a = (_product(first, row * gain) * first_scales * scale).to(dtype).to(tl.float32)
-        b = (_product(second, row * gain) * second_scales * scale).to(dtype).to(tl.float32)
+        a = (_product(first, row) * first_scales * scale).to(dtype).to(tl.float32)
+        b = (_product(second, row) * second_scales * scale).to(dtype).to(tl.float32)
         position = tl.load(positions + m * position_stride)
         c = tl.load(cos + position * HALF + feature)
         s = tl.load(sin + position * HALF + feature)
@@ -170,10 +171,9 @@ def gate_up(
     gain = tl.load(norm + k, k < WIDTH, 0).to(tl.float32)
     _begin(EARLY)
     for m in tl.static_range(NUM_ROWS):
-        row = tl.load(x + m * WIDTH + k, k < WIDTH, 0).to(tl.float32)
-        scale = _inverse_rms(row, WIDTH, eps)
-        gate = _product(gate_weights, row * gain) * gate_scales * scale
-        up = _product(up_weights, row * gain) * up_scales * scale
+        row, scale = _normed(x + m * WIDTH, k, gain, WIDTH, eps)
+        gate = _product(gate_weights, row) * gate_scales * scale
+        up = _product(up_weights, row) * up_scales * scale
         tl.store(out + m * NUM_OUT + n, gate / (1 + tl.exp(-gate)) * up)
 
 
@@ -207,8 +207,8 @@ def head(
     gain = tl.load(norm + k, k < WIDTH, 0).to(tl.float32)
     _begin(EARLY)
     for m in tl.static_range(NUM_ROWS):
-        row = tl.load(x + m * row_stride + k, k < WIDTH, 0).to(tl.float32)
-        found = _product(read, row * gain) * scale * _inverse_rms(row, WIDTH, eps)
+        row, inverse_rms = _normed(x + m * row_stride, k, gain, WIDTH, eps)
+        found = _product(read, row) * scale * inverse_rms
         tl.store(logits + m * NUM_OUT + n, found)
 
 
