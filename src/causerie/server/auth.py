@@ -17,11 +17,11 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from causerie.server.errors import ApiError
+from causerie.server.faults import answer
 from causerie.server.settings import Settings
 
 #: What answers without a key, and while the model is loaded.
@@ -153,8 +153,7 @@ class Gate:
 
     async def _refuse(self, error: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            answer = JSONResponse(error.body(scope["path"]), error.status, error.headers)
-            await answer(scope, receive, send)
+            await answer(error, scope["path"])(scope, receive, send)
             return
         code = LATER if error.status == 503 else REFUSED
         await send({"type": "websocket.close", "code": code, "reason": error.message[:120]})

@@ -11,10 +11,10 @@ from contextvars import ContextVar
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from causerie.server.errors import to_api_error
+from causerie.server.faults import answer
 from causerie.server.metrics import Metrics
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
@@ -72,8 +72,7 @@ class Trace:
                 raise
             told = to_api_error(error)
             self.metrics.errors.labels(told.code).inc()
-            answer = JSONResponse(told.body(scope["path"]), told.status, told.headers)
-            await answer(scope, receive, counting)
+            await answer(told, scope["path"])(scope, receive, counting)
         finally:
             took_s = time.perf_counter() - started
             self._count(scope, status, took_s, num_bytes)

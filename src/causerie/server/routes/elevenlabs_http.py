@@ -20,6 +20,7 @@ from fastapi import APIRouter, Request, Response
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
+from causerie.audio.formats import Encoder
 from causerie.model.sampling import MAX_SEED
 from causerie.server import sound
 from causerie.server.alignment import Alignment, Letter, Original
@@ -88,10 +89,7 @@ async def text_to_speech(
     request: Request, voice: str, asked: SpeechBody, output_format: str = DEFAULT_FORMAT
 ) -> Response:
     """Speak a text. The sound comes while it is being made, by either path."""
-    speaker: Speaker = request.app.state.speaker
-    speaker.check_text(asked.text)
-    made = new_encoder(output_format, speaker.sample_rate, asked.speed)
-    said = await _speech(speaker, voice, asked)
+    made, said = await _begun(request, voice, asked, output_format)
     return await sound.stream(request, said, made, headers={"x-seed": str(said.seed)})
 
 
@@ -100,15 +98,12 @@ async def text_with_timestamps(
     request: Request, voice: str, asked: SpeechBody, output_format: str = DEFAULT_FORMAT
 ) -> Response:
     """Speak a text, and tell when each of its letters is spoken, once all of it is."""
-    speaker: Speaker = request.app.state.speaker
-    speaker.check_text(asked.text)
-    new_encoder(output_format, speaker.sample_rate, asked.speed)  # wrong formats are told first
-    said = await _speech(speaker, voice, asked)
+    _, said = await _begun(request, voice, asked, output_format)
     timed = _Timed(said, asked)
     return await sound.whole(
         request,
         timed,
-        lambda num: new_encoder(output_format, speaker.sample_rate, asked.speed, num_samples=num),
+        lambda num: new_encoder(output_format, said.sample_rate, asked.speed, num_samples=num),
         headers={"x-seed": str(said.seed)},
         wrap=timed.object,
         content_type="application/json",
@@ -129,10 +124,7 @@ async def stream_with_timestamps(
     request: Request, voice: str, asked: SpeechBody, output_format: str = DEFAULT_FORMAT
 ) -> Response:
     """Speak a text, and tell when each of its letters is spoken, while it is being made."""
-    speaker: Speaker = request.app.state.speaker
-    speaker.check_text(asked.text)
-    made = new_encoder(output_format, speaker.sample_rate, asked.speed)
-    said = await _speech(speaker, voice, asked)
+    made, said = await _begun(request, voice, asked, output_format)
     timed = _Timed(said, asked)
     return await sound.stream(
         request,
@@ -144,8 +136,15 @@ async def stream_with_timestamps(
     )
 
 
-async def _speech(speaker: Speaker, voice: str, asked: SpeechBody) -> Speech:
-    return await speaker.speak(asked.text, voice=voice, seed=asked.seed, protocol="elevenlabs")
+async def _begun(
+    request: Request, voice: str, asked: SpeechBody, output_format: str
+) -> tuple[Encoder, Speech]:
+    """Speech, and what encodes it as it comes; what is wrong with text or format is told first."""
+    speaker: Speaker = request.app.state.speaker
+    speaker.check_text(asked.text)
+    made = new_encoder(output_format, speaker.sample_rate, asked.speed)
+    said = await speaker.speak(asked.text, voice=voice, seed=asked.seed, protocol="elevenlabs")
+    return made, said
 
 
 class _Timed:
