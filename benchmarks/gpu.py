@@ -37,11 +37,11 @@ from causerie.bench.ours import Ours
 from causerie.bench.result import Machine, Result, to_line
 from causerie.bench.subjects import SUBJECTS, load_subject
 from causerie.checkpoint import Checkpoint
-from causerie.engine.batched import BatchedRunner
-from causerie.engine.choose import KERNEL_SLOTS
-from causerie.engine.cuda_graph import Eager
 from causerie.engine.runner import Draw, Rows, Sampling
-from causerie.engine.slot_model import Attention, fused, products
+from causerie.engine.runners.batched import BatchedRunner
+from causerie.engine.runners.choose import KERNEL_SLOTS
+from causerie.engine.runners.cuda_graph import Eager
+from causerie.engine.runners.slot_model import Attention, fused, products
 from causerie.nn.kv_cache import KVCache
 
 ATTENTIONS: dict[str, Attention] = {"fused": fused, "products": products}

@@ -6,7 +6,7 @@
 Kernel by kernel, each size of tile and each number of warps is tried in a whole frame, recorded as
 a graph, and the fastest is kept for what follows. It prints a JSON object a line: what was tried
 and the milliseconds of a frame; at last the launches to be written into
-`causerie.engine.slot_kernels.LAUNCHES`, and a frame without the early starts of kernels.
+`causerie.engine.runners.slot_kernels.LAUNCHES`, and a frame without the early starts of kernels.
 Exit code 2 without a GPU.
 """
 
@@ -24,10 +24,10 @@ from torch import Tensor
 
 from causerie.bench.floor import synchronize
 from causerie.bench.subjects import SUBJECTS, load_subject
-from causerie.engine import slot_kernels
-from causerie.engine.cuda_graph import CudaRecorder, Eager, Graphs
-from causerie.engine.slot_kernels import LAUNCHES, KernelModel, Launch
-from causerie.engine.slot_model import SlotModel
+from causerie.engine.runners import slot_kernels
+from causerie.engine.runners.cuda_graph import CudaRecorder, Eager, Graphs
+from causerie.engine.runners.slot_kernels import LAUNCHES, KernelModel, Launch
+from causerie.engine.runners.slot_model import SlotModel
 
 POSITION, LENGTH, NUM_POSITIONS = 100, 256, 257
 TOP_K = 50

@@ -35,10 +35,10 @@ from causerie.bench.plan import FORMATS, parse_formats
 from causerie.checkpoint import Checkpoint, load
 from causerie.engine.engine import Engine
 from causerie.engine.handle import Handle
-from causerie.engine.native import NativeRunner
-from causerie.engine.plain import PlainRunner
 from causerie.engine.request import Request
 from causerie.engine.runner import Draw
+from causerie.engine.runners.native import NativeRunner
+from causerie.engine.runners.plain import PlainRunner
 from causerie.errors import CauserieError, ConfigError
 from causerie.evaluate.run import evaluate
 from causerie.evaluate.sentences import read_sentences

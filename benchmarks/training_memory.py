@@ -38,10 +38,10 @@ from causerie.config import CSMConfig, csm_1b
 from causerie.model.csm import CSM
 from causerie.nn.attention import fused_attention
 from causerie.text.tokenizer import TextTokenizer
-from causerie.train.config import LMRecipe, Lora, Samples
-from causerie.train.corpus import Corpus
-from causerie.train.lm import LMTraining
-from causerie.train.lora import add_adapters
+from causerie.train.lm.config import LMRecipe, Lora, Samples
+from causerie.train.lm.corpus import Corpus
+from causerie.train.lm.lora import add_adapters
+from causerie.train.lm.training import LMTraining
 from causerie.train.processes import find_processes
 
 ROWS = (512, 2048)

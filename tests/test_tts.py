@@ -20,19 +20,19 @@ from torch import Tensor, nn
 
 import causerie
 from causerie import tts as tts_module
-from causerie import turns as turns_module
 from causerie.audio.audio import Audio
 from causerie.checkpoint import Checkpoint, GenerationDefaults
-from causerie.context import MAX_KEPT
 from causerie.device import find_device, find_dtype
 from causerie.engine.engine import Engine
 from causerie.engine.handle import Handle
-from causerie.engine.native import NativeRunner
-from causerie.engine.plain import PlainRunner
 from causerie.engine.request import Request
 from causerie.engine.runner import Draw
+from causerie.engine.runners.native import NativeRunner
+from causerie.engine.runners.plain import PlainRunner
 from causerie.errors import CheckpointError, ConfigError, TextError
 from causerie.prompt import Part, Segment, build_prompt
+from causerie.reply import turns as turns_module
+from causerie.reply.context import MAX_KEPT
 from causerie.text.front_end import Spoken
 from causerie.tts import TTS
 from causerie.voices import Voice
@@ -454,7 +454,7 @@ def test_model_and_codec_must_fit() -> None:
 
 def spied(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, int | None]]:
     """Temperature and top_k of every draw."""
-    from causerie.engine import plain
+    from causerie.engine.runners import plain
 
     calls: list[tuple[float, int | None]] = []
     real = plain.sample

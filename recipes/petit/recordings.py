@@ -11,7 +11,7 @@ import argparse
 from pathlib import Path
 
 from causerie.audio.audio import Audio
-from causerie.train.data import SpeechFolder
+from causerie.train.codec.aligned_speech import SpeechFolder
 
 SAMPLE_RATE = 24_000
 

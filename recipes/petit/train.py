@@ -40,15 +40,19 @@ from causerie.model.csm import CSM
 from causerie.prompt import Segment
 from causerie.text.front_end import FrontEnd
 from causerie.text.tokenizer import TextTokenizer
-from causerie.train.codec_phase import CodecRecipe, finished, train_codec
-from causerie.train.config import LMRecipe, Samples
-from causerie.train.corpus import Corpus
-from causerie.train.data import EncodedSpeech, SpeechFolder
-from causerie.train.decoder_phase import DecoderRecipe, train_decoder
-from causerie.train.encoder_phase import EncoderRecipe, first_codebooks, train_encoder
-from causerie.train.lm import LMTraining, new_model
+from causerie.train.codec.aligned_speech import EncodedSpeech, SpeechFolder
+from causerie.train.codec.decoder import DecoderRecipe, train_decoder
+from causerie.train.codec.encoder import EncoderRecipe, first_codebooks, train_encoder
+from causerie.train.codec.phone_recognizer import (
+    PhoneRecognizer,
+    RecognizerRecipe,
+    train_recognizer,
+)
+from causerie.train.codec.whole import CodecRecipe, finished, train_codec
+from causerie.train.lm.config import LMRecipe, Samples
+from causerie.train.lm.corpus import Corpus
+from causerie.train.lm.training import LMTraining, new_model
 from causerie.train.log import Log
-from causerie.train.recognizer import PhoneRecognizer, RecognizerRecipe, train_recognizer
 from causerie.voices import Voice
 
 HERE = Path(__file__).parent

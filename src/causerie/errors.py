@@ -7,6 +7,7 @@
     ├── TextError             text is empty or has nothing that can be spoken
     ├── UnknownVoiceError     no voice of that name
     ├── PromptTooLongError    one segment alone exceeds the context
+    ├── StoreError            files of voices and consents cannot be read or written
     └── EngineError           many replies at once: one of them cannot be made
         ├── QueueFullError    too many wait already
         ├── DeadlineError     it was not begun in the time it had
@@ -54,6 +55,10 @@ class PromptTooLongError(CauserieError, ValueError):
     def __init__(self, message: str, *, needed: int, available: int) -> None:
         super().__init__(message)
         self.needed, self.available = needed, available
+
+
+class StoreError(CauserieError):
+    """Files cannot be read or written: the disk is full, read-only, locked or out of reach."""
 
 
 class EngineError(CauserieError):

@@ -22,21 +22,22 @@ from torch import Tensor
 
 from causerie.audio.audio import Audio
 from causerie.checkpoint.load import Checkpoint, load
-from causerie.context import ContextEncoder
 from causerie.device import find_device, find_dtype
 from causerie.engine.aio import AsyncEngine
-from causerie.engine.choose import check_formats, new_runner
 from causerie.engine.engine import Engine
 from causerie.engine.request import Sampling
+from causerie.engine.runners.choose import check_formats, new_runner
 from causerie.errors import CheckpointError, ConfigError, TextError
-from causerie.live import AsyncStream
 from causerie.model import sampling
 from causerie.prompt import Segment
-from causerie.reply import Stream, Turn
+from causerie.reply.async_stream import AsyncStream
+from causerie.reply.context import ContextEncoder
+from causerie.reply.stream import Stream
+from causerie.reply.turn import Turn
+from causerie.reply.turns import Turns, listed
 from causerie.text.check import check_text
 from causerie.text.growing import Flush, agrowing, growing
 from causerie.text.split import split
-from causerie.turns import Turns, listed
 from causerie.voices import Voice, find_voice
 
 #: Longer text is spoken in pieces of at most so many characters, each with earlier ones as context.

@@ -12,7 +12,7 @@ import torch
 
 pytest.importorskip("triton", reason="Triton is for Linux")
 
-from causerie.engine.slot_kernels import LAUNCHES
+from causerie.engine.runners.slot_kernels import LAUNCHES
 
 ROOT = Path(__file__).parents[2]
 

@@ -13,9 +13,9 @@ from causerie.checkpoint import load
 from causerie.cli import app
 from causerie.cli.train import _judge
 from causerie.errors import ConfigError
-from causerie.train import run as training
-from causerie.train.codec_run import CodecConfig
-from causerie.train.config import LMConfig, LMRecipe, Watch
+from causerie.train.codec.run import CodecConfig
+from causerie.train.lm import run as training
+from causerie.train.lm.config import LMConfig, LMRecipe, Watch
 from tests.train.shards import write_shards
 
 TEXT = """
@@ -113,7 +113,7 @@ def test_a_codec_is_trained_by_its_configuration(
         seen.append(config)
         return Path("folder")
 
-    monkeypatch.setattr("causerie.train.codec_run.run", run_codec)
+    monkeypatch.setattr("causerie.train.codec.run.run", run_codec)
     path = tmp_path / "codec.toml"
     path.write_text(
         'data = "d"\nout = "o"\n[codec]\nratios = [4, 5, 6, 8]\n'

@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import openai
 
-from causerie.server.ray_proxy import REPLICA_HEADER
+from causerie.server.ray.proxy import REPLICA_HEADER
 
 PATIENCE_S = 90.0
 

@@ -10,8 +10,9 @@ import fsspec
 import pytest
 from moto.server import ThreadedMotoServer
 
-from causerie.server.folder import StoreError, open_folder
-from tests.server.test_voice_store import (  # noqa: F401 each with the `where` of this module
+from causerie.errors import StoreError
+from causerie.server.voices.folder import open_folder
+from tests.server.voices.test_store import (  # noqa: F401 each with the `where` of this module
     RATE,
     SOUND,
     store,

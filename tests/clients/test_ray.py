@@ -26,7 +26,7 @@ from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import connect
 
 from causerie.checkpoint import load
-from causerie.server.ray_proxy import LOST, REPLICA_HEADER
+from causerie.server.ray.proxy import LOST, REPLICA_HEADER
 from tests.clients.ray_processes import PATIENCE_S, Cluster, serving
 
 #: Some 20 s of speech, which take a few seconds to make.

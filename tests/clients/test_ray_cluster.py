@@ -19,11 +19,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from causerie.server.ray_proxy import REPLICA_HEADER
+from causerie.server.ray.proxy import REPLICA_HEADER
 from tests.clients.ray_processes import PATIENCE_S, serving
 
 TEXT = "We go down to the river, and we cross the bridge as long as it stands. " * 2
-CALLBACK = "causerie.server.ray_proxy.proxy_middlewares"
+CALLBACK = "causerie.server.ray.proxy.proxy_middlewares"
 BIN = Path(sys.executable).parent
 
 
@@ -155,7 +155,9 @@ def test_it_joins_a_cluster_and_its_replicas_share_a_card(head: Head, tmp_path: 
 def test_serve_run_takes_the_settings_as_arguments(head: Head, tmp_path: Path) -> None:
     port = _free_port()
     head.run("serve", "start", "--http-port", str(port))
-    command = f"run causerie.server.ray:app model=petit max_streams=3 voices={tmp_path}/voices"
+    command = (
+        f"run causerie.server.ray.deployment:app model=petit max_streams=3 voices={tmp_path}/voices"
+    )
     url = f"http://127.0.0.1:{port}"
     answer = httpx.get(f"{url}/v1/models")
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "no_replica")

@@ -9,9 +9,9 @@ from unittest import mock
 from causerie.data import prepare as module
 from causerie.data.checks import Limits
 from causerie.data.prepare import OnProgress, prepare
-from causerie.data.recognizer import Recognizer
 from causerie.data.report import Report
 from causerie.data.shards import ShardWriter
+from causerie.data.whisper import Recognizer
 from tests.data import speech
 
 

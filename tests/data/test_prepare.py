@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from causerie.data import turns
+from causerie.data import process_recording as turns
 from causerie.data.checks import Limits
 from causerie.data.loudness import TARGET_LUFS, loudness
 from causerie.data.report import Report

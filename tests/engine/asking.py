@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from causerie.engine.engine import Engine
 from causerie.engine.handle import Handle
-from causerie.engine.native import NativeRunner
-from causerie.engine.plain import PlainRunner
 from causerie.engine.request import Request, Sampling
 from causerie.engine.runner import Runner
+from causerie.engine.runners.native import NativeRunner
+from causerie.engine.runners.plain import PlainRunner
 from tests import tiny
 
 #: Makes a runner of so many slots, of the tiny model of that seed.

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
 
-from causerie.engine.cuda_graph import Graphs
+from causerie.engine.runners.cuda_graph import Graphs
 
 _ATEN = torch.ops.aten
 #: Operations that give the host a value, or a shape that depends on one.

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from causerie.engine.aio import AsyncEngine, Speech
+from causerie.engine.aio import AsyncEngine, RequestStream
 from causerie.engine.engine import Engine
 from causerie.engine.request import State
 from causerie.engine.runner import Draw, Runner
@@ -56,7 +56,7 @@ def run(new_runner: NewRunner, task: Callable[[AsyncEngine], Awaitable[T]], **mo
     return asyncio.run(main())
 
 
-async def hear(speech: Speech) -> Said:
+async def hear(speech: RequestStream) -> Said:
     pieces = [piece async for piece in speech]
     frames = [frame.tolist() for frame in speech.handle.frames]
     sound = b"".join(piece.tobytes() for piece in pieces)

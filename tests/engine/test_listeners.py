@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from causerie.engine.chunk_sizes import ChunkSizes
 from causerie.engine.engine import Engine
 from causerie.engine.handle import Handle
-from causerie.engine.pieces import Pieces
 from causerie.engine.runner import Draw, Rows, SavedRows
 from tests.engine.asking import request, text
 
@@ -63,7 +63,7 @@ class Listener:
     def __init__(self, handle: Handle, now: float) -> None:
         self.handle, self.asked_at = handle, now
         handle.is_awaited = True
-        self.pieces = Pieces(FRAME_S)
+        self.pieces = ChunkSizes(FRAME_S)
         self.first_s: float | None = None
         self.dry_s = 0.0
         self._played_at = 0.0

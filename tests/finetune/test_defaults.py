@@ -8,7 +8,7 @@ import pytest
 
 from causerie.errors import ConfigError
 from causerie.finetune.defaults import configuration
-from causerie.train.config import LMConfig
+from causerie.train.lm.config import LMConfig
 
 
 def configure(**changes: Any) -> LMConfig:

@@ -11,7 +11,7 @@ from causerie.checkpoint import Checkpoint
 from causerie.data.shards import NewTurn, ShardWriter, SpeechData, codec_fingerprint
 from causerie.errors import ConfigError
 from causerie.finetune import recordings
-from causerie.train.corpus import Corpus
+from causerie.train.lm.corpus import Corpus
 from tests import tiny
 from tests.train.shards import write_shards
 

@@ -10,11 +10,11 @@ from torch import Tensor
 from transformers import CsmForConditionalGeneration
 
 from causerie.checkpoint import Checkpoint, load, save_transformers
-from causerie.train.batches import collate
-from causerie.train.config import LMConfig, LMRecipe, Samples
-from causerie.train.objective import Objective
-from causerie.train.run import train_lm
-from causerie.train.samples import Example
+from causerie.train.lm.batches import collate
+from causerie.train.lm.config import LMConfig, LMRecipe, Samples
+from causerie.train.lm.objective import Objective
+from causerie.train.lm.run import train_lm
+from causerie.train.lm.samples import Example
 from tests.parity.references import AUDIO_EOS_ID, AUDIO_ID
 from tests.parity.test_csm import Prompt, assert_same_model
 from tests.train.shards import write_shards

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from causerie.train.data import SpeechFolder
+from causerie.train.codec.aligned_speech import SpeechFolder
 
 ANIMALS = "cat dog cow pig hen fox owl bee".split()
 SENTENCES = [f"The {animal} is here." for animal in ANIMALS]

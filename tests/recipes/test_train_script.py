@@ -17,7 +17,7 @@ from causerie.checkpoint import load
 from causerie.checkpoint.save import save_codec
 from causerie.codec.mimi import Mimi
 from causerie.model.csm import CSM
-from causerie.train.data import EncodedSpeech, SpeechFolder
+from causerie.train.codec.aligned_speech import EncodedSpeech, SpeechFolder
 from causerie.voices import Voice
 from tests.train.speech import write_speech_folder
 

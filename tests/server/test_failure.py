@@ -14,9 +14,9 @@ from causerie.errors import TextError
 from causerie.server.app import create_app
 from causerie.server.metrics import Metrics
 from causerie.server.models import Models
+from causerie.server.service import SpeechService
 from causerie.server.settings import Settings
-from causerie.server.speaker import Speaker
-from causerie.server.voice_store import open_store
+from causerie.server.voices.store import open_store
 from causerie.tts import TTS
 from tests import tiny
 
@@ -61,7 +61,7 @@ def test_a_bug_goes_to_the_log_by_whatever_protocol_it_is_told(
     tts: TTS, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = Settings(voices=str(tmp_path))
-    speaker = Speaker(Models(tts, settings), open_store(tmp_path, tts), settings, Metrics())
+    speaker = SpeechService(Models(tts, settings), open_store(tmp_path, tts), settings, Metrics())
     assert speaker.tell(TextError("nothing to speak")).status == 400
     assert caplog.records == []
     assert speaker.tell(ZeroDivisionError("made up")).status == 500

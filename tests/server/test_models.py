@@ -16,11 +16,11 @@ from causerie.audio.io import pcm16
 from causerie.errors import CheckpointError, ConfigError, QueueFullError
 from causerie.prompt import Segment
 from causerie.server.model_folder import ModelFolder
-from causerie.server.models import Kept, Models
+from causerie.server.models import LoadedModel, Models
 from causerie.server.settings import Settings
-from causerie.train.config import LMConfig, LMRecipe, Lora, Samples
-from causerie.train.lora import merge_adapter
-from causerie.train.run import train_lm
+from causerie.train.lm.config import LMConfig, LMRecipe, Lora, Samples
+from causerie.train.lm.lora import merge_adapter
+from causerie.train.lm.run import train_lm
 from causerie.tts import TTS
 from causerie.voices import Voice
 from tests.server.running import Running, receive, running, send
@@ -211,7 +211,7 @@ def test_it_is_loaded_once_and_its_memory_comes_back(tts: TTS, folder: Path) -> 
 
 
 def test_who_leaves_while_it_is_loaded_hinders_nobody(tts: TTS, folder: Path) -> None:
-    async def task() -> Kept:
+    async def task() -> LoadedModel:
         known = models(tts, folder)
         leaving = asyncio.create_task(known.take("ada"))
         await asyncio.sleep(0)

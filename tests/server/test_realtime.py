@@ -16,7 +16,7 @@ from openai.resources.realtime.realtime import AsyncRealtimeConnection
 from websockets.exceptions import InvalidStatus
 
 from causerie.audio.io import pcm16
-from causerie.server.openai_voices import openai_voice
+from causerie.server.voices.openai_names import openai_voice
 from tests.server.running import PATIENCE_S, SOON_S, Running, petit, receive, running, send
 
 TEXT = "Hello there. How are you today? I hope that all is well with you and with your family."

@@ -14,7 +14,7 @@ import numpy as np
 import openai
 import pytest
 
-from causerie.server import fetch
+from causerie.server.voices import fetch
 from tests.server.running import Running, petit, running
 from tests.server.test_voices import TEXT, wav
 

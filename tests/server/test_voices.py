@@ -19,9 +19,9 @@ import openai
 import pytest
 import soundfile
 
-from causerie.server import cloning
-from causerie.server.openai_voices import OPENAI_VOICES
 from causerie.server.routes import voices as routes
+from causerie.server.voices import cloning
+from causerie.server.voices.openai_names import OPENAI_VOICES
 from causerie.tts import TTS
 from tests import tiny
 from tests.server.running import Running, petit, running

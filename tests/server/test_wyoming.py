@@ -26,22 +26,22 @@ from wyoming.tts import (
 from causerie.audio.io import pcm16
 from causerie.server.metrics import Metrics
 from causerie.server.models import Models
+from causerie.server.service import SpeechService
 from causerie.server.settings import Settings
-from causerie.server.speaker import Speaker
-from causerie.server.voice_store import open_store
+from causerie.server.voices.store import open_store
 from causerie.server.wyoming import WyomingServer
 from tests.server.running import petit
 
 TEXT = "Hello there. How are you today? I hope that all is well with you and with your family."
 
 
-def run(folder: Path, task: Callable[[AsyncTcpClient, Speaker], Awaitable[None]]) -> None:
+def run(folder: Path, task: Callable[[AsyncTcpClient, SpeechService], Awaitable[None]]) -> None:
     """Let a client talk with a server; in the end no slot may be taken."""
 
     async def main() -> None:
         tts = petit()
         settings = Settings(voices=str(folder))
-        speaker = Speaker(Models(tts, settings), open_store(folder, tts), settings, Metrics())
+        speaker = SpeechService(Models(tts, settings), open_store(folder, tts), settings, Metrics())
         server = WyomingServer(speaker, host="127.0.0.1", port=0)
         await server.start()
         try:
@@ -80,7 +80,7 @@ def sound(told: list[Event]) -> bytes:
 
 
 def test_it_tells_of_itself(tmp_path: Path) -> None:
-    async def task(client: AsyncTcpClient, speaker: Speaker) -> None:
+    async def task(client: AsyncTcpClient, speaker: SpeechService) -> None:
         await client.write_event(Describe().event())
         (told,) = await events(client, Info.is_type)
         (program,) = Info.from_event(told).tts
@@ -93,7 +93,7 @@ def test_it_tells_of_itself(tmp_path: Path) -> None:
 
 
 def test_a_text_at_once(tmp_path: Path) -> None:
-    async def task(client: AsyncTcpClient, speaker: Speaker) -> None:
+    async def task(client: AsyncTcpClient, speaker: SpeechService) -> None:
         voice = SynthesizeVoice(name="theo")
         await client.write_event(Synthesize(text=TEXT, voice=voice).event())
         told = await events(client, AudioStop.is_type)
@@ -107,7 +107,7 @@ def test_a_text_at_once(tmp_path: Path) -> None:
 
 
 def test_a_text_that_is_being_written(tmp_path: Path) -> None:
-    async def task(client: AsyncTcpClient, speaker: Speaker) -> None:
+    async def task(client: AsyncTcpClient, speaker: SpeechService) -> None:
         await client.write_event(SynthesizeStart(voice=SynthesizeVoice(name="heart")).event())
         for word in TEXT.split():
             await client.write_event(SynthesizeChunk(text=f"{word} ").event())
@@ -129,7 +129,7 @@ def test_a_text_that_is_being_written(tmp_path: Path) -> None:
 def test_what_is_wrong_is_told(tmp_path: Path, text: str, voice: str) -> None:
     """The connection ends by it; Home Assistant makes another for each text."""
 
-    async def task(client: AsyncTcpClient, speaker: Speaker) -> None:
+    async def task(client: AsyncTcpClient, speaker: SpeechService) -> None:
         await client.write_event(Synthesize(text=text, voice=SynthesizeVoice(name=voice)).event())
         told = await events(client, Error.is_type)
         assert [event.type for event in told] == ["error"]
@@ -140,7 +140,7 @@ def test_what_is_wrong_is_told(tmp_path: Path, text: str, voice: str) -> None:
 
 
 def test_who_goes_frees_the_slot(tmp_path: Path) -> None:
-    async def task(client: AsyncTcpClient, speaker: Speaker) -> None:
+    async def task(client: AsyncTcpClient, speaker: SpeechService) -> None:
         await client.write_event(Synthesize(text=f"{TEXT} " * 20).event())
         await events(client, AudioChunk.is_type)
         assert speaker.tts.engine.stats().active == 1

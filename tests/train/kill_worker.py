@@ -18,7 +18,7 @@ from typing import IO, Any
 
 import torch
 
-from tests.train.test_lm import RECIPE, training
+from tests.train.lm.test_training import RECIPE, training
 
 LIVES = 5
 LONG = dataclasses.replace(RECIPE, steps=20)  # saved after every second one

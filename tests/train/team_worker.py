@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from causerie.train.processes import find_processes
-from tests.train.test_lm import training
+from tests.train.lm.test_training import training
 
 if __name__ == "__main__":
     torch.set_num_threads(1)

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from tests.train.kill_worker import LONG
-from tests.train.test_lm import assert_same, training
+from tests.train.lm.test_training import assert_same, training
 
 ROOT = Path(__file__).parents[2]
 

@@ -15,11 +15,11 @@ import pytest
 import torch
 
 from causerie.errors import ConfigError
-from causerie.train.encoder_phase import new_codec, train_encoder
+from causerie.train.codec.encoder import new_codec, train_encoder
 from causerie.train.processes import find_processes
+from tests.train.codec.test_codec import ENCODER, TINY
+from tests.train.lm.test_training import assert_same, training
 from tests.train.speech import write_speech_folder
-from tests.train.test_codec import ENCODER, TINY
-from tests.train.test_lm import assert_same, training
 
 ROOT = Path(__file__).parents[2]
 
@@ -73,7 +73,7 @@ def test_two_processes_give_the_losses_and_weights_of_one(tmp_path: Path) -> Non
 
 def test_two_processes_train_one_codec(tmp_path: Path) -> None:
     speech, out = write_speech_folder(tmp_path / "speech"), tmp_path / "out"
-    workers = start("tests.train.codec_team_worker", speech, out)
+    workers = start("tests.train.codec.team_worker", speech, out)
     alone = train_encoder(TINY, dataclasses.replace(ENCODER, batch=4), speech, tmp_path / "alone")
     finish(workers)
     together = torch.load(out / "encoder/state.pt", weights_only=True)["modules"]["codec"]
@@ -91,7 +91,7 @@ def test_two_processes_train_one_codec(tmp_path: Path) -> None:
 
 def test_windows_are_shared_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     three = SimpleNamespace(process_index=0, num_processes=3)
-    monkeypatch.setattr("causerie.train.windows.find_processes", lambda device: three)
+    monkeypatch.setattr("causerie.train.codec.windows.find_processes", lambda device: three)
     with pytest.raises(ConfigError, match="a batch of 2 windows cannot be shared by 3 processes"):
         train_encoder(TINY, ENCODER, write_speech_folder(tmp_path / "speech"), tmp_path)
 

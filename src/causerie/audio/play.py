@@ -84,7 +84,7 @@ def _told(device: Any) -> Iterator[None]:
         raise AudioError(f"the sound device could not play: {error}; {_ADVICE}") from error
 
 
-class Speaker:
+class Loudspeaker:
     """Plays pieces of sound one after another as they come.
 
     A device that fails is silent from then on and raises nothing: the sound may have other ways
@@ -103,7 +103,7 @@ class Speaker:
         with self._dropping():
             self._stream = device.OutputStream(samplerate=sample_rate, channels=1, dtype="float32")
 
-    def __enter__(self) -> Speaker:
+    def __enter__(self) -> Loudspeaker:
         with self._dropping():
             if self._stream is not None:
                 self._stream.start()

@@ -11,8 +11,8 @@ from causerie.bench.floor import BYTES, NATIVE_BYTES, frame_bytes, synchronize
 from causerie.bench.subjects import voice_of
 from causerie.checkpoint.load import Checkpoint
 from causerie.engine.engine import Engine
-from causerie.engine.native import NativeRunner
 from causerie.engine.runner import Draw, Rows, Runner, Sampling, SavedRows
+from causerie.engine.runners.native import NativeRunner
 from causerie.tts import TTS
 
 #: What is spoken for the first sound, about two seconds long.

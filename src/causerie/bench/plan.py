@@ -9,7 +9,7 @@ import torch
 
 from causerie.bench.peers import NAMES
 from causerie.bench.subjects import SUBJECTS
-from causerie.engine.choose import Kernels
+from causerie.engine.runners.choose import Kernels
 from causerie.errors import ConfigError
 from causerie.native import library
 

@@ -19,7 +19,7 @@ from causerie.bench.plan import Plan
 from causerie.bench.result import Machine, Result
 from causerie.bench.subjects import load_subject, sizes
 from causerie.checkpoint.load import Checkpoint
-from causerie.engine.choose import Kernels, new_runner
+from causerie.engine.runners.choose import Kernels, new_runner
 from causerie.errors import ConfigError
 
 #: Rows before a frame where nothing else is said: a sentence and some seconds.

@@ -75,7 +75,7 @@ def prepare(
     from causerie.data.manifest import find
     from causerie.data.prepare import REPORT
     from causerie.data.prepare import prepare as run
-    from causerie.data.recognizer import Whisper
+    from causerie.data.whisper import Whisper
     from causerie.device import find_device
 
     find(folder, output, manifest)  # mistakes are told before anything is loaded

@@ -17,7 +17,7 @@ from causerie.errors import AudioError, CauserieError, ConfigError, TextError
 
 if TYPE_CHECKING:
     from causerie.audio.audio import Audio
-    from causerie.reply import Stream
+    from causerie.reply.stream import Stream
     from causerie.tts import TTS
 
 #: Written where there is neither -o nor a sound device.
@@ -168,7 +168,7 @@ def _emit(stream: Stream, output: str | None, play: bool) -> tuple[Audio, str | 
 
     wants_sound = play or output is None
     device = player.sound_device() if wants_sound else None
-    speaker = None if device is None else player.Speaker(device, stream.sample_rate)
+    speaker = None if device is None else player.Loudspeaker(device, stream.sample_rate)
     with ExitStack() as stack:
         sinks: list[Any] = []
         if output == "-":

@@ -40,7 +40,7 @@ def _command() -> Any:
     def run(config: Path | None = None, **flags: Any) -> None:
         settings = Settings.load(config, **flags)
         if settings.ray:
-            from causerie.server import ray
+            from causerie.server.ray import deployment as ray
 
             ray.run(settings)
         else:

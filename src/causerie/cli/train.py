@@ -13,9 +13,9 @@ from causerie.cli.console import note, progress
 from causerie.cli.options import Changes
 
 if TYPE_CHECKING:
-    from causerie.train.config import LMConfig
+    from causerie.train.lm.config import LMConfig
+    from causerie.train.lm.run import Judge
     from causerie.train.loop import OnStep
-    from causerie.train.run import Judge
 
 app = typer.Typer(help="Train a language model, or a codec.", no_args_is_help=False)
 
@@ -33,11 +33,11 @@ def lm(config: Config, changes: Changes = None, allow_changes: AllowChanges = Fa
 
     What was killed goes on where it was. Several GPUs: torchrun --nproc-per-node 2 -m causerie …
     """
-    from causerie.train import settings
-    from causerie.train.config import LMConfig
-    from causerie.train.run import train_lm
+    from causerie import toml_config
+    from causerie.train.lm.config import LMConfig
+    from causerie.train.lm.run import train_lm
 
-    settled = settings.read(LMConfig, config, changes or [])
+    settled = toml_config.read(LMConfig, config, changes or [])
     with steps(settled.recipe.steps) as on_step:
         folder = train_lm(
             settled,
@@ -56,9 +56,10 @@ def codec(config: Config, changes: Changes = None, allow_changes: AllowChanges =
 
     causerie train codec codec.toml --set whole.steps=5000
     """
-    from causerie.train import codec_run, settings
+    from causerie import toml_config
+    from causerie.train.codec import run as codec_run
 
-    settled = settings.read(codec_run.CodecConfig, config, changes or [])
+    settled = toml_config.read(codec_run.CodecConfig, config, changes or [])
     with progress("training") as tell:
         folder = codec_run.run(
             settled, say=lambda step: tell(f"training: {step}"), allow_changes=allow_changes

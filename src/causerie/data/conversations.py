@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from causerie.data.manifest import Recording, Row
-from causerie.data.turns import Outcome
+from causerie.data.process_recording import Outcome
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,8 @@ import html
 from collections.abc import Callable, Sequence
 
 from causerie.data.histogram import Histogram
+from causerie.data.process_recording import Outcome
 from causerie.data.report import Report, clock, seconds
-from causerie.data.turns import Outcome
 
 #: So many dropped turns are listed; report.json has all.
 MAX_LISTED = 1000

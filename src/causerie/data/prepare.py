@@ -20,15 +20,15 @@ from numpy.typing import NDArray
 
 from causerie.codec.mimi import Mimi
 from causerie.data.activity import Detector, silero
+from causerie.data.cache import WorkCache
 from causerie.data.checks import Limits
 from causerie.data.conversations import Talk, converse
-from causerie.data.kept import Kept
 from causerie.data.manifest import Recording, find
 from causerie.data.page import page
-from causerie.data.recognizer import Recognizer
+from causerie.data.process_recording import Tools, Worked, work
 from causerie.data.report import Entry, Report
 from causerie.data.shards import INDEX, NewTurn, ShardWriter, codec_fingerprint, write_whole
-from causerie.data.turns import Tools, Worked, work
+from causerie.data.whisper import Recognizer
 from causerie.errors import ConfigError
 
 #: Called before each recording with how many are done, of how many, and its name.
@@ -83,7 +83,7 @@ def prepare(
         "recognizer": recognizer if recognize else "none",
         "language": language,
     }
-    kept = Kept(out / WORK, settings)
+    kept = WorkCache(out / WORK, settings)
     worked = []
     for done, recording in enumerate(found.recordings):
         on_progress(done, len(found.recordings), recording.name)

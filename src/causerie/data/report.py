@@ -9,7 +9,7 @@ from typing import Any
 
 from causerie.data.conversations import Parted
 from causerie.data.manifest import Recording
-from causerie.data.turns import Outcome
+from causerie.data.process_recording import Outcome
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,14 +17,14 @@ from collections.abc import AsyncIterator
 import numpy as np
 from numpy.typing import NDArray
 
+from causerie.engine.chunk_sizes import ChunkSizes
 from causerie.engine.engine import Engine
 from causerie.engine.handle import Handle
-from causerie.engine.pieces import Pieces
 from causerie.engine.request import Request
 from causerie.errors import EngineError
 
 
-class Speech(AsyncIterator[NDArray[np.float32]]):
+class RequestStream(AsyncIterator[NDArray[np.float32]]):
     """The sound of one request, (N,) fp32 a piece, for one task.
 
     Who leaves it, by `aclose` or by forgetting it, cancels the request. What is not taken is kept:
@@ -34,9 +34,9 @@ class Speech(AsyncIterator[NDArray[np.float32]]):
         handle: how far the request is, and its codes.
     """
 
-    def __init__(self, engine: Engine, request: Request, sizes: Pieces | None = None) -> None:
+    def __init__(self, engine: Engine, request: Request, sizes: ChunkSizes | None = None) -> None:
         self._engine = engine
-        self._sizes = sizes or Pieces(engine.frame_s)
+        self._sizes = sizes or ChunkSizes(engine.frame_s)
         self.handle: Handle = engine.submit(request)
 
     async def __anext__(self) -> NDArray[np.float32]:
@@ -100,7 +100,7 @@ class AsyncEngine:
         self._thread = threading.Thread(target=self._run, name="causerie engine", daemon=True)
         self._thread.start()
 
-    def speak(self, request: Request, sizes: Pieces | None = None) -> Speech:
+    def speak(self, request: Request, sizes: ChunkSizes | None = None) -> RequestStream:
         """Ask for a reply: iterate over its pieces.
 
         Args:
@@ -111,7 +111,7 @@ class AsyncEngine:
             EngineError: it is closed, or broke down.
         """
         self._check_open()
-        speech = Speech(self.engine, request, sizes)
+        speech = RequestStream(self.engine, request, sizes)
         try:
             self._check_open()  # or it might have come too late to be stepped
         except EngineError:

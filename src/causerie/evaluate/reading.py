@@ -23,9 +23,9 @@ import torch
 from torch import Tensor
 
 from causerie.audio.audio import Audio
-from causerie.context import ContextEncoder
 from causerie.errors import ConfigError
 from causerie.prompt import Part
+from causerie.reply.context import ContextEncoder
 from causerie.text.front_end import FrontEnd
 from causerie.text.pronounce import Lexicon
 from causerie.tts import TTS

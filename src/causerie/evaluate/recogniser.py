@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from causerie.audio.audio import Audio
-from causerie.data import recognizer
+from causerie.data import whisper as recognizer
 from causerie.extras import need
 
 #: The words of a sound that is not silent.

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from causerie.audio.audio import Audio
 from causerie.audio.resample import resample
 from causerie.codec.mimi import Mimi
-from causerie.train import losses
+from causerie.train.codec import losses
 from causerie.train.loop import Descent, Loop, OnStep
 
 #: Codecs of fewer parameters have a decoder that learned few voices: it is taught the new one.

@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from causerie import toml_config
 from causerie.errors import ConfigError
-from causerie.train import settings
-from causerie.train.config import LMConfig, LMRecipe, Lora, Samples, Watch
+from causerie.train.lm.config import LMConfig, LMRecipe, Lora, Samples, Watch
 
 STEPS_A_SENTENCE, MIN_STEPS, MAX_STEPS = 2, 100, 3_000
 #: The voice's prompt is of earlier turns, so it learns with none to three of them.
@@ -94,7 +94,7 @@ def configuration(
         key = change.partition("=")[0].strip()
         if key in _FIXED:
             raise ConfigError(f"--set {change}: {key} cannot be changed here; {_FIXED[key]}")
-    config = settings.changed(usual, changes)
+    config = toml_config.changed(usual, changes)
     if not config.watch.every:
         raise ConfigError("watch.every must be above 0: a checkpoint is chosen at the end")
     missing = [name for name in METRICS if name not in config.watch.metrics]

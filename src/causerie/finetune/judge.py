@@ -21,11 +21,11 @@ from causerie.evaluate.round_trip import round_trip
 from causerie.evaluate.run import Tell, evaluate
 from causerie.evaluate.sentences import HELD_OUT, read_sentences
 from causerie.evaluate.tools import Tools
-from causerie.train.config import LMConfig, Samples
-from causerie.train.corpus import Corpus
-from causerie.train.held_out import held_out_losses
-from causerie.train.objective import Objective
-from causerie.train.samples import ConversationSampler, Script
+from causerie.train.lm.config import LMConfig, Samples
+from causerie.train.lm.corpus import Corpus
+from causerie.train.lm.held_out import held_out_losses
+from causerie.train.lm.objective import Objective
+from causerie.train.lm.samples import ConversationSampler, Script
 from causerie.tts import TTS
 from causerie.voices import Voice
 

@@ -2,7 +2,7 @@
 
     OUT/finetune.json       what was asked for; a run with other wishes is refused
     OUT/data                the recordings, prepared; see `causerie.data.prepare`
-    OUT/run                 the training; see `causerie.train.run`
+    OUT/run                 the training; see `causerie.train.lm.run`
     OUT/run/data            what is learned, each sentence by itself
     OUT/run/base            figures and speech of the base with the voice's prompt
     OUT/run/decoder.pt      the codec's decoder, where it learns the voice; see `decoder`
@@ -45,10 +45,10 @@ from causerie.finetune.choice import choose
 from causerie.finetune.defaults import configuration
 from causerie.finetune.judge import EVALUATION, Judge, ceilings
 from causerie.finetune.report import Report
-from causerie.train.config import LMConfig
+from causerie.train.lm.config import LMConfig
+from causerie.train.lm.run import FIGURES, train_lm, whole_folder, write_model
 from causerie.train.loop import differences
 from causerie.train.processes import find_processes
-from causerie.train.run import FIGURES, train_lm, whole_folder, write_model
 from causerie.tts import TTS
 from causerie.voices import Voice
 
@@ -70,7 +70,7 @@ class Wishes:
         voice: its name; by default that of the folder.
         steps: of training; None takes them from the number of sentences.
         decoder_steps: of the codec's decoder; 0 leaves it as it is, and None decides by its size.
-        changes: ``a.b=value`` each, of the training; see `causerie.train.config`.
+        changes: ``a.b=value`` each, of the training; see `causerie.train.lm.config`.
         device: "auto", "cpu" or "cuda".
     """
 

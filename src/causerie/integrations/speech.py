@@ -24,7 +24,7 @@ from causerie.text.growing import Flush
 from causerie.tts import TTS
 
 if TYPE_CHECKING:
-    from causerie.live import AsyncStream
+    from causerie.reply.async_stream import AsyncStream
 
 #: Of all speech, in Hz.
 SAMPLE_RATE = 24_000

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from causerie.reply import CHARS_A_SECOND
+from causerie.reply.reply import CHARS_A_SECOND
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
     app = create_app(Settings.load())
 
-Everything that answers finds the `Speaker` as `app.state.speaker`, and the settings as
+Everything that answers finds the `SpeechService` as `app.state.speaker`, and the settings as
 `app.state.settings`. The model is loaded while the server is up already, which says so.
 """
 
@@ -27,6 +27,7 @@ from causerie.server.body import BodyLimit
 from causerie.server.errors import ApiError
 from causerie.server.metrics import Metrics
 from causerie.server.models import Models, load_tts
+from causerie.server.request_log import Trace
 from causerie.server.routes import (
     batch,
     dialogue,
@@ -34,16 +35,15 @@ from causerie.server.routes import (
     elevenlabs_http,
     health,
     models,
-    native,
     page,
     realtime,
     speech,
+    vllm_omni,
     voices,
 )
+from causerie.server.service import SpeechService
 from causerie.server.settings import Settings
-from causerie.server.speaker import Speaker
-from causerie.server.trace import Trace
-from causerie.server.voice_store import open_store
+from causerie.server.voices.store import open_store
 from causerie.tts import TTS
 
 log = logging.getLogger("causerie.server")
@@ -54,11 +54,11 @@ ROUTES = (
     speech,
     dialogue,
     batch,
+    vllm_omni,
     voices,
     elevenlabs,
     elevenlabs_http,
     realtime,
-    native,
     page,
 )
 
@@ -139,7 +139,7 @@ async def _start(app: FastAPI, tts: TTS) -> None:
     models = Models(tts, settings)
     models.on_use = app.state.on_model
     store = await asyncio.to_thread(open_store, settings.voices, tts, [*models.found()])
-    speaker = Speaker(models, store, settings, app.state.metrics)
+    speaker = SpeechService(models, store, settings, app.state.metrics)
     await speaker.warm_up()
     app.state.wyoming = None
     if settings.wyoming is not None:
@@ -154,7 +154,7 @@ async def _start(app: FastAPI, tts: TTS) -> None:
 
 async def _stop(app: FastAPI) -> None:
     """Let what is begun come to its end, for as long as the settings say."""
-    speaker: Speaker | None = app.state.speaker
+    speaker: SpeechService | None = app.state.speaker
     if speaker is None:
         return
     speaker.is_closing = True

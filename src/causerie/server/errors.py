@@ -15,8 +15,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from causerie.errors import CancelledError
-from causerie.server.folder import StoreError
+from causerie.errors import CancelledError, StoreError
 from causerie.statuses import told
 
 #: Where ElevenLabs' clients ask.

@@ -25,8 +25,8 @@ from causerie.engine.stats import Stats
 from causerie.errors import CheckpointError, ConfigError, QueueFullError
 from causerie.server.model_folder import ADAPTER, Found, ModelFolder
 from causerie.server.settings import Settings
-from causerie.server.voice_store import codec_id
-from causerie.train.lora import merge_adapter
+from causerie.server.voices.store import codec_id
+from causerie.train.lm.lora import merge_adapter
 from causerie.tts import TTS
 
 log = logging.getLogger("causerie.server")
@@ -44,7 +44,7 @@ OPENAI_MODELS = (
 
 
 @dataclass(eq=False)
-class Kept:
+class LoadedModel:
     """A model that is loaded, or being loaded: `give_back` what was taken."""
 
     loading: asyncio.Task[None] | None = None
@@ -74,7 +74,7 @@ class Models:
     def __init__(self, first: TTS, settings: Settings) -> None:
         self.first, self.settings = first, settings
         self.on_use: Callable[[str], Awaitable[object]] | None = None
-        self._kept: OrderedDict[str, Kept] = OrderedDict()
+        self._kept: OrderedDict[str, LoadedModel] = OrderedDict()
         self._past = Stats()  # of engines that are gone
         self._folder = ModelFolder(settings.models)
         if self._folder.path is not None and not self._folder.path.is_dir():
@@ -110,7 +110,7 @@ class Models:
         engines = [kept.tts.engine.stats() for kept in self._kept.values() if kept.tts is not None]
         return sum(engines, self.first.engine.stats() + self._past)
 
-    async def take(self, name: str) -> Kept:
+    async def take(self, name: str) -> LoadedModel:
         """One in the folder, loaded where it is not; its `tts` stays until it is given back.
 
         Raises:
@@ -143,9 +143,9 @@ class Models:
             if kept.tts is not None:
                 await kept.tts.aclose(drain=False)
 
-    def _begin(self, found: Found) -> Kept:
+    def _begin(self, found: Found) -> LoadedModel:
         """Load one, and before it unload another if that takes its place."""
-        going: list[Kept] = []
+        going: list[LoadedModel] = []
         if len(self._kept) >= self.settings.max_models:
             idle = next((name for name, kept in self._kept.items() if kept.is_idle), None)
             if idle is None:
@@ -155,26 +155,26 @@ class Models:
                     num_waiting=0,
                 )
             going.append(self._kept.pop(idle))
-        kept = self._kept[found.name] = Kept()
+        kept = self._kept[found.name] = LoadedModel()
         kept.loading = asyncio.create_task(self._load(found, kept, going))
         kept.loading.add_done_callback(lambda task: self._loaded(found.name, kept, task))
         return kept
 
-    async def _load(self, found: Found, kept: Kept, going: list[Kept]) -> None:
+    async def _load(self, found: Found, kept: LoadedModel, going: list[LoadedModel]) -> None:
         while going:
             await self._unload(going.pop())
         started = time.monotonic()
         kept.tts = await asyncio.to_thread(self._open, found)
         log.info("model %s loaded in %.1f s", found.name, time.monotonic() - started)
 
-    def _loaded(self, name: str, kept: Kept, task: asyncio.Task[None]) -> None:
+    def _loaded(self, name: str, kept: LoadedModel, task: asyncio.Task[None]) -> None:
         kept.loading = None
         has_failed = task.cancelled() or task.exception() is not None
         if has_failed and self._kept.get(name) is kept:
             del self._kept[name]
 
-    async def _unload(self, kept: Kept) -> None:
-        """Give its memory back: nobody else holds it, see `causerie.live`."""
+    async def _unload(self, kept: LoadedModel) -> None:
+        """Give its memory back: nobody else holds it, see `causerie.reply.async_stream`."""
         tts, kept.tts = kept.tts, None
         assert tts is not None
         await tts.aclose(drain=False)

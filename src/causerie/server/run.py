@@ -20,8 +20,8 @@ from fastapi import FastAPI
 
 from causerie.errors import ConfigError
 from causerie.server.app import create_app
+from causerie.server.request_log import JsonLines, TextLines
 from causerie.server.settings import Settings
-from causerie.server.trace import JsonLines, TextLines
 
 #: How often is looked whether all is spoken, in seconds.
 LOOK_S = 0.05

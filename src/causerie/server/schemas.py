@@ -14,9 +14,9 @@ from causerie.audio.io import read
 from causerie.model.sampling import MAX_SEED
 from causerie.prompt import Segment
 from causerie.server.errors import ApiError
-from causerie.server.fetch import fetch
+from causerie.server.service import SpeechService
 from causerie.server.settings import Settings
-from causerie.server.speaker import Speaker
+from causerie.server.voices.fetch import fetch
 from causerie.voices import Voice
 
 FormatName = Literal["mp3", "opus", "aac", "flac", "wav", "pcm", "ulaw", "alaw"]
@@ -104,7 +104,7 @@ class SpeechRequest(Voiced):
     consent: str = Field("", description="Id of a recorded consent of whoever is heard in it.")
     consent_attested: bool = Field(False, description="Whoever is heard in it agrees to be copied.")
 
-    async def speaking(self, speaker: Speaker) -> str | Voice | None:
+    async def speaking(self, speaker: SpeechService) -> str | Voice | None:
         """Who speaks: the voice of `ref_audio`, where there is one, or else the one of that name.
 
         Raises:
@@ -179,7 +179,7 @@ def _decoded(data: str, param: str) -> bytes:
         ) from None
 
 
-def check_asked(asked: Voiced, speaker: Speaker) -> None:
+def check_asked(asked: Voiced, speaker: SpeechService) -> None:
     """Raise ApiError where a request names another model, or, if we are strict, what we ignore."""
     settings: Settings = speaker.settings
     if asked.model is not None and asked.model not in speaker.models():
@@ -204,7 +204,7 @@ def ignored_headers(asked: Voiced) -> dict[str, str]:
 
 
 def sampling_of(asked: Voiced) -> dict[str, Any]:
-    """What `Speaker.speak` takes of it."""
+    """What `SpeechService.speak` takes of it."""
     return {
         "model": asked.model,
         "temperature": asked.temperature,

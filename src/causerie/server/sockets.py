@@ -26,8 +26,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from causerie.server.auth import check_websocket, is_key
 from causerie.server.errors import ApiError
 from causerie.server.faults import answer, invalid
+from causerie.server.service import SpeechService
 from causerie.server.settings import Settings
-from causerie.server.speaker import Speaker
 from causerie.text.growing import FLUSH, Flush
 
 log = logging.getLogger("causerie.server")
@@ -71,7 +71,7 @@ class Socket:
     """
 
     def __init__(self, websocket: WebSocket, protocol: str) -> None:
-        self.speaker: Speaker = websocket.app.state.speaker
+        self.speaker: SpeechService = websocket.app.state.speaker
         self.protocol = protocol
         self._websocket = websocket
         self._sending = asyncio.Lock()
@@ -295,7 +295,7 @@ async def check_key(websocket: WebSocket, *keys: str) -> bool:
     try:
         check_websocket(websocket)
     except ApiError as error:
-        speaker: Speaker = websocket.app.state.speaker
+        speaker: SpeechService = websocket.app.state.speaker
         await refuse(websocket, answer(speaker.tell(error)))
         return False
     return True

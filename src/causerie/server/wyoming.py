@@ -35,7 +35,7 @@ from causerie.audio.io import pcm16
 from causerie.errors import ConfigError, UnknownVoiceError
 
 if TYPE_CHECKING:
-    from causerie.server.speaker import Speaker
+    from causerie.server.service import SpeechService
 
 #: Bytes of an event's head and of its data; a text of the usual cap has far fewer.
 MAX_EVENT_BYTES = 1 << 20
@@ -59,7 +59,7 @@ class WyomingServer:
         port: that it listens on, once it is started.
     """
 
-    def __init__(self, speaker: Speaker, *, host: str, port: int) -> None:
+    def __init__(self, speaker: SpeechService, *, host: str, port: int) -> None:
         self.speaker, self.host, self.port = speaker, host, port
         self._server: asyncio.Server | None = None
         self._connections: dict[asyncio.Task[None], _Connection] = {}
@@ -144,7 +144,7 @@ class _Connection:
     """One client: a task reads its events, another speaks its texts in turn."""
 
     def __init__(
-        self, speaker: Speaker, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, speaker: SpeechService, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         self._speaker, self._reader, self._writer = speaker, reader, writer
         #: (text, voice, whether it grows); None: no more will come.
@@ -291,7 +291,7 @@ class _Connection:
 PROGRAM = "causerie"
 
 
-def info(speaker: Speaker) -> Info:
+def info(speaker: SpeechService) -> Info:
     """What is there to choose from."""
     voices = [
         TtsVoice(
@@ -316,7 +316,7 @@ def info(speaker: Speaker) -> Info:
     return Info(tts=[program])
 
 
-def choose_voice(speaker: Speaker, wanted: SynthesizeVoice | None) -> str | None:
+def choose_voice(speaker: SpeechService, wanted: SynthesizeVoice | None) -> str | None:
     """The name of the voice that is meant; None is the default one.
 
     A language alone takes the default voice where that speaks it, else the first one that does.

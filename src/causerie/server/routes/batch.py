@@ -10,12 +10,12 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from causerie.server import sound
+from causerie.server import audio_response
 from causerie.server.errors import ApiError
 from causerie.server.faults import ErrorFacts, invalid
 from causerie.server.routes.speech import new_encoder, spoken, usage_of
 from causerie.server.schemas import SpeechRequest, check_asked
-from causerie.server.speaker import Speaker
+from causerie.server.service import SpeechService
 
 router = APIRouter(tags=["speech"])
 
@@ -63,7 +63,7 @@ class BatchResponse(BaseModel):
 @router.post("/v1/audio/speech/batch", response_model_exclude_none=True)
 async def batch(request: Request, asked: BatchRequest) -> BatchResponse:
     """Speak several texts; one that fails does not hinder the others."""
-    speaker: Speaker = request.app.state.speaker
+    speaker: SpeechService = request.app.state.speaker
     speaker.check_open()
     defaults = asked.model_extra or {}
     room = asyncio.Semaphore(speaker.settings.max_streams)
@@ -92,7 +92,7 @@ async def batch(request: Request, asked: BatchRequest) -> BatchResponse:
     )
 
 
-async def _result(speaker: Speaker, index: int, item: dict[str, Any]) -> Result:
+async def _result(speaker: SpeechService, index: int, item: dict[str, Any]) -> Result:
     try:
         asked = SpeechRequest.model_validate(item)
     except ValidationError as error:
@@ -101,8 +101,9 @@ async def _result(speaker: Speaker, index: int, item: dict[str, Any]) -> Result:
     if asked.stream_format != "audio":
         raise ApiError("a batch has no events", code="unsupported", param="stream_format")
     said = await spoken(asked, speaker, "batch")
-    data, content_type = sound.file_of(
-        await sound.collect(said), lambda num_samples: new_encoder(asked, speaker, num_samples)
+    data, content_type = audio_response.file_of(
+        await audio_response.collect(said),
+        lambda num_samples: new_encoder(asked, speaker, num_samples),
     )
     return Result(
         index=index,

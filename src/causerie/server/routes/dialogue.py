@@ -11,11 +11,11 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from causerie.server.conversation import Conversation
+from causerie.server.dialogue import Conversation
 from causerie.server.errors import ApiError
 from causerie.server.routes.speech import SOUND_RESPONSES, answer, new_encoder
 from causerie.server.schemas import Voiced, VoiceId, check_asked, sampling_of
-from causerie.server.speaker import Speaker
+from causerie.server.service import SpeechService
 from causerie.text.ssml import MAX_LINES, MAX_PAUSE_S, Line
 
 router = APIRouter(tags=["speech"])
@@ -65,7 +65,7 @@ class DialogueRequest(Voiced):
 @router.post("/v1/audio/dialogue", response_class=Response, responses=SOUND_RESPONSES)
 async def dialogue(request: Request, asked: DialogueRequest) -> Response:
     """Speak a conversation. The sound comes while it is being made."""
-    speaker: Speaker = request.app.state.speaker
+    speaker: SpeechService = request.app.state.speaker
     check_asked(asked, speaker)
     turns = asked.turns or script(asked.input)
     for turn in turns:

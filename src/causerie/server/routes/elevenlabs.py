@@ -35,8 +35,8 @@ from causerie.server.alignment import Alignment, Letter
 from causerie.server.auth import check_key, keys_of
 from causerie.server.errors import ApiError
 from causerie.server.faults import answer
+from causerie.server.service import SpeechService
 from causerie.server.sockets import Feed, GoneError, Message, Socket, refuse
-from causerie.server.speaker import Speaker
 from causerie.voices import Voice
 
 router = APIRouter()
@@ -401,7 +401,7 @@ def alignment_of(letters: list[Letter]) -> dict[str, Any] | None:
 
 
 async def _serve(websocket: WebSocket, voice: str, *, is_multi: bool) -> None:
-    speaker: Speaker = websocket.app.state.speaker
+    speaker: SpeechService = websocket.app.state.speaker
     given = keys_of(websocket.headers, websocket.query_params)
     if speaker.settings.api_key and given:
         try:

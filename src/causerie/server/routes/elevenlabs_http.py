@@ -22,11 +22,11 @@ from pydantic import BaseModel, Field
 
 from causerie.audio.formats import Encoder
 from causerie.model.sampling import MAX_SEED
-from causerie.server import sound
+from causerie.server import audio_response
 from causerie.server.alignment import Alignment, Letter, Original
 from causerie.server.routes.elevenlabs import DEFAULT_FORMAT, VoiceSettings, new_encoder
 from causerie.server.routes.speech import SOUND_RESPONSES
-from causerie.server.speaker import Speaker, Speech
+from causerie.server.service import Speech, SpeechService
 
 router = APIRouter(tags=["elevenlabs"])
 
@@ -90,7 +90,7 @@ async def text_to_speech(
 ) -> Response:
     """Speak a text. The sound comes while it is being made, by either path."""
     made, said = await _begun(request, voice, asked, output_format)
-    return await sound.stream(request, said, made, headers={"x-seed": str(said.seed)})
+    return await audio_response.stream(request, said, made, headers={"x-seed": str(said.seed)})
 
 
 @router.post("/v1/text-to-speech/{voice}/with-timestamps", response_model=TimedSound)
@@ -100,7 +100,7 @@ async def text_with_timestamps(
     """Speak a text, and tell when each of its letters is spoken, once all of it is."""
     _, said = await _begun(request, voice, asked, output_format)
     timed = _Timed(said, asked)
-    return await sound.whole(
+    return await audio_response.whole(
         request,
         timed,
         lambda num: new_encoder(output_format, said.sample_rate, asked.speed, num_samples=num),
@@ -126,7 +126,7 @@ async def stream_with_timestamps(
     """Speak a text, and tell when each of its letters is spoken, while it is being made."""
     made, said = await _begun(request, voice, asked, output_format)
     timed = _Timed(said, asked)
-    return await sound.stream(
+    return await audio_response.stream(
         request,
         timed,
         made,
@@ -140,7 +140,7 @@ async def _begun(
     request: Request, voice: str, asked: SpeechBody, output_format: str
 ) -> tuple[Encoder, Speech]:
     """Speech, and what encodes it as it comes; what is wrong with text or format is told first."""
-    speaker: Speaker = request.app.state.speaker
+    speaker: SpeechService = request.app.state.speaker
     speaker.check_text(asked.text)
     made = new_encoder(output_format, speaker.sample_rate, asked.speed)
     said = await speaker.speak(asked.text, voice=voice, seed=asked.seed, protocol="elevenlabs")
@@ -199,7 +199,7 @@ def _times(letters: list[Letter]) -> LetterTimes | None:
 @router.get("/v1/voices")
 async def voices(request: Request) -> ListedVoices:
     """All voices, for ElevenLabs' clients; /v1/audio/voices tells more."""
-    speaker: Speaker = request.app.state.speaker
+    speaker: SpeechService = request.app.state.speaker
     known = await asyncio.to_thread(speaker.voices)
     return ListedVoices(
         voices=[

@@ -10,8 +10,8 @@ from starlette.responses import JSONResponse
 from causerie import __version__
 from causerie.server.errors import retry_after
 from causerie.server.models import model_id
+from causerie.server.service import SpeechService
 from causerie.server.settings import Settings
-from causerie.server.speaker import Speaker
 
 router = APIRouter(tags=["operation"])
 
@@ -48,7 +48,7 @@ async def health() -> Health:
 async def ready(request: Request) -> Response:
     """200 once the model is there, until the server shuts down or the engine breaks down."""
     settings: Settings = request.app.state.settings
-    speaker: Speaker | None = request.app.state.speaker
+    speaker: SpeechService | None = request.app.state.speaker
     facts = Readiness(
         status="loading",
         model=model_id(settings.model),

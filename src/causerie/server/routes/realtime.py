@@ -27,9 +27,9 @@ from pydantic import Field
 from causerie.audio.formats import MAX_SPEED, MIN_SPEED, Encoder, encoder
 from causerie.prompt import Segment
 from causerie.server.errors import ApiError
-from causerie.server.heard import Heard, context
+from causerie.server.playback import Heard, context
+from causerie.server.service import Speech
 from causerie.server.sockets import GoneError, Message, Socket, check_key, well_formed
-from causerie.server.speaker import Speech
 
 router = APIRouter()
 

@@ -12,8 +12,8 @@ from fastapi import APIRouter, Request, Response
 from numpy.typing import NDArray
 
 from causerie.audio.formats import Encoder, encoder
-from causerie.server import sound
-from causerie.server.conversation import Conversation
+from causerie.server import audio_response
+from causerie.server.dialogue import Conversation
 from causerie.server.errors import ApiError
 from causerie.server.schemas import (
     SpeechRequest,
@@ -22,7 +22,7 @@ from causerie.server.schemas import (
     ignored_headers,
     sampling_of,
 )
-from causerie.server.speaker import Speaker, Speech
+from causerie.server.service import Speech, SpeechService
 from causerie.text.ssml import is_ssml, read_ssml
 
 router = APIRouter(tags=["speech"])
@@ -56,13 +56,15 @@ SOUND_RESPONSES: dict[int | str, dict[str, Any]] = {
 @router.post("/v1/audio/speech", response_class=Response, responses=SOUND_RESPONSES)
 async def speech(request: Request, asked: SpeechRequest) -> Response:
     """Speak a text. The sound comes while it is being made."""
-    speaker: Speaker = request.app.state.speaker
+    speaker: SpeechService = request.app.state.speaker
     check_asked(asked, speaker)
     made = new_encoder(asked, speaker)  # what is wrong with the format is told first
     return await answer(request, asked, await spoken(asked, speaker, "http"), made)
 
 
-async def spoken(asked: SpeechRequest, speaker: Speaker, protocol: str) -> Speech | Conversation:
+async def spoken(
+    asked: SpeechRequest, speaker: SpeechService, protocol: str
+) -> Speech | Conversation:
     """The speech that a request asks for, which was checked.
 
     Raises:
@@ -94,7 +96,7 @@ async def spoken(asked: SpeechRequest, speaker: Speaker, protocol: str) -> Speec
     return said
 
 
-def new_encoder(asked: Voiced, speaker: Speaker, num_samples: int | None = None) -> Encoder:
+def new_encoder(asked: Voiced, speaker: SpeechService, num_samples: int | None = None) -> Encoder:
     """What makes the bytes that are asked for."""
     return Louder(
         encoder(
@@ -111,17 +113,17 @@ async def answer(
     request: Request, asked: Voiced, said: Speech | Conversation, made: Encoder
 ) -> Response:
     """Speech that was begun, in the form that is asked for, by an encoder of a stream."""
-    speaker: Speaker = request.app.state.speaker
+    speaker: SpeechService = request.app.state.speaker
     headers = {"x-seed": str(said.seed), **ignored_headers(asked)}
     if said.notes:
         headers["x-notes"] = json.dumps(said.notes)
     if asked.stream is False and asked.stream_format == "audio":
-        return await sound.whole(
+        return await audio_response.whole(
             request, said, lambda num_samples: new_encoder(asked, speaker, num_samples), headers
         )
     if asked.stream_format == "audio":
-        return await sound.stream(request, said, made, headers=headers)
-    return await sound.stream(
+        return await audio_response.stream(request, said, made, headers=headers)
+    return await audio_response.stream(
         request,
         said,
         made,
@@ -154,7 +156,7 @@ def usage_of(said: Speech | Conversation) -> dict[str, int]:
 
 
 async def _events(
-    chunks: AsyncIterator[bytes], said: Speech | Conversation, speaker: Speaker
+    chunks: AsyncIterator[bytes], said: Speech | Conversation, speaker: SpeechService
 ) -> AsyncIterator[bytes]:
     """The chunks of a file as OpenAI's events; joined, they are the file."""
     is_begun = False

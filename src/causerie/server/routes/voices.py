@@ -10,15 +10,15 @@ from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
 from pydantic import BaseModel, Field
 
 from causerie.audio.formats import encoder
-from causerie.server.cloning import no_consent
-from causerie.server.consents import Consent, UnknownConsentError
+from causerie.server.audio_response import collect, file_of
 from causerie.server.errors import ApiError
-from causerie.server.recording import voice_sound
+from causerie.server.service import SpeechService
 from causerie.server.settings import Settings
-from causerie.server.sound import collect, file_of
-from causerie.server.speaker import Speaker
-from causerie.server.voice_info import VoiceInfo
-from causerie.server.voice_store import ConsentInUseError, NameTakenError
+from causerie.server.voices.cloning import no_consent
+from causerie.server.voices.consents import Consent, UnknownConsentError
+from causerie.server.voices.info import VoiceInfo
+from causerie.server.voices.recording import voice_sound
+from causerie.server.voices.store import ConsentInUseError, NameTakenError
 
 router = APIRouter(tags=["voices"])
 
@@ -271,12 +271,12 @@ async def delete_consent(request: Request, consent: str) -> Deleted:
     return Deleted(id=consent, object="audio.voice_consent")
 
 
-def _speaker(request: Request) -> Speaker:
-    speaker: Speaker = request.app.state.speaker
+def _speaker(request: Request) -> SpeechService:
+    speaker: SpeechService = request.app.state.speaker
     return speaker
 
 
-def _find(speaker: Speaker, voice: str) -> VoiceInfo:
+def _find(speaker: SpeechService, voice: str) -> VoiceInfo:
     """A voice by its id or its name, built in or uploaded; raises ApiError where there is none."""
     for info in speaker.builtin_voices():
         if voice == info.id or voice.casefold() == info.name.casefold():

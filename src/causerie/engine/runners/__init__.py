@@ -1,0 +1,1 @@
+"""Runners: they compute the model and the codec for numbered slots."""

@@ -1,0 +1,321 @@
+"""The runner for devices that are fast at many rows at once: all slots in one batch.
+
+What the device keeps is keys, values and the codec's state; where slots stand, and which codes are
+yet to be read, is known here, and sent along with each frame. A step computes the slots from 0 to
+the highest one asked, rounded up to one of a few sizes; those that are not asked come along and
+write to a place that nobody reads. So there are few shapes, and each can be a CUDA graph. It is
+cheapest where low slots are used first.
+
+The host waits for the device once a frame, for the codes: they tell whether the reply ends. They
+are not read a step late, which would spare some 0.03 ms of a frame and make every reply compute
+one frame too many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from causerie.codec.mimi import Mimi
+from causerie.engine.runner import BrokenSlotsError, Draw, Rows, SavedRows
+from causerie.engine.runners.cuda_graph import CudaRecorder, Eager, Graphs, Runs, has_graphs
+from causerie.engine.runners.slot_codec import SlotCodec
+from causerie.engine.runners.slot_model import Attention, SlotModel, fused
+from causerie.model.csm import CSM
+from causerie.nn.kv_cache import SavedPositions
+
+if TYPE_CHECKING:
+    from causerie.engine.runners.slot_kernels import KernelModel
+
+#: Rows of a batch that there is a graph for.
+SIZES = (1, 2, 4, 8, 16, 32, 64)
+#: Positions that a step looks at: the least of them that holds every slot's rows.
+LENGTHS = (256, 512, 1024, 2048)
+#: How many of the likeliest codes are put in order: the least of them that holds every top_k.
+RANKED = (0, 64, 256)
+#: Columns of a slot's inputs behind the K + 1 of its row.
+POSITION, SEED, FRAME, TOP_K, DEPTH_TOP_K = range(5)
+NUM_COLUMNS = 5
+
+
+class BatchedRunner:
+    """A `Runner` by torch, on any device.
+
+    The last row that a slot was given waits in `_waiting`, and is read by the slot's next step:
+    a step is then the same for a slot that begins and for one that goes on.
+
+    Args:
+        max_rows: positions of a slot; the model's own by default.
+        runs: CUDA graphs on NVIDIA's devices by default, else plain calls.
+        attention: of the steps; see `causerie.engine.runners.slot_model`.
+        compiled: let torch.compile join the small steps between the products.
+        kernel_slots: batches of so many slots or fewer are computed by the kernels of
+            `causerie.engine.runners.slot_kernels`, which need Triton.
+        depth_int8: keep the depth decoder in 8 bits: faster by the kernels, the same rounded
+            weights by torch.
+    """
+
+    row_invariant = False
+
+    def __init__(
+        self,
+        model: CSM,
+        codec: Mimi,
+        *,
+        num_slots: int,
+        max_rows: int | None = None,
+        runs: Runs | None = None,
+        attention: Attention = fused,
+        compiled: bool = False,
+        kernel_slots: int = 0,
+        depth_int8: bool = False,
+    ) -> None:
+        config, self._device = model.config, model.projection.weight.device
+        self.num_slots, self.max_rows = num_slots, max_rows or config.max_frames
+        self.num_codebooks = config.num_codebooks
+        self.frame_size, self.frame_rate = codec.config.frame_size, codec.config.frame_rate
+        self.sample_rate = codec.config.sample_rate
+        recorded = has_graphs(self._device)
+        self._runs = runs or (Graphs(CudaRecorder(self._device)) if recorded else Eager())
+        # One position more than there are rows, where those write that are not asked.
+        self._model = SlotModel(
+            model, num_slots, self.max_rows + 1, codec.config.codebook_size,
+            attention=attention, compiled=compiled, depth_int8=depth_int8,
+        )  # fmt: skip
+        self._by_kernels = _by_kernels(self._model, min(kernel_slots, num_slots))
+        self._codec = SlotCodec(codec, num_slots)
+        self._sizes = [*(size for size in SIZES if size < num_slots), num_slots]
+        self._lengths = [*(size for size in LENGTHS if size < self.max_rows), self.max_rows]
+        self._ranked = [*(size for size in RANKED if size < self._num_codes), self._num_codes]
+        self._num_read = [0] * num_slots  # rows in the cache
+        self._num_decoded = [0] * num_slots  # frames of the codec
+        self._waiting: list[Rows | None] = [None] * num_slots
+        width = self.num_codebooks + 1 + NUM_COLUMNS
+        self._numbers = Both(num_slots, width, torch.int64, self._device)
+        self._temperatures = Both(num_slots, 2, torch.float32, self._device)
+        self._sound = Both(num_slots, self.num_codebooks + 2, torch.int64, self._device)
+        some = model.projection.weight
+        self._hidden = some.new_zeros(num_slots, config.backbone.dim)
+
+    @property
+    def _num_codes(self) -> int:
+        return self._model.num_codes
+
+    # -- rows --------------------------------------------------------------------------------
+
+    def reset(self, slot: int) -> None:
+        """Forget what the slot has read and said."""
+        self._num_read[slot], self._waiting[slot] = 0, None
+        if self._num_decoded[slot]:
+            self._num_decoded[slot] = 0
+            with torch.inference_mode():
+                self._codec.reset(slot)
+
+    def prefill(self, slot: int, rows: Rows) -> None:
+        """Read the next rows of a prompt, save for the last one, which waits for the step."""
+        waiting = self._waiting[slot]
+        rows = rows if waiting is None else np.concatenate((waiting, rows))
+        self._check_room(slot, len(rows))
+        self._read(slot, rows[:-1])
+        self._num_read[slot] += len(rows) - 1
+        self._waiting[slot] = rows[-1:].copy()
+
+    def save(self, slot: int, num_rows: int) -> SavedRows:
+        """Copy keys and values; where the row that waits is among them, it is read for that."""
+        waiting, done = self._waiting[slot], self._num_read[slot]
+        assert 0 < num_rows <= done + (waiting is not None), "no such rows were read"
+        if num_rows > done and waiting is not None:
+            self._read(slot, waiting)  # the step will read it once more, into the same place
+        return self._model.backbone.cache.save(slot, num_rows)
+
+    def load(self, slot: int, saved: SavedRows, num_rows: int) -> None:
+        """Let a slot that was just reset begin with the first of the saved rows."""
+        assert isinstance(saved, SavedPositions)
+        assert num_rows <= saved.num_rows
+        used = self._num_read[slot] or self._waiting[slot] is not None
+        assert not used, "the slot was not reset"
+        self._check_room(slot, num_rows)
+        with torch.inference_mode():
+            self._model.backbone.cache.load(slot, saved, num_rows)
+        self._num_read[slot] = num_rows
+
+    # -- frames ------------------------------------------------------------------------------
+
+    def step(self, draws: Sequence[Draw]) -> NDArray[np.int32]:
+        """The next frame (B, K) of each of some different slots."""
+        for draw in draws:
+            self._check_room(draw.slot, 1)
+        size = _least(self._sizes, 1 + max(draw.slot for draw in draws))
+        length = _least(self._lengths, 1 + max(self._num_read[draw.slot] for draw in draws))
+        most = _least(self._ranked, max(self._limit(draw) for draw in draws))
+        self._prepare(size, length, most)
+        for draw in draws:
+            waiting, slot, sampling = self._waiting[draw.slot], draw.slot, draw.sampling
+            assert waiting is not None, "the slot has read no prompt"
+            numbers = self._numbers.host[slot]
+            numbers[: self.num_codebooks + 1] = waiting[0]
+            numbers[self.num_codebooks + 1 :] = (
+                self._num_read[slot], sampling.seed, draw.frame,
+                sampling.top_k or 0, sampling.depth_top_k or 0,
+            )  # fmt: skip
+            self._temperatures.host[slot] = sampling.temperature, sampling.depth_temperature
+        with torch.inference_mode():
+            self._numbers.send(size)
+            self._temperatures.send(size)
+            self._runs.run(("read", size, length), lambda: self._hidden_of(size, length))
+            out = self._runs.run(("draw", size, most), lambda: self._frames_of(size, most))
+            frames = out.cpu().numpy()[[draw.slot for draw in draws]]
+        codes = frames[:, :-1].astype(np.int32)
+        for draw, frame in zip(draws, codes, strict=True):
+            self._num_read[draw.slot] += 1
+            self._waiting[draw.slot] = np.append(frame, np.int32(-1))[None]
+        broken = [draw.slot for draw, frame in zip(draws, frames, strict=True) if not frame[-1]]
+        if broken:
+            self._forget(broken)
+            dtype = self._hidden.dtype
+            raise BrokenSlotsError(dtype, slots=broken, codes=codes)
+        return codes
+
+    def decode(self, slots: Sequence[int], codes: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Sound (B, frame_size) of the next frame (B, K) of each of some different slots."""
+        size = _least(self._sizes, len(slots))
+        self._prepare_sound(size)
+        for row, (slot, frame) in enumerate(zip(slots, codes, strict=True)):
+            self._sound.host[row] = (slot, self._num_decoded[slot], *frame)
+            self._num_decoded[slot] += 1
+        with torch.inference_mode():
+            self._sound.send(size)
+            pcm = self._runs.run(("sound", size), lambda: self._sound_of(size))
+            sound: NDArray[np.float32] = pcm[: len(slots)].cpu().numpy().copy()
+        return sound
+
+    def record(self) -> None:
+        """Record all graphs now that streams will need, rather than when each is needed first."""
+        for size in self._sizes:
+            for length in self._lengths:
+                self._prepare(size, length, 0)
+            for most in self._ranked:
+                self._prepare(size, self._lengths[0], most)
+            self._prepare_sound(size)
+
+    def hidden(self, slots: Sequence[int]) -> Tensor:
+        """Hidden states (B, D) that the latest frames of slots were drawn from."""
+        return self._hidden[list(slots)].clone()
+
+    # -- what runs on the device: it looks at no value -----------------------------------------
+
+    def _hidden_of(self, size: int, length: int) -> Tensor:
+        numbers = self._numbers.device[:size]
+        rows = numbers[:, None, : self.num_codebooks + 1]
+        positions = numbers[:, self.num_codebooks + 1 + POSITION, None]
+        computed = self._computed_by(size).read(rows, positions, length)
+        return self._hidden[:size].copy_(computed[:, 0])
+
+    def _frames_of(self, size: int, most: int) -> Tensor:
+        numbers = self._numbers.device[:size, self.num_codebooks + 1 :]
+        return self._computed_by(size).draw(
+            self._hidden[:size],
+            numbers[:, SEED],
+            numbers[:, FRAME],
+            self._temperatures.device[:size],
+            numbers[:, TOP_K : DEPTH_TOP_K + 1],
+            most=most,
+        )
+
+    def _sound_of(self, size: int) -> Tensor:
+        numbers = self._sound.device[:size]
+        return self._codec.decode(numbers[:, 2:], numbers[:, 0], numbers[:, 1])
+
+    # -- helpers -----------------------------------------------------------------------------
+
+    def _computed_by(self, size: int) -> SlotModel | KernelModel:
+        """What computes a step of so many slots."""
+        by_kernels = self._by_kernels
+        return by_kernels if by_kernels and size <= by_kernels.max_slots else self._model
+
+    def _read(self, slot: int, rows: Rows) -> None:
+        """Write keys and values of rows behind those in the cache."""
+        start, end = self._num_read[slot], self._num_read[slot] + len(rows)
+        if start == end:
+            return
+        with torch.inference_mode():
+            given = torch.from_numpy(rows.astype(np.int64)).to(self._device)[None]
+            positions = torch.arange(start, end, device=self._device)[None]
+            self._model.read(given, positions, end, slot, is_prompt=True)
+
+    def _prepare(self, size: int, length: int, most: int) -> None:
+        """Let all slots be such as are not asked, and record what is yet to be recorded so."""
+        self._numbers.host[:, : self.num_codebooks + 1] = -1
+        self._numbers.host[:, self.num_codebooks + 1 :] = 0
+        self._numbers.host[:, self.num_codebooks + 1 + POSITION] = self.max_rows
+        self._temperatures.host[:] = 1
+        read, draw = ("read", size, length), ("draw", size, most)
+        if self._runs.is_recorded(read) and self._runs.is_recorded(draw):
+            return
+        with torch.inference_mode():
+            self._numbers.send(size)
+            self._temperatures.send(size)
+            if not self._runs.is_recorded(read):
+                self._runs.record(read, lambda: self._hidden_of(size, length))
+            if not self._runs.is_recorded(draw):
+                self._runs.record(draw, lambda: self._frames_of(size, most))
+
+    def _prepare_sound(self, size: int) -> None:
+        """Let all rows be nobody's."""
+        self._sound.host[:] = 0
+        self._sound.host[:, 0] = self.num_slots
+        if not self._runs.is_recorded(("sound", size)):
+            with torch.inference_mode():
+                self._sound.send(size)
+                self._runs.record(("sound", size), lambda: self._sound_of(size))
+
+    def _limit(self, draw: Draw) -> int:
+        """The largest top_k of a draw that leaves a code out."""
+        chosen = (draw.sampling.top_k or 0, draw.sampling.depth_top_k or 0)
+        return max(k if k < self._num_codes else 0 for k in chosen)
+
+    def _check_room(self, slot: int, num_rows: int) -> None:
+        used = self._num_read[slot]
+        assert used + num_rows <= self.max_rows, f"slot {slot} is full after {used} rows"
+
+    def _forget(self, slots: list[int]) -> None:
+        """Leave nothing of a broken slot: what is not seen counts 0 times, which NaN survives."""
+        with torch.inference_mode():
+            for cache in (self._model.backbone.cache, self._model.depth.cache):
+                cache.keys[:, slots] = 0
+                cache.values[:, slots] = 0
+
+
+class Both:
+    """Numbers that are filled in here and read on the device, a row a slot.
+
+    The host may write again once it has waited for what was computed of them.
+    """
+
+    def __init__(self, num_rows: int, width: int, dtype: torch.dtype, device: torch.device) -> None:
+        pinned = torch.zeros(num_rows, width, dtype=dtype, pin_memory=device.type == "cuda")
+        self.host: NDArray[np.int64] | NDArray[np.float32] = pinned.numpy()
+        self.device = torch.zeros(num_rows, width, dtype=dtype, device=device)
+        self._pinned = pinned
+
+    def send(self, size: int) -> None:
+        """Copy the first rows to the device."""
+        self.device[:size].copy_(self._pinned[:size], non_blocking=True)
+
+
+def _by_kernels(model: SlotModel, max_slots: int) -> KernelModel | None:
+    """The model by Triton's kernels, where it is asked for."""
+    if not max_slots:
+        return None
+    from causerie.engine.runners.slot_kernels import KernelModel  # needs Triton
+
+    return KernelModel(model, max_slots)
+
+
+def _least(sizes: Sequence[int], needed: int) -> int:
+    return next(size for size in sizes if size >= needed)

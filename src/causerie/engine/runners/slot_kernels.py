@@ -1,0 +1,277 @@
+"""A frame of a few slots by the Triton kernels of `causerie.kernels`: as `slot_model`, but faster.
+
+It computes what `SlotModel` does, with the same weights and the same caches, so that one step of a
+slot may be run here and the next one there. What a frame needs twice is computed once: the
+projections of all audio embeddings, and the audio heads with a row a code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+import triton
+from torch import Tensor
+
+from causerie.engine.runners.cuda_graph import has_graphs
+from causerie.engine.runners.slot_model import SlotLlama, SlotModel
+from causerie.kernels import rows
+from causerie.model.sampling import gumbel_noise
+from causerie.nn.int8 import Int8
+
+#: Positions that a program of the attention looks at.
+BLOCK_POSITIONS = 256
+#: Weights whose products are computed at a time, when what is computed once for a model is.
+CHUNK = 2**12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """How a kernel is launched.
+
+    Attributes:
+        tile: weights a program, about; 0 where it does not depend on that.
+    """
+
+    tile: int
+    num_warps: int
+
+
+#: By kernel: reckoned, until `benchmarks/kernels.py` has measured them on a GPU.
+LAUNCHES = {
+    "query_key_value": Launch(tile=8192, num_warps=4),
+    "attend": Launch(tile=0, num_warps=4),
+    "join": Launch(tile=0, num_warps=2),
+    "gate_up": Launch(tile=16384, num_warps=4),
+    "add_product": Launch(tile=8192, num_warps=4),
+    "head": Launch(tile=8192, num_warps=4),
+    "sample": Launch(tile=0, num_warps=4),
+}
+#: Whether a kernel may begin before the one before it has ended, on GPUs that can do that.
+MAY_START_EARLY = True
+
+
+def starts_early(device: torch.device) -> bool:
+    """Whether kernels do so on a device."""
+    able = has_graphs(device) and torch.cuda.get_device_capability(device) >= (9, 0)
+    return able and MAY_START_EARLY
+
+
+def how(kernel: str, *, early: bool) -> dict[str, Any]:
+    """What a kernel is launched with, beside its arguments."""
+    extra = {"launch_pdl": True} if early else {}
+    return {"EARLY": early, "num_warps": LAUNCHES[kernel].num_warps, **extra}
+
+
+class KernelLlama:
+    """Steps of a `SlotLlama` for a few rows at a time.
+
+    Args:
+        max_rows: of a call.
+        early: let each kernel start before the one before it has ended.
+    """
+
+    def __init__(self, llama: SlotLlama, max_rows: int, *, early: bool) -> None:
+        self.llama, self._early = llama, early
+        config, norm = llama.config, llama.norm
+        self._query = norm.new_zeros(max_rows, config.num_heads, config.head_dim)
+        self._attended = torch.zeros_like(self._query)
+        self._hidden = norm.new_zeros(max_rows, config.ffn_dim)
+        num_parts = triton.cdiv(llama.cache.max_length, BLOCK_POSITIONS)
+        shape = (max_rows, config.num_heads, num_parts)
+        self._parts = norm.new_zeros(*shape, config.head_dim, dtype=torch.float32)
+        self._peaks = norm.new_zeros(*shape, 2, dtype=torch.float32)
+
+    def forward(self, x: Tensor, positions: Tensor, length: int, seen: int) -> None:
+        """Run all layers over rows x (M, D), in place: what is left is still to be normalised.
+
+        Args:
+            positions: (M,), int64 or int32.
+            length: rows a slot; slots begin at 0.
+            seen: all positions are below it.
+        """
+        for index, layer in enumerate(self.llama.layers):
+            matrices = self.llama.int8_layers[index] if self.llama.int8_layers else layer
+            self._project(x, index, layer.attention_norm, matrices.qkv, positions, length)
+            self._attend(index, positions, length, seen)
+            self._add_product(self._attended, matrices.out, x)
+            self._gate_up(x, layer.ffn_norm, matrices.gate_up)
+            self._add_product(self._hidden, matrices.down, x)
+
+    def head(self, x: Tensor, matrix: Tensor | Int8, logits: Tensor) -> None:
+        """Logits (M, N) by a matrix (N, D), of rows x (M, D) that need not be close together."""
+        weights, scales = _stored(matrix)
+        num_out, width = weights.shape
+        block, block_k = self._blocks("head", num_out, width)
+        rows.head[(num_out // block,)](
+            x, self.llama.norm, weights, scales, logits, x.stride(0), self.llama.config.norm_eps,
+            NUM_ROWS=len(x), WIDTH=width, NUM_OUT=num_out, HAS_SCALES=scales is not weights,
+            BLOCK_N=block, BLOCK_K=block_k, **how("head", early=self._early),
+        )  # fmt: skip
+
+    def _add_product(self, given: Tensor, matrix: Tensor | Int8, x: Tensor) -> None:
+        """Add the product of the first rows given (M, K) with a matrix (N, K) to x (M, N)."""
+        weights, scales = _stored(matrix)
+        num_out, width = weights.shape
+        block, block_k = self._blocks("add_product", num_out, width)
+        rows.add_product[(num_out // block,)](
+            given, weights, scales, x,
+            NUM_ROWS=len(x), WIDTH=width, NUM_OUT=num_out, HAS_SCALES=scales is not weights,
+            BLOCK_N=block, BLOCK_K=block_k, **how("add_product", early=self._early),
+        )  # fmt: skip
+
+    def _gate_up(self, x: Tensor, norm: Tensor, matrix: Tensor | Int8) -> None:
+        weights, scales = _stored(matrix)
+        num_out, width = len(weights) // 2, weights.shape[1]
+        block, block_k = self._blocks("gate_up", num_out, 2 * width)
+        rows.gate_up[(num_out // block,)](
+            x, norm, weights, scales, self._hidden, self.llama.config.norm_eps,
+            NUM_ROWS=len(x), WIDTH=width, NUM_OUT=num_out, HAS_SCALES=scales is not weights,
+            BLOCK_N=block, BLOCK_K=block_k // 2, **how("gate_up", early=self._early),
+        )  # fmt: skip
+
+    def _project(
+        self, x: Tensor, index: int, norm: Tensor, matrix: Tensor | Int8, positions: Tensor,
+        length: int,
+    ) -> None:  # fmt: skip
+        """Queries, and keys and values into the cache."""
+        config, cache = self.llama.config, self.llama.cache
+        keys, values = cache.keys[index], cache.values[index]
+        weights, scales = _stored(matrix)
+        num_out, width = weights.shape
+        block, block_k = self._blocks("query_key_value", config.head_dim // 2, 2 * width)
+        rows.query_key_value[(num_out // 2 // block,)](
+            x, norm, weights, scales, self.llama.cos, self.llama.sin, positions,
+            self._query, keys, values, positions.stride(0), keys.stride(0), keys.stride(1),
+            config.norm_eps,
+            NUM_ROWS=len(x), LENGTH=length, WIDTH=width, NUM_HEADS=config.num_heads,
+            NUM_KV_HEADS=config.num_kv_heads, HEAD_DIM=config.head_dim,
+            HAS_SCALES=scales is not weights, BLOCK_N=block, BLOCK_K=block_k // 2,
+            **how("query_key_value", early=self._early),
+        )  # fmt: skip
+
+    def _attend(self, index: int, positions: Tensor, length: int, seen: int) -> None:
+        config, cache = self.llama.config, self.llama.cache
+        keys, values = cache.keys[index], cache.values[index]
+        num_heads, head_dim, num_rows = config.num_heads, config.head_dim, len(positions)
+        block_p = min(BLOCK_POSITIONS, triton.next_power_of_2(seen))
+        num_parts, block_e = triton.cdiv(seen, block_p), triton.next_power_of_2(head_dim)
+        rows.attend[(num_rows, num_heads, num_parts)](
+            self._query, keys, values, positions, self._attended, self._parts, self._peaks,
+            positions.stride(0), keys.stride(0), keys.stride(1), head_dim**-0.5,
+            LENGTH=length, NUM_HEADS=num_heads, NUM_KV_HEADS=config.num_kv_heads,
+            HEAD_DIM=head_dim, BLOCK_P=block_p, BLOCK_E=block_e, NUM_PARTS=num_parts,
+            **how("attend", early=self._early),
+        )  # fmt: skip
+        if num_parts > 1:
+            rows.join[(num_rows * num_heads,)](
+                self._parts, self._peaks, self._attended,
+                HEAD_DIM=head_dim, BLOCK_E=block_e, NUM_PARTS=num_parts,
+                BLOCK_S=triton.next_power_of_2(num_parts), **how("join", early=self._early),
+            )  # fmt: skip
+
+    def _blocks(self, kernel: str, num_out: int, width: int) -> tuple[int, int]:
+        """Outputs a program, which divide all of them, and numbers a row, a power of 2."""
+        block_k = triton.next_power_of_2(width)
+        block = max(1, LAUNCHES[kernel].tile // block_k)
+        while num_out % block:
+            block //= 2
+        return block, block_k
+
+
+def _heads(slots: SlotModel) -> list[Tensor | Int8]:
+    """A matrix (C, D) for each of codebooks 1 … K-1, of the codes that may be drawn."""
+    if slots.int8_heads is None:
+        heads = slots.audio_heads[:, :, : slots.num_codes].transpose(1, 2)
+        return list(heads.contiguous())
+    numbers, scales = (part[:, : slots.num_codes].contiguous() for part in slots.int8_heads)
+    return [Int8(*parts) for parts in zip(numbers, scales, strict=True)]
+
+
+def _stored(matrix: Tensor | Int8) -> tuple[Tensor, Tensor]:
+    """Numbers and scales; the numbers once more, which nobody reads, where there are no scales."""
+    return (matrix, matrix) if isinstance(matrix, Tensor) else matrix
+
+
+class KernelModel:
+    """Frames of a `SlotModel` for a few slots at a time.
+
+    Args:
+        max_slots: of a batch.
+    """
+
+    def __init__(self, slots: SlotModel, max_slots: int) -> None:
+        self.max_slots, self._slots = max_slots, slots
+        model, config = slots.model, slots.model.config
+        some, device = model.projection.weight, model.projection.weight.device
+        self._early = early = starts_early(device)
+        self.backbone = KernelLlama(slots.backbone, max_slots, early=early)
+        self.depth = KernelLlama(slots.depth, 2 * max_slots, early=early)
+        with torch.inference_mode():
+            embedded = model.audio_embedding.weight.split(CHUNK)
+            table = torch.cat([F.linear(part, model.projection.weight) for part in embedded])
+            self._table = table.view(config.num_codebooks, config.audio_vocab_size, -1)
+            self._heads = _heads(slots)
+        self._head0 = model.codebook0_head.weight[: slots.num_codes].detach()
+        # Position 0 is the hidden state, position i + 1 is code i: the first pass has two rows.
+        index = torch.arange(config.num_codebooks, device=device)
+        self._first = index[:2].repeat(max_slots)
+        self._positions = index[:, None].repeat(1, max_slots)
+        self._x = some.new_zeros(max_slots, 2, config.depth.dim)
+        self._next = some.new_zeros(max_slots, config.depth.dim)
+        self._logits = some.new_zeros(max_slots, slots.num_codes)
+        self._codes = torch.zeros(
+            max_slots, config.num_codebooks + 1, dtype=torch.int64, device=device
+        )
+
+    def read(self, frames: Tensor, positions: Tensor, length: int) -> Tensor:
+        """See `SlotModel.read`; here one row (B, 1, K+1) a slot."""
+        x = self._slots.model.embed_frames(frames.clamp(min=0), frames >= 0)
+        self.backbone.forward(x[:, 0], positions[:, 0], 1, length)
+        llama = self._slots.backbone
+        return F.rms_norm(x, x.shape[-1:], llama.norm, llama.config.norm_eps)
+
+    def draw(
+        self,
+        hidden: Tensor,
+        seeds: Tensor,
+        frames: Tensor,
+        temperatures: Tensor,
+        top_k: Tensor,
+        *,
+        most: int,
+    ) -> Tensor:
+        """See `SlotModel.draw`."""
+        model, size = self._slots.model, len(hidden)
+        num_codebooks, num_codes = model.config.num_codebooks, self._slots.num_codes
+        noise = gumbel_noise(seeds, frames, num_codebooks, num_codes)
+        self._x[:size, 0] = model.projection(hidden)
+
+        bits = 16 if hidden.dtype == torch.bfloat16 else 32  # those in which logits differ
+
+        def sample(logits: Tensor, codebook: int, x: Tensor) -> None:
+            width = x.shape[-1]
+            rows.sample[(size,)](
+                logits, temperatures, top_k, noise[:, codebook], self._table[codebook],
+                self._codes, x, top_k.stride(0), noise.stride(0), x.stride(0), codebook,
+                self._codes.stride(0),
+                NUM_CODES=num_codes, BLOCK_V=triton.next_power_of_2(num_codes), WIDTH=width,
+                BLOCK_D=triton.next_power_of_2(width), BITS=bits, HAS_TOP_K=most > 0,
+                **how("sample", early=self._early),
+            )  # fmt: skip
+
+        sample(F.linear(hidden, self._head0), 0, self._x[:, 1])
+        for codebook in range(1, num_codebooks):
+            if codebook == 1:
+                self.depth.forward(
+                    self._x[:size].view(2 * size, -1), self._first[: 2 * size], 2, num_codebooks
+                )
+                last = self._x[:size, 1]
+            else:
+                last = self._next[:size]
+                self.depth.forward(last, self._positions[codebook, :size], 1, num_codebooks)
+            self.depth.head(last, self._heads[codebook - 1], self._logits)
+            sample(self._logits, codebook, self._next)
+        return self._codes[:size]

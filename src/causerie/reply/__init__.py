@@ -1,0 +1,1 @@
+"""Replies: turns become requests, and requests become streams of audio."""

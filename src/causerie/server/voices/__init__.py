@@ -1,0 +1,1 @@
+"""Uploaded voices, recorded consents, and the files that hold them."""

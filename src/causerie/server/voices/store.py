@@ -1,0 +1,387 @@
+"""Voices that users made; see `records` for how they are kept.
+
+A voice is one file: codes, as `Voice.load` reads them, beside them the recording, by which it is
+encoded anew for a model with another codec, and what is known of it. Knows neither HTTP nor how a
+recording is read.
+
+    voices/voice_….safetensors      consents/cons_….safetensors      previews/….wav
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+import threading
+import time
+import unicodedata
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load
+
+from causerie.audio.io import pcm16
+from causerie.errors import CauserieError, ConfigError, UnknownVoiceError
+from causerie.prompt import Segment
+from causerie.server.voices.consents import Consents, is_consent_id
+from causerie.server.voices.folder import open_folder
+from causerie.server.voices.info import VoiceInfo as VoiceInfo
+from causerie.server.voices.openai_names import OPENAI_VOICES
+from causerie.server.voices.records import DamagedError, Record, Records
+from causerie.voices import Voice
+
+if TYPE_CHECKING:
+    from causerie.tts import TTS
+
+#: From a name and what was said by it to a voice, encoded: `TTS.make_voice`.
+MakeVoice = Callable[[str, Segment], Voice]
+
+MAX_NAME_CHARS = 64
+#: So many voices are held in memory: 30 s of 32 codebooks take 96 kB.
+MAX_LOADED = 256
+
+_VOICE_FACTS: Mapping[str, type] = {
+    "name": str,
+    "created": int,
+    "language": str,
+    "description": str,
+    "ref_text": str,
+    "consent": str,
+    "sample_rate": int,
+    "codec": str,
+}
+
+
+class NameTakenError(CauserieError):
+    """Another voice has that name."""
+
+
+class ConsentInUseError(CauserieError):
+    """Voices rest on a consent that is to be deleted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredVoice:
+    """All that is known of an uploaded voice.
+
+    Attributes:
+        consent: id of a recording; "attested" where somebody ticked a box; "" where nothing was
+            asked.
+        ref_text: what is said in the recording.
+    """
+
+    info: VoiceInfo
+    consent: str
+    ref_text: str
+
+
+class VoiceStore:
+    """Voices in a folder.
+
+    Args:
+        folder: a path, or an fsspec URL.
+        make_voice: encodes a recording.
+        codec: tells codecs apart: codes of one mean nothing to another.
+        taken: names that uploaded voices cannot have.
+
+    Attributes:
+        consents: what they rest on.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        make_voice: MakeVoice,
+        codec: str = "",
+        taken: Iterable[str] = (),
+    ) -> None:
+        self._folder = open_folder(folder)
+        self._make_voice, self._codec = make_voice, codec
+        self._taken = {_folded(name): name for name in taken}
+        self._records = Records(self._folder, "voices", "voice_", _VOICE_FACTS)
+        self.consents = Consents(self._folder)
+        self._loaded: OrderedDict[str, Voice] = OrderedDict()
+        self._loading = threading.Lock()
+
+    @property
+    def problems(self) -> list[str]:
+        """A line for each damaged file, which is not served."""
+        return self._records.problems + self.consents.problems
+
+    def names(self) -> list[str]:
+        """Ids and names of all, the oldest first."""
+        return [text for info in reversed(self.info()) for text in (info.id, info.name)]
+
+    def info(self) -> list[VoiceInfo]:
+        """All of them, the newest first."""
+        return [_voice(record).info for record in self._records.all()]
+
+    def find(self, id_or_name: str) -> StoredVoice | None:
+        """What is known of one; None where there is none. Names are the same in any case."""
+        record = self._find(id_or_name)
+        return None if record is None else _voice(record)
+
+    def get(self, id_or_name: str) -> Voice:
+        """A voice to speak with; takes long the first time after the model was changed.
+
+        Raises:
+            UnknownVoiceError: there is none; lists near names.
+            StoreError: the disk fails.
+        """
+        record = self._find(id_or_name)
+        if record is None:
+            raise self._unknown(id_or_name)
+        with self._loading:
+            if record.id not in self._loaded:
+                try:
+                    contents = self._records.read(record)
+                except (DamagedError, FileNotFoundError) as error:
+                    raise self._unknown(id_or_name) from error
+                self._keep(record.id, self._encoded(record, contents))
+            self._loaded.move_to_end(record.id)
+            return self._loaded[record.id]
+
+    def add(
+        self,
+        name: str,
+        sound: NDArray[np.float32],
+        sample_rate: int,
+        text: str,
+        *,
+        language: str = "en",
+        description: str = "",
+        consent: str = "",
+    ) -> VoiceInfo:
+        """Make a voice, and keep it.
+
+        Args:
+            sound: (N,), full scale 1.
+            text: what is said in it, word for word.
+            consent: see `StoredVoice`.
+
+        Raises:
+            ConfigError: the name cannot be one.
+            NameTakenError: it is another's.
+            UnknownConsentError: the consent is gone.
+            AudioError, TextError, PromptTooLongError: as `TTS.make_voice`.
+            StoreError: the disk fails.
+        """
+        name = self.check_name(name)
+        samples = pcm16(sound)
+        segment = Segment(speaker=0, text=text, audio=_floats(samples), sample_rate=sample_rate)
+        voice = self._make_voice(name, segment)
+        facts = {
+            "name": name,
+            "created": int(time.time()),
+            "language": language,
+            "description": description,
+            "ref_text": text,
+            "consent": consent,
+            "sample_rate": sample_rate,
+            "codec": self._codec,
+        }
+        kept = {"sound": torch.from_numpy(samples.copy())}
+        with self._folder.locked():
+            self.check_name(name)  # another may have come in between
+            if is_consent_id(consent):
+                self.consents.get(consent)
+            record = self._records.write(
+                self._records.new_id(),
+                facts,
+                lambda metadata: voice.to_bytes(tensors=kept, metadata=metadata),
+            )
+        others = [r.id for r in self._records.all() if _is_named(r, name) and r.id != record.id]
+        if others:  # an object store has no lock: whoever sees that two came at once gives way
+            self._records.remove(record.id)
+            raise self._name_taken(name, others[0])
+        with self._loading:
+            self._keep(record.id, voice)
+        return _voice(record).info
+
+    def check_name(self, name: str) -> str:
+        """A name as it is kept, where a new voice can have it.
+
+        Raises:
+            ConfigError: it cannot be a name.
+            NameTakenError: it is another's.
+        """
+        name = unicodedata.normalize("NFC", name).strip()
+        if not name:
+            raise ConfigError("the name of a voice must not be empty")
+        if len(name) > MAX_NAME_CHARS:
+            raise ConfigError(
+                f"the name of a voice has {len(name)} characters, at most {MAX_NAME_CHARS} may be"
+            )
+        if not name.isprintable() or set(name) & set("/\\"):
+            raise ConfigError(
+                f"the name of a voice, {name!r}, must have no slashes and no control characters"
+            )
+        if name.isdigit() or name.casefold().startswith(("voice_", "cons_", "speaker ")):
+            raise ConfigError(
+                f"the name of a voice must not look like an id or a speaker number, as {name!r} "
+                f"does: choose another"
+            )
+        taken = self._taken.get(_folded(name))
+        if taken is not None:
+            raise NameTakenError(
+                f"the name {name!r} belongs to a voice that is built in: choose another"
+            )
+        record = self._records.find(lambda record: _is_named(record, name))
+        if record is not None:
+            raise self._name_taken(name, record.id)
+        return name
+
+    def delete(self, id_or_name: str) -> VoiceInfo:
+        """Remove a voice, and its previews.
+
+        Raises:
+            UnknownVoiceError: there is none.
+            StoreError: the disk fails.
+        """
+        record = self._find(id_or_name)
+        if record is None or not self._records.remove(record.id):
+            raise self._unknown(id_or_name)
+        with self._loading:
+            self._loaded.pop(record.id, None)
+        for name in self._folder.versions("previews"):
+            if name.startswith(f"previews/{record.id}-"):
+                self._folder.remove(name)
+        return _voice(record).info
+
+    def delete_consent(self, id: str) -> None:
+        """Forget a consent that no voice rests on.
+
+        Raises:
+            UnknownConsentError: there is none.
+            ConsentInUseError: voices rest on it; names them.
+        """
+        with self._folder.locked():
+            users = [
+                _voice(record).info.name
+                for record in self._records.all()
+                if record.facts["consent"] == id
+            ]
+            if users:
+                raise ConsentInUseError(
+                    f"consent {id!r} is what {_listed(users)} rest{'s' * (len(users) == 1)} on: "
+                    f"delete {'it' if len(users) == 1 else 'them'} first"
+                )
+            self.consents.remove(id)
+
+    # -- previews ----------------------------------------------------------------------------
+
+    def preview(self, name: str) -> bytes | None:
+        """A file that was kept under such a name."""
+        try:
+            return self._folder.read(f"previews/{name}")
+        except FileNotFoundError:
+            return None
+
+    def keep_preview(self, name: str, contents: bytes) -> None:
+        """Keep one; names of those of an uploaded voice begin with its id and a dash."""
+        self._folder.write(f"previews/{name}", contents)
+
+    # -- within ------------------------------------------------------------------------------
+
+    def _find(self, id_or_name: str) -> Record | None:
+        if self._records.is_id(id_or_name):
+            return self._records.find(lambda record: record.id == id_or_name)
+        return self._records.find(lambda record: _is_named(record, id_or_name))
+
+    def _encoded(self, record: Record, contents: bytes) -> Voice:
+        if record.facts["codec"] == self._codec:
+            return Voice.from_bytes(contents, record.id)
+        sound = _floats(load(contents)["sound"].numpy())
+        rate = record.facts["sample_rate"]
+        segment = Segment(speaker=0, text=record.facts["ref_text"], audio=sound, sample_rate=rate)
+        return self._make_voice(record.facts["name"], segment)
+
+    def _keep(self, id: str, voice: Voice) -> None:
+        self._loaded[id] = voice
+        while len(self._loaded) > MAX_LOADED:
+            self._loaded.popitem(last=False)
+
+    def _unknown(self, name: str) -> UnknownVoiceError:
+        known = [*self._taken.values(), *(info.name for info in self.info())]
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+        if near:
+            return UnknownVoiceError(f"no voice {name!r}: did you mean {' or '.join(near)}?")
+        hint = "GET /v1/audio/voices lists all"
+        return UnknownVoiceError(f"no voice {name!r}: {hint}")
+
+    @staticmethod
+    def _name_taken(name: str, id: str) -> NameTakenError:
+        return NameTakenError(
+            f"there is a voice {name!r} already, {id}: delete it first, or choose another name"
+        )
+
+
+def open_store(where: str | os.PathLike[str], tts: TTS, taken: Iterable[str] = ()) -> VoiceStore:
+    """The store of a server.
+
+    Args:
+        taken: names that are voices already, beside those of the model.
+        where: a folder, made where it is missing, or an fsspec URL; empty: ``voices`` in
+            ``$CAUSERIE_CACHE``, ``~/.cache/causerie`` by default.
+
+    Raises:
+        ConfigError: it cannot be used.
+        StoreError: the disk fails.
+    """
+    if not os.fspath(where):
+        cache = os.environ.get("CAUSERIE_CACHE") or Path.home() / ".cache" / "causerie"
+        where = Path(cache) / "voices"
+    return VoiceStore(
+        where,
+        make_voice=lambda name, segment: tts.make_voice(name, [segment]),
+        codec=codec_id(tts),
+        taken=[*tts.voices, *OPENAI_VOICES, "default", *taken],
+    )
+
+
+def codec_id(tts: TTS) -> str:
+    """The same for codecs whose codes mean the same: of the first codebook, and their number."""
+    centroids = tts.checkpoint.codec.quantizer.semantic.centroids
+    hashed = hashlib.blake2b(centroids.cpu().numpy().tobytes(), digest_size=8)
+    return f"{hashed.hexdigest()}-{tts.checkpoint.model.config.num_codebooks}"
+
+
+def _folded(name: str) -> str:
+    """The same for names that are told apart by nobody."""
+    return unicodedata.normalize("NFKC", name).strip().casefold()
+
+
+def _is_named(record: Record, name: str) -> bool:
+    return _folded(record.facts["name"]) == _folded(name)
+
+
+def _voice(record: Record) -> StoredVoice:
+    facts = record.facts
+    info = VoiceInfo(
+        id=record.id,
+        name=facts["name"],
+        language=facts["language"],
+        description=facts["description"],
+        origin="uploaded",
+        created_at=facts["created"],
+    )
+    return StoredVoice(info=info, consent=facts["consent"], ref_text=facts["ref_text"])
+
+
+def _floats(samples: NDArray[np.int16]) -> NDArray[np.float32]:
+    scaled: NDArray[np.float32] = samples.astype(np.float32) / np.float32(32768)
+    return scaled
+
+
+def _listed(names: list[str]) -> str:
+    shown = [f"voice {name!r}" for name in names[:3]]
+    if len(names) > 3:
+        shown.append(f"{len(names) - 3} more")
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"

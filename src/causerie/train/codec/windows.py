@@ -1,0 +1,105 @@
+"""The training that all parts of a codec share: phases that learn from windows of speech."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from causerie.errors import ConfigError
+from causerie.train.codec import distributed
+from causerie.train.codec.aligned_speech import SpeechFolder, WindowSampler
+from causerie.train.loop import Descent, HasState, Loop, OnStep
+from causerie.train.processes import find_processes
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowRecipe:
+    """What every such run depends on, beside the data.
+
+    Attributes:
+        stretched: part of the windows that are played faster or slower, see `WindowSampler`.
+    """
+
+    steps: int
+    batch: int
+    lr: float
+    warmup: int = 100
+    betas: tuple[float, float] = (0.9, 0.98)
+    weight_decay: float = 0.01
+    stretched: float = 0.0
+    autocast: bool = True
+    seed: int = 0
+
+
+class WindowPhase(HasState, Protocol):
+    """One step: loss and numbers of waveforms (B, 1, N) and their phone labels."""
+
+    def __call__(
+        self, step: int, pcm: Tensor, labels: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, dict[str, float]]: ...
+
+
+def train_on_windows(
+    phase: WindowPhase,
+    recipe: WindowRecipe,
+    speech: SpeechFolder,
+    out: Path,
+    *,
+    num_samples: int,
+    label_rate: float,
+    on_step: OnStep | None,
+    allow_changes: bool,
+) -> None:
+    """Train until ``recipe.steps``, resuming from ``out/state.pt`` where it exists.
+
+    Args:
+        num_samples: of a window.
+        label_rate: phone labels a second.
+        on_step: called in the main process after every step with its number and the losses of its
+            own windows.
+        allow_changes: go on though the recipe has changed.
+
+    Raises:
+        ConfigError: the batch cannot be shared among the processes, or as `Loop`.
+    """
+    processes = find_processes("cpu")
+    rank, num_ranks = processes.process_index, processes.num_processes
+    if recipe.batch % num_ranks:
+        raise ConfigError(
+            f"a batch of {recipe.batch} windows cannot be shared by {num_ranks} processes alike"
+        )
+    optimizer = torch.optim.AdamW(
+        phase.parameters, lr=recipe.lr, betas=recipe.betas, weight_decay=recipe.weight_decay
+    )
+    sampler = WindowSampler(
+        speech,
+        batch=recipe.batch,
+        num_samples=num_samples,
+        label_rate=label_rate,
+        seed=recipe.seed,
+        stretched=recipe.stretched,
+    )
+    is_main = processes.is_main_process
+    loop = Loop(
+        out / "state.pt",
+        phase,
+        optimizer,
+        seed=recipe.seed,
+        allow_changes=allow_changes,
+        writes=is_main,
+    )
+
+    def gradients(step: int) -> dict[str, float]:
+        total, numbers = phase(step, *sampler(step, rank, num_ranks), loop.generator)
+        total.backward()
+        distributed.average_gradients(phase.parameters)
+        return numbers
+
+    loop.begin(vars(recipe))
+    descent = Descent(steps=recipe.steps, lr=recipe.lr, warmup=recipe.warmup)
+    loop.descend(gradients, descent, on_step if is_main else None)
+    processes.wait_for_everyone()

@@ -1,0 +1,134 @@
+"""What there is to learn from: turns with their texts, speakers and codes, in conversations.
+
+Made from shards that ``causerie data prepare`` wrote, or from a recipe's encoded utterances.
+Knows nothing of tokens or batches.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from causerie.data.shards import SpeechData
+from causerie.errors import ConfigError, TextError
+from causerie.text.front_end import FrontEnd
+from causerie.text.normalize import normalize
+from causerie.train.codec.aligned_speech import EncodedSpeech
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Corpus:
+    """Turns, each with a number.
+
+    Attributes:
+        words: what was said, in words.
+        spoken: the same as the front end gives it to the tokenizer.
+        speakers: who said it.
+        num_frames: (turns,).
+        conversations: numbers of turns, in order.
+        codes_of: codes (T, K) of a turn.
+        notes: what was left out, and why.
+    """
+
+    words: Sequence[str]
+    spoken: Sequence[str]
+    speakers: Sequence[str]
+    num_frames: np.ndarray
+    conversations: Sequence[Sequence[int]]
+    codes_of: Callable[[int], np.ndarray]
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def from_shards(cls, data: SpeechData, front_end: FrontEnd, num_codebooks: int) -> Corpus:
+        """All turns of a prepared folder, with the first codebooks of their codes.
+
+        Raises:
+            ConfigError: fewer codebooks than the model has, or nothing that can be read.
+        """
+        if data.num_codebooks < num_codebooks:
+            raise ConfigError(
+                f"{data.folder} has {data.num_codebooks} codebooks and the model {num_codebooks}: "
+                "prepare the data with this model's codec"
+            )
+        turns, words, spoken, unreadable, skipped = [], [], [], 0, 0
+        for turn in data.turns:
+            try:
+                read = front_end(turn.text)
+            except TextError:
+                unreadable += 1
+                continue
+            skipped += bool(read.skipped)
+            turns.append(turn)
+            words.append(normalize(turn.text) if front_end.lexicon else turn.text)
+            spoken.append(read.text)
+        if not turns:
+            raise ConfigError(f"{data.folder} has no turn that the model's front end can read")
+        numbers = {(turn.conversation, turn.turn): index for index, turn in enumerate(turns)}
+        conversations = []
+        for conversation in data.conversations():
+            keys = [(turn.conversation, turn.turn) for turn in conversation]
+            conversations.append([numbers[key] for key in keys if key in numbers])
+        notes = []
+        if unreadable:
+            notes.append(f"left out: {unreadable} of {len(data.turns)} turns have nothing to speak")
+        if skipped:
+            notes.append(f"{skipped} turns have characters that cannot be read and are skipped")
+        return cls(
+            words=words,
+            spoken=spoken,
+            speakers=[turn.speaker for turn in turns],
+            num_frames=np.array([turn.num_frames for turn in turns]),
+            conversations=[numbers for numbers in conversations if numbers],
+            codes_of=lambda index: data.codes_of(turns[index])[:, :num_codebooks],
+            notes=tuple(notes),
+        )
+
+    @classmethod
+    def from_encoded(cls, speech: EncodedSpeech) -> Corpus:
+        """Encoded utterances; those of a dialogue are a conversation, all others stand alone."""
+        dialogues: dict[str, list[int]] = {}
+        for index, name in enumerate(speech.conversations):
+            alone = f"\n{index}"  # no dialogue's name
+            dialogues.setdefault(name or alone, []).append(index)
+        return cls(
+            words=speech.texts,
+            spoken=speech.phonemes,
+            speakers=speech.voices,
+            num_frames=np.diff(speech.starts),
+            conversations=[
+                sorted(numbers, key=lambda index: int(speech.turns[index]))
+                for numbers in dialogues.values()
+            ],
+            codes_of=speech.codes_of,
+        )
+
+    def fingerprint(self) -> str:
+        """Changes with what is said, by whom, in what order and how long."""
+        found = hashlib.blake2b(digest_size=16)
+        for numbers in self.conversations:
+            turns = [(self.spoken[i], self.speakers[i], int(self.num_frames[i])) for i in numbers]
+            found.update(json.dumps(turns).encode())
+        return found.hexdigest()
+
+    def split(self, held_out: int, seed: int) -> tuple[Corpus, Corpus]:
+        """The conversations to learn, and so many others chosen by chance.
+
+        Raises:
+            ConfigError: none would be left to learn.
+        """
+        if held_out >= len(self.conversations):
+            raise ConfigError(
+                f"watch.held_out is {held_out}, of {len(self.conversations)} conversations: "
+                "some must be left to learn"
+            )
+        order = np.random.default_rng(seed).permutation(len(self.conversations))
+        kept, rest = sorted(order[held_out:]), sorted(order[:held_out])
+        return (
+            dataclasses.replace(self, conversations=[self.conversations[i] for i in kept]),
+            dataclasses.replace(self, conversations=[self.conversations[i] for i in rest]),
+        )

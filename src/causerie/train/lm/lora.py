@@ -1,0 +1,148 @@
+"""Low-rank adapters in a CSM: where they go, how they are merged, how they are written.
+
+The library is peft; only the language model is given to it, and by full names, so nothing of the
+codec can match. The model stays a `CSM`: adapters sit inside its linear maps.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from causerie.errors import CheckpointError
+from causerie.extras import need
+from causerie.model.csm import CSM
+from causerie.train.lm.config import Lora
+
+if TYPE_CHECKING:
+    from peft import LoraConfig
+
+#: Trained in full with the part "heads".
+HEADS = ("projection.weight", "codebook0_head.weight", "audio_heads")
+_INNER = {
+    name: "attention" if name in ("q_proj", "k_proj", "v_proj", "o_proj") else "ffn"
+    for name in ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+}
+
+
+def targets(model: CSM, lora: Lora) -> list[str]:
+    """Full names of the linear maps that get an adapter."""
+    sizes = {"backbone": model.config.backbone, "depth": model.config.depth}
+    return [
+        f"{part}.layers.{layer}.{_INNER[name]}.{name}"
+        for part, config in sizes.items()
+        if part in lora.parts
+        for layer in range(config.num_layers)
+        for name in lora.layers
+    ]
+
+
+def add_adapters(model: CSM, lora: Lora, seed: int) -> None:
+    """Put adapters, which change nothing yet, into a model, and freeze all that is not trained."""
+    from_peft = need("peft", "train")
+    torch.manual_seed(seed)  # one of the two matrices starts at random
+    from_peft.inject_adapter_in_model(_config(model, lora), model)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_("lora_" in name or ("heads" in lora.parts and name in HEADS))
+
+
+def halve_frozen(model: CSM) -> dict[str, Tensor]:
+    """Store frozen weights that only enter matrix products in bf16.
+
+    With products in bf16 autocast would copy them so in every step, and keep all the copies for the
+    way back: the products are the same to the bit.
+
+    Returns:
+        What they were, by name, for `merged`.
+    """
+    exact = {}
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad and parameter.ndim >= 2 and "embedding" not in name:
+            exact[name] = parameter.data
+            parameter.data = parameter.data.to(torch.bfloat16)
+    return exact
+
+
+@torch.no_grad()
+def merged(model: CSM, exact: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+    """Weights of a CSM without adapters that computes the same, on the CPU.
+
+    Args:
+        exact: what `halve_frozen` gave.
+    """
+    weights = {}
+    for name, tensor in {**model.state_dict(), **(exact or {})}.items():
+        if ".lora_" in name:
+            continue
+        weight = tensor.detach().to("cpu", copy=True)
+        if ".base_layer." in name:
+            layer = model.get_submodule(name.split(".base_layer.")[0])
+            delta = layer.get_delta_weight("default")  # type: ignore[operator]
+            weight = (weight.float() + delta.float().cpu()).to(weight.dtype)
+        weights[name.replace(".base_layer.", ".")] = weight
+    return weights
+
+
+def save_adapter(model: CSM, lora: Lora, folder: Path, base: str) -> None:
+    """Write the adapters as peft does: adapter_config.json and adapter_model.safetensors.
+
+    Heads that are trained in full are in the file too, under their own names.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    config = _config(model, lora)
+    config.base_model_name_or_path = base
+    config.inference_mode = True
+    config.save_pretrained(str(folder))
+    trained = {n: p.detach().cpu().contiguous() for n, p in model.named_parameters()}
+    tensors = {
+        "base_model.model." + name.replace(".default.", "."): tensor
+        for name, tensor in trained.items()
+        if ".lora_" in name or (name in HEADS and "heads" in lora.parts)
+    }
+    save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+
+
+def merge_adapter(model: CSM, folder: Path | str) -> None:
+    """Add an adapter that `save_adapter` wrote to the weights of its base, in place.
+
+    Raises:
+        CheckpointError: it is missing, or is no adapter of this model.
+    """
+    folder = Path(folder)
+    config: dict[str, Any] = {}
+    try:
+        config = json.loads((folder / "adapter_config.json").read_text("utf-8"))
+        found = load_file(folder / "adapter_model.safetensors")
+        scale = config["lora_alpha"] / config["r"]
+    except (OSError, SafetensorError, ValueError, KeyError) as error:
+        raise CheckpointError(f"{folder} holds no adapter that can be read: {error}") from error
+    tensors = {name.removeprefix("base_model.model."): t for name, t in found.items()}
+    weights = dict(model.named_parameters())
+    with torch.no_grad():
+        for name, tensor in tensors.items():
+            if name.endswith(".lora_B.weight"):
+                continue
+            target = name.replace(".lora_A.weight", ".weight")
+            delta = tensor
+            if target != name:
+                delta = scale * tensors[name.replace("lora_A", "lora_B")].float() @ tensor.float()
+            if target not in weights or weights[target].shape != delta.shape:
+                raise CheckpointError(f"{folder} is an adapter of another model: {target}")
+            weight = weights[target]
+            weight.copy_(delta if target == name else weight.float() + delta.to(weight.device))
+
+
+def _config(model: CSM, lora: Lora) -> LoraConfig:
+    config: LoraConfig = need("peft", "train").LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        target_modules=targets(model, lora),
+    )
+    return config

@@ -1,0 +1,239 @@
+"""BatchedRunner: many slots at once are each alone, and the plain model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from causerie.engine.runner import BrokenSlotsError, Draw, Rows, Sampling
+from causerie.engine.runners.batched import BatchedRunner
+from causerie.engine.runners.slot_model import fused, products
+from causerie.model.csm import CSM
+from causerie.model.sampling import noise, sample
+from causerie.nn.kv_cache import KVCache
+from tests import tiny
+from tests.engine.recorder import Recorder
+
+NUM_SLOTS = 5
+GREEDY = Sampling(temperature=0.0, top_k=None, depth_temperature=0.0, depth_top_k=None, seed=0)
+ROWS = ("tttaaasttaa", "tt", "ttttttaaaaaaaaaaaaasttt", "tas", "ttaaatt")
+Make = Callable[[], BatchedRunner]
+
+
+def sampling(seed: int) -> Sampling:
+    return Sampling(
+        temperature=0.5 + seed % 3 * 0.4, top_k=(None, 3, 9)[seed % 3],
+        depth_temperature=0.7, depth_top_k=(5, 0, None)[seed % 3], seed=seed * 12_345,
+    )  # fmt: skip
+
+
+def prompt(kinds: str, seed: int = 0) -> Rows:
+    torch.manual_seed(seed)
+    frames, mask = tiny.frames(tiny.csm_config(), kinds, batch=1)
+    return frames.masked_fill(~mask, -1)[0].numpy().astype(np.int32)
+
+
+def plain(model: CSM, rows: Rows, how: Sampling, count: int) -> NDArray[np.int32]:
+    """Frames (T, K) by the plain model, which stops at nothing."""
+    config = model.config
+    cache = KVCache(config.backbone, 1, 128)
+    depth = KVCache(config.depth, 1, config.num_codebooks)
+    given = torch.from_numpy(rows).long()[None]
+    seeds, frames = torch.tensor([how.seed]), list[torch.Tensor]()
+    with torch.inference_mode():
+        hidden = model.prefill(given.clamp(min=0), given >= 0, cache)
+        for frame in range(count):
+
+            def draw(logits: torch.Tensor, codebook: int, frame: int = frame) -> torch.Tensor:
+                temperature, top_k = how.temperature, how.top_k
+                if codebook:
+                    temperature, top_k = how.depth_temperature, how.depth_top_k
+                size = tiny.CODEBOOK_SIZE
+                noise_ = noise(seeds, frame, codebook, size)
+                return sample(logits[:, :size], temperature, top_k, noise_)
+
+            frames.append(model.depth_decode(hidden, depth, draw))
+            hidden = model.backbone_step(frames[-1], cache)
+    return torch.cat(frames).numpy().astype(np.int32)
+
+
+@pytest.fixture(params=["eager", "products", "recorded"])
+def make(request: pytest.FixtureRequest) -> Make:
+    """Runners of the same model: by calls, by another attention, by what stands for a graph."""
+
+    def new() -> BatchedRunner:
+        return BatchedRunner(
+            tiny.csm(), tiny.mimi(), num_slots=NUM_SLOTS, max_rows=100,
+            runs=Recorder.graphs() if request.param == "recorded" else None,
+            attention=products if request.param == "products" else fused,
+        )  # fmt: skip
+
+    return new
+
+
+def steps(
+    runner: BatchedRunner, hows: dict[int, Sampling], count: int, start: int = 0
+) -> dict[int, NDArray[np.int32]]:
+    """Frames (T, K) of some slots, drawn together."""
+    out = [
+        runner.step([Draw(slot=slot, sampling=how, frame=frame) for slot, how in hows.items()])
+        for frame in range(start, start + count)
+    ]
+    return {slot: np.stack([codes[i] for codes in out]) for i, slot in enumerate(hows)}
+
+
+@pytest.mark.parametrize("greedy", [True, False])
+def test_all_slots_are_the_plain_model(make: Make, greedy: bool) -> None:
+    runner = make()
+    hows = {slot: GREEDY if greedy else sampling(slot) for slot in range(NUM_SLOTS)}
+    for slot, kinds in enumerate(ROWS):
+        runner.prefill(slot, prompt(kinds, slot))
+    got = steps(runner, hows, 12)
+    for slot, kinds in enumerate(ROWS):
+        expected = plain(tiny.csm(), prompt(kinds, slot), hows[slot], 12)
+        assert got[slot].dtype == np.int32
+        np.testing.assert_array_equal(got[slot], expected)
+
+
+def test_slots_join_and_leave(make: Make) -> None:
+    """At any time, and again: what each says is what it says alone."""
+    runner = make()
+    runner.prefill(3, prompt(ROWS[0]))
+    first = steps(runner, {3: sampling(1)}, 4)[3]
+    runner.prefill(0, prompt(ROWS[1]))
+    mixed = runner.step([
+        Draw(slot=0, sampling=sampling(2), frame=0), Draw(slot=3, sampling=sampling(1), frame=4),
+    ])  # fmt: skip
+    runner.reset(3)
+    runner.prefill(3, prompt(ROWS[4]))
+    again = steps(runner, {3: sampling(4)}, 6)[3]
+    model = tiny.csm()
+    said = plain(model, prompt(ROWS[0]), sampling(1), 5)
+    np.testing.assert_array_equal(first, said[:4])
+    np.testing.assert_array_equal(mixed[1], said[4])
+    np.testing.assert_array_equal(mixed[0], plain(model, prompt(ROWS[1]), sampling(2), 1)[0])
+    np.testing.assert_array_equal(again, plain(model, prompt(ROWS[4]), sampling(4), 6))
+
+
+def test_one_that_is_not_asked_does_not_change(make: Make) -> None:
+    runner = make()
+    for slot in (0, 1, 2):
+        runner.prefill(slot, prompt(ROWS[slot]))
+    before = steps(runner, {1: sampling(1)}, 3)[1]
+    steps(runner, {0: sampling(0), 2: sampling(2)}, 9)
+    after = steps(runner, {2: sampling(2), 1: sampling(1)}, 3, start=3)[1]
+    expected = plain(tiny.csm(), prompt(ROWS[1]), sampling(1), 6)
+    np.testing.assert_array_equal(np.concatenate((before, after)), expected)
+
+
+def test_prefill_in_pieces(make: Make) -> None:
+    runner, rows = make(), prompt(ROWS[2])
+    for start, end in ((0, 1), (1, 2), (2, 9), (9, len(rows))):
+        runner.prefill(1, rows[start:end])
+    np.testing.assert_array_equal(
+        steps(runner, {1: sampling(5)}, 5)[1], plain(tiny.csm(), rows, sampling(5), 5)
+    )
+
+
+@pytest.mark.parametrize("kept", [1, 5, 10, 11])
+def test_saved_rows_are_rows_read(make: Make, kept: int) -> None:
+    runner, rows = make(), prompt(ROWS[0])
+    runner.prefill(0, rows)
+    saved = runner.save(0, kept)
+    assert saved.num_rows == kept
+    assert saved.num_bytes == 2 * 4 * 3 * 2 * kept * 16
+    first = steps(runner, {0: sampling(3)}, 3)[0]  # saving has changed nothing
+    runner.reset(4)
+    runner.load(4, saved, kept - kept // 2)
+    rest = np.concatenate((rows[kept - kept // 2 :], prompt("t")))
+    runner.prefill(4, rest)
+    whole = np.concatenate((rows, prompt("t")))
+    np.testing.assert_array_equal(first, plain(tiny.csm(), rows, sampling(3), 3))
+    np.testing.assert_array_equal(
+        steps(runner, {4: sampling(6)}, 4)[4], plain(tiny.csm(), whole, sampling(6), 4)
+    )
+
+
+def test_a_reply_is_saved_with_what_it_said(make: Make) -> None:
+    """Frames too: a conversation goes on from them."""
+    runner, rows = make(), prompt("ttt")
+    runner.prefill(0, rows)
+    codes = steps(runner, {0: sampling(3)}, 4)[0]
+    said = np.concatenate((rows, np.insert(codes, codes.shape[1], -1, axis=1)))
+    saved = runner.save(0, len(said))
+    runner.load(2, saved, len(said))
+    runner.prefill(2, prompt("tt", 8))
+    whole = np.concatenate((said, prompt("tt", 8)))
+    np.testing.assert_array_equal(
+        steps(runner, {2: GREEDY}, 4)[2], plain(tiny.csm(), whole, GREEDY, 4)
+    )
+
+
+def test_the_last_position_is_used(make: Make) -> None:
+    runner, rows = make(), prompt("t" * 96)
+    runner.prefill(2, rows)
+    got = steps(runner, {2: GREEDY}, 5)[2]  # 96 + 4 rows are read, the fifth frame is not
+    np.testing.assert_array_equal(got, plain(tiny.csm(), rows, GREEDY, 5))
+    with pytest.raises(AssertionError, match="full"):
+        steps(runner, {2: GREEDY}, 1)
+
+
+def test_sound_is_the_codecs(make: Make) -> None:
+    """Slots that start at other times, beyond the 250 steps of the codec's context."""
+    runner, codec = make(), tiny.mimi()
+    torch.manual_seed(0)
+    codes = torch.randint(tiny.CODEBOOK_SIZE, (3, tiny.NUM_CODEBOOKS, 140))
+    slots, sound = (4, 0, 2), [list[NDArray[np.float32]]() for _ in range(3)]
+    starts = (0, 3, 60)
+    for time in range(140):
+        rows = [row for row in range(3) if time >= starts[row]]
+        rows = rows[time % 2 :] + rows[: time % 2]
+        frames = np.stack([codes[row, :, time - starts[row]] for row in rows]).astype(np.int32)
+        pcm = runner.decode([slots[row] for row in rows], frames)
+        assert pcm.shape == (len(rows), runner.frame_size)
+        assert pcm.dtype == np.float32
+        for row, piece in zip(rows, pcm, strict=True):
+            sound[row].append(piece)
+    for row in range(3):
+        count = 140 - starts[row]
+        expected = codec.decode(codes[row : row + 1, :, :count])[0, 0].numpy()
+        np.testing.assert_allclose(np.concatenate(sound[row]), expected, atol=1e-4)
+
+
+def test_sound_starts_from_silence_after_reset(make: Make) -> None:
+    runner = make()
+    codes = np.full((1, tiny.NUM_CODEBOOKS), 7, np.int32)
+    first = [runner.decode([1], codes) for _ in range(3)]
+    runner.reset(1)
+    again = [runner.decode([1], codes) for _ in range(3)]
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first[0], first[1])
+
+
+def test_what_is_not_finite_is_told_and_forgotten(make: Make) -> None:
+    runner = make()
+    runner.prefill(0, prompt(ROWS[0]))
+    runner.prefill(1, prompt(ROWS[1]))
+    runner._model.backbone.cache.keys[0, 1, :, 0] = torch.nan
+    with pytest.raises(BrokenSlotsError, match="not finite") as caught:
+        steps(runner, {0: GREEDY, 1: GREEDY}, 1)
+    assert caught.value.slots == (1,)
+    rest = steps(runner, {0: GREEDY}, 2, start=1)[0]  # the other one goes on
+    got = np.concatenate((caught.value.codes[:1], rest))
+    np.testing.assert_array_equal(got, plain(tiny.csm(), prompt(ROWS[0]), GREEDY, 3))
+    runner.reset(1)
+    runner.prefill(1, prompt(ROWS[1]))
+    got = steps(runner, {1: GREEDY}, 3)[1]
+    np.testing.assert_array_equal(got, plain(tiny.csm(), prompt(ROWS[1]), GREEDY, 3))
+
+
+def test_all_is_recorded_beforehand(make: Make) -> None:
+    runner = make()
+    runner.prefill(0, prompt(ROWS[0]))
+    runner.record()
+    got = steps(runner, {0: GREEDY}, 3)[0]
+    np.testing.assert_array_equal(got, plain(tiny.csm(), prompt(ROWS[0]), GREEDY, 3))

@@ -1,0 +1,137 @@
+"""The Triton kernels compute what `SlotModel` does: here by Triton's interpreter, on the CPU.
+
+It takes a second a frame even for a tiny model, so there are few frames here; `benchmarks/gpu.py`
+compares the compiled kernels on a GPU.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from causerie.config import CSMConfig
+from causerie.engine.runner import Draw, Sampling
+from causerie.engine.runners.batched import BatchedRunner
+from causerie.engine.runners.slot_model import SlotModel
+from causerie.model.csm import CSM
+from tests import tiny
+
+pytest.importorskip("triton", reason="Triton is for Linux")
+
+from causerie.engine.runners import slot_kernels
+
+NUM_SLOTS, NUM_POSITIONS, NUM_CODEBOOKS = 3, 41, 3
+
+
+def config() -> CSMConfig:
+    """One layer each, of widths that are no powers of 2."""
+    config = tiny.csm_config()
+    return dataclasses.replace(
+        config,
+        backbone=dataclasses.replace(config.backbone, num_layers=1),
+        depth=dataclasses.replace(config.depth, num_layers=1),
+        num_codebooks=NUM_CODEBOOKS,
+    )
+
+
+def models(dtype: torch.dtype, *, int8: bool = False) -> tuple[SlotModel, SlotModel]:
+    """Two of the same weights, whose caches are full of the same numbers."""
+    model = tiny.csm(config=config()).to(dtype)
+    sizes = (NUM_SLOTS, NUM_POSITIONS, tiny.CODEBOOK_SIZE)
+    both = [SlotModel(model, *sizes, depth_int8=int8) for _ in range(2)]
+    for slots in both:
+        torch.manual_seed(3)
+        slots.backbone.cache.keys.normal_()
+        slots.backbone.cache.values.normal_()
+    return both[0], both[1]
+
+
+def rows(size: int) -> Tensor:
+    """Text for slot 0, audio for the others."""
+    torch.manual_seed(size)
+    frames = torch.randint(1, tiny.CODEBOOK_SIZE, (size, 1, NUM_CODEBOOKS + 1))
+    frames[0, :, :-1], frames[1:, :, -1] = -1, -1
+    return frames
+
+
+@pytest.mark.parametrize(
+    ("size", "dtype", "most", "int8"),
+    [
+        (1, torch.float32, 64, False),
+        (3, torch.float32, 64, False),
+        (2, torch.float32, 0, True),
+        (2, torch.bfloat16, 64, False),
+    ],
+)
+@torch.inference_mode()
+def test_a_frame_is_that_of_slot_model(
+    size: int, dtype: torch.dtype, most: int, int8: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At positions in the first, the second and the last part that attention looks at."""
+    monkeypatch.setattr(slot_kernels, "BLOCK_POSITIONS", 16)
+    expected, given = models(dtype, int8=int8)
+    kernels = slot_kernels.KernelModel(given, NUM_SLOTS)
+    close = {"rtol": 1e-4, "atol": 1e-5} if dtype == torch.float32 else {"rtol": 0.03, "atol": 0.03}
+    positions = torch.tensor([[5], [20], [39]])[-size:]
+    hidden = expected.read(rows(size), positions, 40)
+    torch.testing.assert_close(kernels.read(rows(size), positions, 40), hidden, **close)
+    for name in ("keys", "values"):
+        got, wanted = (getattr(model.backbone.cache, name) for model in (given, expected))
+        torch.testing.assert_close(got, wanted, **close)
+    settings = (
+        torch.tensor([2**40, 7, 8])[:size],
+        torch.tensor([0, 5, 999])[:size],
+        torch.tensor([[0.9, 0.7], [0.0, 0.0], [1.4, 0.6]])[:size],
+        torch.tensor([[5, 20], [0, 0], [1, tiny.CODEBOOK_SIZE]])[:size] * (most > 0),
+    )
+    codes = expected.draw(hidden[:, 0], *settings, most=most)
+    assert torch.equal(kernels.draw(hidden[:, 0], *settings, most=most), codes)
+    assert codes[:, -1].all()
+
+
+@pytest.mark.filterwarnings("ignore:All-NaN slice")  # by the interpreter
+@torch.inference_mode()
+def test_one_that_is_not_finite_is_told() -> None:
+    given, _ = models(torch.float32)
+    hidden = torch.randn(2, given.backbone.config.dim)
+    hidden[1, 0] = torch.nan
+    codes = slot_kernels.KernelModel(given, 2).draw(
+        hidden, torch.zeros(2, dtype=torch.int64), torch.zeros(2, dtype=torch.int64),
+        torch.ones(2, 2), torch.full((2, 2), 9), most=64,
+    )  # fmt: skip
+    assert codes[:, -1].tolist() == [1, 0]
+    assert ((codes >= 0) & (codes < tiny.CODEBOOK_SIZE)).all()
+
+
+def test_steps_by_kernels_and_by_torch_are_one_reply() -> None:
+    """Batches of one slot by the kernels, larger ones by torch."""
+    settings = Sampling(temperature=0.9, top_k=9, depth_temperature=0.7, depth_top_k=5, seed=4)
+    model, codec_config = tiny.csm(config=config()), tiny.mimi_config()
+    codec = tiny.mimi(config=dataclasses.replace(codec_config, num_codebooks=NUM_CODEBOOKS))
+    prompt = np.full((4, NUM_CODEBOOKS + 1), -1, np.int32)
+    prompt[:, -1] = (3, 1, 4, 1)
+
+    def reply(kernel_slots: int) -> list[list[int]]:
+        runner = BatchedRunner(model, codec, num_slots=2, max_rows=20, kernel_slots=kernel_slots)
+        frames = []
+        for slot in (0, 1):
+            runner.prefill(slot, prompt)
+        for frame, slots in enumerate(((0,), (0, 1), (0,))):
+            draws = [Draw(slot=slot, sampling=settings, frame=frame) for slot in slots]
+            frames.append(runner.step(draws)[0].tolist())
+        return frames
+
+    assert reply(1) == reply(0)
+
+
+def test_weights_are_shared() -> None:
+    """Only the table of projections and the heads are made anew."""
+    model: CSM = tiny.csm(config=config())
+    slots = SlotModel(model, 1, 8, tiny.CODEBOOK_SIZE)
+    kernels = slot_kernels.KernelModel(slots, 1)
+    assert kernels.backbone.llama is slots.backbone
+    assert kernels.depth.llama is slots.depth

@@ -1,0 +1,27 @@
+"""One of two processes that train a codec together; run by test_team.py as torchrun would.
+
+python -m tests.train.codec.team_worker SPEECH OUT
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import torch
+
+from causerie.train.codec.encoder import train_encoder
+from causerie.train.codec.phone_recognizer import PhoneRecognizer
+from causerie.train.codec.whole import train_codec
+from tests.train.codec.test_codec import CODEC, ENCODER, TINY
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    speech, out = (Path(name) for name in sys.argv[1:])
+    train_encoder(TINY, dataclasses.replace(ENCODER, batch=4), speech, out / "encoder")
+    listener = PhoneRecognizer(24_000, dim=8)
+    codec = train_codec(TINY, dataclasses.replace(CODEC, batch=4), speech, listener, out / "codec")
+    if torch.distributed.get_rank() == 1:
+        torch.save(codec.state_dict(), out / "second.pt")
+    torch.distributed.destroy_process_group()
