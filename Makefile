@@ -1,4 +1,4 @@
-# Needs python3 (3.10 to 3.13), make and a package index; everything else goes into .venv.
+# Needs python3 (3.10 to 3.14), make and a package index; everything else goes into .venv.
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -10,7 +10,9 @@ TEXT   ?= Hello, it is nice to meet you.
 BIN := $(VENV)/bin
 # What the native kernels are compiled from, which installing does.
 NATIVE := $(wildcard src/causerie/native/*.cpp src/causerie/native/*.hpp) src/causerie/native/build.py
-PIP := $(BIN)/python -m pip --disable-pip-version-check install --no-warn-conflicts -c constraints.txt
+INSTALL := -m pip --disable-pip-version-check install --no-warn-conflicts
+PIP := $(BIN)/python $(INSTALL) -c constraints.txt
+CLIENTS_PIP := $(CLIENTS)/bin/python $(INSTALL) -c constraints-clients.txt
 
 # TEXT reaches the shell through the environment and unexpanded, so that quotes and dollar signs in
 # it are spoken rather than obeyed.
@@ -88,8 +90,8 @@ clean: ## Remove .venv and what the tools left behind
 # A stamp for each set of packages: the second run of a target starts at once.
 
 $(VENV)/.made:
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v < (3, 14) else \
-	  "causerie runs on Python 3.10 to 3.13, and $(PYTHON) is %d.%d: make PYTHON=python3.12 …" % v)'
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v < (3, 15) else \
+	  "causerie runs on Python 3.10 to 3.14, and $(PYTHON) is %d.%d: make PYTHON=python3.12 …" % v)'
 	$(PYTHON) -m venv "$(VENV)"
 	@touch $@
 
@@ -99,7 +101,8 @@ $(VENV)/.base: pyproject.toml constraints.txt hatch_build.py $(NATIVE) | $(VENV)
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.base
-	$(PIP) --editable ".[dev,reference]"
+	$(PIP) --quiet --upgrade pip  # for --group
+	$(PIP) --editable . --group dev --group reference
 	$(PIP) --no-deps moshi llama-models
 	@touch $@
 
@@ -109,8 +112,8 @@ $(VENV)/.server: $(VENV)/.base
 
 $(CLIENTS)/.made: pyproject.toml constraints-clients.txt tests/clients/node/package-lock.json
 	$(PYTHON) -m venv "$(CLIENTS)"
-	$(CLIENTS)/bin/python -m pip --disable-pip-version-check install --no-warn-conflicts \
-	  -c constraints-clients.txt --editable ".[clients]"
+	$(CLIENTS_PIP) --quiet --upgrade pip
+	$(CLIENTS_PIP) --editable . --group clients
 	cd tests/clients/node && npm ci --no-audit --no-fund
 	@touch $@
 

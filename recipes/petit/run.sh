@@ -5,7 +5,7 @@
 #
 # WORK gets everything (10 GB); WORDNET holds data.noun and its siblings, as Debian's package
 # wordnet-base installs them. With START, such as `petit`, training begins with that model's weights.
-# Needs `pip install -e ".[recipe,train,evaluate]"`. Every step can be killed; run the script again
+# Needs `pip install -e . --group recipe`. Every step can be killed; run the script again
 # and it goes on. README.md says how long it takes.
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")

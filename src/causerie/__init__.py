@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from causerie.tts import TTS
     from causerie.voices import Voice
 
-__version__ = "0.1.0"
+__version__: str  # from the metadata of the installed package
 
 __all__ = [
     "TTS",
@@ -59,6 +59,10 @@ _MODULES = {"TTS": "tts", "Audio": "audio.audio", "Segment": "prompt", "Voice": 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("causerie")
     module = importlib.import_module(f"causerie.{_MODULES.get(name, 'errors')}")
     return getattr(module, name)
 

@@ -77,7 +77,7 @@ class TestBoth:
             assert (ROOT / source).exists(), source
             assert _passes(source), f".dockerignore keeps {source} out"
         project = (ROOT / "pyproject.toml").read_text()
-        for named in re.findall(r'^readme = "(.*)"$', project, re.M):
+        for named in re.findall(r'path = "(\w+\.(?:md|py))"', project):
             assert named in sources, f"the build needs {named}"
 
     def test_nobody_is_root(self, path: Path) -> None:

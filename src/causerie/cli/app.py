@@ -9,7 +9,6 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from causerie import __version__
 from causerie.cli import codec, data, info, say, train
 from causerie.cli.bench import bench
 from causerie.cli.eval import evaluate
@@ -79,6 +78,8 @@ app.command(
 
 def _show_version(wanted: bool) -> None:
     if wanted:
+        from causerie import __version__
+
         typer.echo(f"causerie {__version__}")
         raise typer.Exit
 

@@ -193,6 +193,17 @@ inline Ints dot4(const Ints& a, const Ints& b, const Ints& c) {
             _mm256_madd_epi16(_mm256_srli_epi16(u, 8), _mm256_srai_epi16(s, 8));
         out.part[i] = c.part[i] + (IntPart)even + (IntPart)odd;
     }
+#elif defined(__aarch64__)
+    // Even and odd bytes as 16 bits: 255 · -128 fits. SDOT and USDOT are not on every AArch64.
+    CAUSERIE_PARTS {
+        const uint16x8_t u = (uint16x8_t)a.part[i];
+        const int16x8_t s = (int16x8_t)b.part[i];
+        const int16x8_t even = vmulq_s16(vreinterpretq_s16_u16(vandq_u16(u, vdupq_n_u16(0xff))),
+                                         vshrq_n_s16(vshlq_n_s16(s, 8), 8));
+        const int16x8_t odd =
+            vmulq_s16(vreinterpretq_s16_u16(vshrq_n_u16(u, 8)), vshrq_n_s16(s, 8));
+        out.part[i] = (IntPart)vpadalq_s16(vpadalq_s16((int32x4_t)c.part[i], even), odd);
+    }
 #else
     CAUSERIE_PARTS {
         const IntPart u = a.part[i], s = b.part[i];
