@@ -21,7 +21,7 @@ export SAY_OUT := $(value OUT)
 unexport TEXT OUT
 
 .DEFAULT_GOAL := help
-.PHONY: help say serve test test-page test-clients check lint format parity-full memory bench bench-petit quality wer clean
+.PHONY: help say serve test test-page test-aarch64 test-clients check lint format parity-full memory bench bench-petit quality wer clean
 
 help: ## This list
 	@echo "make TARGET, where TARGET is one of"
@@ -40,6 +40,14 @@ test-page: $(VENV)/.dev ## Test the web page in headless Chromium, which it inst
 	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; } \
 	  || { echo "the page is tested in Chromium: install the package chromium"; exit 1; }
 	$(BIN)/python -m pytest tests/page
+
+test-aarch64: $(VENV)/.dev ## Test the kernels in C++ for AArch64, in an emulator that it installs where it can
+	@command -v aarch64-linux-gnu-g++ qemu-aarch64 >/dev/null \
+	  || { apt-get update -qq && apt-get install -y -qq --no-install-recommends \
+	       g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user; } \
+	  || { echo "install the packages g++-aarch64-linux-gnu and qemu-user"; exit 1; }
+	CXX=aarch64-linux-gnu-g++ EMULATOR="qemu-aarch64 -L /usr/aarch64-linux-gnu" \
+	  $(BIN)/python -m pytest -s tests/native/test_cpp.py
 
 test-clients: $(CLIENTS)/.made ## Test the server with pipecat, LiveKit, ElevenLabs, openai-node, the AI SDK and Ray
 	$(CLIENTS)/bin/python -m pytest -W default tests/clients

@@ -39,13 +39,9 @@ class BuildError(Exception):
     """No compiler was found, or it failed."""
 
 
-def variants() -> dict[str, list[str]]:
-    """Kernels for this machine's architecture, or for that of `CAUSERIE_MACHINE`.
-
-    The variable is for a cross compiler, which `CXX` names.
-    """
-    machine = os.environ.get("CAUSERIE_MACHINE") or platform.machine()
-    return X86 if machine.lower() in ("x86_64", "amd64") else OTHERS
+def variants(machine: str | None = None) -> dict[str, list[str]]:
+    """Kernels for an architecture, by default this machine's."""
+    return X86 if (machine or platform.machine()).lower() in ("x86_64", "amd64") else OTHERS
 
 
 def library(kernels: str) -> Path:

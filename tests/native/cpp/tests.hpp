@@ -1,0 +1,6 @@
+#pragma once
+
+void test_simd();
+void test_products();
+void test_attention();
+void test_sampling();
