@@ -21,7 +21,7 @@ export SAY_OUT := $(value OUT)
 unexport TEXT OUT
 
 .DEFAULT_GOAL := help
-.PHONY: help say serve test test-page test-aarch64 test-clients check lint format parity-full memory bench bench-petit quality wer clean
+.PHONY: help say serve test test-page test-aarch64 test-clients dist test-dist check lint format parity-full memory bench bench-petit quality wer clean
 
 help: ## This list
 	@echo "make TARGET, where TARGET is one of"
@@ -51,6 +51,17 @@ test-aarch64: $(VENV)/.dev ## Test the kernels in C++ for AArch64, in an emulato
 
 test-clients: $(CLIENTS)/.made ## Test the server with pipecat, LiveKit, ElevenLabs, openai-node, the AI SDK and Ray
 	$(CLIENTS)/bin/python -m pytest -W default tests/clients
+
+dist: $(VENV)/.release ## Build what is published: an sdist, and a wheel for this platform, checked
+	rm -rf dist
+	CAUSERIE_BUILD_NATIVE=1 $(BIN)/python -m build
+	@if [ "$$(uname -s)" = Linux ]; then \
+	  PATH="$(abspath $(BIN)):$$PATH" $(BIN)/auditwheel repair --wheel-dir dist \
+	    --plat "manylinux_2_28_$$(uname -m)" dist/*-linux_*.whl && rm dist/*-linux_*.whl; fi
+	$(BIN)/twine check --strict dist/*
+
+test-dist: dist ## Install the wheel in a clean environment and speak, and run the sdist's own tests
+	$(BIN)/python tests/packaging/clean.py dist
 
 check: lint test ## Everything that a change must pass
 
@@ -112,6 +123,11 @@ $(VENV)/.dev: $(VENV)/.base
 	$(PIP) --quiet --upgrade pip  # for --group
 	$(PIP) --editable . --group dev --group reference
 	$(PIP) --no-deps moshi llama-models
+	@touch $@
+
+$(VENV)/.release: pyproject.toml constraints.txt | $(VENV)/.made
+	$(PIP) --quiet --upgrade pip  # for --group
+	$(PIP) --group release
 	@touch $@
 
 $(VENV)/.server: $(VENV)/.base

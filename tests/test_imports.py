@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -66,10 +65,6 @@ def test_every_error_is_public() -> None:
         if isinstance(value, type) and issubclass(value, errors.CauserieError)
     }
     assert tree <= set(causerie.__all__)
-
-
-def test_versions_agree() -> None:
-    assert metadata.version("causerie") == causerie.__version__
 
 
 def test_importing_the_package_imports_no_library() -> None:

@@ -7,21 +7,35 @@ from typing import Any
 
 from causerie.errors import ConfigError
 
+#: Each extra of the package → a module that it installs, and what it is for.
+EXTRAS = {
+    "play": ("sounddevice", "plays audio without another program"),
+    "server": ("fastapi", "causerie serve: HTTP, WebSockets, web page, mp3 and opus"),
+    "ray": ("ray", "causerie serve in several processes or on several machines"),
+    "pipecat": ("pipecat", "a text-to-speech service for pipecat"),
+    "livekit": ("livekit", "a text-to-speech plugin for LiveKit Agents"),
+    "data": ("pyloudnorm", "causerie data: cuts and checks recordings for training"),
+    "train": ("peft", "causerie train and causerie finetune"),
+    "evaluate": ("speechmos", "causerie eval: word error rate, similarity of voices, quality"),
+    "bench": ("matplotlib", "the plot of causerie bench"),
+}
+
 
 def need(module: str, extra: str, *, also: str = "") -> Any:
-    """A module of a package that one of causerie's extras brings.
+    """A module of a package that an extra of causerie installs.
 
     Args:
-        extra: such as "data" or "evaluate".
-        also: a further command that it takes.
+        extra: an extra, or a dependency group of pyproject.toml.
+        also: another command that is needed to install the module.
 
     Raises:
-        ConfigError: it is not installed; says how.
+        ConfigError: the module is not installed; the message says how to install it.
     """
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        install = f'pip install "causerie[{extra}]"' + (f" && {also}" if also else "")
+        wanted = f'"causerie[{extra}]"' if extra in EXTRAS else f"--group {extra}"
+        install = f"pip install {wanted}" + (f" && {also}" if also else "")
         name = (error.name or module).partition(".")[0]
         raise ConfigError(
             f"the package {name} is needed and is not installed: {install}"

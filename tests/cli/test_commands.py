@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from causerie.audio import io as files
 from causerie.checkpoint import load_codec
 from causerie.cli import app, say
 from causerie.codes import load_codes
+from causerie.extras import EXTRAS
 from tests import tiny
 
 
@@ -77,6 +79,8 @@ def test_info_tells_what_is_there(tiny_folder: Path) -> None:
         "voices           none by name",
     ):
         assert fact in out
+    for extra, (_, purpose) in EXTRAS.items():
+        assert re.search(rf"^extra {extra} .*(installed|pip install \S+).* {purpose}$", out, re.M)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """The kernels' own tests in C++, which need no Python: see cpp/main.cpp.
 
-They run here with the fastest kernels. `make test-aarch64` names a cross compiler by CXX and what runs
-its programs by EMULATOR.
+They run here with the fastest kernels. `make test-aarch64` sets CXX to a cross compiler and
+EMULATOR to the command that runs its programs.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def target() -> str:
 def wanted() -> dict[str, list[str]]:
     """Kernels to test, and the flags they are compiled with.
 
-    An emulated program is optimised as the libraries are. The libraries of this machine have tests in
-    Python, so a program for it is compiled in a hurry.
+    An emulated program is optimised as the libraries are. The libraries of this machine have tests
+    in Python, so the program for it is compiled quickly, without optimisation.
     """
     if EMULATOR:
         return build.variants(target())

@@ -8,22 +8,14 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from causerie import __version__
 from causerie.cli.console import progress
 from causerie.cli.options import Device, Model
+from causerie.extras import EXTRAS
 
 if TYPE_CHECKING:
     from torch import nn
 
     from causerie.tts import TTS
-
-#: Extra of the package → what it brings.
-EXTRAS = {
-    "play": "sounddevice",
-    "reference": "transformers",
-    "evaluate": "faster_whisper",
-    "recipe": "hibari",
-}
 
 
 def info(model: Model = "petit", device: Device = "auto") -> None:
@@ -31,7 +23,7 @@ def info(model: Model = "petit", device: Device = "auto") -> None:
     with progress("looking around"):
         import torch
 
-        from causerie import native
+        from causerie import __version__, native
         from causerie.audio import play
         from causerie.device import find_device
     _line("causerie", __version__)
@@ -41,9 +33,10 @@ def info(model: Model = "petit", device: Device = "auto") -> None:
     _line("native kernels", native.describe())
     player = "sounddevice" if play.sound_device() else play.find_program()
     _line("plays by", player or "nothing found; `pip install sounddevice`, or use -o FILE")
-    for extra, module in EXTRAS.items():
+    for extra, (module, purpose) in EXTRAS.items():
         there = importlib.util.find_spec(module) is not None
-        _line(f"extra {extra}", "installed" if there else f"pip install 'causerie[{extra}]'")
+        how = "installed" if there else f"pip install 'causerie[{extra}]'"
+        _line(f"extra {extra}", f"{how:<33} {purpose}")
     with progress(f"loading {model}"):
         from causerie.tts import TTS
 

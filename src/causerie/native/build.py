@@ -30,8 +30,7 @@ OTHERS: dict[str, list[str]] = {"generic": []}  # on AArch64 with NEON, which al
 
 #: Sums must not depend on how an expression was compiled, so nothing is fused or reordered unasked.
 FLAGS = (
-    "-std=c++17 -O3 -fPIC -pthread -fvisibility=hidden -ffp-contract=off "
-    "-Wall -Wextra"
+    "-std=c++17 -O3 -fPIC -pthread -fvisibility=hidden -ffp-contract=off -Wall -Wextra"
 ).split()
 
 

@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include <pthread.h>
 #if defined(__linux__)
 #include <sched.h>
 #endif
@@ -62,6 +63,13 @@ bool spin(Ready&& ready) {
     return false;
 }
 
+// std::condition_variable::wait, which would need the libstdc++ of GCC 12: a library built here is to
+// run on systems as old as manylinux_2_28 allows.
+template <class Ready>
+void wait_until(Ready&& ready, std::condition_variable& wake, std::unique_lock<std::mutex>& lock) {
+    while (!ready()) pthread_cond_wait(wake.native_handle(), lock.mutex()->native_handle());
+}
+
 }  // namespace
 
 struct Pool::State {
@@ -111,7 +119,7 @@ struct Pool::State {
             if (!spin([&] { return has_work() || stop.load(std::memory_order_relaxed); })) {
                 std::unique_lock<std::mutex> lock(mutex);
                 sleeping.fetch_add(1);
-                wake.wait(lock, [&] { return has_work() || stop.load(); });
+                wait_until([&] { return has_work() || stop.load(); }, wake, lock);
                 sleeping.fetch_sub(1);
             }
             work();
@@ -137,7 +145,7 @@ struct Pool::State {
         if (spin(finished)) return;
         std::unique_lock<std::mutex> lock(mutex);
         caller_sleeps.store(true);
-        done.wait(lock, finished);
+        wait_until(finished, done, lock);
         caller_sleeps.store(false);
     }
 };
