@@ -1,0 +1,37 @@
+"""Speaks several texts at the same time with asyncio; one engine computes them together.
+
+python examples/many_replies.py
+"""
+
+import asyncio
+
+import numpy as np
+
+from causerie import TTS, Audio
+
+TEXTS = {
+    "heart": "The first train leaves at seven.",
+    "theo": "The second one is faster, but it leaves later.",
+    "clara": "I would rather walk.",
+    "bruno": "Then we will meet at the station.",
+}
+
+
+async def speak(tts: TTS, voice: str, text: str) -> str:
+    """Write one reply to a file; describe it."""
+    speech = await tts.astream(text, voice=voice, seed=1)
+    pieces = [pcm async for pcm in speech]
+    audio = Audio(samples=np.concatenate(pieces), sample_rate=speech.sample_rate)
+    audio.save(f"{voice}.wav")
+    return f"{voice}: {audio.duration_s:.1f} s, first sound after {speech.first_sound_ms:.0f} ms"
+
+
+async def main() -> None:
+    """Speak all texts."""
+    tts = TTS.from_pretrained(max_streams=len(TEXTS))
+    for line in await asyncio.gather(*(speak(tts, *item) for item in TEXTS.items())):
+        print(line)
+    await tts.aclose()
+
+
+asyncio.run(main())
