@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -231,6 +232,12 @@ def test_links_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
     local = [link.partition("#")[0] for link in links if "://" not in link]
     assert [link for link in local if not (page.parent / link).exists()] == []
+
+
+def test_the_page_of_commands_is_current() -> None:
+    commands = runpy.run_path(str(ROOT / "docs" / "generate.py"))["commands"]()
+    page = ROOT / "docs" / "reference" / "cli.md"
+    assert page.read_text(encoding="utf-8") == commands, "run python docs/generate.py"
 
 
 def test_every_make_target_is_listed() -> None:

@@ -23,14 +23,19 @@ def serve(context: typer.Context) -> None:
     need("pydantic_settings", "server")
     for module in ("fastapi", "uvicorn", "multipart", "prometheus_client", "av", "websockets"):
         need(module, "server")
+    command = typer.main.get_command(settings_app())
+    command.main(context.args, prog_name=context.command_path, standalone_mode=False)
+
+
+def settings_app() -> typer.Typer:
+    """The command with its flags; needs the packages of the server."""
     app = typer.Typer(
         add_completion=False,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.command(help=inspect.getdoc(serve))(_command())
-    command = typer.main.get_command(app)
-    command.main(context.args, prog_name=context.command_path, standalone_mode=False)
+    return app
 
 
 def _command() -> Any:
