@@ -21,7 +21,7 @@ export SAY_OUT := $(value OUT)
 unexport TEXT OUT
 
 .DEFAULT_GOAL := help
-.PHONY: help say serve test test-page test-aarch64 test-clients dist test-dist check lint format parity-full memory bench bench-petit quality wer clean
+.PHONY: help say serve test test-page test-aarch64 test-clients dist test-dist check lint docs format parity-full memory bench bench-petit quality wer clean
 
 help: ## This list
 	@echo "make TARGET, where TARGET is one of"
@@ -65,11 +65,15 @@ test-dist: dist ## Install the wheel in a clean environment and speak, and run t
 
 check: lint test ## Everything that a change must pass
 
-lint: $(VENV)/.dev ## ruff, mypy --strict and the import rules
+lint: $(VENV)/.dev ## ruff, mypy --strict, the import rules, and the documentation site
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@$(MAKE) --no-print-directory docs
+
+docs: $(VENV)/.docs ## Build the documentation site into build/site, without the network
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 format: $(VENV)/.dev ## Let ruff put the code in order
 	$(BIN)/ruff check --fix
@@ -128,6 +132,10 @@ $(VENV)/.dev: $(VENV)/.base
 $(VENV)/.release: pyproject.toml constraints.txt | $(VENV)/.made
 	$(PIP) --quiet --upgrade pip  # for --group
 	$(PIP) --group release
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.dev
+	$(PIP) --group docs
 	@touch $@
 
 $(VENV)/.server: $(VENV)/.base

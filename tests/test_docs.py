@@ -28,6 +28,7 @@ from pathlib import Path
 
 import pytest
 
+import causerie
 from tests.server.process import served
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -238,6 +239,17 @@ def test_the_page_of_commands_is_current() -> None:
     commands = runpy.run_path(str(ROOT / "docs" / "generate.py"))["commands"]()
     page = ROOT / "docs" / "reference" / "cli.md"
     assert page.read_text(encoding="utf-8") == commands, "run python docs/generate.py"
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    pages = (ROOT / "docs" / "reference").rglob("*.md")
+    documented = {
+        name
+        for page in pages
+        for name in re.findall(r"^::: (\S+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    for name in sorted({*causerie.__all__} - {"__version__"}):
+        assert documented & {f"causerie.{name}", getattr(causerie, name).__module__}, name
 
 
 def test_every_make_target_is_listed() -> None:
