@@ -10,9 +10,9 @@ import numpy as np
 from causerie import TTS, Audio
 
 TEXTS = {
-    "heart": "The first train leaves at seven.",
+    "heart": "The first train goes at seven in the morning.",
     "theo": "The second one is faster, but it leaves later.",
-    "clara": "I would rather walk.",
+    "clara": "It is a nice day for a walk.",
     "bruno": "Then we will meet at the station.",
 }
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from causerie import TTS
 
 QUESTION = "Why is the sky blue? Answer in two sentences."
-ANSWER = "Air scatters blue light more than red light. So blue reaches us from all directions."
+ANSWER = "Sunlight holds all colors. The air spreads the blue part over the whole sky."
 
 parser = argparse.ArgumentParser(description="Speak a language model's answer as it is written.")
 parser.add_argument("--base-url", help="address of an OpenAI-compatible server")
