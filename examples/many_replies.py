@@ -28,7 +28,7 @@ async def speak(tts: TTS, voice: str, text: str) -> str:
 
 async def main() -> None:
     """Speak all texts."""
-    tts = TTS.from_pretrained(max_streams=len(TEXTS))
+    tts = TTS.from_pretrained()
     for line in await asyncio.gather(*(speak(tts, *item) for item in TEXTS.items())):
         print(line)
     await tts.aclose()

@@ -32,11 +32,8 @@ def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def loaded_once(monkeypatch: pytest.MonkeyPatch, petit: TTS) -> None:
-    """The scripts that load the bundled model by default share one."""
-    load = TTS.from_pretrained
-    monkeypatch.setattr(
-        TTS, "from_pretrained", lambda **options: load(**options) if options else petit
-    )
+    """All scripts share one loaded model."""
+    monkeypatch.setattr(TTS, "from_pretrained", lambda: petit)
 
 
 @pytest.fixture(scope="module")
