@@ -15,6 +15,7 @@ Blocks of one page run in order in one empty folder. How a block is treated show
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import runpy
@@ -121,11 +122,14 @@ def check_make(line: str) -> None:
 
 
 def check_pip(line: str) -> None:
-    """`pip install .` and `pip install ".[extra]"`: the extras exist."""
+    """`pip install .`, `pip install "causerie[extra]"`: the extras exist. And torch for the CPU."""
     wanted = shlex.split(line)
     assert wanted[:2] == ["pip", "install"], line
+    if wanted[2] == "torch":
+        assert wanted[3:] == ["--index-url", "https://download.pytorch.org/whl/cpu"], line
+        return
     assert len(wanted) == 3, line
-    found = re.fullmatch(r"\.(?:\[([\w,-]+)\])?", wanted[2])
+    found = re.fullmatch(r"(?:\.|causerie)(?:\[([\w,-]+)\])?", wanted[2])
     assert found, line
     extras = set(found[1].split(",")) if found[1] else set()
     assert extras <= set(metadata.metadata("causerie").get_all("Provides-Extra") or []), line
@@ -178,6 +182,27 @@ def check_bash_judges(block: Block, folder: Path, env: dict[str, str]) -> None:
         assert number == 0 or model_in(line) in done.stderr, done.stderr
 
 
+def ready(block: Block, request: pytest.FixtureRequest) -> Block:
+    """The block with the address of a running server, where it needs one."""
+    if not block.kind.endswith(" server"):
+        return block
+    assert ADDRESS in block.code
+    code = block.code.replace(ADDRESS, request.getfixturevalue("server"))
+    code = code.replace("curl -s ", "curl -sS --fail ")
+    return Block(kind=block.kind.removesuffix(" server"), code=code, line=block.line)
+
+
+def check_python(page: Path, blocks: list[Block], folder: Path, env: dict[str, str]) -> None:
+    """Run adjacent blocks in one process, each with a namespace of its own."""
+    code = "\n".join(
+        f"exec(compile({block.code!r}, '{page.name}:{block.line}', 'exec'), "
+        "{'__name__': '__main__'})"
+        for block in blocks
+    )
+    done = run([sys.executable, "-W", "error", "-c", code], folder, env)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+
+
 def check_python_hub(block: Block, folder: Path, env: dict[str, str]) -> None:
     # no CUDA card is needed to come as far as the download
     code = block.code.replace('device="cuda"', 'device="cpu"')
@@ -206,26 +231,21 @@ def test_examples_run(
 ) -> None:
     folder = tmp_path / "work"
     folder.mkdir()
-    for block in blocks_of(page):
-        if block.kind.endswith(" server"):
-            assert ADDRESS in block.code
-            code = block.code.replace(ADDRESS, request.getfixturevalue("server"))
-            kind = block.kind.removesuffix(" server")
-            block = Block(
-                kind=kind, code=code.replace("curl -s ", "curl -sS --fail "), line=block.line
-            )
-        print(f"{page.name}:{block.line}")  # pytest shows it where the block fails
-        if block.kind == "bash":
-            check_bash(block, folder, shell_env)
-        elif block.kind == "bash hub":
-            check_bash_hub(block, folder, shell_env)
-        elif block.kind == "bash judges":
-            check_bash_judges(block, folder, shell_env)
-        elif block.kind == "python":
-            done = run([sys.executable, "-W", "error", "-c", block.code], folder, shell_env)
-            assert done.returncode == 0, f"{block.code}\n{done.stdout}\n{done.stderr}"
-        elif block.kind == "python hub":
-            check_python_hub(block, folder, shell_env)
+    blocks = [ready(block, request) for block in blocks_of(page)]
+    for kind, group in itertools.groupby(blocks, key=lambda block: block.kind):
+        if kind == "python":
+            check_python(page, list(group), folder, shell_env)
+            continue
+        for block in group:
+            print(f"{page.name}:{block.line}")  # pytest shows it where the block fails
+            if kind == "bash":
+                check_bash(block, folder, shell_env)
+            elif kind == "bash hub":
+                check_bash_hub(block, folder, shell_env)
+            elif kind == "bash judges":
+                check_bash_judges(block, folder, shell_env)
+            elif kind == "python hub":
+                check_python_hub(block, folder, shell_env)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
