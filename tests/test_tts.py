@@ -19,7 +19,6 @@ import torch
 from torch import Tensor, nn
 
 import causerie
-from causerie import tts as tts_module
 from causerie.audio.audio import Audio
 from causerie.checkpoint import Checkpoint, GenerationDefaults
 from causerie.device import find_device, find_dtype
@@ -643,7 +642,7 @@ def test_unread_characters_are_told() -> None:
 def test_long_text_is_spoken_in_pieces_with_the_first_and_latest_as_context(
     tts: TTS, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tts_module, "MAX_PIECE_CHARS", 8)
+    monkeypatch.setattr(turns_module, "MAX_PIECE_CHARS", 8)
     requests = requests_of(tts, monkeypatch)
     stop_after(tts, monkeypatch, 3, 0, 2, 1)
     audio = tts.generate("One. 1. Two. 2. Three. Four. 4.", seed=1)
@@ -661,7 +660,7 @@ def test_long_text_is_spoken_in_pieces_with_the_first_and_latest_as_context(
 
 
 def test_long_text_streams_as_it_generates(tts: TTS, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tts_module, "MAX_PIECE_CHARS", 8)
+    monkeypatch.setattr(turns_module, "MAX_PIECE_CHARS", 8)
     stop_after(tts, monkeypatch, 3, 4, 5, 3, 4, 5)
     streamed = list(tts.stream("One. 1. Two. 2. Three.", seed=1))
     whole = tts.generate("One. 1. Two. 2. Three.", seed=1)
@@ -677,7 +676,7 @@ def told(audio: Audio) -> list[str]:
 def test_a_piece_too_long_to_be_context_is_left_out(
     tts: TTS, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tts_module, "MAX_PIECE_CHARS", 8)
+    monkeypatch.setattr(turns_module, "MAX_PIECE_CHARS", 8)
     requests = requests_of(tts, monkeypatch)
     audio = tts.generate("One. 1. Two. 2.", seed=1)  # neither ends before all 128 rows are full
     num_tokens = len(tts.checkpoint.tokenizer.encode("One. 1.", 0))
@@ -687,7 +686,7 @@ def test_a_piece_too_long_to_be_context_is_left_out(
 
 
 def test_a_limit_is_that_of_the_whole_reply(tts: TTS, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tts_module, "MAX_PIECE_CHARS", 8)
+    monkeypatch.setattr(turns_module, "MAX_PIECE_CHARS", 8)
     stop_after(tts, monkeypatch, 3, 4, 99)
     audio = tts.generate("One. 1. Two. 2. Three. Four. 4.", seed=1, max_duration_s=0.8)
     assert len(audio.samples) == 10 * FRAME
@@ -696,7 +695,7 @@ def test_a_limit_is_that_of_the_whole_reply(tts: TTS, monkeypatch: pytest.Monkey
 
 
 def test_without_a_limit_each_piece_is_guarded(tts: TTS, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tts_module, "MAX_PIECE_CHARS", 8)
+    monkeypatch.setattr(turns_module, "MAX_PIECE_CHARS", 8)
     monkeypatch.setattr(turns_module, "MAX_DURATION_S", 0.4)
     stop_after(tts, monkeypatch, 3, 99, 99)
     audio = tts.generate("One. 1. Two. 2. Three.", seed=1)
@@ -706,7 +705,7 @@ def test_without_a_limit_each_piece_is_guarded(tts: TTS, monkeypatch: pytest.Mon
 
 
 def test_a_piece_that_cannot_be_read_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tts_module, "MAX_PIECE_CHARS", 8)
+    monkeypatch.setattr(turns_module, "MAX_PIECE_CHARS", 8)
     tts = TTS(dataclasses.replace(tiny.checkpoint(), front_end=FrontEnd()))  # type: ignore[arg-type]
     stop_after(tts, monkeypatch, 3, 4)
     requests = requests_of(tts, monkeypatch)

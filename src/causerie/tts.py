@@ -18,7 +18,6 @@ from collections.abc import AsyncIterable, Iterable, Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from causerie.audio.audio import Audio
 from causerie.checkpoint.load import Checkpoint, load
@@ -33,17 +32,10 @@ from causerie.prompt import Segment
 from causerie.reply.async_stream import AsyncStream
 from causerie.reply.context import ContextEncoder
 from causerie.reply.stream import Stream
-from causerie.reply.turn import Turn
 from causerie.reply.turns import Turns, listed
-from causerie.text.check import check_text
-from causerie.text.growing import Flush, agrowing, growing
-from causerie.text.split import split
+from causerie.text.growing import Flush
 from causerie.voices import Voice, find_voice
 
-#: Longer text is spoken in pieces of at most so many characters, each with earlier ones as context.
-MAX_PIECE_CHARS = 250
-#: A whole book should come in parts: about 25 minutes of speech.
-MAX_TEXT_CHARS = 20_000
 #: Replies that are computed at the same time; more wait.
 MAX_STREAMS = 8
 #: Replies that may wait: each is a thread, or a stream that nobody goes on with.
@@ -227,25 +219,14 @@ class TTS:
         """
         engine = self.engine  # to make it is part of loading, where it is not yet made
         started = time.perf_counter()
+        if isinstance(text, AsyncIterable):
+            raise TextError("text is asynchronous: use TTS.astream, or give a plain iterable")
         turns = self._turns(text, voice, context, max_duration_s)
-        written = () if isinstance(text, str) else growing(text, MAX_PIECE_CHARS)
-        source = iter(written)
-
-        def next_turn(spoken: list[Tensor]) -> Turn | None:
-            while len(turns) == len(spoken) and not turns.is_over(spoken):
-                pieces = next(source, None)
-                if pieces is None:
-                    break
-                turns.add(pieces)
-            turns.check_speakable()
-            return turns.next(spoken)
-
-        settings = self._sampling(temperature, top_k, seed)
-        return Stream(engine, next_turn, settings, turns.notes, started)
+        return Stream(engine, turns, self._sampling(temperature, top_k, seed), started)
 
     async def astream(
         self,
-        text: str | AsyncIterable[str | Flush],
+        text: str | Iterable[str | Flush] | AsyncIterable[str | Flush],
         *,
         voice: str | int | os.PathLike[str] | Voice | None = None,
         context: Sequence[Segment] | None = (),
@@ -276,27 +257,10 @@ class TTS:
             lambda: (self._running(), self._turns(text, voice, context, max_duration_s))
         )
         settings = self._sampling(temperature, top_k, seed)
-        source = None if isinstance(text, str) else agrowing(text, MAX_PIECE_CHARS)
-
-        async def next_turn(spoken: list[Tensor]) -> Turn | None:
-            while source and len(turns) == len(spoken) and not turns.is_over(spoken):
-                pieces = await anext(source, None)
-                if pieces is None:
-                    break
-                turns.add(pieces)
-            turns.check_speakable()
-            return turns.next(spoken)
-
         stream = AsyncStream(
-            running,
-            next_turn,
-            turns,
-            settings,
-            started,
-            deadline_s=deadline_s,
-            continues=continues,
+            running, turns, settings, started, deadline_s=deadline_s, continues=continues
         )
-        if source is None:
+        if isinstance(text, str):
             await stream.begin()
         return stream
 
@@ -327,29 +291,13 @@ class TTS:
         context: Sequence[Segment] | None,
         max_duration_s: float | None,
     ) -> Turns:
-        """The turns of a reply, all of them where the text is a string."""
-        if isinstance(text, str):
-            check_text(text)
-            if len(text) > MAX_TEXT_CHARS:
-                raise TextError(
-                    f"text has {len(text):,} characters, at most {MAX_TEXT_CHARS:,} are spoken at "
-                    f"once: give it in parts"
-                )
-        elif isinstance(text, (bytes, bytearray)) or not (
-            hasattr(text, "__iter__") or hasattr(text, "__aiter__")
-        ):
-            raise TextError(f"text must be a string, not {type(text).__name__}")
-        turns = Turns(
+        return Turns(
             self._context,
+            text,
             voice=find_voice(voice, self.checkpoint.voices),
             context=context,
             max_duration_s=max_duration_s,
         )
-        if isinstance(text, str):  # what is wrong with it is told before any sound
-            turns.add(split(text, MAX_PIECE_CHARS) or [text])
-            turns.check_speakable()
-            turns.next([])
-        return turns
 
     def make_voice(self, name: str, segments: Sequence[Segment], speaker: int = 0) -> Voice:
         """A voice from turns that were recorded, encoded once and for all; see `Voice.save`.

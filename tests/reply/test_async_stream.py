@@ -227,6 +227,18 @@ def test_text_that_fails_ends_the_reply_by_its_error(tts: TTS) -> None:
     run(other_task)
 
 
+def test_plain_iterables_are_read_by_both_and_async_ones_only_by_astream(tts: TTS) -> None:
+    parts = ["Hello ", "there."]
+    expected = tts.stream(parts, seed=1, max_duration_s=LIMIT_S).collect().samples
+
+    async def task() -> np.ndarray:
+        return await heard(await tts.astream(parts, seed=1, max_duration_s=LIMIT_S))
+
+    np.testing.assert_array_equal(run(task), expected)
+    with pytest.raises(TextError, match=r"use TTS\.astream"):
+        tts.stream(written(parts))  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("parts", [[], ["", " "], [FLUSH]])
 def test_growing_text_without_a_word_is_an_error(tts: TTS, parts: list[str | Flush]) -> None:
     async def task() -> None:

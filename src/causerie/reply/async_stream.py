@@ -1,18 +1,17 @@
 """A reply for asyncio, whose text may still be written while it is spoken.
 
-Each turn is a request to an `AsyncEngine`; the next one begins once all of this one's sound is
-taken, so a slow listener holds up its own reply alone. Knows nothing of files or networks.
+Each turn is a request to an `AsyncEngine`. The next turn begins once all audio of this one is
+taken, so a slow listener delays only its own reply. Does not know files or networks.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from causerie.engine.aio import AsyncEngine, RequestStream
 from causerie.engine.handle import Handle
@@ -21,12 +20,9 @@ from causerie.reply.reply import Reply
 from causerie.reply.turn import Turn
 from causerie.reply.turns import Turns
 
-#: As `reply.NextTurn`; it may wait until there is more text.
-NextTurn = Callable[[list[Tensor]], Awaitable[Turn | None]]
-
 
 class AsyncStream(Reply, AsyncIterator[NDArray[np.float32]]):
-    """Speech as it is made, for one task: iterate over its pieces, (N,) fp32 each.
+    """Speech while it is generated, for one task: an iterator over pieces (N,), fp32.
 
     Another task may close it; the iteration then ends, and `stopped` stays None.
     """
@@ -34,7 +30,6 @@ class AsyncStream(Reply, AsyncIterator[NDArray[np.float32]]):
     def __init__(
         self,
         running: AsyncEngine,
-        next_turn: NextTurn,
         turns: Turns,
         sampling: Sampling,
         started: float,
@@ -44,25 +39,25 @@ class AsyncStream(Reply, AsyncIterator[NDArray[np.float32]]):
     ) -> None:
         super().__init__(running.engine, sampling, turns.notes, started)
         self._deadline_s, self._continues = deadline_s, continues
-        self._making: tuple[AsyncEngine, NextTurn, Turns] | None = (running, next_turn, turns)
-        self._counts = (0, 0)  # of text and context, once it is over
-        self._speech: RequestStream | None = None  # of the turn that is being spoken
-        self._cut: Handle | None = None  # of the turn that was broken off
+        self._source: tuple[AsyncEngine, Turns] | None = (running, turns)  # until the end
+        self._counts = (0, 0)  # text tokens and context frames, after the end
+        self._speech: RequestStream | None = None  # of the current turn
+        self._cut: Handle | None = None  # of the turn that was cut off
         self._waiting: asyncio.Future[Turn | None] | None = None  # for the next turn
         self._started = started
 
     @property
     def num_text_tokens(self) -> int:
-        """Of the text so far."""
-        return self._counts[0] if self._making is None else self._making[2].num_text_tokens
+        """Text tokens so far."""
+        return self._counts[0] if self._source is None else self._source[1].num_text_tokens
 
     @property
     def num_context_frames(self) -> int:
-        """Of the voice and the context."""
-        return self._counts[1] if self._making is None else self._making[2].num_context_frames
+        """Frames of the voice and the context."""
+        return self._counts[1] if self._source is None else self._source[1].num_context_frames
 
     async def begin(self) -> None:
-        """Ask for the first turn now, so that what hinders it is told before any sound.
+        """Submit the first turn now, so that its errors are raised before any sound.
 
         Raises:
             QueueFullError: too many replies wait.
@@ -70,10 +65,10 @@ class AsyncStream(Reply, AsyncIterator[NDArray[np.float32]]):
         await self._begin_turn()
 
     async def __anext__(self) -> NDArray[np.float32]:
-        """The next piece, as soon as it is there.
+        """The next piece, once it is ready.
 
         Raises:
-            CauserieError: why there is no more.
+            CauserieError: the reason why the reply cannot go on.
         """
         try:
             piece = await self._next_piece()
@@ -84,16 +79,16 @@ class AsyncStream(Reply, AsyncIterator[NDArray[np.float32]]):
                 raise
             piece = None
         if piece is None:
-            self._over()
+            self._finish()
             raise StopAsyncIteration
         if self.first_sound_ms is None:
             self.first_sound_ms = 1000 * (time.perf_counter() - self._started)
         return piece
 
     async def aclose(self) -> None:
-        """Make no more of it; its slot is free for the engine's next step."""
+        """Stop generating; the slot is free at the engine's next step."""
         speech = self._speech
-        self._over()
+        self._finish()
         if self._waiting is not None:
             self._waiting.cancel()
         if speech is not None:
@@ -103,15 +98,16 @@ class AsyncStream(Reply, AsyncIterator[NDArray[np.float32]]):
     def _handle(self) -> Handle | None:
         return self._cut if self._speech is None else self._speech.handle
 
-    def _over(self) -> None:
-        """Let go of the model: who remembers what was said does not keep it in memory."""
+    def _finish(self) -> None:
+        """Release the model, so that keeping the reply for its context does not keep the model."""
         self._is_over = True
-        if self._making is not None:
-            self._counts = (self.num_text_tokens, self.num_context_frames)
-            self._cut, self._making, self._speech = self._handle, None, None
+        if self._source is None:
+            return
+        self._counts = (self.num_text_tokens, self.num_context_frames)
+        self._cut, self._source, self._speech = self._handle, None, None
 
     async def _next_piece(self) -> NDArray[np.float32] | None:
-        """The next piece of this turn, or of the next one; None at the end of all."""
+        """The next piece of this turn or of the next one; None at the end."""
         while not self._is_over and (self._speech is not None or await self._begin_turn()):
             speech = self._speech
             assert speech is not None
@@ -126,10 +122,10 @@ class AsyncStream(Reply, AsyncIterator[NDArray[np.float32]]):
         return None
 
     async def _begin_turn(self) -> bool:
-        """Ask for the next turn, once it is written; False where all is said."""
-        assert self._making is not None
-        running, next_turn, _ = self._making
-        self._waiting = asyncio.ensure_future(next_turn(self._codes))
+        """Submit the next turn once its text is there; returns False at the end of the text."""
+        assert self._source is not None
+        running, turns = self._source
+        self._waiting = asyncio.ensure_future(turns.next_turn(self._codes))
         try:
             turn = await self._waiting
         finally:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -14,27 +15,26 @@ from causerie.engine.engine import Engine
 from causerie.engine.handle import Handle
 from causerie.engine.request import Sampling
 from causerie.reply.reply import Reply
-from causerie.reply.turn import NextTurn
+from causerie.reply.turns import Turns
+
+T = TypeVar("T")
 
 
 class Stream(Reply, Iterator[NDArray[np.float32]]):
-    """Speech as it is made: iterate over its pieces, (N,) fp32 each."""
+    """Speech while it is generated: an iterator over pieces of samples (N,), fp32.
 
-    def __init__(
-        self,
-        engine: Engine,
-        next_turn: NextTurn,
-        sampling: Sampling,
-        notes: list[str],
-        started: float,
-    ) -> None:
-        super().__init__(engine, sampling, notes, started)
-        self._engine, self._next_turn = engine, next_turn
+    `TTS.stream` returns one.
+    """
+
+    def __init__(self, engine: Engine, turns: Turns, sampling: Sampling, started: float) -> None:
+        super().__init__(engine, sampling, turns.notes, started)
+        self._engine, self._remaining = engine, turns
         self._is_live = True
         self._current: Handle | None = None
         self._pieces: list[NDArray[np.float32]] = []
 
     def __next__(self) -> NDArray[np.float32]:
+        """The next piece of samples (N,)."""
         started = time.perf_counter()
         try:
             piece = None if self._is_over else self._next_piece()
@@ -52,14 +52,17 @@ class Stream(Reply, Iterator[NDArray[np.float32]]):
         return piece
 
     def collect(self) -> Audio:
-        """The rest, and all of it as one; nobody listens to it while it is made."""
+        """Generate the rest and return the whole reply.
+
+        Faster than iterating, as the engine does not pace the pieces for a listener.
+        """
         self._is_live = False
         for _ in self:
             pass
         return self.audio()
 
     def close(self) -> None:
-        """Make no more of it."""
+        """Stop generating."""
         self._is_over = True
         if self._current is not None:
             self._engine.abandon(self._current)
@@ -70,7 +73,7 @@ class Stream(Reply, Iterator[NDArray[np.float32]]):
             self.close()
 
     def audio(self) -> Audio:
-        """All that was made so far, as one."""
+        """The reply so far."""
         return Audio(
             samples=np.concatenate([np.zeros(0, np.float32), *self._pieces]),
             sample_rate=self.sample_rate,
@@ -87,7 +90,7 @@ class Stream(Reply, Iterator[NDArray[np.float32]]):
         return self._current
 
     def _next_piece(self) -> NDArray[np.float32] | None:
-        """The next piece of this turn, or of the next one; None at the end of all."""
+        """The next piece of this turn or of the next one; None at the end."""
         while self._current is not None or self._begin_turn():
             assert self._current is not None
             while not self._current.is_ready(self._size(self._current)):
@@ -104,15 +107,26 @@ class Stream(Reply, Iterator[NDArray[np.float32]]):
         return None
 
     def _size(self, handle: Handle) -> int:
-        """Frames of the next piece, fewer while a listener waits."""
+        """Frames of the next piece; fewer while a listener waits."""
         return self._sizes.size(self._engine.clock(), handle.num_ready)
 
     def _begin_turn(self) -> bool:
-        """Ask for the next turn; False where all is said."""
-        turn = self._next_turn(self._codes)
+        """Submit the next turn; returns False at the end of the text."""
+        turn = _run(self._remaining.next_turn(self._codes))
         if turn is None:
             self._concluded()
             return False
         self._current = self._engine.submit(self._request(turn, is_live=self._is_live))
         self._began(turn)
         return True
+
+
+def _run(coroutine: Coroutine[Any, Any, T]) -> T:
+    """The result of a coroutine that never suspends, so it needs no event loop."""
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    coroutine.close()
+    raise AssertionError("the text is asynchronous")

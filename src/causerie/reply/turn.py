@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-
-from torch import Tensor
 
 from causerie.prompt import Prompt
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Turn:
-    """A text to be spoken in one go.
+    """A text that one request speaks.
 
     Attributes:
-        text: as it was written.
-        speaker: who says it.
-        prompt: made from the codes (K, T) of the turns before it.
-        max_frames: its speech is cut there.
-        limit_s: what to call that limit, where it is part of a longer one.
-        notes: what there is to say about it.
+        text: the text as the user wrote it.
+        speaker: the speaker number in the prompt.
+        prompt: built from the codes (K, T) of earlier turns.
+        max_frames: the speech is cut after this many frames.
+        limit_s: the duration limit to report when the speech is cut.
+        notes: messages for the listener.
     """
 
     text: str
@@ -29,7 +26,3 @@ class Turn:
     max_frames: int
     limit_s: float
     notes: list[str]
-
-
-#: Makes the next turn from the codes (K, T) of each turn spoken so far; None: all is said.
-NextTurn = Callable[[list[Tensor]], Turn | None]

@@ -1,14 +1,15 @@
-"""The turns of one reply: its text, piece by piece, as prompts that hold what was said before.
+"""The turns of one reply: its text, piece by piece, as prompts that include earlier speech.
 
-The first turn has the voice and the context before it; later ones also the reply's first and latest
-piece, which hold the voice and the flow. Knows the checkpoint by its `ContextEncoder`, and neither
-the engine nor time.
+The first turn has the voice and the context before it. Later turns also have the first and the
+latest piece of the reply, which carry the voice and the intonation. Uses the checkpoint through
+its `ContextEncoder`; does not know the engine or the time.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
+from typing import Final
 
 from torch import Tensor
 
@@ -16,37 +17,53 @@ from causerie.errors import ConfigError, TextError
 from causerie.prompt import Part, Segment, build_prompt
 from causerie.reply.context import ContextEncoder
 from causerie.reply.turn import Turn
+from causerie.text.check import check_text
+from causerie.text.growing import Flush, GrowingText
+from causerie.text.split import split
 from causerie.voices import Voice
 
-#: Where no limit is given, each piece of a reply is cut here: a guard, should it never end.
+#: Longer text is spoken in pieces of at most this many characters.
+MAX_PIECE_CHARS = 250
+#: About 25 minutes of speech. A book should come in parts.
+MAX_TEXT_CHARS = 20_000
+#: Without a limit on the reply, each piece is cut here, in case the model never stops.
 MAX_DURATION_S = 60.0
-#: Positions kept free for a reply: slow speech is 0.1 s a character, and a second to begin.
+#: Positions kept free for the speech: slow speech takes 0.1 s a character, and a second to begin.
 RESERVE_S, RESERVE_S_A_CHAR = 1.0, 0.1
+
+_END: Final = object()
 
 
 class Turns:
-    """Pieces of text, in the order in which they are spoken.
+    """Pieces of a text, in the order in which they are spoken.
 
     Args:
-        voice: whose segments come before all.
-        context: turns said before, oldest first.
-        max_duration_s: of the whole reply; None lets each piece have `MAX_DURATION_S`.
+        text: a string, or an iterable of its parts, which may be asynchronous.
+        voice: its segments come before the context.
+        context: earlier turns, oldest first.
+        max_duration_s: limit of the whole reply; None limits each piece to `MAX_DURATION_S`.
 
     Attributes:
         notes: what was dropped or skipped so far.
 
     Raises:
-        ConfigError, AudioError, TextError, PromptTooLongError: of the duration and the segments.
+        TextError: a string is empty, too long, or cannot be spoken.
+        ConfigError, AudioError, PromptTooLongError: the duration, a segment or a string is invalid.
     """
 
     def __init__(
         self,
         encoder: ContextEncoder,
+        text: str | Iterable[str | Flush] | AsyncIterable[str | Flush],
         *,
         voice: Voice,
         context: Sequence[Segment] | None,
         max_duration_s: float | None,
     ) -> None:
+        if isinstance(text, (str, bytes, bytearray)) or not isinstance(
+            text, (Iterable, AsyncIterable)
+        ):
+            text = check_text(text, MAX_TEXT_CHARS)
         self.notes: list[str] = []
         self.speaker = voice.speaker
         self._encoder = encoder
@@ -55,35 +72,66 @@ class Turns:
         self._is_limited = max_duration_s is not None
         self._limit = self._num_frames(MAX_DURATION_S if max_duration_s is None else max_duration_s)
         self._before = [
-            self._said(segment, f"segment {number} of voice {voice.name}")
+            self._encode(segment, f"segment {number} of voice {voice.name}")
             for number, segment in enumerate(listed(voice.segments, "segments of a voice"), 1)
         ]
         self._num_voice = len(self._before)
         self._before += [
-            self._said(segment, f"context segment {number}")
+            self._encode(segment, f"context segment {number}")
             for number, segment in enumerate(listed(context, "context"), 1)
         ]
-        self._pieces: list[tuple[str, Part, int]] = []  # as written, as tokens, likely frames
+        self._pieces: list[tuple[str, Part, int]] = []  # text, tokens, likely frames
         self._unspeakable: TextError | None = None
-
-    def __len__(self) -> int:
-        return len(self._pieces)
+        self._parts: Iterator[str | Flush] | AsyncIterator[str | Flush] | None = None
+        self._growing = GrowingText(MAX_PIECE_CHARS)
+        if isinstance(text, str):  # report what is wrong with it before any sound
+            self._add(split(text, MAX_PIECE_CHARS) or [text])
+            self._check_speakable()
+            self._next([])
+        else:
+            self._parts = aiter(text) if isinstance(text, AsyncIterable) else iter(text)
 
     @property
     def num_text_tokens(self) -> int:
-        """Of all pieces so far."""
+        """Text tokens of all pieces so far."""
         return sum(len(part.tokens) for _, part, _ in self._pieces)
 
     @property
     def num_context_frames(self) -> int:
-        """Of the voice and the context."""
+        """Frames of the voice and the context."""
         return sum(part.codes.shape[1] for part in self._before if part.codes is not None)
 
-    def add(self, pieces: Iterable[str]) -> None:
-        """Let the text go on. What cannot be spoken is noted.
+    async def next_turn(self, spoken: Sequence[Tensor]) -> Turn | None:
+        """The turn after those spoken, or None at the end of the text.
+
+        Reads more of the text where that is needed. Suspends only where the text is asynchronous.
+
+        Args:
+            spoken: codes (K, T) of each turn so far.
 
         Raises:
-            PromptTooLongError: a piece can never fit.
+            TextError: a part of the text is not a string, or nothing in the text can be spoken.
+            PromptTooLongError: a piece does not fit the model.
+        """
+        while len(self._pieces) == len(spoken) and not self._is_at_limit(spoken):
+            if self._parts is None:
+                break
+            part = await _next_part(self._parts)
+            if part is _END:
+                self._parts = None
+                self._add(self._growing.flush())
+            elif isinstance(part, Flush):
+                self._add(self._growing.flush())
+            else:
+                self._add(self._growing.add(check_text(part)))
+        self._check_speakable()
+        return self._next(spoken)
+
+    def _add(self, pieces: Iterable[str]) -> None:
+        """Append pieces. Text that cannot be spoken becomes a note.
+
+        Raises:
+            PromptTooLongError: a piece does not fit the model by itself.
         """
         for piece in pieces:
             try:
@@ -97,22 +145,22 @@ class Turns:
             self._pieces.append((piece, part, likely))
             self._note_skipped(spoken.skipped)
 
-    def check_speakable(self) -> None:
-        """Raise TextError where there was text, and nothing of it can be spoken."""
+    def _check_speakable(self) -> None:
+        """Raise TextError if no piece of the text can be spoken."""
         if not self._pieces:
             raise self._unspeakable or TextError("text is empty: there is nothing to speak")
 
-    def is_over(self, spoken: Sequence[Tensor]) -> bool:
-        """Whether the limit of the whole reply is reached by these turns."""
+    def _is_at_limit(self, spoken: Sequence[Tensor]) -> bool:
+        """Whether these turns reach the limit of the whole reply."""
         return self._is_limited and _num_frames(spoken) >= self._limit
 
-    def next(self, spoken: Sequence[Tensor]) -> Turn | None:
-        """The turn after these, given by their codes (K, T); None where there is no further text.
+    def _next(self, spoken: Sequence[Tensor]) -> Turn | None:
+        """The turn of the first piece that is not spoken, or None if there is no such piece.
 
         Raises:
-            PromptTooLongError: the first piece does not fit.
+            PromptTooLongError: the piece does not fit the model.
         """
-        if len(spoken) == len(self._pieces) or self.is_over(spoken):
+        if len(spoken) == len(self._pieces) or self._is_at_limit(spoken):
             return None
         if not spoken:
             return self._turn(self._before, self._num_voice, self._pieces[0])
@@ -132,7 +180,7 @@ class Turns:
             turn.notes.append("dropped: a piece of the reply, too long to be context itself")
         return turn
 
-    def _said(self, segment: Segment, name: str) -> Part:
+    def _encode(self, segment: Segment, name: str) -> Part:
         part, skipped = self._encoder.segment(segment, name)
         self._note_skipped(skipped)
         return part
@@ -140,7 +188,11 @@ class Turns:
     def _turn(
         self, before: list[Part], num_voice: int, piece: tuple[str, Part, int], used: int = 0
     ) -> Turn:
-        """A turn whose prompt leaves room for the likely frames; so many are `used` up."""
+        """A turn whose prompt leaves room for its likely frames.
+
+        Args:
+            used: frames of the limit that earlier turns used.
+        """
         text, part, likely = piece
         left = self._limit - used
         prompt = build_prompt(
@@ -164,7 +216,7 @@ class Turns:
         )
 
     def _num_frames(self, max_duration_s: float) -> int:
-        """Frames of so many seconds, at least one."""
+        """The number of frames in this many seconds, at least one."""
         number = isinstance(max_duration_s, (int, float)) and not isinstance(max_duration_s, bool)
         if not number or not math.isfinite(max_duration_s) or max_duration_s <= 0:
             raise ConfigError(
@@ -179,10 +231,10 @@ class Turns:
 
 
 def listed(segments: object, name: str) -> list[Segment]:
-    """The segments that were given, none for None.
+    """The segments as a list; None gives an empty list.
 
     Raises:
-        ConfigError: they are no list.
+        ConfigError: `segments` is not a list.
     """
     if segments is None:
         return []
@@ -194,3 +246,10 @@ def listed(segments: object, name: str) -> list[Segment]:
 
 def _num_frames(spoken: Sequence[Tensor]) -> int:
     return sum(codes.shape[1] for codes in spoken)
+
+
+async def _next_part(parts: Iterator[str | Flush] | AsyncIterator[str | Flush]) -> object:
+    """The next part of a text, or `_END`."""
+    if isinstance(parts, AsyncIterator):
+        return await anext(parts, _END)
+    return next(parts, _END)

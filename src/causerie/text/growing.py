@@ -1,21 +1,19 @@
-"""Text that is still being written, by a language model, say, into pieces that can be spoken.
+"""Cuts text that is still being written, for example by a language model, into pieces to speak.
 
-A sentence is known to be whole once a word follows it. Pieces depend on the text alone, not on how
-it was chunked, so that the same text and seed give the same sound. Knows nothing of models.
+A sentence is complete once a word follows it. Pieces depend only on the text, not on how it was
+chunked, so the same text and seed give the same sound. Does not know models.
 """
 
 from __future__ import annotations
 
 import enum
 import re
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from typing import Final
 
-from causerie.text.check import check_text
 from causerie.text.split import sentences, split
 
-#: The first piece is a sentence, however short, so that sound starts early. Later ones have at
-#: least so many characters where they can: short ones, each for itself, sound chopped.
+#: The first piece is one sentence, even a short one, so that sound starts early. Later pieces join
+#: sentences up to at least this many characters: short pieces sound chopped.
 MIN_LATER_CHARS = 60
 
 _WORD_ENDS = re.compile(r"(?<=\S)\s")
@@ -23,30 +21,30 @@ _MAY_END = re.compile(r"[^\w\s,]|\n")
 
 
 class Flush(enum.Enum):
-    """Has one member, `FLUSH`."""
+    """The type of `FLUSH`."""
 
     FLUSH = "flush"
 
 
-#: Among pieces of growing text: what came so far is whole, speak it.
+#: Among the parts of a text: the text so far is complete, speak it now.
 FLUSH: Final = Flush.FLUSH
 
 
 class GrowingText:
-    """Cuts pieces of whole sentences off a text as it grows.
+    """Cuts complete sentences off a text as it grows.
 
     Args:
-        max_chars: of a piece; a longer sentence is cut as `split` does.
+        max_chars: the longest piece; `split` cuts a longer sentence.
     """
 
     def __init__(self, max_chars: int) -> None:
         self._max_chars = max_chars
-        self._open = ""  # from the beginning of the sentence that is being written
-        self._whole: list[str] = []  # sentences too short to be a piece yet
+        self._open = ""  # from the start of the unfinished sentence
+        self._whole: list[str] = []  # complete sentences, together too short for a piece
         self._num_pieces = 0
 
     def add(self, text: str) -> list[str]:
-        """Let the text go on; the pieces that are whole by it."""
+        """Append text; returns the pieces that are now complete."""
         pieces: list[str] = []
         start, grown = len(self._open), self._open + text
         self._open = grown
@@ -56,18 +54,18 @@ class GrowingText:
         return pieces
 
     def flush(self) -> list[str]:
-        """All that is left, as if the text ended here."""
+        """The remaining pieces, as if the text ended here."""
         pieces = self._take(sentences(self._open))
         self._open = ""
         return pieces + self._rest()
 
     def _look(self, end: int) -> list[str]:
-        """Pieces that are whole where the text has come as far as `end`, counted from its end."""
+        """The pieces complete at `end`, a position counted back from the end of the text."""
         seen = self._open[: end or None]
         if not _MAY_END.search(seen) and len(seen) <= self._max_chars:
-            return []  # no sentence can have ended: the usual case, and the quick one
+            return []  # no sentence can have ended: the usual case, kept fast
         *whole, last = sentences(seen, keep=True)
-        if len(last) > self._max_chars:  # nobody will wait for its end
+        if len(last) > self._max_chars:  # do not wait for its end
             *cut, last = split(last, self._max_chars)
             whole += cut
             last += " "
@@ -75,7 +73,7 @@ class GrowingText:
         return self._take(whole)
 
     def _take(self, whole: list[str]) -> list[str]:
-        """Pieces of sentences that came before, and of these."""
+        """Pieces made of waiting sentences and these."""
         pieces: list[str] = []
         for part in whole:
             for sentence in split(part, self._max_chars):
@@ -95,30 +93,3 @@ class GrowingText:
 
     def _joined(self) -> str:
         return " ".join(self._whole)
-
-
-def growing(text: Iterable[str | Flush], max_chars: int) -> Iterator[list[str]]:
-    """Pieces as the parts of a text come, none after most of them.
-
-    Raises:
-        TextError: a part is no text.
-    """
-    pieces = GrowingText(max_chars)
-    for part in text:
-        yield _next(pieces, part)
-    yield pieces.flush()
-
-
-async def agrowing(text: AsyncIterable[str | Flush], max_chars: int) -> AsyncIterator[list[str]]:
-    """`growing` for asyncio."""
-    pieces = GrowingText(max_chars)
-    async for part in text:
-        yield _next(pieces, part)
-    yield pieces.flush()
-
-
-def _next(pieces: GrowingText, part: str | Flush) -> list[str]:
-    if isinstance(part, Flush):
-        return pieces.flush()
-    check_text(part)
-    return pieces.add(part)
