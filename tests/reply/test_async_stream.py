@@ -20,7 +20,7 @@ from causerie.errors import (
     UnknownVoiceError,
 )
 from causerie.prompt import Segment
-from causerie.reply.async_stream import AsyncStream
+from causerie.reply.async_stream import AsyncStream, Outcome
 from causerie.text.growing import FLUSH, Flush
 from causerie.tts import TTS
 from tests import tiny
@@ -286,6 +286,67 @@ def test_closing_at_once_cancels(tts: TTS) -> None:
             await heard(stream)
 
     run(task)
+
+
+class Recorder:
+    """Records the calls of a stream to its observer."""
+
+    def __init__(self) -> None:
+        self.calls: list[str | int] = []
+
+    def on_piece(self, reply: AsyncStream, num_samples: int) -> None:
+        assert reply.first_sound_ms is not None
+        self.calls.append(num_samples)
+
+    def on_end(self, reply: AsyncStream, outcome: Outcome) -> None:
+        self.calls.append(outcome)
+
+
+def test_an_observer_sees_every_piece_and_one_end(tts: TTS) -> None:
+    async def task() -> None:
+        stream = await tts.astream("Hello", max_duration_s=LIMIT_S, seed=1)
+        stream.observer = seen = Recorder()
+        sizes = [len(piece) async for piece in stream]
+        await stream.aclose()
+        assert seen.calls == [*sizes, "limit"]
+
+    run(task)
+
+
+def test_an_observer_sees_how_a_reply_was_cut(tts: TTS) -> None:
+    async def failing() -> AsyncIterator[str | Flush]:
+        yield "Hello there. "
+        yield FLUSH
+        raise RuntimeError("the language model is gone")
+
+    async def task() -> list[str | int]:
+        closed, cancelled, failed, dropped = observers = [Recorder() for _ in range(4)]
+        stream = await tts.astream("Hello there. " * 30, seed=1)
+        stream.observer = closed
+        await anext(stream)
+        await stream.aclose()
+
+        stream = await tts.astream("Hello there. " * 30, seed=1)
+        stream.observer = cancelled
+        listener = asyncio.create_task(heard(stream))
+        await asyncio.sleep(0)
+        listener.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await listener
+
+        stream = await tts.astream(failing(), seed=1)
+        stream.observer = failed
+        with pytest.raises(RuntimeError, match="gone"):
+            await heard(stream)
+
+        stream = await tts.astream("Hello there. " * 30, seed=1)
+        stream.observer = dropped
+        del stream, listener
+        gc.collect()
+        assert all(isinstance(call, int) for one in observers for call in one.calls[:-1])
+        return [one.calls[-1] for one in observers]
+
+    assert run(task) == ["cancelled", "cancelled", "error", "cancelled"]
 
 
 def test_context_of_the_same_conversation_can_be_segments(tts: TTS) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +21,27 @@ from causerie.reply.reply import Reply
 from causerie.reply.turn import Turn
 from causerie.reply.turns import Turns
 
+#: How a reply ended: as `Reply.stopped`, or it was closed, or an error was raised.
+Outcome: TypeAlias = Literal["end", "limit", "cancelled", "error"]
+
+
+class ReplyObserver(Protocol):
+    """Is called as a reply is handed out, for example to count it."""
+
+    def on_piece(self, reply: AsyncStream, num_samples: int) -> None:
+        """Called for each piece, before the listener gets it."""
+
+    def on_end(self, reply: AsyncStream, outcome: Outcome) -> None:
+        """Called once: at the end, on an error, on close, or when the reply is dropped."""
+
 
 class AsyncStream(Reply, AsyncIterator[NDArray[np.float32]]):
     """Speech while it is generated, for one task: an iterator over pieces (N,), fp32.
 
     Another task may close it; the iteration then ends, and `stopped` stays None.
+
+    Attributes:
+        observer: is called for each piece and at the end. Set it before the first piece.
     """
 
     def __init__(
@@ -39,6 +56,7 @@ class AsyncStream(Reply, AsyncIterator[NDArray[np.float32]]):
     ) -> None:
         super().__init__(running.engine, sampling, turns.notes, started)
         self._deadline_s, self._continues = deadline_s, continues
+        self.observer: ReplyObserver | None = None
         self._source: tuple[AsyncEngine, Turns] | None = (running, turns)  # until the end
         self._counts = (0, 0)  # text tokens and context frames, after the end
         self._speech: RequestStream | None = None  # of the current turn
@@ -72,23 +90,29 @@ class AsyncStream(Reply, AsyncIterator[NDArray[np.float32]]):
         """
         try:
             piece = await self._next_piece()
-        except BaseException:
+        except BaseException as error:
             was_over = self._is_over
-            await self.aclose()
+            cancelled = isinstance(error, asyncio.CancelledError)
+            await self._close("cancelled" if cancelled else "error")
             if not was_over:
                 raise
             piece = None
         if piece is None:
-            self._finish()
+            self._finish(self.stopped or "cancelled")
             raise StopAsyncIteration
         if self.first_sound_ms is None:
             self.first_sound_ms = 1000 * (time.perf_counter() - self._started)
+        if self.observer is not None:
+            self.observer.on_piece(self, len(piece))
         return piece
 
     async def aclose(self) -> None:
         """Stop generating; the slot is free at the engine's next step."""
+        await self._close("cancelled")
+
+    async def _close(self, outcome: Outcome) -> None:
         speech = self._speech
-        self._finish()
+        self._finish(outcome)
         if self._waiting is not None:
             self._waiting.cancel()
         if speech is not None:
@@ -98,13 +122,20 @@ class AsyncStream(Reply, AsyncIterator[NDArray[np.float32]]):
     def _handle(self) -> Handle | None:
         return self._cut if self._speech is None else self._speech.handle
 
-    def _finish(self) -> None:
+    def __del__(self) -> None:
+        if hasattr(self, "_started"):
+            self._finish("cancelled")
+
+    def _finish(self, outcome: Outcome) -> None:
         """Release the model, so that keeping the reply for its context does not keep the model."""
         self._is_over = True
         if self._source is None:
             return
         self._counts = (self.num_text_tokens, self.num_context_frames)
         self._cut, self._source, self._speech = self._handle, None, None
+        observer, self.observer = self.observer, None
+        if observer is not None:
+            observer.on_end(self, outcome)
 
     async def _next_piece(self) -> NDArray[np.float32] | None:
         """The next piece of this turn or of the next one; None at the end."""
