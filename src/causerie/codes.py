@@ -1,4 +1,4 @@
-"""Codes of a codec in a file, and whether they are any. Knows nothing of models."""
+"""Checks codes, and reads and writes them as files. Does not know models."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from causerie.errors import AudioError
+from causerie.files import write_bytes
 
 _FORMAT = {"format": "causerie codes", "version": "1"}
 
@@ -18,8 +19,11 @@ _FORMAT = {"format": "causerie codes", "version": "1"}
 def check_codes(codes: Tensor, codebook_size: int, name: str) -> Tensor:
     """Codes (K, T) on the CPU, int64.
 
+    Args:
+        name: the segment or file in errors.
+
     Raises:
-        AudioError: another shape, no whole numbers, no frames, or codes that the codec lacks.
+        AudioError: wrong shape or type, no frames, or codes outside the codebook.
     """
     if codes.ndim != 2:
         raise AudioError(
@@ -43,18 +47,18 @@ def save_codes(path: str | os.PathLike[str], codes: Tensor) -> Path:
     Raises:
         AudioError: the path cannot be written.
     """
+    contents = save({"codes": codes.to("cpu", torch.int32).contiguous()}, _FORMAT)
     try:
-        save_file({"codes": codes.to("cpu", torch.int32).contiguous()}, path, _FORMAT)
-    except (OSError, SafetensorError) as error:
+        return write_bytes(path, contents)
+    except OSError as error:
         raise AudioError(f"cannot write {os.fspath(path)}: {error}") from error
-    return Path(path)
 
 
 def load_codes(path: str | os.PathLike[str], codebook_size: int) -> Tensor:
     """Codes (K, T) of a file that `save_codes` wrote.
 
     Raises:
-        AudioError: it is missing, damaged or something else, or holds codes out of range.
+        AudioError: the file is missing, damaged or of another kind, or codes are out of range.
     """
     name = os.fspath(path)
     if not Path(path).is_file():

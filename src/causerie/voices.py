@@ -1,11 +1,10 @@
-"""Named voices: a voice is a saved context, since CSM copies whoever spoke before.
+"""Named voices: a voice is a saved context, since CSM continues the voice of its context.
 
-One safetensors file a voice: the codes of its segments, their speakers and texts in the metadata.
+A voice is one safetensors file: the codes of its segments, with speakers and texts in the metadata.
 """
 
 from __future__ import annotations
 
-import difflib
 import json
 import numbers
 import os
@@ -18,20 +17,20 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from causerie.errors import CauserieError, CheckpointError, ConfigError, UnknownVoiceError
+from causerie.errors import CauserieError, CheckpointError, ConfigError
+from causerie.files import write_bytes
 from causerie.prompt import Segment, check_speaker
-
-_FORMAT = {"format": "causerie voice", "version": "1"}
+from causerie.voice_file import FORMAT, is_speaker_number, parse_header, unknown_voice
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Voice:
-    """A speaker, and what was heard of them before.
+    """A speaker number and the context that gives it its voice.
 
     Attributes:
-        name: how to ask for it.
-        speaker: number that the new text is spoken as.
-        segments: context that comes before every text; each with codes once it is saved.
+        name: the name to call it by.
+        speaker: the speaker number of the new text.
+        segments: context before every text. A saved voice has the codes of each segment.
     """
 
     name: str
@@ -42,17 +41,16 @@ class Voice:
         object.__setattr__(self, "speaker", check_speaker(self.speaker))
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write it as a safetensors file.
+        """Write a safetensors file, and return its path.
 
         Raises:
             CheckpointError: a segment has no codes, or the path cannot be written.
         """
         contents = self.to_bytes()
         try:
-            Path(path).write_bytes(contents)
+            return write_bytes(path, contents)
         except OSError as error:
             raise CheckpointError(f"cannot write voice {os.fspath(path)}: {error}") from error
-        return Path(path)
 
     def to_bytes(
         self,
@@ -60,32 +58,32 @@ class Voice:
         tensors: Mapping[str, Tensor] | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> bytes:
-        """The contents of its file.
+        """The contents of a voice file.
 
         Args:
-            tensors, metadata: kept beside, which `load` passes over.
+            tensors, metadata: also stored in the file; `load` ignores them.
 
         Raises:
             CheckpointError: a segment has no codes.
         """
-        kept = dict(tensors or {})
+        stored = dict(tensors or {})
         for index, segment in enumerate(self.segments):
             if segment.codes is None:
                 raise CheckpointError(
                     f"segment {index + 1} of voice {self.name!r} has no codes: encode it first "
                     f"(TTS.make_voice)"
                 )
-            kept[f"codes.{index}"] = segment.codes.to(torch.int32).contiguous()
+            stored[f"codes.{index}"] = segment.codes.to(torch.int32).contiguous()
         turns = [{"speaker": segment.speaker, "text": segment.text} for segment in self.segments]
         facts = json.dumps({"name": self.name, "speaker": self.speaker, "segments": turns})
-        return save(kept, {**(metadata or {}), **_FORMAT, "voice": facts})
+        return save(stored, {**(metadata or {}), **FORMAT, "voice": facts})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Voice:
-        """Read a file that `save` wrote.
+        """The voice in a file that `save` wrote.
 
         Raises:
-            CheckpointError: it is missing, damaged, or something else.
+            CheckpointError: the file is missing, damaged, or not a voice file.
         """
         if not Path(path).is_file():
             raise CheckpointError(f"voice file {os.fspath(path)} does not exist")
@@ -99,26 +97,22 @@ class Voice:
 
     @classmethod
     def from_bytes(cls, contents: bytes, name: str = "") -> Voice:
-        """Read the contents of such a file.
+        """The voice in the contents of a voice file.
 
         Args:
-            name: what to call it in errors.
+            name: the file's name in errors.
 
         Raises:
             CheckpointError: as `load`.
         """
         try:
             tensors = load(contents)
-            header = json.loads(contents[8 : 8 + int.from_bytes(contents[:8], "little")])
-            metadata = header.get("__metadata__", {})
-            if {key: metadata.get(key) for key in _FORMAT} != _FORMAT:
-                raise CheckpointError(f"{name} is not a voice file of this version")
-            facts = json.loads(metadata["voice"])
+            header = parse_header(contents[8 : 8 + int.from_bytes(contents[:8], "little")], name)
             segments = tuple(
-                Segment(**turn, codes=tensors[f"codes.{index}"].long())
-                for index, turn in enumerate(facts.pop("segments"))
+                Segment(**segment, codes=tensors[f"codes.{index}"].long())
+                for index, segment in enumerate(header.segments)
             )
-            return cls(**facts, segments=segments)
+            return cls(name=header.name, speaker=header.speaker, segments=segments)
         except CheckpointError:
             raise
         except (SafetensorError, CauserieError, KeyError, TypeError, ValueError) as error:
@@ -130,16 +124,16 @@ class Voice:
 def find_voice(
     voice: str | int | os.PathLike[str] | Voice | None, voices: Mapping[str, Path]
 ) -> Voice:
-    """The voice that is meant.
+    """The voice for a name, file or speaker number.
 
     Args:
-        voice: a `Voice`, a name, a voice file, a plain speaker number (as text too), or None for
+        voice: a `Voice`, a name, a voice file, a speaker number (also as text), or None for
             speaker 0.
-        voices: names and files of the voices at hand.
+        voices: name and file of each voice of the model.
 
     Raises:
-        ConfigError: it is nothing of the above.
-        UnknownVoiceError: no voice of that name; lists near names.
+        ConfigError: it is none of these.
+        UnknownVoiceError: no voice has this name; lists near names.
     """
     if voice is None:
         voice = 0
@@ -155,13 +149,6 @@ def find_voice(
         return Voice.load(voice)
     if voice in voices:
         return Voice.load(voices[voice])
-    if voice.isascii() and voice.isdigit():
+    if is_speaker_number(voice):
         return Voice(name=voice, speaker=int(voice))
-    near = difflib.get_close_matches(voice, voices, n=3, cutoff=0.5)
-    if near:
-        hint = f"did you mean {' or '.join(near)}?"
-    elif voices:
-        hint = f"there are {', '.join(sorted(voices))}."
-    else:
-        hint = "this model has no named voices."
-    raise UnknownVoiceError(f"no voice {voice!r}: {hint} A speaker number, such as 0, works too")
+    raise unknown_voice(voice, voices)

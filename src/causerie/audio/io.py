@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from causerie.audio.resample import check_rate, mono
 from causerie.errors import AudioError
+from causerie.files import write_bytes
 
 #: Extension → libsndfile's names of the format and of the encoding.
 FORMATS: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -104,10 +105,9 @@ def write(path: str | os.PathLike[str], samples: NDArray[np.float32], sample_rat
         for start in range(0, len(data), sample_rate):
             file.write(data[start : start + sample_rate])
     try:
-        Path(path).write_bytes(buffer.getvalue())
+        return write_bytes(path, buffer.getvalue())
     except OSError as error:
         raise AudioError(f"cannot write {os.fspath(path)}: {error.strerror}") from error
-    return Path(path)
 
 
 def pcm16(samples: NDArray[np.float32]) -> NDArray[np.int16]:

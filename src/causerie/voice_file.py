@@ -1,0 +1,103 @@
+"""Reads the names and headers of voice files, without torch and without a model.
+
+A voice file is a safetensors file: the codes of its segments, with speakers and texts in the
+metadata. `causerie.voices` reads all of it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from causerie.errors import CheckpointError, UnknownVoiceError
+
+FORMAT = {"format": "causerie voice", "version": "1"}
+#: Its `voices` folder holds the voices of petit.
+BUNDLED = Path(__file__).parent / "assets" / "petit"
+
+
+@dataclass(frozen=True, kw_only=True)
+class VoiceHeader:
+    """The facts of a voice file.
+
+    Attributes:
+        name: the name of the voice.
+        speaker: the speaker number in the prompt.
+        segments: speaker and text of each segment.
+        num_frames: frames of audio in all segments.
+    """
+
+    name: str
+    speaker: int
+    segments: tuple[dict[str, Any], ...]
+    num_frames: int
+
+
+def voice_files(folder: Path) -> dict[str, Path]:
+    """Name and file of each voice of a model's folder, sorted by name."""
+    return {path.stem: path for path in sorted((folder / "voices").glob("*.safetensors"))}
+
+
+def read_header(path: str | os.PathLike[str]) -> VoiceHeader:
+    """The header of a voice file.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, or not a voice file.
+    """
+    name = os.fspath(path)
+    try:
+        with Path(path).open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            if size > os.fstat(file.fileno()).st_size:
+                raise CheckpointError(f"voice file {name} cannot be read, it is damaged")
+            return parse_header(file.read(size), name)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"voice file {name} does not exist") from error
+    except OSError as error:
+        raise CheckpointError(f"voice file {name} cannot be read: {error}") from error
+
+
+def parse_header(header: bytes, name: str) -> VoiceHeader:
+    """The facts in the header of a safetensors file.
+
+    Args:
+        name: the file's name in errors.
+
+    Raises:
+        CheckpointError: as `read_header`.
+    """
+    try:
+        tensors = json.loads(header)
+        metadata = tensors.get("__metadata__", {})
+        if {key: metadata.get(key) for key in FORMAT} != FORMAT:
+            raise CheckpointError(f"{name} is not a voice file of this version")
+        facts = json.loads(metadata["voice"])
+        segments = tuple(dict(segment) for segment in facts.pop("segments"))
+        shapes = [tensors[f"codes.{index}"]["shape"] for index in range(len(segments))]
+        return VoiceHeader(**facts, segments=segments, num_frames=sum(s[1] for s in shapes))
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"voice file {name} cannot be read, it is damaged: {error}"
+        ) from error
+
+
+def is_speaker_number(voice: str) -> bool:
+    """Whether a voice is given as a plain speaker number."""
+    return voice.isascii() and voice.isdigit()
+
+
+def unknown_voice(voice: str, names: Collection[str]) -> UnknownVoiceError:
+    """The error for a voice that is not among these names; lists near ones."""
+    near = difflib.get_close_matches(voice, names, n=3, cutoff=0.5)
+    if near:
+        hint = f"did you mean {' or '.join(near)}?"
+    elif names:
+        hint = f"there are {', '.join(sorted(names))}."
+    else:
+        hint = "this model has no named voices."
+    return UnknownVoiceError(f"no voice {voice!r}: {hint} A speaker number, such as 0, works too")
