@@ -1,4 +1,9 @@
-"""All commands in one, and how they fail: one line on stderr that says what to do, exit code 2."""
+"""The command `causerie`: all commands, and how they fail.
+
+An error is one line on stderr that says what to do, and exit code 2. Help, completion and errors
+in arguments must be quick: typer is plain here, as its rich help and its conversion of values
+(pydantic) double the time of a start.
+"""
 
 from __future__ import annotations
 
@@ -16,16 +21,29 @@ from causerie.cli.finetune import finetune
 from causerie.cli.serve import serve
 from causerie.errors import CauserieError
 
-# The base of "no such option" and the like. Some versions of typer bring their own click.
+# The base of "no such option" and similar errors. Some versions of typer contain their own click.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 
 class Commands(TyperGroup):
-    """A group of commands whose errors take one line."""
+    """A group of commands that reports errors in one line."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of this name."""
+        command = super().get_command(ctx, cmd_name)
+        if command is not None:
+            _skip_conversion_in(command, ctx)
+        return command
+
+    def get_params(self, ctx: Any) -> Any:
+        """The options before the name of a command."""
+        params = super().get_params(ctx)
+        _skip_conversion(params)
+        return params
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run a command line and exit."""
-        extra["standalone_mode"] = False  # errors come here rather than to click's own printer
+        extra["standalone_mode"] = False  # click raises errors here instead of printing them
         try:
             result = super().main(*args, **extra)
             sys.stdout.flush()
@@ -35,13 +53,27 @@ class Commands(TyperGroup):
             context = getattr(error, "ctx", None)
             command = context.command_path if context else "causerie"
             _fail(f"{error.format_message().rstrip('.')}; see `{command} --help`")  # type: ignore[attr-defined]
-        except BrokenPipeError:  # `causerie … | head`: nobody listens any more
+        except BrokenPipeError:  # `causerie … | head`: the reader is gone
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)
         except typer.Abort:
             typer.echo("causerie: stopped", err=True)
             sys.exit(130)
         sys.exit(result if isinstance(result, int) else 0)
+
+
+def _skip_conversion_in(command: Any, context: Any) -> None:
+    """Apply `_skip_conversion` to a command and its subcommands."""
+    _skip_conversion(command.get_params(context))
+    for subcommand in getattr(command, "commands", {}).values():
+        _skip_conversion_in(subcommand, context)
+
+
+def _skip_conversion(params: list[Any]) -> None:
+    """Give typer's own flags a default that it does not convert: that would import pydantic."""
+    for param in params:
+        if param.name in ("help", "install_completion", "show_completion"):
+            param.default = False
 
 
 def _fail(message: str) -> NoReturn:
@@ -52,9 +84,9 @@ def _fail(message: str) -> NoReturn:
 app = typer.Typer(
     name="causerie",
     cls=Commands,
-    help="Speech from text, by the Conversational Speech Model; nothing leaves this machine.",
-    add_completion=False,
+    help="Speech from text by the Conversational Speech Model, on this machine.",
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("say")(say.say)
@@ -98,4 +130,4 @@ def _start(
 
 def main() -> None:
     """Run the command line of this process."""
-    app()
+    app(prog_name="causerie")
