@@ -1,4 +1,4 @@
-"""One table of what clients are told: the server's answers and the plugins' errors are of it."""
+"""The server and the agent plugins report errors by one table."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from causerie import errors
 from causerie.errors import CauserieError
 from causerie.integrations.speech import Local, Options, SpeechError
 from causerie.server.errors import to_api_error
-from causerie.statuses import told
+from causerie.statuses import status_of
 
 
 def all_kinds(kind: type[CauserieError] = CauserieError) -> Iterator[type[CauserieError]]:
@@ -41,13 +41,13 @@ class Failing:
 
 
 @pytest.mark.parametrize("kind", list(all_kinds()), ids=lambda kind: kind.__name__)
-def test_a_server_and_a_model_in_this_process_tell_alike(kind: type[CauserieError]) -> None:
+def test_server_and_plugin_report_the_same_status(kind: type[CauserieError]) -> None:
     error = made(kind)
     answer = to_api_error(error)
     with pytest.raises(SpeechError, match="made up") as caught:
         asyncio.run(Local(Failing(error), is_ours=False).speak("Hello.", Options()))  # type: ignore[arg-type]
     assert (caught.value.status, caught.value.code) == (answer.status, answer.code)
-    assert (answer.status, answer.code) == told(error)[:2]
+    assert (answer.status, answer.code) == status_of(error)[:2]
     assert ("retry-after-ms" in answer.headers) == (answer.status in (429, 503))
     assert answer.type == {
         400: "invalid_request_error", 429: "rate_limit_error", 500: "server_error",
@@ -57,5 +57,5 @@ def test_a_server_and_a_model_in_this_process_tell_alike(kind: type[CauserieErro
         assert "made up" not in answer.message
 
 
-def test_what_is_not_ours_is_a_bug() -> None:
-    assert told(ZeroDivisionError()) == (500, "internal_error", None)
+def test_unknown_errors_are_internal() -> None:
+    assert status_of(ZeroDivisionError()) == (500, "internal_error", None)

@@ -1,7 +1,7 @@
-"""What a client is told of an error: a status of HTTP, and a code for programs.
+"""The HTTP status and the error code of every error of the package.
 
-The server and the plugins for frameworks of agents use this table, so that an app notices no
-difference between a model in its own process and one behind a server. Knows no web framework.
+The server and the agent plugins both use this table, so an app sees the same errors from a model in
+its own process and from one behind a server. Knows no web framework.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ from causerie.errors import (
     DeadlineError,
     PromptTooLongError,
     QueueFullError,
+    StoreError,
     TextError,
     UnknownVoiceError,
 )
 
 
-class Told(NamedTuple):
-    """What is told.
+class ErrorStatus(NamedTuple):
+    """How an error is reported over HTTP.
 
     Attributes:
-        param: the field of the request that is to blame.
+        param: the field of the request that caused it, where that is always the same one.
     """
 
     status: int
@@ -33,20 +34,21 @@ class Told(NamedTuple):
     param: str | None = None
 
 
-_TOLD: tuple[tuple[type[Exception], Told], ...] = (
-    (TextError, Told(400, "invalid_text", "input")),
-    (PromptTooLongError, Told(400, "context_length_exceeded", "input")),
-    (UnknownVoiceError, Told(400, "voice_not_found", "voice")),
-    (AudioError, Told(400, "invalid_audio")),
-    (ConfigError, Told(400, "invalid_value")),
-    (QueueFullError, Told(429, "queue_full")),
-    (DeadlineError, Told(503, "overloaded")),
-    (CancelledError, Told(503, "shutting_down")),
-    (CheckpointError, Told(500, "checkpoint_error")),
+_STATUSES: tuple[tuple[type[Exception], ErrorStatus], ...] = (
+    (TextError, ErrorStatus(400, "invalid_text", "input")),
+    (PromptTooLongError, ErrorStatus(400, "context_length_exceeded", "input")),
+    (UnknownVoiceError, ErrorStatus(400, "voice_not_found", "voice")),
+    (AudioError, ErrorStatus(400, "invalid_audio")),
+    (ConfigError, ErrorStatus(400, "invalid_value")),
+    (QueueFullError, ErrorStatus(429, "queue_full")),
+    (DeadlineError, ErrorStatus(503, "overloaded")),
+    (CancelledError, ErrorStatus(503, "shutting_down")),
+    (StoreError, ErrorStatus(503, "storage_failed")),
+    (CheckpointError, ErrorStatus(500, "checkpoint_error")),
 )
-_OTHER = Told(500, "internal_error")
+_INTERNAL = ErrorStatus(500, "internal_error")
 
 
-def told(error: BaseException) -> Told:
-    """What to tell of an error; of what the table lacks, that there is one."""
-    return next((row for kind, row in _TOLD if isinstance(error, kind)), _OTHER)
+def status_of(error: BaseException) -> ErrorStatus:
+    """The status of an error; 500 "internal_error" for those that are not in the table."""
+    return next((status for kind, status in _STATUSES if isinstance(error, kind)), _INTERNAL)

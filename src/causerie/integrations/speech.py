@@ -19,7 +19,7 @@ from causerie.audio.io import pcm16
 from causerie.errors import CauserieError, ConfigError
 from causerie.extras import need
 from causerie.prompt import Segment
-from causerie.statuses import told
+from causerie.statuses import status_of
 from causerie.text.growing import Flush
 from causerie.tts import TTS
 
@@ -281,5 +281,5 @@ def _as_told() -> Iterator[None]:
     try:
         yield
     except CauserieError as error:
-        row = told(error)
-        raise SpeechError(str(error), status=row.status, code=row.code) from error
+        status, code, _ = status_of(error)
+        raise SpeechError(str(error), status=status, code=code) from error

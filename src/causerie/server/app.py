@@ -11,20 +11,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from collections.abc import AsyncIterator
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import JSONResponse
 
 from causerie import __version__
 from causerie.errors import CauserieError
-from causerie.server import faults
 from causerie.server.auth import Gate
 from causerie.server.body import BodyLimit
-from causerie.server.errors import ApiError
+from causerie.server.errors import (
+    RESPONSES,
+    ApiError,
+    from_http_exception,
+    from_validation,
+    to_api_error,
+)
 from causerie.server.metrics import Metrics
 from causerie.server.models import Models, load_tts
 from causerie.server.request_log import Trace
@@ -74,7 +79,7 @@ def create_app(settings: Settings, *, tts: TTS | None = None) -> FastAPI:
         version=__version__,
         summary="Speech from text, by the Conversational Speech Model.",
         lifespan=_lifespan,
-        responses=faults.RESPONSES,
+        responses=RESPONSES,
         separate_input_output_schemas=False,
     )
     metrics = Metrics()
@@ -84,14 +89,8 @@ def create_app(settings: Settings, *, tts: TTS | None = None) -> FastAPI:
     app.state.on_model = None  # awaited with the name of each of `settings.models` that is used
     for module in ROUTES:
         app.include_router(module.router)
-    handlers: dict[Any, Callable[..., Any]] = {
-        ApiError: faults.on_api_error,
-        CauserieError: faults.on_api_error,
-        RequestValidationError: faults.on_invalid,
-        HTTPException: faults.on_http_error,
-    }
-    for kind, handler in handlers.items():
-        app.add_exception_handler(kind, handler)
+    for kind in ApiError, CauserieError, RequestValidationError, HTTPException:
+        app.add_exception_handler(kind, _error_response)
     app.add_middleware(BodyLimit, max_upload_bytes=settings.max_upload_bytes)
     app.add_middleware(Gate, settings=settings)
     if settings.cors:
@@ -104,6 +103,23 @@ def create_app(settings: Settings, *, tts: TTS | None = None) -> FastAPI:
         )
     app.add_middleware(Trace, metrics=metrics)
     return app
+
+
+def _error_response(request: Request, error: Exception) -> JSONResponse:
+    """The response to a request whose route raised an error."""
+    if isinstance(error, RequestValidationError):
+        error = from_validation(error.errors())
+    elif isinstance(error, HTTPException):
+        error = from_http_exception(error, request.method, request.url.path)
+    speaker: SpeechService | None = request.app.state.speaker
+    if speaker is not None:
+        api_error = speaker.tell(error)
+    else:
+        api_error = to_api_error(error)
+        if api_error.status == 500:
+            log.error("request failed", exc_info=error)
+    request.scope["state"].setdefault("facts", {})["code"] = api_error.code
+    return api_error.response(request.url.path)
 
 
 @contextlib.asynccontextmanager

@@ -21,7 +21,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from causerie.server.errors import ApiError
-from causerie.server.faults import answer
 from causerie.server.settings import Settings
 
 #: What answers without a key, and while the model is loaded.
@@ -153,7 +152,7 @@ class Gate:
 
     async def _refuse(self, error: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            await answer(error, scope["path"])(scope, receive, send)
+            await error.response(scope["path"])(scope, receive, send)
             return
         code = LATER if error.status == 503 else REFUSED
         await send({"type": "websocket.close", "code": code, "reason": error.message[:120]})

@@ -14,7 +14,6 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from causerie.server.errors import to_api_error
-from causerie.server.faults import answer
 from causerie.server.metrics import Metrics
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
@@ -72,7 +71,7 @@ class Trace:
                 raise
             told = to_api_error(error)
             self.metrics.errors.labels(told.code).inc()
-            await answer(told, scope["path"])(scope, receive, counting)
+            await told.response(scope["path"])(scope, receive, counting)
         finally:
             took_s = time.perf_counter() - started
             self._count(scope, status, took_s, num_bytes)

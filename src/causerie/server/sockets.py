@@ -24,8 +24,7 @@ from starlette.responses import JSONResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from causerie.server.auth import check_websocket, is_key
-from causerie.server.errors import ApiError
-from causerie.server.faults import answer, invalid
+from causerie.server.errors import ApiError, from_validation
 from causerie.server.service import SpeechService
 from causerie.server.settings import Settings
 from causerie.text.growing import FLUSH, Flush
@@ -59,7 +58,8 @@ class Message(BaseModel):
         try:
             return cls.model_validate(message)
         except ValidationError as error:
-            raise invalid(error.errors(include_url=False, include_context=False)) from None
+            errors = error.errors(include_url=False, include_context=False)
+            raise from_validation(errors) from None
 
 
 class Socket:
@@ -296,16 +296,16 @@ async def check_key(websocket: WebSocket, *keys: str) -> bool:
         check_websocket(websocket)
     except ApiError as error:
         speaker: SpeechService = websocket.app.state.speaker
-        await refuse(websocket, answer(speaker.tell(error)))
+        await refuse(websocket, speaker.tell(error).response())
         return False
     return True
 
 
-async def refuse(websocket: WebSocket, told: JSONResponse) -> None:
+async def refuse(websocket: WebSocket, response: JSONResponse) -> None:
     """Answer by HTTP in place of a WebSocket."""
     with contextlib.suppress(WebSocketDisconnect):
         if "websocket.http.response" in websocket.scope.get("extensions", {}):
-            await websocket.send_denial_response(told)
+            await websocket.send_denial_response(response)
             # uvicorn logs an error where an app returns before the connection is down.
             await asyncio.sleep(0.02)
         else:

@@ -11,8 +11,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from causerie.server import audio_response
-from causerie.server.errors import ApiError
-from causerie.server.faults import ErrorFacts, invalid
+from causerie.server.errors import ApiError, ErrorFacts, from_validation
 from causerie.server.routes.speech import new_encoder, spoken, usage_of
 from causerie.server.schemas import SpeechRequest, check_asked
 from causerie.server.service import SpeechService
@@ -96,7 +95,8 @@ async def _result(speaker: SpeechService, index: int, item: dict[str, Any]) -> R
     try:
         asked = SpeechRequest.model_validate(item)
     except ValidationError as error:
-        raise invalid(error.errors(include_url=False, include_context=False)) from None
+        errors = error.errors(include_url=False, include_context=False)
+        raise from_validation(errors) from None
     check_asked(asked, speaker)
     if asked.stream_format != "audio":
         raise ApiError("a batch has no events", code="unsupported", param="stream_format")

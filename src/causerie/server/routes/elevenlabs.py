@@ -34,7 +34,6 @@ from causerie.errors import ConfigError, TextError
 from causerie.server.alignment import Alignment, Letter
 from causerie.server.auth import check_key, keys_of
 from causerie.server.errors import ApiError
-from causerie.server.faults import answer
 from causerie.server.service import SpeechService
 from causerie.server.sockets import Feed, GoneError, Message, Socket, refuse
 from causerie.voices import Voice
@@ -407,7 +406,7 @@ async def _serve(websocket: WebSocket, voice: str, *, is_multi: bool) -> None:
         try:
             check_key(speaker.settings, websocket.headers, websocket.query_params)
         except ApiError as error:
-            await refuse(websocket, answer(speaker.tell(error), websocket.url.path))
+            await refuse(websocket, speaker.tell(error).response(websocket.url.path))
             return
     async with Socket.open(websocket, "elevenlabs") as socket:
         session = _Session(socket, voice, dict(websocket.query_params), is_multi)
