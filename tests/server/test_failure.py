@@ -61,10 +61,10 @@ def test_a_bug_goes_to_the_log_by_whatever_protocol_it_is_told(
     tts: TTS, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = Settings(voices=str(tmp_path))
-    speaker = SpeechService(Models(tts, settings), open_store(tmp_path, tts), settings, Metrics())
-    assert speaker.tell(TextError("nothing to speak")).status == 400
+    service = SpeechService(Models(tts, settings), open_store(tmp_path, tts), settings, Metrics())
+    assert service.report(TextError("nothing to speak")).status == 400
     assert caplog.records == []
-    assert speaker.tell(ZeroDivisionError("made up")).status == 500
+    assert service.report(ZeroDivisionError("made up")).status == 500
     (record,) = caplog.records
     assert record.levelname == "ERROR"
     assert "made up" in caplog.text

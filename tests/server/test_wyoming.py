@@ -41,14 +41,14 @@ def run(folder: Path, task: Callable[[AsyncTcpClient, SpeechService], Awaitable[
     async def main() -> None:
         tts = petit()
         settings = Settings(voices=str(folder))
-        speaker = SpeechService(Models(tts, settings), open_store(folder, tts), settings, Metrics())
-        server = WyomingServer(speaker, host="127.0.0.1", port=0)
+        service = SpeechService(Models(tts, settings), open_store(folder, tts), settings, Metrics())
+        server = WyomingServer(service, host="127.0.0.1", port=0)
         await server.start()
         try:
             client = AsyncTcpClient("127.0.0.1", server.port)
             await client.connect()
             try:
-                await task(client, speaker)
+                await task(client, service)
             finally:
                 with contextlib.suppress(ConnectionError):  # the server may be the first to close
                     await client.disconnect()
@@ -80,7 +80,7 @@ def sound(told: list[Event]) -> bytes:
 
 
 def test_it_tells_of_itself(tmp_path: Path) -> None:
-    async def task(client: AsyncTcpClient, speaker: SpeechService) -> None:
+    async def task(client: AsyncTcpClient, service: SpeechService) -> None:
         await client.write_event(Describe().event())
         (told,) = await events(client, Info.is_type)
         (program,) = Info.from_event(told).tts
@@ -93,7 +93,7 @@ def test_it_tells_of_itself(tmp_path: Path) -> None:
 
 
 def test_a_text_at_once(tmp_path: Path) -> None:
-    async def task(client: AsyncTcpClient, speaker: SpeechService) -> None:
+    async def task(client: AsyncTcpClient, service: SpeechService) -> None:
         voice = SynthesizeVoice(name="theo")
         await client.write_event(Synthesize(text=TEXT, voice=voice).event())
         told = await events(client, AudioStop.is_type)
@@ -107,7 +107,7 @@ def test_a_text_at_once(tmp_path: Path) -> None:
 
 
 def test_a_text_that_is_being_written(tmp_path: Path) -> None:
-    async def task(client: AsyncTcpClient, speaker: SpeechService) -> None:
+    async def task(client: AsyncTcpClient, service: SpeechService) -> None:
         await client.write_event(SynthesizeStart(voice=SynthesizeVoice(name="heart")).event())
         for word in TEXT.split():
             await client.write_event(SynthesizeChunk(text=f"{word} ").event())
@@ -129,7 +129,7 @@ def test_a_text_that_is_being_written(tmp_path: Path) -> None:
 def test_what_is_wrong_is_told(tmp_path: Path, text: str, voice: str) -> None:
     """The connection ends by it; Home Assistant makes another for each text."""
 
-    async def task(client: AsyncTcpClient, speaker: SpeechService) -> None:
+    async def task(client: AsyncTcpClient, service: SpeechService) -> None:
         await client.write_event(Synthesize(text=text, voice=SynthesizeVoice(name=voice)).event())
         told = await events(client, Error.is_type)
         assert [event.type for event in told] == ["error"]
@@ -140,10 +140,10 @@ def test_what_is_wrong_is_told(tmp_path: Path, text: str, voice: str) -> None:
 
 
 def test_who_goes_frees_the_slot(tmp_path: Path) -> None:
-    async def task(client: AsyncTcpClient, speaker: SpeechService) -> None:
+    async def task(client: AsyncTcpClient, service: SpeechService) -> None:
         await client.write_event(Synthesize(text=f"{TEXT} " * 20).event())
         await events(client, AudioChunk.is_type)
-        assert speaker.tts.engine.stats().active == 1
+        assert service.tts.engine.stats().active == 1
         # `run` closes the connection, and then waits a second for the slot
 
     run(tmp_path, task)

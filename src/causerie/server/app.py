@@ -1,9 +1,8 @@
-"""The app: one `TTS` behind every protocol.
+"""The app: one `SpeechService` behind every protocol.
 
     app = create_app(Settings.load())
 
-Everything that answers finds the `SpeechService` as `app.state.speaker`, and the settings as
-`app.state.settings`. The model is loaded while the server is up already, which says so.
+The model is loaded while the server already answers: `/ready` says 503 until then.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -32,7 +31,7 @@ from causerie.server.errors import (
 )
 from causerie.server.metrics import Metrics
 from causerie.server.models import Models, load_tts
-from causerie.server.request_log import Trace
+from causerie.server.request_log import RequestLog
 from causerie.server.routes import (
     batch,
     dialogue,
@@ -48,6 +47,7 @@ from causerie.server.routes import (
 )
 from causerie.server.service import SpeechService
 from causerie.server.settings import Settings
+from causerie.server.state import ServerState, state_of
 from causerie.server.voices.store import open_store
 from causerie.tts import TTS
 
@@ -68,11 +68,17 @@ ROUTES = (
 )
 
 
-def create_app(settings: Settings, *, tts: TTS | None = None) -> FastAPI:
-    """An app that is ready once its lifespan began, or, where the model is yet to load, later.
+def create_app(
+    settings: Settings,
+    *,
+    tts: TTS | None = None,
+    on_model: Callable[[str], Awaitable[object]] | None = None,
+) -> FastAPI:
+    """An app, which is ready when its lifespan begins, or once its model is loaded.
 
     Args:
-        tts: speaks; by default the one that the settings name.
+        tts: by default the model of the settings.
+        on_model: awaited with the name of each model of `settings.models` before it is used.
     """
     app = FastAPI(
         title="causerie",
@@ -82,17 +88,14 @@ def create_app(settings: Settings, *, tts: TTS | None = None) -> FastAPI:
         responses=RESPONSES,
         separate_input_output_schemas=False,
     )
-    metrics = Metrics()
-    app.state.settings, app.state.metrics, app.state.speaker = settings, metrics, None
-    app.state.given_tts, app.state.failure = tts, None
-    app.state.on_failure = None  # called with what hindered loading
-    app.state.on_model = None  # awaited with the name of each of `settings.models` that is used
+    state = ServerState(settings=settings, metrics=Metrics(), given_tts=tts, on_model=on_model)
+    app.state.server = state
     for module in ROUTES:
         app.include_router(module.router)
     for kind in ApiError, CauserieError, RequestValidationError, HTTPException:
         app.add_exception_handler(kind, _error_response)
     app.add_middleware(BodyLimit, max_upload_bytes=settings.max_upload_bytes)
-    app.add_middleware(Gate, settings=settings)
+    app.add_middleware(Gate, state=state)
     if settings.cors:
         app.add_middleware(
             CORSMiddleware,
@@ -101,7 +104,7 @@ def create_app(settings: Settings, *, tts: TTS | None = None) -> FastAPI:
             allow_headers=["*"],
             expose_headers=["*"],
         )
-    app.add_middleware(Trace, metrics=metrics)
+    app.add_middleware(RequestLog, metrics=state.metrics)
     return app
 
 
@@ -111,9 +114,9 @@ def _error_response(request: Request, error: Exception) -> JSONResponse:
         error = from_validation(error.errors())
     elif isinstance(error, HTTPException):
         error = from_http_exception(error, request.method, request.url.path)
-    speaker: SpeechService | None = request.app.state.speaker
-    if speaker is not None:
-        api_error = speaker.tell(error)
+    service = state_of(request).service
+    if service is not None:
+        api_error = service.report(error)
     else:
         api_error = to_api_error(error)
         if api_error.status == 500:
@@ -124,59 +127,53 @@ def _error_response(request: Request, error: Exception) -> JSONResponse:
 
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    if app.state.given_tts is not None:
-        await _start(app, app.state.given_tts)
-        loading = None
+    state = state_of(app)
+    loading = None
+    if state.given_tts is not None:
+        await _start(state, state.given_tts)
     else:
-        loading = asyncio.create_task(_load(app))
+        loading = asyncio.create_task(_load(state))
     try:
         yield
     finally:
         if loading is not None and not loading.done():
             loading.cancel()
-        await _stop(app)
+        await _stop(state)
 
 
-async def _load(app: FastAPI) -> None:
-    """Get the model, while the server answers that it does so."""
-    settings: Settings = app.state.settings
+async def _load(state: ServerState) -> None:
+    """Load the model while the server answers 503."""
     try:
-        await _start(app, await asyncio.to_thread(load_tts, settings))
-    except Exception as error:  # noqa: BLE001 whoever runs the app is told
-        app.state.failure = error
+        await _start(state, await asyncio.to_thread(load_tts, state.settings))
+    except Exception as error:  # noqa: BLE001 reported by /ready and raised by `run`
+        state.failure = error
         log.error("the model cannot be loaded: %s", error)
-        if app.state.on_failure is not None:
-            app.state.on_failure(error)
 
 
-async def _start(app: FastAPI, tts: TTS) -> None:
-    """Warm the model up, and let requests in."""
-    settings: Settings = app.state.settings
-    models = Models(tts, settings)
-    models.on_use = app.state.on_model
+async def _start(state: ServerState, tts: TTS) -> None:
+    """Warm the model up, then accept requests."""
+    settings = state.settings
+    models = Models(tts, settings, on_use=state.on_model)
     store = await asyncio.to_thread(open_store, settings.voices, tts, [*models.found()])
-    speaker = SpeechService(models, store, settings, app.state.metrics)
-    await speaker.warm_up()
-    app.state.wyoming = None
+    service = SpeechService(models, store, settings, state.metrics)
+    await service.warm_up()
     if settings.wyoming is not None:
         from causerie.server.wyoming import WyomingServer
 
-        app.state.wyoming = WyomingServer(
-            speaker, host=settings.wyoming_host, port=settings.wyoming
-        )
-        await app.state.wyoming.start()
-    app.state.speaker = speaker
+        state.wyoming = WyomingServer(service, host=settings.wyoming_host, port=settings.wyoming)
+        await state.wyoming.start()
+    state.service = service
 
 
-async def _stop(app: FastAPI) -> None:
-    """Let what is begun come to its end, for as long as the settings say."""
-    speaker: SpeechService | None = app.state.speaker
-    if speaker is None:
+async def _stop(state: ServerState) -> None:
+    """Finish the replies that have begun, for as long as the settings allow."""
+    service = state.service
+    if service is None:
         return
-    speaker.is_closing = True
-    if app.state.wyoming is not None:
-        await app.state.wyoming.aclose(drain=True, timeout_s=app.state.settings.grace_s)
-    if app.state.given_tts is None:
-        await speaker.aclose()
+    service.is_closing = True
+    if state.wyoming is not None:
+        await state.wyoming.aclose(drain=True, timeout_s=state.settings.grace_s)
+    if state.given_tts is None:
+        await service.aclose()
     else:
-        await speaker.known.aclose()
+        await service.models.aclose()

@@ -21,7 +21,7 @@ from starlette.types import Receive, Scope, Send
 from causerie.audio.formats import Encoder
 from causerie.server.errors import ApiError
 from causerie.server.request_log import BrokenOffError
-from causerie.server.service import SpeechService
+from causerie.server.state import service_of
 
 Made = TypeVar("Made")
 #: Makes an encoder, from how many samples there will be.
@@ -175,8 +175,8 @@ async def _rest(
         async for chunk in chunks:
             yield chunk
     except Exception as error:
-        speaker: SpeechService = request.app.state.speaker
-        told: ApiError = speaker.tell(error)
+        service = service_of(request)
+        told: ApiError = service.report(error)
         request.scope["state"].setdefault("facts", {})["code"] = told.code
         raise BrokenOffError(told.message) from error
     finally:

@@ -22,6 +22,7 @@ from starlette.websockets import WebSocket
 
 from causerie.server.errors import ApiError
 from causerie.server.settings import Settings
+from causerie.server.state import ServerState, state_of
 
 #: What answers without a key, and while the model is loaded.
 OPEN_PATHS = frozenset(
@@ -76,8 +77,7 @@ def is_key(settings: Settings, key: str) -> bool:
 
 def check_websocket(websocket: WebSocket) -> None:
     """Raise ApiError where a WebSocket has no right key in its headers or its query."""
-    settings: Settings = websocket.app.state.settings
-    check_key(settings, websocket.headers, websocket.query_params)
+    check_key(state_of(websocket).settings, websocket.headers, websocket.query_params)
 
 
 def check_browser(settings: Settings, headers: Mapping[str, str]) -> None:
@@ -129,8 +129,8 @@ class Gate:
     WebSockets check their keys themselves, as some send them in their first message.
     """
 
-    def __init__(self, app: ASGIApp, *, settings: Settings) -> None:
-        self.app, self.settings = app, settings
+    def __init__(self, app: ASGIApp, *, state: ServerState) -> None:
+        self.app, self.state = app, state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
@@ -139,11 +139,11 @@ class Gate:
             return
         headers = Headers(scope=scope)
         try:
-            check_browser(self.settings, headers)
+            check_browser(self.state.settings, headers)
             if not is_open(scope["path"]):
                 if scope["type"] == "http" and scope["method"] != "OPTIONS":
-                    check_key(self.settings, headers, {})
-                if getattr(scope["app"].state, "speaker", None) is None:
+                    check_key(self.state.settings, headers, {})
+                if self.state.service is None:
                     raise _loading()
         except ApiError as error:
             await self._refuse(error, scope, receive, send)

@@ -38,7 +38,7 @@ class Conversation:
 
     def __init__(
         self,
-        speaker: SpeechService,
+        service: SpeechService,
         lines: Sequence[Line],
         *,
         voice: str | Voice | None,
@@ -50,7 +50,7 @@ class Conversation:
     ) -> None:
         named = voice if isinstance(voice, str) else None  # who is named twice is one speaker
         self._lines = [dataclasses.replace(line, voice=line.voice or named) for line in lines]
-        self._speaker, self._voice = speaker, voice
+        self._service, self._voice = service, voice
         self._context, self._tail_s, self._protocol = context, tail_s, protocol
         self._sampling = dict(sampling)
         self._notes = list(notes)
@@ -123,7 +123,7 @@ class Conversation:
     def _of(self, name: str | None) -> Voice:
         if name is None and isinstance(self._voice, Voice):
             return self._voice
-        return self._speaker.voice(name, self._sampling.get("model"))
+        return self._service.voice(name, self._sampling.get("model"))
 
     async def _begin(self, line: Line) -> None:
         """Ask for a line; the others' voices, and what was said last, come before it."""
@@ -133,7 +133,7 @@ class Conversation:
             if name != line.voice
             for segment in voice.segments
         ]
-        said = await self._speaker.speak(
+        said = await self._service.speak(
             line.text,
             voice=self._voices[line.voice],
             context=[*self._context, *others, *self._said[-MAX_HEARD:]],
@@ -144,7 +144,7 @@ class Conversation:
         self._speeches.append(said)
 
     def _silence(self, seconds: float) -> NDArray[np.float32]:
-        return np.zeros(round(seconds * self._speaker.sample_rate), np.float32)
+        return np.zeros(round(seconds * self._service.sample_rate), np.float32)
 
 
 def _renumbered(voice: Voice, number: int) -> Voice:

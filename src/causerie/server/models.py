@@ -71,9 +71,14 @@ class Models:
         ConfigError: there is no folder of that name, or a model in it has the name of the first.
     """
 
-    def __init__(self, first: TTS, settings: Settings) -> None:
-        self.first, self.settings = first, settings
-        self.on_use: Callable[[str], Awaitable[object]] | None = None
+    def __init__(
+        self,
+        first: TTS,
+        settings: Settings,
+        *,
+        on_use: Callable[[str], Awaitable[object]] | None = None,
+    ) -> None:
+        self.first, self.settings, self.on_use = first, settings, on_use
         self._kept: OrderedDict[str, LoadedModel] = OrderedDict()
         self._past = Stats()  # of engines that are gone
         self._folder = ModelFolder(settings.models)

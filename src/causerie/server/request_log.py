@@ -27,8 +27,8 @@ class BrokenOffError(Exception):
     """An answer that had begun cannot be completed; all is said, and the connection shall close."""
 
 
-class Trace:
-    """Outermost of all that we put around the app."""
+class RequestLog:
+    """The outermost middleware."""
 
     def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
         self.app, self.metrics = app, metrics

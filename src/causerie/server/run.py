@@ -16,12 +16,12 @@ from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
-from fastapi import FastAPI
 
 from causerie.errors import ConfigError
 from causerie.server.app import create_app
 from causerie.server.request_log import JsonLines, TextLines
 from causerie.server.settings import Settings
+from causerie.server.state import ServerState, state_of
 
 #: How often is looked whether all is spoken, in seconds.
 LOOK_S = 0.05
@@ -42,6 +42,7 @@ def run(settings: Settings, echo: Callable[[str], None]) -> None:
     log_by(settings)
     listener = _listen(settings.host, settings.port)
     app = create_app(settings)
+    state = state_of(app)
     server = _Server(
         uvicorn.Config(
             app,
@@ -51,14 +52,12 @@ def run(settings: Settings, echo: Callable[[str], None]) -> None:
             ws_max_size=2**20,
             server_header=False,
         ),
-        app,
-        settings,
-        lambda: echo(banner(settings, listener.getsockname()[1], app)),
+        state,
+        lambda: echo(banner(state, listener.getsockname()[1])),
     )
-    app.state.on_failure = lambda error: server.stop()
     asyncio.run(server.serve(sockets=[listener]))
-    if app.state.failure is not None:
-        raise app.state.failure
+    if state.failure is not None:
+        raise state.failure
 
 
 def log_by(settings: Settings) -> None:
@@ -69,8 +68,9 @@ def log_by(settings: Settings) -> None:
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
 
 
-def banner(settings: Settings, port: int, app: FastAPI) -> str:
-    """What to open, and what to type."""
+def banner(state: ServerState, port: int) -> str:
+    """The addresses to open, and a command to try."""
+    settings = state.settings
     host = settings.host if settings.is_loopback else socket.gethostname()
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     key = "a key is needed" if settings.api_key else "no key"
@@ -79,8 +79,8 @@ def banner(settings: Settings, port: int, app: FastAPI) -> str:
         f"  OpenAI API  {url}/v1   ({key}{': this machine only' if settings.is_loopback else ''})",
         f"  Docs        {url}/docs   Metrics /metrics   Ready /ready",
     ]
-    if app.state.wyoming is not None:
-        lines.append(f"  Wyoming     tcp://{settings.wyoming_host}:{app.state.wyoming.port}")
+    if state.wyoming is not None:
+        lines.append(f"  Wyoming     tcp://{settings.wyoming_host}:{state.wyoming.port}")
     header = " -H 'authorization: Bearer KEY'" if settings.api_key else ""
     lines.append(
         f'  Try         curl {url}/v1/audio/speech -d \'{{"input":"Hi"}}\''
@@ -93,10 +93,10 @@ class _Server(uvicorn.Server):
     """uvicorn's, which goes on answering while what was begun is being spoken."""
 
     def __init__(
-        self, config: uvicorn.Config, app: FastAPI, settings: Settings, on_ready: Callable[[], None]
+        self, config: uvicorn.Config, state: ServerState, on_ready: Callable[[], None]
     ) -> None:
         super().__init__(config)
-        self._app, self._settings, self._on_ready = app, settings, on_ready
+        self._state, self._on_ready = state, on_ready
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_draining = False
@@ -126,24 +126,26 @@ class _Server(uvicorn.Server):
         task.add_done_callback(self._tasks.discard)
 
     async def _announce(self) -> None:
-        while self._app.state.speaker is None:
-            if self.should_exit or self._app.state.failure is not None:
+        while self._state.service is None:
+            if self._state.failure is not None:
+                self.stop()
+            if self.should_exit:
                 return
             await asyncio.sleep(LOOK_S)
         self._on_ready()
 
     async def _drain(self) -> None:
-        speaker = self._app.state.speaker
-        if speaker is not None:
-            speaker.is_closing = True
-            await self._until_silent(self._settings.grace_s)
-            await speaker.aclose()  # what is left is told so, and broken off
+        service = self._state.service
+        if service is not None:
+            service.is_closing = True
+            await self._until_silent(self._state.settings.grace_s)
+            await service.aclose()  # what is left is told so, and broken off
             await self._until_silent(BREAK_OFF_S)
         self.stop()
 
     async def _until_silent(self, seconds: float) -> None:
         """Wait for all replies, but no longer than so many seconds."""
-        metrics, ends_at = self._app.state.metrics, time.monotonic() + seconds
+        metrics, ends_at = self._state.metrics, time.monotonic() + seconds
         while metrics.num_active and time.monotonic() < ends_at:
             await asyncio.sleep(LOOK_S)
 

@@ -104,7 +104,7 @@ class SpeechRequest(Voiced):
     consent: str = Field("", description="Id of a recorded consent of whoever is heard in it.")
     consent_attested: bool = Field(False, description="Whoever is heard in it agrees to be copied.")
 
-    async def speaking(self, speaker: SpeechService) -> str | Voice | None:
+    async def speaking(self, service: SpeechService) -> str | Voice | None:
         """Who speaks: the voice of `ref_audio`, where there is one, or else the one of that name.
 
         Raises:
@@ -118,10 +118,10 @@ class SpeechRequest(Voiced):
                     param="ref_audio",
                 )
             return self.voice_name
-        cloning = speaker.cloning
+        cloning = service.cloning
         cloning.check_allowed()
         await asyncio.to_thread(cloning.basis, self.consent, self.consent_attested)
-        file = await file_of(self.ref_audio, "ref_audio", speaker.settings)
+        file = await file_of(self.ref_audio, "ref_audio", service.settings)
         return await cloning.voice(file, self.ref_text or "")
 
     async def segments(self, settings: Settings) -> list[Segment]:
@@ -179,10 +179,10 @@ def _decoded(data: str, param: str) -> bytes:
         ) from None
 
 
-def check_asked(asked: Voiced, speaker: SpeechService) -> None:
+def check_asked(asked: Voiced, service: SpeechService) -> None:
     """Raise ApiError where a request names another model, or, if we are strict, what we ignore."""
-    settings: Settings = speaker.settings
-    if asked.model is not None and asked.model not in speaker.models():
+    settings: Settings = service.settings
+    if asked.model is not None and asked.model not in service.model_names():
         raise ApiError(
             f"there is no model {asked.model!r}: GET /v1/models lists all",
             status=404,

@@ -1,6 +1,6 @@
 """What every protocol asks for speech: voices by name, limits, and numbers.
 
-    speech = await speaker.speak("Hello.", voice="alloy", protocol="http")
+    speech = await service.speak("Hello.", voice="alloy", protocol="http")
     async for pcm in speech: ...
 
 A model of the folder of models is asked for by its name, or is a voice of that name, which every
@@ -164,7 +164,7 @@ class SpeechService:
     def __init__(
         self, models: Models, store: VoiceStore, settings: Settings, metrics: Metrics
     ) -> None:
-        self.tts, self.known, self.store = models.first, models, store
+        self.tts, self.models, self.store = models.first, models, store
         self.settings, self.metrics = settings, metrics
         self.is_closing = False
         self.cloning = Cloning(self.tts, store, settings)
@@ -191,13 +191,13 @@ class SpeechService:
         Raises:
             UnknownVoiceError: there is none; says which there are.
         """
-        found = self.known.found()
+        found = self.models.found()
         meant = found.get(model or "")
         if meant is None:
             if name not in found or name in self.tts.checkpoint.voices:
                 return self._voice(name, self.tts.checkpoint.voices, self.default_voice)
             meant, name = found[name], None
-        voices = self.known.voices_of(meant)
+        voices = self.models.voices_of(meant)
         own = meant.name if meant.name in voices else _default(meant.voices or voices)
         voice = self._voice(name, voices, own)
         return ModelVoice(
@@ -219,9 +219,9 @@ class SpeechService:
             return find_voice(meant, voices)
         return self.store.get(name)
 
-    def models(self) -> list[str]:
+    def model_names(self) -> list[str]:
         """The first model, those in the folder of models, and OpenAI's names for the first."""
-        return self.known.names()
+        return self.models.names()
 
     def builtin_voices(self) -> list[VoiceInfo]:
         """Those of the first model, and one for each in the folder of models."""
@@ -229,7 +229,7 @@ class SpeechService:
         taken = {info.id for info in infos}
         return infos + [
             VoiceInfo(id=name, name=name, description=f"The model {name}", origin="builtin")
-            for name in self.known.found()
+            for name in self.models.found()
             if name not in taken
         ]
 
@@ -264,7 +264,7 @@ class SpeechService:
         if not isinstance(voice, Voice):
             voice = await asyncio.to_thread(self.voice, voice, model)
         name = voice.model if isinstance(voice, ModelVoice) else model
-        kept = await self.known.take(name) if name in self.known.found() else None
+        kept = await self.models.take(name) if name in self.models.found() else None
         tts = self.tts if kept is None or kept.tts is None else kept.tts
         settings: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "seed": seed}
         try:
@@ -285,7 +285,7 @@ class SpeechService:
 
     async def aclose(self) -> None:
         """End all engines: what is being spoken is broken off."""
-        await self.known.aclose()
+        await self.models.aclose()
         await self.tts.aclose(drain=False)
 
     def check_open(self) -> None:
@@ -312,15 +312,15 @@ class SpeechService:
                 param="input",
             )
 
-    def tell(self, error: BaseException) -> ApiError:
-        """What to tell of an error, counted; our own bugs go to the log."""
-        told = to_api_error(error)
-        if told.status == 500:
+    def report(self, error: BaseException) -> ApiError:
+        """Count an error, log it if it is internal, and return it as a client sees it."""
+        api_error = to_api_error(error)
+        if api_error.status == 500:
             log.error("a request failed", exc_info=error)
-        if told.code in ("queue_full", "overloaded"):
-            told.headers.update(retry_after(self.wait_s()))
-        self.metrics.errors.labels(told.code or "none").inc()
-        return told
+        if api_error.code in ("queue_full", "overloaded"):
+            api_error.headers.update(retry_after(self.wait_s()))
+        self.metrics.errors.labels(api_error.code or "none").inc()
+        return api_error
 
     async def warm_up(self) -> None:
         """Speak a word to nobody, so that the first who asks does not wait for warming up."""

@@ -25,8 +25,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from causerie.server.auth import check_websocket, is_key
 from causerie.server.errors import ApiError, from_validation
-from causerie.server.service import SpeechService
-from causerie.server.settings import Settings
+from causerie.server.state import service_of, state_of
 from causerie.text.growing import FLUSH, Flush
 
 log = logging.getLogger("causerie.server")
@@ -66,12 +65,12 @@ class Socket:
     """A WebSocket of JSON and bytes.
 
     Attributes:
-        speaker: who speaks.
+        service: who speaks.
         protocol: what to call it where replies are counted.
     """
 
     def __init__(self, websocket: WebSocket, protocol: str) -> None:
-        self.speaker: SpeechService = websocket.app.state.speaker
+        self.service = service_of(websocket)
         self.protocol = protocol
         self._websocket = websocket
         self._sending = asyncio.Lock()
@@ -90,7 +89,7 @@ class Socket:
         """Accept a client; leave nothing behind that speaks for it."""
         socket = cls(websocket, protocol)
         route = getattr(websocket.scope.get("route"), "path", "unknown")
-        num_open = socket.speaker.metrics.sockets.labels(route)
+        num_open = socket.service.metrics.sockets.labels(route)
         num_open.inc()
         try:
             await websocket.accept(subprotocol)
@@ -289,14 +288,13 @@ async def check_key(websocket: WebSocket, *keys: str) -> bool:
     Args:
         keys: that it sent elsewhere than in its headers and its query.
     """
-    settings: Settings = websocket.app.state.settings
+    settings = state_of(websocket).settings
     if any(is_key(settings, key) for key in keys):
         return True
     try:
         check_websocket(websocket)
     except ApiError as error:
-        speaker: SpeechService = websocket.app.state.speaker
-        await refuse(websocket, speaker.tell(error).response())
+        await refuse(websocket, service_of(websocket).report(error).response())
         return False
     return True
 

@@ -59,8 +59,8 @@ class WyomingServer:
         port: that it listens on, once it is started.
     """
 
-    def __init__(self, speaker: SpeechService, *, host: str, port: int) -> None:
-        self.speaker, self.host, self.port = speaker, host, port
+    def __init__(self, service: SpeechService, *, host: str, port: int) -> None:
+        self.service, self.host, self.port = service, host, port
         self._server: asyncio.Server | None = None
         self._connections: dict[asyncio.Task[None], _Connection] = {}
 
@@ -102,7 +102,7 @@ class WyomingServer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        connection = _Connection(self.speaker, reader, writer)
+        connection = _Connection(self.service, reader, writer)
         self._connections[task] = connection
         try:
             await connection.run()
@@ -144,9 +144,9 @@ class _Connection:
     """One client: a task reads its events, another speaks its texts in turn."""
 
     def __init__(
-        self, speaker: SpeechService, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, service: SpeechService, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        self._speaker, self._reader, self._writer = speaker, reader, writer
+        self._service, self._reader, self._writer = service, reader, writer
         #: (text, voice, whether it grows); None: no more will come.
         self._texts: asyncio.Queue[tuple[str | _Growing, SynthesizeVoice | None] | None] = (
             asyncio.Queue(MAX_AHEAD)
@@ -159,7 +159,7 @@ class _Connection:
     async def run(self) -> None:
         """Answer until the client hangs up, or an error ends it."""
         self._reading = asyncio.create_task(self._read(), name="wyoming reader")
-        self._speaking = asyncio.create_task(self._speak_all(), name="wyoming speaker")
+        self._speaking = asyncio.create_task(self._speak_all(), name="wyoming service")
         both = {self._reading, self._speaking}
         try:
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
@@ -215,7 +215,7 @@ class _Connection:
     async def _handle(self, event: Event) -> None:
         """Answer, or hand on; unknown events are dropped, as the protocol demands."""
         if Describe.is_type(event.type):
-            await self._write(await asyncio.to_thread(info, self._speaker))
+            await self._write(await asyncio.to_thread(info, self._service))
         elif Ping.is_type(event.type):
             await self._write(Pong(text=_clean(_text(event, optional=True) or "")))
         elif SelectProgram.is_type(event.type):
@@ -249,8 +249,8 @@ class _Connection:
             await self._speak(text, voice)
 
     async def _speak(self, text: str | _Growing, wanted: SynthesizeVoice | None) -> None:
-        voice = await asyncio.to_thread(choose_voice, self._speaker, wanted)
-        speech = await self._speaker.speak(text, voice=voice, protocol="wyoming")
+        voice = await asyncio.to_thread(choose_voice, self._service, wanted)
+        speech = await self._service.speak(text, voice=voice, protocol="wyoming")
         try:
             shape = {"rate": speech.sample_rate, "width": 2, "channels": 1}
             num_samples = 0
@@ -281,7 +281,7 @@ class _Connection:
         if isinstance(error, _Refused):
             message, code = str(error), error.code
         else:
-            told = self._speaker.tell(error)
+            told = self._service.report(error)
             message, code = told.message, told.code or told.type
         with contextlib.suppress(ConnectionError):
             await self._write(Error(text=_clean(message), code=code))
@@ -291,7 +291,7 @@ class _Connection:
 PROGRAM = "causerie"
 
 
-def info(speaker: SpeechService) -> Info:
+def info(service: SpeechService) -> Info:
     """What is there to choose from."""
     voices = [
         TtsVoice(
@@ -302,7 +302,7 @@ def info(speaker: SpeechService) -> Info:
             version=__version__,
             languages=[voice.language],
         )
-        for voice in speaker.voices()
+        for voice in service.voices()
     ]
     program = TtsProgram(
         name=PROGRAM,
@@ -316,7 +316,7 @@ def info(speaker: SpeechService) -> Info:
     return Info(tts=[program])
 
 
-def choose_voice(speaker: SpeechService, wanted: SynthesizeVoice | None) -> str | None:
+def choose_voice(service: SpeechService, wanted: SynthesizeVoice | None) -> str | None:
     """The name of the voice that is meant; None is the default one.
 
     A language alone takes the default voice where that speaks it, else the first one that does.
@@ -332,13 +332,13 @@ def choose_voice(speaker: SpeechService, wanted: SynthesizeVoice | None) -> str 
     if wanted.name is not None:
         return wanted.name
     language = _main(wanted.language or "")
-    fit = [voice for voice in speaker.voices() if _main(voice.language) == language]
+    fit = [voice for voice in service.voices() if _main(voice.language) == language]
     if not fit:
-        spoken = sorted({voice.language for voice in speaker.voices()})
+        spoken = sorted({voice.language for voice in service.voices()})
         raise UnknownVoiceError(
             f"no voice speaks {wanted.language!r}: there is {', '.join(spoken)}"
         )
-    return None if speaker.default_voice in [voice.id for voice in fit] else fit[0].id
+    return None if service.default_voice in [voice.id for voice in fit] else fit[0].id
 
 
 def _described(name: str, description: str | None) -> str:

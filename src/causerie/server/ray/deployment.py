@@ -70,14 +70,14 @@ class Replica:
         from causerie.server.app import create_app
 
         serve = need("ray.serve", "ray")
-        app = create_app(self.settings, tts=self.tts)
 
         @serve.multiplexed(max_num_models_per_replica=self.settings.max_models)
         async def told(model: str) -> str:
             """From now on Ray sends those here who want this model."""
             return model
 
-        app.state.on_model = self.told = told
+        self.told = told
+        app = create_app(self.settings, tts=self.tts, on_model=told)
         name = serve.get_replica_context().replica_id.unique_id
         app.add_middleware(_Named, name=name)
         return app

@@ -15,6 +15,7 @@ from causerie.server.errors import ApiError, ErrorFacts, from_validation
 from causerie.server.routes.speech import new_encoder, spoken, usage_of
 from causerie.server.schemas import SpeechRequest, check_asked
 from causerie.server.service import SpeechService
+from causerie.server.state import service_of
 
 router = APIRouter(tags=["speech"])
 
@@ -62,17 +63,17 @@ class BatchResponse(BaseModel):
 @router.post("/v1/audio/speech/batch", response_model_exclude_none=True)
 async def batch(request: Request, asked: BatchRequest) -> BatchResponse:
     """Speak several texts; one that fails does not hinder the others."""
-    speaker: SpeechService = request.app.state.speaker
-    speaker.check_open()
+    service = service_of(request)
+    service.check_open()
     defaults = asked.model_extra or {}
-    room = asyncio.Semaphore(speaker.settings.max_streams)
+    room = asyncio.Semaphore(service.settings.max_streams)
 
     async def one(index: int, item: dict[str, Any]) -> Result:
         async with room:
             try:
-                return await _result(speaker, index, {**defaults, **item})
+                return await _result(service, index, {**defaults, **item})
             except Exception as error:  # noqa: BLE001 it is that item's answer
-                told = speaker.tell(error)
+                told = service.report(error)
                 return Result(index=index, status="error", error=ErrorFacts(**told.body()["error"]))
 
     tasks = [asyncio.create_task(one(index, item)) for index, item in enumerate(asked.items)]
@@ -91,19 +92,19 @@ async def batch(request: Request, asked: BatchRequest) -> BatchResponse:
     )
 
 
-async def _result(speaker: SpeechService, index: int, item: dict[str, Any]) -> Result:
+async def _result(service: SpeechService, index: int, item: dict[str, Any]) -> Result:
     try:
         asked = SpeechRequest.model_validate(item)
     except ValidationError as error:
         errors = error.errors(include_url=False, include_context=False)
         raise from_validation(errors) from None
-    check_asked(asked, speaker)
+    check_asked(asked, service)
     if asked.stream_format != "audio":
         raise ApiError("a batch has no events", code="unsupported", param="stream_format")
-    said = await spoken(asked, speaker, "batch")
+    said = await spoken(asked, service, "batch")
     data, content_type = audio_response.file_of(
         await audio_response.collect(said),
-        lambda num_samples: new_encoder(asked, speaker, num_samples),
+        lambda num_samples: new_encoder(asked, service, num_samples),
     )
     return Result(
         index=index,

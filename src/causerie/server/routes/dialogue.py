@@ -15,7 +15,7 @@ from causerie.server.dialogue import Conversation
 from causerie.server.errors import ApiError
 from causerie.server.routes.speech import SOUND_RESPONSES, answer, new_encoder
 from causerie.server.schemas import Voiced, VoiceId, check_asked, sampling_of
-from causerie.server.service import SpeechService
+from causerie.server.state import service_of
 from causerie.text.ssml import MAX_LINES, MAX_PAUSE_S, Line
 
 router = APIRouter(tags=["speech"])
@@ -65,15 +65,15 @@ class DialogueRequest(Voiced):
 @router.post("/v1/audio/dialogue", response_class=Response, responses=SOUND_RESPONSES)
 async def dialogue(request: Request, asked: DialogueRequest) -> Response:
     """Speak a conversation. The sound comes while it is being made."""
-    speaker: SpeechService = request.app.state.speaker
-    check_asked(asked, speaker)
+    service = service_of(request)
+    check_asked(asked, service)
     turns = asked.turns or script(asked.input)
     for turn in turns:
-        speaker.check_text(turn.text)
-    speaker.check_length(sum(len(turn.text) for turn in turns))
-    made = new_encoder(asked, speaker)
+        service.check_text(turn.text)
+    service.check_length(sum(len(turn.text) for turn in turns))
+    made = new_encoder(asked, service)
     said = Conversation(
-        speaker,
+        service,
         [turn.line(is_first=turn is turns[0]) for turn in turns],
         voice=None,
         sampling=sampling_of(asked),

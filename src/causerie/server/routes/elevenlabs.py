@@ -34,8 +34,8 @@ from causerie.errors import ConfigError, TextError
 from causerie.server.alignment import Alignment, Letter
 from causerie.server.auth import check_key, keys_of
 from causerie.server.errors import ApiError
-from causerie.server.service import SpeechService
 from causerie.server.sockets import Feed, GoneError, Message, Socket, refuse
+from causerie.server.state import service_of
 from causerie.voices import Voice
 
 router = APIRouter()
@@ -134,7 +134,7 @@ class _Session:
     """
 
     def __init__(self, socket: Socket, voice_name: str, query: dict[str, str], is_multi: bool):
-        self.socket, self.speaker, self.is_multi = socket, socket.speaker, is_multi
+        self.socket, self.service, self.is_multi = socket, socket.service, is_multi
         self.voice_name, self.raw_query = voice_name, query
         self.query = _Query()
         self.voice: Voice
@@ -155,8 +155,8 @@ class _Session:
                     code="ssml_not_supported",
                     param="enable_ssml_parsing",
                 )
-            new_encoder(self.query.output_format, self.speaker.sample_rate)
-            self.voice = await asyncio.to_thread(self.speaker.voice, self.voice_name)
+            new_encoder(self.query.output_format, self.service.sample_rate)
+            self.voice = await asyncio.to_thread(self.service.voice, self.voice_name)
         except Exception as error:  # noqa: BLE001 told to the client
             await self.fail(error)
             return
@@ -215,7 +215,7 @@ class _Session:
                 type="rate_limit_error",
                 code="max_active_conversations",
             )
-        context = _Context(name, self.speaker.settings.max_input_chars)
+        context = _Context(name, self.service.settings.max_input_chars)
         context.active_at = self.active_at
         context.before = next((c.task for c in self.alive if c.name == name), None)
         self.contexts[name] = context
@@ -273,9 +273,9 @@ class _Session:
 
     async def sound(self, context: _Context) -> list[str]:
         """Send the sound of a context; what there is to say about it."""
-        made = new_encoder(self.query.output_format, self.speaker.sample_rate, context.speed)
+        made = new_encoder(self.query.output_format, self.service.sample_rate, context.speed)
         alignment = Alignment(context.speed)
-        speech = await self.speaker.speak(
+        speech = await self.service.speak(
             context.feed, voice=self.voice, seed=self.query.seed, protocol="elevenlabs"
         )
 
@@ -341,7 +341,7 @@ class _Session:
 
     async def send_error(self, error: Exception, context: _Context | None = None) -> dict[str, Any]:
         """Tell of an error, in ElevenLabs' shape; the code is that of a closing WebSocket."""
-        told = self.socket.speaker.tell(error)
+        told = self.socket.service.report(error)
         code = _REFUSED if told.status < 429 else 1013 if told.status in (429, 503) else 1011
         message: dict[str, Any] = {"message": told.message, "error": told.code, "code": code}
         await self.socket.send(message | (self.names(context) if context is not None else {}))
@@ -400,17 +400,17 @@ def alignment_of(letters: list[Letter]) -> dict[str, Any] | None:
 
 
 async def _serve(websocket: WebSocket, voice: str, *, is_multi: bool) -> None:
-    speaker: SpeechService = websocket.app.state.speaker
+    service = service_of(websocket)
     given = keys_of(websocket.headers, websocket.query_params)
-    if speaker.settings.api_key and given:
+    if service.settings.api_key and given:
         try:
-            check_key(speaker.settings, websocket.headers, websocket.query_params)
+            check_key(service.settings, websocket.headers, websocket.query_params)
         except ApiError as error:
-            await refuse(websocket, speaker.tell(error).response(websocket.url.path))
+            await refuse(websocket, service.report(error).response(websocket.url.path))
             return
     async with Socket.open(websocket, "elevenlabs") as socket:
         session = _Session(socket, voice, dict(websocket.query_params), is_multi)
-        if speaker.settings.api_key and not given and not await _sends_key(socket, session):
+        if service.settings.api_key and not given and not await _sends_key(socket, session):
             return
         await session.run()
 
@@ -422,7 +422,7 @@ async def _sends_key(socket: Socket, session: _Session) -> bool:
         first = _Input.read(message)
         headers = {"xi-api-key": first.xi_api_key, "authorization": first.authorization}
         sent = {name: value for name, value in headers.items() if value is not None}
-        check_key(socket.speaker.settings, sent, {})
+        check_key(socket.service.settings, sent, {})
     except asyncio.TimeoutError:
         await session.fail(ApiError("no key was sent", status=401, code="invalid_api_key"))
     except ApiError as error:

@@ -26,7 +26,8 @@ from causerie.server import audio_response
 from causerie.server.alignment import Alignment, Letter, Original
 from causerie.server.routes.elevenlabs import DEFAULT_FORMAT, VoiceSettings, new_encoder
 from causerie.server.routes.speech import SOUND_RESPONSES
-from causerie.server.service import Speech, SpeechService
+from causerie.server.service import Speech
+from causerie.server.state import service_of
 
 router = APIRouter(tags=["elevenlabs"])
 
@@ -140,10 +141,10 @@ async def _begun(
     request: Request, voice: str, asked: SpeechBody, output_format: str
 ) -> tuple[Encoder, Speech]:
     """Speech, and what encodes it as it comes; what is wrong with text or format is told first."""
-    speaker: SpeechService = request.app.state.speaker
-    speaker.check_text(asked.text)
-    made = new_encoder(output_format, speaker.sample_rate, asked.speed)
-    said = await speaker.speak(asked.text, voice=voice, seed=asked.seed, protocol="elevenlabs")
+    service = service_of(request)
+    service.check_text(asked.text)
+    made = new_encoder(output_format, service.sample_rate, asked.speed)
+    said = await service.speak(asked.text, voice=voice, seed=asked.seed, protocol="elevenlabs")
     return made, said
 
 
@@ -199,8 +200,8 @@ def _times(letters: list[Letter]) -> LetterTimes | None:
 @router.get("/v1/voices")
 async def voices(request: Request) -> ListedVoices:
     """All voices, for ElevenLabs' clients; /v1/audio/voices tells more."""
-    speaker: SpeechService = request.app.state.speaker
-    known = await asyncio.to_thread(speaker.voices)
+    service = service_of(request)
+    known = await asyncio.to_thread(service.voices)
     return ListedVoices(
         voices=[
             ListedVoice(

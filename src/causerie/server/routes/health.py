@@ -10,8 +10,7 @@ from starlette.responses import JSONResponse
 from causerie import __version__
 from causerie.server.errors import retry_after
 from causerie.server.models import model_id
-from causerie.server.service import SpeechService
-from causerie.server.settings import Settings
+from causerie.server.state import state_of
 
 router = APIRouter(tags=["operation"])
 
@@ -47,28 +46,28 @@ async def health() -> Health:
 @router.get("/ready", responses={503: {"model": Readiness, "description": "Not yet, or no more."}})
 async def ready(request: Request) -> Response:
     """200 once the model is there, until the server shuts down or the engine breaks down."""
-    settings: Settings = request.app.state.settings
-    speaker: SpeechService | None = request.app.state.speaker
+    state = state_of(request)
+    settings, service = state.settings, state.service
     facts = Readiness(
         status="loading",
         model=model_id(settings.model),
         max_streams=settings.max_streams,
         max_queue=settings.max_queue,
     )
-    if speaker is None:
-        if request.app.state.failure is not None:
+    if service is None:
+        if state.failure is not None:
             facts.status = "failed"
         return JSONResponse(facts.model_dump(), 503, retry_after(2))
-    stats, facts.loaded = speaker.known.stats(), speaker.known.loaded
-    facts.device = str(next(speaker.tts.checkpoint.model.parameters()).device)
+    stats, facts.loaded = service.models.stats(), service.models.loaded
+    facts.device = str(next(service.tts.checkpoint.model.parameters()).device)
     facts.active, facts.waiting = stats.active, stats.waiting
-    facts.sample_rate = speaker.sample_rate
-    facts.model = model_id(speaker.tts.checkpoint.name)
-    if speaker.tts.failure is not None:
+    facts.sample_rate = service.sample_rate
+    facts.model = model_id(service.tts.checkpoint.name)
+    if service.tts.failure is not None:
         facts.status = "failed"
         return JSONResponse(facts.model_dump(), 503, retry_after(5))
-    facts.status = "shutting down" if speaker.is_closing else "ready"
-    if speaker.is_closing:
+    facts.status = "shutting down" if service.is_closing else "ready"
+    if service.is_closing:
         return JSONResponse(facts.model_dump(), 503, retry_after(5))
     return JSONResponse(facts.model_dump())
 
@@ -76,4 +75,4 @@ async def ready(request: Request) -> Response:
 @router.get("/metrics", response_class=Response)
 async def metrics(request: Request) -> Response:
     """Numbers for Prometheus."""
-    return Response(request.app.state.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+    return Response(state_of(request).metrics.text(), media_type=CONTENT_TYPE_LATEST)

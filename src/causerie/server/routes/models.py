@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
 from causerie.server.errors import ApiError
-from causerie.server.service import SpeechService
+from causerie.server.state import service_of
 
 router = APIRouter(tags=["models"])
 
@@ -46,15 +46,15 @@ class AudioModels(BaseModel):
 @router.get("/v1/models")
 async def models(request: Request) -> Models:
     """The first model, those of the folder of models, then OpenAI's names for the first."""
-    speaker: SpeechService = request.app.state.speaker
-    return Models(data=[Model(id=name) for name in speaker.models()])
+    service = service_of(request)
+    return Models(data=[Model(id=name) for name in service.model_names()])
 
 
 @router.get("/v1/models/{model:path}")
 async def model(request: Request, model: str) -> Model:
     """One of the list."""
-    speaker: SpeechService = request.app.state.speaker
-    if model not in speaker.models():
+    service = service_of(request)
+    if model not in service.model_names():
         raise ApiError(
             f"there is no model {model!r}: see /v1/models",
             status=404,
@@ -67,5 +67,5 @@ async def model(request: Request, model: str) -> Model:
 @router.get("/v1/audio/models")
 async def audio_models(request: Request) -> AudioModels:
     """The same, for Open WebUI."""
-    speaker: SpeechService = request.app.state.speaker
-    return AudioModels(models=[AudioModel(id=name) for name in speaker.models()])
+    service = service_of(request)
+    return AudioModels(models=[AudioModel(id=name) for name in service.model_names()])

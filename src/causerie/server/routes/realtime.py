@@ -171,11 +171,11 @@ class _Connection:
     """One session."""
 
     def __init__(self, socket: Socket, model: str) -> None:
-        self.socket, self.speaker = socket, socket.speaker
+        self.socket, self.service = socket, socket.service
         self.model, self.instructions = model, ""
-        self.voice = model if model in self.speaker.known.found() else None
+        self.voice = model if model in self.service.models.found() else None
         self.format, self.speed = "audio/pcm", 1.0
-        self.frame_rate = self.speaker.tts.checkpoint.codec.config.frame_rate
+        self.frame_rate = self.service.tts.checkpoint.codec.config.frame_rate
         self.name, self.conversation = _name("sess"), _name("conv")
         self.items: list[_Item] = []
         self.active: dict[str, _Response] = {}
@@ -231,7 +231,7 @@ class _Connection:
 
     def settings(self, asked: _Output | None) -> dict[str, Any]:
         """How to sound: as asked, else as the session does."""
-        kind, voice, speed = self.format, self.voice or self.speaker.default_voice, self.speed
+        kind, voice, speed = self.format, self.voice or self.service.default_voice, self.speed
         if asked is not None:
             kind = asked.format.type if asked.format is not None else kind
             if asked.voice is not None:
@@ -249,7 +249,7 @@ class _Connection:
         """Take settings; all of them, or none."""
         asked = _SessionUpdate.read(event).session
         output = self.settings(asked.audio.output if asked.audio is not None else None)
-        await asyncio.to_thread(self.speaker.voice, output["voice"])
+        await asyncio.to_thread(self.service.voice, output["voice"])
         self.voice, self.format = output["voice"], output["format"]["type"]
         self.speed = output["speed"]
         if asked.instructions is not None:
@@ -300,7 +300,7 @@ class _Connection:
                 param="item.content",
             )
         text = well_formed(" ".join(parts))
-        self.speaker.check_text(text)
+        self.service.check_text(text)
         return _Item(asked.id or _name("item"), asked.role, text)
 
     async def add(self, item: _Item, place: int) -> None:
@@ -377,7 +377,7 @@ class _Connection:
             )
         self.check_room(asked)
         output = self.settings(asked.audio.output if asked.audio is not None else None)
-        voice = await asyncio.to_thread(self.speaker.voice, output["voice"])
+        voice = await asyncio.to_thread(self.service.voice, output["voice"])
         read, before = self.source(asked)
         text = " ".join(item.text for item in read)
         if not text:
@@ -390,7 +390,7 @@ class _Connection:
         kind = output["format"]["type"]
         made = encoder(
             _FORMATS[kind],
-            sample_rate=self.speaker.sample_rate,
+            sample_rate=self.service.sample_rate,
             out_rate=_RATES[kind],
             speed=output["speed"],
         )
@@ -398,7 +398,7 @@ class _Connection:
             context, [item.heard for item in before if item.heard is not None], voice.name
         )
         limit = asked.max_output_tokens if isinstance(asked.max_output_tokens, int) else None
-        speech = await self.speaker.speak(
+        speech = await self.service.speak(
             text,
             voice=voice,
             context=said,
@@ -478,7 +478,7 @@ class _Connection:
         except GoneError:
             raise
         except Exception as error:  # noqa: BLE001 told to the client; the session goes on
-            told = self.socket.speaker.tell(error)
+            told = self.socket.service.report(error)
             status = "failed"
             details = {"error": {"type": told.type, "code": told.code, "message": told.message}}
         finally:
@@ -582,7 +582,7 @@ class _Connection:
 
     async def send_error(self, error: Exception, event_id: object) -> None:
         """Tell what went wrong, and by which event."""
-        facts = self.socket.speaker.tell(error).body()["error"]
+        facts = self.socket.service.report(error).body()["error"]
         name = event_id if isinstance(event_id, str) else None
         await self.send("error", error={**facts, "event_id": name})
 

@@ -23,6 +23,7 @@ from causerie.server.schemas import (
     sampling_of,
 )
 from causerie.server.service import Speech, SpeechService
+from causerie.server.state import service_of
 from causerie.text.ssml import is_ssml, read_ssml
 
 router = APIRouter(tags=["speech"])
@@ -56,14 +57,14 @@ SOUND_RESPONSES: dict[int | str, dict[str, Any]] = {
 @router.post("/v1/audio/speech", response_class=Response, responses=SOUND_RESPONSES)
 async def speech(request: Request, asked: SpeechRequest) -> Response:
     """Speak a text. The sound comes while it is being made."""
-    speaker: SpeechService = request.app.state.speaker
-    check_asked(asked, speaker)
-    made = new_encoder(asked, speaker)  # what is wrong with the format is told first
-    return await answer(request, asked, await spoken(asked, speaker, "http"), made)
+    service = service_of(request)
+    check_asked(asked, service)
+    made = new_encoder(asked, service)  # what is wrong with the format is told first
+    return await answer(request, asked, await spoken(asked, service, "http"), made)
 
 
 async def spoken(
-    asked: SpeechRequest, speaker: SpeechService, protocol: str
+    asked: SpeechRequest, service: SpeechService, protocol: str
 ) -> Speech | Conversation:
     """The speech that a request asks for, which was checked.
 
@@ -71,22 +72,22 @@ async def spoken(
         ApiError, CauserieError: why there is none.
     """
     if not (asked.ssml or is_ssml(asked.input)):
-        speaker.check_text(asked.input)
-        return await speaker.speak(
+        service.check_text(asked.input)
+        return await service.speak(
             asked.input,
-            voice=await asked.speaking(speaker),
-            context=await asked.segments(speaker.settings),
+            voice=await asked.speaking(service),
+            context=await asked.segments(service.settings),
             protocol=protocol,
             **sampling_of(asked),
         )
-    speaker.check_length(len(asked.input))
+    service.check_length(len(asked.input))
     script = read_ssml(asked.input)
-    speaker.check_text(" ".join(line.text for line in script.lines))
+    service.check_text(" ".join(line.text for line in script.lines))
     said = Conversation(
-        speaker,
+        service,
         script.lines,
-        voice=await asked.speaking(speaker),
-        context=await asked.segments(speaker.settings),
+        voice=await asked.speaking(service),
+        context=await asked.segments(service.settings),
         sampling=sampling_of(asked),
         tail_s=script.tail_s,
         notes=script.notes,
@@ -96,12 +97,12 @@ async def spoken(
     return said
 
 
-def new_encoder(asked: Voiced, speaker: SpeechService, num_samples: int | None = None) -> Encoder:
+def new_encoder(asked: Voiced, service: SpeechService, num_samples: int | None = None) -> Encoder:
     """What makes the bytes that are asked for."""
     return Louder(
         encoder(
             asked.response_format,
-            sample_rate=speaker.sample_rate,
+            sample_rate=service.sample_rate,
             speed=asked.speed,
             num_samples=num_samples,
         ),
@@ -113,13 +114,13 @@ async def answer(
     request: Request, asked: Voiced, said: Speech | Conversation, made: Encoder
 ) -> Response:
     """Speech that was begun, in the form that is asked for, by an encoder of a stream."""
-    speaker: SpeechService = request.app.state.speaker
+    service = service_of(request)
     headers = {"x-seed": str(said.seed), **ignored_headers(asked)}
     if said.notes:
         headers["x-notes"] = json.dumps(said.notes)
     if asked.stream is False and asked.stream_format == "audio":
         return await audio_response.whole(
-            request, said, lambda num_samples: new_encoder(asked, speaker, num_samples), headers
+            request, said, lambda num_samples: new_encoder(asked, service, num_samples), headers
         )
     if asked.stream_format == "audio":
         return await audio_response.stream(request, said, made, headers=headers)
@@ -128,7 +129,7 @@ async def answer(
         said,
         made,
         headers=headers,
-        wrap=lambda chunks: _events(chunks, said, speaker),
+        wrap=lambda chunks: _events(chunks, said, service),
         content_type="text/event-stream",
     )
 
@@ -156,7 +157,7 @@ def usage_of(said: Speech | Conversation) -> dict[str, int]:
 
 
 async def _events(
-    chunks: AsyncIterator[bytes], said: Speech | Conversation, speaker: SpeechService
+    chunks: AsyncIterator[bytes], said: Speech | Conversation, service: SpeechService
 ) -> AsyncIterator[bytes]:
     """The chunks of a file as OpenAI's events; joined, they are the file."""
     is_begun = False
@@ -168,7 +169,7 @@ async def _events(
     except Exception as error:
         if not is_begun:
             raise
-        told: ApiError = speaker.tell(error)
+        told: ApiError = service.report(error)
         yield _event({"type": "speech.audio.error", **told.body()})
         return
     yield _event({"type": "speech.audio.done", "usage": usage_of(said)})

@@ -92,7 +92,7 @@ class _Session:
     """One connection."""
 
     def __init__(self, socket: Socket) -> None:
-        self.socket, self.speaker = socket, socket.speaker
+        self.socket, self.service = socket, socket.service
         self.config = _Config()
         self.voice: Voice | None = None
         self.open: _Utterance | None = None  # that text is added to
@@ -145,8 +145,8 @@ class _Session:
 
     async def configure(self, config: _Config) -> None:
         """Take settings for the utterances to come."""
-        voice = await asyncio.to_thread(self.speaker.voice, config.voice, config.model)
-        made = _encoder(config, self.speaker.sample_rate)
+        voice = await asyncio.to_thread(self.service.voice, config.voice, config.model)
+        made = _encoder(config, self.service.sample_rate)
         self.config, self.voice = config, voice
         await self.socket.send(
             {
@@ -176,9 +176,9 @@ class _Session:
                 )
             if self.voice is None:
                 self.voice = await asyncio.to_thread(
-                    self.speaker.voice, self.config.voice, self.config.model
+                    self.service.voice, self.config.voice, self.config.model
                 )
-            limit = self.speaker.settings.max_input_chars
+            limit = self.service.settings.max_input_chars
             self.open = _Utterance(self.num_utterances, self.config, self.voice, limit)
             self.num_utterances += 1
             self.waiting.append(self.open)
@@ -213,8 +213,8 @@ class _Session:
         if config.conversation:
             replies = [other.heard for other in self.kept if other.heard is not None]
             said = await asyncio.to_thread(context, replies, utterance.voice.name)
-        made = _encoder(config, self.speaker.sample_rate)
-        speech = await self.speaker.speak(
+        made = _encoder(config, self.service.sample_rate)
+        speech = await self.service.speak(
             utterance.feed,
             voice=utterance.voice,
             context=said,
@@ -346,7 +346,7 @@ class _Session:
 
     async def send_error(self, error: Exception, utterance: _Utterance | None = None) -> None:
         """Tell what went wrong."""
-        told = self.socket.speaker.tell(error)
+        told = self.socket.service.report(error)
         message: dict[str, Any] = {
             "type": "error",
             "message": told.message,

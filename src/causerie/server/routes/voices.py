@@ -14,6 +14,7 @@ from causerie.server.audio_response import collect, file_of
 from causerie.server.errors import ApiError
 from causerie.server.service import SpeechService
 from causerie.server.settings import Settings
+from causerie.server.state import service_of
 from causerie.server.voices.cloning import no_consent
 from causerie.server.voices.consents import Consent, UnknownConsentError
 from causerie.server.voices.info import VoiceInfo
@@ -88,7 +89,7 @@ class ConsentUpdate(BaseModel):
 @router.get("/v1/audio/voices")
 async def voices(request: Request, legacy: bool = False) -> VoiceList:
     """All that can be asked for. `legacy=true`: names alone."""
-    known = await asyncio.to_thread(_speaker(request).voices)
+    known = await asyncio.to_thread(service_of(request).voices)
     facts = [_facts(info) for info in known]
     uploaded = [one for one in facts if one.origin == "uploaded"]
     shown = [one.name for one in facts] if legacy else facts
@@ -111,10 +112,10 @@ async def create_voice(
     speaker_description: Annotated[str, Form(max_length=1024)] = "",
 ) -> VoiceFacts:
     """Make a voice of a recording."""
-    speaker = _speaker(request)
-    settings, store = speaker.settings, speaker.store
-    speaker.cloning.check_allowed()
-    basis = await asyncio.to_thread(speaker.cloning.basis, consent, consent_attested)
+    service = service_of(request)
+    settings, store = service.settings, service.store
+    service.cloning.check_allowed()
+    basis = await asyncio.to_thread(service.cloning.basis, consent, consent_attested)
     try:
         name = await asyncio.to_thread(store.check_name, name)
     except NameTakenError as error:
@@ -122,13 +123,13 @@ async def create_voice(
     data = await _upload(audio_sample, settings, "audio_sample")
 
     def made() -> VoiceInfo:
-        sound = voice_sound(data, speaker.sample_rate)
-        text = speaker.cloning.words(sound, ref_text, language)
+        sound = voice_sound(data, service.sample_rate)
+        text = service.cloning.words(sound, ref_text, language)
         try:
             return store.add(
                 name,
                 sound,
-                speaker.sample_rate,
+                service.sample_rate,
                 text,
                 language=language,
                 description=speaker_description,
@@ -139,21 +140,21 @@ async def create_voice(
         except UnknownConsentError as error:
             raise no_consent(error) from error
 
-    async with speaker.cloning.turn():
+    async with service.cloning.turn():
         return _facts(await asyncio.to_thread(made))
 
 
 @router.get("/v1/audio/voices/{voice}")
 async def one_voice(request: Request, voice: str) -> VoiceFacts:
     """What is known of one, by its id or its name."""
-    return _facts(await asyncio.to_thread(_find, _speaker(request), voice))
+    return _facts(await asyncio.to_thread(_find, service_of(request), voice))
 
 
 @router.delete("/v1/audio/voices/{voice}")
 async def delete_voice(request: Request, voice: str) -> Deleted:
     """Remove one that was uploaded."""
-    speaker = _speaker(request)
-    info = await asyncio.to_thread(_find, speaker, voice)
+    service = service_of(request)
+    info = await asyncio.to_thread(_find, service, voice)
     if info.origin == "builtin":
         raise ApiError(
             f"voice {voice!r} comes with the model and cannot be deleted",
@@ -162,7 +163,7 @@ async def delete_voice(request: Request, voice: str) -> Deleted:
             code="voice_is_builtin",
             param="voice",
         )
-    await asyncio.to_thread(speaker.store.delete, info.id)
+    await asyncio.to_thread(service.store.delete, info.id)
     return Deleted(id=info.id, object="audio.voice.deleted")
 
 
@@ -183,13 +184,13 @@ async def preview(
     request: Request, voice: str, format: Annotated[Literal["wav", "mp3"], Query()] = "wav"
 ) -> Response:
     """Hear a voice; made at the first time."""
-    speaker = _speaker(request)
-    info = await asyncio.to_thread(_find, speaker, voice)
-    model = hashlib.blake2b(speaker.models()[0].encode(), digest_size=4).hexdigest()
+    service = service_of(request)
+    info = await asyncio.to_thread(_find, service, voice)
+    model = hashlib.blake2b(service.model_names()[0].encode(), digest_size=4).hexdigest()
     name = f"{info.id}-{model}.{format}"
-    kept = await asyncio.to_thread(speaker.store.preview, name) if _is_file(name) else None
+    kept = await asyncio.to_thread(service.store.preview, name) if _is_file(name) else None
     if kept is None:
-        said = await speaker.speak(
+        said = await service.speak(
             PREVIEW, voice=info.id, seed=PREVIEW_SEED, max_duration_s=10, protocol="preview"
         )
         kept, _ = file_of(
@@ -197,7 +198,7 @@ async def preview(
             lambda num: encoder(format, sample_rate=said.sample_rate, num_samples=num),
         )
         if _is_file(name):
-            await asyncio.to_thread(speaker.store.keep_preview, name, kept)
+            await asyncio.to_thread(service.store.keep_preview, name, kept)
     kind = {"wav": "audio/wav", "mp3": "audio/mpeg"}[format]
     return Response(kept, media_type=kind, headers={"Cache-Control": "private, max-age=3600"})
 
@@ -210,20 +211,20 @@ async def create_consent(
     language: Annotated[str, Form(min_length=2, max_length=35)],
 ) -> ConsentFacts:
     """Keep a recorded consent."""
-    speaker = _speaker(request)
-    speaker.cloning.check_allowed()
-    data = await _upload(recording, speaker.settings, "recording")
+    service = service_of(request)
+    service.cloning.check_allowed()
+    data = await _upload(recording, service.settings, "recording")
 
     def kept() -> Consent:
-        voice_sound(data, speaker.sample_rate, "recording")  # it is speech, or is refused
-        return speaker.store.consents.add(
+        voice_sound(data, service.sample_rate, "recording")  # it is speech, or is refused
+        return service.store.consents.add(
             data,
             name=name,
             language=language,
             media_type=recording.content_type or "application/octet-stream",
         )
 
-    async with speaker.cloning.turn():
+    async with service.cloning.turn():
         return _consent(await asyncio.to_thread(kept))
 
 
@@ -234,7 +235,7 @@ async def consents(
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> ConsentList:
     """The consents, page by page."""
-    store = _speaker(request).store
+    store = service_of(request).store
     found, has_more = await asyncio.to_thread(store.consents.list, after=after, limit=limit)
     data = [_consent(consent) for consent in found]
     return ConsentList(
@@ -248,14 +249,14 @@ async def consents(
 @router.get("/v1/audio/voice_consents/{consent}")
 async def one_consent(request: Request, consent: str) -> ConsentFacts:
     """What is known of a consent."""
-    store = _speaker(request).store
+    store = service_of(request).store
     return _consent(await _of_consent(asyncio.to_thread(store.consents.get, consent)))
 
 
 @router.post("/v1/audio/voice_consents/{consent}")
 async def rename_consent(request: Request, consent: str, update: ConsentUpdate) -> ConsentFacts:
     """Call a consent otherwise."""
-    store = _speaker(request).store
+    store = service_of(request).store
     work = asyncio.to_thread(store.consents.rename, consent, update.name)
     return _consent(await _of_consent(work))
 
@@ -263,7 +264,7 @@ async def rename_consent(request: Request, consent: str, update: ConsentUpdate) 
 @router.delete("/v1/audio/voice_consents/{consent}")
 async def delete_consent(request: Request, consent: str) -> Deleted:
     """Forget a consent that no voice rests on."""
-    store = _speaker(request).store
+    store = service_of(request).store
     try:
         await _of_consent(asyncio.to_thread(store.delete_consent, consent))
     except ConsentInUseError as error:
@@ -271,17 +272,12 @@ async def delete_consent(request: Request, consent: str) -> Deleted:
     return Deleted(id=consent, object="audio.voice_consent")
 
 
-def _speaker(request: Request) -> SpeechService:
-    speaker: SpeechService = request.app.state.speaker
-    return speaker
-
-
-def _find(speaker: SpeechService, voice: str) -> VoiceInfo:
+def _find(service: SpeechService, voice: str) -> VoiceInfo:
     """A voice by its id or its name, built in or uploaded; raises ApiError where there is none."""
-    for info in speaker.builtin_voices():
+    for info in service.builtin_voices():
         if voice == info.id or voice.casefold() == info.name.casefold():
             return info
-    if (uploaded := speaker.store.find(voice)) is not None:
+    if (uploaded := service.store.find(voice)) is not None:
         return uploaded.info
     raise ApiError(
         f"there is no voice {voice!r}: GET /v1/audio/voices lists all",
