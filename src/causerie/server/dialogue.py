@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causerie.prompt import Segment
-from causerie.server.service import Speech, SpeechService
+from causerie.reply.async_stream import AsyncStream
+from causerie.server.service import SpeechService
 from causerie.text.ssml import Line
 from causerie.voices import Voice
 
@@ -55,7 +56,7 @@ class Conversation:
         self._sampling = dict(sampling)
         self._notes = list(notes)
         self._voices: dict[str | None, Voice] = {}
-        self._speeches: list[Speech] = []
+        self._speeches: list[AsyncStream] = []
         self._said: list[Segment] = []
 
     async def begin(self) -> None:
@@ -84,7 +85,7 @@ class Conversation:
         for said in self._speeches[-1:]:
             await said.aclose()
 
-    # What is known of it, see `Speech`.
+    # What is known of it, see `AsyncStream`.
 
     @property
     def seed(self) -> int:

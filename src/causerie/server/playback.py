@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causerie.prompt import Segment
-from causerie.server.service import Speech
+from causerie.reply.async_stream import AsyncStream
 
 #: Seconds of sound that the next reply gets as context, the latest.
 CONTEXT_S = 40.0
@@ -27,7 +27,7 @@ class Heard:
         until_ms: of playing; None: all that was sent.
     """
 
-    speech: Speech
+    speech: AsyncStream
     voice: str
     speed: float = 1.0
     until_ms: float | None = None

@@ -16,11 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from causerie.prompt import Segment
-from causerie.reply.async_stream import AsyncStream
+from causerie.reply.async_stream import AsyncStream, Outcome
 from causerie.server.errors import ApiError, retry_after, shutting_down, to_api_error
 from causerie.server.metrics import Metrics
 from causerie.server.models import LoadedModel, Models
@@ -45,117 +42,35 @@ class ModelVoice(Voice):
     model: str
 
 
-class Speech(AsyncIterator[NDArray[np.float32]]):
-    """An `AsyncStream` whose fate is counted: iterate over its pieces, (N,) fp32 each.
+class _ReplyMetrics:
+    """Counts one reply, and gives back its model when the reply ends.
 
     Args:
-        kept: the model that speaks, given back at the end; None: the one that is always there.
+        model: the model of the reply; None: the first one, which is always loaded.
     """
 
-    def __init__(
-        self, stream: AsyncStream, metrics: Metrics, protocol: str, kept: LoadedModel | None = None
-    ) -> None:
-        self.stream = stream
-        self._metrics, self._protocol, self._kept = metrics, protocol, kept
-        self._is_over = False
+    def __init__(self, metrics: Metrics, protocol: str, model: LoadedModel | None) -> None:
+        self._metrics, self._protocol, self._model = metrics, protocol, model
+        self._has_begun = False
         metrics.num_active += 1
 
-    async def __anext__(self) -> NDArray[np.float32]:
-        """The next piece; errors are those of `AsyncStream`."""
-        is_first = self.stream.first_sound_ms is None
-        try:
-            piece = await anext(self.stream)
-        except StopAsyncIteration:
-            self._over(self.stream.stopped or "cancelled")
-            raise
-        except asyncio.CancelledError:
-            self._over("cancelled")
-            raise
-        except BaseException:
-            self._over("error")
-            raise
-        if is_first and self.stream.first_sound_ms is not None:
-            seconds = self.stream.first_sound_ms / 1000
+    def on_piece(self, reply: AsyncStream, num_samples: int) -> None:
+        """See `ReplyObserver`."""
+        if not self._has_begun:
+            self._has_begun = True
+            assert reply.first_sound_ms is not None
+            seconds = reply.first_sound_ms / 1000
             self._metrics.first_sound_s.labels(self._protocol).observe(seconds)
-        self._metrics.speech_s.inc(len(piece) / self.sample_rate)
-        return piece
+        self._metrics.speech_s.inc(num_samples / reply.sample_rate)
 
-    async def aclose(self) -> None:
-        """Make no more of it; its slot is free within a step."""
-        self._over("cancelled")
-        await self.stream.aclose()
-
-    def __del__(self) -> None:
-        if hasattr(self, "_is_over"):
-            self._over("cancelled")
-
-    def _over(self, ended: str) -> None:
-        if self._is_over:
-            return
-        self._is_over = True
-        if self._kept is not None:
-            self._kept.give_back()
-        self._kept = None
+    def on_end(self, reply: AsyncStream, outcome: Outcome) -> None:
+        """See `ReplyObserver`."""
+        if self._model is not None:
+            self._model.give_back()
         self._metrics.num_active -= 1
-        self._metrics.replies.labels(self._protocol, ended).inc()
-        if ended in ("end", "limit") and self.stream.rtf is not None:
-            self._metrics.rtf.observe(self.stream.rtf)
-
-    # What is known of it, see `Reply` and `AsyncStream`.
-
-    @property
-    def sample_rate(self) -> int:
-        """In Hz."""
-        return self.stream.sample_rate
-
-    @property
-    def seed(self) -> int:
-        """Generates the same again."""
-        return self.stream.seed
-
-    @property
-    def notes(self) -> list[str]:
-        """What the listener should know."""
-        return self.stream.notes
-
-    @property
-    def stopped(self) -> str | None:
-        """None until the end is reached: then `end`, or `limit`."""
-        return self.stream.stopped
-
-    @property
-    def num_frames(self) -> int:
-        """Handed out so far."""
-        return self.stream.num_frames
-
-    @property
-    def first_sound_ms(self) -> float | None:
-        """From the request to the first piece; None until then."""
-        return self.stream.first_sound_ms
-
-    @property
-    def num_text_tokens(self) -> int:
-        """Of the text so far."""
-        return self.stream.num_text_tokens
-
-    @property
-    def num_context_frames(self) -> int:
-        """Of the voice and the context."""
-        return self.stream.num_context_frames
-
-    @property
-    def rtf(self) -> float | None:
-        """Seconds of waiting for a second of sound so far; None before there is any."""
-        return self.stream.rtf
-
-    @property
-    def texts(self) -> list[str]:
-        """Of the turns that were begun; sound that is handed out now is of the last one."""
-        return self.stream.texts
-
-    def said(self, until_s: float | None = None) -> list[Segment]:
-        """What was spoken so far, or in so many seconds of its sound; context of a next turn."""
-        return self.stream.said(until_s)
+        self._metrics.replies.labels(self._protocol, outcome).inc()
+        if outcome in ("end", "limit") and reply.rtf is not None:
+            self._metrics.rtf.observe(reply.rtf)
 
 
 class SpeechService:
@@ -250,7 +165,7 @@ class SpeechService:
         max_duration_s: float | None = None,
         continues: bool = False,
         protocol: str,
-    ) -> Speech:
+    ) -> AsyncStream:
         """`TTS.astream`, with the limits of this server, and counted.
 
         Raises:
@@ -281,7 +196,8 @@ class SpeechService:
             if kept is not None:
                 kept.give_back()
             raise
-        return Speech(stream, self.metrics, protocol, kept)
+        stream.observer = _ReplyMetrics(self.metrics, protocol, kept)
+        return stream
 
     async def aclose(self) -> None:
         """End all engines: what is being spoken is broken off."""

@@ -22,11 +22,11 @@ from pydantic import BaseModel, Field
 
 from causerie.audio.formats import Encoder
 from causerie.model.sampling import MAX_SEED
+from causerie.reply.async_stream import AsyncStream
 from causerie.server import audio_response
 from causerie.server.alignment import Alignment, Letter, Original
 from causerie.server.routes.elevenlabs import DEFAULT_FORMAT, VoiceSettings, new_encoder
 from causerie.server.routes.speech import SOUND_RESPONSES
-from causerie.server.service import Speech
 from causerie.server.state import service_of
 
 router = APIRouter(tags=["elevenlabs"])
@@ -139,7 +139,7 @@ async def stream_with_timestamps(
 
 async def _begun(
     request: Request, voice: str, asked: SpeechBody, output_format: str
-) -> tuple[Encoder, Speech]:
+) -> tuple[Encoder, AsyncStream]:
     """Speech, and what encodes it as it comes; what is wrong with text or format is told first."""
     service = service_of(request)
     service.check_text(asked.text)
@@ -151,7 +151,7 @@ async def _begun(
 class _Timed:
     """Speech whose letters are gathered as it passes."""
 
-    def __init__(self, said: Speech, asked: SpeechBody) -> None:
+    def __init__(self, said: AsyncStream, asked: SpeechBody) -> None:
         self._said = said
         self._alignment, self._original = Alignment(asked.speed), Original(asked.text)
         self._letters: list[Letter] = []  # not told yet

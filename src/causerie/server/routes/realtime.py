@@ -26,9 +26,9 @@ from pydantic import Field
 
 from causerie.audio.formats import MAX_SPEED, MIN_SPEED, Encoder, encoder
 from causerie.prompt import Segment
+from causerie.reply.async_stream import AsyncStream
 from causerie.server.errors import ApiError
 from causerie.server.playback import Heard, context
-from causerie.server.service import Speech
 from causerie.server.sockets import GoneError, Message, Socket, check_key, well_formed
 
 router = APIRouter()
@@ -455,7 +455,7 @@ class _Connection:
             await self.add(item, len(self.items))
         await self.tell_part(response, "response.content_part.added", part=_part(""))
 
-    async def speak(self, response: _Response, speech: Speech) -> None:
+    async def speak(self, response: _Response, speech: AsyncStream) -> None:
         """Say a response."""
         item, status, num_told = response.item, "completed", 0
         details: dict[str, Any] | None = None

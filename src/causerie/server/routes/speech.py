@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request, Response
 from numpy.typing import NDArray
 
 from causerie.audio.formats import Encoder, encoder
+from causerie.reply.async_stream import AsyncStream
 from causerie.server import audio_response
 from causerie.server.dialogue import Conversation
 from causerie.server.errors import ApiError
@@ -22,7 +23,7 @@ from causerie.server.schemas import (
     ignored_headers,
     sampling_of,
 )
-from causerie.server.service import Speech, SpeechService
+from causerie.server.service import SpeechService
 from causerie.server.state import service_of
 from causerie.text.ssml import is_ssml, read_ssml
 
@@ -65,7 +66,7 @@ async def speech(request: Request, asked: SpeechRequest) -> Response:
 
 async def spoken(
     asked: SpeechRequest, service: SpeechService, protocol: str
-) -> Speech | Conversation:
+) -> AsyncStream | Conversation:
     """The speech that a request asks for, which was checked.
 
     Raises:
@@ -111,7 +112,7 @@ def new_encoder(asked: Voiced, service: SpeechService, num_samples: int | None =
 
 
 async def answer(
-    request: Request, asked: Voiced, said: Speech | Conversation, made: Encoder
+    request: Request, asked: Voiced, said: AsyncStream | Conversation, made: Encoder
 ) -> Response:
     """Speech that was begun, in the form that is asked for, by an encoder of a stream."""
     service = service_of(request)
@@ -150,14 +151,14 @@ class Louder:
         return self._inner.finish()
 
 
-def usage_of(said: Speech | Conversation) -> dict[str, int]:
+def usage_of(said: AsyncStream | Conversation) -> dict[str, int]:
     """Tokens of text and frames of context that were read, and frames that were spoken."""
     read, spoken = said.num_text_tokens + said.num_context_frames, said.num_frames
     return {"input_tokens": read, "output_tokens": spoken, "total_tokens": read + spoken}
 
 
 async def _events(
-    chunks: AsyncIterator[bytes], said: Speech | Conversation, service: SpeechService
+    chunks: AsyncIterator[bytes], said: AsyncStream | Conversation, service: SpeechService
 ) -> AsyncIterator[bytes]:
     """The chunks of a file as OpenAI's events; joined, they are the file."""
     is_begun = False

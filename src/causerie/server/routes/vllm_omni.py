@@ -33,9 +33,9 @@ from pydantic import Field
 
 from causerie.audio.formats import Encoder, encoder
 from causerie.prompt import Segment
+from causerie.reply.async_stream import AsyncStream
 from causerie.server.errors import ApiError
 from causerie.server.playback import Heard, context
-from causerie.server.service import Speech
 from causerie.server.sockets import Feed, GoneError, Message, Socket, check_key
 from causerie.voices import Voice
 
@@ -235,7 +235,9 @@ class _Session:
         finally:
             await speech.aclose()
 
-    async def begin_sentence(self, utterance: _Utterance, speech: Speech, made: Encoder) -> None:
+    async def begin_sentence(
+        self, utterance: _Utterance, speech: AsyncStream, made: Encoder
+    ) -> None:
         """Say which sentence is spoken, where it is not the one before."""
         begun = speech.texts
         if len(begun) - 1 == utterance.sentence:
