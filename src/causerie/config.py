@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, get_type_hints
+from typing import Any
 
 from causerie.errors import ConfigError
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,45 +140,6 @@ def csm_1b() -> CSMConfig:
             num_layers=4, dim=1024, num_heads=8, num_kv_heads=2, head_dim=128, ffn_dim=8192
         ),
     )
-
-
-def from_dict(cls: type[T], values: Mapping[str, Any]) -> T:
-    """Build a configuration from JSON values; unknown and missing keys are errors.
-
-    Raises:
-        ConfigError: naming every unknown and every missing key.
-    """
-    assert dataclasses.is_dataclass(cls)
-    fields = {f.name: f for f in dataclasses.fields(cls)}
-    unknown = sorted(set(values) - set(fields))
-    missing = sorted(
-        name
-        for name, f in fields.items()
-        if name not in values
-        and f.default is dataclasses.MISSING
-        and f.default_factory is dataclasses.MISSING
-    )
-    if unknown or missing:
-        raise ConfigError(f"{cls.__name__}: unknown keys {unknown}, missing keys {missing}")
-    hints = get_type_hints(cls)
-    built = {
-        name: from_dict(_dataclass_in(hints[name]), value) if isinstance(value, Mapping) else value
-        for name, value in values.items()
-    }
-    return cls(**built)
-
-
-def to_dict(config: Any) -> dict[str, Any]:
-    """A configuration as plain JSON values."""
-    return dataclasses.asdict(config)
-
-
-def _dataclass_in(hint: Any) -> Any:
-    options = getattr(hint, "__args__", (hint,))
-    found = [option for option in options if dataclasses.is_dataclass(option)]
-    if not found:
-        raise ConfigError(f"a nested object is not expected for {hint}")
-    return found[0]
 
 
 def _require_positive(config: Any, *names: str) -> None:

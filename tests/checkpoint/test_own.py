@@ -149,7 +149,7 @@ def pointer(folder: Path) -> None:
         (lambda f: (f / "tokenizer.json").unlink(), "tokenizer.json is missing"),
         (lambda f: (f / "tokenizer.json").write_text("{}"), "is no tokenizer.json"),
         (lambda f: change_config(f, version=2), "version 2"),
-        (lambda f: change_config(f, model={"dim": 4}), "unknown keys"),
+        (lambda f: change_config(f, model={"dim": 4}), "unknown key model.dim"),
         (lambda f: change_config(f, codec={"dim": "wide"}), "config.json"),
         (lambda f: change_config(f, front_end="runes"), "runes"),
         (lambda f: change_config(f, front_end="phonemes"), "lexicon.txt.gz is missing"),

@@ -30,7 +30,8 @@ from causerie.checkpoint.keymap import (
 from causerie.checkpoint.locate import kyutai_file, locate, locate_codec, read_json, weight_files
 from causerie.checkpoint.tensors import Tensors, fold_weight_norm, open_files, rename, under
 from causerie.codec.mimi import Mimi
-from causerie.config import CSMConfig, MimiConfig, csm_1b, from_dict
+from causerie.config import CSMConfig, MimiConfig, csm_1b
+from causerie.dataclass_dict import from_dict
 from causerie.errors import CheckpointError, ConfigError
 from causerie.model import sampling
 from causerie.model.csm import CSM
@@ -128,7 +129,9 @@ def load(
         kind = opened.config.get("front_end", "plain")
         front_end = _checked(opened, lambda: FrontEnd.load(kind, opened.folder))
         generation = opened.config.get("generation", {})
-        defaults = _checked(opened, lambda: from_dict(GenerationDefaults, generation))
+        defaults = _checked(
+            opened, lambda: from_dict(GenerationDefaults, generation, "generation.")
+        )
     else:
         if "embed_text_tokens.weight" in opened.tensors:
             model, codec = _load_transformers(opened, device, dtype)
@@ -171,7 +174,7 @@ def load_codec(
     opened, device = _open(source, codec_alone=True), torch.device(device)
     tensors, values = opened.tensors, opened.config
     if _is_own(opened):
-        sizes = _checked(opened, lambda: from_dict(MimiConfig, values.get("codec", {})))
+        sizes = _checked(opened, lambda: from_dict(MimiConfig, values.get("codec", {}), "codec."))
         codec = _empty(Mimi, sizes)
         filling = Filling(codec, same_names(codec), torch.float32)
         fill([filling], under(tensors, CODEC_PREFIX), device, str(opened.path))
@@ -213,8 +216,9 @@ def _is_own(opened: _Source) -> bool:
 
 
 def _load_own(opened: _Source, device: torch.device, dtype: torch.dtype) -> tuple[CSM, Mimi]:
-    sizes = _checked(opened, lambda: from_dict(CSMConfig, opened.config.get("model", {})))
-    codec_sizes = _checked(opened, lambda: from_dict(MimiConfig, opened.config.get("codec", {})))
+    values = opened.config
+    sizes = _checked(opened, lambda: from_dict(CSMConfig, values.get("model", {}), "model."))
+    codec_sizes = _checked(opened, lambda: from_dict(MimiConfig, values.get("codec", {}), "codec."))
     model, codec = _empty(CSM, sizes), _empty(Mimi, codec_sizes)
     fillings = [
         Filling(model, prefixed(same_names(model), MODEL_PREFIX), dtype),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,6 @@ from causerie.checkpoint.load import (
     Checkpoint,
 )
 from causerie.codec.mimi import Mimi
-from causerie.config import to_dict
 from causerie.text.front_end import LEXICON_FILE
 
 # Tokens that transformers puts where audio frames go, under their own names and Llama 3's.
@@ -46,10 +46,10 @@ def save(folder: Path | str, checkpoint: Checkpoint, *, dtype: torch.dtype | Non
         {
             "format": FORMAT,
             "version": VERSION,
-            "model": to_dict(checkpoint.model.config),
-            "codec": to_dict(checkpoint.codec.config),
+            "model": asdict(checkpoint.model.config),
+            "codec": asdict(checkpoint.codec.config),
             "front_end": checkpoint.front_end.kind,
-            "generation": to_dict(checkpoint.defaults),
+            "generation": asdict(checkpoint.defaults),
         },
     )
     model, codec = checkpoint.model, checkpoint.codec
@@ -71,7 +71,7 @@ def save_codec(folder: Path | str, codec: Mimi, *, dtype: torch.dtype | None = N
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    sizes = {"format": FORMAT, "version": VERSION, "codec": to_dict(codec.config)}
+    sizes = {"format": FORMAT, "version": VERSION, "codec": asdict(codec.config)}
     _write_json(folder / "config.json", sizes)
     tensors = _foreign(codec, prefixed(same_names(codec), CODEC_PREFIX))
     _write_tensors(folder / "model.safetensors", tensors, dtype)

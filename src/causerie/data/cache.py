@@ -15,11 +15,10 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from causerie.config import from_dict
-from causerie.data.checks import Measured, Reason
 from causerie.data.manifest import Recording
 from causerie.data.process_recording import Outcome, Worked
 from causerie.data.shards import write_whole
+from causerie.dataclass_dict import from_dict
 
 #: Changes whenever the same recording would be worked otherwise.
 VERSION = 1
@@ -61,10 +60,7 @@ class WorkCache:
                 codes = file.get_tensor("codes")
         except (OSError, SafetensorError):
             return None  # a disk's fault: work it again
-        outcomes = [
-            from_dict(Outcome, {**outcome, "measured": from_dict(Measured, outcome["measured"])})
-            for outcome in map(_reasons, values["outcomes"])
-        ]
+        outcomes = [from_dict(Outcome, outcome) for outcome in values["outcomes"]]
         return Worked(outcomes=outcomes, codes=codes, duration_s=values["duration_s"])
 
     def write(self, recording: Recording, worked: Worked) -> None:
@@ -87,8 +83,3 @@ class WorkCache:
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key[2:]}.safetensors"
-
-
-def _reasons(outcome: dict[str, Any]) -> dict[str, Any]:
-    reasons = tuple(Reason(**reason) for reason in outcome["reasons"])
-    return {**outcome, "reasons": reasons, "notes": tuple(outcome["notes"])}

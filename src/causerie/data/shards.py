@@ -15,7 +15,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,6 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from causerie.codec.mimi import Mimi
-from causerie.config import to_dict
 from causerie.errors import ConfigError
 
 FORMAT, VERSION = "causerie-data", 1
@@ -237,7 +236,7 @@ class ShardWriter:
 
 def codec_fingerprint(codec: Mimi) -> str:
     """Equal for two codecs that turn every sound into the same codes, whatever their decoders."""
-    found = hashlib.blake2b(json.dumps(to_dict(codec.config)).encode(), digest_size=16)
+    found = hashlib.blake2b(json.dumps(asdict(codec.config)).encode(), digest_size=16)
     for name, tensor in sorted(codec.state_dict().items()):
         if name.startswith(("decoder", "upsample")) or "output_proj" in name:
             continue

@@ -94,7 +94,7 @@ def configuration(
         key = change.partition("=")[0].strip()
         if key in _FIXED:
             raise ConfigError(f"--set {change}: {key} cannot be changed here; {_FIXED[key]}")
-    config = toml_config.changed(usual, changes)
+    config = toml_config.override(usual, changes)
     if not config.watch.every:
         raise ConfigError("watch.every must be above 0: a checkpoint is chosen at the end")
     missing = [name for name in METRICS if name not in config.watch.metrics]

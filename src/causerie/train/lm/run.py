@@ -26,8 +26,9 @@ from torch import Tensor
 from causerie import toml_config
 from causerie.checkpoint.load import Checkpoint, load
 from causerie.checkpoint.save import save
-from causerie.config import CSMConfig, from_dict, to_dict
+from causerie.config import CSMConfig
 from causerie.data.shards import SpeechData, write_whole
+from causerie.dataclass_dict import from_dict
 from causerie.device import find_dtype
 from causerie.errors import ConfigError
 from causerie.model.csm import CSM
@@ -167,7 +168,7 @@ def whole_folder(folder: Path) -> Iterator[Path]:
 def _model(config: LMConfig, base: Checkpoint) -> CSM:
     """The model to be trained."""
     if config.from_scratch:
-        sizes = from_dict(CSMConfig, _changed(to_dict(base.model.config), config.model))
+        sizes = from_dict(CSMConfig, _changed(dataclasses.asdict(base.model.config), config.model))
         return new_model(sizes, config.recipe.seed)
     if config.lora is not None:
         add_adapters(base.model, config.lora, config.recipe.seed)

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from causerie.config import to_dict
 from causerie.errors import ConfigError
 from causerie.model.csm import CSM
 from causerie.text.tokenizer import TextTokenizer
@@ -99,7 +98,7 @@ class LMTraining:
             writes=self.processes.is_main_process,
             after_step=self.averages.update if self.averages else None,
         )
-        known = {"recipe": dataclasses.asdict(recipe), "model": to_dict(model.config)}
+        known = {"recipe": dataclasses.asdict(recipe), "model": dataclasses.asdict(model.config)}
         self.loop.begin({**known, "data": corpus.fingerprint(), **(facts or {})})
         if recipe.recompute:
             recompute_layers(model)
