@@ -17,12 +17,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from encoded_speech import EncodedSpeech
 
 from causerie.audio.audio import Audio
 from causerie.checkpoint.load import load_codec
 from causerie.evaluate.tools import Tools
 from causerie.evaluate.words import compare
-from causerie.train.codec.aligned_speech import EncodedSpeech
 
 SHORTEST_S, LONGEST_S = 2.4, 4.2
 OPINION = 0.1  # of similarity that a point of P.808 is worth

@@ -22,14 +22,14 @@ CURVES = (  # log, title, the losses to show
     (
         "codec",
         "the whole codec",
-        {"mel": "multi-scale log mel", "heard_phones": "phones heard otherwise"},
+        {"mel": "multi-scale log mel", "phone_divergence": "phone divergence"},
     ),
     (
         "decoder",
         "decoder",
         {
             "mel": "multi-scale log mel",
-            "heard_phones": "phones heard otherwise",
+            "phone_divergence": "phone divergence",
             "discriminator": "discriminator (2: by chance)",
         },
     ),

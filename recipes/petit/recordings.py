@@ -10,8 +10,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from codec_training.aligned_speech import SpeechFolder
+
 from causerie.audio.audio import Audio
-from causerie.train.codec.aligned_speech import SpeechFolder
 
 SAMPLE_RATE = 24_000
 

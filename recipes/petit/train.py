@@ -28,6 +28,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from codec_training.aligned_speech import SpeechFolder
+from codec_training.decoder import DecoderRecipe, train_decoder
+from codec_training.encoder import EncoderRecipe, first_codebooks, train_encoder
+from codec_training.phone_recognizer import (
+    PhoneRecognizer,
+    RecognizerRecipe,
+    train_recognizer,
+)
+from codec_training.whole_codec import CodecRecipe, finished_weights, train_codec
+from encoded_speech import EncodedSpeech
 from rich.progress import track
 from torch import Tensor
 
@@ -40,15 +50,6 @@ from causerie.model.csm import CSM
 from causerie.prompt import Segment
 from causerie.text.front_end import FrontEnd
 from causerie.text.tokenizer import TextTokenizer
-from causerie.train.codec.aligned_speech import EncodedSpeech, SpeechFolder
-from causerie.train.codec.decoder import DecoderRecipe, train_decoder
-from causerie.train.codec.encoder import EncoderRecipe, first_codebooks, train_encoder
-from causerie.train.codec.phone_recognizer import (
-    PhoneRecognizer,
-    RecognizerRecipe,
-    train_recognizer,
-)
-from causerie.train.codec.whole import CodecRecipe, finished, train_codec
 from causerie.train.lm.config import LMRecipe, Samples
 from causerie.train.lm.corpus import Corpus
 from causerie.train.lm.training import LMTraining, new_model
@@ -196,7 +197,7 @@ def codec_weights(work: Path, base: str | None = None) -> dict[str, Tensor]:
     if base is not None:
         return cpu_checkpoint(base).codec.state_dict()
     state = work / "codec/state.pt"
-    return finished(state) if state.exists() else load_codec(work / "codec").state_dict()
+    return finished_weights(state) if state.exists() else load_codec(work / "codec").state_dict()
 
 
 def decoder(speech: Path, work: Path, base: str | None = None) -> None:
@@ -283,7 +284,7 @@ def lm(speech: Path, work: Path, base: str | None = None) -> None:
     training = LMTraining(
         model,
         LM,
-        balanced(Corpus.from_encoded(EncodedSpeech.load(work / "codes.npz"))),
+        balanced(EncodedSpeech.load(work / "codes.npz").corpus()),
         tokenizer,
         work / "lm/state.pt",
         save_every=200,

@@ -12,8 +12,6 @@ from typer.testing import CliRunner, Result
 from causerie.checkpoint import load
 from causerie.cli import app
 from causerie.cli.train import _judge
-from causerie.errors import ConfigError
-from causerie.train.codec.run import CodecConfig
 from causerie.train.lm import run as training
 from causerie.train.lm.config import LMConfig, LMRecipe, Watch
 from tests.train.shards import write_shards
@@ -65,7 +63,6 @@ def test_a_model_is_trained_and_written(config: Path, tmp_path: Path) -> None:
         (["lm", "CONFIG", "--set", "recipe.stepps=1"], "unknown key recipe.stepps: did you mean"),
         (["lm", "CONFIG", "--set", "data=nowhere"], "nowhere holds no prepared speech"),
         (["lm", "CONFIG", "--set", 'watch.metrics=["wer", "words"]'], "no metric words"),
-        (["codec", "CONFIG"], "unknown key base"),
     ],
 )
 def test_mistakes_take_one_line(config: Path, arguments: list[str], message: str) -> None:
@@ -102,26 +99,3 @@ def test_training_without_its_packages_says_what_to_install(
     done = run("lm", str(config))
     assert done.exit_code == 2
     assert 'pip install "causerie[train]"' in done.stderr
-
-
-def test_a_codec_is_trained_by_its_configuration(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[CodecConfig] = []
-
-    def run_codec(config: CodecConfig, **options: object) -> Path:
-        seen.append(config)
-        return Path("folder")
-
-    monkeypatch.setattr("causerie.train.codec.run.run", run_codec)
-    path = tmp_path / "codec.toml"
-    path.write_text(
-        'data = "d"\nout = "o"\n[codec]\nratios = [4, 5, 6, 8]\n'
-        "[encoder]\nsteps = 3\n[recognizer]\nsteps = 4\n[whole]\nsteps = 5\n"
-    )
-    done = run("codec", str(path), "--set", "whole.betas=[0.5, 0.9]")
-    assert done.exit_code == 0, done.stderr
-    assert done.stdout == "wrote folder\n"
-    assert (seen[0].encoder.steps, seen[0].whole.betas) == (3, (0.5, 0.9))
-    with pytest.raises(ConfigError):
-        dataclasses.replace(seen[0], trained_codebooks=1)

@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from causerie.train.codec.aligned_speech import SpeechFolder
+from codec_training.aligned_speech import SpeechFolder
 
 ANIMALS = "cat dog cow pig hen fox owl bee".split()
 SENTENCES = [f"The {animal} is here." for animal in ANIMALS]

@@ -6,20 +6,22 @@ import dataclasses
 import importlib
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from codec_training.aligned_speech import SpeechFolder
+from encoded_speech import EncodedSpeech
 
-from causerie.checkpoint import load
+from causerie.checkpoint import load, load_codec
 from causerie.checkpoint.save import save_codec
 from causerie.codec.mimi import Mimi
 from causerie.model.csm import CSM
-from causerie.train.codec.aligned_speech import EncodedSpeech, SpeechFolder
 from causerie.voices import Voice
-from tests.train.speech import write_speech_folder
+from tests.recipes.codec_training.test_codec import CODEC, DECODER, ENCODER, RECOGNIZER, TINY
+from tests.recipes.speech import write_speech_folder
 
 
 @pytest.fixture
@@ -76,11 +78,43 @@ def test_what_rare_voices_say_alone_is_learned_more_often(
     train: ModuleType, tmp_path: Path
 ) -> None:
     folder = write_speech_folder(tmp_path / "speech", voices=(train.DEFAULT_VOICE, "oscar"))
-    corpus = train.Corpus.from_encoded(write_codes(train, folder, tmp_path))
+    corpus = write_codes(train, folder, tmp_path).corpus()
     corpus = dataclasses.replace(corpus, conversations=[[0], [1], [2, 3], [4], [5]])
     once, often = [[0], [2, 3], [4]], [[1], [5]]
     learned = train.balanced(corpus).conversations
     assert sorted(learned) == sorted(once + often * train.REPEATED["oscar"])
+
+
+def test_the_codec_is_trained_phase_by_phase(
+    train: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    speech = write_speech_folder(tmp_path / "speech")
+    work = tmp_path / "work"
+    for name, recipe in (
+        ("ENCODER", ENCODER), ("RECOGNIZER", RECOGNIZER), ("CODEC", CODEC), ("DECODER", DECODER)
+    ):  # fmt: skip
+        monkeypatch.setattr(train, name, dataclasses.replace(recipe, steps=2))
+    monkeypatch.setattr(train, "TRAINED_CODEBOOKS", TINY.num_codebooks + 1)
+    monkeypatch.setattr(train, "NUM_CODEBOOKS", TINY.num_codebooks)
+    monkeypatch.setattr(
+        train, "codec_config", lambda count: dataclasses.replace(TINY, num_codebooks=count)
+    )
+    for phase in ("encoder", "recognizer", "codec", "decoder"):
+        run(train, monkeypatch, str(speech), str(work), phase=phase)
+        assert torch.load(work / phase / "state.pt", weights_only=True)["step"] == 2
+    before, after = (
+        torch.load(work / phase / "state.pt", weights_only=True)["modules"]["codec"]
+        for phase in ("codec", "decoder")
+    )
+    same = {name for name in before if torch.equal(before[name], after[name])}
+    assert {name for name in before if name.startswith("encoder.")} <= same
+    assert not {name for name in same if name.startswith("decoder.")}
+    codec = Mimi(train.codec_config(TINY.num_codebooks))
+    codec.load_state_dict(train.codec_weights(work))
+    save_codec(tmp_path / "codec", codec)
+    pcm = torch.randn(1, 1, 5 * 1920)
+    loaded = load_codec(tmp_path / "codec")
+    assert loaded.decode(loaded.encode(pcm)).shape == pcm.shape
 
 
 def write_states(train: ModuleType, work: Path, decoder: int, lm: int) -> tuple[Mimi, CSM]:
@@ -174,8 +208,8 @@ def test_training_starts_with_the_weights_of_a_model(
         ("LMTraining", NoteModel),
     ):
         monkeypatch.setattr(train, name, stand_in)
-    monkeypatch.setattr(train.EncodedSpeech, "load", lambda path: None)
-    monkeypatch.setattr(train.Corpus, "from_encoded", lambda speech: None)
+    no_speech = SimpleNamespace(corpus=lambda: None)
+    monkeypatch.setattr(train.EncodedSpeech, "load", lambda path: no_speech)
     monkeypatch.setattr(train, "balanced", lambda corpus: corpus)
     for phase in ("codec", "lm"):
         run(train, monkeypatch, str(speech), str(work), "--base", str(out), phase=phase)

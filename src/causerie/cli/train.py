@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from causerie.cli.console import note, progress
+from causerie.cli.console import note
 from causerie.cli.options import Changes
 
 if TYPE_CHECKING:
@@ -17,12 +17,17 @@ if TYPE_CHECKING:
     from causerie.train.lm.run import Judge
     from causerie.train.loop import OnStep
 
-app = typer.Typer(help="Train a language model, or a codec.", no_args_is_help=False)
+app = typer.Typer(help="Train a language model.", no_args_is_help=False)
 
 Config = Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="What to train, and how.")]
 AllowChanges = Annotated[
     bool, typer.Option("--allow-changes", help="Go on with a run though its recipe has changed.")
 ]
+
+
+@app.callback()
+def _group() -> None:
+    """Keep `lm` a subcommand, although it is the only one."""
 
 
 @app.command()
@@ -48,23 +53,6 @@ def lm(config: Config, changes: Changes = None, allow_changes: AllowChanges = Fa
         )
     if folder is not None:  # this is the main process
         typer.echo(f"wrote {folder}")
-
-
-@app.command()
-def codec(config: Config, changes: Changes = None, allow_changes: AllowChanges = False) -> None:
-    """Train a codec: encoder and codebooks, then a listener, then all of it for the listener.
-
-    causerie train codec codec.toml --set whole.steps=5000
-    """
-    from causerie import toml_config
-    from causerie.train.codec import run as codec_run
-
-    settled = toml_config.read(codec_run.CodecConfig, config, changes or [])
-    with progress("training") as tell:
-        folder = codec_run.run(
-            settled, say=lambda step: tell(f"training: {step}"), allow_changes=allow_changes
-        )
-    typer.echo(f"wrote {folder}")
 
 
 def _judge(config: LMConfig) -> Judge | None:

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from causerie.audio.audio import Audio
 from causerie.audio.resample import resample
 from causerie.codec.mimi import Mimi
-from causerie.train.codec import losses
+from causerie.train import spectral_losses
 from causerie.train.loop import Descent, Loop, OnStep
 
 #: Codecs of fewer parameters have a decoder that learned few voices: it is taught the new one.
@@ -156,7 +156,7 @@ class _Phase:
             latent = codec.quantizer.decode(codes)
         with torch.autocast("cpu", torch.bfloat16):
             decoded = codec.waveform(latent).float()
-        return losses.multi_scale_mel(decoded, pcm, codec.config.sample_rate)
+        return spectral_losses.multi_scale_mel(decoded, pcm, codec.config.sample_rate)
 
     def _encoded(self) -> list[tuple[Tensor, list[Tensor]]]:
         """Each recording, and its codes (K, T) as it is and in other pitches."""

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from causerie.errors import ConfigError
-from causerie.train.codec.aligned_speech import EncodedSpeech, Utterance
 from causerie.train.lm.batches import collate
 from causerie.train.lm.config import Samples
 from causerie.train.lm.corpus import Corpus
@@ -254,18 +253,3 @@ def test_rows_may_have_different_lengths() -> None:
 def test_values_that_mean_nothing(values: dict[str, float], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Samples(**values)  # type: ignore[arg-type]
-
-
-def test_encoded_utterances_know_speakers_and_dialogues() -> None:
-    told = [("a", "", 0), ("b", "d", 1), ("a", "d", 2), ("b", "", 0)]  # voice, dialogue, turn
-    utterances = [
-        Utterance(
-            part=0, text="", phonemes="", start=0, num_samples=1, trimmed_s=0.0, durations=(),
-            voice=voice, conversation=conversation, turn=turn,
-        )
-        for voice, conversation, turn in reversed(told)
-    ]  # fmt: skip
-    found = Corpus.from_encoded(EncodedSpeech.of(utterances, [*np.arange(8).reshape(4, 1, 2)]))
-    assert [list(numbers) for numbers in found.conversations] == [[0], [2, 1], [3]]
-    assert list(found.speakers) == ["b", "a", "b", "a"]
-    assert found.codes_of(2).tolist() == [[4, 5]]

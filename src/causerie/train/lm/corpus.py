@@ -18,7 +18,6 @@ from causerie.data.shards import SpeechData
 from causerie.errors import ConfigError, TextError
 from causerie.text.front_end import FrontEnd
 from causerie.text.normalize import normalize
-from causerie.train.codec.aligned_speech import EncodedSpeech
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -86,25 +85,6 @@ class Corpus:
             conversations=[numbers for numbers in conversations if numbers],
             codes_of=lambda index: data.codes_of(turns[index])[:, :num_codebooks],
             notes=tuple(notes),
-        )
-
-    @classmethod
-    def from_encoded(cls, speech: EncodedSpeech) -> Corpus:
-        """Encoded utterances; those of a dialogue are a conversation, all others stand alone."""
-        dialogues: dict[str, list[int]] = {}
-        for index, name in enumerate(speech.conversations):
-            alone = f"\n{index}"  # no dialogue's name
-            dialogues.setdefault(name or alone, []).append(index)
-        return cls(
-            words=speech.texts,
-            spoken=speech.phonemes,
-            speakers=speech.voices,
-            num_frames=np.diff(speech.starts),
-            conversations=[
-                sorted(numbers, key=lambda index: int(speech.turns[index]))
-                for numbers in dialogues.values()
-            ],
-            codes_of=speech.codes_of,
         )
 
     def fingerprint(self) -> str:

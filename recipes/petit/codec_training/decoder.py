@@ -1,8 +1,9 @@
-"""What a codec's decoder learns by; and its training alone, while encoder and codebooks rest.
+"""The losses of a codec's decoder, and training of the decoder alone.
 
-Its sound is compared with the original by multi-scale mel distances, by what a phone recogniser
-hears in it (see `recognizer`), and from ``adversarial_from`` on also by a discriminator. While the
-encoder rests, codes stay what they were: a language model that knows them stays valid.
+The decoded waveform is compared with the original by multi-scale mel distances, by the features
+and logits of a phone recognizer (see `phone_recognizer`), and, from step ``adversarial_from`` on,
+by a discriminator. When the decoder is trained alone, encoder and codebooks are frozen: codes do
+not change, so a language model that was trained on them stays valid.
 """
 
 from __future__ import annotations
@@ -17,32 +18,34 @@ from torch import Tensor, nn
 
 from causerie.codec.mimi import Mimi
 from causerie.config import MimiConfig
-from causerie.train.codec import distributed, losses
-from causerie.train.codec.aligned_speech import SpeechFolder
-from causerie.train.codec.discriminator import (
+from causerie.train import spectral_losses
+from causerie.train.loop import OnStep
+from codec_training import distributed
+from codec_training.aligned_speech import SpeechFolder
+from codec_training.discriminator import (
     Discriminator,
     adversarial_loss,
     discriminator_loss,
     feature_loss,
 )
-from causerie.train.codec.encoder import new_codec
-from causerie.train.codec.phone_recognizer import LABEL_RATE, PhoneRecognizer, heard_difference
-from causerie.train.codec.windows import WindowRecipe, train_on_windows
-from causerie.train.loop import OnStep
+from codec_training.encoder import new_codec
+from codec_training.phone_recognizer import LABEL_RATE, PhoneRecognizer, recognizer_distance
+from codec_training.windows import WindowRecipe, train_on_windows
 
 
 @dataclass(frozen=True, kw_only=True)
 class DecoderRecipe(WindowRecipe):
-    """Everything a run depends on, beside the data and the recogniser.
+    """Everything a run depends on, apart from the data and the recognizer.
 
     Attributes:
-        window_frames: length of what is cut from utterances.
-        noisy_codes: part of the deepest codes that are exchanged for others.
-        heard_features, heard_phones: weights of what the recogniser hears.
-        adversarial_weight, feature_weight: of its opinion, and of the difference of its features;
-            as they are, all of it pulls about as hard as what is heard does.
-        adversarial_part: of the windows, and of the length of each, that the discriminator sees:
-            by half of both it costs a quarter.
+        window_frames: length of the windows cut from utterances.
+        noisy_codes: probability that a code of the deepest codebook is replaced by another.
+        feature_distance_weight, phone_divergence_weight: of the two recognizer losses.
+        adversarial_weight, feature_weight: of the discriminator's score and of the distance
+            between its features. With the defaults, both together have gradients about as large
+            as those of the recognizer losses.
+        adversarial_part: share of the windows, and of each window's length, that the
+            discriminator sees. At 0.5 it costs a quarter.
     """
 
     batch: int = 8
@@ -50,8 +53,8 @@ class DecoderRecipe(WindowRecipe):
     lr: float = 1.2e-3
     betas: tuple[float, float] = (0.8, 0.99)
     noisy_codes: float = 0.08
-    heard_features: float = 0.5
-    heard_phones: float = 0.3
+    feature_distance_weight: float = 0.5
+    phone_divergence_weight: float = 0.3
     adversarial_from: int = 1_000_000_000
     adversarial_weight: float = 0.012
     adversarial_part: float = 1.0
@@ -61,7 +64,7 @@ class DecoderRecipe(WindowRecipe):
 
 
 class DecoderPhase:
-    """One step of the training."""
+    """Losses of decoder training."""
 
     def __init__(self, codec: Mimi, recognizer: PhoneRecognizer, recipe: DecoderRecipe) -> None:
         self.codec, self.recipe = codec, recipe
@@ -86,23 +89,24 @@ class DecoderPhase:
             unquantized = codec.latent(pcm).float()
             codes = codec.quantizer.encode(unquantized, codec.config.num_codebooks)
             latent = codec.quantizer.decode(self._corrupt(codes, generator))
-        return self.judge(step, latent, pcm, generator)
+        return self.loss_of(step, latent, pcm, generator)
 
-    def judge(
+    def loss_of(
         self, step: int, latent: Tensor, pcm: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, dict[str, float]]:
-        """Loss of the sound of quantized latents (B, D, T) against waveforms (B, 1, N)."""
+        """Loss and numbers of decoded latents (B, D, T) against waveforms (B, 1, N)."""
         recipe = self.recipe
         with torch.autocast(pcm.device.type, torch.bfloat16, enabled=recipe.autocast):
             decoded = self.codec.waveform(latent).float()
-            features, phones = heard_difference(self.recognizer, decoded, pcm, generator)
-        mel = losses.multi_scale_mel(decoded, pcm, self.codec.config.sample_rate)
-        total = mel + recipe.heard_features * features + recipe.heard_phones * phones
-        numbers = {"mel": mel.item(), "heard_features": features.item()}
-        numbers["heard_phones"] = phones.item()
+            features, phones = recognizer_distance(self.recognizer, decoded, pcm, generator)
+        mel = spectral_losses.multi_scale_mel(decoded, pcm, self.codec.config.sample_rate)
+        total = mel + recipe.feature_distance_weight * features
+        total = total + recipe.phone_divergence_weight * phones
+        numbers = {"mel": mel.item(), "phone_features": features.item()}
+        numbers["phone_divergence"] = phones.item()
         if step >= recipe.adversarial_from:
             adversarial, matched, discriminated = self._adversarial(
-                *self._seen(decoded, pcm, generator)
+                *self._crop(decoded, pcm, generator)
             )
             total = total + recipe.adversarial_weight * adversarial
             total = total + recipe.feature_weight * matched
@@ -111,7 +115,7 @@ class DecoderPhase:
         return total, numbers
 
     def _corrupt(self, codes: Tensor, generator: torch.Generator) -> Tensor:
-        """Exchange some of the deepest codes, which a language model will not get right either."""
+        """Replace some of the deeper codes, since a language model will not get them right."""
         if not self.recipe.noisy_codes:
             return codes
         depth = torch.arange(codes.shape[1]) / max(1, codes.shape[1] - 1)  # 0 … 1
@@ -120,10 +124,10 @@ class DecoderPhase:
         shuffled = codes[torch.randperm(codes.shape[0], generator=generator)]
         return torch.where(swap, shuffled, codes)
 
-    def _seen(
+    def _crop(
         self, decoded: Tensor, pcm: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """What the discriminator sees of both: the first windows, which are random themselves."""
+        """The parts of both that the discriminator sees: some windows, cut at random."""
         part = self.recipe.adversarial_part
         if part == 1:
             return decoded, pcm
@@ -165,12 +169,12 @@ def train_decoder(
     on_step: OnStep | None = None,
     allow_changes: bool = False,
 ) -> Mimi:
-    """Train until ``recipe.steps``, resuming from ``out/state.pt`` where it exists.
+    """Train up to ``recipe.steps``, resuming from ``out/state.pt`` if it exists.
 
     Args:
-        start_from: weights of encoder and codebooks; and of a decoder, to go on with it.
+        start_from: weights of encoder and codebooks, and optionally of a decoder.
         on_step: called after every step with its number and losses.
-        allow_changes: go on though the recipe has changed.
+        allow_changes: resume even if the recipe has changed.
     """
     phase = DecoderPhase(new_codec(config, recipe.seed, start_from), recognizer, recipe)
     train_on_windows(

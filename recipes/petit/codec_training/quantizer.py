@@ -1,7 +1,7 @@
-"""Training of RVQ codebooks: straight-through gradients, moving averages, restart of dead codes.
+"""Trains RVQ codebooks: straight-through gradients, moving averages, restart of dead codes.
 
-As in moshi's ``core_vq``: centroids follow decayed sums of the vectors assigned to them; a code
-used less than a tenth of its share is moved onto a random vector of the batch.
+As in moshi's ``core_vq``, centroids follow decayed sums of the vectors assigned to them. A code
+whose usage is below a tenth of its share is reset to a random vector of the batch.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from causerie.codec.rvq import Branch, nearest
-from causerie.train.codec.distributed import gathered
+from codec_training.distributed import all_gather
 
 DECAY = 0.99
 DEAD_SHARE = 0.1
@@ -19,21 +19,21 @@ RESTART_EVERY = 5
 
 
 class BranchTrainer:
-    """Running averages of one branch's codebooks.
+    """Trains the codebooks of one branch by running averages.
 
     Attributes:
         sums: (codebooks, V, C) decayed sums of assigned vectors.
         usage: (codebooks, V) decayed counts.
 
     Args:
-        ready: the codebooks are trained already; else k-means on the first batch starts them.
+        ready: the codebooks are trained; otherwise k-means on the first batch initializes them.
     """
 
     def __init__(self, branch: Branch, *, ready: bool = False) -> None:
         self.branch = branch
         self.sums = branch.centroids.clone()
         self.usage = torch.ones(branch.centroids.shape[:2])
-        self.num_ready = len(self.sums) if ready else 0  # codebooks that have started
+        self.num_ready = len(self.sums) if ready else 0  # codebooks that are initialized
         self.updates = 0
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -49,7 +49,7 @@ class BranchTrainer:
     ) -> tuple[Tensor, Tensor]:
         """Quantized latent (B, D, T), differentiable in `latent`, and the commitment loss.
 
-        Every codebook learns; only the first `num_codebooks` form the result.
+        All codebooks learn; only the first `num_codebooks` contribute to the latent.
         """
         projected = self.branch.input_proj(latent).transpose(1, 2).float()  # (B, T, C)
         residual = projected.detach()
@@ -57,12 +57,12 @@ class BranchTrainer:
         chosen = torch.zeros_like(residual)
         commitment = projected.new_zeros(())
         for book in range(self.branch.centroids.shape[0]):
-            vectors = gathered(residual).flatten(0, 1)
+            vectors = all_gather(residual).flatten(0, 1)
             if book == self.num_ready:
-                self._start(book, vectors, generator)
+                self._initialize(book, vectors, generator)
             codes = nearest(residual, self.branch.centroids[book])
             quantized = F.embedding(codes, self.branch.centroids[book])
-            self._update(book, vectors, gathered(codes).flatten(), generator)
+            self._update(book, vectors, all_gather(codes).flatten(), generator)
             commitment = commitment + F.mse_loss(projected - summed, quantized)
             residual = residual - quantized
             summed = summed + quantized
@@ -75,8 +75,8 @@ class BranchTrainer:
         return self.branch.output_proj(straight_through.transpose(1, 2)), commitment
 
     @torch.no_grad()
-    def _start(self, book: int, vectors: Tensor, generator: torch.Generator) -> None:
-        """k-means on one batch."""
+    def _initialize(self, book: int, vectors: Tensor, generator: torch.Generator) -> None:
+        """Initialize a codebook by k-means on one batch."""
         size = self.branch.centroids.shape[1]
         pick = torch.randint(len(vectors), (size,), generator=generator)
         centroids = vectors[pick] + 1e-3 * torch.randn(size, vectors.shape[1], generator=generator)

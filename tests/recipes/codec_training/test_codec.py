@@ -9,27 +9,28 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from codec_training.aligned_speech import SpeechFolder
+from codec_training.decoder import DecoderPhase, DecoderRecipe, train_decoder
+from codec_training.discriminator import Discriminator
+from codec_training.encoder import EncoderRecipe, first_codebooks, train_encoder
+from codec_training.phone_recognizer import (
+    PhoneRecognizer,
+    RecognizerRecipe,
+    recognizer_distance,
+    train_recognizer,
+)
+from codec_training.quantizer import BranchTrainer
+from codec_training.whole_codec import CodecPhase, CodecRecipe, finished_weights, train_codec
+from encoded_speech import EncodedSpeech
 from torch import nn
 
 from causerie.codec.mimi import Mimi
 from causerie.codec.rvq import Branch, nearest
 from causerie.config import MimiConfig
-from causerie.train.codec.aligned_speech import EncodedSpeech, SpeechFolder
-from causerie.train.codec.decoder import DecoderPhase, DecoderRecipe, train_decoder
-from causerie.train.codec.discriminator import Discriminator
-from causerie.train.codec.encoder import EncoderRecipe, first_codebooks, train_encoder
-from causerie.train.codec.losses import log_mel, multi_scale_mel
-from causerie.train.codec.phone_recognizer import (
-    PhoneRecognizer,
-    RecognizerRecipe,
-    heard_difference,
-    train_recognizer,
-)
-from causerie.train.codec.quantizer import BranchTrainer
-from causerie.train.codec.whole import CodecPhase, CodecRecipe, finished, train_codec
 from causerie.train.loop import OnStep
+from causerie.train.spectral_losses import log_mel, multi_scale_mel
+from tests.recipes.speech import write_speech_folder
 from tests.train.killed import run_and_kill
-from tests.train.speech import write_speech_folder
 
 Weights = dict[str, torch.Tensor]
 TINY = MimiConfig(
@@ -119,7 +120,7 @@ def test_a_discriminator_sees_the_same_part_of_speech_and_copy() -> None:
     generator = torch.Generator().manual_seed(0)
     firsts = set()
     for _ in range(30):
-        decoded, original = phase._seen(-pcm, pcm, generator)
+        decoded, original = phase._crop(-pcm, pcm, generator)
         assert torch.equal(decoded, -original)
         first = int(original[0, 0, 0])
         assert torch.equal(original, pcm[:2, :, first : first + 5])
@@ -226,7 +227,7 @@ def test_the_rarest_code_becomes_code_0_of_codebook_0(tmp_path: Path) -> None:
     codec = {"quantizer.semantic.centroids": torch.arange(12.0).reshape(1, 4, 3)}
     extra = {"semantic": {"usage": torch.tensor([[3.0, 2.0, 0.5, 1.0]])}}
     torch.save({"modules": {"codec": codec}, "extra": extra}, tmp_path / "state.pt")
-    weights = finished(tmp_path / "state.pt")
+    weights = finished_weights(tmp_path / "state.pt")
     assert weights["quantizer.semantic.centroids"][0, :, 0].tolist() == [6, 3, 0, 9]
 
 
@@ -242,7 +243,7 @@ def test_the_recognizer_learns_and_hears_a_difference(tmp_path: Path) -> None:
     wave = torch.from_numpy(folder.waveform(folder.utterances[0], 0, 9_600))[None, None]
 
     def heard(other: torch.Tensor) -> list[float]:
-        both = heard_difference(recognizer, other, wave, torch.Generator().manual_seed(0))
+        both = recognizer_distance(recognizer, other, wave, torch.Generator().manual_seed(0))
         return [value.item() for value in both]
 
     assert heard(wave) == pytest.approx([0, 0], abs=1e-6)

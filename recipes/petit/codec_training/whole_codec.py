@@ -1,8 +1,8 @@
-"""Training of a whole codec: encoder, codebooks and decoder at once, resumable to the bit.
+"""Trains a whole codec: encoder, codebooks and decoder together.
 
 The decoder's losses reach the encoder through the quantizer's straight-through gradients, so codes
-come to hold what the decoder needs to be understood. The encoder's own two heads stay. A run
-usually begins with what `encoder_phase` has learned, which is faster by far at the start.
+learn to carry what intelligible speech needs. The two heads of the encoder phase stay. A run
+usually starts from the weights of the encoder phase, which learns much faster at first.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from torch import Tensor, nn
 
 from causerie.codec.mimi import Mimi
 from causerie.config import MimiConfig
-from causerie.train.codec.aligned_speech import SpeechFolder
-from causerie.train.codec.decoder import DecoderPhase, DecoderRecipe
-from causerie.train.codec.encoder import PHONES_A_FRAME, EncoderPhase, EncoderRecipe, new_codec
-from causerie.train.codec.phone_recognizer import PhoneRecognizer
-from causerie.train.codec.windows import train_on_windows
 from causerie.train.loop import OnStep
+from codec_training.aligned_speech import SpeechFolder
+from codec_training.decoder import DecoderPhase, DecoderRecipe
+from codec_training.encoder import PHONES_PER_FRAME, EncoderPhase, EncoderRecipe, new_codec
+from codec_training.phone_recognizer import PhoneRecognizer
+from codec_training.windows import train_on_windows
 
 
 @dataclass(frozen=True, kw_only=True)
 class CodecRecipe(EncoderRecipe, DecoderRecipe):
-    """Everything a run depends on, beside the data and the recogniser."""
+    """Everything a run depends on, apart from the data and the recognizer."""
 
     batch: int = 8
     lr: float = 8e-4
@@ -39,7 +39,7 @@ class CodecRecipe(EncoderRecipe, DecoderRecipe):
 
 
 class CodecPhase:
-    """One step of the training."""
+    """Losses of encoder and decoder together."""
 
     def __init__(
         self, codec: Mimi, recognizer: PhoneRecognizer, recipe: CodecRecipe, *, ready: bool
@@ -54,7 +54,7 @@ class CodecPhase:
         self, step: int, pcm: Tensor, labels: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, dict[str, float]]:
         coding, numbers, latent = self.encoder.quantize(step, pcm, labels, generator)
-        sound, sound_numbers = self.decoder.judge(step, latent, pcm, generator)
+        sound, sound_numbers = self.decoder.loss_of(step, latent, pcm, generator)
         return coding + sound, numbers | sound_numbers
 
     def extra_state(self) -> dict[str, Any]:
@@ -76,13 +76,13 @@ def train_codec(
     on_step: OnStep | None = None,
     allow_changes: bool = False,
 ) -> Mimi:
-    """Train until ``recipe.steps``, resuming from ``out/state.pt`` where it exists.
+    """Train up to ``recipe.steps``, resuming from ``out/state.pt`` if it exists.
 
     Args:
-        start_from: weights of "codec", with trained codebooks, and perhaps of "heads", as a state
-            file of `encoder_phase` holds them; what they lack starts afresh.
+        start_from: weights of "codec", with trained codebooks, and optionally of "heads", as
+            `first_codebooks` returns them. Other weights are initialized.
         on_step: called after every step with its number and losses.
-        allow_changes: go on though the recipe has changed.
+        allow_changes: resume even if the recipe has changed.
     """
     codec = new_codec(config, recipe.seed, None if start_from is None else start_from["codec"])
     phase = CodecPhase(codec, recognizer, recipe, ready=start_from is not None)
@@ -94,18 +94,18 @@ def train_codec(
         SpeechFolder(data, config.sample_rate),
         out,
         num_samples=recipe.window_frames * config.frame_size,
-        label_rate=config.frame_rate * PHONES_A_FRAME,
+        label_rate=config.frame_rate * PHONES_PER_FRAME,
         on_step=on_step,
         allow_changes=allow_changes,
     )
     return codec
 
 
-def finished(state: Path) -> dict[str, Tensor]:
+def finished_weights(state: Path) -> dict[str, Tensor]:
     """The codec's weights in a state file, ready for use.
 
-    Code 0 of codebook 0 becomes its rarest: the frame of zeros ends a segment, so it should not
-    be a sound.
+    Swaps code 0 of codebook 0 with the rarest code: a frame of zeros ends a segment, so code 0
+    should not be a common sound.
     """
     found = torch.load(state, weights_only=True)
     codec: dict[str, Tensor] = found["modules"]["codec"]

@@ -7,13 +7,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
-#: Layer outputs of one scale, the last of which are the scores.
+#: Outputs of the layers of one scale; the last are the scores.
 Features = list[Tensor]
 
-#: Magnitudes are raised to this power, their phases stay. Most of speech is so soft that little is
-#: seen of it otherwise: 60 steps leave a hinge loss of 1.87, where 2 is chance, and 0.97 with it.
-COMPRESSED = 0.3
-FLOOR = 1e-5  # added to powers before
+#: Magnitudes are raised to this power; phases are kept. Without it the discriminator hardly sees
+#: the soft parts of speech: after 60 steps its hinge loss is 1.87 (2 is chance), with it 0.97.
+EXPONENT = 0.3
+FLOOR = 1e-5  # added to powers before they are raised
 
 
 class ScaleDiscriminator(nn.Module):
@@ -40,7 +40,7 @@ class ScaleDiscriminator(nn.Module):
             pcm[:, 0], self.n_fft, self.n_fft // 4, window=self.window, return_complex=True
         )
         x = torch.view_as_real(spectrum).permute(0, 3, 2, 1) * (2 / self.n_fft**0.5)
-        x = x * (x.square().sum(1, keepdim=True) + FLOOR).pow((COMPRESSED - 1) / 2)
+        x = x * (x.square().sum(1, keepdim=True) + FLOOR).pow((EXPONENT - 1) / 2)
         features = []
         for layer in self.layers:
             x = F.leaky_relu(layer(x), 0.3)
@@ -49,7 +49,7 @@ class ScaleDiscriminator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """One `ScaleDiscriminator` a window length."""
+    """One `ScaleDiscriminator` per window length."""
 
     def __init__(self, windows: tuple[int, ...] = (1024, 512, 256), channels: int = 16) -> None:
         super().__init__()
@@ -68,12 +68,12 @@ def discriminator_loss(real: list[Features], fake: list[Features]) -> Tensor:
 
 
 def adversarial_loss(fake: list[Features]) -> Tensor:
-    """What the codec minimizes: fake scores as high as they get."""
+    """The codec's loss: the negative mean of the fake scores."""
     return -torch.stack([f[-1].mean() for f in fake]).mean()
 
 
 def feature_loss(real: list[Features], fake: list[Features]) -> Tensor:
-    """Mean absolute difference of the layers' outputs, relative to the real ones' size."""
+    """Mean absolute difference of the layers' outputs, relative to the real outputs."""
     terms = [
         F.l1_loss(b, a.detach()) / a.detach().abs().mean().clamp(min=1e-5)
         for r, f in zip(real, fake, strict=True)

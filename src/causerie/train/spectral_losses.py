@@ -1,4 +1,4 @@
-"""Distances between a decoded waveform and its original that ignore phase."""
+"""Spectral distances between a decoded waveform and its original. They ignore phase."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FLOOR = 1e-3  # added to magnitudes before the logarithm: -60 dB of a full-scale
 
 @functools.cache
 def mel_filters(n_fft: int, num_mels: int, sample_rate: int) -> Tensor:
-    """Triangular filters (num_mels, n_fft / 2 + 1) of equal width on the mel scale, 0 … Nyquist."""
+    """Triangular filters (num_mels, n_fft / 2 + 1), equally wide on the mel scale, 0 to Nyquist."""
     nyquist = sample_rate / 2
     top = 2595 * torch.log10(torch.tensor(1 + nyquist / 700))
     edges = 700 * (10 ** (torch.linspace(0, float(top), num_mels + 2) / 2595) - 1)
@@ -32,7 +32,7 @@ def _window(n_fft: int) -> Tensor:
 def magnitudes(pcm: Tensor, n_fft: int, hop: int) -> Tensor:
     """STFT magnitudes (B, n_fft/2+1, N/hop) of pcm (B, 1, N); frame j ends at sample (j+1)·hop.
 
-    Scaled so that a full-scale tone is about 1.
+    A full-scale tone has a magnitude of about 1.
     """
     padded = F.pad(pcm[:, 0], (n_fft - hop, 0))
     spectrum = torch.stft(
@@ -58,6 +58,6 @@ def multi_scale_mel(decoded: Tensor, original: Tensor, sample_rate: int) -> Tens
         total = total + F.l1_loss(
             torch.log(filters @ found + FLOOR), torch.log(filters @ target + FLOOR)
         )
-        if n_fft >= 512:  # harmonics, which mel filters blur
+        if n_fft >= 512:  # mel filters blur harmonics
             total = total + 0.5 * F.l1_loss(torch.log(found + FLOOR), torch.log(target + FLOOR))
     return total / 5

@@ -1,8 +1,8 @@
-"""A small phone recogniser, and by how much it hears two waveforms differently.
+"""A small phone recognizer, and the distance between two waveforms by its features and logits.
 
-Distances of spectra are happy with a mean of two sounds, which is neither of them; a listener is
-not. So the codec's decoder is also told what a recogniser of phones, trained on the same aligned
-speech, makes of its sound. The recogniser never leaves the training.
+Spectral distances accept the mean of two sounds, which is neither of them; a recognizer does not.
+So the codec's decoder also learns from a phone recognizer trained on the same aligned speech. Only
+training uses the recognizer; it is not part of the codec.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from causerie.train.codec import distributed, losses
-from causerie.train.codec.aligned_speech import SYMBOLS, SpeechFolder
-from causerie.train.codec.windows import WindowRecipe, train_on_windows
+from causerie.train import spectral_losses
 from causerie.train.loop import OnStep
+from codec_training import distributed
+from codec_training.aligned_speech import SYMBOLS, SpeechFolder
+from codec_training.windows import WindowRecipe, train_on_windows
 
-LABEL_RATE = 50  # phones a second
+LABEL_RATE = 50  # labels per second
 NUM_MELS, MEL_FFT = 80, 768
 DILATIONS = (1, 2, 1, 4, 1, 2)
 MEAN_LOG, SPREAD_LOG = -4.5, 1.5  # of log mels of speech
@@ -28,7 +29,7 @@ MEAN_LOG, SPREAD_LOG = -4.5, 1.5  # of log mels of speech
 
 @dataclass(frozen=True, kw_only=True)
 class RecognizerRecipe(WindowRecipe):
-    """Everything a run depends on, beside the data."""
+    """Everything a run depends on, apart from the data."""
 
     batch: int = 16
     window_s: float = 2.0
@@ -37,7 +38,7 @@ class RecognizerRecipe(WindowRecipe):
 
 
 class Block(nn.Module):
-    """``x + conv1(GELU(conv3(GELU(norm(x)))))``, dilated, looking both ways."""
+    """``x + conv1(GELU(conv3(GELU(norm(x)))))``, dilated and not causal."""
 
     def __init__(self, dim: int, dilation: int) -> None:
         super().__init__()
@@ -51,7 +52,7 @@ class Block(nn.Module):
 
 
 class PhoneRecognizer(nn.Module):
-    """Convolutions over log mels; labels are those of `SpeechFolder.labels`."""
+    """Convolutions over log mels that predict the labels of `SpeechFolder.labels`."""
 
     def __init__(self, sample_rate: int, dim: int = 256) -> None:
         super().__init__()
@@ -61,9 +62,9 @@ class PhoneRecognizer(nn.Module):
         self.last = nn.Conv1d(dim, len(SYMBOLS) + 1, 4, stride=2, padding=1)
 
     def forward(self, pcm: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Features, (B, D, 100 a second) of each block, and logits (B, phones, 50 a second)."""
+        """Features (B, D, 100 per second) of each block, and logits (B, phones, 50 per second)."""
         hop = self.sample_rate // (2 * LABEL_RATE)
-        mel = losses.log_mel(pcm, MEL_FFT, hop, NUM_MELS, self.sample_rate)
+        mel = spectral_losses.log_mel(pcm, MEL_FFT, hop, NUM_MELS, self.sample_rate)
         x = self.first((mel - MEAN_LOG) / SPREAD_LOG)
         features = []
         for block in self.blocks:
@@ -72,22 +73,22 @@ class PhoneRecognizer(nn.Module):
         return features, self.last(F.gelu(x)).float()
 
 
-def room(shape: torch.Size, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """A gain (B, 1, 1) and noise of `shape` (B, 1, N) in which speech is heard."""
+def augmentation(shape: torch.Size, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """A random gain (B, 1, 1), and noise of `shape` (B, 1, N)."""
     gain = torch.exp(1.4 * distributed.rand((shape[0], 1, 1), generator) - 0.7)
     decibels = -38 - 30 * distributed.rand((shape[0], 1, 1), generator)
     return gain, distributed.randn(shape, generator) * 10 ** (decibels / 20)
 
 
-def heard_difference(
+def recognizer_distance(
     recognizer: PhoneRecognizer, decoded: Tensor, original: Tensor, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """How differently two waveforms (B, 1, N) are heard, in the same noise.
+    """The recognizer's distance between two waveforms (B, 1, N), with the same noise added.
 
     Returns:
-        The mean relative difference of features, and the divergence of phones, in nats a label.
+        The mean relative difference of features, and the divergence of phones in nats per label.
     """
-    _, noise = room(original.shape, generator)
+    _, noise = augmentation(original.shape, generator)
     with torch.no_grad():
         features, logits = recognizer(original + noise)
     found_features, found_logits = recognizer(decoded + noise)
@@ -103,7 +104,7 @@ def heard_difference(
 
 
 class RecognizerPhase:
-    """One step of its training."""
+    """Loss of recognizer training."""
 
     def __init__(self, recognizer: PhoneRecognizer, recipe: RecognizerRecipe) -> None:
         self.recognizer, self.recipe = recognizer, recipe
@@ -113,7 +114,7 @@ class RecognizerPhase:
     def __call__(
         self, step: int, pcm: Tensor, labels: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, dict[str, float]]:
-        gain, noise = room(pcm.shape, generator)
+        gain, noise = augmentation(pcm.shape, generator)
         with torch.autocast(pcm.device.type, torch.bfloat16, enabled=self.recipe.autocast):
             _, logits = self.recognizer(gain * pcm + noise)
         error = F.cross_entropy(logits, labels)
@@ -136,7 +137,7 @@ def train_recognizer(
     on_step: OnStep | None = None,
     allow_changes: bool = False,
 ) -> PhoneRecognizer:
-    """Train until ``recipe.steps``, resuming from ``out/state.pt`` where it exists."""
+    """Train up to ``recipe.steps``, resuming from ``out/state.pt`` if it exists."""
     torch.manual_seed(recipe.seed)
     phase = RecognizerPhase(PhoneRecognizer(sample_rate), recipe)
     train_on_windows(

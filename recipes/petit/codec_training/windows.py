@@ -1,4 +1,4 @@
-"""The training that all parts of a codec share: phases that learn from windows of speech."""
+"""The training loop of all codec phases, which learn from windows of speech."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import torch
 from torch import Tensor
 
 from causerie.errors import ConfigError
-from causerie.train.codec import distributed
-from causerie.train.codec.aligned_speech import SpeechFolder, WindowSampler
 from causerie.train.loop import Descent, HasState, Loop, OnStep
 from causerie.train.processes import find_processes
+from codec_training import distributed
+from codec_training.aligned_speech import SpeechFolder, WindowSampler
 
 
 @dataclass(frozen=True, kw_only=True)
 class WindowRecipe:
-    """What every such run depends on, beside the data.
+    """Settings of all codec phases.
 
     Attributes:
-        stretched: part of the windows that are played faster or slower, see `WindowSampler`.
+        stretched: share of the windows played faster or slower, see `WindowSampler`.
     """
 
     steps: int
@@ -36,7 +36,7 @@ class WindowRecipe:
 
 
 class WindowPhase(HasState, Protocol):
-    """One step: loss and numbers of waveforms (B, 1, N) and their phone labels."""
+    """Computes loss and numbers of waveforms (B, 1, N) and their phone labels."""
 
     def __call__(
         self, step: int, pcm: Tensor, labels: Tensor, generator: torch.Generator
@@ -54,23 +54,24 @@ def train_on_windows(
     on_step: OnStep | None,
     allow_changes: bool,
 ) -> None:
-    """Train until ``recipe.steps``, resuming from ``out/state.pt`` where it exists.
+    """Train up to ``recipe.steps``, resuming from ``out/state.pt`` if it exists.
 
     Args:
-        num_samples: of a window.
-        label_rate: phone labels a second.
-        on_step: called in the main process after every step with its number and the losses of its
-            own windows.
-        allow_changes: go on though the recipe has changed.
+        num_samples: length of a window.
+        label_rate: phone labels per second.
+        on_step: called in the main process after every step, with its number and the losses of
+            that process's windows.
+        allow_changes: resume even if the recipe has changed.
 
     Raises:
-        ConfigError: the batch cannot be shared among the processes, or as `Loop`.
+        ConfigError: the batch cannot be divided among the processes, or as `Loop`.
     """
     processes = find_processes("cpu")
     rank, num_ranks = processes.process_index, processes.num_processes
     if recipe.batch % num_ranks:
         raise ConfigError(
-            f"a batch of {recipe.batch} windows cannot be shared by {num_ranks} processes alike"
+            f"a batch of {recipe.batch} windows cannot be divided evenly among {num_ranks} "
+            "processes"
         )
     optimizer = torch.optim.AdamW(
         phase.parameters, lr=recipe.lr, betas=recipe.betas, weight_decay=recipe.weight_decay

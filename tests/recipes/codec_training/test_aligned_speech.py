@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from codec_training.aligned_speech import ALIGNMENT_LAG_S, SYMBOLS, SpeechFolder, WindowSampler
 
 from causerie.errors import ConfigError
-from causerie.train.codec.aligned_speech import STEPS_LATE_S, SYMBOLS, SpeechFolder, WindowSampler
-from tests.train.speech import write_speech_folder
+from tests.recipes.speech import write_speech_folder
 
 
 def test_reads_utterances_and_pads_past_the_end(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def voices(folder: Path, samples: dict[str, int]) -> SpeechFolder:
         pcm[count // 2 :] = 10_000 + 1_000 * np.random.default_rng(0).standard_normal(count // 2)
         pcm.tofile(folder / f"{voice}.i16")
         steps = int(count / 24_000 * 40)
-        late = round(STEPS_LATE_S * 40)
+        late = round(ALIGNMENT_LAG_S * 40)
         row = {
             "text": "a", "phonemes": "A", "voice": voice, "start": 0, "num_samples": count,
             "durations": [0] * (steps // 2 + late) + [1] * (steps - steps // 2),

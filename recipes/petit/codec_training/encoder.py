@@ -1,12 +1,13 @@
-"""The first phase of a codec's training: encoder and codebooks, resumable to the bit.
+"""The first phase of codec training: encoder and codebooks.
 
-Two small heads read the quantized latent: one must give the log spectrum of the frame (so codes
-describe what is heard, not its phase), one the phones spoken (so codebook 0 carries them). No
-waveform is made, which is why this is fast. Dropout of acoustic codebooks, down to codebook 0
-alone, orders them by importance. Afterwards `codec_phase` goes on with encoder and decoder at once.
+Two small heads read the quantized latent. One predicts the log spectrum of the frame, so that codes
+describe the sound rather than its phase; the other predicts phones, so that codebook 0 carries
+them. No waveform is decoded, which makes this phase fast. Dropout of acoustic codebooks, down to
+codebook 0 alone, orders them by importance. Afterwards `whole_codec` trains encoder and decoder
+together.
 
-The state file holds weights, optimizer, codebook averages and the generator; batches depend on
-(seed, step) alone, so a killed run continues as if it had not been killed.
+The state file holds weights, optimizer, codebook averages and the random generator, and batches
+depend on (seed, step) alone: a killed run resumes exactly.
 """
 
 from __future__ import annotations
@@ -24,24 +25,24 @@ from causerie.codec.mimi import Mimi
 from causerie.codec.seanet import ResidualBlock
 from causerie.codec.transformer import Layer as TransformerLayer
 from causerie.config import MimiConfig
-from causerie.train.codec import losses
-from causerie.train.codec.aligned_speech import SYMBOLS, SpeechFolder
-from causerie.train.codec.quantizer import BranchTrainer
-from causerie.train.codec.windows import WindowRecipe, train_on_windows
+from causerie.train import spectral_losses
 from causerie.train.loop import OnStep
+from codec_training.aligned_speech import SYMBOLS, SpeechFolder
+from codec_training.quantizer import BranchTrainer
+from codec_training.windows import WindowRecipe, train_on_windows
 
-PHONES_A_FRAME = 4
+PHONES_PER_FRAME = 4
 MEL_HOP, MEL_FFT, NUM_MELS, NUM_LOW_BINS = 240, 1024, 80, 64
 
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderRecipe(WindowRecipe):
-    """Everything a run depends on, beside the data.
+    """Everything a run depends on, apart from the data.
 
     Attributes:
-        window_frames: length of what is cut from utterances.
-        quantize_from: the step from which latents are quantized.
-        dropout: part of the steps that leave out acoustic codebooks, any number of them alike.
+        window_frames: length of the windows cut from utterances.
+        quantize_from: first step with quantized latents.
+        dropout: probability that a step leaves out acoustic codebooks; their number is uniform.
     """
 
     batch: int = 24
@@ -55,7 +56,7 @@ class EncoderRecipe(WindowRecipe):
 
 
 class LatentHeads(nn.Module):
-    """What the quantized latent must tell: its frame's spectrum, and its phones."""
+    """Predict a frame's spectrum and its phones from the quantized latent."""
 
     def __init__(self, dim: int, frame_size: int) -> None:
         super().__init__()
@@ -65,10 +66,10 @@ class LatentHeads(nn.Module):
         self.spectrum = nn.Sequential(
             nn.Conv1d(dim, 2 * dim, 3), nn.GELU(), nn.Conv1d(2 * dim, 2 * dim, 1), nn.GELU(), last
         )  # fmt: skip
-        self.phones = nn.Conv1d(dim, PHONES_A_FRAME * (len(SYMBOLS) + 1), 1)
+        self.phones = nn.Conv1d(dim, PHONES_PER_FRAME * (len(SYMBOLS) + 1), 1)
 
     def spectrum_of(self, latent: Tensor) -> Tensor:
-        """(B, mels + low bins, T · hops) from latents (B, D, T), looking at the past only."""
+        """Log spectra (B, mels + low bins, T · hops) from latents (B, D, T); causal."""
         out: Tensor = self.spectrum(F.pad(latent, (2, 0)))
         frames: Tensor = out.unflatten(1, (-1, self.hops))
         return frames.permute(0, 1, 3, 2).flatten(2)
@@ -76,15 +77,15 @@ class LatentHeads(nn.Module):
     def phones_of(self, semantic: Tensor) -> Tensor:
         """Logits (B, phones, T · 4) from the semantic branch's latent."""
         out: Tensor = self.phones(semantic)
-        frames: Tensor = out.unflatten(1, (-1, PHONES_A_FRAME))
+        frames: Tensor = out.unflatten(1, (-1, PHONES_PER_FRAME))
         return frames.permute(0, 1, 3, 2).flatten(2)
 
 
 class EncoderPhase:
-    """One step of the training.
+    """Losses of encoder training.
 
     Args:
-        ready: the codebooks are trained already; else k-means starts them.
+        ready: the codebooks are trained; otherwise k-means initializes them.
     """
 
     def __init__(self, codec: Mimi, recipe: EncoderRecipe, *, ready: bool = False) -> None:
@@ -100,10 +101,10 @@ class EncoderPhase:
         self.modules: dict[str, nn.Module] = {"codec": codec, "heads": self.heads}
 
     def targets(self, pcm: Tensor) -> Tensor:
-        spectrum = losses.magnitudes(pcm, MEL_FFT, MEL_HOP)
-        filters = losses.mel_filters(MEL_FFT, NUM_MELS, self.codec.config.sample_rate)
+        spectrum = spectral_losses.magnitudes(pcm, MEL_FFT, MEL_HOP)
+        filters = spectral_losses.mel_filters(MEL_FFT, NUM_MELS, self.codec.config.sample_rate)
         both = torch.cat((filters @ spectrum, spectrum[:, 1 : NUM_LOW_BINS + 1]), dim=1)
-        return torch.log(both + losses.FLOOR)
+        return torch.log(both + spectral_losses.FLOOR)
 
     def __call__(
         self, step: int, pcm: Tensor, labels: Tensor, generator: torch.Generator
@@ -156,28 +157,28 @@ class EncoderPhase:
 
 
 def new_codec(config: MimiConfig, seed: int, start_from: dict[str, Tensor] | None) -> Mimi:
-    """A codec to train, with the weights of `start_from` where it has them."""
+    """An initialized codec, with the weights of `start_from` where given."""
     torch.manual_seed(seed)
     codec = Mimi(config)
     initialize(codec)
     if start_from is not None:
         unknown = codec.load_state_dict(start_from, strict=False).unexpected_keys
-        assert not unknown, f"weights of another codec: {unknown}"
+        assert not unknown, f"weights that the codec does not have: {unknown}"
     return codec
 
 
 def initialize(codec: Mimi) -> None:
-    """Weights from which a short training starts well; each line was worth a factor in loss."""
+    """Scale the initial weights so that a short training converges; each line cut the loss."""
     with torch.no_grad():
         first = codec.encoder.layers[0]
         assert isinstance(first, CausalConv1d)
-        first.weight.mul_(10)  # speech has an RMS near 0.07: too small for ELU to bend it
+        first.weight.mul_(10)  # speech has an RMS near 0.07, where ELU is linear
         last = codec.decoder.layers[-1]
         assert isinstance(last, CausalConv1d)
         last.weight.mul_(0.1)
         for module in codec.modules():
             if isinstance(module, ResidualBlock):
-                module.widen.weight.mul_(0.2)  # residual branches start quiet
+                module.widen.weight.mul_(0.2)  # residual branches start small
             if isinstance(module, TransformerLayer):  # 0.01 takes too long to grow
                 module.attention_scale.fill_(0.3)
                 module.ffn_scale.fill_(0.3)
@@ -192,11 +193,11 @@ def train_encoder(
     on_step: OnStep | None = None,
     allow_changes: bool = False,
 ) -> Mimi:
-    """Train until ``recipe.steps``, resuming from ``out/state.pt`` where it exists.
+    """Train up to ``recipe.steps``, resuming from ``out/state.pt`` if it exists.
 
     Args:
         on_step: called after every step with its number and losses.
-        allow_changes: go on though the recipe has changed.
+        allow_changes: resume even if the recipe has changed.
     """
     phase = EncoderPhase(new_codec(config, recipe.seed, None), recipe)
     train_on_windows(
@@ -205,7 +206,7 @@ def train_encoder(
         SpeechFolder(data, config.sample_rate),
         out,
         num_samples=recipe.window_frames * config.frame_size,
-        label_rate=config.frame_rate * PHONES_A_FRAME,
+        label_rate=config.frame_rate * PHONES_PER_FRAME,
         on_step=on_step,
         allow_changes=allow_changes,
     )
@@ -213,9 +214,9 @@ def train_encoder(
 
 
 def first_codebooks(state: Path, num_codebooks: int) -> dict[str, dict[str, Tensor]]:
-    """Weights of "codec" and "heads" in a state file, with so many of the codebooks.
+    """Weights of "codec" and "heads" in a state file, cut to the first `num_codebooks`.
 
-    A decoder, which this training left alone, is not among them.
+    Without the weights of the decoder, which this phase does not train.
     """
     modules: dict[str, dict[str, Tensor]] = torch.load(state, weights_only=True)["modules"]
     untrained = ("upsample.", "decoder_transformer.", "decoder.")

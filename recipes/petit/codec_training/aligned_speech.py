@@ -1,20 +1,18 @@
-"""Speech with transcripts and alignment on disk, read by memory map.
+"""Reads speech with transcripts and phoneme alignment from disk, by memory map.
 
-A folder holds parts: ``NAME.i16`` (mono waveforms at the codec's rate, 16 bit little-endian, one
-after another) and ``NAME.jsonl`` (a line each: text, phonemes, start, num_samples, and optionally
-trimmed_s, durations, the index of the symbol spoken in each 25 ms step, voice, conversation and
-turn).
+A folder holds parts. ``NAME.i16`` holds mono waveforms at the codec's sample rate, 16-bit
+little-endian, one after another. ``NAME.jsonl`` has a line for each: text, phonemes, start and
+num_samples; and optionally trimmed_s, durations (the index of the symbol spoken in each 25 ms
+step), voice, conversation and turn.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -24,14 +22,15 @@ from causerie.audio.resample import resample
 from causerie.errors import ConfigError
 from causerie.text.pronounce import CONSONANTS, PUNCTUATION, STRESSES, VOWELS
 
-# Phone labels: index + 1. Trained weights know this order; Q and S, never spoken, keep a place.
+# A symbol's label is its index + 1. Trained weights depend on this order, so Q and S keep their
+# places, although they are never spoken.
 _CAPITALS = "AIOWYTQS"
 SYMBOLS = f" {PUNCTUATION}{_CAPITALS}" + "".join(sorted({*VOWELS, *CONSONANTS} - {*_CAPITALS}))
-ALIGNMENT_RATE = 40  # steps a second in `durations`
-# The teachers say a symbol's sound this much before its steps: sibilance in 150 utterances fits the
-# labels of s, z, ʃ and ʒ best 50 to 55 ms earlier (81 % of the sound above 4 kHz, 43 % unshifted).
-STEPS_LATE_S = 0.05
-STRETCH = 1.25  # windows are played this much faster or slower at most
+ALIGNMENT_RATE = 40  # steps per second in `durations`
+# The teachers' steps lag behind the sound by this much. In 150 utterances, sibilance fits the
+# labels of s, z, ʃ and ʒ best 50 to 55 ms earlier: 81 % of the energy above 4 kHz, 43 % unshifted.
+ALIGNMENT_LAG_S = 0.05
+MAX_STRETCH = 1.25  # windows are played at most this much faster or slower
 
 
 @dataclass(frozen=True)
@@ -39,9 +38,9 @@ class Utterance:
     """One transcribed waveform.
 
     Attributes:
-        voice: who speaks; "" where the folder does not say.
-        conversation, turn: its place in a dialogue, whose other turns may stand in other parts;
-            "" for an utterance by itself.
+        voice: name of the voice; "" if unknown.
+        conversation, turn: its place in a dialogue, whose turns may be in several parts; "" for a
+            single utterance.
     """
 
     part: int
@@ -60,17 +59,17 @@ class SpeechFolder:
     """All utterances of a folder.
 
     Args:
-        sample_rate: of its waveforms.
+        sample_rate: of the waveforms.
 
     Raises:
-        ConfigError: the folder holds no parts.
+        ConfigError: the folder has no parts.
     """
 
     def __init__(self, folder: Path, sample_rate: int) -> None:
         self.sample_rate = sample_rate
         indexes = sorted(folder.glob("*.jsonl"))
         if not indexes:
-            raise ConfigError(f"{folder} holds no *.jsonl index; make it with make_speech.py")
+            raise ConfigError(f"{folder} has no *.jsonl index: make it with make_speech.py")
         self.audio = [np.memmap(path.with_suffix(".i16"), "<i2", "r") for path in indexes]
         self.utterances = [
             utterance for part, path in enumerate(indexes) for utterance in _read_index(part, path)
@@ -80,7 +79,7 @@ class SpeechFolder:
         return len(self.utterances)
 
     def waveform(self, utterance: Utterance, first: int, size: int) -> np.ndarray:
-        """Samples [first, first + size) as fp32, silence past the end."""
+        """Samples [first, first + size) as fp32, padded with zeros past the end."""
         out = np.zeros(size, np.float32)
         available = min(size, utterance.num_samples - first)
         begin = utterance.start + first
@@ -88,9 +87,9 @@ class SpeechFolder:
         return out
 
     def labels(self, utterance: Utterance, first: int, count: int, rate: float) -> np.ndarray:
-        """Phone labels of `count` steps at `rate` a second from sample `first` on; 0 is silence."""
+        """Phone labels of `count` steps from sample `first` on, `rate` a second; 0: silence."""
         times = first / self.sample_rate + (np.arange(count) + 0.5) / rate
-        steps = ((times + utterance.trimmed_s + STEPS_LATE_S) * ALIGNMENT_RATE).astype(int)
+        steps = ((times + utterance.trimmed_s + ALIGNMENT_LAG_S) * ALIGNMENT_RATE).astype(int)
         phonemes = utterance.phonemes
         labels = np.zeros(count, np.int64)
         for index, step in enumerate(steps):
@@ -106,13 +105,13 @@ class SpeechFolder:
 
 
 class WindowSampler:
-    """Random windows of a folder; what step n draws depends on (seed, n) alone.
+    """Draws random windows of a folder. The windows of step n depend on (seed, n) alone.
 
-    A voice is drawn by the fourth root of how much it speaks, so that small ones count too.
+    The chance of a voice is the fourth root of its amount of speech, so that small voices count.
 
     Args:
-        stretched: part of the windows that are played faster or slower, by up to `STRETCH`: pitch
-            and formants of more voices than the folder has.
+        stretched: share of the windows played faster or slower, by up to `MAX_STRETCH`. This
+            gives pitches and formants beyond those of the folder's voices.
     """
 
     def __init__(
@@ -141,7 +140,7 @@ class WindowSampler:
     def __call__(self, step: int, rank: int = 0, num_ranks: int = 1) -> tuple[Tensor, Tensor]:
         """Waveforms (B, 1, N) and phone labels (B, N · label_rate / sample_rate).
 
-        Of several processes each has every `num_ranks`-th of the windows.
+        With several processes, each gets every `num_ranks`-th window.
         """
         places = range(rank, self.batch, num_ranks)
         drawn = [self._window(np.random.default_rng((self.seed, step, i))) for i in places]
@@ -154,7 +153,7 @@ class WindowSampler:
         utterance = folder.utterances[random.choice(self._of_voice[voice])]
         speed = 1.0
         if random.random() < self.stretched:
-            speed = math.exp(random.uniform(-1, 1) * math.log(STRETCH))
+            speed = math.exp(random.uniform(-1, 1) * math.log(MAX_STRETCH))
         size = round(self.num_samples * speed)
         first = int(random.integers(max(0, utterance.num_samples - size) + 1))
         pcm = folder.waveform(utterance, first, size)
@@ -163,64 +162,6 @@ class WindowSampler:
             pcm = np.pad(pcm, (0, max(0, self.num_samples - len(pcm))))[: self.num_samples]
         count = round(self.num_samples / rate * self.label_rate)
         return pcm, folder.labels(utterance, first, count, self.label_rate / speed)
-
-
-@dataclass(frozen=True)
-class EncodedSpeech:
-    """Utterances as codes, with what a language model must know of them; no sound is needed then.
-
-    Attributes:
-        texts, phonemes, voices: one string an utterance, as `Utterance` has them.
-        conversations, turns: likewise, its place in a dialogue.
-        codes: (all frames, K) int16.
-        starts: (utterances + 1,) where each one's frames begin.
-    """
-
-    texts: list[str]
-    phonemes: list[str]
-    voices: list[str]
-    conversations: list[str]
-    turns: np.ndarray
-    codes: np.ndarray
-    starts: np.ndarray
-
-    @classmethod
-    def of(cls, utterances: Sequence[Utterance], codes: Sequence[np.ndarray]) -> EncodedSpeech:
-        """Utterances and the codes (T, K) of each."""
-        return cls(
-            texts=[utterance.text for utterance in utterances],
-            phonemes=[utterance.phonemes for utterance in utterances],
-            voices=[utterance.voice for utterance in utterances],
-            conversations=[utterance.conversation for utterance in utterances],
-            turns=np.array([utterance.turn for utterance in utterances], np.int16),
-            codes=np.concatenate(codes).astype(np.int16),
-            starts=np.cumsum([0, *map(len, codes)]),
-        )
-
-    @classmethod
-    def load(cls, path: Path) -> EncodedSpeech:
-        """Read what `save` wrote."""
-        with np.load(path) as file:
-            strings = {name: str(file[name]).split("\n") for name in _STRINGS}
-            return cls(**strings, turns=file["turns"], codes=file["codes"], starts=file["starts"])
-
-    def save(self, path: Path) -> None:
-        """Write one ``.npz`` file; a crash meanwhile leaves none by that name."""
-        partial = path.with_suffix(".partial.npz")
-        arrays: dict[str, Any] = {"turns": self.turns, "codes": self.codes, "starts": self.starts}
-        arrays |= {name: np.array("\n".join(getattr(self, name))) for name in _STRINGS}
-        np.savez_compressed(partial, **arrays)
-        os.replace(partial, path)
-
-    def __len__(self) -> int:
-        return len(self.texts)
-
-    def codes_of(self, index: int) -> np.ndarray:
-        """Codes (T, K) of an utterance."""
-        return self.codes[self.starts[index] : self.starts[index + 1]]
-
-
-_STRINGS = ("texts", "phonemes", "voices", "conversations")
 
 
 def _read_index(part: int, path: Path) -> Iterator[Utterance]:

@@ -1,6 +1,6 @@
 """One of two processes that train a codec together; run by test_team.py as torchrun would.
 
-python -m tests.train.codec.team_worker SPEECH OUT
+python -m tests.recipes.codec_training.team_worker SPEECH OUT
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import sys
 from pathlib import Path
 
 import torch
+from codec_training.encoder import train_encoder
+from codec_training.phone_recognizer import PhoneRecognizer
+from codec_training.whole_codec import train_codec
 
-from causerie.train.codec.encoder import train_encoder
-from causerie.train.codec.phone_recognizer import PhoneRecognizer
-from causerie.train.codec.whole import train_codec
-from tests.train.codec.test_codec import CODEC, ENCODER, TINY
+from tests.recipes.codec_training.test_codec import CODEC, ENCODER, TINY
 
 if __name__ == "__main__":
     torch.set_num_threads(1)

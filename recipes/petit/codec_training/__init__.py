@@ -1,0 +1,1 @@
+"""Training of a Mimi codec on speech with phoneme alignment, on the CPU."""
