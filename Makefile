@@ -92,12 +92,14 @@ bench: $(VENV)/.dev ## Time csm-1b's shapes beside transformers and moshi: 18 GB
 	  --rounds 2 --measures context --contexts 500,1000,1900 --json >> bench-csm-1b.jsonl
 	$(BIN)/causerie bench --subject csm-1b --formats bf16,bf16+int4,int8+int4 --frames 3 --rounds 2 \
 	  --measures streams --streams 1,2,4,8,16,32,64 --json >> bench-csm-1b.jsonl
-	$(BIN)/causerie bench --from bench-csm-1b.jsonl --plot bench-csm-1b.png
+	$(BIN)/causerie bench --from bench-csm-1b.jsonl
+	$(BIN)/python benchmarks/plot.py bench-csm-1b.jsonl bench-csm-1b.png
 
 bench-petit: $(VENV)/.dev ## Time the bundled model, up to 64 streams at once
 	$(BIN)/causerie bench --subject petit --formats fp32,bf16,int8 --frames 25 \
 	  --streams 1,2,4,8,16,32,64 --json > bench-petit.jsonl
-	$(BIN)/causerie bench --from bench-petit.jsonl --plot bench-petit.png
+	$(BIN)/causerie bench --from bench-petit.jsonl
+	$(BIN)/python benchmarks/plot.py bench-petit.jsonl bench-petit.png
 
 quality: $(VENV)/.evaluate ## What formats of weights and fewer codebooks cost in quality, on the bundled model
 	$(BIN)/python benchmarks/quality.py

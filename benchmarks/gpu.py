@@ -31,8 +31,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from causerie.bench.floor import synchronize
-from causerie.bench.machine import new_machine
+from causerie.bench.machine import new_machine, synchronize
 from causerie.bench.ours import Ours
 from causerie.bench.result import Machine, Result, to_line
 from causerie.bench.subjects import SUBJECTS, load_subject
@@ -43,6 +42,7 @@ from causerie.engine.runners.choose import KERNEL_SLOTS
 from causerie.engine.runners.cuda_graph import Eager
 from causerie.engine.runners.slot_model import Attention, fused, products
 from causerie.nn.kv_cache import KVCache
+from floor import bandwidth_gb_s, floor_bytes
 
 ATTENTIONS: dict[str, Attention] = {"fused": fused, "products": products}
 #: Largest difference from what is expected, as a part of the largest number, by dtype.
@@ -208,7 +208,7 @@ class Times:
         codes, sound = ours.frames(self.count, rows=rows, streams=streams)
         both = [a + b for a, b in zip(codes, sound, strict=True)]
         for codec, times in ((False, codes), (True, both)):
-            floor = ours.floor_bytes(rows=rows, streams=streams, codec=codec)
+            floor = floor_bytes(ours, rows=rows, streams=streams, codec=codec)
             yield self.result(
                 ours, measure, times, rows=rows, streams=streams, codec_included=codec,
                 frame_ms=self.frame_ms, floor_ms=floor / self.machine.bandwidth_gb_s / 1e6,
@@ -320,14 +320,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         free()
     torch.backends.cudnn.allow_tf32 = True  # as torch has it
     checkpoint = load_subject(options.subject, torch.bfloat16, device)
-    machine = new_machine(device, seconds=0.1 if options.subject == "tiny" else 2)
+    seconds = 0.1 if options.subject == "tiny" else 2
+    machine = new_machine(device, bandwidth_gb_s=bandwidth_gb_s(device, seconds=seconds))
     results = []
     for result in measure(checkpoint, options, machine):
         results.append(result)
         print(to_line(result, machine), flush=True)
     synchronize(device)
     if options.plot:
-        from causerie.bench.plot import draw
+        from plot import draw
 
         draw(results, [machine], options.plot)
     return int(has_failed)

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from causerie.bench.floor import synchronize
+from causerie.bench.machine import synchronize
 from causerie.bench.subjects import SUBJECTS, load_subject
 from causerie.engine.runners import slot_kernels
 from causerie.engine.runners.cuda_graph import CudaRecorder, Eager, Graphs

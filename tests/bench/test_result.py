@@ -34,14 +34,14 @@ def test_percentile(values: list[float], part: float, expected: float) -> None:
     assert percentile(values, part) == expected
 
 
-def test_the_median_is_told_with_its_spread() -> None:
+def test_a_result_has_the_median_and_its_spread() -> None:
     result = frame([120.0, 80.0, 90.0])
     assert (result.ms, result.min, result.max, result.p95, result.count) == (90, 80, 120, 120, 3)
     assert result.ms_per_frame == 90
     assert result.rtf == pytest.approx(90 / 80)
 
 
-def test_a_line_has_all_that_is_promised() -> None:
+def test_a_line_has_all_documented_fields() -> None:
     line = json.loads(to_line(frame([90.0]), MACHINE))
     assert {
         "implementation", "subject", "backbone_format", "depth_format", "streams",
@@ -58,7 +58,7 @@ def test_lines_are_read_again() -> None:
 
 @pytest.mark.parametrize("line", ["{", "[]", '{"measure": "frame"}'])
 def test_other_lines_are_refused(line: str) -> None:
-    with pytest.raises(ConfigError, match="line 1 is none"):
+    with pytest.raises(ConfigError, match="line 1 is not a result"):
         from_lines([line])
 
 
@@ -74,7 +74,7 @@ def test_tables() -> None:
         frame([30.0], measure="first-sound", voice="kept", codec_included=True, frame_ms=None),
     ]
     found = {table.title: table for table in tables(results)}
-    one = found["csm-1b: a frame of one stream, 100 rows before it"]
+    one = found["csm-1b: a frame of one stream after 100 rows"]
     assert one.rows[0][:3] == ["causerie native bf16+int4", "90.0 (90.0 … 90.0)", "1.8"]
     assert one.rows[1][0] == "transformers bf16"
     (streams,) = (table for title, table in found.items() if "all streams" in title)
@@ -83,14 +83,25 @@ def test_tables() -> None:
     text = to_markdown(results, [MACHINE])
     assert "| causerie native bf16+int4 | 1.0 (1.0 … 3.0) |" not in text  # the median is 2
     assert "| causerie native bf16+int4 | 2.0 (1.0 … 3.0) |" in text
-    assert "2026-01-02: Abacus, 2 cores, 2 threads, memory read at 40 GB/s, commit abc1234" in text
+    assert (
+        "2026-01-02: Abacus, 2 cores, 2 threads, memory bandwidth 40 GB/s, commit abc1234" in text
+    )
     widths = {line.count("|") for table in text.split("\n\n") for line in table.splitlines()}
     assert widths <= {0, 3, 4, 7}
 
 
-def test_runs_of_one_machine_are_told_together() -> None:
+def test_without_a_floor_there_is_no_column_for_it() -> None:
+    machine = dataclasses.replace(MACHINE, bandwidth_gb_s=None)
+    results = [frame([9.0], floor_ms=None, codec_included=codec) for codec in (False, True)]
+    (table,) = tables(results)
+    assert "times the floor" not in table.header
+    assert len(table.rows[0]) == len(table.header)
+    assert where([machine]) == ["on 2026-01-02: Abacus, 2 cores, 2 threads, commit abc1234"]
+
+
+def test_runs_of_one_machine_share_a_line() -> None:
     faster = dataclasses.replace(MACHINE, bandwidth_gb_s=44.0)
     other = dataclasses.replace(MACHINE, threads=1)
     first, second = where([MACHINE, faster, other])
-    assert "memory read at 40 to 44 GB/s" in first
-    assert "1 threads, memory read at 40 GB/s" in second
+    assert "memory bandwidth 40 to 44 GB/s" in first
+    assert "1 threads, memory bandwidth 40 GB/s" in second

@@ -1,4 +1,4 @@
-"""`causerie bench`: measured, printed, read again, drawn."""
+"""`causerie bench`: measures, prints, reads its results again."""
 
 from __future__ import annotations
 
@@ -23,28 +23,26 @@ def run(*words: str) -> str:
     return result.stdout
 
 
-def test_lines_become_tables_and_a_picture(tmp_path: Path) -> None:
+def test_lines_become_tables(tmp_path: Path) -> None:
     lines = run(*SMALL, "--json")
     assert {json.loads(line)["subject"] for line in lines.splitlines()} == {"tiny"}
     found = tmp_path / "found.jsonl"
     found.write_text(lines)
     assert run("bench", "--from", str(found), "--json") == lines
     assert "a frame of one stream" in run("bench", "--from", str(found))
-    picture = tmp_path / "bench.png"
-    text = run("bench", "--from", str(found), "--markdown", "--plot", str(picture))
-    assert "**tiny: reading a prompt of 4 rows**" in text
-    assert picture.read_bytes().startswith(b"\x89PNG")
+    text = run("bench", "--from", str(found), "--markdown")
+    assert "**tiny: prefill of 4 rows**" in text
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--streams", "1,two"], "no list of whole numbers"),
-        (["--from", "nowhere.jsonl"], "cannot be read"),
-        (["--plot", "no/folder/a.png"], "there is no folder"),
+        (["--streams", "1,two"], "is not a list of whole numbers"),
+        (["--from", "nowhere.jsonl"], "cannot read the results"),
+        (["--peers", "nobody"], "no peer nobody"),
     ],
 )
-def test_what_is_wrong_is_told_in_one_line(words: list[str], message: str) -> None:
+def test_errors_are_one_line(words: list[str], message: str) -> None:
     result = CliRunner().invoke(app, [*SMALL, *words])
     assert result.exit_code == 2
     assert message in result.stderr

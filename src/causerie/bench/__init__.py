@@ -1,1 +1,1 @@
-"""How fast speech is made: ours and others' side by side, in one run, beside the memory's limit."""
+"""Measures how fast causerie makes speech: `run.Bench` and the command `causerie bench`."""

@@ -1,4 +1,4 @@
-"""Facts about the machine that a figure is from."""
+"""Facts about the machine on which a benchmark runs."""
 
 from __future__ import annotations
 
@@ -12,24 +12,27 @@ from pathlib import Path
 
 import torch
 
-from causerie.bench.floor import bandwidth_gb_s
 from causerie.bench.result import Machine
 
 
-def new_machine(device: torch.device, *, seconds: float) -> Machine:
-    """This one, now; its memory is measured for some seconds."""
+def new_machine(device: torch.device, *, bandwidth_gb_s: float | None = None) -> Machine:
+    """This machine, today.
+
+    Args:
+        bandwidth_gb_s: its memory bandwidth, if it was measured.
+    """
     now = datetime.datetime.now(datetime.timezone.utc)
     return Machine(
         date=now.strftime("%Y-%m-%d"),
         processor=processor(device),
         threads=torch.get_num_threads(),
         commit=commit(),
-        bandwidth_gb_s=bandwidth_gb_s(device, seconds=seconds),
+        bandwidth_gb_s=bandwidth_gb_s,
     )
 
 
 def processor(device: torch.device) -> str:
-    """What it is called, as well as the system says."""
+    """The name of the processor or GPU, as far as the system knows it."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     info, name = Path("/proc/cpuinfo"), platform.processor() or platform.machine()
@@ -42,7 +45,7 @@ def processor(device: torch.device) -> str:
 
 
 def commit() -> str:
-    """The commit of this code, with a + where files differ from it; empty outside a repository."""
+    """The commit of this code, with a + if files differ from it; empty outside a repository."""
     folder = Path(__file__).parent
 
     def git(*words: str) -> str:
@@ -54,11 +57,17 @@ def commit() -> str:
     try:
         name = git("rev-parse", "--short", "HEAD")
         return name + ("+" if name and git("status", "--porcelain", "--", ".") else "")
-    except OSError:  # there is no git
+    except OSError:  # git is not installed
         return ""
 
 
 def peak_gb() -> float:
-    """The most memory that this process ever held."""
+    """Peak memory of this process."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait until the device has finished its work."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

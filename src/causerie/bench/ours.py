@@ -1,4 +1,4 @@
-"""Our runners as contestants: one subject in one format of weights."""
+"""causerie's runners as implementations to time: one model in one weight format."""
 
 from __future__ import annotations
 
@@ -7,24 +7,23 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from causerie.bench.floor import BYTES, NATIVE_BYTES, frame_bytes, synchronize
+from causerie.bench.machine import synchronize
 from causerie.bench.subjects import voice_of
 from causerie.checkpoint.load import Checkpoint
 from causerie.engine.engine import Engine
 from causerie.engine.runner import Draw, Rows, Runner, Sampling, SavedRows
-from causerie.engine.runners.native import NativeRunner
 from causerie.tts import TTS
 
-#: What is spoken for the first sound, about two seconds long.
+#: The text of the first-sound measurement, about two seconds of speech.
 SENTENCE = "Hello, it is nice to meet you."
 
 
 class Ours:
-    """A runner to be timed.
+    """A runner to time.
 
     Args:
-        name: of the implementation.
-        formats: of the weights of backbone and depth decoder.
+        name: name of the implementation.
+        formats: weight formats of the backbone and the depth decoder.
     """
 
     has_codec = True
@@ -35,7 +34,7 @@ class Ours:
         self.name, self.formats = name, formats
         self.checkpoint, self.runner = checkpoint, runner
         self._voice = voice_of(checkpoint)
-        self._kept: dict[int, SavedRows] = {}  # by their number
+        self._saved: dict[int, SavedRows] = {}  # by their number
         self.max_streams, self.max_rows = runner.num_slots, runner.max_rows
         defaults = checkpoint.defaults
         self._sampling = Sampling(
@@ -45,7 +44,7 @@ class Ours:
         )  # fmt: skip
 
     def frames(self, count: int, *, rows: int, streams: int) -> tuple[list[float], list[float]]:
-        """Milliseconds of each frame of all streams: of its codes, and of its sound."""
+        """Milliseconds for the codes, and for the audio, of each frame of all streams."""
         runner, codes_ms, sound_ms = self.runner, list[float](), list[float]()
         slots = range(streams)
         for slot in slots:
@@ -59,7 +58,7 @@ class Ours:
             between = time.perf_counter()
             runner.decode(slots, codes)
             end = time.perf_counter()
-            if frame:  # some runners read nothing before the first
+            if frame:  # some runners prefill only in the first step
                 codes_ms.append(1000 * (between - start))
                 sound_ms.append(1000 * (end - between))
         for slot in slots:
@@ -67,7 +66,7 @@ class Ours:
         return codes_ms, sound_ms
 
     def prefill(self, rows: int) -> float:
-        """Milliseconds of reading so many rows."""
+        """Milliseconds to prefill this number of rows."""
         self.runner.reset(0)
         given, device = self._rows(rows), self.checkpoint.model.projection.weight.device
         synchronize(device)
@@ -79,7 +78,7 @@ class Ours:
         return taken
 
     def first_sound(self, voice: str) -> float:
-        """Milliseconds from a text to its first samples.
+        """Milliseconds from the text to the first samples.
 
         Args:
             voice: "none", "new" or "kept"; see `Result`.
@@ -96,13 +95,13 @@ class Ours:
         return first_ms
 
     def prompt_rows(self, voice: str) -> int:
-        """Rows of a prompt for a first sound, about: those of the voice."""
+        """Approximate rows of the prompt for a first sound: those of the voice."""
         if voice == "none":
             return 0
         return sum(s.codes.shape[1] for s in self._voice.segments if s.codes is not None)
 
     def sound(self, count: int) -> list[float]:
-        """Milliseconds of each of the next frames of sound of slot 0."""
+        """Milliseconds to decode each of the next `count` frames of slot 0."""
         times: list[float] = []
         codes = np.ones((1, self.runner.num_codebooks), np.int32)
         for _ in range(count):
@@ -111,33 +110,19 @@ class Ours:
             times.append(1000 * (time.perf_counter() - start))
         return times
 
-    def floor_bytes(self, *, rows: int, streams: int, codec: bool) -> float:
-        """Bytes that a frame of all streams reads."""
-        model = self.checkpoint.model.config
-        compact = isinstance(self.runner, NativeRunner) and self.runner.kernels != "generic"
-        total = frame_bytes(
-            model, *self.formats, rows=rows, streams=streams,
-            weight_bytes=NATIVE_BYTES if compact else BYTES,
-        )  # fmt: skip
-        if codec:
-            decoder = self.checkpoint.codec
-            parts = (decoder.upsample, decoder.decoder_transformer, decoder.decoder)
-            total += 4 * sum(p.numel() for part in parts for p in part.parameters())  # fp32
-        return total
-
     def _begin(self, slots: Sequence[int], rows: int) -> None:
-        """Let all slots read the same rows, two or more, which are computed once and for all."""
+        """Load the same two or more rows into all slots, computed once."""
         given, head = self._rows(rows), rows - 1
-        if rows not in self._kept:
+        if rows not in self._saved:
             self.runner.prefill(slots[0], given[:head])
-            self._kept[rows] = self.runner.save(slots[0], head)
+            self._saved[rows] = self.runner.save(slots[0], head)
             self.runner.reset(slots[0])
         for slot in slots:
-            self.runner.load(slot, self._kept[rows], head)
+            self.runner.load(slot, self._saved[rows], head)
             self.runner.prefill(slot, given[head:])
 
     def _rows(self, count: int) -> Rows:
-        """Rows of codes, and text before and behind them."""
+        """Rows of random codes, with text rows before and after them."""
         config, codec = self.checkpoint.model.config, self.checkpoint.codec.config
         drawn = np.random.default_rng(0)
         rows = np.full((count, config.num_codebooks + 1), -1, np.int32)

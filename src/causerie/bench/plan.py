@@ -1,4 +1,4 @@
-"""What is to be measured, checked before anything is."""
+"""What a benchmark measures, checked before it starts."""
 
 from __future__ import annotations
 
@@ -7,44 +7,45 @@ from typing import TypeAlias, get_args
 
 import torch
 
-from causerie.bench.peers import NAMES
 from causerie.bench.subjects import SUBJECTS
 from causerie.engine.runners.choose import Kernels
 from causerie.errors import ConfigError
 from causerie.native import library
 
-#: What can be measured, in this order.
+#: All measures, in the order in which they run.
 MEASURES = ("frame", "context", "streams", "prefill", "first-sound", "codec", "memory")
-#: Of ours: see `new_runner`.
+#: Kernels of causerie; see `new_runner`.
 KERNELS = get_args(Kernels)[1:]
-#: Formats, by their names and by those that people use.
+#: Weight formats by their long and short names.
 FORMATS = {
     "float32": "float32", "fp32": "float32", "bfloat16": "bfloat16", "bf16": "bfloat16",
     "int8": "int8", "int4": "int4",
 }  # fmt: skip
 
 
-#: One of ours: kernels, and formats of backbone and depth decoder.
-Contestant: TypeAlias = "tuple[Kernels, tuple[str, str]]"
+#: Kernels, and the weight formats of backbone and depth decoder.
+Variant: TypeAlias = "tuple[Kernels, tuple[str, str]]"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What is measured.
+    """What to measure.
 
     Attributes:
-        formats: pairs, of backbone and depth decoder, for native kernels; the model's own for all
-            others.
-        kernels: of ours.
+        formats: pairs of weight formats (backbone, depth decoder) for the native kernels; other
+            kernels use the model's own.
+        kernels: kernels of causerie.
+        peers: names of other implementations; see `run.Comparison`.
         measures: some of `MEASURES`.
-        streams: numbers of them, for "streams".
-        contexts: rows, for "context".
-        frames: of a round.
+        streams: numbers of streams, for "streams".
+        contexts: numbers of rows, for "context".
+        prefill_rows: rows of the prompt, for "prefill".
+        frames: frames per round.
         sounds: first sounds of each kind.
-        threads: of all that computes; 0: as torch has it.
+        threads: number of threads; 0 for torch's default.
 
     Raises:
-        ConfigError: something means nothing.
+        ConfigError: a value is invalid.
     """
 
     subject: str
@@ -63,7 +64,6 @@ class Plan:
     def __post_init__(self) -> None:
         for what, names, known in (
             ("subject", (self.subject,), SUBJECTS),
-            ("peer", self.peers, NAMES),
             ("measure", self.measures, MEASURES),
         ):
             unknown = [name for name in names if name not in known]
@@ -79,12 +79,12 @@ class Plan:
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the model: csm-1b is published in bf16."""
+        """The dtype of the model: csm-1b is published in bf16."""
         return torch.bfloat16 if self.subject == "csm-1b" else torch.float32
 
     @property
-    def contestants(self) -> list[Contestant]:
-        """Ours: kernels and formats."""
+    def variants(self) -> list[Variant]:
+        """The variants of causerie to measure."""
         exact = str(self.dtype).removeprefix("torch.")
         return [
             (kernels, pair)
@@ -94,7 +94,7 @@ class Plan:
 
 
 def parse_formats(text: str) -> tuple[tuple[str, str], ...]:
-    """The pairs of a list such as "bf16,int8,bf16+int4".
+    """Parse pairs of formats from a list such as "bf16,int8,bf16+int4".
 
     Raises:
         ConfigError: a format is unknown.
@@ -106,28 +106,28 @@ def parse_formats(text: str) -> tuple[tuple[str, str], ...]:
             raise ConfigError(f"no format {item!r}: {', '.join(FORMATS)}, or two such as bf16+int4")
         pairs.append((FORMATS[names[0]], FORMATS[names[-1]]))
     if not pairs:
-        raise ConfigError("no format is given: name some, such as bf16,int8,bf16+int4")
+        raise ConfigError("no formats: give some, such as bf16,int8,bf16+int4")
     return tuple(pairs)
 
 
 def default_formats(subject: str) -> str:
-    """What is measured where nothing else is said."""
+    """The default of `--formats`."""
     return "bf16,int8,bf16+int4,int8+int4,int4" if subject == "csm-1b" else "fp32"
 
 
 def default_kernels() -> tuple[Kernels, ...]:
-    """The fastest of ours that is there."""
+    """The fastest kernels available."""
     return ("plain",) if library.problem() else ("native",)
 
 
 def parse_kernels(text: str) -> tuple[Kernels, ...]:
-    """Those of a list such as "native,plain".
+    """Parse kernels from a list such as "native,plain".
 
     Raises:
-        ConfigError: one is unknown.
+        ConfigError: a name is unknown.
     """
     names = [name.strip() for name in text.split(",") if name.strip()]
     found = tuple(kernels for name in names for kernels in KERNELS if kernels == name)
     if not found or len(found) < len(names):
-        raise ConfigError(f"kernels are some of {', '.join(KERNELS)}, not {text!r}")
+        raise ConfigError(f"no kernels {text!r}: give some of {', '.join(KERNELS)}")
     return found

@@ -1,4 +1,4 @@
-"""What a benchmark finds, as lines of JSON. Knows nothing of how it was found."""
+"""Results of a benchmark, and their JSON lines."""
 
 from __future__ import annotations
 
@@ -14,34 +14,35 @@ from causerie.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """Where and when a run took place.
+    """The machine and date of a run.
 
     Attributes:
-        bandwidth_gb_s: of reading memory by all threads, measured in the run.
-        commit: of the code; empty outside of a repository.
+        commit: commit of the code; empty outside a repository.
+        bandwidth_gb_s: memory bandwidth of all threads, if the run measured it.
     """
 
     date: str
     processor: str
     threads: int
     commit: str
-    bandwidth_gb_s: float
+    bandwidth_gb_s: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """One figure, with its spread.
+    """One measured time, with its spread.
 
     Attributes:
-        measure: "frame", "context" and "streams" (frames too), "prefill", "first-sound", "codec".
-        rows: positions that the backbone has read before, or reads in a prefill.
-        voice: of a first sound: "none", "new" (its rows are read) or "kept" (they are there).
-        codec_included: whether the time is that of sound, or of codes.
-        ms: the median, between min and max; p95 is the 95th percentile.
-        count: how often it was measured.
-        ms_per_frame, rtf: where what is measured is a frame of each stream; else None.
-        floor_ms: time that reading the weights and the cache takes at the measured bandwidth.
-        memory_gb: the most that a process with this implementation alone held.
+        measure: one of `plan.MEASURES`; "context" and "streams" are times of frames too.
+        rows: rows in the KV cache before the frame, or rows of the prefill.
+        voice: voice of a first sound: "none", "new" or "kept" (its rows are in the prefix store).
+        codec_included: whether the time includes decoding the codes to audio.
+        ms: the median; min, max and p95 (the 95th percentile) show the spread.
+        count: number of measurements.
+        ms_per_frame, rtf: None unless one frame of each stream is measured.
+        floor_ms: time to read the weights and the KV cache at the measured bandwidth, if it was
+            measured.
+        memory_gb: peak memory of a process that runs this implementation alone.
     """
 
     measure: str
@@ -74,10 +75,10 @@ class Result:
         memory_gb: float | None = None,
         **what: Any,
     ) -> Result:
-        """The result of some times.
+        """The result of several measurements.
 
         Args:
-            frame_ms: duration of a frame, where each time is that of making one.
+            frame_ms: duration of a frame, if each time is that of one frame.
         """
         median = statistics.median(times_ms)
         return cls(
@@ -95,27 +96,27 @@ class Result:
         )
 
 
-def percentile(values: Sequence[float], part: float) -> float:
-    """The least value that is not exceeded by such a part of them."""
+def percentile(values: Sequence[float], fraction: float) -> float:
+    """The smallest value that at least this fraction of the values does not exceed."""
     ordered = sorted(values)
-    return ordered[max(0, -int(-part * len(ordered) // 1) - 1)]
+    return ordered[max(0, -int(-fraction * len(ordered) // 1) - 1)]
 
 
 def to_line(result: Result, machine: Machine) -> str:
-    """A JSON object with all about a result and its machine."""
+    """A result and its machine as one JSON object."""
     return json.dumps(_rounded(dataclasses.asdict(result) | dataclasses.asdict(machine)))
 
 
 def from_lines(lines: Iterable[str]) -> tuple[list[Result], list[Machine]]:
-    """What `to_line` wrote; lines may come from several runs.
+    """Read lines that `to_line` wrote, in one run or several.
 
     Raises:
-        ConfigError: they are something else.
+        ConfigError: a line is something else.
     """
     results, machines = list[Result](), list[Machine]()
     names = {kind: {f.name for f in dataclasses.fields(kind)} for kind in (Result, Machine)}
     for number, line in enumerate(lines, 1):
-        if not line.strip() or line.startswith('{"way"'):  # a check of benchmarks/gpu.py
+        if not line.strip() or line.startswith('{"way"'):  # a check that benchmarks/gpu.py prints
             continue
         try:
             values = json.loads(line)
@@ -123,7 +124,7 @@ def from_lines(lines: Iterable[str]) -> tuple[list[Result], list[Machine]]:
             machine = Machine(**{name: values[name] for name in names[Machine]})
         except (ValueError, TypeError, KeyError) as error:
             raise ConfigError(
-                f"line {number} is none that causerie bench wrote: {error}"
+                f"line {number} is not a result of causerie bench: {error}"
             ) from error
         if machine not in machines:
             machines.append(machine)

@@ -1,43 +1,46 @@
-"""One run: contestants are built, and measured in turn, round after round.
+"""One run: builds the implementations and measures them in turn, round after round.
 
-What else the machine does meanwhile then falls on all of them.
+Taking turns spreads the machine's other load over all of them.
 """
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import torch
 
-from causerie.bench import peers
 from causerie.bench.machine import new_machine, peak_gb
 from causerie.bench.ours import Ours
-from causerie.bench.plan import Contestant as Named
-from causerie.bench.plan import Plan
+from causerie.bench.plan import Plan, Variant
 from causerie.bench.result import Machine, Result
 from causerie.bench.subjects import load_subject, sizes
 from causerie.checkpoint.load import Checkpoint
-from causerie.engine.runners.choose import Kernels, new_runner
+from causerie.config import CSMConfig, MimiConfig
+from causerie.engine.runners.choose import new_runner
 from causerie.errors import ConfigError
 
-#: Rows before a frame where nothing else is said: a sentence and some seconds.
+#: Rows before a frame, except for "context": a sentence and some seconds.
 USUAL_ROWS = 100
-#: Frames that fill the window of the codec's transformer, 250 steps of two a frame.
+#: Frames that fill the window of the codec's transformer, 250 steps at two per frame.
 CODEC_WINDOW = 125
 #: Voices of a first sound; see `Result`.
 VOICES = ("none", "new", "kept")
-#: Told what is going on.
-Tell = Callable[[str], None]
-#: Given each result at once.
-Found = Callable[[Result, Machine], None]
+#: Called with a line of progress.
+Report: TypeAlias = Callable[[str], None]
+#: Called with each result as soon as it is measured.
+OnResult: TypeAlias = Callable[[Result, Machine], None]
 CPU = torch.device("cpu")
 T = TypeVar("T")
 
 
-class Contestant(Protocol):
-    """What makes frames."""
+class Implementation(Protocol):
+    """An implementation of CSM."""
 
     name: str
     formats: tuple[str, str]
@@ -45,57 +48,119 @@ class Contestant(Protocol):
     max_streams: int
 
     def frames(self, count: int, *, rows: int, streams: int) -> tuple[list[float], list[float]]:
-        """Milliseconds of each frame of all streams: of its codes, and of its sound."""
+        """Milliseconds for the codes, and for the audio, of each frame of all streams."""
 
     def prefill(self, rows: int) -> float:
-        """Milliseconds of reading so many rows."""
-
-    def floor_bytes(self, *, rows: int, streams: int, codec: bool) -> float:
-        """Bytes that a frame of all streams reads."""
+        """Milliseconds to prefill this number of rows."""
 
 
-class Sounding(Protocol):
-    """What makes sound of codes."""
+class CodecImplementation(Protocol):
+    """An implementation of Mimi's decoder."""
 
     name: str
 
     def sound(self, count: int) -> list[float]:
-        """Milliseconds of each of the next frames of one stream, which no call ends."""
+        """Milliseconds to decode each of the next `count` frames of one endless stream."""
+
+
+#: Builds an implementation for these sizes.
+Build: TypeAlias = Callable[[CSMConfig, MimiConfig, torch.dtype], T]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """What causerie is compared with: other implementations, and the limit that memory sets.
+
+    Attributes:
+        models, codecs: by the names that `--peers` takes. Building one raises ConfigError if its
+            package is not installed.
+        bandwidth_gb_s: measures the memory bandwidth of a device.
+        floor_bytes: bytes that a frame of all streams reads.
+    """
+
+    models: Mapping[str, Build[Implementation]]
+    codecs: Mapping[str, Build[CodecImplementation]]
+    bandwidth_gb_s: Callable[[torch.device], float]
+    floor_bytes: FloorBytes
+
+
+class FloorBytes(Protocol):
+    """See `Comparison`."""
+
+    def __call__(
+        self, implementation: Implementation, *, rows: int, streams: int, codec: bool
+    ) -> float:
+        """Bytes that a frame of all streams reads."""
+
+
+def load_comparison() -> Comparison:
+    """The comparison of `benchmarks/peers.py`, in the checkout that causerie runs from.
+
+    Raises:
+        ConfigError: causerie does not run from a checkout.
+    """
+    folder = Path(__file__).parents[3] / "benchmarks"
+    if not (folder / "peers.py").is_file():
+        raise ConfigError(
+            "--peers needs benchmarks/peers.py of causerie's repository, which the package does "
+            "not contain: clone the repository and run `pip install -e .` there"
+        )
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))
+    found: Comparison = importlib.import_module("peers").COMPARISON
+    return found
 
 
 class Bench:
     """Carries out a plan.
 
+    Args:
+        comparison: needed if the plan has peers; adds the floor to all frames.
+
     Attributes:
-        results: found so far.
-        notes: who is absent, and why.
+        results: all results so far.
+        notes: peers that could not be measured, and why.
+
+    Raises:
+        ConfigError: the comparison does not have a peer of the plan.
     """
 
     def __init__(
         self,
         plan: Plan,
-        tell: Tell = lambda message: None,
-        found: Found = lambda result, machine: None,
+        report: Report = lambda message: None,
+        on_result: OnResult = lambda result, machine: None,
+        *,
+        comparison: Comparison | None = None,
     ) -> None:
-        self.plan, self._tell, self._found = plan, tell, found
+        self.plan, self._report, self._on_result = plan, report, on_result
+        self._models = comparison.models if comparison else {}
+        self._codecs = comparison.codecs if comparison else {}
+        self._floor_bytes = comparison.floor_bytes if comparison else None
+        names = dict.fromkeys((*self._models, *self._codecs))
+        if unknown := [name for name in plan.peers if name not in names]:
+            raise ConfigError(f"no peer {', '.join(unknown)}: {', '.join(names)}")
         self.results: list[Result] = []
         self.notes: list[str] = []
         if plan.threads:
             torch.set_num_threads(plan.threads)
         self._memory_gb: dict[tuple[str, tuple[str, str]], float] = {}
-        tell("measuring how fast memory is read")
-        self.machine: Machine = new_machine(CPU, seconds=0.1 if plan.subject == "tiny" else 2)
+        bandwidth_gb_s = None
+        if comparison:
+            report("measuring the memory bandwidth")
+            bandwidth_gb_s = comparison.bandwidth_gb_s(CPU)
+        self.machine: Machine = new_machine(CPU, bandwidth_gb_s=bandwidth_gb_s)
 
     def run(self) -> None:
-        """Build all, and measure one after the other."""
+        """Build all implementations, and take one measure after the other."""
         plan = self.plan
         if "memory" in plan.measures:
             self._measure_memory()
-        self._tell(f"building {plan.subject}")
+        self._report(f"building {plan.subject}")
         checkpoint = load_subject(plan.subject, plan.dtype, CPU)
         self._frame_ms = 1000 / checkpoint.codec.config.frame_rate
-        ours = [self._ours(checkpoint, *contestant) for contestant in plan.contestants]
-        all_: list[Contestant] = [*ours, *self._others(peers.MODELS, checkpoint)]
+        ours = [self._ours(checkpoint, variant) for variant in plan.variants]
+        all_: list[Implementation] = [*ours, *self._peers(self._models, checkpoint)]
         if "frame" in plan.measures:
             self._measure_frames("frame", all_, USUAL_ROWS, 1)
         for rows in plan.contexts if "context" in plan.measures else ():
@@ -107,76 +172,76 @@ class Bench:
         if "first-sound" in plan.measures:
             self._measure_first_sound(ours)
         if "codec" in plan.measures:
-            self._measure_codec([ours[0], *self._others(peers.CODECS, checkpoint)])
+            self._measure_codec([ours[0], *self._peers(self._codecs, checkpoint)])
 
-    # -- who takes part ------------------------------------------------------------------------
+    # -- implementations -----------------------------------------------------------------------
 
-    def _ours(self, checkpoint: Checkpoint, kernels: Kernels, formats: tuple[str, str]) -> Ours:
-        self._tell(f"building {kernels}, {'+'.join(formats)}")
-        return build(self.plan, checkpoint, kernels, formats)
+    def _ours(self, checkpoint: Checkpoint, variant: Variant) -> Ours:
+        kernels, formats = variant
+        self._report(f"building {kernels}, {'+'.join(formats)}")
+        return new_ours(self.plan, checkpoint, variant)
 
-    def _others(self, kinds: Any, checkpoint: Checkpoint) -> list[Any]:
-        """Those of a kind that are asked for; who is not installed is noted."""
+    def _peers(self, builds: Mapping[str, Build[T]], checkpoint: Checkpoint) -> list[T]:
+        """The peers of the plan among `builds`; adds a note for each that is not installed."""
         found = []
         for name in self.plan.peers:
-            if name not in kinds:
+            if name not in builds:
                 continue
-            self._tell(f"building {name}")
+            self._report(f"building {name}")
             try:
                 found.append(
-                    kinds[name](checkpoint.model.config, checkpoint.codec.config, self.plan.dtype)
+                    builds[name](checkpoint.model.config, checkpoint.codec.config, self.plan.dtype)
                 )
             except ConfigError as error:
-                note = f"{name} is absent: {error}"
+                note = f"{name} is skipped: {error}"
                 self.notes += [] if note in self.notes else [note]
         return found
 
     # -- measures ------------------------------------------------------------------------------
 
     def _measure_frames(
-        self, measure: str, all_: Sequence[Contestant], rows: int, streams: int
+        self, measure: str, all_: Sequence[Implementation], rows: int, streams: int
     ) -> None:
         count = self.plan.frames
-        able = [c for c in all_ if streams <= c.max_streams and rows + count < c.max_rows]
+        able = [i for i in all_ if streams <= i.max_streams and rows + count < i.max_rows]
         codes: list[list[float]] = [[] for _ in able]
         sound: list[list[float]] = [[] for _ in able]
-        what = f"frames after {rows} rows, {streams} streams"
-        for number in self._rounds(what):
-            for index, contestant in enumerate(able):
-                # the first round takes what is done only once
-                new = contestant.frames(count if number else 1, rows=rows, streams=streams)
+        for number in self._rounds(f"frames after {rows} rows, {streams} streams"):
+            for index, implementation in enumerate(able):
+                # the first round warms up and does not count
+                new = implementation.frames(count if number else 1, rows=rows, streams=streams)
                 if number:
                     codes[index] += new[0]
                     sound[index] += new[1]
-        for index, contestant in enumerate(able):
+        for index, implementation in enumerate(able):
             both = [a + b for a, b in zip(codes[index], sound[index], strict=True)]
             for codec, times in ((False, codes[index]), (True, both)):
-                floor = contestant.floor_bytes(rows=rows, streams=streams, codec=codec)
                 self._add(
-                    contestant, measure, times, rows=rows, streams=streams, codec_included=codec,
-                    frame_ms=self._frame_ms, floor_bytes=floor,
+                    implementation, measure, times, rows=rows, streams=streams,
+                    codec_included=codec, frame_ms=self._frame_ms,
+                    floor_ms=self._floor_ms(implementation, rows, streams, codec=codec),
                 )  # fmt: skip
 
-    def _measure_prefill(self, all_: Sequence[Contestant]) -> None:
+    def _measure_prefill(self, all_: Sequence[Implementation]) -> None:
         rows = self.plan.prefill_rows
-        able = [c for c in all_ if rows <= c.max_rows]
+        able = [i for i in all_ if rows <= i.max_rows]
         times: list[list[float]] = [[] for _ in able]
-        for number in self._rounds(f"reading {rows} rows"):
-            for index, contestant in enumerate(able):
-                taken = contestant.prefill(rows if number else 2)
+        for number in self._rounds(f"the prefill of {rows} rows"):
+            for index, implementation in enumerate(able):
+                taken = implementation.prefill(rows if number else 2)
                 times[index] += [taken] if number else []
-        for contestant, taken_ms in zip(able, times, strict=True):
-            self._add(contestant, "prefill", taken_ms, rows=rows, codec_included=False)
+        for implementation, taken_ms in zip(able, times, strict=True):
+            self._add(implementation, "prefill", taken_ms, rows=rows, codec_included=False)
 
     def _measure_first_sound(self, ours: Sequence[Ours]) -> None:
-        for contestant in ours:
-            contestant.first_sound("none")
+        for implementation in ours:
+            implementation.first_sound("none")
         times: dict[tuple[int, str], list[float]] = {}
         for number in range(self.plan.sounds):
-            self._tell(f"first sound, {number} of {self.plan.sounds}")
-            for index, contestant in enumerate(ours):
+            self._report(f"measuring the first sound, {number + 1} of {self.plan.sounds}")
+            for index, implementation in enumerate(ours):
                 for voice in VOICES:
-                    taken = contestant.first_sound(voice)
+                    taken = implementation.first_sound(voice)
                     times.setdefault((index, voice), []).append(taken)
         for (index, voice), taken_ms in times.items():
             self._add(
@@ -184,19 +249,19 @@ class Bench:
                 rows=ours[index].prompt_rows(voice), codec_included=True,
             )  # fmt: skip
 
-    def _measure_codec(self, all_: Sequence[Sounding]) -> None:
-        """The first round fills the window of the codec's transformer."""
+    def _measure_codec(self, all_: Sequence[CodecImplementation]) -> None:
+        """Time the codec; the first round fills the window of its transformer."""
         times: list[list[float]] = [[] for _ in all_]
         for number in self._rounds("the codec"):
-            for index, contestant in enumerate(all_):
-                taken = contestant.sound(2 * self.plan.frames if number else CODEC_WINDOW)
+            for index, implementation in enumerate(all_):
+                taken = implementation.sound(2 * self.plan.frames if number else CODEC_WINDOW)
                 times[index] += taken if number else []
-        for contestant, taken_ms in zip(all_, times, strict=True):
-            self._keep(
+        for implementation, taken_ms in zip(all_, times, strict=True):
+            self._store(
                 Result.of(
                     taken_ms,
                     measure="codec",
-                    implementation=contestant.name,
+                    implementation=implementation.name,
                     subject=self.plan.subject,
                     backbone_format="",
                     depth_format="",
@@ -208,65 +273,72 @@ class Bench:
             )
 
     def _measure_memory(self) -> None:
-        """The peak of processes that have one contestant each, and make a few frames."""
+        """Peak memory of one process per implementation, which makes a few frames."""
         context = multiprocessing.get_context("spawn")
-        for contestant in [*self.plan.contestants, *self.plan.peers]:
-            self._tell(f"memory of {contestant}")
+        models = [(name, self._models[name]) for name in self.plan.peers if name in self._models]
+        for name, implementation in [*((str(v), v) for v in self.plan.variants), *models]:
+            self._report(f"measuring the memory of {name}")
             receiver, sender = context.Pipe(duplex=False)
-            process = context.Process(target=hold, args=(self.plan, contestant, sender))
+            process = context.Process(target=send_peak, args=(self.plan, implementation, sender))
             process.start()
             sender.close()
             try:
-                name, formats, peak = receiver.recv()
-                self._memory_gb[name, formats] = peak
-            except EOFError:  # it is absent, as will be told, or has no frames
+                key, peak = receiver.recv()
+                self._memory_gb[key] = peak
+            except EOFError:  # it is not installed; `_peers` adds a note
                 pass
             process.join()
 
     # -- helpers -------------------------------------------------------------------------------
 
     def _rounds(self, what: str) -> range:
-        self._tell(f"measuring {what}")
+        self._report(f"measuring {what}")
         return range(self.plan.rounds + 1)
 
-    def _keep(self, result: Result) -> None:
+    def _floor_ms(
+        self, implementation: Implementation, rows: int, streams: int, *, codec: bool
+    ) -> float | None:
+        if self._floor_bytes is None:
+            return None
+        assert self.machine.bandwidth_gb_s is not None
+        num_bytes = self._floor_bytes(implementation, rows=rows, streams=streams, codec=codec)
+        return num_bytes / self.machine.bandwidth_gb_s / 1e6
+
+    def _store(self, result: Result) -> None:
         self.results.append(result)
-        self._found(result, self.machine)
+        self._on_result(result, self.machine)
 
     def _add(
         self,
-        contestant: Contestant,
+        implementation: Implementation,
         measure: str,
         times_ms: Sequence[float],
         *,
         streams: int = 1,
-        floor_bytes: float | None = None,
-        **what: Any,
+        **fields: Any,
     ) -> None:
-        gb_s = self.machine.bandwidth_gb_s
-        self._keep(
+        self._store(
             Result.of(
                 times_ms,
                 measure=measure,
-                implementation=contestant.name,
+                implementation=implementation.name,
                 subject=self.plan.subject,
-                backbone_format=contestant.formats[0],
-                depth_format=contestant.formats[1],
+                backbone_format=implementation.formats[0],
+                depth_format=implementation.formats[1],
                 streams=streams,
-                floor_ms=None if floor_bytes is None else floor_bytes / gb_s / 1e6,
-                memory_gb=self._memory_gb.get((contestant.name, contestant.formats)),
-                **what,
+                memory_gb=self._memory_gb.get((implementation.name, implementation.formats)),
+                **fields,
             )
         )
 
 
-def build(plan: Plan, checkpoint: Checkpoint, kernels: Kernels, formats: tuple[str, str]) -> Ours:
-    """One of ours."""
-    slots = max(plan.streams) if "streams" in plan.measures else 1
+def new_ours(plan: Plan, checkpoint: Checkpoint, variant: Variant) -> Ours:
+    """A runner of causerie."""
+    kernels, formats = variant
     stored = formats if kernels == "native" else ("auto", "auto")
     runner = new_runner(
         checkpoint,
-        slots,
+        max(plan.streams) if "streams" in plan.measures else 1,
         backbone_format=stored[0],
         depth_format=stored[1],
         num_threads=plan.threads or None,
@@ -275,18 +347,17 @@ def build(plan: Plan, checkpoint: Checkpoint, kernels: Kernels, formats: tuple[s
     return Ours(f"causerie {kernels}", checkpoint, runner, formats)
 
 
-def hold(plan: Plan, contestant: str | Named, sender: Any) -> None:
-    """Build one contestant and let it make frames; send its name, its formats and the peak."""
+def send_peak(plan: Plan, implementation: Variant | Build[Implementation], sender: Any) -> None:
+    """Make frames by one implementation; send its name, its formats and the peak memory."""
     if plan.threads:
         torch.set_num_threads(plan.threads)
-    if isinstance(contestant, str):
-        if contestant not in peers.MODELS:
-            return
+    built: Implementation
+    if isinstance(implementation, tuple):
+        built = new_ours(plan, load_subject(plan.subject, plan.dtype, CPU), implementation)
+    else:
         try:
-            built: Contestant = peers.MODELS[contestant](*sizes(plan.subject), plan.dtype)
+            built = implementation(*sizes(plan.subject), plan.dtype)
         except ConfigError:
             return
-    else:
-        built = build(plan, load_subject(plan.subject, plan.dtype, CPU), *contestant)
     built.frames(2, rows=USUAL_ROWS, streams=1)
-    sender.send((built.name, built.formats, peak_gb()))
+    sender.send(((built.name, built.formats), peak_gb()))

@@ -1,6 +1,6 @@
-"""The models that are timed: the bundled one, and random weights of csm-1b's and of tiny shapes.
+"""The models to time: petit, and random weights of csm-1b's shapes or of tiny shapes.
 
-How fast a model is does not depend on what its weights are, as long as they are ordinary numbers.
+Speed does not depend on the values of the weights, as long as these are ordinary numbers.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from causerie.model.csm import CSM
 from causerie.prompt import Segment
 from causerie.voices import Voice
 
-#: Their names.
+#: Names of the models.
 SUBJECTS = ("csm-1b", "petit", "tiny")
-#: Numbers that are drawn; larger tensors repeat them.
+#: Count of random numbers; larger tensors repeat them.
 NUM_DRAWN = 2**20 + 7
-#: Seconds of the voice of models that have none.
+#: Seconds of the noise that replaces a missing voice.
 VOICE_S = 10.0
 
 
 def load_subject(name: str, dtype: torch.dtype, device: torch.device) -> Checkpoint:
-    """A subject, ready to speak."""
+    """The checkpoint of a subject."""
     petit = load("petit", device=device if name == "petit" else torch.device("cpu"), dtype=dtype)
     if name == "petit":
         return petit
@@ -47,7 +47,7 @@ def load_subject(name: str, dtype: torch.dtype, device: torch.device) -> Checkpo
 
 
 def sizes(name: str) -> tuple[CSMConfig, MimiConfig]:
-    """Sizes of model and codec; those of "tiny" are for trying a benchmark out, in a second."""
+    """Sizes of model and codec; "tiny" runs in a second, to try a benchmark out."""
     assert name in SUBJECTS
     if name == "petit":
         petit = load("petit")
@@ -66,7 +66,7 @@ def sizes(name: str) -> tuple[CSMConfig, MimiConfig]:
 
 
 def voice_of(checkpoint: Checkpoint) -> Voice:
-    """The first voice of a checkpoint; some seconds of noise where it has none."""
+    """The first voice of a checkpoint, or some seconds of noise if it has none."""
     for path in checkpoint.voices.values():
         return Voice.load(path)
     codec = checkpoint.codec.config
@@ -77,7 +77,7 @@ def voice_of(checkpoint: Checkpoint) -> Voice:
 
 @torch.no_grad()
 def fill(module: nn.Module) -> None:
-    """Give a module weights of the scale of a trained network: the same few numbers, repeated."""
+    """Fill a module with random weights of a trained network's scale."""
     drawn = torch.rand(NUM_DRAWN, generator=torch.Generator().manual_seed(0)) - 0.5
     for name, tensor in module.state_dict().items():
         if name.endswith(("initialized", "cluster_usage", "norm.weight", "scale")):
@@ -85,7 +85,7 @@ def fill(module: nn.Module) -> None:
         elif tensor.is_floating_point():
             width = 2.0 if "embed" in name or "centroids" in name else _fan_in(tensor) ** -0.5
             _repeat(drawn, tensor)
-            tensor.mul_(12**0.5 * width)  # uniform numbers have a deviation of 12^-½
+            tensor.mul_(12**0.5 * width)  # the standard deviation of uniform numbers is 12^-½
 
 
 def _fan_in(tensor: Tensor) -> int:

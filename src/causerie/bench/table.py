@@ -1,4 +1,4 @@
-"""Results as tables: small ones, one a question, the same for a terminal and for a document."""
+"""Results as small tables, one per measure, for a terminal or a document."""
 
 from __future__ import annotations
 
@@ -8,17 +8,13 @@ from dataclasses import dataclass
 
 from causerie.bench.result import Machine, Result
 
-#: Names of formats that are short enough for a column.
+#: Short names of weight formats.
 SHORT = {"float32": "fp32", "bfloat16": "bf16"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Cells as text.
-
-    Attributes:
-        rows: as wide as the header.
-    """
+    """A title, a header and rows of text cells, each as wide as the header."""
 
     title: str
     header: list[str]
@@ -26,7 +22,7 @@ class Table:
 
 
 def tables(results: Sequence[Result]) -> list[Table]:
-    """All tables that there are results for, subject by subject."""
+    """One table for each subject and measure that has results."""
     out = []
     for subject in dict.fromkeys(result.subject for result in results):
         for measure, make in _TABLES.items():
@@ -39,7 +35,7 @@ def tables(results: Sequence[Result]) -> list[Table]:
 
 
 def to_markdown(results: Sequence[Result], machines: Sequence[Machine]) -> str:
-    """All tables for a document, and where they are from."""
+    """All tables in Markdown, with the machines they were measured on."""
     lines: list[str] = []
     for table in tables(results):
         lines += [f"**{table.title}**", "", _line(table.header)]
@@ -50,41 +46,43 @@ def to_markdown(results: Sequence[Result], machines: Sequence[Machine]) -> str:
 
 
 def where(machines: Sequence[Machine]) -> list[str]:
-    """A line about each machine and commit."""
-    same: dict[Machine, list[float]] = {}
+    """One line for each machine and commit."""
+    bandwidths: dict[Machine, list[float]] = {}
     for machine in machines:
-        alike = dataclasses.replace(machine, bandwidth_gb_s=0)
-        same.setdefault(alike, []).append(machine.bandwidth_gb_s)
+        rates = bandwidths.setdefault(dataclasses.replace(machine, bandwidth_gb_s=None), [])
+        rates += [] if machine.bandwidth_gb_s is None else [machine.bandwidth_gb_s]
     lines = []
-    for machine, found in same.items():
-        rates = " to ".join(dict.fromkeys(f"{rate:.0f}" for rate in (min(found), max(found))))
-        commit = f", commit {machine.commit}" if machine.commit else ""
-        lines.append(
-            f"on {machine.date}: {machine.processor}, {machine.threads} threads, memory read at "
-            f"{rates} GB/s{commit}"
-        )
+    for machine, rates in bandwidths.items():
+        line = f"on {machine.date}: {machine.processor}, {machine.threads} threads"
+        if rates:
+            bounds = dict.fromkeys(f"{rate:.0f}" for rate in (min(rates), max(rates)))
+            line += f", memory bandwidth {' to '.join(bounds)} GB/s"
+        lines.append(line + (f", commit {machine.commit}" if machine.commit else ""))
     return lines
 
 
 def label(result: Result) -> str:
-    """Who it is, and in which formats."""
+    """The name of an implementation with its weight formats."""
     formats = [SHORT.get(f, f) for f in (result.backbone_format, result.depth_format) if f]
     return " ".join((result.implementation, "+".join(dict.fromkeys(formats)))).strip()
 
 
 def _frames(results: Sequence[Result]) -> Table:
+    has_floor = any(result.floor_ms for result in results)
     rows = []
     for name, both in _by_label(results).items():
-        codes, sound = (
+        codes, audio = (
             next((r for r in both if r.codec_included is codec), None) for codec in (False, True)
         )
-        if codes and sound:
-            over = f"{codes.ms / codes.floor_ms:.1f}" if codes.floor_ms else "–"
+        if codes and audio:
+            factor = f"{codes.ms / codes.floor_ms:.1f}" if codes.floor_ms else "–"
             memory = f"{codes.memory_gb:.1f}" if codes.memory_gb else "–"
-            rows.append([name, _spread(codes), over, _spread(sound), _rtf(sound), memory])
+            factors = [factor] if has_floor else []
+            rows.append([name, _spread(codes), *factors, _spread(audio), _rtf(audio), memory])
+    floor = ["times the floor"] if has_floor else []
     return Table(
-        title=f"a frame of one stream, {_rows(results)}",
-        header=["", "codes, ms", "times the floor", "with sound, ms", "RTF", "peak GB"],
+        title=f"a frame of one stream after {results[0].rows:,} rows",
+        header=["", "codes, ms", *floor, "with audio, ms", "RTF", "peak GB"],
         rows=rows,
     )
 
@@ -92,7 +90,7 @@ def _frames(results: Sequence[Result]) -> Table:
 def _contexts(results: Sequence[Result]) -> Table:
     return _pivot(
         [r for r in results if r.codec_included],
-        lambda r: r.rows, "ms of a frame with sound, by the rows before it",
+        lambda r: r.rows, "ms per frame with audio, by the number of rows before it",
     )  # fmt: skip
 
 
@@ -100,13 +98,14 @@ def _streams(results: Sequence[Result]) -> Table:
     return _pivot(
         [r for r in results if r.codec_included],
         lambda r: r.streams,
-        f"ms of a frame of all streams with sound, by their number, {_rows(results)}",
+        "ms per frame of all streams with audio, by the number of streams, "
+        f"after {results[0].rows:,} rows",
     )  # fmt: skip
 
 
 def _prefill(results: Sequence[Result]) -> Table:
     return Table(
-        title=f"reading a prompt of {results[0].rows:,} rows",
+        title=f"prefill of {results[0].rows:,} rows",
         header=["", "ms"],
         rows=[[label(r), _spread(r)] for r in results],
     )
@@ -114,7 +113,7 @@ def _prefill(results: Sequence[Result]) -> Table:
 
 def _first_sound(results: Sequence[Result]) -> Table:
     voices = list(dict.fromkeys(r.voice for r in results))
-    names = {"none": "no voice", "new": "a new voice", "kept": "a voice read before"}
+    names = {"none": "no voice", "new": "a new voice", "kept": "a cached voice"}
     rows = [
         [name, *(_p50_p95(next((r for r in of if r.voice == voice), None)) for voice in voices)]
         for name, of in _by_label(results).items()
@@ -128,7 +127,7 @@ def _first_sound(results: Sequence[Result]) -> Table:
 
 def _codec(results: Sequence[Result]) -> Table:
     return Table(
-        title="the codec, a frame a call",
+        title="the codec, one frame per call",
         header=["", "ms", "RTF"],
         rows=[[label(r), _spread(r), _rtf(r)] for r in results],
     )
@@ -155,10 +154,6 @@ def _by_label(results: Sequence[Result]) -> dict[str, list[Result]]:
     for result in results:
         out.setdefault(label(result), []).append(result)
     return out
-
-
-def _rows(results: Sequence[Result]) -> str:
-    return f"{results[0].rows:,} rows before it"
 
 
 def _spread(result: Result) -> str:

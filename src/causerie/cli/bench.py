@@ -1,4 +1,4 @@
-"""`causerie bench`: how fast speech is made here, beside others and the limit of the memory."""
+"""`causerie bench`: measure how fast causerie makes speech on this machine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from causerie.cli.console import note, progress
-from causerie.cli.options import check_folder
 from causerie.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -19,48 +18,53 @@ if TYPE_CHECKING:
 def bench(
     subject: Annotated[
         str,
-        typer.Option(help="petit, or random weights: csm-1b, or tiny to try the command out."),
+        typer.Option(help="The model: petit, csm-1b (random weights), or tiny (for a trial)."),
     ] = "petit",
     formats: Annotated[
         str | None,
         typer.Option(
-            help="Of weights, with commas: fp32, bf16, int8, int4, or of backbone and depth "
-            "decoder, such as bf16+int4. All of these but fp32 for csm-1b, fp32 for others."
+            help="Weight formats, separated by commas: fp32, bf16, int8, int4, or backbone+depth "
+            "decoder, such as bf16+int4. Default: fp32; for csm-1b all others."
         ),
     ] = None,
     kernels: Annotated[
         str | None,
-        typer.Option(help="Of ours, with commas: native, batched, plain; the fastest of them."),
+        typer.Option(help="native, batched, plain, separated by commas. Default: the fastest."),
     ] = None,
     peers: Annotated[
-        str, typer.Option(help="Implementations of others: transformers, moshi, sesame.")
+        str,
+        typer.Option(
+            help="Other implementations to compare with: transformers, moshi, sesame. Needs a "
+            "checkout of the repository; also measures the memory bandwidth."
+        ),
     ] = "",
     measures: Annotated[
         str | None,
-        typer.Option(help="frame, context, streams, prefill, first-sound, codec, memory; all."),
+        typer.Option(
+            help="frame, context, streams, prefill, first-sound, codec, memory. Default: all."
+        ),
     ] = None,
-    streams: Annotated[str, typer.Option(help="Numbers of streams at once.")] = "1,2,4,8",
-    contexts: Annotated[str, typer.Option(help="Rows before a frame.")] = "100,500,1000,1900",
-    prefill: Annotated[int, typer.Option(help="Rows of a prompt.")] = 1000,
-    frames: Annotated[int, typer.Option(help="Of each in a round.")] = 8,
-    rounds: Annotated[int, typer.Option(help="In which all take turns.")] = 5,
+    streams: Annotated[str, typer.Option(help="Numbers of concurrent streams.")] = "1,2,4,8",
+    contexts: Annotated[
+        str, typer.Option(help="Numbers of rows before a frame.")
+    ] = "100,500,1000,1900",
+    prefill: Annotated[int, typer.Option(help="Rows of the prompt.")] = 1000,
+    frames: Annotated[int, typer.Option(help="Frames per round.")] = 8,
+    rounds: Annotated[int, typer.Option(help="Rounds; all implementations take turns.")] = 5,
     sounds: Annotated[int, typer.Option(help="First sounds of each kind.")] = 20,
-    threads: Annotated[int, typer.Option(help="Of the processor; 0: as torch has it.")] = 0,
+    threads: Annotated[int, typer.Option(help="Number of threads; 0 for torch's default.")] = 0,
     read: Annotated[
         list[Path] | None,
-        typer.Option("--from", help="Show what an earlier --json printed, and measure nothing."),
+        typer.Option("--from", help="Show results of an earlier --json; measure nothing."),
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print a JSON object a line, each as it is found.")
+        bool, typer.Option("--json", help="Print each result as a line of JSON.")
     ] = False,
-    markdown: Annotated[bool, typer.Option(help="Print tables for a document.")] = False,
-    plot: Annotated[
-        Path | None, typer.Option(help="A picture to draw; needs matplotlib.", metavar="FILE")
-    ] = None,
+    markdown: Annotated[bool, typer.Option(help="Print the tables in Markdown.")] = False,
 ) -> None:
-    """Measure frames, prompts, first sounds and memory.
+    """Measure the speed of frames, prompts and first sounds, and peak memory.
 
-    causerie bench --subject csm-1b --peers transformers,moshi --plot bench.png
+    causerie bench --subject csm-1b --measures frame,streams
     """
     from causerie.bench.plan import (
         Plan,
@@ -70,11 +74,9 @@ def bench(
         parse_kernels,
     )
     from causerie.bench.result import from_lines, to_line
-    from causerie.bench.run import Bench
+    from causerie.bench.run import Bench, load_comparison
     from causerie.bench.table import to_markdown
 
-    if plot is not None:
-        check_folder(plot)
     if read:
         results, machines = from_lines(line for path in read for line in _lines_of(path))
     else:
@@ -82,7 +84,7 @@ def bench(
             subject=subject,
             formats=parse_formats(formats or default_formats(subject)),
             kernels=parse_kernels(kernels) if kernels else default_kernels(),
-            peers=tuple(_listed(peers)),
+            peers=tuple(_names(peers)),
             streams=_numbers(streams),
             contexts=_numbers(contexts),
             prefill_rows=prefill,
@@ -90,15 +92,16 @@ def bench(
             rounds=rounds,
             sounds=sounds,
             threads=threads,
-            **({} if measures is None else {"measures": tuple(_listed(measures))}),
+            **({} if measures is None else {"measures": tuple(_names(measures))}),
         )
 
-        def show(result: Result, machine: Machine) -> None:
+        def on_result(result: Result, machine: Machine) -> None:
             if as_json:
                 print(to_line(result, machine), flush=True)
 
-        with progress("starting") as tell:
-            run = Bench(plan, tell, show)
+        comparison = load_comparison() if plan.peers else None
+        with progress("starting") as report:
+            run = Bench(plan, report, on_result, comparison=comparison)
             run.run()
         results, machines = run.results, [run.machine]
         for message in run.notes:
@@ -110,11 +113,6 @@ def bench(
     elif read:
         for result in results:
             print(to_line(result, machines[0]))
-    if plot is not None:
-        from causerie.bench.plot import draw
-
-        if draw(results, machines, plot):
-            note(f"wrote {plot}")
 
 
 def _show(results: list[Result], machines: list[Machine]) -> None:
@@ -137,19 +135,19 @@ def _show(results: list[Result], machines: list[Machine]) -> None:
         console.print(f"Measured {place}.", soft_wrap=True)
 
 
-def _listed(names: str) -> list[str]:
-    return [name.strip() for name in names.split(",") if name.strip()]
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _numbers(text: str) -> tuple[int, ...]:
     try:
-        return tuple(int(part) for part in _listed(text))
+        return tuple(int(part) for part in _names(text))
     except ValueError as error:
-        raise ConfigError(f"{text!r} is no list of whole numbers such as 1,2,4") from error
+        raise ConfigError(f"{text!r} is not a list of whole numbers such as 1,2,4") from error
 
 
 def _lines_of(path: Path) -> list[str]:
     try:
         return path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"results {path} cannot be read: {error}") from error
+        raise ConfigError(f"cannot read the results {path}: {error}") from error

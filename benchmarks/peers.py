@@ -1,7 +1,7 @@
-"""Implementations of others as contestants, on random weights of the same shapes.
+"""Other implementations for `causerie bench --peers`, on random weights of the same shapes.
 
-Their packages are no part of causerie: whoever is not installed is told as absent, in one line.
-Their usual interfaces are timed, with what each does for speed by itself: caches, fused attention.
+Their usual interfaces are timed, with each one's default caches and attention. causerie does not
+depend on their packages; building one that is not installed raises ConfigError.
 """
 
 from __future__ import annotations
@@ -9,37 +9,37 @@ from __future__ import annotations
 import importlib
 import itertools
 import time
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from causerie.bench.floor import frame_bytes
+from causerie.bench.run import Build, CodecImplementation, Comparison, Implementation
 from causerie.bench.subjects import fill
 from causerie.checkpoint import configs
 from causerie.config import CSMConfig, LlamaConfig, MimiConfig
 from causerie.errors import ConfigError
 from causerie.extras import need
+from floor import bandwidth_gb_s, floor_bytes
 
-#: What the reference needs: torchao 0.17 and later have no nf4tensor, which torchtune imports.
+#: What the reference needs: torchtune imports nf4tensor, which torchao 0.17 and later lack.
 TORCHTUNE = "pip install torchtune==0.6.1 torchao==0.16.0 datasets"
-#: Frames that the codec of transformers decodes at once: it has no decoder for a stream.
+#: Frames that the codec of transformers decodes at once: it has no streaming decoder.
 BULK_FRAMES = 25
 
 
 class Transformers:
     """`CsmForConditionalGeneration.generate`, greedy, one reply at a time.
 
-    Its codec is not timed frame by frame here, but at its best: many frames at once.
+    Its codec decodes many frames at once here, its fastest way.
     """
 
     name, has_codec, max_streams = "transformers", True, 1
 
     def __init__(self, config: CSMConfig, codec: MimiConfig, dtype: torch.dtype) -> None:
         library = _transformers()
-        self._config, self.max_rows = config, config.max_frames
+        self.config, self.max_rows = config, config.max_frames
         form = str(dtype).removeprefix("torch.")
         self.formats = form, form
         exported = configs.csm_to_transformers(config, codec)
@@ -52,12 +52,12 @@ class Transformers:
         self._processors = library.LogitsProcessorList
 
     def frames(self, count: int, *, rows: int, streams: int) -> tuple[list[float], list[float]]:
-        """Milliseconds of each frame: of its codes, and of its sound, many decoded at once."""
+        """Milliseconds for the codes, and for the audio, of each frame."""
         assert streams == 1
         marks: list[float] = []
 
         def mark(ids: Tensor, logits: Tensor) -> Tensor:
-            marks.append(time.perf_counter())  # called once a frame, behind the backbone
+            marks.append(time.perf_counter())  # called once per frame, after the backbone
             return logits
 
         self._model.generate(
@@ -68,7 +68,7 @@ class Transformers:
             logits_processor=self._processors([mark]),
         )
         codes_ms = [1000 * (b - a) for a, b in itertools.pairwise(marks)]
-        codes = torch.ones(1, self._config.num_codebooks, BULK_FRAMES, dtype=torch.long)
+        codes = torch.ones(1, self.config.num_codebooks, BULK_FRAMES, dtype=torch.long)
         with torch.inference_mode():
             start = time.perf_counter()
             self._model.codec_model.decode(codes)
@@ -76,30 +76,26 @@ class Transformers:
         return codes_ms, [sound_ms] * len(codes_ms)
 
     def prefill(self, rows: int) -> float:
-        """Milliseconds of reading so many rows."""
+        """Milliseconds to prefill this number of rows."""
         ids = torch.ones(1, rows, dtype=torch.long)
         with torch.inference_mode():
             start = time.perf_counter()
             self._model(input_ids=ids, use_cache=True, logits_to_keep=1)
         return 1000 * (time.perf_counter() - start)
 
-    def floor_bytes(self, *, rows: int, streams: int, codec: bool) -> float:
-        """Bytes that a frame reads, in its format."""
-        return frame_bytes(self._config, *self.formats, rows=rows, streams=streams)
-
 
 class Sesame:
-    """The design of SesameAILabs/csm: two of torchtune's Llamas, a frame a call, top-k sampling.
+    """The design of SesameAILabs/csm: two of torchtune's Llamas, one frame per call, top-k.
 
-    The reference itself is on no package index, so this is what it does, in the order in which it
-    does it, by torchtune's builders. Its sound is moshi's, many frames at once.
+    The reference itself is on no package index. This class makes the same calls in the same order
+    by torchtune's builders. moshi decodes its codes, many frames at once.
     """
 
     name, max_streams = "sesame on torchtune", 1
 
     def __init__(self, config: CSMConfig, codec: MimiConfig, dtype: torch.dtype) -> None:
         builder = need("torchtune.models.llama3_2", "reference", also=TORCHTUNE)
-        self._config, self._dtype, self.max_rows = config, dtype, config.max_frames
+        self.config, self._dtype, self.max_rows = config, dtype, config.max_frames
         form = str(dtype).removeprefix("torch.")
         self.formats = form, form
         with torch.device("meta"):
@@ -109,7 +105,7 @@ class Sesame:
         for llama, rows in ((self._model.backbone, self.max_rows), (self._model.decoder, None)):
             for module in llama.modules():
                 if hasattr(module, "rope_init"):
-                    module.rope_init()  # its angles are no weights
+                    module.rope_init()  # a buffer that `fill` must not draw
             llama.setup_caches(1, dtype, decoder_max_seq_len=rows or config.num_codebooks)
         self._masks = [
             torch.ones(size, size, dtype=torch.bool).tril()
@@ -118,36 +114,32 @@ class Sesame:
         self._codec = _moshi(config, codec)
 
     def frames(self, count: int, *, rows: int, streams: int) -> tuple[list[float], list[float]]:
-        """Milliseconds of each frame: of its codes, and of its sound, many decoded at once."""
+        """Milliseconds for the codes, and for the audio, of each frame."""
         assert streams == 1
         codes_ms: list[float] = []
         with torch.inference_mode():
             self._read(rows)
-            read = torch.zeros(1, 1, self._config.num_codebooks + 1, dtype=torch.long)
+            read = torch.zeros(1, 1, self.config.num_codebooks + 1, dtype=torch.long)
             for position in range(rows, rows + count):
                 start = time.perf_counter()
                 read[0, 0, :-1] = self._frame(read, torch.tensor([[position]]))
                 codes_ms.append(1000 * (time.perf_counter() - start))
-            codes = torch.ones(1, self._config.num_codebooks, BULK_FRAMES, dtype=torch.long)
+            codes = torch.ones(1, self.config.num_codebooks, BULK_FRAMES, dtype=torch.long)
             start = time.perf_counter()
             self._codec.decode(codes)
             sound_ms = 1000 * (time.perf_counter() - start) / BULK_FRAMES
         return codes_ms, [sound_ms] * count
 
     def prefill(self, rows: int) -> float:
-        """Milliseconds of reading so many rows."""
+        """Milliseconds to prefill this number of rows."""
         with torch.inference_mode():
             start = time.perf_counter()
             self._read(rows)
         return 1000 * (time.perf_counter() - start)
 
-    def floor_bytes(self, *, rows: int, streams: int, codec: bool) -> float:
-        """Bytes that a frame reads, in its format."""
-        return frame_bytes(self._config, *self.formats, rows=rows, streams=streams)
-
     def _read(self, count: int) -> None:
         self._model.backbone.reset_caches()
-        rows = torch.ones(1, count, self._config.num_codebooks + 1, dtype=torch.long)
+        rows = torch.ones(1, count, self.config.num_codebooks + 1, dtype=torch.long)
         self._backbone(rows, torch.arange(count)[None])
 
     def _backbone(self, rows: Tensor, positions: Tensor) -> Tensor:
@@ -157,14 +149,14 @@ class Sesame:
         return hidden.to(self._dtype)[:, -1]
 
     def _frame(self, rows: Tensor, positions: Tensor) -> Tensor:
-        """Codes (K,) of the next frame, behind the rows."""
+        """Codes (K,) of the frame after the rows."""
         model = self._model
         hidden = self._backbone(rows, positions)
         codes = [_draw(model.codebook0_head(hidden))]
         model.decoder.reset_caches()
         inputs = torch.stack((hidden, model.embed_code(0, codes[0])), dim=1)
         where = torch.arange(2)[None]
-        for codebook in range(1, self._config.num_codebooks):
+        for codebook in range(1, self.config.num_codebooks):
             out = model.decoder(
                 model.projection(inputs), input_pos=where, mask=self._masks[1][where]
             )
@@ -175,7 +167,7 @@ class Sesame:
 
 
 class _SesameModel(nn.Module):
-    """Its weights."""
+    """The weights of `Sesame`."""
 
     def __init__(self, config: CSMConfig, llama3_2: Callable[..., nn.Module]) -> None:
         super().__init__()
@@ -200,7 +192,7 @@ class _SesameModel(nn.Module):
     @staticmethod
     def _llama(config: LlamaConfig, rows: int, llama3_2: Callable[..., nn.Module]) -> Any:
         if config.head_dim * config.num_heads != config.dim:
-            raise ConfigError("torchtune's Llama has heads that make up its width")
+            raise ConfigError("torchtune's Llama needs a width of head_dim × num_heads")
         llama: Any = llama3_2(
             vocab_size=1,
             num_layers=config.num_layers,
@@ -227,7 +219,7 @@ class _SesameModel(nn.Module):
 
 
 def _draw(logits: Tensor, top_k: int = 50, temperature: float = 0.9) -> Tensor:
-    """Codes (B,): of the likeliest, by noise and without waiting for a device."""
+    """Sample codes (B,) from the top k by exponential noise, without a synchronization."""
     logits = logits / temperature
     least = logits.topk(min(top_k, logits.shape[-1])).values[..., -1:]
     kept = logits.masked_fill(logits < least, -torch.inf).softmax(-1)
@@ -235,9 +227,9 @@ def _draw(logits: Tensor, top_k: int = 50, temperature: float = 0.9) -> Tensor:
 
 
 class TransformersCodec:
-    """`MimiModel.decode`, a frame a call, with its cache of the transformer.
+    """`MimiModel.decode`, one frame per call, with the KV cache of its transformer.
 
-    Its convolutions keep no state, so the frames do not join without a seam.
+    Its convolutions have no state, so the frames have audible seams.
     """
 
     name = "transformers"
@@ -250,7 +242,7 @@ class TransformersCodec:
         self._cache: Any = None
 
     def sound(self, count: int) -> list[float]:
-        """Milliseconds of each of the next frames of its stream."""
+        """Milliseconds to decode each of the next `count` frames of one endless stream."""
         codes = torch.ones(1, self._num_codebooks, 1, dtype=torch.long)
         times: list[float] = []
         with torch.inference_mode():
@@ -265,7 +257,7 @@ class TransformersCodec:
 
 
 class MoshiCodec:
-    """moshi's `MimiModel.decode` while streaming, a frame a call."""
+    """moshi's streaming `MimiModel.decode`, one frame per call."""
 
     name = "moshi"
 
@@ -275,7 +267,7 @@ class MoshiCodec:
         self._num_codebooks = config.num_codebooks
 
     def sound(self, count: int) -> list[float]:
-        """Milliseconds of each of the next frames of its stream."""
+        """Milliseconds to decode each of the next `count` frames of one endless stream."""
         codes = torch.ones(1, self._num_codebooks, 1, dtype=torch.long)
         times: list[float] = []
         with torch.inference_mode():
@@ -286,18 +278,17 @@ class MoshiCodec:
         return times
 
 
-#: What makes codes, and what makes sound of codes, by the names that --peers takes.
-MODELS: Mapping[str, type[Transformers | Sesame]] = MappingProxyType(
-    {"transformers": Transformers, "sesame": Sesame}
+MODELS: dict[str, Build[Implementation]] = {"transformers": Transformers, "sesame": Sesame}
+CODECS: dict[str, Build[CodecImplementation]] = {
+    "transformers": TransformersCodec, "moshi": MoshiCodec,
+}  # fmt: skip
+COMPARISON = Comparison(
+    models=MODELS, codecs=CODECS, bandwidth_gb_s=bandwidth_gb_s, floor_bytes=floor_bytes
 )
-CODECS: Mapping[str, type[TransformersCodec | MoshiCodec]] = MappingProxyType(
-    {"transformers": TransformersCodec, "moshi": MoshiCodec}
-)
-NAMES = tuple(dict.fromkeys((*MODELS, *CODECS)))
 
 
 def _moshi(model: CSMConfig, config: MimiConfig) -> Any:
-    """The codec of moshi, with weights."""
+    """The Mimi of moshi with random weights."""
     need("moshi", "reference", also="pip install --no-deps moshi")
     loaders = importlib.import_module("moshi.models.loaders")
     codec = loaders.get_mimi(
@@ -308,7 +299,7 @@ def _moshi(model: CSMConfig, config: MimiConfig) -> Any:
 
 
 def _moshi_config(config: MimiConfig, loaders: Any) -> dict[str, Any]:
-    """Our sizes as moshi has them."""
+    """Our sizes in the form of moshi's configuration."""
     dim, num_codebooks = config.dim, config.num_codebooks
     seanet = {
         "dimension": dim, "n_filters": config.num_filters, "ratios": list(config.ratios),
@@ -333,14 +324,14 @@ def _moshi_config(config: MimiConfig, loaders: Any) -> dict[str, Any]:
 
 
 def _transformers() -> Any:
-    """The package, told to keep its warnings about the ids of random models to itself."""
+    """The package, without its warnings about the token ids of random models."""
     library = need("transformers", "reference")
     library.utils.logging.set_verbosity_error()
     return library
 
 
 def _new(kind: Any, config: Any, dtype: torch.dtype) -> Any:
-    """A model of transformers, with weights."""
+    """A model of transformers with random weights."""
     with need("transformers.initialization", "reference").no_init_weights():
         model = kind._from_config(config, dtype=dtype)
     fill(model)

@@ -1,6 +1,6 @@
-"""The limit that memory sets: all weights of a frame are read at least once, from main memory.
+"""The limit that memory sets: each frame reads all weights from main memory at least once.
 
-Weights that fit a cache of the processor may come faster; those of csm-1b do not.
+Weights that fit into the processor's cache may be faster; those of csm-1b do not fit.
 """
 
 from __future__ import annotations
@@ -12,17 +12,21 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import torch
 
+from causerie.bench.machine import synchronize
+from causerie.bench.ours import Ours
+from causerie.bench.run import Implementation
 from causerie.config import CSMConfig, LlamaConfig
+from causerie.engine.runners.native import NativeRunner
 from causerie.native import library
 from causerie.native.products import Packed, Pool, gemm
 
-#: Bytes a weight. 8 and 4 bits have a scale of 16 bits for each 64 of them.
+#: Bytes per weight. int8 and int4 have a 16-bit scale for each 64 weights.
 BYTES = {"float32": 4.0, "bfloat16": 2.0, "int8": 1 + 2 / 64, "int4": 0.5 + 2 / 64}
-#: The same of native kernels, which keep bf16 in 12 bits where the processor can look bytes up.
+#: The same for native kernels, which store bf16 in 12 bits if the processor can look bytes up.
 NATIVE_BYTES = BYTES | {"bfloat16": 1.5 + 1 / 64}
-#: Bytes a number of the cache of keys and values.
+#: Bytes per number of the KV cache.
 CACHE_BYTES = {"float32": 4, "bfloat16": 2, "int8": 2, "int4": 2}
-#: Larger than all caches.
+#: Larger than all caches of a processor.
 BUFFER_BYTES = 2**29
 
 
@@ -35,9 +39,9 @@ def frame_bytes(
     streams: int = 1,
     weight_bytes: Mapping[str, float] = BYTES,
 ) -> float:
-    """Bytes that a frame of all streams reads: each weight once a pass, and the keys and values.
+    """Bytes that a frame of all streams reads: the weights once per pass, and the KV cache.
 
-    The depth decoder makes K - 1 passes. Its own cache is small, and stays near.
+    The depth decoder makes K - 1 passes. Its own KV cache is small and not counted.
     """
     backbone, depth = config.backbone, config.depth
     num_codebooks, vocab = config.num_codebooks, config.audio_vocab_size
@@ -47,18 +51,36 @@ def frame_bytes(
     passes = (
         (num_codebooks - 1) * (_num_weights(depth) + depth.dim * vocab) * weight_bytes[depth_format]
     )
-    a_row = 2 * backbone.num_layers * backbone.num_kv_heads * backbone.head_dim
-    return read_once + passes + streams * rows * a_row * CACHE_BYTES[backbone_format]
+    row = 2 * backbone.num_layers * backbone.num_kv_heads * backbone.head_dim
+    return read_once + passes + streams * rows * row * CACHE_BYTES[backbone_format]
+
+
+def floor_bytes(implementation: Implementation, *, rows: int, streams: int, codec: bool) -> float:
+    """Bytes that a frame of all streams reads; with the codec's weights, if `codec`, for ours."""
+    if not isinstance(implementation, Ours):
+        config: CSMConfig = implementation.config
+        return frame_bytes(config, *implementation.formats, rows=rows, streams=streams)
+    checkpoint, runner = implementation.checkpoint, implementation.runner
+    compact = isinstance(runner, NativeRunner) and runner.kernels != "generic"
+    total = frame_bytes(
+        checkpoint.model.config, *implementation.formats, rows=rows, streams=streams,
+        weight_bytes=NATIVE_BYTES if compact else BYTES,
+    )  # fmt: skip
+    if codec:
+        mimi = checkpoint.codec
+        parts = (mimi.upsample, mimi.decoder_transformer, mimi.decoder)
+        total += 4 * sum(p.numel() for part in parts for p in part.parameters())  # fp32
+    return total
 
 
 def bandwidth_gb_s(
     device: torch.device, *, num_bytes: int = BUFFER_BYTES, seconds: float = 2
 ) -> float:
-    """GB a second at which all threads read a large buffer: the best of some seconds.
+    """Best GB/s at which all threads read a large buffer, measured for some seconds.
 
-    On the CPU the faster one counts of torch's sum of a buffer in large pages and, where there are
-    native kernels, a product of one row with weights. On a GPU a copy is timed, which reads and
-    writes.
+    On the CPU this is the faster one of torch's sum of a buffer in large pages and, if native
+    kernels are available, a product of one row with weights. On a GPU it is a copy, which reads
+    and writes.
     """
     if device.type == "cpu":
         rates = [_sum_gb_s(num_bytes, seconds)]
@@ -100,14 +122,8 @@ def _best_s(run: Callable[[], object], device: torch.device, seconds: float) -> 
     return best
 
 
-def synchronize(device: torch.device) -> None:
-    """Wait for a device that computes by itself."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
 def _num_weights(config: LlamaConfig) -> int:
-    """Of the products of all layers; norms are small."""
+    """Weights of the matrix products of all layers; norms are small."""
     heads = config.num_heads + config.num_kv_heads
     attention = 2 * heads * config.head_dim * config.dim
     return config.num_layers * (attention + 3 * config.dim * config.ffn_dim)

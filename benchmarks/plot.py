@@ -1,22 +1,23 @@
-"""Results as one picture: frames beside the floor, against context and streams, first sounds."""
+"""Draws results of `causerie bench --json`: frames, contexts, streams, first sounds.
+
+python benchmarks/plot.py bench.jsonl bench.png
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from causerie.bench.result import Machine, Result
+from matplotlib.figure import Figure
+
+from causerie.bench.result import Machine, Result, from_lines
 from causerie.bench.table import label, where
-from causerie.extras import need
 
 
 def draw(results: Sequence[Result], machines: Sequence[Machine], path: Path) -> bool:
-    """Write a picture of one subject; False where there is nothing to show.
-
-    Raises:
-        ConfigError: matplotlib is not installed.
-    """
+    """Write a picture of one subject; False if no result can be drawn."""
     panels = [
         (title, panel, found)
         for measure, title, panel in _PANELS
@@ -24,8 +25,7 @@ def draw(results: Sequence[Result], machines: Sequence[Machine], path: Path) -> 
     ]
     if not panels:
         return False
-    figures = need("matplotlib.figure", "bench")  # without pyplot nothing global is left
-    figure = figures.Figure(figsize=(6 * len(panels), 4.5), layout="constrained")
+    figure = Figure(figsize=(6 * len(panels), 4.5), layout="constrained")
     for axis, (title, panel, found) in zip(
         figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
     ):
@@ -50,21 +50,25 @@ def _bars(axis: Any, results: Sequence[Result]) -> None:
     axis.invert_yaxis()
 
 
-def _lines(of: Callable[[Result], int], name: str) -> Callable[[Any, Sequence[Result]], None]:
+def _lines(column: Callable[[Result], int], xlabel: str) -> Callable[[Any, Sequence[Result]], None]:
     def panel(axis: Any, results: Sequence[Result]) -> None:
-        for one in dict.fromkeys(map(label, results)):
-            mine = sorted((r for r in results if label(r) == one), key=of)
-            axis.plot([of(r) for r in mine], [r.ms for r in mine], marker="o", label=one)
+        for name in dict.fromkeys(map(label, results)):
+            line = sorted((r for r in results if label(r) == name), key=column)
+            axis.plot([column(r) for r in line], [r.ms for r in line], marker="o", label=name)
         axis.axhline(results[0].ms / (results[0].rtf or 1), color="#888888", linestyle=":")
-        axis.set(xlabel=name, ylabel="ms a frame; dotted: real time", yscale="log")
+        axis.set(xlabel=xlabel, ylabel="ms per frame; dotted: real time", yscale="log")
         axis.legend(fontsize=7)
 
     return panel
 
 
 _PANELS: tuple[tuple[str, str, Callable[[Any, Sequence[Result]], None]], ...] = (
-    ("frame", "a frame of one stream, with sound", _bars),
-    ("context", "against context", _lines(lambda r: r.rows, "rows before the frame")),
-    ("streams", "against streams", _lines(lambda r: r.streams, "streams at once")),
+    ("frame", "a frame of one stream, with audio", _bars),
+    ("context", "by context", _lines(lambda r: r.rows, "rows before the frame")),
+    ("streams", "by streams", _lines(lambda r: r.streams, "concurrent streams")),
     ("first-sound", "first sound", _bars),
 )
+
+
+if __name__ == "__main__":
+    draw(*from_lines(Path(sys.argv[1]).read_text("utf-8").splitlines()), Path(sys.argv[2]))
