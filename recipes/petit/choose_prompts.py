@@ -60,7 +60,7 @@ def main() -> None:
         mean = vectors.mean(0) / np.linalg.norm(vectors.mean(0))
         rows = []
         for index, sound, vector in zip(indexes, sounds, vectors, strict=True):
-            errors = compare([speech.texts[index]], [tools.heard(sound)]).errors
+            errors = compare([speech.texts[index]], [tools.transcript(sound)]).errors
             likeness, opinion = float(vector @ mean), tools.opinion(sound)["p808"]
             rows.append((errors, -likeness - OPINION * opinion, likeness, opinion, index))
         rows.sort()

@@ -20,7 +20,7 @@ from rich.progress import track
 from voices import Speaker, Voice, read_voices
 
 from causerie.audio.audio import Audio
-from causerie.evaluate.quality import NAMES
+from causerie.evaluate.dnsmos import NAMES
 from causerie.evaluate.sentences import read_sentences
 from causerie.evaluate.tools import Tools
 from causerie.evaluate.words import compare
@@ -66,7 +66,7 @@ def main() -> None:
             (args.save / name).mkdir(parents=True, exist_ok=True)
             for number, sound in enumerate(sounds, 1):
                 sound.save(args.save / name / f"{number:03d}.wav")
-        words = compare(texts, [tools.heard(sound) for sound in sounds])
+        words = compare(texts, [tools.transcript(sound) for sound in sounds])
         opinions = [tools.opinion(sound) for sound in sounds]
         mean = {key: float(np.mean([opinion[key] for opinion in opinions])) for key in NAMES}
         vectors[name] = np.stack([tools.encoder(sound) for sound in sounds])

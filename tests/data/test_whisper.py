@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from causerie.data import whisper as recognizer
+from causerie.data import whisper
 from causerie.data.whisper import Whisper, packaged_whisper
 from causerie.errors import ConfigError
 
@@ -25,7 +25,7 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for file in ("config.json", "tokenizer.json", "vocabulary.txt"):
         (tmp_path / "site" / "half_one" / "data" / file).write_text(file)
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
-    monkeypatch.setattr(recognizer, "_PARTS", ("half_one", "half_two"))
+    monkeypatch.setattr(whisper, "_PARTS", ("half_one", "half_two"))
     monkeypatch.setenv("CAUSERIE_CACHE", str(tmp_path / "cache"))
 
 
@@ -77,10 +77,12 @@ def test_it_writes_what_it_hears(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("fake")
 def test_without_packages_it_takes_the_hub_s_base(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recognizer, "_PARTS", ("no_such_part", "nor_this"))
+    monkeypatch.setattr(whisper, "_PARTS", ("no_such_part", "nor_this"))
     assert Whisper().model.where == "base"
     assert Whisper("small").model.where == "small"
-    with pytest.raises(ConfigError, match=r"'./missing' cannot be loaded \(Unable to open"):
+    with pytest.raises(
+        ConfigError, match=r"cannot load the recognizer './missing' \(Unable to open"
+    ):
         Whisper("./missing")
 
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from causerie.audio.audio import Audio
 from causerie.errors import AudioError, ConfigError
-from causerie.evaluate import quality, similarity
-from causerie.evaluate.quality import Opinion
+from causerie.evaluate import dnsmos, quality, similarity
+from causerie.evaluate.dnsmos import Dnsmos
 from causerie.evaluate.speaker import Resemblyzer
 from causerie.evaluate.tools import Tools
 from causerie.extras import need
@@ -66,7 +66,7 @@ def test_voice_without_speech_to_copy_is_told() -> None:
 
 
 def test_opinion_of_each_voice_where_there_are_several() -> None:
-    tools = Tools(scorer=Opinion(Judge()))
+    tools = Tools(scorer=Dnsmos(Judge()))
     clips = [clip(audio(tone(1, level)), voice=name) for level, name in ((0.25, "a"), (0.75, "b"))]
     numbers = quality.measure(clips, tools).numbers
     assert numbers["p808/a"] == pytest.approx(2, abs=0.05)
@@ -83,12 +83,12 @@ class Judge:
         assert sample_rate == 16_000
         self.heard.append(samples)
         opinion = 1 + 4 * float(np.abs(samples).max())
-        return dict.fromkeys(quality.NAMES.values(), opinion)
+        return dict.fromkeys(dnsmos.NAMES.values(), opinion)
 
 
 def test_opinion_is_of_one_window_of_a_repeated_clip() -> None:
     judge = Judge()
-    opinion = Opinion(judge)(audio(tone(2, 0.5)))
+    opinion = Dnsmos(judge)(audio(tone(2, 0.5)))
     assert opinion == pytest.approx({"ovrl": 3, "sig": 3, "bak": 3, "p808": 3}, abs=0.05)
     (samples,) = judge.heard
     assert len(samples) == 144_160
@@ -97,14 +97,14 @@ def test_opinion_is_of_one_window_of_a_repeated_clip() -> None:
 
 
 def test_long_and_loud_sound_fits_the_window() -> None:
-    samples = quality.window(audio(tone(12, 1.5)))
+    samples = dnsmos.window(audio(tone(12, 1.5)))
     assert len(samples) == 144_160
     assert np.abs(samples).max() == pytest.approx(1)
 
 
 def test_silence_gets_the_worst_opinion() -> None:
     judge = Judge()
-    tools = Tools(scorer=Opinion(judge))
+    tools = Tools(scorer=Dnsmos(judge))
     found = quality.measure([clip(audio(tone(1, 0.5))), clip(audio(silence(1)))], tools)
     assert len(judge.heard) == 1
     assert "p808/0" not in found.numbers  # there is one voice
@@ -122,6 +122,6 @@ def test_missing_package_is_told_with_what_to_install(monkeypatch: pytest.Monkey
     with pytest.raises(ConfigError, match="pip install --no-deps Resemblyzer"):
         Resemblyzer()
     with pytest.raises(ConfigError, match=r"causerie\[evaluate\]"):
-        Opinion()
+        Dnsmos()
     with pytest.raises(ConfigError, match="faster_whisper"):
-        _ = Tools().recogniser
+        _ = Tools().recognizer

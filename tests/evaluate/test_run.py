@@ -13,7 +13,7 @@ import torch
 from causerie.errors import ConfigError, TextError, UnknownVoiceError
 from causerie.evaluate import consistency, homographs, plots, run, speaking
 from causerie.evaluate.clip import Clip, Measured
-from causerie.evaluate.quality import WORST
+from causerie.evaluate.dnsmos import WORST
 from causerie.evaluate.report import LINES, Report
 from causerie.evaluate.run import METRICS, check_metrics, evaluate
 from causerie.evaluate.sentences import read_sentences
@@ -49,7 +49,7 @@ def brief(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def tools() -> Tools:
     return Tools(
-        recogniser=lambda audio: "good morning",
+        recognizer=lambda samples: "good morning",
         encoder=lambda audio: np.abs(np.fft.rfft(audio.samples)[:64]).astype(np.float32),
         scorer=lambda audio: dict.fromkeys(WORST, 3.0),
     )

@@ -1,11 +1,12 @@
-"""Words misheard, and words said twice, by a recogniser that hears what the tests say."""
+"""Words misheard, and words said twice, by a scripted recognizer."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
-from causerie.audio.audio import Audio
 from causerie.errors import TextError
 from causerie.evaluate import repetition, words
 from causerie.evaluate.tools import Tools
@@ -13,16 +14,16 @@ from tests.evaluate.sounds import audio, clip, tone
 
 
 class Scripted(Tools):
-    """Hears given words, one after another."""
+    """Returns given transcripts, one after another."""
 
     def __init__(self, *heard: str) -> None:
-        self.asked = 0
+        self.calls = 0
 
-        def recogniser(audio: Audio) -> str:
-            self.asked += 1
-            return heard[self.asked - 1]
+        def recognizer(samples: NDArray[np.float32]) -> str:
+            self.calls += 1
+            return heard[self.calls - 1]
 
-        super().__init__(recogniser=recogniser)
+        super().__init__(recognizer=recognizer)
 
 
 def test_rates_are_over_all_words_not_a_mean_of_clips() -> None:
@@ -51,9 +52,9 @@ def test_measure_says_what_was_heard_of_each_clip() -> None:
     assert [row["errors"] for row in found.rows] == [0, 1, 2]
     assert found.numbers["wer"] == 3 / 6
     assert found.numbers["perfect"] == pytest.approx(1 / 3)
-    assert tools.asked == 2  # silence is not listened to
+    assert tools.calls == 2  # silence is not listened to
     words.measure(clips, tools)
-    assert tools.asked == 2  # and no sound twice
+    assert tools.calls == 2  # and no sound twice
 
 
 def test_rates_of_each_voice_where_there_are_several() -> None:

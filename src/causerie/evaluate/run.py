@@ -190,7 +190,7 @@ def save(report: Report, samples: Mapping[str, Sequence[Clip]], out: Path) -> No
 def _load(tools: Tools, chosen: Sequence[str]) -> None:
     """What is not installed is told before anything is spoken."""
     if "wer" in chosen or "repetition" in chosen:
-        _ = tools.recogniser
+        _ = tools.recognizer
         words.normaliser()
     if "similarity" in chosen:
         _ = tools.encoder

@@ -1,7 +1,7 @@
-"""The models that judge: recogniser, speaker encoder and opinion scores, each loaded at first use.
+"""The models that measure speech: recognizer, speaker encoder and DNSMOS, each loaded at first use.
 
-One `Tools` may serve many evaluations, as during training. What a tool said of a sound is kept
-as long as the sound is, since more than one metric asks.
+One `Tools` can serve many evaluations, as during training. Results are cached for the lifetime of
+the audio, because several metrics need them.
 """
 
 from __future__ import annotations
@@ -13,67 +13,73 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causerie.audio.audio import Audio
-from causerie.evaluate.quality import WORST, Opinion, Scorer
-from causerie.evaluate.recogniser import Recogniser, Whisper
+from causerie.data.activity import RATE
+from causerie.data.whisper import Recognizer, Whisper
+from causerie.evaluate.dnsmos import WORST, Dnsmos, Scorer
 from causerie.evaluate.speaker import Encoder, Resemblyzer
+from causerie.extras import need
 
-#: Sound whose peak is below this (-60 dB of full scale) is silence to all tools.
+#: Audio whose peak is below this (-60 dBFS) counts as silence.
 AUDIBLE = 1e-3
 
 
 class Tools:
-    """What judges sound.
+    """Recognizer, speaker encoder and scorer.
 
     Args:
-        recogniser, encoder, scorer: in place of Whisper base, Resemblyzer and DNSMOS.
-        threads: of the processor for Whisper; 0: all.
+        recognizer, encoder, scorer: replace Whisper base, Resemblyzer and DNSMOS.
+        threads: number of threads for Whisper; 0 for all.
     """
 
     def __init__(
         self,
         *,
-        recogniser: Recogniser | None = None,
+        recognizer: Recognizer | None = None,
         encoder: Encoder | None = None,
         scorer: Scorer | None = None,
         threads: int = 0,
     ) -> None:
-        self._given = (recogniser, encoder, scorer)
+        self._given = (recognizer, encoder, scorer)
         self._threads = threads
-        self._heard: WeakKeyDictionary[Audio, str] = WeakKeyDictionary()
+        self._transcripts: WeakKeyDictionary[Audio, str] = WeakKeyDictionary()
         self._speakers: WeakKeyDictionary[Audio, NDArray[np.float32] | None] = WeakKeyDictionary()
 
     @cached_property
-    def recogniser(self) -> Recogniser:
-        """Raises ConfigError where it is not installed; so do the two below."""
-        return self._given[0] or Whisper(self._threads)
+    def recognizer(self) -> Recognizer:
+        """Returns the words of samples; this and the next two raise ConfigError if missing."""
+        if self._given[0]:
+            return self._given[0]
+        need("faster_whisper", "evaluate")  # so that the error names this extra
+        return Whisper(threads=self._threads)
 
     @cached_property
     def encoder(self) -> Encoder:
-        """Sound → a vector of length 1 that tells speakers apart."""
+        """Returns a unit vector that identifies the speaker of audio."""
         return self._given[1] or Resemblyzer()
 
     @cached_property
     def scorer(self) -> Scorer:
-        """Sound → mean opinions."""
-        return self._given[2] or Opinion()
+        """Returns mean opinion scores of audio."""
+        return self._given[2] or Dnsmos()
 
-    def heard(self, audio: Audio) -> str:
-        """The words of a sound, none of silence."""
-        if audio not in self._heard:
-            self._heard[audio] = self.recogniser(audio) if audible(audio) else ""
-        return self._heard[audio]
+    def transcript(self, audio: Audio) -> str:
+        """The words of audio; empty for silence."""
+        if audio not in self._transcripts:
+            words = self.recognizer(audio.resampled(RATE)) if audible(audio) else ""
+            self._transcripts[audio] = words
+        return self._transcripts[audio]
 
     def speaker(self, audio: Audio) -> NDArray[np.float32] | None:
-        """Vector of a sound's speaker; None where nobody speaks."""
+        """The vector of the speaker; None if nobody speaks."""
         if audio not in self._speakers:
             self._speakers[audio] = self.encoder(audio) if audible(audio) else None
         return self._speakers[audio]
 
     def opinion(self, audio: Audio) -> dict[str, float]:
-        """Mean opinions of a sound, 1 to 5; the worst of silence."""
+        """Mean opinion scores of audio, 1 to 5; the worst for silence."""
         return self.scorer(audio) if audible(audio) else dict(WORST)
 
 
 def audible(audio: Audio) -> bool:
-    """Whether there is any sound in it."""
+    """Whether the audio is not silent."""
     return bool(len(audio.samples)) and float(np.abs(audio.samples).max()) >= AUDIBLE

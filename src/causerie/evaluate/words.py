@@ -75,7 +75,7 @@ def measure(clips: Sequence[Clip], tools: Tools) -> Measured:
     Numbers: wer, cer, words, substitutions, deletions, insertions; perfect, the share of clips
     without an error; and wer/VOICE of each voice, where there are several.
     """
-    heard = [tools.heard(clip.audio) for clip in clips]
+    heard = [tools.transcript(clip.audio) for clip in clips]
     each = [compare([clip.text], [words]) for clip, words in zip(clips, heard, strict=True)]
     total = compare([clip.text for clip in clips], heard)
     numbers = {

@@ -32,7 +32,7 @@ from causerie.audio.audio import Audio
 from causerie.checkpoint.load import Checkpoint, load
 from causerie.checkpoint.save import save_transformers
 from causerie.data import manifest, prepare
-from causerie.data.activity import RATE, Detector
+from causerie.data.activity import Detector
 from causerie.data.shards import INDEX, SpeechData, Turn, write_whole
 from causerie.errors import ConfigError
 from causerie.evaluate import words
@@ -233,7 +233,7 @@ def _load(tools: Tools, device: str) -> None:
     need("peft", "train")
     if find_processes(device).num_processes > 1:  # type: ignore[arg-type]
         raise ConfigError("fine-tuning a voice takes one process: start it without torchrun")
-    _ = tools.recogniser
+    _ = tools.recognizer
 
 
 def _check_out(out: Path) -> None:
@@ -280,7 +280,7 @@ def _prepared(
         wishes.folder.resolve(),
         out,
         codec=base.codec,
-        recognize=lambda samples: tools.recogniser(Audio(samples=samples, sample_rate=RATE)),
+        recognize=tools.recognizer,
         recognizer="Whisper base",
         detect=detect,
         on_progress=lambda done, total, name: tell(f"preparing {name}", done, total),
