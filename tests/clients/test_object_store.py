@@ -1,4 +1,4 @@
-"""Voices in S3, as moto serves it: the tests of the voice store, and what only S3 does."""
+"""The voice store in S3, served by moto: the store's tests, and behaviour specific to S3."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from moto.server import ThreadedMotoServer
 
 from causerie.errors import StoreError
 from causerie.server.voices.folder import open_folder
-from tests.server.voices.test_store import (  # noqa: F401 each with the `where` of this module
+from tests.server.voices.test_store import (  # noqa: F401 run with the `where` of this module
     RATE,
     SOUND,
     store,
     test_a_deleted_voice_is_gone_everywhere,
-    test_a_name_is_given_once,
-    test_a_voice_is_found_by_id_and_by_name_of_any_case_and_by_other_stores,
+    test_a_voice_is_found_by_id_and_name_in_every_store,
+    test_a_voice_of_another_codec_is_encoded_again,
     test_an_unknown_name_gets_a_hint,
-    test_codes_of_another_codec_are_made_anew_from_the_recording,
-    test_consents_are_kept_with_their_recordings,
-    test_of_many_that_want_a_name_at_once_at_most_one_has_it,
+    test_concurrent_adds_of_one_name_store_at_most_one_voice,
+    test_consents_are_stored_with_their_recordings,
+    test_names_are_unique,
 )
 
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[Any]:
-    """A file system of S3, which URLs get too."""
+    """An S3 file system; s3:// URLs use the same server."""
     server = ThreadedMotoServer(port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -46,22 +46,22 @@ def where(s3: Any) -> str:
     return f"s3://{bucket}/voices"
 
 
-def test_an_empty_object_is_passed_over(where: str, s3: Any) -> None:
+def test_an_empty_object_is_skipped(where: str, s3: Any) -> None:
     store(where).add("ada", SOUND, RATE, "Hello.")
     s3.pipe_file(f"{where}/voices/voice_{'0' * 24}.safetensors", b"")
     one = store(where)
-    assert one.names()[1:] == ["ada"]
+    assert [info.name for info in one.info()] == ["ada"]
     assert len(one.problems) == 1
 
 
-def test_what_is_not_there_is_not_removed(where: str) -> None:
+def test_removing_a_missing_object_returns_false(where: str) -> None:
     folder = open_folder(where)
     folder.write("voices/a", b"one")
     assert folder.remove("voices/a")
     assert not folder.remove("voices/a")
 
 
-def test_what_hinders_is_told(where: str, s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_storage_errors_are_raised(where: str, s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = open_folder(f"s3://no-{uuid4().hex}/voices")
     with pytest.raises(StoreError, match="there is no bucket 'no-"):
         folder.write("voices/a", b"one")

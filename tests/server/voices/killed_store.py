@@ -1,9 +1,8 @@
-"""Voices and consents that are being written as the system kills the process, at every step of it.
+"""Kills a process before each step of a write to the voice store, one process per step.
 
-python -m tests.server.voices.killed_store FOLDER KIND  prints how many kills it took to get through
+python -m tests.server.voices.killed_store FOLDER KIND  prints the number of kills until success
 
-Each step of a write (file made, written, on the disk, in its place, the folder on the disk) is
-killed at once before it, in a process of its own.
+The steps are the calls that bring a file to the disk, rename it, or remove it.
 """
 
 from __future__ import annotations
@@ -22,14 +21,14 @@ STEPS = ("fsync", "replace", "unlink")
 
 
 def die_at(number: int) -> None:
-    """Die before step `number` of all that count."""
-    left = itertools.count(number, -1)
+    """Die before step `number`."""
+    remaining = itertools.count(number, -1)
 
-    def counted(work: Any) -> Any:
+    def counted(call: Any) -> Any:
         def step(*args: Any, **kwargs: Any) -> Any:
-            if next(left) == 0:
+            if next(remaining) == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
-            return work(*args, **kwargs)
+            return call(*args, **kwargs)
 
         return step
 
@@ -38,8 +37,7 @@ def die_at(number: int) -> None:
 
 
 def main(where: str, kind: str) -> None:
-    kept = store(where)
-    id = consent(kept)
+    id = consent(store(where))
     for number in itertools.count():
         child = os.fork()
         if child == 0:
@@ -49,7 +47,9 @@ def main(where: str, kind: str) -> None:
             elif kind == "rename":
                 store(where).consents.rename(id, f"name {number}")
             else:
-                with contextlib.suppress(UnknownVoiceError):  # the last kill was after it went
+                with contextlib.suppress(
+                    UnknownVoiceError
+                ):  # the previous process was killed after the removal
                     store(where).delete("first")
             os._exit(0)
         _, status = os.waitpid(child, 0)

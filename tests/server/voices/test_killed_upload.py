@@ -1,4 +1,4 @@
-"""A server that is killed while voices are uploaded keeps whole voices only, and serves them."""
+"""A server killed during uploads keeps only complete voices, and serves them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def uploaded(server: Served) -> set[str]:
     return {voice["name"] for voice in listed["uploaded_voices"]}
 
 
-def test_killed_while_voices_come(tmp_path: Path) -> None:
+def test_a_server_killed_during_uploads_keeps_complete_voices(tmp_path: Path) -> None:
     sample = wav(petit().generate(TEXT, voice="mia", seed=1).samples)
     answered: set[str] = set()
     sent: set[str] = set()
@@ -42,7 +42,7 @@ def test_killed_while_voices_come(tmp_path: Path) -> None:
                 if upload(url, sample, name).status_code == 200:
                     answered.add(name)
             except httpx.HTTPError:
-                return  # it was killed
+                return  # the server was killed
 
     for life, seconds in enumerate((0.4, 0.65, 0.9)):
         with pytest.raises(AssertionError, match="exited with -9"), served(tmp_path) as server:  # noqa: PT012
@@ -53,19 +53,19 @@ def test_killed_while_voices_come(tmp_path: Path) -> None:
             server.process.send_signal(signal.SIGKILL)
             uploading.join()
     with served(tmp_path) as server:
-        kept = uploaded(server)
-        assert answered <= kept <= sent
+        stored = uploaded(server)
+        assert answered <= stored <= sent
         assert answered
-        for name in kept:  # each is whole: it speaks
+        for name in stored:  # each is complete: it speaks
             speech = {"input": "Hi.", "voice": name, "max_duration_s": 0.3}
             answer = httpx.post(f"{server.url}/v1/audio/speech", json=speech, timeout=30)
             assert answer.status_code == 200, answer.text
         assert upload(server.url, sample, "after all").status_code == 200
     files = {path.name for path in (tmp_path / "voices" / "voices").iterdir()}
-    assert len(files) == len(kept) + 1  # nothing half is left
+    assert len(files) == len(stored) + 1  # no temporary files are left
 
 
-def test_a_damaged_voice_is_told_and_not_served(tmp_path: Path) -> None:
+def test_a_damaged_voice_is_not_served(tmp_path: Path) -> None:
     sample = wav(petit().generate(TEXT, voice="mia", seed=1).samples)
     with served(tmp_path) as server:
         ids = {name: upload(server.url, sample, name).json()["id"] for name in ("one", "two")}

@@ -1,6 +1,6 @@
-"""Recordings as voices: by what right, and one at a time, since to work one takes a core.
+"""Turns uploaded recordings into voices: checks consent and limits concurrent work.
 
-Knows nothing of HTTP but the errors that it is told by.
+Knows nothing of HTTP except the errors it raises.
 """
 
 from __future__ import annotations
@@ -23,37 +23,43 @@ from causerie.server.voices.store import VoiceStore
 from causerie.tts import TTS
 from causerie.voices import Voice
 
-#: In place of a consent's id, where somebody ticked a box.
+#: Stored in place of a consent id when the client sent consent_attested.
 ATTESTED = "attested"
-#: Recordings that may wait to be worked; more get a 429.
+#: Maximum recordings waiting to be processed; more get a 429.
 MAX_WAITING = 8
-#: Voices of single requests that are remembered: their clients send them every time.
-MAX_KEPT = 64
+#: Voices of `ref_audio` to cache: clients send the same recording with every request.
+MAX_CACHED = 64
 
 
 class Cloning:
-    """The rules of one server, and its workbench."""
+    """Makes voices from recordings by the rules of one server.
+
+    Recordings are processed one at a time, because each occupies a core.
+    """
 
     def __init__(self, tts: TTS, store: VoiceStore, settings: Settings) -> None:
         self._tts, self._store, self._settings = tts, store, settings
-        self._working, self._num_working = asyncio.Semaphore(1), 0
-        self._kept: OrderedDict[bytes, Voice] = OrderedDict()
+        self._processing, self._num_pending = asyncio.Semaphore(1), 0
+        self._cache: OrderedDict[bytes, Voice] = OrderedDict()
 
     def check_allowed(self) -> None:
-        """Raise ApiError where no voices are made of recordings."""
+        """Raise ApiError if this server does not make voices from recordings."""
         if not self._settings.cloning:
             raise ApiError(
-                "this server makes no voices of recordings",
+                "this server does not make voices from recordings",
                 status=403,
                 type="permission_error",
                 code="cloning_disabled",
             )
 
     def basis(self, consent: str, is_attested: bool) -> str:
-        """What a new voice rests on, by the policy of the server; reads the disk.
+        """The consent to store with a new voice, under the server's policy; reads the disk.
+
+        Returns:
+            A consent id, `ATTESTED`, or "" if the policy requires no consent.
 
         Raises:
-            ApiError: whoever is heard did not agree to be copied, as far as we know.
+            ApiError: the required consent is missing or unknown.
         """
         if consent:
             try:
@@ -65,65 +71,66 @@ class Cloning:
             return ""
         if policy == "attest" and is_attested:
             return ATTESTED
-        how = "send the id of a recorded consent as consent (POST /v1/audio/voice_consents)"
+        remedy = "send the id of a recorded consent as consent (POST /v1/audio/voice_consents)"
         if policy == "attest":
-            how += ", or consent_attested=true, by which you say that they do"
+            remedy += ", or send consent_attested=true to confirm that they consent"
         raise ApiError(
-            f"whoever is heard in the recording must agree to be copied: {how}",
+            f"the person in the recording must consent to the use of their voice: {remedy}",
             code="consent_required",
             param="consent",
         )
 
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Wait for a turn to work a recording; raises ApiError where too many do."""
-        if self._num_working > MAX_WAITING:
+        """Wait until no other recording is processed; raise ApiError if too many wait."""
+        if self._num_pending > MAX_WAITING:
             raise ApiError(
-                f"{MAX_WAITING} recordings wait to be worked already: try again in a moment",
+                f"{MAX_WAITING} recordings are already waiting to be processed: try again in a "
+                f"moment",
                 status=429,
                 type="rate_limit_error",
                 code="rate_limit_exceeded",
                 headers=retry_after(5),
             )
-        self._num_working += 1
+        self._num_pending += 1
         try:
-            async with self._working:
+            async with self._processing:
                 yield
         finally:
-            self._num_working -= 1
+            self._num_pending -= 1
 
     def words(self, sound: NDArray[np.float32], ref_text: str, language: str = "en") -> str:
-        """What is said in a recording (N,): as somebody wrote, or as a recogniser hears it.
+        """The transcript of a recording (N,): `ref_text`, or else by speech recognition.
 
         Raises:
-            ApiError: nobody knows.
+            ApiError: there is no `ref_text`, and speech recognition is off or not installed.
         """
         text = ref_text.strip()
         if not text and self._settings.transcribe == "auto":
             text = transcribe(sound, self._tts.sample_rate, language) or ""
         if not text:
             raise ApiError(
-                "what is said in the recording is missing: send it as ref_text (in OpenAI's SDK "
-                "by extra_body), or install causerie[evaluate], which can hear it",
+                "the transcript of the recording is missing: send it as ref_text (extra_body in "
+                "OpenAI's SDK), or install causerie[evaluate] to transcribe recordings",
                 code="missing_required_parameter",
                 param="ref_text",
             )
         return text
 
     async def voice(self, recording: bytes, ref_text: str) -> Voice:
-        """The voice of a recording, which is not stored; whoever speaks with it encodes it.
+        """A voice made from a recording for one request; cached, but not stored or encoded.
 
         Raises:
-            ApiError: there is nothing to be copied in it, or too many recordings wait.
+            ApiError: the recording is unusable, or too many are waiting.
         """
         hashed = hashlib.blake2b(recording, digest_size=16)
         hashed.update(ref_text.encode("utf-8", "surrogatepass"))
         key = hashed.digest()
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            return self._kept[key]
+        if key in self._cache:
+            self._cache.move_to_end(key)
+            return self._cache[key]
 
-        def made() -> Voice:
+        def make_voice() -> Voice:
             rate = self._tts.sample_rate
             sound = voice_sound(recording, rate, "ref_audio")
             text = self.words(sound, ref_text)
@@ -131,13 +138,13 @@ class Cloning:
             return Voice(name="ref_audio", segments=(segment,))
 
         async with self.turn():
-            voice = await asyncio.to_thread(made)
-        self._kept[key] = voice
-        while len(self._kept) > MAX_KEPT:
-            self._kept.popitem(last=False)
+            voice = await asyncio.to_thread(make_voice)
+        self._cache[key] = voice
+        while len(self._cache) > MAX_CACHED:
+            self._cache.popitem(last=False)
         return voice
 
 
 def no_consent(error: UnknownConsentError) -> ApiError:
-    """That of a consent which is not there."""
-    return ApiError(f"{error}: record one first", code="consent_not_found", param="consent")
+    """The error for an unknown consent id."""
+    return ApiError(f"{error}: record a consent first", code="consent_not_found", param="consent")

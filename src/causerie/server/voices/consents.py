@@ -1,6 +1,6 @@
-"""Recordings by which people agreed that their voice is copied; kept as `records` says.
+"""Recorded consents: recordings in which people agree to the use of their voice.
 
-Knows nothing of the voices that rest on them.
+Stored as `records` describes. Knows nothing of the voices that depend on them.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _FACTS: Mapping[str, type] = {
 
 
 class UnknownConsentError(CauserieError):
-    """No consent of that id."""
+    """No consent has this id."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Consent:
-    """That somebody agreed to be copied, and said so.
+    """A recorded consent, without its recording.
 
     Attributes:
         created_at: seconds since 1970.
@@ -47,18 +47,18 @@ class Consent:
 
 
 class Consents:
-    """Consents in a folder."""
+    """The consents in a folder."""
 
     def __init__(self, folder: Folder) -> None:
         self._records = Records(folder, "consents", _PREFIX, _FACTS)
 
     @property
     def problems(self) -> list[str]:
-        """A line for each file that is passed over."""
+        """One line for each damaged file."""
         return self._records.problems
 
     def add(self, recording: bytes, *, name: str, language: str, media_type: str) -> Consent:
-        """Keep one.
+        """Store a new consent.
 
         Raises:
             StoreError: the disk fails.
@@ -72,13 +72,13 @@ class Consents:
         return self._write(self._records.new_id(), facts, recording)
 
     def list(self, *, after: str | None = None, limit: int = 20) -> tuple[list[Consent], bool]:
-        """The next ones, the newest first, and whether there are more.
+        """One page of consents, newest first, and whether there are more.
 
         Args:
-            after: an id, which may be gone by now.
+            after: the last id of the previous page; its consent may have been deleted.
 
         Raises:
-            ConfigError: it is no such id.
+            ConfigError: `after` is not a consent id.
         """
         if after is not None and not self._records.is_id(after):
             raise ConfigError(f"after must be the id of a consent, not {after!r}")
@@ -86,7 +86,7 @@ class Consents:
         return [_consent(record) for record in records[:limit]], len(records) > limit
 
     def get(self, id: str) -> Consent:
-        """That of an id.
+        """The consent with this id.
 
         Raises:
             UnknownConsentError: there is none.
@@ -94,32 +94,26 @@ class Consents:
         return _consent(self._find(id))
 
     def recording(self, id: str) -> bytes:
-        """What was recorded, as it was sent.
+        """The recording, byte for byte as uploaded.
 
         Raises:
             UnknownConsentError: there is none, or its file is damaged.
         """
-        try:
-            return self._recording(self._find(id))
-        except (DamagedError, FileNotFoundError) as error:
-            raise UnknownConsentError(f"no consent {id!r}") from error
+        return self._recording(self._find(id))
 
     def rename(self, id: str, name: str) -> Consent:
-        """Call it otherwise.
+        """Give a consent another name.
 
         Raises:
             UnknownConsentError: there is none, or its file is damaged.
         """
         with self._records.folder.locked():
             record = self._find(id)
-            try:
-                recording = self._recording(record)
-            except (DamagedError, FileNotFoundError) as error:
-                raise UnknownConsentError(f"no consent {id!r}") from error
+            recording = self._recording(record)
             return self._write(id, {**record.facts, "name": name}, recording)
 
     def remove(self, id: str) -> None:
-        """Forget it, whoever rests on it.
+        """Delete a consent even if voices use it.
 
         Raises:
             UnknownConsentError: there is none.
@@ -133,19 +127,23 @@ class Consents:
         return record
 
     def _recording(self, record: Record) -> bytes:
-        return load(self._records.read(record))["recording"].numpy().tobytes()
+        try:
+            contents = self._records.read(record)
+        except (DamagedError, FileNotFoundError) as error:
+            raise UnknownConsentError(f"no consent {record.id!r}") from error
+        return load(contents)["recording"].numpy().tobytes()
 
     def _write(self, id: str, facts: Mapping[str, Any], recording: bytes) -> Consent:
-        sound = torch.frombuffer(bytearray(recording), dtype=torch.uint8)
+        tensor = torch.frombuffer(bytearray(recording), dtype=torch.uint8)
         return _consent(
             self._records.write(
-                id, facts, lambda metadata: save({"recording": sound}, dict(metadata))
+                id, facts, lambda metadata: save({"recording": tensor}, dict(metadata))
             )
         )
 
 
 def is_consent_id(text: str) -> bool:
-    """Whether it is meant as one."""
+    """Whether the text has the prefix of consent ids."""
     return text.startswith(_PREFIX)
 
 

@@ -1,8 +1,8 @@
-"""Recordings that requests name by their URL, fetched from public addresses alone.
+"""Downloads recordings that requests give by URL, from public addresses only.
 
-Whoever can make us ask an address of their choice could else reach what only this machine can: each
-address is looked up once, checked, and then connected to as it was checked, and so is each that
-redirects lead to. Knows nothing of sound.
+Prevents server-side request forgery: without these checks a client could make the server fetch URLs
+that only this machine can reach. Each host, including those of redirects, is resolved once, and the
+connection goes to the address that was checked. Knows nothing of audio.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 from causerie.server.errors import ApiError
 
-#: Seconds for all of it, and to be answered at all.
-MAX_S, ANSWER_S = 20.0, 5.0
+#: Seconds for the whole download, and to connect.
+MAX_S, CONNECT_S = 20.0, 5.0
 MAX_REDIRECTS = 3
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-#: Threads of their own: a slow address shall hold up nothing else.
+#: A separate thread pool: slow downloads must not block other work.
 _threads = ThreadPoolExecutor(4, "causerie fetch")
 
 
 async def fetch(url: str, max_bytes: int, param: str) -> bytes:
-    """What is at an address.
+    """Download a URL.
 
     Args:
-        param: the field that named it.
+        param: the request field that held the URL, named in errors.
 
     Raises:
-        ApiError: it is no public address, cannot be reached, or holds too much.
+        ApiError: the address is not public or cannot be reached, or the file is too large.
     """
     loop = asyncio.get_running_loop()
     try:
@@ -46,33 +46,33 @@ async def fetch(url: str, max_bytes: int, param: str) -> bytes:
 
 
 def _fetch(url: str, max_bytes: int) -> bytes:
-    ends_at = time.monotonic() + MAX_S
+    deadline = time.monotonic() + MAX_S
     for _ in range(MAX_REDIRECTS + 1):
         parts = _parts(url)
         connection = _connection(parts)
-        # Whoever sends a byte now and then would never let a read time out.
-        cut = threading.Timer(ends_at - time.monotonic(), _cut, [connection.sock])
-        cut.start()
+        # A server that sends one byte now and then never lets a read time out.
+        timer = threading.Timer(deadline - time.monotonic(), _shut_down, [connection.sock])
+        timer.start()
         try:
             connection.request("GET", f"{parts.path or '/'}{parts.query and '?' + parts.query}")
-            answer = connection.getresponse()
-            moved = answer.getheader("location")
-            if answer.status in (301, 302, 303, 307, 308) and moved:
-                url = urljoin(url, moved)
+            response = connection.getresponse()
+            location = response.getheader("location")
+            if response.status in (301, 302, 303, 307, 308) and location:
+                url = urljoin(url, location)
                 continue
-            if answer.status != 200:
-                raise _failed(f"the address answered {answer.status}")
-            data = _body(answer, max_bytes)
-            if time.monotonic() > ends_at:
-                raise _failed(f"it took longer than {MAX_S:g} s")
+            if response.status != 200:
+                raise _failed(f"the URL answered {response.status}")
+            data = _body(response, max_bytes)
+            if time.monotonic() > deadline:
+                raise _failed(f"the download took longer than {MAX_S:g} s")
             return data
         except (OSError, http.client.HTTPException, ValueError) as error:
-            told = str(error) or type(error).__name__
-            raise _failed(f"the address cannot be read: {told}") from error
+            reason = str(error) or type(error).__name__
+            raise _failed(f"the URL cannot be downloaded: {reason}") from error
         finally:
-            cut.cancel()
+            timer.cancel()
             connection.close()
-    raise _failed(f"the address redirects more than {MAX_REDIRECTS} times")
+    raise _failed(f"the URL redirects more than {MAX_REDIRECTS} times")
 
 
 def _parts(url: str) -> SplitResult:
@@ -82,59 +82,59 @@ def _parts(url: str) -> SplitResult:
             return parts
     except ValueError:
         pass
-    raise _failed("the address must be like https://example.org/voice.wav")
+    raise _failed("it must be a URL like https://example.org/voice.wav")
 
 
 def _connection(parts: SplitResult) -> http.client.HTTPConnection:
-    """A connection to the very address that was checked."""
-    host, is_safe = parts.hostname or "", parts.scheme == "https"
-    port = parts.port or (443 if is_safe else 80)
+    """A connection to the address that was checked."""
+    host, is_https = parts.hostname or "", parts.scheme == "https"
+    port = parts.port or (443 if is_https else 80)
     try:
-        found = [info[4][0] for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+        addresses = [info[4][0] for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
     except (OSError, UnicodeError) as error:
-        raise _failed(f"{host!r} is not known") from error
-    if not all(is_public(str(address)) for address in found):
+        raise _failed(f"the host {host!r} is unknown") from error
+    if not all(is_public(str(address)) for address in addresses):
         raise ApiError(
-            f"{host!r} is no public address, and is not fetched from",
+            f"{host!r} is not a public address: only public URLs are downloaded",
             status=403,
             type="permission_error",
             code="urls_not_allowed",
         )
     try:
-        sock = socket.create_connection((str(found[0]), port), ANSWER_S)
-        if is_safe:
+        sock = socket.create_connection((str(addresses[0]), port), CONNECT_S)
+        if is_https:
             sock = ssl.create_default_context().wrap_socket(sock, server_hostname=host)
     except OSError as error:
-        raise _failed(f"{host!r} cannot be reached: {error}") from error
+        raise _failed(f"the host {host!r} cannot be reached: {error}") from error
     connection = http.client.HTTPConnection(host, port)
     connection.sock = sock
     return connection
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one of the open internet."""
+    """Whether an IP address belongs to the public internet."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
-        ip = ip.ipv4_mapped or ip.sixtofour or (_behind_nat64(ip) if ip in _NAT64 else ip)
+        ip = ip.ipv4_mapped or ip.sixtofour or (_nat64_target(ip) if ip in _NAT64 else ip)
     return ip.is_global and not ip.is_multicast
 
 
-def _behind_nat64(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address:
+def _nat64_target(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address:
     return ipaddress.IPv4Address(int(ip) % 2**32)
 
 
-def _cut(sock: socket.socket) -> None:
+def _shut_down(sock: socket.socket) -> None:
     with contextlib.suppress(OSError):
         sock.shutdown(socket.SHUT_RDWR)
 
 
-def _body(answer: http.client.HTTPResponse, max_bytes: int) -> bytes:
+def _body(response: http.client.HTTPResponse, max_bytes: int) -> bytes:
     data = b""
-    while chunk := answer.read1(2**16):
+    while chunk := response.read1(2**16):
         data += chunk
         if len(data) > max_bytes:
             raise ApiError(
-                f"what is there is larger than {max_bytes / 2**20:g} MiB",
+                f"the file is larger than {max_bytes / 2**20:g} MiB",
                 status=413,
                 code="too_large",
             )

@@ -1,8 +1,8 @@
-"""Whole files that several processes share: in a folder, or in an object store by fsspec.
+"""Files that several processes share, in a folder or, through fsspec, in an object store.
 
-A file comes into being at once or not at all, even where the process is killed or the power fails:
-it is written beside, brought to the disk, and renamed; an object store puts it in one request. Any
-process sees what another wrote. Knows nothing of voices.
+Writes are atomic, even if the process is killed or the power fails: a temporary file is written,
+synced and renamed; an object store receives the file in one request. Every process sees the files
+that others wrote. Knows nothing of voices.
 """
 
 from __future__ import annotations
@@ -19,55 +19,55 @@ from typing import Any, NamedTuple, Protocol
 from causerie.errors import CauserieError, ConfigError, StoreError
 from causerie.extras import need
 
-#: A process that writes is waited for so long.
+#: Seconds to wait for another process's lock.
 LOCK_S = 30.0
-#: What an object store listed counts for so long where somebody asks whether a file still is there.
+#: Seconds for which `version` trusts the last listing of an object store.
 LISTED_S = 2.0
 
 _UNFINISHED = ".part"
 
 
 class Version(NamedTuple):
-    """Another whenever a file's contents are."""
+    """Identifies the contents of a file: changes when they change."""
 
     size: int
     stamp: str
 
 
 class Folder(Protocol):
-    """What both kinds can do. Names have the form "kind/file".
+    """The interface of both storage classes. Names have the form "kind/file".
 
-    All raise StoreError where the disk or the network fails.
+    All methods raise StoreError if the disk or the network fails.
     """
 
     def read(self, name: str, size: int | None = None) -> bytes:
-        """A file's contents, or its first bytes.
+        """The contents of a file, or its first `size` bytes.
 
         Raises:
-            FileNotFoundError: there is none.
+            FileNotFoundError: there is no such file.
         """
 
     def write(self, name: str, contents: bytes) -> None:
-        """Make or replace a file, whole."""
+        """Create or replace a file atomically."""
 
     def remove(self, name: str) -> bool:
-        """Remove a file; whether there was one."""
+        """Remove a file; return whether it existed."""
 
     def versions(self, kind: str) -> dict[str, Version]:
-        """Names of all files of a kind, as they are now."""
+        """The current version of each file of a kind, by name."""
 
     def version(self, name: str) -> Version | None:
-        """That of one file, quickly; None where it is gone."""
+        """The version of one file, fast; None if it does not exist."""
 
     def locked(self) -> AbstractContextManager[None]:
-        """Hold off all others that write, where that can be done."""
+        """Keep other writers out, where the storage supports locks."""
 
 
 def open_folder(where: str | os.PathLike[str]) -> Folder:
-    """A folder, made where it is missing, or an fsspec URL such as ``s3://bucket/voices``.
+    """Open a folder, creating it if needed, or an fsspec URL such as ``s3://bucket/voices``.
 
     Raises:
-        ConfigError: it cannot be, or a package for it is missing.
+        ConfigError: it cannot be opened, or a package for it is missing.
     """
     url = os.fspath(where)
     if url.startswith("file://"):
@@ -81,61 +81,64 @@ def open_folder(where: str | os.PathLike[str]) -> Folder:
 
 
 class LocalFolder:
-    """A folder on a disk, which may be shared by network.
+    """A folder on a local disk or a network share.
 
     Args:
-        root: where; leftovers of killed processes in it are swept.
+        root: the folder; temporary files of killed processes in it are removed.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self._filelock = need("filelock", "server")
-        with _told(f"the folder of voices {root} cannot be used"):
+        with _store_errors(f"the folder of voices {root} cannot be used"):
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock: Any = self._filelock.FileLock(root / ".lock", timeout=LOCK_S)
-        with self.locked(), _told(f"the folder of voices {root} cannot be swept"):
+        with self.locked(), _store_errors(f"the folder of voices {root} cannot be cleaned up"):
             for path in root.glob(f"*/.*{_UNFINISHED}"):
-                path.unlink(missing_ok=True)  # whoever writes holds the lock: nobody does
+                path.unlink(missing_ok=True)  # no writer is active: writers hold the lock
 
     def read(self, name: str, size: int | None = None) -> bytes:
         """See `Folder`."""
-        with _told("a file of the voices cannot be read"), open(self.root / name, "rb") as file:
+        with (
+            _store_errors("a file of the voices cannot be read"),
+            open(self.root / name, "rb") as file,
+        ):
             return file.read(-1 if size is None else size)
 
     def write(self, name: str, contents: bytes) -> None:
         """See `Folder`."""
         path = self.root / name
-        beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_UNFINISHED}")
-        with self.locked(), _told("a file of the voices cannot be written"):
+        part = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_UNFINISHED}")
+        with self.locked(), _store_errors("a file of the voices cannot be written"):
             if not path.parent.is_dir():
                 path.parent.mkdir()
-                _to_disk(self.root)
+                _sync(self.root)
             try:
-                with open(beside, "xb") as file:
+                with open(part, "xb") as file:
                     file.write(contents)
                     file.flush()
                     os.fsync(file.fileno())
-                os.replace(beside, path)
+                os.replace(part, path)
             except OSError:
-                beside.unlink(missing_ok=True)
+                part.unlink(missing_ok=True)
                 raise
-            _to_disk(path.parent)
+            _sync(path.parent)
 
     def remove(self, name: str) -> bool:
         """See `Folder`."""
         path = self.root / name
-        with self.locked(), _told("a file of the voices cannot be removed"):
+        with self.locked(), _store_errors("a file of the voices cannot be removed"):
             try:
                 path.unlink()
             except FileNotFoundError:
                 return False
-            _to_disk(path.parent)
+            _sync(path.parent)
             return True
 
     def versions(self, kind: str) -> dict[str, Version]:
         """See `Folder`."""
         found = {}
-        with _told("the folder of voices cannot be listed"):
+        with _store_errors("the folder of voices cannot be listed"):
             try:
                 entries = list(os.scandir(self.root / kind))
             except FileNotFoundError:
@@ -147,18 +150,18 @@ class LocalFolder:
 
     def version(self, name: str) -> Version | None:
         """See `Folder`."""
-        with _told("the folder of voices cannot be listed"):
+        with _store_errors("the folder of voices cannot be listed"):
             return _version(self.root / name)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """See `Folder`; a thread may lock again what it has locked."""
-        with _told("the folder of voices cannot be locked"):
+        """See `Folder`; reentrant within a thread."""
+        with _store_errors("the folder of voices cannot be locked"):
             try:
                 self._lock.acquire()
             except self._filelock.Timeout as error:
                 raise StoreError(
-                    f"the folder of voices is locked by another process for more than {LOCK_S:g} s"
+                    f"the folder of voices has been locked by another process for {LOCK_S:g} s"
                 ) from error
         try:
             yield
@@ -167,7 +170,7 @@ class LocalFolder:
 
 
 class ObjectFolder:
-    """Objects under an fsspec URL. A put is whole by itself; a lock holds in this process only."""
+    """Objects under an fsspec URL. A put is atomic; the lock works within this process only."""
 
     def __init__(self, url: str) -> None:
         fsspec = need("fsspec", "ray")
@@ -177,20 +180,20 @@ class ObjectFolder:
             raise ConfigError(f"voices at {url} cannot be opened: {error}") from error
         self._lock = threading.RLock()
         self._listed: dict[str, tuple[float, dict[str, Version]]] = {}
-        self.versions("voices")  # an address that cannot be reached is told now
+        self.versions("voices")  # fail now if the address cannot be reached
 
     def read(self, name: str, size: int | None = None) -> bytes:
         """See `Folder`."""
-        with _all_told("a file of the voices cannot be read"):
+        with _all_store_errors("a file of the voices cannot be read"):
             known = self._listed.get(name.partition("/")[0], (0.0, {}))[1].get(name)
             if known is not None and known.size == 0:
-                size = None  # S3 has no first bytes of what is empty, but an error
+                size = None  # S3 answers a range of an empty object with an error
             out: bytes = self._files.cat_file(self._path(name), end=size)
             return out
 
     def write(self, name: str, contents: bytes) -> None:
         """See `Folder`."""
-        with self._lock, _all_told("a file of the voices cannot be written"):
+        with self._lock, _all_store_errors("a file of the voices cannot be written"):
             try:
                 self._files.pipe_file(self._path(name), contents)
             except FileNotFoundError as error:
@@ -201,8 +204,8 @@ class ObjectFolder:
     def remove(self, name: str) -> bool:
         """See `Folder`."""
         if name not in self.versions(name.partition("/")[0]):
-            return False  # S3 removes what is not there, and says nothing
-        with self._lock, _all_told("a file of the voices cannot be removed"):
+            return False  # S3 does not report whether a removed object existed
+        with self._lock, _all_store_errors("a file of the voices cannot be removed"):
             self._listed.pop(name.partition("/")[0], None)
             try:
                 self._files.rm_file(self._path(name))
@@ -213,7 +216,7 @@ class ObjectFolder:
     def versions(self, kind: str) -> dict[str, Version]:
         """See `Folder`."""
         path = self._path(kind)
-        with _all_told("the voices cannot be listed"):
+        with _all_store_errors("the voices cannot be listed"):
             self._files.invalidate_cache(path)
             try:
                 entries = self._files.ls(path, detail=True)
@@ -228,7 +231,7 @@ class ObjectFolder:
         return found
 
     def version(self, name: str) -> Version | None:
-        """See `Folder`; up to 2 s old."""
+        """See `Folder`; up to `LISTED_S` old."""
         kind = name.partition("/")[0]
         at, found = self._listed.get(kind, (0.0, {}))
         if name not in found or time.monotonic() - at > LISTED_S:
@@ -254,16 +257,16 @@ def _version(path: Path) -> Version | None:
 
 
 def _stamp(entry: dict[str, Any]) -> str:
-    """What an object store says of a version, by the names that fsspec's file systems use."""
+    """The version that an object store reports, under any key that fsspec's file systems use."""
     for key in ("ETag", "etag", "LastModified", "last_modified", "updated", "mtime", "created"):
         if entry.get(key) is not None:
             return str(entry[key])
     return ""
 
 
-def _to_disk(folder: Path) -> None:
-    """Make what was renamed in a folder, or removed, last."""
-    if os.name == "nt":  # which has no such call, and does it by itself
+def _sync(folder: Path) -> None:
+    """Bring renames and removals in a folder to the disk."""
+    if os.name == "nt":  # Windows cannot sync a folder, and does not need to
         return
     number = os.open(folder, os.O_RDONLY)
     try:
@@ -273,8 +276,8 @@ def _to_disk(folder: Path) -> None:
 
 
 @contextmanager
-def _told(what: str) -> Iterator[None]:
-    """Errors of the system as ours, without paths; that there is no such file stays as it is."""
+def _store_errors(what: str) -> Iterator[None]:
+    """Raise OSErrors as StoreErrors, without paths; FileNotFoundError passes through."""
     try:
         yield
     except FileNotFoundError:
@@ -284,10 +287,10 @@ def _told(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def _all_told(what: str) -> Iterator[None]:
-    """`_told` for object stores, each of whose libraries has errors of its own."""
+def _all_store_errors(what: str) -> Iterator[None]:
+    """`_store_errors` for object stores, whose libraries raise their own exceptions."""
     try:
-        with _told(what):
+        with _store_errors(what):
             yield
     except (FileNotFoundError, CauserieError):
         raise

@@ -1,4 +1,4 @@
-"""What every protocol tells of a voice."""
+"""The description of a voice that every protocol uses."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from urllib.parse import quote
 
 @dataclass(frozen=True, kw_only=True)
 class VoiceInfo:
-    """A voice that can be asked for, by its id or by its name.
+    """A voice that clients can request by id or by name.
 
     Attributes:
         language: a BCP 47 tag, such as "en".
-        origin: "builtin" comes with the model.
-        created_at: seconds since 1970; 0 for what comes with the model.
+        origin: "builtin" voices come with the model.
+        created_at: seconds since 1970; 0 for built-in voices.
     """
 
     id: str
@@ -26,5 +26,5 @@ class VoiceInfo:
 
     @property
     def preview_url(self) -> str:
-        """Where it says a sentence, from the server's root."""
+        """Path of a sample sentence, relative to the server's root."""
         return f"/v1/audio/voices/{quote(self.id, safe='')}/preview"

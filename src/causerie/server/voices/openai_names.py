@@ -1,6 +1,6 @@
-"""The names of OpenAI's voices, and who of ours answers to them; and what our own are like.
+"""Maps OpenAI's voice names to our voices, and describes the built-in voices.
 
-Clients offer those names in menus and send one by default, so each of them must speak.
+OpenAI's clients offer these names in menus and send one by default, so every name must work.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from types import MappingProxyType
 
 from causerie.server.voices.info import VoiceInfo
 
-#: Women's names to women, men's to men; fable and alloy are either. Oscar is misheard most often of
-#: petit's voices (its model card), so that he has one name only.
+#: Female voices map to female voices, male to male; fable and alloy are neutral. Only one name maps
+#: to oscar, the least intelligible of petit's voices (see its model card).
 OPENAI_VOICES: Mapping[str, str] = MappingProxyType(
     {
         "alloy": "heart",
@@ -30,45 +30,45 @@ OPENAI_VOICES: Mapping[str, str] = MappingProxyType(
     }
 )
 
-#: Of petit's voices.
+#: Descriptions of petit's voices.
 _DESCRIPTIONS = MappingProxyType(
     {
-        "heart": "A woman, the default and the clearest voice",
-        "clara": "A woman, lower than heart",
-        "mia": "A woman, higher than heart",
-        "theo": "A man, lively",
-        "bruno": "A man, deep",
-        "oscar": "A man, calm; misheard more often than the others",
+        "heart": "Woman, clear; the default",
+        "clara": "Woman, lower than Heart",
+        "mia": "Woman, higher than Heart",
+        "theo": "Man, lively",
+        "bruno": "Man, deep",
+        "oscar": "Man, calm; the least clear",
     }
 )
-#: Of a model without voices of its own, so many speaker numbers are listed.
+#: Number of speakers to list for a model without named voices.
 NUM_SPEAKERS = 4
 
 
 def openai_voice(name: str, voices: Sequence[str]) -> str | int | None:
-    """Who answers to a name of OpenAI's.
+    """The voice to use for one of OpenAI's voice names.
 
     Args:
-        voices: names of the model's own.
+        voices: names of the model's voices.
 
     Returns:
-        One of these; a speaker number where there are none; None where it is no such name.
+        One of `voices`, or a speaker number if there are none; None if the name is not OpenAI's.
     """
-    meant = OPENAI_VOICES.get(name.casefold())
-    if meant is None or meant in voices:
-        return meant
-    place = list(OPENAI_VOICES).index(name.casefold())
-    return sorted(voices)[place % len(voices)] if voices else place
+    voice = OPENAI_VOICES.get(name.casefold())
+    if voice is None or voice in voices:
+        return voice
+    index = list(OPENAI_VOICES).index(name.casefold())
+    return sorted(voices)[index % len(voices)] if voices else index
 
 
 def builtin_voices(voices: Sequence[str]) -> list[VoiceInfo]:
-    """What there is to tell of a model's own voices, the default one first."""
+    """The model's own voices, the default first."""
     if not voices:
         return [
             VoiceInfo(
                 id=str(number),
                 name=f"Speaker {number}",
-                description="A speaker number of a model without named voices",
+                description="Speaker number; the model has no named voices",
                 origin="builtin",
             )
             for number in range(NUM_SPEAKERS)

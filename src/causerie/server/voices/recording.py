@@ -1,6 +1,6 @@
-"""A recording that somebody sent, as the sound of a voice: read, cut to its speech, and checked.
+"""Reads an uploaded recording, trims it to its speech, and checks that it can serve as a voice.
 
-Knows nothing of HTTP but the errors that it is told by.
+Knows nothing of HTTP except the errors it raises.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from causerie.errors import AudioError
 from causerie.extras import need
 from causerie.server.errors import ApiError
 
-#: Speech of a voice, in seconds: less says too little, more takes the model's context.
+#: Seconds of speech in a voice: shorter does not capture the voice, longer fills the context.
 MIN_S, MAX_S = 1.5, 30.0
-#: Of a recording as sent: silence at its ends is cut off.
+#: Maximum seconds of an upload, before the silence at its ends is trimmed.
 MAX_RAW_S = 120.0
-#: Of samples that are at full scale.
+#: Maximum share of samples at full scale.
 MAX_CLIPPED = 0.01
-#: Louder than so much of the loudest 50 ms is speech; kept around it, in seconds.
+#: Level of speech relative to the loudest 50 ms; seconds to keep around the speech.
 SPEECH_LEVEL, MARGIN_S = 0.03, 0.1
-#: RMS of the loudest 50 ms, below which there is nothing to hear.
+#: RMS of the loudest 50 ms below which a recording counts as silent.
 SILENCE = 0.003
 
 _transcribing = threading.Lock()
 
 
 def voice_sound(data: bytes, sample_rate: int, param: str = "audio_sample") -> NDArray[np.float32]:
-    """The speech (N,) of a recording, without the silence at its ends.
+    """The speech (N,) in a recording, without the silence at its ends.
 
     Args:
-        param: the field that it came in.
+        param: the request field that held the recording, named in errors.
 
     Raises:
-        ApiError: it is no sound, silent, clipped, too short or too long.
+        ApiError: the recording is not audio, silent, clipped, too short or too long.
     """
     try:
         return _speech(data, sample_rate)
@@ -55,23 +55,23 @@ def _speech(data: bytes, sample_rate: int) -> NDArray[np.float32]:
     clipped = sound.clipped_share(0, sound.duration_s)
     if clipped > MAX_CLIPPED:
         raise _refused(
-            f"{100 * clipped:.0f} % of the recording are at full scale, so that it is distorted: "
-            f"record it softer"
+            f"the recording is distorted: {100 * clipped:.0f} % of its samples are at full scale; "
+            f"record it again at a lower level"
         )
     samples = _trimmed(sound.samples, sample_rate)
     seconds = len(samples) / sample_rate
     if not MIN_S <= seconds <= MAX_S:
         raise _refused(
-            f"the recording holds {seconds:.1f} s of speech: a voice needs {MIN_S:g} to {MAX_S:g} s"
+            f"the recording has {seconds:.1f} s of speech: a voice needs {MIN_S:g} to {MAX_S:g} s"
         )
     return samples
 
 
 def transcribe(samples: NDArray[np.float32], sample_rate: int, language: str) -> str | None:
-    """What is said, by a recogniser that is installed with its weights; None where none is.
+    """The words spoken, by the installed speech recogniser; None if none is installed.
 
     Raises:
-        ApiError: nothing was understood.
+        ApiError: no words were recognised.
     """
     from causerie.data.whisper import Whisper, packaged_whisper
 
@@ -82,27 +82,27 @@ def transcribe(samples: NDArray[np.float32], sample_rate: int, language: str) ->
     from causerie.audio.resample import resample
 
     with _transcribing:
-        heard = Whisper(str(weights), language=language.partition("-")[0] or "en")
-        text = heard(resample(samples, sample_rate, 16_000, "recording"))
+        recognise = Whisper(str(weights), language=language.partition("-")[0] or "en")
+        text = recognise(resample(samples, sample_rate, 16_000, "recording"))
     text = text.strip()
     if not text:
-        raise _refused("no words were understood in the recording: send what it says as ref_text")
+        raise _refused("no words were recognised in the recording: send its transcript as ref_text")
     return text
 
 
 def _trimmed(samples: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
-    tick = sample_rate // 20
-    num_ticks = len(samples) // tick
-    if num_ticks == 0:
-        raise _refused("the recording is shorter than a twentieth of a second")
-    ticks = samples[: num_ticks * tick].reshape(num_ticks, tick)
-    level: NDArray[Any] = np.sqrt(np.mean(np.square(ticks), axis=1))
+    window = sample_rate // 20
+    num_windows = len(samples) // window
+    if num_windows == 0:
+        raise _refused("the recording is shorter than 50 ms")
+    windows = samples[: num_windows * window].reshape(num_windows, window)
+    level: NDArray[Any] = np.sqrt(np.mean(np.square(windows), axis=1))
     if level.max() < SILENCE:
         raise _refused("the recording is silent: check the microphone")
     loud = np.flatnonzero(level >= SPEECH_LEVEL * level.max())
     margin = round(MARGIN_S * sample_rate)
-    start = max(0, loud[0] * tick - margin)
-    return samples[start : (loud[-1] + 1) * tick + margin]
+    start = max(0, loud[0] * window - margin)
+    return samples[start : (loud[-1] + 1) * window + margin]
 
 
 def _refused(message: str, *, status: int = 400, code: str = "invalid_audio") -> ApiError:

@@ -1,8 +1,8 @@
-"""Things with an identity that are kept, each as one safetensors file: tensors, facts, a digest.
+"""Stores records, each in one safetensors file: tensors, a JSON object of facts, and a digest.
 
-Every process that looks into the same folder sees the same ones: the folder is looked at again when
-they are listed and when one is not found. Damaged files are told of once and passed over, never
-deleted. Knows nothing of what the facts mean.
+All processes that share a folder see the same records: listing reads the folder again, and so does
+a lookup that finds nothing. Damaged files are logged once and skipped, never deleted. Knows nothing
+of the meaning of the facts.
 """
 
 from __future__ import annotations
@@ -22,27 +22,26 @@ from causerie.server.voices.folder import Folder, Version
 
 log = logging.getLogger("causerie.server")
 
-#: So much of a file is read for its facts; they are longer only with a very long text.
-HEAD = 65_536
+#: Bytes to read for the facts; a longer header, from a very long text, needs a second read.
+HEAD_BYTES = 65_536
 _SUFFIX = ".safetensors"
 _FACTS, _DIGEST = "facts", "digest"
 
-#: From metadata and tensors' bytes to a whole file, see `Records.write`.
+#: Makes the contents of a file from its metadata, see `Records.write`.
 Pack = Callable[[Mapping[str, str]], bytes]
 
 
 class DamagedError(Exception):
-    """A file is not what was written."""
+    """A file is not as it was written."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """What is known of one.
+    """The id and facts of one record.
 
     Attributes:
-        id: rises with time.
-        facts: as they were written.
-        version: of its file.
+        id: increases with time.
+        version: of the file.
     """
 
     id: str
@@ -51,12 +50,12 @@ class Record:
 
 
 class Records:
-    """All of one kind.
+    """The records of one kind.
 
     Args:
-        kind: folder that they lie in.
-        prefix: that their identities begin with, such as "voice_".
-        required: names of facts, and their types.
+        kind: subfolder that holds their files.
+        prefix: start of their ids, such as "voice_".
+        required: names and types of the facts.
     """
 
     def __init__(
@@ -72,42 +71,44 @@ class Records:
 
     @property
     def problems(self) -> list[str]:
-        """A line for each file that is passed over."""
+        """One line for each damaged file."""
         with self._lock:
-            return [f"{name}: {why}" for name, (_, why) in sorted(self._damaged.items())]
+            return [f"{name}: {reason}" for name, (_, reason) in sorted(self._damaged.items())]
 
     def new_id(self) -> str:
-        """An identity above all earlier ones."""
+        """An id that sorts after all earlier ones."""
         return f"{self.prefix}{time.time_ns():016x}{secrets.token_hex(4)}"
 
     def is_id(self, text: str) -> bool:
-        """Whether it has the form of an identity."""
+        """Whether the text has the form of an id."""
         return self._id.fullmatch(text) is not None
 
     def all(self) -> list[Record]:
-        """All there are now, the newest first."""
+        """All current records, newest first."""
         self.refresh()
         with self._lock:
             return sorted(self._known.values(), key=lambda record: record.id, reverse=True)
 
-    def find(self, wanted: Callable[[Record], bool]) -> Record | None:
-        """The oldest one that is wanted, and is there still; looks again before it gives up."""
-        for again in (False, True):
-            if again:
+    def find(self, matches: Callable[[Record], bool]) -> Record | None:
+        """The oldest matching record whose file still exists; refreshes before it gives up."""
+        for is_refreshed in (False, True):
+            if is_refreshed:
                 self.refresh()
             with self._lock:
-                found = [record for record in self._known.values() if wanted(record)]
+                found = [record for record in self._known.values() if matches(record)]
             record = min(found, key=lambda record: record.id, default=None)
-            if record and (again or self.folder.version(self._file(record.id)) == record.version):
+            if record and (
+                is_refreshed or self.folder.version(self._file(record.id)) == record.version
+            ):
                 return record
         return None
 
     def read(self, record: Record) -> bytes:
-        """The contents of its file.
+        """The contents of the record's file.
 
         Raises:
-            DamagedError: they are not what was written; it is not served any more.
-            FileNotFoundError: it was removed meanwhile.
+            DamagedError: the contents have changed; the record is no longer served.
+            FileNotFoundError: the file was removed meanwhile.
         """
         contents = self.folder.read(self._file(record.id))
         try:
@@ -115,15 +116,15 @@ class Records:
             if header.metadata.get(_DIGEST) != header.digest(contents):
                 raise DamagedError("its contents have changed")
         except DamagedError as error:
-            self._pass_over(record.id, record.version, str(error))
+            self._skip(record.id, record.version, str(error))
             raise
         return contents
 
     def write(self, id: str, facts: Mapping[str, Any], pack: Pack) -> Record:
-        """Keep one, whole; it may replace itself.
+        """Store a record, replacing any with the same id.
 
         Args:
-            pack: makes the file from the metadata that it is to hold.
+            pack: makes the file's contents from the metadata.
         """
         facts = dict(facts)
         metadata = {_FACTS: json.dumps(facts, ensure_ascii=False)}
@@ -136,13 +137,13 @@ class Records:
             return self._known.get(id, written)
 
     def remove(self, id: str) -> bool:
-        """Remove one; whether it was there."""
+        """Remove a record; return whether it existed."""
         removed = self.folder.remove(self._file(id))
         self.refresh()
         return removed
 
     def refresh(self) -> None:
-        """See what others wrote and removed."""
+        """Take in changes that other processes made."""
         versions = self.folder.versions(self.kind)
         files = {name: version for name, version in versions.items() if name.endswith(_SUFFIX)}
         with self._lock:
@@ -162,22 +163,22 @@ class Records:
             try:
                 facts = self._facts(name, version)
             except FileNotFoundError:
-                continue  # removed since it was listed
+                continue  # removed after it was listed
             except DamagedError as error:
-                self._pass_over(id, version, str(error))
+                self._skip(id, version, str(error))
                 continue
             with self._lock:
                 self._known[id] = Record(id=id, facts=facts, version=version)
 
     def _facts(self, name: str, version: Version) -> dict[str, Any]:
         if not self.is_id(self._id_of(name)):
-            raise DamagedError(f"its name is not one of the store's, {self.prefix}…")
-        contents = self.folder.read(name, HEAD)
+            raise DamagedError(f"its name does not have the form {self.prefix}…")
+        contents = self.folder.read(name, HEAD_BYTES)
         if len(contents) < 8 + int.from_bytes(contents[:8], "little") <= version.size:
             contents = self.folder.read(name)
         header = _header(contents)
         if header.size != version.size:
-            raise DamagedError("it is cut off")
+            raise DamagedError("it is truncated")
         try:
             facts = json.loads(header.metadata[_FACTS])
         except (KeyError, ValueError) as error:
@@ -185,15 +186,15 @@ class Records:
         if not isinstance(facts, dict) or not all(
             isinstance(facts.get(key), kind) for key, kind in self._required.items()
         ):
-            raise DamagedError("its facts are not those of this version")
+            raise DamagedError("its facts do not match this version")
         return facts
 
-    def _pass_over(self, id: str, version: Version, why: str) -> None:
+    def _skip(self, id: str, version: Version, reason: str) -> None:
         name = self._file(id)
         with self._lock:
             self._known.pop(id, None)
-            self._damaged[name] = (version, why)
-        log.warning("%s is damaged and is not served: %s", name, why)
+            self._damaged[name] = (version, reason)
+        log.warning("skipped the damaged file %s: %s", name, reason)
 
     def _file(self, id: str) -> str:
         return f"{self.kind}/{id}{_SUFFIX}"
@@ -204,14 +205,14 @@ class Records:
 
 @dataclass(frozen=True)
 class _Header:
-    """Of a safetensors file: its metadata, where its tensors start, and how long it should be."""
+    """The header of a safetensors file: metadata, offset of the tensors, expected file size."""
 
     metadata: dict[str, str]
     start: int
     size: int
 
     def digest(self, contents: bytes) -> str:
-        """Of all metadata but the digest itself, and of the tensors."""
+        """A hash of the tensors and of all metadata except the digest itself."""
         rest = {key: value for key, value in self.metadata.items() if key != _DIGEST}
         hashed = hashlib.blake2b(json.dumps(rest, sort_keys=True).encode(), digest_size=16)
         hashed.update(contents[self.start :])
@@ -226,4 +227,4 @@ def _header(contents: bytes) -> _Header:
         ends = [value["data_offsets"][1] for value in values.values()]
         return _Header(dict(metadata), start, start + max(ends, default=0))
     except (AttributeError, KeyError, LookupError, TypeError, ValueError) as error:
-        raise DamagedError("it is no safetensors file of the store's") from error
+        raise DamagedError("it is not a safetensors file of this store") from error

@@ -1,8 +1,8 @@
-"""Voices that users made; see `records` for how they are kept.
+"""Stores uploaded voices; see `records` for the file format.
 
-A voice is one file: codes, as `Voice.load` reads them, beside them the recording, by which it is
-encoded anew for a model with another codec, and what is known of it. Knows neither HTTP nor how a
-recording is read.
+A voice is one file. It holds the codes, as `Voice.load` reads them, the facts, and the recording,
+from which the voice is encoded again for a model with another codec. Knows neither HTTP nor audio
+formats.
 
     voices/voice_….safetensors      consents/cons_….safetensors      previews/….wav
 """
@@ -39,11 +39,11 @@ from causerie.voices import Voice
 if TYPE_CHECKING:
     from causerie.tts import TTS
 
-#: From a name and what was said by it to a voice, encoded: `TTS.make_voice`.
+#: Encodes a recording as a voice of a given name, as `TTS.make_voice` does.
 MakeVoice = Callable[[str, Segment], Voice]
 
 MAX_NAME_CHARS = 64
-#: So many voices are held in memory: 30 s of 32 codebooks take 96 kB.
+#: Voices to hold in memory: 30 s of 32 codebooks take 96 kB.
 MAX_LOADED = 256
 
 _VOICE_FACTS: Mapping[str, type] = {
@@ -59,21 +59,21 @@ _VOICE_FACTS: Mapping[str, type] = {
 
 
 class NameTakenError(CauserieError):
-    """Another voice has that name."""
+    """Another voice has this name."""
 
 
 class ConsentInUseError(CauserieError):
-    """Voices rest on a consent that is to be deleted."""
+    """A consent cannot be deleted because voices depend on it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoredVoice:
-    """All that is known of an uploaded voice.
+    """The facts of an uploaded voice.
 
     Attributes:
-        consent: id of a recording; "attested" where somebody ticked a box; "" where nothing was
-            asked.
-        ref_text: what is said in the recording.
+        consent: id of a recorded consent; "attested" if the client sent consent_attested; "" if
+            the server required none.
+        ref_text: transcript of the recording.
     """
 
     info: VoiceInfo
@@ -82,16 +82,16 @@ class StoredVoice:
 
 
 class VoiceStore:
-    """Voices in a folder.
+    """The uploaded voices and consents in a folder.
 
     Args:
         folder: a path, or an fsspec URL.
         make_voice: encodes a recording.
-        codec: tells codecs apart: codes of one mean nothing to another.
+        codec: id of the codec; voices of another codec are encoded again.
         taken: names that uploaded voices cannot have.
 
     Attributes:
-        consents: what they rest on.
+        consents: the recorded consents in the same folder.
     """
 
     def __init__(
@@ -112,27 +112,23 @@ class VoiceStore:
 
     @property
     def problems(self) -> list[str]:
-        """A line for each damaged file, which is not served."""
+        """One line for each damaged file, which is not served."""
         return self._records.problems + self.consents.problems
 
-    def names(self) -> list[str]:
-        """Ids and names of all, the oldest first."""
-        return [text for info in reversed(self.info()) for text in (info.id, info.name)]
-
     def info(self) -> list[VoiceInfo]:
-        """All of them, the newest first."""
+        """All voices, newest first."""
         return [_voice(record).info for record in self._records.all()]
 
     def find(self, id_or_name: str) -> StoredVoice | None:
-        """What is known of one; None where there is none. Names are the same in any case."""
+        """The voice with this id or name, ignoring case; None if there is none."""
         record = self._find(id_or_name)
         return None if record is None else _voice(record)
 
     def get(self, id_or_name: str) -> Voice:
-        """A voice to speak with; takes long the first time after the model was changed.
+        """The voice to speak with; slow on first use after a change of codec.
 
         Raises:
-            UnknownVoiceError: there is none; lists near names.
+            UnknownVoiceError: there is none; the message suggests similar names.
             StoreError: the disk fails.
         """
         record = self._find(id_or_name)
@@ -144,7 +140,7 @@ class VoiceStore:
                     contents = self._records.read(record)
                 except (DamagedError, FileNotFoundError) as error:
                     raise self._unknown(id_or_name) from error
-                self._keep(record.id, self._encoded(record, contents))
+                self._cache(record.id, self._encoded(record, contents))
             self._loaded.move_to_end(record.id)
             return self._loaded[record.id]
 
@@ -159,17 +155,17 @@ class VoiceStore:
         description: str = "",
         consent: str = "",
     ) -> VoiceInfo:
-        """Make a voice, and keep it.
+        """Make a voice from a recording and store it.
 
         Args:
             sound: (N,), full scale 1.
-            text: what is said in it, word for word.
+            text: verbatim transcript of the sound.
             consent: see `StoredVoice`.
 
         Raises:
-            ConfigError: the name cannot be one.
-            NameTakenError: it is another's.
-            UnknownConsentError: the consent is gone.
+            ConfigError: the name is invalid.
+            NameTakenError: another voice has the name.
+            UnknownConsentError: the consent has been deleted.
             AudioError, TextError, PromptTooLongError: as `TTS.make_voice`.
             StoreError: the disk fails.
         """
@@ -187,59 +183,57 @@ class VoiceStore:
             "sample_rate": sample_rate,
             "codec": self._codec,
         }
-        kept = {"sound": torch.from_numpy(samples.copy())}
+        recording = {"sound": torch.from_numpy(samples.copy())}
         with self._folder.locked():
-            self.check_name(name)  # another may have come in between
+            self.check_name(name)  # it may have been taken meanwhile
             if is_consent_id(consent):
                 self.consents.get(consent)
             record = self._records.write(
                 self._records.new_id(),
                 facts,
-                lambda metadata: voice.to_bytes(tensors=kept, metadata=metadata),
+                lambda metadata: voice.to_bytes(tensors=recording, metadata=metadata),
             )
         others = [r.id for r in self._records.all() if _is_named(r, name) and r.id != record.id]
-        if others:  # an object store has no lock: whoever sees that two came at once gives way
+        if others:  # object stores have no lock: on a collision, each writer withdraws
             self._records.remove(record.id)
             raise self._name_taken(name, others[0])
         with self._loading:
-            self._keep(record.id, voice)
+            self._cache(record.id, voice)
         return _voice(record).info
 
     def check_name(self, name: str) -> str:
-        """A name as it is kept, where a new voice can have it.
+        """Normalise the name of a new voice and check that it is valid and free.
 
         Raises:
-            ConfigError: it cannot be a name.
-            NameTakenError: it is another's.
+            ConfigError: the name is invalid.
+            NameTakenError: another voice has the name.
         """
         name = unicodedata.normalize("NFC", name).strip()
         if not name:
             raise ConfigError("the name of a voice must not be empty")
         if len(name) > MAX_NAME_CHARS:
             raise ConfigError(
-                f"the name of a voice has {len(name)} characters, at most {MAX_NAME_CHARS} may be"
+                f"the name of a voice has {len(name)} characters: the limit is {MAX_NAME_CHARS}"
             )
         if not name.isprintable() or set(name) & set("/\\"):
             raise ConfigError(
-                f"the name of a voice, {name!r}, must have no slashes and no control characters"
+                f"the name of a voice must not contain slashes or control characters: {name!r}"
             )
         if name.isdigit() or name.casefold().startswith(("voice_", "cons_", "speaker ")):
             raise ConfigError(
-                f"the name of a voice must not look like an id or a speaker number, as {name!r} "
-                f"does: choose another"
+                f"the name of a voice must not look like an id or a speaker number: choose another "
+                f"than {name!r}"
             )
         taken = self._taken.get(_folded(name))
         if taken is not None:
-            raise NameTakenError(
-                f"the name {name!r} belongs to a voice that is built in: choose another"
-            )
+            raise NameTakenError(f"the name {name!r} belongs to a built-in voice: choose another")
         record = self._records.find(lambda record: _is_named(record, name))
         if record is not None:
             raise self._name_taken(name, record.id)
         return name
 
     def delete(self, id_or_name: str) -> VoiceInfo:
-        """Remove a voice, and its previews.
+        """Delete a voice and its previews.
 
         Raises:
             UnknownVoiceError: there is none.
@@ -256,11 +250,11 @@ class VoiceStore:
         return _voice(record).info
 
     def delete_consent(self, id: str) -> None:
-        """Forget a consent that no voice rests on.
+        """Delete a consent that no voice depends on.
 
         Raises:
             UnknownConsentError: there is none.
-            ConsentInUseError: voices rest on it; names them.
+            ConsentInUseError: voices depend on it; the message names them.
         """
         with self._folder.locked():
             users = [
@@ -270,7 +264,7 @@ class VoiceStore:
             ]
             if users:
                 raise ConsentInUseError(
-                    f"consent {id!r} is what {_listed(users)} rest{'s' * (len(users) == 1)} on: "
+                    f"{_listed(users)} depend{'s' * (len(users) == 1)} on consent {id!r}: "
                     f"delete {'it' if len(users) == 1 else 'them'} first"
                 )
             self.consents.remove(id)
@@ -278,17 +272,17 @@ class VoiceStore:
     # -- previews ----------------------------------------------------------------------------
 
     def preview(self, name: str) -> bytes | None:
-        """A file that was kept under such a name."""
+        """The preview stored under this name; None if there is none."""
         try:
             return self._folder.read(f"previews/{name}")
         except FileNotFoundError:
             return None
 
     def keep_preview(self, name: str, contents: bytes) -> None:
-        """Keep one; names of those of an uploaded voice begin with its id and a dash."""
+        """Store a preview; if the voice is uploaded, the name must begin with its id and a dash."""
         self._folder.write(f"previews/{name}", contents)
 
-    # -- within ------------------------------------------------------------------------------
+    # -- private -----------------------------------------------------------------------------
 
     def _find(self, id_or_name: str) -> Record | None:
         if self._records.is_id(id_or_name):
@@ -303,36 +297,35 @@ class VoiceStore:
         segment = Segment(speaker=0, text=record.facts["ref_text"], audio=sound, sample_rate=rate)
         return self._make_voice(record.facts["name"], segment)
 
-    def _keep(self, id: str, voice: Voice) -> None:
+    def _cache(self, id: str, voice: Voice) -> None:
         self._loaded[id] = voice
         while len(self._loaded) > MAX_LOADED:
             self._loaded.popitem(last=False)
 
     def _unknown(self, name: str) -> UnknownVoiceError:
         known = [*self._taken.values(), *(info.name for info in self.info())]
-        near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
-        if near:
-            return UnknownVoiceError(f"no voice {name!r}: did you mean {' or '.join(near)}?")
-        hint = "GET /v1/audio/voices lists all"
-        return UnknownVoiceError(f"no voice {name!r}: {hint}")
+        similar = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+        if similar:
+            return UnknownVoiceError(f"no voice {name!r}: did you mean {' or '.join(similar)}?")
+        return UnknownVoiceError(f"no voice {name!r}: GET /v1/audio/voices lists all")
 
     @staticmethod
     def _name_taken(name: str, id: str) -> NameTakenError:
         return NameTakenError(
-            f"there is a voice {name!r} already, {id}: delete it first, or choose another name"
+            f"there is already a voice {name!r}, {id}: delete it first, or choose another name"
         )
 
 
 def open_store(where: str | os.PathLike[str], tts: TTS, taken: Iterable[str] = ()) -> VoiceStore:
-    """The store of a server.
+    """Open the voice store of a server.
 
     Args:
-        taken: names that are voices already, beside those of the model.
-        where: a folder, made where it is missing, or an fsspec URL; empty: ``voices`` in
-            ``$CAUSERIE_CACHE``, ``~/.cache/causerie`` by default.
+        where: a folder, created if needed, or an fsspec URL. If empty, ``voices`` in
+            ``$CAUSERIE_CACHE``, which defaults to ``~/.cache/causerie``.
+        taken: names of further voices, in addition to the model's.
 
     Raises:
-        ConfigError: it cannot be used.
+        ConfigError: the folder cannot be used.
         StoreError: the disk fails.
     """
     if not os.fspath(where):
@@ -347,14 +340,14 @@ def open_store(where: str | os.PathLike[str], tts: TTS, taken: Iterable[str] = (
 
 
 def codec_id(tts: TTS) -> str:
-    """The same for codecs whose codes mean the same: of the first codebook, and their number."""
+    """An id of the codec, from its first codebook and the number of codebooks."""
     centroids = tts.checkpoint.codec.quantizer.semantic.centroids
     hashed = hashlib.blake2b(centroids.cpu().numpy().tobytes(), digest_size=8)
     return f"{hashed.hexdigest()}-{tts.checkpoint.model.config.num_codebooks}"
 
 
 def _folded(name: str) -> str:
-    """The same for names that are told apart by nobody."""
+    """The form of a name that decides whether two names are equal."""
     return unicodedata.normalize("NFKC", name).strip().casefold()
 
 
