@@ -1,4 +1,4 @@
-"""Ray's processes, those of one cluster among all on the machine."""
+"""Starts `causerie serve --ray` and finds its replicas among the machine's processes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PATIENCE_S = 90.0
 
 @dataclass
 class Cluster:
-    """`causerie serve --ray`, its address, and its process."""
+    """A running `causerie serve --ray`."""
 
     process: subprocess.Popen[str]
     url: str
@@ -32,20 +32,20 @@ class Cluster:
         return openai.OpenAI(base_url=f"{self.url}/v1", api_key="any", max_retries=0, timeout=60)
 
     def processes(self) -> set[int]:
-        """Of replicas, of this cluster only."""
-        everybody = map(int, filter(str.isdigit, os.listdir("/proc")))
-        replicas = {one for one in everybody if _proc(one, "cmdline").startswith("ray::ServeRep")}
+        """Process ids of this cluster's replicas."""
+        processes = map(int, filter(str.isdigit, os.listdir("/proc")))
+        replicas = {one for one in processes if _proc(one, "cmdline").startswith("ray::ServeRep")}
         return {one for one in replicas if self.process.pid in _ancestors(one)}
 
     def replica(self) -> str:
-        """Who answers just now."""
+        """Name of the replica that answers a request now."""
         return httpx.get(f"{self.url}/health").headers[REPLICA_HEADER]
 
 
 def _proc(process: int, name: str) -> str:
     try:
         return Path(f"/proc/{process}/{name}").read_text(errors="replace")
-    except OSError:  # it has just ended
+    except OSError:  # the process has just ended
         return ""
 
 
@@ -59,27 +59,27 @@ def _ancestors(process: int) -> list[int]:
 
 @contextlib.contextmanager
 def serving(folder: Path, *flags: str, **environment: str) -> Iterator[Cluster]:
-    """`causerie serve --ray` from the line on that says where, until the block ends."""
+    """Run `causerie serve --ray` from the time it prints its address until the block ends."""
     command = [sys.executable, *"-m causerie serve --ray --port 0 --consent off".split(), *flags]
     command += ["--voices", str(folder / "voices")]
-    # Ray puts sockets into its folder, whose paths must be short.
+    # Ray keeps sockets in this folder, and their paths must be short.
     with tempfile.TemporaryDirectory(dir="/tmp") as short, (folder / "log").open("w") as log:
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=log, text=True,
             env={**os.environ, "RAY_TMPDIR": short, **environment},
         )  # fmt: skip
-        too_late = threading.Timer(PATIENCE_S, process.kill)
-        too_late.start()
+        timeout = threading.Timer(PATIENCE_S, process.kill)
+        timeout.start()
         assert process.stdout is not None
         try:
             lines = (re.match(r"\s*(http://127\S+)$", line) for line in process.stdout)
             url = next((found[1] for found in lines if found), None)
-            too_late.cancel()
+            timeout.cancel()
             assert url, f"it did not start:\n{(folder / 'log').read_text()[-5000:]}"
             threading.Thread(target=process.stdout.read, daemon=True).start()
             yield Cluster(process, url)
         finally:
-            too_late.cancel()
+            timeout.cancel()
             process.terminate()
             try:
                 process.wait(PATIENCE_S)

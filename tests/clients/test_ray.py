@@ -1,5 +1,4 @@
-"""Two replicas behind a real Ray: both serve whoever asks, and one that dies takes only its own
-streams along."""
+"""Two replicas on a real Ray: both serve requests, and one that dies ends only its own streams."""
 
 from __future__ import annotations
 
@@ -26,10 +25,10 @@ from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import connect
 
 from causerie.checkpoint import load
-from causerie.server.ray.proxy import LOST, REPLICA_HEADER
+from causerie.server.ray.proxy import REPLICA_HEADER, SERVICE_RESTART
 from tests.clients.ray_processes import PATIENCE_S, Cluster, serving
 
-#: Some 20 s of speech, which take a few seconds to make.
+#: About 20 s of speech, which take a few seconds to make.
 TEXT = "We go down to the river, and we cross the bridge as long as it stands. " * 5
 SLOTS, QUEUE = 2, 1
 MODELS = "leon", "zoe"
@@ -37,21 +36,21 @@ SPEECH = {"voice": "heart", "seed": 7, "response_format": "pcm"}
 
 
 def _adapters(folder: Path) -> Path:
-    """Two adapters of petit's first layer, of random weights."""
+    """Two adapters of petit's first layer, with random weights."""
     name = "backbone.layers.0.attention.v_proj"
     weight = load("petit").model.get_parameter(f"{name}.weight")
     for seed, adapter in enumerate(MODELS):
         torch.manual_seed(seed)
-        place = folder / adapter / "adapter"  # as `causerie train lm` writes it
-        place.mkdir(parents=True)
+        adapter_folder = folder / adapter / "adapter"  # as `causerie train lm` writes it
+        adapter_folder.mkdir(parents=True)
         facts = {"r": 2, "lora_alpha": 2, "base_model_name_or_path": "petit"}
-        (place / "adapter_config.json").write_text(json.dumps(facts))
+        (adapter_folder / "adapter_config.json").write_text(json.dumps(facts))
         pair = {"lora_A": (2, weight.shape[1]), "lora_B": (weight.shape[0], 2)}
         tensors = {
             f"base_model.model.{name}.{part}.weight": torch.randn(shape) / 2
             for part, shape in pair.items()
         }
-        save_file(tensors, place / "adapter_model.safetensors")
+        save_file(tensors, adapter_folder / "adapter_model.safetensors")
     return folder
 
 
@@ -65,18 +64,18 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @dataclass
-class Heard:
-    """A stream that somebody listened to."""
+class Reply:
+    """A reply, complete or up to an error."""
 
     replica: str
     sound: bytes
     error: Exception | None
     first_s: float
-    all_s: float
+    total_s: float
 
 
-def _post(cluster: Cluster, text: str = TEXT, began: Callable[[], Any] = lambda: None) -> Heard:
-    """Hear a reply over HTTP."""
+def _post(cluster: Cluster, text: str = TEXT, began: Callable[[], Any] = lambda: None) -> Reply:
+    """Receive a reply over HTTP; `began` is called at its first chunk."""
     started, first_s, sound, error = time.monotonic(), 0.0, b"", None
     body = {**SPEECH, "input": text}
     with httpx.stream("POST", f"{cluster.url}/v1/audio/speech", json=body, timeout=60) as response:
@@ -90,11 +89,11 @@ def _post(cluster: Cluster, text: str = TEXT, began: Callable[[], Any] = lambda:
         except httpx.HTTPError as caught:
             error = caught
         replica = response.headers[REPLICA_HEADER]
-    return Heard(replica, sound, error, first_s, time.monotonic() - started)
+    return Reply(replica, sound, error, first_s, time.monotonic() - started)
 
 
-def _socket(cluster: Cluster, text: str = TEXT, began: Callable[[], Any] = lambda: None) -> Heard:
-    """Hear a reply over a WebSocket."""
+def _socket(cluster: Cluster, text: str = TEXT, began: Callable[[], Any] = lambda: None) -> Reply:
+    """Receive a reply over a WebSocket; `began` is called at its first chunk."""
     started, first_s, sound, error = time.monotonic(), 0.0, b"", None
     url = cluster.url.replace("http", "ws") + "/v1/audio/speech/stream"
     with connect(url, max_size=None, open_timeout=60) as socket:
@@ -113,23 +112,23 @@ def _socket(cluster: Cluster, text: str = TEXT, began: Callable[[], Any] = lambd
                     sound += data
         except ConnectionClosedError as caught:
             error = caught
-    return Heard(replica, sound, error, first_s, time.monotonic() - started)
+    return Reply(replica, sound, error, first_s, time.monotonic() - started)
 
 
-def _until(what: Callable[[], bool], seconds: float = 60.0) -> None:
+def _until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     started = time.monotonic()
-    while not what():
-        assert time.monotonic() - started < seconds, "it did not come to be"
+    while not condition():
+        assert time.monotonic() - started < seconds, "timed out"
         time.sleep(0.1)
 
 
 @pytest.fixture(scope="module")
 def alone(cluster: Cluster) -> dict[str, bytes]:
-    """What a reply is with nobody else there, by each way."""
+    """The reply without other load, over HTTP and over a WebSocket."""
     return {"http": _post(cluster).sound, "socket": _socket(cluster).sound}
 
 
-def test_both_replicas_answer_and_the_proxy_repeats_no_header(cluster: Cluster) -> None:
+def test_both_replicas_respond_and_the_proxy_repeats_no_header(cluster: Cluster) -> None:
     assert len(cluster.processes()) == 2
     found: set[str] = set()
     _until(lambda: len(found.add(cluster.replica()) or found) == 2)
@@ -137,7 +136,7 @@ def test_both_replicas_answer_and_the_proxy_repeats_no_header(cluster: Cluster) 
     assert answer.headers.get_list("x-request-id") == ["mine"]
 
 
-def test_openai_s_client_speaks_and_hears_while_it_is_made(
+def test_openais_client_receives_audio_while_it_is_made(
     cluster: Cluster, alone: dict[str, bytes]
 ) -> None:
     started = time.monotonic()
@@ -156,14 +155,16 @@ def test_openai_s_client_speaks_and_hears_while_it_is_made(
     assert caught.value.code == "voice_not_found"
 
 
-def test_a_websocket_hears_while_it_is_made(cluster: Cluster, alone: dict[str, bytes]) -> None:
-    heard = _socket(cluster)
-    assert heard.error is None
-    assert heard.sound == alone["socket"]
-    assert heard.first_s < heard.all_s / 2
+def test_a_websocket_receives_audio_while_it_is_made(
+    cluster: Cluster, alone: dict[str, bytes]
+) -> None:
+    reply = _socket(cluster)
+    assert reply.error is None
+    assert reply.sound == alone["socket"]
+    assert reply.first_s < reply.total_s / 2
 
 
-def test_a_voice_that_one_replica_took_is_spoken_by_the_other(cluster: Cluster) -> None:
+def test_a_voice_uploaded_to_one_replica_works_on_the_other(cluster: Cluster) -> None:
     spoken = np.frombuffer(_post(cluster, "Hello, it is nice to meet you here.").sound, "<i2")
     file = io.BytesIO()
     with wave.open(file, "wb") as recording:
@@ -195,11 +196,11 @@ def test_a_voice_that_one_replica_took_is_spoken_by_the_other(cluster: Cluster) 
     assert first == second
 
 
-def test_a_model_is_asked_for_where_it_is_loaded(cluster: Cluster) -> None:
-    def speak(**asked: Any) -> tuple[str, bytes]:
+def test_requests_go_to_the_replica_that_has_the_model(cluster: Cluster) -> None:
+    def speak(**fields: Any) -> tuple[str, bytes]:
         answer = httpx.post(
             f"{cluster.url}/v1/audio/speech",
-            json={**SPEECH, "input": "Hello.", **asked},
+            json={**SPEECH, "input": "Hello.", **fields},
             timeout=60,
         )
         assert answer.status_code == 200, answer.text
@@ -209,16 +210,16 @@ def test_a_model_is_asked_for_where_it_is_loaded(cluster: Cluster) -> None:
     found: dict[str, tuple[str, bytes]] = {}
     for model in MODELS:
         first = speak(model=model)
-        time.sleep(1.0)  # in which Ray tells its proxies who has it
+        time.sleep(1.0)  # until Ray has informed its proxies
         found[model] = first
         others = [speak(model=model) for _ in range(6)] + [
             speak(voice=model) for _ in range(3)
         ]  # its name is a voice too
         assert {replica for replica, _ in others} == {first[0]}
         assert {sound for _, sound in others[:6]} == {first[1]}
-    (leon, leon_says), (zoe, zoe_says) = found.values()
-    assert leon != zoe, "the second went where there was room"
-    assert len({plain, leon_says, zoe_says}) == 3
+    (leon, leon_sound), (zoe, zoe_sound) = found.values()
+    assert leon != zoe, "the second model goes to the free replica"
+    assert len({plain, leon_sound, zoe_sound}) == 3
     loaded: dict[str, list[str]] = {}
 
     def look() -> int:
@@ -235,11 +236,11 @@ def test_a_model_is_asked_for_where_it_is_loaded(cluster: Cluster) -> None:
     assert caught.value.code == "model_not_found"
 
 
-def test_where_all_is_taken_it_says_when_to_come_again(cluster: Cluster) -> None:
-    places = 2 * (SLOTS + QUEUE)
-    with concurrent.futures.ThreadPoolExecutor(3 * places) as pool:
-        asked = [pool.submit(_post_or_refused, cluster) for _ in range(3 * places)]
-        answers = [one.result() for one in asked]
+def test_a_full_server_answers_429_with_retry_after(cluster: Cluster) -> None:
+    capacity = 2 * (SLOTS + QUEUE)
+    with concurrent.futures.ThreadPoolExecutor(3 * capacity) as pool:
+        requests = [pool.submit(_post_any_status, cluster) for _ in range(3 * capacity)]
+        answers = [one.result() for one in requests]
     refused = [answer for answer in answers if answer.status_code == 429]
     assert refused
     assert len(answers) - len(refused) >= SLOTS + QUEUE
@@ -250,13 +251,13 @@ def test_where_all_is_taken_it_says_when_to_come_again(cluster: Cluster) -> None
     assert {answer.status_code for answer in answers} == {200, 429}
 
 
-def _post_or_refused(cluster: Cluster) -> httpx.Response:
+def _post_any_status(cluster: Cluster) -> httpx.Response:
     body = {**SPEECH, "input": TEXT}
     return httpx.post(f"{cluster.url}/v1/audio/speech", json=body, timeout=60)
 
 
-def test_who_leaves_frees_the_slot(cluster: Cluster) -> None:
-    """More leave than there are places; then there is room for as many as there are slots."""
+def test_a_client_that_disconnects_frees_its_slot(cluster: Cluster) -> None:
+    """More clients disconnect than there are slots and queue places; then a new one gets audio."""
     body = {**SPEECH, "input": TEXT * 3}
     for _ in range(2 * (SLOTS + QUEUE) + 2):
         with httpx.stream(
@@ -267,7 +268,7 @@ def test_who_leaves_frees_the_slot(cluster: Cluster) -> None:
     assert _post(cluster, "Hello.").first_s < 3
 
 
-def test_a_replica_that_is_killed_loses_its_own_streams_only(
+def test_a_killed_replica_ends_only_its_own_streams(
     cluster: Cluster, alone: dict[str, bytes]
 ) -> None:
     before = cluster.processes()
@@ -275,31 +276,31 @@ def test_a_replica_that_is_killed_loses_its_own_streams_only(
     begun = threading.Barrier(2 * SLOTS + 1, timeout=60)
     ways = [(_post, "http"), (_socket, "socket")] * SLOTS
     with concurrent.futures.ThreadPoolExecutor(len(ways)) as pool:
-        # One after the other, so that Ray knows how busy each replica is.
-        asked = []
+        # One after the other, so that Ray sees how busy each replica is.
+        requests = []
         for way, _ in ways:
-            asked.append(pool.submit(way, cluster, TEXT, begun.wait))
+            requests.append(pool.submit(way, cluster, TEXT, begun.wait))
             time.sleep(0.1)
         begun.wait()
         victim = min(before)
         os.kill(victim, SIGKILL)
         killed_at = time.monotonic()
-        heard = [one.result(timeout=60) for one in asked]
-    lost = [one for one in heard if one.error is not None]
-    assert lost, "none of the streams was the killed replica's"
+        replies = [one.result(timeout=60) for one in requests]
+    lost = [one for one in replies if one.error is not None]
+    assert lost, "the killed replica had no stream"
     assert len({one.replica for one in lost}) == 1
-    assert not {one.replica for one in lost} & {one.replica for one in heard if not one.error}
-    for one, (_, way) in zip(heard, ways, strict=True):
+    assert not {one.replica for one in lost} & {one.replica for one in replies if not one.error}
+    for one, (_, way) in zip(replies, ways, strict=True):
         if one.error is None:
             assert one.sound == alone[way]
         else:
             assert alone[way].startswith(one.sound)
             if isinstance(one.error, ConnectionClosedError):
                 assert one.error.rcvd is not None
-                assert one.error.rcvd.code == LOST
-    assert len(lost) < len(heard), "those of the other replica went on"
+                assert one.error.rcvd.code == SERVICE_RESTART
+    assert len(lost) < len(replies), "the other replica's streams ended, too"
 
-    # While one is missing the other answers; then there are two again, and both serve.
+    # The other replica responds; then a new one has replaced the lost one, and both serve.
     assert _post(cluster, "Hello.").error is None
     _until(lambda: len(cluster.processes()) == 2)
     found: set[str] = set()
@@ -308,10 +309,10 @@ def test_a_replica_that_is_killed_loses_its_own_streams_only(
     assert time.monotonic() - killed_at < PATIENCE_S
 
 
-def test_asked_to_end_it_lets_replies_end(cluster: Cluster, alone: dict[str, bytes]) -> None:
+def test_shutdown_lets_replies_finish(cluster: Cluster, alone: dict[str, bytes]) -> None:
     begun = threading.Barrier(3, timeout=60)
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        asked = [pool.submit(way, cluster, TEXT, begun.wait) for way in (_post, _socket)]
+        requests = [pool.submit(way, cluster, TEXT, begun.wait) for way in (_post, _socket)]
         begun.wait()
         cluster.process.terminate()
         time.sleep(1.0)
@@ -319,8 +320,8 @@ def test_asked_to_end_it_lets_replies_end(cluster: Cluster, alone: dict[str, byt
         assert late.status_code == 503
         assert late.json()["error"]["type"] == "server_error"
         assert int(late.headers["retry-after"]) >= 1
-        heard = [one.result(timeout=60) for one in asked]
-    assert [one.error for one in heard] == [None, None]
-    assert [one.sound for one in heard] == [alone["http"], alone["socket"]]
+        replies = [one.result(timeout=60) for one in requests]
+    assert [one.error for one in replies] == [None, None]
+    assert [one.sound for one in replies] == [alone["http"], alone["socket"]]
     assert cluster.process.wait(PATIENCE_S) == 0
     assert not cluster.processes()

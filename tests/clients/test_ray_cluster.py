@@ -1,4 +1,4 @@
-"""More replicas under load and fewer after it, and a cluster that was there before."""
+"""Autoscaling, and joining an existing Ray cluster."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,46 +32,45 @@ def _speak(url: str, text: str = "Hello.") -> httpx.Response:
     return httpx.post(f"{url}/v1/audio/speech", json=body, timeout=60)
 
 
-def test_more_replicas_come_where_replies_wait_and_go_again(tmp_path: Path) -> None:
+def test_replicas_are_added_under_load_and_removed_after_it(tmp_path: Path) -> None:
     flags = "--replicas 1 --max-replicas 2 --max-streams 1 --max-queue 8 --scale-down-s 1"
-    # Ray looks every 10 s, which would make this test longer.
+    # By default Ray measures every 10 s, which would make this test slower.
     often = {"RAY_SERVE_REPLICA_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "1",
              "RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "1"}  # fmt: skip
     with serving(tmp_path, *flags.split(), **often) as cluster:
         assert len(cluster.processes()) == 1
         answers: list[httpx.Response] = []
-        is_over = threading.Event()
+        stopping = threading.Event()
 
-        def talk() -> None:
-            while not is_over.is_set():
+        def send_requests() -> None:
+            while not stopping.is_set():
                 answers.append(_speak(cluster.url, TEXT))
 
-        listeners = [threading.Thread(target=talk) for _ in range(3)]
-        for listener in listeners:
-            listener.start()
+        clients = [threading.Thread(target=send_requests) for _ in range(3)]
+        for client in clients:
+            client.start()
         try:
             _until(lambda: len({one.headers[REPLICA_HEADER] for one in answers}) == 2)
         finally:
-            is_over.set()
-            for listener in listeners:
-                listener.join()
+            stopping.set()
+            for client in clients:
+                client.join()
         _until(lambda: len(cluster.processes()) == 1)
         assert {one.status_code for one in answers} == {200}
         assert len({one.content for one in answers}) == 1
         assert _speak(cluster.url).status_code == 200
 
 
-def _until(what: object) -> None:
+def _until(condition: Callable[[], object]) -> None:
     started = time.monotonic()
-    assert callable(what)
-    while not what():
-        assert time.monotonic() - started < PATIENCE_S, "it did not come to be"
+    while not condition():
+        assert time.monotonic() - started < PATIENCE_S, "timed out"
         time.sleep(0.1)
 
 
 @dataclass
 class Head:
-    """A cluster that `ray start` began, with one card that is none."""
+    """A cluster started by `ray start`, with one pretended GPU."""
 
     address: str
     environment: dict[str, str]
@@ -85,7 +84,7 @@ class Head:
         return done.stdout
 
     def used(self) -> dict[str, str]:
-        """By what, how much of how much is used."""
+        """Used and total amount of each resource."""
         lines = self.run("ray", "status", "--address", self.address).splitlines()
         found = (re.match(r" (\S+/\S+) (CPU|GPU)", line) for line in lines)
         return {one[2]: one[1] for one in found if one}
@@ -131,7 +130,7 @@ def _free_port() -> int:
         return number
 
 
-def test_where_there_is_no_cluster_it_says_so_at_once() -> None:
+def test_a_missing_cluster_is_reported_at_once() -> None:
     command = f"-m causerie serve --ray --ray-address 127.0.0.1:{_free_port()} --port 0"
     done = subprocess.run(
         [sys.executable, *command.split()], capture_output=True, text=True, timeout=60
@@ -141,7 +140,7 @@ def test_where_there_is_no_cluster_it_says_so_at_once() -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_it_joins_a_cluster_and_its_replicas_share_a_card(head: Head, tmp_path: Path) -> None:
+def test_replicas_in_a_joined_cluster_share_a_gpu(head: Head, tmp_path: Path) -> None:
     flags = f"--ray-address {head.address} --replicas 2 --gpus-per-replica 0.5 --device cpu"
     with serving(tmp_path, *flags.split(), **head.environment) as cluster:
         _until(lambda: head.used() == {"CPU": "2.0/4.0", "GPU": "1.0/1.0"})
@@ -152,7 +151,7 @@ def test_it_joins_a_cluster_and_its_replicas_share_a_card(head: Head, tmp_path: 
     _until(lambda: head.used() == {"CPU": "0.0/4.0", "GPU": "0.0/1.0"})
 
 
-def test_serve_run_takes_the_settings_as_arguments(head: Head, tmp_path: Path) -> None:
+def test_serve_run_takes_settings_as_arguments(head: Head, tmp_path: Path) -> None:
     port = _free_port()
     head.run("serve", "start", "--http-port", str(port))
     command = (

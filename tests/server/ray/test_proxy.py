@@ -1,4 +1,4 @@
-"""What Ray is told of a request's model, without Ray; with it: tests/clients/test_ray.py."""
+"""Routing by model, without Ray; tests/clients/test_ray.py tests it with Ray."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from causerie.server.model_folder import ModelFolder
-from causerie.server.ray.proxy import MAX_BODY, MODEL_HEADER, ByModel
+from causerie.server.ray.proxy import MAX_BODY, MODEL_HEADER, ModelRouting
 
 
 @pytest.fixture
@@ -22,8 +22,8 @@ def folder(tmp_path: Path) -> ModelFolder:
     return ModelFolder(str(tmp_path))
 
 
-def sent_on(folder: ModelFolder, scope: Scope, body: bytes = b"") -> tuple[list[bytes], bytes]:
-    """Models that are named in the headers, and the body, as they come to Ray."""
+def forwarded(folder: ModelFolder, scope: Scope, body: bytes = b"") -> tuple[list[bytes], bytes]:
+    """The values of the model header, and the body, that Ray receives."""
     parts = [body[:10], body[10:]]
     messages = [{"type": "http.request", "body": part, "more_body": part != parts[-1]}
                 for part in parts]  # fmt: skip
@@ -40,14 +40,14 @@ def sent_on(folder: ModelFolder, scope: Scope, body: bytes = b"") -> tuple[list[
         return messages.pop(0) if messages else {"type": "http.disconnect"}
 
     async def main() -> None:
-        await ByModel(app, folder)(scope, receive, None)  # type: ignore[arg-type]
+        await ModelRouting(app, folder)(scope, receive, None)  # type: ignore[arg-type]
 
     anyio.run(main)
     return models, read
 
 
 def scope(path: str = "/v1/audio/speech", query: str = "", **changes: Any) -> Scope:
-    headers = [(b"host", b"here"), (MODEL_HEADER, b"of the client's own")]
+    headers = [(b"host", b"here"), (MODEL_HEADER, b"from the client")]
     return {
         "type": "http", "method": "POST", "path": path, "query_string": query.encode(),
         "headers": headers, **changes,
@@ -66,23 +66,23 @@ def scope(path: str = "/v1/audio/speech", query: str = "", **changes: Any) -> Sc
         ("leon", None),
     ],
 )
-def test_by_the_body(folder: ModelFolder, body: object, model: str | None) -> None:
+def test_the_body_names_the_model(folder: ModelFolder, body: object, model: str | None) -> None:
     data = json.dumps(body).encode()
-    assert sent_on(folder, scope(), data) == ([model.encode()] if model else [], data)
+    assert forwarded(folder, scope(), data) == ([model.encode()] if model else [], data)
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[" * 200_000, b'{"model": "leon"' + b" " * MAX_BODY])
-def test_what_cannot_be_read_comes_through_whole(folder: ModelFolder, body: bytes) -> None:
-    assert sent_on(folder, scope(), body) == ([], body)
+def test_a_body_without_a_model_is_unchanged(folder: ModelFolder, body: bytes) -> None:
+    assert forwarded(folder, scope(), body) == ([], body)
 
 
-def test_by_path_and_query(folder: ModelFolder) -> None:
+def test_path_and_query_name_the_model(folder: ModelFolder) -> None:
     socket = {"type": "websocket", "method": ""}
     for path, query in ("/v1/text-to-speech/leon/stream-input", ""), ("/v1/realtime", "model=leon"):
-        assert sent_on(folder, scope(path, query, **socket)) == ([b"leon"], b"")
-    assert sent_on(folder, scope("/v1/realtime", "model=gpt-realtime", **socket)) == ([], b"")
+        assert forwarded(folder, scope(path, query, **socket)) == ([b"leon"], b"")
+    assert forwarded(folder, scope("/v1/realtime", "model=gpt-realtime", **socket)) == ([], b"")
 
 
-def test_without_a_folder_nothing_is_touched() -> None:
-    models, _ = sent_on(ModelFolder(""), scope())
-    assert models == [b"of the client's own"]
+def test_without_models_the_headers_are_unchanged() -> None:
+    models, _ = forwarded(ModelFolder(""), scope())
+    assert models == [b"from the client"]

@@ -1,1 +1,1 @@
-"""The server on Ray Serve: the deployment, and its HTTP proxy."""
+"""The server on Ray Serve: the deployment and middlewares for Ray's HTTP proxies."""

@@ -1,13 +1,13 @@
-"""The same app on Ray Serve: replicas on one machine or many, each with an engine of its own.
+"""Runs the server on Ray Serve: replicas on one or more machines, each with its own engine.
 
     causerie serve --ray --replicas 2
     serve run causerie.server.ray.deployment:app model=petit replicas=2
 
-A proxy of Ray's takes requests and gives each to the less busy of two replicas; streams and
-WebSockets pass through it piece by piece. Where all is taken, the replica's own bounded queue
-answers 429, as without Ray. Voices should be in a folder that all replicas see.
+Ray's proxy sends each request to the less busy of two replicas and passes streams and WebSockets
+through in chunks. If a replica is full, its own bounded queue answers 429, as without Ray. All
+replicas must see the folder of voices.
 
-Knows Ray, and nothing of what the app answers.
+Knows nothing of the app's routes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from starlette.datastructures import MutableHeaders
@@ -33,15 +33,13 @@ if TYPE_CHECKING:
     from ray.serve import Application
 
 NAME = "causerie"
-#: A replica takes so many more requests than it has places for replies: WebSockets that are open
-#: and silent count as requests, and so does asking for `/health`. What is too much for its places
-#: is refused by its own queue, which knows best.
-ROOM_FOR_SILENT = 256
-#: Of Ray's object store, which we put nothing big into; Ray takes no less than 75 MB.
+#: Requests that a replica accepts beyond its slots and queue. Ray counts idle WebSockets and
+#: `/health` as requests, too. The replica's own queue refuses surplus speech.
+EXTRA_REQUESTS = 256
+#: Size of Ray's object store, which holds nothing large; Ray requires at least 75 MB.
 OBJECT_STORE_BYTES = 80_000_000
-#: What a cluster of our own begins with: no reports to Ray's makers, workers as important as other
-#: processes (Ray's nice 15 makes late sound of any neighbour), patience where the machine is busy,
-#: every line of the log, and our errors in its proxies.
+#: Environment of a cluster that we start: no usage reports; no niceness (with Ray's 15, any other
+#: process delays the audio); a long timeout for busy machines; all log lines; our middlewares.
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_worker_niceness": "0",
@@ -54,10 +52,10 @@ ENVIRONMENT = {
 
 
 class Replica:
-    """One engine and its app, in a process of its own, which Ray makes: see `deployment`."""
+    """An engine and its app in one process, which Ray starts: see `deployment`."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
-        """Load the model: a replica is asked once it can answer."""
+        """Load the model; Ray sends requests only after this returns."""
         from causerie.server.models import load_tts
         from causerie.server.run import log_by
 
@@ -66,7 +64,7 @@ class Replica:
         self.tts = load_tts(self.settings)
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
-        """See Ray Serve."""
+        """Build the app; called by Ray Serve."""
         from causerie.server.app import create_app
 
         serve = need("ray.serve", "ray")
@@ -79,53 +77,53 @@ class Replica:
         self.told = told
         app = create_app(self.settings, tts=self.tts, on_model=told)
         name = serve.get_replica_context().replica_id.unique_id
-        app.add_middleware(_Named, name=name)
+        app.add_middleware(_ReplicaHeader, name=name)
         return app
 
     def check_health(self) -> None:
-        """Ray asks now and then, and replaces a replica that raises."""
+        """Raise if the engine has failed; Ray then replaces this replica."""
         if self.tts.failure is not None:
-            raise EngineError(f"the engine broke down: {self.tts.failure!r}")
+            raise EngineError(f"the engine failed: {self.tts.failure!r}")
 
 
-class _Named:
-    """Says in each answer who gave it."""
+class _ReplicaHeader:
+    """Adds a header with the replica's name to each response."""
 
     def __init__(self, app: ASGIApp, *, name: str) -> None:
         self.app, self.name = app, name
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """See ASGI."""
+        """Handle an ASGI connection."""
 
-        async def named(message: Message) -> None:
+        async def send_named(message: Message) -> None:
             if message["type"] in ("http.response.start", "websocket.accept"):
                 headers = MutableHeaders(scope=message)
                 headers[REPLICA_HEADER] = self.name
                 if message["type"] == "http.response.start":
-                    del headers["x-request-id"]  # the proxy adds it again, and the same
+                    del headers["x-request-id"]  # the proxy adds the same one again
             await send(message)
 
-        await self.app(scope, receive, named)
+        await self.app(scope, receive, send_named)
 
 
 def deployment(settings: Settings) -> Application:
-    """What Ray runs: the app, as many times as the settings say."""
+    """The Ray Serve application, with the replicas that the settings specify."""
     serve, config = need("ray.serve", "ray"), need("ray.serve.config", "ray")
-    places = settings.max_streams + settings.max_queue
+    capacity = settings.max_streams + settings.max_queue
     options: dict[str, Any] = {
         "name": NAME,
         "ray_actor_options": {
             "num_cpus": settings.cpus_per_replica,
             "num_gpus": settings.gpus_per_replica,
         },
-        "max_ongoing_requests": places + ROOM_FOR_SILENT,
-        "max_queued_requests": places,
+        "max_ongoing_requests": capacity + EXTRA_REQUESTS,
+        "max_queued_requests": capacity,
         "backpressure_config": config.BackpressureConfig(status_code=429, retry_after_s=1),
         "graceful_shutdown_timeout_s": settings.grace_s + 5,
         "graceful_shutdown_wait_loop_s": 1.0,
         "health_check_period_s": 5,
         "max_constructor_retry_count": 3,
-        "logging_config": {"enable_access_log": False},  # the app's own says more
+        "logging_config": {"enable_access_log": False},  # the app has its own request log
     }
     if settings.max_replicas is None or settings.max_replicas <= settings.replicas:
         options["num_replicas"] = settings.replicas
@@ -133,7 +131,7 @@ def deployment(settings: Settings) -> Application:
         options["autoscaling_config"] = {
             "min_replicas": settings.replicas,
             "max_replicas": settings.max_replicas,
-            # As many as a replica computes at once: with more of them, somebody waits.
+            # The number a replica computes at once: beyond it, requests wait.
             "target_ongoing_requests": settings.max_streams,
             "upscale_delay_s": 10,
             "downscale_delay_s": settings.scale_down_s,
@@ -144,18 +142,16 @@ def deployment(settings: Settings) -> Application:
 
 
 def app(args: dict[str, Any]) -> Application:
-    """The application that `serve run causerie.server.ray.deployment:app` starts."""
+    """Build the application for `serve run causerie.server.ray.deployment:app`."""
     return deployment(Settings.load(None, **args))
 
 
-def run(settings: Settings, *, tell: Callable[[str], None] = print) -> None:
-    """Serve until SIGINT or SIGTERM, then let replies end.
-
-    Args:
-        tell: is called with the address, once speech can be asked for.
+def run(settings: Settings) -> None:
+    """Serve until SIGINT or SIGTERM, then let replies finish; print the address when ready.
 
     Raises:
         ConfigError: Ray is not installed, there is no cluster, or the port is taken.
+        EngineError: the replicas do not start.
     """
     ray, serve = need("ray", "ray"), need("ray.serve", "ray")
     config = need("ray.serve.config", "ray")
@@ -170,45 +166,44 @@ def run(settings: Settings, *, tell: Callable[[str], None] = print) -> None:
         )
         try:
             serve.run(deployment(settings), name=NAME, route_prefix="/")
-        except RuntimeError as error:  # its message has the replicas' error in it
+        except RuntimeError as error:  # its message includes the replicas' error
             raise EngineError(f"the replicas do not start: {error}") from error
         stopping = threading.Event()
-        for number in signal.SIGINT, signal.SIGTERM:  # now: Ray has put in handlers of its own
+        for number in signal.SIGINT, signal.SIGTERM:  # after Ray has set its own handlers
             signal.signal(number, lambda *_: stopping.set())
-        tell(f"http://{settings.host}:{port}")
+        print(f"http://{settings.host}:{port}", flush=True)
         stopping.wait()
-        serve.delete(
-            NAME
-        )  # waits until replies have ended; `shutdown` would begin with the proxies
+        # This waits for the replies; `shutdown` would stop the proxies first.
+        serve.delete(NAME)
 
 
 def _join_cluster(ray: Any, settings: Settings) -> None:
-    """Begin a small cluster on this machine, or join the one that the settings name."""
+    """Start a small cluster on this machine, or join the one in the settings."""
     if settings.ray_address:
-        _check_answers(settings.ray_address)
+        _check_reachable(settings.ray_address)
         try:
             ray.init(address=settings.ray_address)
         except (ConnectionError, ray.exceptions.AuthenticationError) as error:
             raise ConfigError(
-                f"the Ray cluster at {settings.ray_address} cannot be joined: {error}. One with a "
-                f"token, as `ray start` makes it, needs RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN "
-                f"on other machines"
+                f"cannot join the Ray cluster at {settings.ray_address}: {error}. A cluster with a "
+                f"token, as `ray start` makes it, needs RAY_AUTH_MODE=token and, from another "
+                f"machine, RAY_AUTH_TOKEN"
             ) from error
         return
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     os.environ[MODELS] = os.path.abspath(settings.models) if settings.models else ""
-    most = max(settings.replicas, settings.max_replicas or 0)
+    max_replicas = max(settings.replicas, settings.max_replicas or 0)
     ray.init(
         address="local",
-        num_cpus=max(os.cpu_count() or 1, math.ceil(most * settings.cpus_per_replica)),
+        num_cpus=max(os.cpu_count() or 1, math.ceil(max_replicas * settings.cpus_per_replica)),
         object_store_memory=OBJECT_STORE_BYTES,
         include_dashboard=False,
     )
 
 
-def _check_answers(address: str) -> None:
-    """Raise ConfigError where nobody listens: Ray would try for minutes."""
+def _check_reachable(address: str) -> None:
+    """Raise ConfigError if nothing listens at the address: Ray would retry for minutes."""
     host, _, port = address.rpartition("//")[2].rpartition(":")
     if not port.isdigit():  # "auto"
         return
@@ -219,19 +214,19 @@ def _check_answers(address: str) -> None:
 
 
 def _end_serve(serve: Any) -> None:
-    """End Ray Serve, unless others have apps in it."""
+    """Shut Ray Serve down unless it runs other applications."""
     if not serve.status().applications:
         serve.shutdown()
 
 
 def _checked_port(host: str, port: int) -> int:
-    """A free port where it is 0; Ray would tell of a taken one only in the logs of its proxy."""
+    """A checked port; 0 picks a free one. Ray reports a taken port only in its proxy's log."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             trial.bind((host, port))
         except OSError as error:
-            raise ConfigError(f"{host}:{port} cannot be listened at: {error.strerror}") from error
+            raise ConfigError(f"cannot listen at {host}:{port}: {error.strerror}") from error
         number: int = trial.getsockname()[1]
         return number
