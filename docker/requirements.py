@@ -1,4 +1,4 @@
-"""What causerie needs, one requirement a line: so that an image has them in a layer of their own.
+"""Print causerie's requirements, one per line, for a separate layer of an image.
 
 python docker/requirements.py pyproject.toml EXTRA…
 """
@@ -12,7 +12,7 @@ except ModuleNotFoundError:  # Python 3.10
     import tomli as tomllib  # type: ignore[no-redef]
 
 project = tomllib.loads(Path(sys.argv[1]).read_text())["project"]
-wanted = list(project["dependencies"])
+requirements = list(project["dependencies"])
 for extra in sys.argv[2:]:
-    wanted += project["optional-dependencies"][extra]
-print("\n".join(wanted))
+    requirements += project["optional-dependencies"][extra]
+print("\n".join(requirements))

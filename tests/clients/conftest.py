@@ -1,4 +1,4 @@
-"""A real server, and somebody who listens to what its clients were given."""
+"""A real server, and a speech recogniser that checks what its clients receive."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.server.process import Served, served
 
 torch.set_num_threads(1)
 
-#: Said by the default voice, which is misheard in one word of a hundred.
+#: Spoken by the default voice, whose word error rate is about 1 %.
 TEXT = "Good morning to all of you. We will walk along the river today."
 
 
@@ -30,18 +30,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 @pytest.fixture(scope="session")
 def hears() -> Callable[..., None]:
-    """Asserts that sound says a text, but for one word at most."""
+    """Asserts that audio contains a text, with at most one word wrong."""
     whisper, normalize = Whisper(threads=1), EnglishTextNormalizer()
 
-    def check(sound: bytes, text: str = TEXT, *, rate: int | None = None) -> None:
-        """Sound is 16-bit samples of a rate, or else a file."""
+    def check(audio: bytes, text: str = TEXT, *, rate: int | None = None) -> None:
+        """Check 16-bit samples of a given rate, or the contents of an audio file."""
         if rate is not None:
-            samples = np.frombuffer(sound, "<i2").astype(np.float32) / 32768
+            samples = np.frombuffer(audio, "<i2").astype(np.float32) / 32768
         else:
-            samples, rate = soundfile.read(io.BytesIO(sound), dtype="float32")
-        heard = whisper(resample(samples, rate, 16_000, "what was heard"))
-        wrong = jiwer.process_words(normalize(text), normalize(heard))
-        mistakes = wrong.substitutions + wrong.deletions + wrong.insertions
-        assert mistakes <= 1, f"heard {heard!r}"
+            samples, rate = soundfile.read(io.BytesIO(audio), dtype="float32")
+        transcript = whisper(resample(samples, rate, 16_000, "the speech"))
+        words = jiwer.process_words(normalize(text), normalize(transcript))
+        num_errors = words.substitutions + words.deletions + words.insertions
+        assert num_errors <= 1, f"transcript: {transcript!r}"
 
     return check

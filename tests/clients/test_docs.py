@@ -1,4 +1,4 @@
-"""Snippets of the documents that need the packages of this environment, beside a real server."""
+"""Runs the documents' snippets that need the packages of this environment, with a real server."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ SNIPPETS = [
 ]
 
 
-def test_there_are_some() -> None:
+def test_the_documents_have_client_snippets() -> None:
     assert SNIPPETS
 
 
 @pytest.mark.parametrize(("language", "code"), SNIPPETS)
-def test_it_runs(language: str, code: str, tmp_path: Path) -> None:
+def test_the_snippet_runs(language: str, code: str, tmp_path: Path) -> None:
     with served(tmp_path) as running:
         code = code.replace(ADDRESS, running.url.removeprefix("http://"))
         if language == "js":
-            # Node looks for packages beside the program.
+            # Node looks for packages in the folder of the program.
             program = ROOT / "tests" / "clients" / "node" / f"snippet-{os.getpid()}.mjs"
             command = ["node", str(program)]
         else:

@@ -1,4 +1,4 @@
-"""ElevenLabs' own client, by HTTP: its WebSocket wants TLS, which this server does not speak."""
+"""ElevenLabs' own client over HTTP; its WebSocket needs TLS, which this server does not have."""
 
 from __future__ import annotations
 
@@ -21,48 +21,48 @@ def client(server: Served) -> ElevenLabs:
     return ElevenLabs(base_url=server.url, api_key="-")
 
 
-def test_speech_is_heard_whole_and_streamed(client: ElevenLabs, hears: Callable[..., None]) -> None:
-    how = {"text": TEXT, "model_id": "eleven_multilingual_v2", "output_format": PCM, "seed": 5}
-    whole = b"".join(client.text_to_speech.convert("heart", **how))
+def test_speech_is_the_same_complete_and_streamed(
+    client: ElevenLabs, hears: Callable[..., None]
+) -> None:
+    options = {"text": TEXT, "model_id": "eleven_multilingual_v2", "output_format": PCM, "seed": 5}
+    whole = b"".join(client.text_to_speech.convert("heart", **options))
     hears(whole, rate=24_000)
-    assert b"".join(client.text_to_speech.stream("heart", **how)) == whole
+    assert b"".join(client.text_to_speech.stream("heart", **options)) == whole
 
 
-def test_letters_have_times(client: ElevenLabs) -> None:
-    how = {"text": TEXT, "output_format": PCM, "seed": 5}
-    sound = b"".join(client.text_to_speech.convert("heart", **how))
-    timed = client.text_to_speech.convert_with_timestamps("heart", **how)
+def test_characters_have_times(client: ElevenLabs) -> None:
+    options = {"text": TEXT, "output_format": PCM, "seed": 5}
+    sound = b"".join(client.text_to_speech.convert("heart", **options))
+    timed = client.text_to_speech.convert_with_timestamps("heart", **options)
     assert base64.b64decode(timed.audio_base_64) == sound
     assert timed.alignment is not None
     assert "".join(timed.alignment.characters) == TEXT
     assert timed.alignment.character_end_times_seconds[-1] == pytest.approx(
         len(sound) / 48_000, abs=0.002
     )
-    pieces = list(client.text_to_speech.stream_with_timestamps("heart", **how))
-    assert len(pieces) > 5
-    assert b"".join(base64.b64decode(piece.audio_base_64) for piece in pieces) == sound
-    letters = [
-        letter for piece in pieces if piece.alignment for letter in piece.alignment.characters
-    ]
-    assert "".join(letters) == TEXT
+    chunks = list(client.text_to_speech.stream_with_timestamps("heart", **options))
+    assert len(chunks) > 5
+    assert b"".join(base64.b64decode(chunk.audio_base_64) for chunk in chunks) == sound
+    characters = [one for chunk in chunks if chunk.alignment for one in chunk.alignment.characters]
+    assert "".join(characters) == TEXT
 
 
-def test_the_asynchronous_one_gets_the_same(client: ElevenLabs, server: Served) -> None:
-    how = {"text": TEXT, "output_format": PCM, "seed": 5}
+def test_the_async_client_gets_the_same_audio(client: ElevenLabs, server: Served) -> None:
+    options = {"text": TEXT, "output_format": PCM, "seed": 5}
 
     async def main() -> bytes:
-        made = AsyncElevenLabs(base_url=server.url, api_key="-")
-        pieces = made.text_to_speech.stream_with_timestamps("heart", **how)
-        return b"".join([base64.b64decode(piece.audio_base_64) async for piece in pieces])
+        client = AsyncElevenLabs(base_url=server.url, api_key="-")
+        chunks = client.text_to_speech.stream_with_timestamps("heart", **options)
+        return b"".join([base64.b64decode(chunk.audio_base_64) async for chunk in chunks])
 
-    assert asyncio.run(main()) == b"".join(client.text_to_speech.convert("heart", **how))
+    assert asyncio.run(main()) == b"".join(client.text_to_speech.convert("heart", **options))
 
 
 def test_voices_are_listed(client: ElevenLabs) -> None:
     assert "heart" in [voice.voice_id for voice in client.voices.get_all().voices]
 
 
-def test_errors_are_its_own(client: ElevenLabs) -> None:
+def test_errors_have_elevenlabs_format(client: ElevenLabs) -> None:
     calls = (
         client.text_to_speech.convert,
         client.text_to_speech.convert_with_timestamps,

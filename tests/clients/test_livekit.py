@@ -1,4 +1,4 @@
-"""LiveKit's agents: their plugins for OpenAI and ElevenLabs against our server, and our own."""
+"""LiveKit's plugins for OpenAI and ElevenLabs with our server, and our own plugin."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ MAKERS: dict[str, Make] = {
     "elevenlabs": lambda server: elevenlabs.TTS(
         base_url=f"{server.url}/v1", api_key="-", voice_id="heart"
     ),
-    "ours, of a server": lambda server: TTS(base_url=server.url),
+    "ours, with a server": lambda server: TTS(base_url=server.url),
     "ours, in this process": lambda server: TTS(),
 }
 
 
-def frames_of(server: Served, make: Make, how: str) -> tuple[bytes, int]:
-    """Samples, and their rate."""
+def spoken(server: Served, make: Make, mode: str) -> tuple[bytes, int]:
+    """The samples of `TEXT`, and their rate."""
 
     async def main() -> tuple[bytes, int]:
         async with http_context.open():
-            made = make(server)
-            used = tts.StreamAdapter(tts=made) if how == "adapter" else made
-            stream = used.synthesize(TEXT) if how == "whole" else used.stream()
-            if how != "whole":
+            plugin = make(server)
+            adapted = tts.StreamAdapter(tts=plugin) if mode == "adapter" else plugin
+            stream = adapted.synthesize(TEXT) if mode == "whole" else adapted.stream()
+            if mode != "whole":
                 for word in TEXT.split():
                     stream.push_text(f"{word} ")
                 stream.end_input()
@@ -43,7 +43,7 @@ def frames_of(server: Served, make: Make, how: str) -> tuple[bytes, int]:
             async with stream:
                 async for event in stream:
                     frames.append(event.frame)
-            await made.aclose()
+            await plugin.aclose()
         assert frames
         return b"".join(bytes(frame.data) for frame in frames), frames[0].sample_rate
 
@@ -51,26 +51,28 @@ def frames_of(server: Served, make: Make, how: str) -> tuple[bytes, int]:
 
 
 @pytest.mark.parametrize(
-    ("name", "how"),
+    ("name", "mode"),
     [
         ("openai", "whole"),
         ("openai", "adapter"),
         ("elevenlabs", "whole"),
         ("elevenlabs", "stream"),
-        ("ours, of a server", "whole"),
-        ("ours, of a server", "adapter"),
+        ("ours, with a server", "whole"),
+        ("ours, with a server", "adapter"),
         ("ours, in this process", "whole"),
         ("ours, in this process", "stream"),
     ],
 )
-def test_a_reply_is_heard(name: str, how: str, server: Served, hears: Callable[..., None]) -> None:
-    sound, rate = frames_of(server, MAKERS[name], how)
+def test_a_reply_is_spoken(
+    name: str, mode: str, server: Served, hears: Callable[..., None]
+) -> None:
+    sound, rate = spoken(server, MAKERS[name], mode)
     hears(sound, rate=rate)
 
 
-def test_a_wrong_voice_is_livekits_error(server: Served) -> None:
+def test_an_unknown_voice_raises_livekits_error(server: Served) -> None:
     def make(server: Served) -> tts.TTS:
         return TTS(base_url=server.url, voice="nobody")
 
     with pytest.raises(APIStatusError, match="nobody"):
-        frames_of(server, make, "whole")
+        spoken(server, make, "whole")

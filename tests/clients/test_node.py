@@ -16,7 +16,7 @@ PROGRAM = Path(__file__).parent / "node" / "speak.mjs"
 
 
 def samples(path: Path) -> bytes:
-    """Of a file of any format, as 16-bit samples at 24 kHz."""
+    """The 16-bit samples at 24 kHz of a file of any format."""
     to_s16 = av.AudioResampler(format="s16", layout="mono", rate=24_000)
     with av.open(str(path)) as container:
         frames = [made for frame in container.decode(audio=0) for made in to_s16.resample(frame)]
@@ -24,7 +24,7 @@ def samples(path: Path) -> bytes:
     return np.concatenate([frame.to_ndarray()[0] for frame in frames]).tobytes()
 
 
-def test_they_are_given_what_they_ask_for(
+def test_node_clients_receive_every_format(
     server: Served, hears: Callable[..., None], tmp_path: Path
 ) -> None:
     done = subprocess.run(

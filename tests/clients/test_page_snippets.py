@@ -1,4 +1,4 @@
-"""The programs on the page's API tab, as the page writes them, run beside a real server."""
+"""Runs the programs on the page's API tab with a real server."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ NODE = Path(__file__).parent / "node"
 
 @pytest.fixture(scope="module")
 def snippets(server: Served) -> dict[str, str]:
-    """Code by its kind, of the default voice."""
-    now = {
+    """The programs by id, for the default voice."""
+    state = {
         "base": f"{server.url}/",
         "text": TEXT,
         "voice": "heart",
@@ -40,16 +40,16 @@ def snippets(server: Served) -> dict[str, str]:
     }
     program = f"""
         import {{ snippets }} from {json.dumps((FOLDER / "snippets.js").as_uri())};
-        console.log(JSON.stringify(snippets({json.dumps(now)})));
+        console.log(JSON.stringify(snippets({json.dumps(state)})));
     """
-    told = subprocess.run(
+    output = subprocess.run(
         ["node", "--no-warnings", "--input-type=module", "--eval", program],
         capture_output=True,
         text=True,
         check=True,
         timeout=60,
     )
-    return {snippet["id"]: snippet["code"] for snippet in json.loads(told.stdout)}
+    return {snippet["id"]: snippet["code"] for snippet in json.loads(output.stdout)}
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def snippets(server: Served) -> dict[str, str]:
         ("javascript", ["node", "--input-type=module", "--eval"]),
     ],
 )
-def test_it_saves_the_speech(
+def test_the_program_saves_the_speech(
     kind: str,
     command: list[str],
     snippets: dict[str, str],
@@ -81,8 +81,8 @@ def test_it_saves_the_speech(
 
 
 def test_pipecat_speaks(snippets: dict[str, str], hears: Callable[..., None]) -> None:
-    made: dict[str, Any] = {}
-    exec(snippets["pipecat"], made)
+    names: dict[str, Any] = {}
+    exec(snippets["pipecat"], names)
     parts = [TextFrame(text=f"{word} ") for word in TEXT.split()]
     frames = [
         LLMFullResponseStartFrame(),
@@ -90,16 +90,16 @@ def test_pipecat_speaks(snippets: dict[str, str], hears: Callable[..., None]) ->
         LLMFullResponseEndFrame(),
         SleepFrame(sleep=8.0),
     ]
-    down, _ = asyncio.run(run_test(made["tts"], frames_to_send=frames))
-    sound = [frame for frame in down if isinstance(frame, TTSAudioRawFrame)]
-    hears(b"".join(frame.audio for frame in sound), rate=sound[0].sample_rate)
+    down, _ = asyncio.run(run_test(names["tts"], frames_to_send=frames))
+    audio = [frame for frame in down if isinstance(frame, TTSAudioRawFrame)]
+    hears(b"".join(frame.audio for frame in audio), rate=audio[0].sample_rate)
 
 
 def test_livekit_speaks(snippets: dict[str, str], hears: Callable[..., None]) -> None:
     async def spoken() -> bytes:
-        made: dict[str, Any] = {}
-        exec(snippets["livekit"], made)
-        async with made["tts"] as tts, tts.synthesize(TEXT) as stream:
+        names: dict[str, Any] = {}
+        exec(snippets["livekit"], names)
+        async with names["tts"] as tts, tts.synthesize(TEXT) as stream:
             return b"".join([bytes(event.frame.data) async for event in stream])
 
     hears(asyncio.run(spoken()), rate=24_000)

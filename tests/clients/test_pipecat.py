@@ -1,4 +1,4 @@
-"""pipecat: its own services for OpenAI and ElevenLabs against our server, and our own service."""
+"""pipecat's services for OpenAI and ElevenLabs with our server, and our own service."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ MAKERS: dict[str, Make] = {
         url=server.url.replace("http", "ws"),
         settings=ElevenLabsTTSService.Settings(voice="heart"),
     ),
-    "ours, of a server": lambda server: CauserieTTSService(base_url=server.url),
+    "ours, with a server": lambda server: CauserieTTSService(base_url=server.url),
     "ours, in this process": lambda server: CauserieTTSService(tts=TTS.from_pretrained()),
 }
 
 
 def words(text: str) -> list[Frame]:
-    """As a language model writes them."""
+    """The frames of a language model that writes this text."""
     parts = [TextFrame(text=f"{word} ") for word in text.split()]
     return [LLMFullResponseStartFrame(), *parts, LLMFullResponseEndFrame(), SleepFrame(sleep=8.0)]
 
@@ -55,28 +55,28 @@ def spoken(service: TTSService, frames: Sequence[Frame]) -> list[Frame]:
 
 
 @pytest.mark.parametrize("name", MAKERS)
-def test_a_reply_is_heard(name: str, server: Served, hears: Callable[..., None]) -> None:
+def test_a_reply_is_spoken(name: str, server: Served, hears: Callable[..., None]) -> None:
     down = spoken(MAKERS[name](server), words(TEXT))
-    sound = [frame for frame in down if isinstance(frame, TTSAudioRawFrame)]
-    assert sound
+    audio = [frame for frame in down if isinstance(frame, TTSAudioRawFrame)]
+    assert audio
     assert any(isinstance(frame, TTSStartedFrame) for frame in down)
     assert any(isinstance(frame, TTSStoppedFrame) for frame in down)
-    hears(b"".join(frame.audio for frame in sound), rate=sound[0].sample_rate)
+    hears(b"".join(frame.audio for frame in audio), rate=audio[0].sample_rate)
 
 
-def test_our_voice_changes_while_it_runs(server: Served) -> None:
-    def sound(*frames: Frame) -> bytes:
+def test_the_voice_changes_while_the_pipeline_runs(server: Served) -> None:
+    def speech(*frames: Frame) -> bytes:
         settings = CauserieTTSService.Settings(seed=1)
         service = CauserieTTSService(base_url=server.url, settings=settings)
         down = spoken(service, [*frames, *words("Hello there.")])
         return b"".join(frame.audio for frame in down if isinstance(frame, TTSAudioRawFrame))
 
     change = TTSUpdateSettingsFrame(delta=CauserieTTSService.Settings(voice="theo"))
-    assert sound() == sound()
-    assert sound(change) != sound()
+    assert speech() == speech()
+    assert speech(change) != speech()
 
 
-def test_a_wrong_voice_is_an_error_frame(server: Served) -> None:
+def test_an_unknown_voice_gives_an_error_frame(server: Served) -> None:
     settings = CauserieTTSService.Settings(voice="nobody")
     service = CauserieTTSService(base_url=server.url, settings=settings)
     _, up = asyncio.run(run_test(service, frames_to_send=words("Hello.")))

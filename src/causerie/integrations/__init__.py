@@ -1,1 +1,1 @@
-"""causerie as a service of frameworks for agents that speak; each module needs its extra."""
+"""Plugins for voice-agent frameworks; each module needs the extra of its name."""

@@ -1,11 +1,6 @@
-"""causerie as a text-to-speech plugin of LiveKit's agents.
+"""A text-to-speech plugin for LiveKit Agents.
 
-    session = AgentSession(tts=TTS(), ...)  # the bundled model, in this process
-    session = AgentSession(tts=TTS(base_url="http://127.0.0.1:8000"), ...)  # a server
-
-In this process, text is spoken while the language model writes it, sentence by sentence, as one
-reply. A server is asked sentence by sentence, by LiveKit's own `StreamAdapter`. Needs the extra
-`livekit`.
+Use `TTS` as the `tts` of an `AgentSession`. Install with ``pip install "causerie[livekit]"``.
 """
 
 from __future__ import annotations
@@ -26,19 +21,35 @@ from causerie.text.growing import FLUSH, Flush
 
 
 class TTS(tts_.TTS):
-    """Speaks by a `causerie.TTS` in this process, or by a server.
+    """Text to speech for LiveKit Agents, by a model in this process or by a causerie server.
+
+    Pass it to the session::
+
+        from causerie.integrations.livekit import TTS
+
+        session = AgentSession(tts=TTS(voice="heart"), stt=..., llm=...)
+
+    Without `base_url`, it loads the bundled model in this process, at first use or by `prewarm`. It
+    then speaks text while the language model writes it, and the sentences of a reply share their
+    prosody. With `base_url`, each sentence is a request of its own to ``/v1/audio/speech``, and
+    LiveKit's `StreamAdapter` splits the text::
+
+        session = AgentSession(tts=TTS(base_url="http://127.0.0.1:8000", api_key="..."), ...)
+
+    Audio is 16-bit mono at 24 kHz. Errors are LiveKit's `APIConnectionError` and `APIStatusError`.
 
     Args:
-        tts: that makes the speech; without it and a base_url one is loaded from the model, when it
-            is first needed, or by `prewarm`.
-        base_url: of a server.
-        api_key: of that server, where it wants one.
-        model: a checkpoint, or what the server is asked for.
-        voice: a name; None is the model's own.
+        tts: a loaded `causerie.TTS` to use; it stays open when the plugin closes.
+        base_url: address of a causerie server, or of any server with OpenAI's speech endpoint.
+            Cannot be combined with `tts`.
+        api_key: API key of the server.
+        model: the checkpoint to load, or the model to request from the server.
+        voice: name of a voice, or in this process also the path of a voice file; None: the model's
+            default.
         temperature, top_k, seed: see `causerie.TTS.generate`.
 
     Raises:
-        ConfigError: contradictory settings.
+        ConfigError: the arguments contradict each other, or `base_url` is not a URL.
     """
 
     def __init__(
@@ -58,24 +69,24 @@ class TTS(tts_.TTS):
             sample_rate=SAMPLE_RATE,
             num_channels=1,
         )
-        self._model, self._how = (
-            model,
-            Options(voice=voice, temperature=temperature, top_k=top_k, seed=seed),
-        )
-        self._make: Callable[[], Source] = functools.partial(
+        self._model = model
+        self._options = Options(voice=voice, temperature=temperature, top_k=top_k, seed=seed)
+        self._make_source: Callable[[], Source] = functools.partial(
             source, tts, base_url, model=model, api_key=api_key
         )
-        self._source: Source | None = None if tts is None and base_url is None else self._make()
-        self._making = asyncio.Lock()
+        self._source: Source | None = (
+            None if tts is None and base_url is None else self._make_source()
+        )
+        self._loading = asyncio.Lock()
 
     @property
     def model(self) -> str:
-        """What speaks."""
+        """Name of the model."""
         return self._model
 
     @property
     def provider(self) -> str:
-        """Whose it is."""
+        """Name of the provider."""
         return "causerie"
 
     def update_options(
@@ -86,67 +97,69 @@ class TTS(tts_.TTS):
         top_k: NotGivenOr[int | None] = NOT_GIVEN,
         seed: NotGivenOr[int | None] = NOT_GIVEN,
     ) -> None:
-        """Change how the next replies are spoken."""
+        """Change options from the next reply on."""
         given = {"voice": voice, "temperature": temperature, "top_k": top_k, "seed": seed}
         changes: Any = {name: value for name, value in given.items() if utils.is_given(value)}
-        self._how = dataclasses.replace(self._how, **changes)
+        self._options = dataclasses.replace(self._options, **changes)
 
     def prewarm(self) -> None:
-        """Load the model now, where it is not yet loaded."""
+        """Load the model now if it is not loaded."""
         if self._source is None:
-            self._source = self._make()
+            self._source = self._make_source()
 
     async def ready(self) -> Source:
-        """Where the speech comes from; loads the model where it is not yet loaded."""
-        async with self._making:
+        """The source of speech; loads the model if it is not loaded."""
+        async with self._loading:
             if self._source is None:
-                self._source = await asyncio.to_thread(self._make)
+                self._source = await asyncio.to_thread(self._make_source)
             return self._source
 
     def synthesize(
         self, text: str, *, conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS
     ) -> ChunkedStream:
-        """Speak a text."""
+        """Synthesise a complete text."""
         return ChunkedStream(ours=self, text=text, conn_options=conn_options)
 
     def stream(
         self, *, conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS
     ) -> SynthesizeStream:
-        """Speak text as it is written: `push_text`, `flush`, `end_input`.
+        """Synthesise text that arrives in parts: `push_text`, `flush`, `end_input`.
 
         Raises:
-            NotImplementedError: by a server; sessions then take a `StreamAdapter` themselves.
+            NotImplementedError: with `base_url`; sessions then use a `StreamAdapter` on their own.
         """
         if not self.capabilities.streaming:
-            raise NotImplementedError("a server is asked sentence by sentence: use a StreamAdapter")
+            raise NotImplementedError(
+                "with base_url, each sentence is one request: wrap this TTS in a StreamAdapter"
+            )
         return SynthesizeStream(ours=self, conn_options=conn_options)
 
     async def aclose(self) -> None:
-        """Free what it took."""
+        """Close the connection to the server, or the model that the plugin loaded."""
         if self._source is not None:
             await self._source.aclose()
             self._source = None
 
 
 class ChunkedStream(tts_.ChunkedStream):
-    """The speech of a whole text."""
+    """The speech of a complete text."""
 
     def __init__(self, *, ours: TTS, text: str, conn_options: APIConnectOptions) -> None:
         super().__init__(tts=ours, input_text=text, conn_options=conn_options)
-        self._ours, self._how = ours, ours._how
+        self._ours, self._options = ours, ours._options
 
     async def _run(self, output_emitter: tts_.AudioEmitter) -> None:
         _begin(output_emitter, is_stream=False)
-        await _speak(await self._ours.ready(), self.input_text, self._how, output_emitter)
+        await _speak(await self._ours.ready(), self.input_text, self._options, output_emitter)
         output_emitter.flush()
 
 
 class SynthesizeStream(tts_.SynthesizeStream):
-    """The speech of a text that grows."""
+    """The speech of a text that arrives in parts."""
 
     def __init__(self, *, ours: TTS, conn_options: APIConnectOptions) -> None:
         super().__init__(tts=ours, conn_options=conn_options)
-        self._ours, self._how = ours, ours._how
+        self._ours, self._options = ours, ours._options
 
     async def _run(self, output_emitter: tts_.AudioEmitter) -> None:
         _begin(output_emitter, is_stream=True)
@@ -155,11 +168,11 @@ class SynthesizeStream(tts_.SynthesizeStream):
         if first is not None:
             self._mark_started()
             text = self._text(first)
-            await _speak(await self._ours.ready(), text, self._how, output_emitter)
+            await _speak(await self._ours.ready(), text, self._options, output_emitter)
         output_emitter.end_segment()
 
     async def _first(self) -> str | None:
-        """The first text that is not empty; None where none comes: that is no error."""
+        """The first part that is not blank; None if there is none, which is not an error."""
         async for part in self._input_ch:
             if isinstance(part, str) and part.strip():
                 return part
@@ -182,23 +195,23 @@ def _begin(emitter: tts_.AudioEmitter, *, is_stream: bool) -> None:
 
 
 async def _speak(
-    where: Source,
+    source: Source,
     text: str | AsyncIterator[str | Flush],
-    how: Options,
+    options: Options,
     emitter: tts_.AudioEmitter,
 ) -> None:
-    """Push the sound of a text as it is made.
+    """Push the audio of a text to LiveKit as it is made.
 
     Raises:
-        APIError: LiveKit's, of the kind that tells it whether to try again.
+        APIError: the subclass from which LiveKit decides whether to retry.
     """
     try:
-        sound = await where.speak(text, how)
+        audio = await source.speak(text, options)
         try:
-            async for data in sound:
+            async for data in audio:
                 emitter.push(data)
         finally:
-            await sound.aclose()  # also where it is interrupted
+            await audio.aclose()  # frees the slot at once if the reply is interrupted
     except SpeechError as error:
         if error.status is None:
             raise APIConnectionError(str(error)) from error

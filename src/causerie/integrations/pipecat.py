@@ -1,11 +1,7 @@
-"""causerie as a text-to-speech service of pipecat.
+"""A text-to-speech service for pipecat.
 
-    tts = CauserieTTSService()  # the bundled model, in this process
-    tts = CauserieTTSService(base_url="http://127.0.0.1:8000")  # a server
-    pipeline = Pipeline([transport.input(), stt, llm, tts, transport.output()])
-
-Sentences of one reply continue each other where the speech is made in this process: each hears the
-first and the latest one before it. Needs the extra `pipecat`.
+Use `CauserieTTSService` as the TTS stage of a pipeline. Install with ``pip install
+"causerie[pipecat]"``.
 """
 
 from __future__ import annotations
@@ -20,19 +16,23 @@ from pipecat.services.tts_service import TTSService
 from pipecat.utils.errors import ErrorCategory, classify_http_status_code
 from pipecat.utils.tracing.service_decorators import traced_tts
 
-from causerie.integrations.speech import SAMPLE_RATE, Options, Sound, SpeechError, source
+from causerie.integrations.speech import SAMPLE_RATE, AudioStream, Options, SpeechError, source
 from causerie.prompt import Segment
 from causerie.tts import TTS
 
 
 @dataclass
 class CauserieTTSSettings(TTSSettings):
-    """What can be changed while it runs, by a `TTSUpdateSettingsFrame`.
+    """Settings of `CauserieTTSService`, besides pipecat's own `model`, `voice` and `language`.
+
+    A `TTSUpdateSettingsFrame` changes them while the pipeline runs, except for `model` and
+    `language`.
 
     Attributes:
-        temperature: 0 takes the likeliest always; None: the model's.
-        top_k: draw among so many codes; None: the model's.
-        seed: the same gives the same sound; None: another each time.
+        temperature: sampling temperature; 0 always takes the most likely code; None: the model's
+            default.
+        top_k: number of most likely codes to sample from; None: the model's default.
+        seed: the same seed gives the same audio; None: a random seed for each sentence.
     """
 
     temperature: Any = field(default_factory=lambda: NOT_GIVEN)
@@ -41,17 +41,37 @@ class CauserieTTSSettings(TTSSettings):
 
 
 class CauserieTTSService(TTSService):
-    """Speaks by a `TTS` in this process, or by a server.
+    """Text to speech for pipecat, by a model in this process or by a causerie server.
+
+    Put it after the language model of a pipeline::
+
+        from causerie.integrations.pipecat import CauserieTTSService
+
+        tts = CauserieTTSService(settings=CauserieTTSService.Settings(voice="heart"))
+        pipeline = Pipeline([transport.input(), stt, llm, tts, transport.output()])
+
+    Without further arguments, it loads the bundled model in this process. In this process, the
+    sentences of a reply share their prosody: each gets the first sentence and the previous one as
+    context. With `base_url`, each sentence is a request of its own to ``/v1/audio/speech``::
+
+        tts = CauserieTTSService(base_url="http://127.0.0.1:8000", api_key="...")
+
+    Audio is 16-bit mono at 24 kHz; pipecat resamples it to the output's rate. An interruption stops
+    the synthesis at once. Errors arrive as `ErrorFrame`; text that cannot be spoken, such as a lone
+    emoji, does not end the pipeline.
 
     Args:
-        tts: that makes the speech; without it and a base_url one is loaded from the model.
-        base_url: of a server.
-        api_key: of that server, where it wants one.
-        settings: model (default petit), voice, temperature, top_k and seed.
-        kwargs: for pipecat's `TTSService`.
+        tts: a loaded `causerie.TTS` to use; it stays open when the service ends.
+        base_url: address of a causerie server, or of any server with OpenAI's speech endpoint.
+            Cannot be combined with `tts`.
+        api_key: API key of the server.
+        settings: `model` (default "petit"), `voice`, `temperature`, `top_k` and `seed`. In this
+            process, `voice` may also be the path of a voice file.
+        kwargs: passed on to pipecat's `TTSService`.
 
     Raises:
-        ConfigError, CheckpointError: contradictory settings, or no such model.
+        ConfigError: the arguments contradict each other, or `base_url` is not a URL.
+        CheckpointError: the model cannot be loaded.
     """
 
     Settings = CauserieTTSSettings
@@ -66,63 +86,63 @@ class CauserieTTSService(TTSService):
         settings: CauserieTTSSettings | None = None,
         **kwargs: Any,
     ) -> None:
-        wanted = self.Settings(
+        merged = self.Settings(
             model="petit", voice=None, language=None, temperature=None, top_k=None, seed=None
         )
         if settings is not None:
-            wanted.apply_update(settings)
-        super().__init__(push_start_frame=True, push_stop_frames=True, settings=wanted, **kwargs)
-        self._source = source(tts, base_url, model=wanted.model, api_key=api_key)
-        self._reply = ""  # whose sentence was the latest,
-        self._said: list[Segment] = []  # and what the next one should continue
+            merged.apply_update(settings)
+        super().__init__(push_start_frame=True, push_stop_frames=True, settings=merged, **kwargs)
+        self._source = source(tts, base_url, model=merged.model, api_key=api_key)
+        self._reply_id = ""  # pipecat's context_id of the latest sentence
+        self._context: list[Segment] = []  # sentences of that reply for the next one to continue
 
     def can_generate_metrics(self) -> bool:
-        """Time to first sound, and characters."""
+        """Whether the service reports metrics: time to first byte and characters."""
         return True
 
     async def cleanup(self) -> None:
-        """Free what it took."""
+        """Close the connection to the server, or the model that the service loaded."""
         await super().cleanup()
         await self._source.aclose()
 
     @traced_tts
     async def run_tts(self, text: str, context_id: str) -> AsyncGenerator[Frame | None, None]:
-        """Speak a sentence of the reply `context_id`."""
-        sound: Sound | None = None
+        """Yield the audio of one sentence of the reply `context_id`."""
+        audio: AudioStream | None = None
         try:
             await self.start_tts_usage_metrics(text)
-            before = self._said if context_id == self._reply else []
-            sound = await self._source.speak(text, self._how(), context=before)
+            context = self._context if context_id == self._reply_id else []
+            audio = await self._source.speak(text, self._options(), context=context)
             async for frame in self._stream_audio_frames_from_iterator(
-                sound, in_sample_rate=SAMPLE_RATE, context_id=context_id
+                audio, in_sample_rate=SAMPLE_RATE, context_id=context_id
             ):
                 await self.stop_ttfb_metrics()
                 yield frame
-            # The first sentence holds the voice, the latest one the flow.
-            self._reply, self._said = context_id, [*before[:1], *sound.said()[-1:]]
+            # The first sentence keeps the voice stable, the previous one the prosody.
+            self._reply_id, self._context = context_id, [*context[:1], *audio.said()[-1:]]
         except SpeechError as error:
             yield ErrorFrame(error=str(error), exception=error, category=_category(error))
         finally:
-            if sound is not None:
-                await sound.aclose()  # where the user interrupts, its slot is free at once
+            if audio is not None:
+                await audio.aclose()  # frees the slot at once if the user interrupts
             await self.stop_ttfb_metrics()
 
     async def _update_settings(self, delta: TTSSettings) -> dict[str, Any]:
-        """Change what can be changed; the voice is the next sentence's."""
+        """Apply changed settings from the next sentence on."""
         changed: dict[str, Any] = await super()._update_settings(delta)
         if "voice" in changed:
-            self._said = []
+            self._context = []
         self._warn_unhandled_updated_settings(changed.keys() & {"model", "language"})
         return changed
 
-    def _how(self) -> Options:
+    def _options(self) -> Options:
         now = self._settings
         return Options(voice=now.voice, temperature=now.temperature, top_k=now.top_k, seed=now.seed)
 
 
 def _category(error: SpeechError) -> ErrorCategory:
-    """What pipecat makes of it: a text that cannot be spoken must not end the service."""
-    if error.is_of_the_text:
+    """Pipecat's category of an error: text that cannot be spoken must not end the service."""
+    if error.is_text_error:
         return ErrorCategory.APPLICATION
     if error.status is None:
         return ErrorCategory.CONNECTIVITY

@@ -1,7 +1,7 @@
-"""Where the frameworks' plugins get speech from: a `TTS` in this process, or a server.
+"""Sources of speech for the plugins: a `TTS` in this process, or a server.
 
-Both give the bytes of 16-bit samples as they are made, and raise `SpeechError` with the status that
-a server would answer. Knows none of the frameworks; a server needs aiohttp, which they all bring.
+Both yield 16-bit samples as they are made and raise `SpeechError` with an HTTP status. Knows none
+of the frameworks. `Remote` needs aiohttp, which every framework installs.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from causerie.tts import TTS
 if TYPE_CHECKING:
     from causerie.reply.async_stream import AsyncStream
 
-#: Of all speech, in Hz.
+#: Sample rate of all audio, in Hz.
 SAMPLE_RATE = 24_000
-#: How long a server may take to be reached, and to send the next bytes.
+#: Timeouts to connect to a server and to receive its next bytes, in seconds.
 CONNECT_S, READ_S = 10.0, 60.0
 
 
 class SpeechError(Exception):
-    """Speech that cannot be had.
+    """Speech could not be made.
 
     Attributes:
-        status: of HTTP, whether or not a server said it; None: it was not reached.
-        code: the very error, such as "invalid_text", where it is known.
-        request_id: by which the server knows the request.
+        status: HTTP status, also for errors in this process; None if the server was not reached.
+        code: error code such as "invalid_text"; None if unknown.
+        request_id: the server's id of the request.
     """
 
     def __init__(
@@ -53,17 +53,17 @@ class SpeechError(Exception):
         self.status, self.code, self.request_id = status, code, request_id
 
     @property
-    def is_of_the_text(self) -> bool:
-        """Whether another text may well be spoken."""
+    def is_text_error(self) -> bool:
+        """Whether the text caused the error, so that another text may succeed."""
         return self.code in ("invalid_text", "context_length_exceeded")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How to speak; None leaves it to the model, or to the server.
+    """Options of a reply; None: the default of the model or the server.
 
     Attributes:
-        voice: a name, or for a `TTS` in this process a voice file.
+        voice: a name, or for `Local` also the path of a voice file.
     """
 
     voice: str | None = None
@@ -72,24 +72,24 @@ class Options:
     seed: int | None = None
 
     def given(self) -> dict[str, Any]:
-        """Those that are not None."""
+        """The options that are not None."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
-class Sound(AsyncIterator[bytes], ABC):
-    """Samples of a reply, 16 bits each, as they are made; to be closed."""
+class AudioStream(AsyncIterator[bytes], ABC):
+    """The 16-bit samples of a reply as they are made; must be closed."""
 
     @abstractmethod
     async def aclose(self) -> None:
-        """Make no more of it."""
+        """Stop the reply."""
 
     def said(self) -> list[Segment]:
-        """What was spoken, as context of what comes next; empty where it is not known."""
+        """The reply as context for the next one; empty if unknown."""
         return []
 
 
 class Source(ABC):
-    """Makes speech."""
+    """Makes speech from text."""
 
     #: Whether `speak` takes a context.
     takes_context = False
@@ -98,37 +98,38 @@ class Source(ABC):
     async def speak(
         self,
         text: str | AsyncIterable[str | Flush],
-        settings: Options,
+        options: Options,
         *,
         context: Sequence[Segment] = (),
-    ) -> Sound:
-        """Speak a text, or one that grows.
+    ) -> AudioStream:
+        """Start a reply to a complete text, or to one that arrives in parts.
 
         Raises:
-            SpeechError: it cannot be spoken. For a text that grows it may come from the sound.
+            SpeechError: the text cannot be spoken; for text in parts, the stream may raise it.
         """
 
     @abstractmethod
     async def aclose(self) -> None:
-        """Free what it took."""
+        """Close the connection or the model."""
 
 
 def source(tts: TTS | None, base_url: str | None, *, model: str, api_key: str | None) -> Source:
-    """The one that is asked for.
+    """The source for the arguments of a plugin.
 
     Args:
-        tts: in this process; None and no base_url: one that is made of `model`.
-        base_url: of a server, with or without its /v1.
+        tts: a loaded model; if both it and base_url are None, `model` is loaded.
+        base_url: address of a server, with or without /v1.
 
     Raises:
-        ConfigError: both, a URL that is none, or a model that cannot be loaded.
+        ConfigError: the arguments contradict each other, or base_url is not a URL.
+        CheckpointError: the model cannot be loaded.
     """
     if base_url is None:
         if api_key is not None:
-            raise ConfigError("api_key is for a server: give its base_url too")
+            raise ConfigError("api_key needs base_url, the address of the server")
         return Local(tts if tts is not None else TTS.from_pretrained(model), is_ours=tts is None)
     if tts is not None:
-        raise ConfigError("tts and base_url exclude each other: give one of them")
+        raise ConfigError("tts and base_url cannot be combined: pass one of them")
     return Remote(base_url, model=model, api_key=api_key)
 
 
@@ -143,24 +144,24 @@ class Local(Source):
     async def speak(
         self,
         text: str | AsyncIterable[str | Flush],
-        settings: Options,
+        options: Options,
         *,
         context: Sequence[Segment] = (),
-    ) -> Sound:
-        with _as_told():
-            return _LocalSound(await self.tts.astream(text, context=context, **settings.given()))
+    ) -> AudioStream:
+        with _speech_errors():
+            return _LocalStream(await self.tts.astream(text, context=context, **options.given()))
 
     async def aclose(self) -> None:
         if self._is_ours:
             await self.tts.aclose(drain=False)
 
 
-class _LocalSound(Sound):
+class _LocalStream(AudioStream):
     def __init__(self, stream: AsyncStream) -> None:
         self._stream = stream
 
     async def __anext__(self) -> bytes:
-        with _as_told():
+        with _speech_errors():
             return pcm16(await anext(self._stream)).tobytes()
 
     async def aclose(self) -> None:
@@ -171,10 +172,10 @@ class _LocalSound(Sound):
 
 
 class Remote(Source):
-    """A server of causerie, or any that has OpenAI's `/v1/audio/speech` with the format pcm.
+    """A causerie server, or any other with OpenAI's `/v1/audio/speech` and the format pcm.
 
     Args:
-        model: that the server is asked for.
+        model: the model to request.
     """
 
     def __init__(self, base_url: str, *, model: str, api_key: str | None) -> None:
@@ -190,33 +191,33 @@ class Remote(Source):
     async def speak(
         self,
         text: str | AsyncIterable[str | Flush],
-        settings: Options,
+        options: Options,
         *,
         context: Sequence[Segment] = (),
-    ) -> Sound:
+    ) -> AudioStream:
         assert not context
         assert isinstance(text, str)
         body = {
             "model": self._model,
             "input": text,
             "response_format": "pcm",
-            **settings.given(),
+            **options.given(),
         }
-        with self._reached():
-            answer = await self._open().post(self.url, json=body)
-        if answer.status != 200:
+        with self._connection_errors():
+            response = await self._open_session().post(self.url, json=body)
+        if response.status != 200:
             try:
-                raise await self._refused(answer)
+                raise await self._error_of(response)
             finally:
-                answer.release()
-        return _RemoteSound(self, answer)
+                response.release()
+        return _RemoteStream(self, response)
 
     async def aclose(self) -> None:
         if self._session is not None:
             await self._session.close()
 
-    def _open(self) -> Any:
-        """The session, which belongs to the event loop that first asks for it."""
+    def _open_session(self) -> Any:
+        """The session; it belongs to the event loop of the first call."""
         if self._session is None:
             timeout = self._aiohttp.ClientTimeout(
                 total=None, sock_connect=CONNECT_S, sock_read=READ_S
@@ -225,8 +226,8 @@ class Remote(Source):
         return self._session
 
     @contextmanager
-    def _reached(self) -> Iterator[None]:
-        """A server that is not there is a `SpeechError`."""
+    def _connection_errors(self) -> Iterator[None]:
+        """Raise connection errors as `SpeechError`."""
         try:
             yield
         except (self._aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
@@ -234,50 +235,52 @@ class Remote(Source):
                 f"no speech from {self.url}: {str(error) or type(error).__name__}", status=None
             ) from error
 
-    async def _refused(self, answer: Any) -> SpeechError:
-        """What a server says instead of speech."""
-        with self._reached():
-            body = await answer.text()
+    async def _error_of(self, response: Any) -> SpeechError:
+        """The error in a server's response."""
+        with self._connection_errors():
+            body = await response.text()
         try:
-            told = json.loads(body)["error"]
-            message, code = told["message"], told["code"]
-        except (ValueError, KeyError, TypeError):  # no server of ours
-            message, code = f"{self.url} answered {answer.status}: {body[:200]}", None
+            error = json.loads(body)["error"]
+            message, code = error["message"], error["code"]
+        except (ValueError, KeyError, TypeError):  # not OpenAI's format
+            message, code = f"{self.url} answered {response.status}: {body[:200]}", None
         return SpeechError(
             message,
-            status=answer.status,
+            status=response.status,
             code=code,
-            request_id=answer.headers.get("x-request-id"),
+            request_id=response.headers.get("x-request-id"),
         )
 
 
-class _RemoteSound(Sound):
-    """The body of an answer, cut into whole samples."""
+class _RemoteStream(AudioStream):
+    """The body of a response, in whole samples."""
 
-    def __init__(self, server: Remote, answer: Any) -> None:
-        self._server, self._answer = server, answer
-        self._half = b""  # of a sample
+    def __init__(self, server: Remote, response: Any) -> None:
+        self._server, self._response = server, response
+        self._half = b""  # the first byte of a sample
 
     async def __anext__(self) -> bytes:
         while True:
-            with self._server._reached():
-                data: bytes = self._half + await self._answer.content.readany()
+            with self._server._connection_errors():
+                data: bytes = self._half + await self._response.content.readany()
             if not data:
                 raise StopAsyncIteration
             if len(data) == len(self._half):
-                raise SpeechError("the sound ends amid a sample: it was cut off", status=None)
+                raise SpeechError(
+                    "the audio ends within a sample: the connection was cut off", status=None
+                )
             whole = len(data) & ~1
             self._half = data[whole:]
             if whole:
                 return data[:whole]
 
     async def aclose(self) -> None:
-        self._answer.close()  # and not `release`, which would read what is left
+        self._response.close()  # not `release`, which would read the rest
 
 
 @contextmanager
-def _as_told() -> Iterator[None]:
-    """Errors of a `TTS` are told as a server would."""
+def _speech_errors() -> Iterator[None]:
+    """Raise errors of a `TTS` as `SpeechError`, with the status a server would send."""
     try:
         yield
     except CauserieError as error:
