@@ -12,6 +12,8 @@ BIN := $(VENV)/bin
 NATIVE := $(wildcard src/causerie/native/*.cpp src/causerie/native/*.hpp) src/causerie/native/build.py
 INSTALL := -m pip --disable-pip-version-check install --no-warn-conflicts
 PIP := $(BIN)/python $(INSTALL) -c constraints.txt
+# Workers share the tests, and each takes tests from the others when it has none left.
+PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist worksteal
 CLIENTS_PIP := $(CLIENTS)/bin/python $(INSTALL) -c constraints-clients.txt
 
 # TEXT reaches the shell through the environment and unexpanded, so that quotes and dollar signs in
@@ -21,7 +23,7 @@ export SAY_OUT := $(value OUT)
 unexport TEXT OUT
 
 .DEFAULT_GOAL := help
-.PHONY: help say serve test test-page test-aarch64 test-clients dist test-dist check lint docs format parity-full memory bench bench-petit quality wer clean
+.PHONY: help say serve test test-all test-page test-aarch64 test-clients dist test-dist check lint docs format parity-full memory bench bench-petit quality wer clean
 
 help: ## This list
 	@echo "make TARGET, where TARGET is one of"
@@ -34,7 +36,10 @@ serve: $(VENV)/.server ## Serve petit at http://127.0.0.1:8000: web page, OpenAI
 	@$(BIN)/causerie serve
 
 test: $(VENV)/.dev ## Run the tests, those against the reference implementations included
-	$(BIN)/python -m pytest
+	$(PYTEST) -m "not slow"
+
+test-all: test ## Run the slow tests too: kills, soaks, long documents, peers
+	$(PYTEST) -m slow
 
 test-page: $(VENV)/.dev ## Test the web page in headless Chromium, which it installs where it can
 	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; } \
