@@ -50,9 +50,11 @@ def fake_package(has_output: bool) -> Any:
     return package
 
 
-def install_program(folder: Path, name: str, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def install_program(
+    folder: Path, name: str, code: int, monkeypatch: pytest.MonkeyPatch, said: str = "no card"
+) -> None:
     path = folder / name
-    path.write_text(f'#!/bin/sh\necho "$@" > {folder}/called\necho "no card" >&2\nexit {code}\n')
+    path.write_text(f'#!/bin/sh\necho "$@" > {folder}/called\necho "{said}" >&2\nexit {code}\n')
     path.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
 
@@ -76,6 +78,28 @@ def test_a_program_that_fails_is_reported(tmp_path: Path, monkeypatch: pytest.Mo
     install_program(tmp_path, "aplay", 1, monkeypatch)
     with pytest.raises(AudioError, match="aplay could not play: no card; save it"):
         SILENCE.play()
+
+
+@pytest.mark.usefixtures("no_package")
+def test_a_player_that_exits_with_0_without_a_device_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/bin")
+    monkeypatch.setattr(play, "PROGRAMS", {"ffplay": play.PROGRAMS["ffplay"]})
+    said = "No more combinations to try, audio open failed"
+    install_program(tmp_path, "ffplay", 0, monkeypatch, said)
+    with pytest.raises(AudioError, match=r"ffplay could not play: .*audio open failed; save it"):
+        SILENCE.play()
+    install_program(tmp_path, "ffplay", 0, monkeypatch, "ALSA lib pcm.c: underrun occurred")
+    SILENCE.play()
+
+
+@pytest.mark.usefixtures("no_package")
+def test_the_next_player_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install_program(tmp_path, "aplay", 1, monkeypatch)
+    install_program(tmp_path, "paplay", 0, monkeypatch)
+    SILENCE.play()
+    assert (tmp_path / "called").read_text().endswith("speech.wav\n")
 
 
 def test_the_package_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:

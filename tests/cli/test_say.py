@@ -30,7 +30,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run in an empty folder, with nothing to play sound on."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(play, "sound_device", lambda: None)
-    monkeypatch.setattr(play, "find_program", lambda: None)
+    monkeypatch.setattr(play, "find_programs", list)
 
 
 @pytest.fixture

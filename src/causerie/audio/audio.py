@@ -1,4 +1,4 @@
-"""`Audio`: a piece of sound, and what is known of how it was made."""
+"""`Audio`: samples, and how they were generated."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import html
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from causerie.audio import io, play, resample
 if TYPE_CHECKING:
     from torch import Tensor
 
-#: Why a reply ended: by the model's stop frame, or at the longest duration allowed.
+#: Why a reply ended: at the model's stop frame, or at the duration limit.
 Stopped = Literal["end", "limit"]
 
 
@@ -28,13 +28,13 @@ class Audio:
     Attributes:
         samples: (N,) fp32, full scale 1.
         sample_rate: in Hz.
-        stopped: "end" where the model ended by itself, "limit" where `max_duration_s` did; None
-            for sound that was not generated. The same for the fields below.
-        seed: generates the same again.
-        notes: what the listener should know: dropped context, unread characters, clipping.
-        codes: (K, T) of the codec, to go on from: ``Segment(…, codes=audio.codes)``.
-        first_sound_ms: from the request to the first samples.
-        rtf: seconds of computing a second of sound; below 1 is faster than real time.
+        stopped: "end" if the model stopped by itself, "limit" at `max_duration_s`; None for sound
+            that was not generated. So are the fields below.
+        seed: the seed, which gives the same samples again.
+        notes: warnings for the listener: dropped context, skipped characters, clipping.
+        codes: codes (K, T), for use as context: ``Segment(…, codes=audio.codes)``.
+        first_sound_ms: time from the request to the first samples.
+        rtf: real-time factor: computing time per second of sound; below 1 is faster than real time.
     """
 
     samples: NDArray[np.float32]
@@ -49,38 +49,67 @@ class Audio:
     def __post_init__(self) -> None:
         resample.check_rate(self.sample_rate)
         samples = np.asarray(self.samples)
-        if samples.size:  # a reply may be empty: the model may stop at once
+        if samples.size:  # empty where the model stops at once
             samples = resample.mono(samples)
         object.__setattr__(self, "samples", samples.reshape(-1).astype(np.float32, copy=False))
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Audio:
-        """A sound file of any rate and channel count, mixed down.
+    def load(cls, source: str | os.PathLike[str] | bytes | BinaryIO) -> Audio:
+        """The sound of a file of any rate and channel count, mixed down to one channel.
+
+        Args:
+            source: a path, the bytes of a file, or an open binary file: wav, flac, ogg, mp3, opus;
+                with PyAV (extra `data`) also m4a, webm and others.
 
         Raises:
-            AudioError: missing, unreadable, empty or not finite.
+            AudioError: the file is missing, unreadable, empty or not finite.
         """
-        samples, rate = io.read(path)
+        samples, rate = io.read(source)
         return cls(samples=samples, sample_rate=rate)
 
     @property
     def duration_s(self) -> float:
-        """Length in seconds."""
+        """Duration in seconds."""
         return len(self.samples) / self.sample_rate
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write a wav, flac or ogg file, by the extension of `path`.
+    @overload
+    def save(self, target: str | os.PathLike[str], *, format: str | None = None) -> Path: ...
+
+    @overload
+    def save(self, target: BinaryIO, *, format: str | None = None) -> None: ...
+
+    def save(
+        self, target: str | os.PathLike[str] | BinaryIO, *, format: str | None = None
+    ) -> Path | None:
+        """Write a sound file; returns its path.
+
+        Args:
+            target: a path, or an open binary file.
+            format: wav, flac, ogg, mp3, opus or m4a. None takes the extension of the path, and wav
+                for an open file.
 
         Raises:
-            AudioError: another extension, or a path that cannot be written.
+            AudioError: the format is unknown, or the path cannot be written.
+            ConfigError: the format needs PyAV (extra `data` or `server`), as m4a does.
         """
-        return io.write(path, self.samples, self.sample_rate)
+        if isinstance(target, (str, os.PathLike)):
+            return io.write(target, self.samples, self.sample_rate, format)
+        target.write(self.to_bytes(format=format or "wav"))
+        return None
+
+    def to_bytes(self, *, format: str = "wav") -> bytes:
+        """The contents of a sound file: wav, flac, ogg, mp3, opus or m4a.
+
+        Raises:
+            AudioError, ConfigError: as `save`.
+        """
+        return io.encode(self.samples, self.sample_rate, format)
 
     def play(self) -> None:
-        """Play it and wait for the end.
+        """Play the sound and wait for the end.
 
         Raises:
-            AudioError: no sound device and no player; says what to do.
+            AudioError: there is no sound device or no player; says what to do.
         """
         play.play(self.samples, self.sample_rate)
 
@@ -90,9 +119,7 @@ class Audio:
 
     def _repr_html_(self) -> str:
         """A player, for notebooks."""
-        wav = io.wav_header(self.sample_rate, len(self.samples))
-        wav += io.pcm16(self.samples).tobytes()
-        data = base64.b64encode(wav).decode("ascii")
+        data = base64.b64encode(self.to_bytes()).decode("ascii")
         notes = "".join(f"<br>{html.escape(note)}" for note in self.notes)
         return f'<audio controls src="data:audio/wav;base64,{data}"></audio>{notes}'
 

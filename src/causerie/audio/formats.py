@@ -13,6 +13,7 @@ for wav and pcm at the rate and speed of the model.
 from __future__ import annotations
 
 import contextlib
+import io
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -168,10 +169,7 @@ def encoder(
         raise ConfigError(str(error)) from None
     _check_speed(speed)
     rate = out_rate or (TELEPHONE_RATE if name in ("ulaw", "alaw") else sample_rate)
-    if about.rates and rate not in about.rates:
-        raise ConfigError(
-            f"{name} has no sample rate of {rate} Hz: use one of {', '.join(map(str, about.rates))}"
-        )
+    _check_rate(name, about, rate)
     if bit_rate is not None:
         if about.bit_rates is None:
             raise ConfigError(f"{name} has no bit rate that could be chosen: leave it out")
@@ -190,6 +188,36 @@ def encoder(
         header = wav_header(rate, num_samples)
     pack = _g711(about.codec, rate) if about.codec else _pcm
     return _Plain(about.content_type.format(rate=rate), change, rate, header, pack, num_samples)
+
+
+def encode(name: str, pcm: NDArray[np.float32], sample_rate: int) -> bytes:
+    """A whole file with samples (N,).
+
+    Args:
+        name: one of `FORMATS`, or m4a, which cannot be streamed.
+
+    Raises:
+        ConfigError: the format is unknown or lacks the sample rate; PyAV is missing.
+    """
+    if name != "m4a":
+        whole = encoder(name, sample_rate=sample_rate, num_samples=len(pcm))
+        return whole.encode(pcm) + whole.finish()
+    about = FORMATS["aac"]
+    _check_rate(name, about, sample_rate)
+    file = io.BytesIO()
+    with need("av", "server").open(file, "w", format="ipod") as container:
+        stream = _add_stream(container, about, sample_rate, about.bit_rate)
+        if len(pcm):
+            container.mux(stream.encode(_frame(pcm, about.wants, sample_rate, 0)))
+        container.mux(stream.encode(None))
+    return file.getvalue()
+
+
+def _check_rate(name: str, about: _Format, rate: int) -> None:
+    if about.rates and rate not in about.rates:
+        raise ConfigError(
+            f"{name} has no sample rate of {rate} Hz: use one of {', '.join(map(str, about.rates))}"
+        )
 
 
 def _check_speed(speed: float) -> None:
@@ -351,14 +379,7 @@ class _Contained(_Base):
             format=about.container,
             options={"fflags": "+flush_packets", **about.container_options},
         )
-        self._stream = self._container.add_stream(
-            about.codec, rate=rate, options=dict(about.codec_options)
-        )
-        context = self._stream.codec_context
-        context.format, context.layout = about.wants, "mono"
-        context.time_base = Fraction(1, rate)
-        if bit_rate is not None:
-            context.bit_rate = bit_rate
+        self._stream = _add_stream(self._container, about, rate, bit_rate)
         self._container.start_encoding()
         if about.container == "flac" and num_samples is not None:
             _say_length(self._file.written, num_samples)
@@ -391,6 +412,17 @@ class _Sink:
         """What was written since the last time."""
         taken, self.written = bytes(self.written), bytearray()
         return taken
+
+
+def _add_stream(container: Any, about: _Format, rate: int, bit_rate: int | None) -> Any:
+    """A stream of one channel in an output container."""
+    stream = container.add_stream(about.codec, rate=rate, options=dict(about.codec_options))
+    context = stream.codec_context
+    context.format, context.layout = about.wants, "mono"
+    context.time_base = Fraction(1, rate)
+    if bit_rate is not None:
+        context.bit_rate = bit_rate
+    return stream
 
 
 def _frame(pcm: NDArray[np.float32], form: str, rate: int, pts: int) -> Any:

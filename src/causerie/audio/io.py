@@ -1,7 +1,7 @@
-"""Reads and writes sound files; nothing about models or loudspeakers.
+"""Reads and writes sound files.
 
-Reading takes whatever libsndfile knows (wav, flac, ogg, mp3, aiff …) at any rate and channel
-count. Writing takes three formats, chosen by the file's extension.
+libsndfile reads and writes wav, flac, ogg, opus and mp3. FFmpeg (PyAV, extras `data` and `server`)
+writes m4a and reads what libsndfile cannot. Does not know models or loudspeakers.
 """
 
 from __future__ import annotations
@@ -18,13 +18,21 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from causerie.audio import ffmpeg
+from causerie.audio.extensions import FORMATS, format_of
 from causerie.audio.resample import check_rate, mono
-from causerie.errors import AudioError
+from causerie.errors import AudioError, ConfigError
 from causerie.files import write_bytes
 
-#: Extension → libsndfile's names of the format and of the encoding.
-FORMATS: Mapping[str, tuple[str, str]] = MappingProxyType(
-    {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS")}
+#: File format → libsndfile's names of the format and the encoding.
+_LIBSNDFILE: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "wav": ("WAV", "PCM_16"),
+        "flac": ("FLAC", "PCM_16"),
+        "ogg": ("OGG", "VORBIS"),
+        "mp3": ("MP3", "MPEG_LAYER_III"),  # since libsndfile 1.1
+        "opus": ("OGG", "OPUS"),  # since libsndfile 1.0.29
+    }
 )
 
 
@@ -35,32 +43,45 @@ def read(source: str | os.PathLike[str] | bytes | BinaryIO) -> tuple[NDArray[np.
         source: a path, the bytes of a file, or an open binary file.
 
     Raises:
-        AudioError: missing, unreadable, empty or not finite.
+        AudioError: the file is missing, unreadable, empty or not finite.
     """
     if isinstance(source, bytes):
-        name, file = "audio", io.BytesIO(source)
+        name, contents = "audio", source
     elif isinstance(source, (str, os.PathLike)):
-        name = f"audio file {os.fspath(source)}"
-        file = io.BytesIO(read_bytes(source))
+        name, contents = f"audio file {os.fspath(source)}", read_bytes(source)
     else:
-        name, file = "audio", source  # type: ignore[assignment]
+        name, contents = "audio", source.read()
     try:
-        samples, rate = soundfile.read(file, dtype="float32", always_2d=True)
+        samples, rate = soundfile.read(io.BytesIO(contents), dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
-        raise AudioError(
-            f"{name} cannot be read as sound: {error.error_string.rstrip('.')}; "
-            f"wav, flac, ogg and mp3 files work"
-        ) from error
+        samples, rate = _decode(contents, name, error)
     if not len(samples):
         raise AudioError(f"{name} is empty: it has no samples")
     return mono(samples.mean(axis=1, dtype=np.float64), name), int(rate)
+
+
+def _decode(
+    contents: bytes, name: str, refused: soundfile.LibsndfileError
+) -> tuple[NDArray[np.float32], int]:
+    """Samples (N, channels) and sample rate of a file that libsndfile refused."""
+    reason = f"{name} cannot be read as sound: {refused.error_string.rstrip('.')}"
+    try:
+        with ffmpeg.decoding(io.BytesIO(contents), name) as (rate, blocks):
+            return np.concatenate([np.zeros((0, 1), np.float32), *blocks]), rate
+    except ConfigError as error:  # PyAV is not installed
+        raise AudioError(
+            f"{reason}; wav, flac, ogg, opus and mp3 files work, and m4a and others after "
+            f'pip install "causerie[data]"'
+        ) from error
+    except AudioError as error:
+        raise AudioError(f"{reason}; wav, flac, ogg, opus, mp3 and m4a files work") from error
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
     """The bytes of a sound file.
 
     Raises:
-        AudioError: it cannot be opened.
+        AudioError: the file cannot be opened.
     """
     try:
         return Path(path).read_bytes()
@@ -69,49 +90,66 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
         raise AudioError(f"{name} cannot be opened: {error.strerror}") from error
 
 
-def check_extension(path: str | os.PathLike[str]) -> str:
-    """The extension of a path, where it is one that can be written.
-
-    Raises:
-        AudioError: it is not; the message names those that are.
-    """
-    extension = Path(path).suffix.lower()
-    if extension not in FORMATS:
-        raise AudioError(
-            f"cannot write {os.fspath(path)}: {extension or 'no'} extension; "
-            f"use one of {', '.join(FORMATS)}"
-        )
-    return extension
-
-
-def write(path: str | os.PathLike[str], samples: NDArray[np.float32], sample_rate: int) -> Path:
-    """Write samples (N,) as 16-bit wav or flac, or as ogg (Vorbis), by the path's extension.
+def encode(samples: NDArray[np.float32], sample_rate: int, format: str) -> bytes:
+    """The bytes of a sound file with samples (N,); wav and flac have 16 bits.
 
     Samples beyond full scale are clipped.
 
+    Args:
+        format: one of `FORMATS`.
+
     Raises:
-        AudioError: another extension, a folder that does not exist, samples not finite.
+        AudioError: the format is unknown or lacks the sample rate, or samples are not finite.
+        ConfigError: the format needs PyAV, which is not installed.
     """
-    file_format, encoding = FORMATS[check_extension(path)]
+    if format not in FORMATS:
+        raise AudioError(f"format {format!r} is unknown: use one of {', '.join(FORMATS)}")
     check_rate(sample_rate)
     if not np.isfinite(samples).all():
-        raise AudioError(f"cannot write {os.fspath(path)}: samples are not finite (NaN or inf)")
-    # Vorbis takes floats; and in pieces, since libsndfile keeps a whole block on the stack.
-    data = np.clip(samples, -1, 1) if encoding == "VORBIS" else pcm16(samples)
+        raise AudioError(f"cannot write {format}: samples are not finite (NaN or inf)")
+    container, encoding = _LIBSNDFILE.get(format, (None, ""))
+    if container is None or encoding not in soundfile.available_subtypes(container):
+        from causerie.audio import formats  # which imports this module
+
+        return formats.encode(format, samples, sample_rate)
+    data = pcm16(samples) if encoding == "PCM_16" else np.clip(samples, -1, 1)
     buffer = io.BytesIO()
-    with soundfile.SoundFile(
-        buffer, "w", samplerate=sample_rate, channels=1, format=file_format, subtype=encoding
-    ) as file:
-        for start in range(0, len(data), sample_rate):
-            file.write(data[start : start + sample_rate])
     try:
-        return write_bytes(path, buffer.getvalue())
+        with soundfile.SoundFile(
+            buffer, "w", samplerate=sample_rate, channels=1, format=container, subtype=encoding
+        ) as file:
+            # In pieces, as libsndfile keeps a whole block of Vorbis on the stack.
+            for start in range(0, len(data), sample_rate):
+                file.write(data[start : start + sample_rate])
+    except soundfile.LibsndfileError as error:
+        reason = error.error_string.removeprefix("Error : ").rstrip(".")
+        raise AudioError(f"cannot write {format} at {sample_rate} Hz: {reason}") from error
+    return buffer.getvalue()
+
+
+def write(
+    path: str | os.PathLike[str],
+    samples: NDArray[np.float32],
+    sample_rate: int,
+    format: str | None = None,
+) -> Path:
+    """Write samples (N,) to a sound file, and return its path.
+
+    Args:
+        format: one of `FORMATS`; None takes it from the extension.
+
+    Raises:
+        AudioError, ConfigError: as `encode`; or the path cannot be written.
+    """
+    contents = encode(samples, sample_rate, format or format_of(path))
+    try:
+        return write_bytes(path, contents)
     except OSError as error:
         raise AudioError(f"cannot write {os.fspath(path)}: {error.strerror}") from error
 
 
 def pcm16(samples: NDArray[np.float32]) -> NDArray[np.int16]:
-    """16-bit samples, clipped at full scale; samples that were read come back as they were."""
+    """16-bit samples, clipped at full scale; the inverse of reading 16-bit samples."""
     return np.clip(np.round(samples * 32768.0), -32768, 32767).astype("<i2")
 
 
@@ -119,8 +157,8 @@ def wav_header(sample_rate: int, num_samples: int | None = None) -> bytes:
     """The 44 bytes before the samples of a mono 16-bit wav.
 
     Args:
-        num_samples: None where it is not known yet: both sizes are then 0xFFFFFFFF, which
-            ffmpeg, VLC, sox, aplay and libsndfile read as "until the end".
+        num_samples: None if not known yet: both sizes are then 0xFFFFFFFF, which ffmpeg, VLC,
+            sox, aplay and libsndfile read as "until the end".
     """
     size = 0xFFFFFFFF if num_samples is None else 2 * num_samples
     riff_size = 0xFFFFFFFF if num_samples is None else 36 + size
@@ -130,7 +168,7 @@ def wav_header(sample_rate: int, num_samples: int | None = None) -> bytes:
 
 
 class StreamingWav:
-    """Writes a wav of yet unknown length to an open binary file, each piece at once."""
+    """Writes a wav of unknown length to an open binary file, piece by piece."""
 
     def __init__(self, file: BinaryIO, sample_rate: int) -> None:
         self.file = file

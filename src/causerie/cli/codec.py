@@ -74,10 +74,10 @@ def decode(
         import torch
 
         from causerie.audio.audio import Audio
-        from causerie.audio.io import check_extension
+        from causerie.audio.extensions import format_of
         from causerie.codes import load_codes
 
-        check_extension(output)
+        format_of(output)
         check_folder(output)
         codec = _load(model, device)
         loaded = load_codes(codes, codec.config.codebook_size)

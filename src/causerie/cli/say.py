@@ -87,7 +87,7 @@ def say(
 
     causerie say "Hello, it is nice to meet you." -o hello.wav
     """
-    from causerie.audio.io import check_extension
+    from causerie.audio.extensions import format_of
 
     if output is not None and out_dir is not None:
         raise ConfigError("-o and --out-dir exclude each other: give one of them")
@@ -96,7 +96,7 @@ def say(
     if output == "-" and sys.stdout.isatty():
         raise ConfigError("-o - would write sound to the terminal: pipe it on, or give -o FILE")
     if output not in (None, "-"):
-        check_extension(output)
+        format_of(output)
         check_folder(output)
     words = _read_text(text, file)
     formats = {"backbone_format": backbone_format, "depth_format": depth_format}

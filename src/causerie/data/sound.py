@@ -17,19 +17,14 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from causerie.audio.ffmpeg import decoding
 from causerie.audio.resample import check_rate
 from causerie.errors import AudioError
-from causerie.extras import need
 
 #: Extensions of what may hold sound.
 EXTENSIONS = frozenset(
     ".wav .flac .ogg .oga .opus .mp3 .aif .aiff .aifc .au .caf .w64 .rf64 .m4a .m4b .mp4 .aac .wma "
     ".webm .mka .mkv .mov .avi .amr .3gp .ac3".split()
-)
-#: Containers that FFmpeg may open: none that lists other files or addresses.
-CONTAINERS = ",".join(
-    "mov mp4 m4a 3gp 3g2 mj2 matroska webm aac mp3 ogg flac wav w64 aiff au caf asf avi amr ac3 "
-    "eac3".split()
 )
 #: Values that are read at once, of all channels: 10 s of stereo at 48 kHz are a quarter of it.
 MAX_BLOCK = 4_000_000
@@ -86,36 +81,13 @@ def read_sound(source: Path | bytes, sample_rate: int, *, max_s: float | None = 
             size = max(1, min(10 * rate, MAX_BLOCK // file.channels))
             blocks = file.blocks(blocksize=size, dtype="float32", always_2d=True)
             return _gather(name, rate, blocks, sample_rate, max_s)
-    except soundfile.LibsndfileError as refused:
-        av = need("av", "data")
-        try:
-            return _read_av(av, _opened(source), name, sample_rate, max_s)
-        except (av.FFmpegError, IndexError) as error:
-            raise AudioError(
-                f"{name} cannot be read as sound: {refused.error_string.rstrip('.')}; "
-                f"{getattr(error, 'strerror', None) or error}"
-            ) from error
+    except soundfile.LibsndfileError:
+        with decoding(_opened(source), name) as (rate, blocks):
+            return _gather(name, rate, blocks, sample_rate, max_s)
 
 
 def _opened(source: Path | bytes) -> Any:
     return io.BytesIO(source) if isinstance(source, bytes) else str(source)
-
-
-def _read_av(av: Any, source: Any, name: str, sample_rate: int, max_s: float | None) -> Sound:
-    with av.open(source, options={"format_whitelist": CONTAINERS}) as container:
-        if not container.streams.audio:
-            raise AudioError(f"{name} holds no sound")
-        stream = container.streams.audio[0]
-        same = av.AudioResampler(format="fltp", layout=stream.layout, rate=stream.rate)
-
-        def blocks() -> Iterator[_Block]:
-            for frame in container.decode(stream):
-                for block in same.resample(frame):
-                    yield block.to_ndarray().T
-            for block in same.resample(None):
-                yield block.to_ndarray().T
-
-        return _gather(name, int(stream.rate), blocks(), sample_rate, max_s)
 
 
 def _gather(
