@@ -16,8 +16,10 @@ from typer.testing import CliRunner, Result
 
 from causerie.audio import io as files
 from causerie.audio import play
-from causerie.cli import app
-from causerie.errors import AudioError
+from causerie.cli import app, console
+from causerie.cli import say as say_module
+from causerie.errors import AudioError, TextError
+from causerie.reply import turns
 from causerie.text.front_end import FrontEnd, Spoken
 from causerie.tts import TTS
 from tests.audio.test_play import failing_at
@@ -53,13 +55,13 @@ def expected(tiny_folder: Path) -> Any:
     return lambda text, **more: tts.generate(text, **{"seed": 1, "max_duration_s": 0.4, **more})
 
 
-@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg"])
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg", "a.mp3", "a.opus"])
 def test_writes_a_file(say: Any, expected: Any, name: str) -> None:
     done = say("Hello", "-o", name, "--seed", "1", "--device", "cpu")
     samples, rate = files.read(name)
     assert rate == 24_000
     assert len(samples) == 5 * FRAME
-    if name != "a.ogg":
+    if name in ("a.wav", "a.flac"):
         wanted = files.pcm16(expected("Hello").samples)
         assert np.array_equal(files.pcm16(samples), wanted)
     assert done.stdout.startswith(f"wrote {name} · 0.4 s of speech · first sound ")
@@ -143,19 +145,89 @@ def test_a_file_for_each_line(say: Any, expected: Any) -> None:
     assert np.array_equal(files.pcm16(samples), files.pcm16(wanted.samples))
 
 
-def test_a_bad_line_is_named(tiny_folder: Path) -> None:
-    Path("a.txt").write_text("Hello\n" + "x" * 300)
+def test_a_line_that_cannot_be_spoken_is_reported_and_the_rest_is_spoken(
+    tiny_folder: Path,
+) -> None:
+    Path("a.txt").write_text("Hello\n\n" + "x" * 300 + "\nBye")
     arguments = ["say", "-f", "a.txt", "--out-dir", "out", "--model", str(tiny_folder)]
     done = CliRunner().invoke(app, [*arguments, "--max-duration", "0.1"])
+    assert done.exit_code == 1
+    *_, failure, summary = done.stderr.splitlines()
+    assert failure.startswith("line 3: the text needs")
+    assert summary == "causerie: 1 of 3 lines could not be spoken, see above"
+    assert sorted(path.name for path in Path("out").iterdir()) == ["1.wav", "3.wav"]
+
+
+def test_a_wrong_setting_stops_at_the_first_line(tiny_folder: Path) -> None:
+    arguments = ["say", "-", "--out-dir", "out", "--model", str(tiny_folder), "--top-k", "-1"]
+    done = CliRunner().invoke(app, arguments, input="Hello\nBye")
     assert done.exit_code == 2
-    assert done.stderr.splitlines()[-1].startswith("causerie: line 2: the text needs")
-    assert [path.name for path in Path("out").iterdir()] == ["1.wav"]
+    assert done.stderr.startswith("causerie: top_k must be")
+
+
+def test_existing_files_are_skipped(say: Any, tiny_folder: Path) -> None:
+    Path("out").mkdir()
+    Path("out/1.wav").write_bytes(b"an older file")
+    done = say("-", "--out-dir", "out", "--skip-existing", stdin="One\nTwo")
+    assert Path("out/1.wav").read_bytes() == b"an older file"
+    assert done.stdout.startswith("wrote out/2.wav")
+    done = CliRunner().invoke(app, ["say", "Hello", "-o", "a.wav", "--skip-existing"])
+    assert done.exit_code == 2
+    assert "give --out-dir FOLDER too" in done.stderr
+
+
+def test_piped_text_needs_no_argument(say: Any, expected: Any) -> None:
+    say("-o", "a.wav", "--seed", "1", stdin="Hello")
+    wanted = files.pcm16(expected("Hello").samples)
+    assert np.array_equal(files.pcm16(files.read("a.wav")[0]), wanted)
+
+
+def test_without_a_text_at_a_terminal_nothing_is_read(
+    monkeypatch: pytest.MonkeyPatch, tiny_folder: Path
+) -> None:
+    class Terminal:
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(say_module.sys, "stdin", Terminal())
+    with pytest.raises(TextError, match="give one text: causerie say TEXT"):
+        say_module._read_text(None, None)
+
+
+def test_an_unknown_voice_is_an_error_before_the_model_is_loaded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(say_module, "_load", None)
+    for voice, message in {
+        "hart": "no voice 'hart': did you mean heart?",
+        "no.safetensors": "voice file no.safetensors does not exist",
+    }.items():
+        done = CliRunner().invoke(app, ["say", "Hello", "-o", "a.wav", "--voice", voice])
+        assert done.exit_code == 2
+        assert message in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("rtf", "speed"), [(0.2, "5.0"), (1.0, "1.0"), (40.0, "0.025"), (900.0, "0.0011")]
+)
+def test_speed_is_never_shown_as_zero(rtf: float, speed: str) -> None:
+    assert say_module._speed(rtf) == f"{speed} × real time"
+
+
+def test_long_work_prints_lines_without_a_terminal(
+    say: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console, "LINE_S", 0.0)
+    monkeypatch.setattr(turns, "MAX_PIECE_CHARS", 20)
+    done = say("Hello there. How are you today?", "-o", "a.wav", "--max-duration", "2")
+    shown = [line for line in done.stderr.splitlines() if line.startswith("speaking piece")]
+    assert shown[0] == "speaking piece 1 of 2 · 0.1 s of speech so far"
 
 
 def test_without_a_sound_device_a_file_is_written(say: Any) -> None:
     done = say("Hello")
     assert len(files.read("speech.wav")[0]) == 5 * FRAME
-    assert "nothing to play it on, so it is in speech.wav: no sound device" in done.stderr
+    assert "could not play it, so it is in speech.wav: no sound device" in done.stderr
     assert done.stdout.startswith("wrote speech.wav")
 
 
@@ -215,7 +287,7 @@ def test_a_sound_device_that_fails_costs_no_sound(
     name = "a.wav" if arguments else "speech.wav"
     assert len(files.read(name)[0]) == 5 * FRAME
     assert done.stdout.startswith(f"wrote {name}")
-    told = "not played" if arguments else "nothing to play it on, so it is in speech.wav"
+    told = "not played" if arguments else "could not play it, so it is in speech.wav"
     assert f"{told}: the sound device could not play: device unplugged\n" in done.stderr
 
 

@@ -19,6 +19,7 @@ from causerie.cli.bench import bench
 from causerie.cli.eval import evaluate
 from causerie.cli.finetune import finetune
 from causerie.cli.serve import serve
+from causerie.cli.voices import voices
 from causerie.errors import CauserieError
 
 # The base of "no such option" and similar errors. Some versions of typer contain their own click.
@@ -90,6 +91,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("say")(say.say)
+app.command("voices")(voices)
 app.add_typer(codec.app, name="codec")
 app.add_typer(data.app, name="data")
 app.add_typer(train.app, name="train")

@@ -1,7 +1,9 @@
-"""What a person at a terminal sees beside the results: progress and notes, all on stderr."""
+"""Progress and notes on stderr, beside the results on stdout."""
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -11,23 +13,40 @@ import typer
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
 
+#: Without a terminal, progress is at most one line in this time.
+LINE_S = 10.0
+
 
 @contextmanager
 def progress(message: str) -> Iterator[Callable[[str], None]]:
-    """Show that something is going on, where stderr is a terminal; gives a way to say more."""
+    """Show that work goes on; yields a function that changes the message.
+
+    A terminal shows the latest message. Elsewhere, long work prints a line every `LINE_S` seconds.
+    """
+    if not sys.stderr.isatty():
+        yield _occasional_lines()
+        return
     from rich.console import Console
 
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda message: None
-        return
-    with console.status(message) as status:
+    with Console(stderr=True).status(message) as status:
         yield lambda message: status.update(message)
+
+
+def _occasional_lines() -> Callable[[str], None]:
+    latest = time.monotonic()
+
+    def show(message: str) -> None:
+        nonlocal latest
+        if time.monotonic() - latest >= LINE_S:
+            latest = time.monotonic()
+            note(message)
+
+    return show
 
 
 @contextmanager
 def bar(*columns: str | ProgressColumn) -> Iterator[Progress]:
-    """A bar of these columns, where stderr is a terminal; it is gone at the end."""
+    """A bar of these columns if stderr is a terminal; it is removed at the end."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -39,5 +58,5 @@ def bar(*columns: str | ProgressColumn) -> Iterator[Progress]:
 
 
 def note(message: str) -> None:
-    """One line on stderr."""
+    """Print one line on stderr."""
     typer.echo(message, err=True)

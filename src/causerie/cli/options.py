@@ -1,4 +1,4 @@
-"""Options that more than one command has, and what is checked of them before any work."""
+"""Options that several commands have, and their checks before any work."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ from typing import Annotated
 import typer
 
 from causerie.errors import AudioError
+from causerie.voice_file import BUNDLED, is_speaker_number, read_header, unknown_voice, voice_files
+
+#: In the folder of a low-rank adapter, which has no voices of its own.
+_ADAPTER = "adapter_config.json"
 
 Model = Annotated[
     str,
     typer.Option(
-        help="petit (comes with causerie), a folder or file, or a hub id such as sesame/csm-1b.",
+        help="petit (part of causerie), a folder or file, or a hub id such as sesame/csm-1b.",
         metavar="NAME",
     ),
 ]
@@ -23,7 +27,7 @@ Device = Annotated[
 WeightFormat = Annotated[
     str,
     typer.Option(
-        help="auto, int8 or int4: smaller and faster weights, which cost quality; on a cpu.",
+        help="auto, int8 or int4: smaller and faster weights at lower quality, on a CPU.",
         metavar="FORMAT",
     ),
 ]
@@ -33,12 +37,47 @@ Changes = Annotated[
 ]
 
 
+def complete_voice(context: typer.Context, incomplete: str) -> list[str]:
+    """Names of voices for the shell's completion of --voice."""
+    model = context.params.get("model") or "petit"
+    return [name for name in known_voices(model) or () if name.startswith(incomplete)]
+
+
+def known_voices(model: str) -> dict[str, Path] | None:
+    """Name and file of each voice of a model; None for a model that must be fetched or merged."""
+    folder = BUNDLED if model == "petit" else Path(model).expanduser()
+    if folder.is_file():
+        folder = folder.parent
+    if not folder.is_dir() or (folder / _ADAPTER).is_file():
+        return None
+    return voice_files(folder)
+
+
+def check_voice(voice: str | None, model: str) -> None:
+    """Check --voice without loading the model.
+
+    Raises:
+        UnknownVoiceError: the model has no voice of this name.
+        CheckpointError: the voice file is missing or damaged.
+    """
+    if voice is None or is_speaker_number(voice):
+        return
+    if voice.endswith(".safetensors"):
+        read_header(voice)
+        return
+    voices = known_voices(model)
+    if voices is not None and voice not in voices:
+        raise unknown_voice(voice, voices)
+
+
 def check_folder(output: str | os.PathLike[str]) -> None:
-    """Raise AudioError where a file cannot be written for want of its folder."""
+    """Raise AudioError if a file cannot be written because of its folder."""
     path = Path(output)
     if not path.parent.is_dir():
         raise AudioError(f"cannot write {path}: there is no folder {path.parent}; make it first")
     if path.is_dir():
         raise AudioError(f"cannot write {path}: it is a folder")
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
+    # A regular file is written beside and renamed; a device or pipe is written itself.
+    is_special = path.exists() and not path.is_file()
+    if not os.access(path if is_special else path.parent, os.W_OK):
         raise AudioError(f"cannot write {path}: permission denied")

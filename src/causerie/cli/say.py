@@ -4,32 +4,43 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from causerie.audio.extensions import format_of
 from causerie.cli.console import note, progress
-from causerie.cli.options import Device, Model, WeightFormat, check_folder
-from causerie.errors import AudioError, CauserieError, ConfigError, TextError
+from causerie.cli.options import (
+    Device,
+    Model,
+    WeightFormat,
+    check_folder,
+    check_voice,
+    complete_voice,
+)
+from causerie.errors import AudioError, ConfigError, PromptTooLongError, TextError
 
 if TYPE_CHECKING:
     from causerie.audio.audio import Audio
     from causerie.reply.stream import Stream
     from causerie.tts import TTS
 
-#: Written where there is neither -o nor a sound device.
+#: Written if there is neither -o nor a sound device.
 DEFAULT_FILE = Path("speech.wav")
 
 
 def say(
     text: Annotated[
-        str | None, typer.Argument(help="What to say; - reads standard input.", show_default=False)
+        str | None,
+        typer.Argument(
+            help="The text. Without it, standard input is read if it is piped in; so does -.",
+            show_default=False,
+        ),
     ] = None,
     file: Annotated[
-        Path | None, typer.Option("-f", "--file", help="Say what is in this text file.")
+        Path | None, typer.Option("-f", "--file", help="Read the text from this file.")
     ] = None,
     output: Annotated[
         str | None,
@@ -37,20 +48,30 @@ def say(
             "-o",
             "--output",
             metavar="FILE",
-            help="Write a .wav, .flac or .ogg file; - streams wav to standard output. "
-            "Without it the speech is played, or written to speech.wav where it cannot be.",
+            help="Write a .wav, .flac, .ogg, .mp3, .opus or .m4a file; - streams wav to standard "
+            "output. Without -o the speech is played, or written to speech.wav if it cannot be.",
         ),
     ] = None,
     out_dir: Annotated[
         Path | None,
-        typer.Option(help="Say each line of the text into a file of its own: 1.wav, 2.wav, …"),
+        typer.Option(
+            help="Speak each line of the text into a file in this folder: 1.wav, 2.wav, … "
+            "Lines that cannot be spoken are reported at the end, with exit code 1.",
+            metavar="FOLDER",
+        ),
     ] = None,
+    skip_existing: Annotated[
+        bool, typer.Option("--skip-existing", help="With --out-dir: keep files that exist.")
+    ] = False,
     play: Annotated[
-        bool, typer.Option("--play", help="With -o: play it too, where there is a sound device.")
+        bool, typer.Option("--play", help="With -o: also play it, if there is a sound device.")
     ] = False,
     voice: Annotated[
         str | None,
-        typer.Option(help="A voice of the model (see `causerie info`), a voice file, or a number."),
+        typer.Option(
+            help="A voice of the model (see `causerie voices`), a voice file, or a speaker number.",
+            autocompletion=complete_voice,
+        ),
     ] = None,
     model: Model = "petit",
     device: Device = "auto",
@@ -58,39 +79,41 @@ def say(
     backbone_format: WeightFormat = "auto",
     depth_format: WeightFormat = "auto",
     temperature: Annotated[
-        float | None, typer.Option(help="Liveliness; 0 always takes the likeliest.")
+        float | None,
+        typer.Option(help="Sampling temperature; 0 always takes the most likely code."),
     ] = None,
     top_k: Annotated[
-        int | None, typer.Option(help="Draw among so many codes; 0: among all.")
+        int | None, typer.Option(help="Sample among the k most likely codes; 0: among all.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="The same seed gives the same sound.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed gives the same samples.")] = None,
     max_duration: Annotated[
         float | None,
         typer.Option(
             metavar="SECONDS",
-            help="Cut the speech there. Without it, long text is spoken to its end, but a piece of "
-            "it that does not end by itself is cut at 60 s.",
+            help="Cut the speech after this time. Without it, a piece of the text that does not "
+            "end by itself is cut after 60 s.",
             show_default=False,
         ),
     ] = None,
     context: Annotated[
         Path | None,
         typer.Option(
-            help='Turns said before, as JSON: [{"speaker": 0, "text": "…", "audio": "a.wav"}, …]'
+            help='Earlier turns, as JSON: [{"speaker": 0, "text": "…", "audio": "a.wav"}, …]',
+            metavar="FILE",
         ),
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print the facts as one line of JSON.")
+        bool, typer.Option("--json", help="Print the result as one line of JSON.")
     ] = False,
 ) -> None:
-    """Say a text.
+    """Speak a text.
 
     causerie say "Hello, it is nice to meet you." -o hello.wav
     """
-    from causerie.audio.extensions import format_of
-
     if output is not None and out_dir is not None:
         raise ConfigError("-o and --out-dir exclude each other: give one of them")
+    if skip_existing and out_dir is None:
+        raise ConfigError("--skip-existing belongs to --out-dir: give --out-dir FOLDER too")
     if output == "-" and as_json:
         raise ConfigError("-o - and --json both write to standard output: give -o FILE")
     if output == "-" and sys.stdout.isatty():
@@ -98,6 +121,7 @@ def say(
     if output not in (None, "-"):
         format_of(output)
         check_folder(output)
+    check_voice(voice, model)
     words = _read_text(text, file)
     formats = {"backbone_format": backbone_format, "depth_format": depth_format}
     tts, settings = _load(model, device, dtype, formats, context)
@@ -106,8 +130,7 @@ def say(
         "max_duration_s": max_duration,
     }  # fmt: skip
     if out_dir is not None:
-        for path, line, audio in _say_lines(tts, words, out_dir, settings):
-            _report(audio, line, model, str(path), as_json=as_json)
+        _say_lines(tts, words, out_dir, settings, model, skip_existing, as_json)
         return
     stream = tts.stream(words, **settings)
     audio, where = _emit(stream, output, play)
@@ -115,17 +138,24 @@ def say(
 
 
 def _read_text(text: str | None, file: Path | None) -> str:
-    if (text is None) == (file is None):
-        raise TextError("give one text: causerie say TEXT, or -f FILE, or - for standard input")
+    """The text to speak, from the argument, the file or standard input."""
+    usage = "give one text: causerie say TEXT, or -f FILE, or pipe it to standard input"
+    is_piped = text is None and file is None and not sys.stdin.isatty()
+    if (text is None) == (file is None) and not is_piped:
+        raise TextError(usage)
     try:
         if file is not None:
             return file.read_text("utf-8")
-        assert text is not None
-        return sys.stdin.buffer.read().decode("utf-8") if text == "-" else text
+        if text not in (None, "-"):
+            return text
+        words = sys.stdin.buffer.read().decode("utf-8")
     except OSError as error:
         raise TextError(f"text file {file} cannot be opened: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise TextError(f"{file or 'standard input'} is not text in UTF-8: {error}") from error
+    if is_piped and not words:
+        raise TextError(usage)
+    return words
 
 
 def _load(
@@ -141,65 +171,87 @@ def _load(
 
 
 def _say_lines(
-    tts: TTS, text: str, folder: Path, settings: dict[str, Any]
-) -> Iterator[tuple[Path, str, Audio]]:
-    """Each line's file, text and speech."""
+    tts: TTS,
+    text: str,
+    folder: Path,
+    settings: dict[str, Any],
+    model: str,
+    skip_existing: bool,
+    as_json: bool,
+) -> None:
+    """Speak each line into a file of its own, and report it.
+
+    Raises:
+        typer.Exit: with code 1 if a line cannot be spoken.
+    """
     lines = [(n, line.strip()) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
     if not lines:
-        raise TextError("there is no line to say")
+        raise TextError("there is no line to speak")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise AudioError(f"cannot make the folder {folder}: {error.strerror}") from error
     width = len(str(len(lines)))
+    failures: list[str] = []
     for count, (number, line) in enumerate(lines, 1):
-        with progress(f"speaking line {count} of {len(lines)}"):
-            try:
+        path = folder / f"{count:0{width}}.wav"
+        if skip_existing and path.exists():
+            continue
+        try:
+            with progress(f"speaking line {count} of {len(lines)}"):
                 audio = tts.generate(line, **settings)
-            except CauserieError as error:
-                raise ConfigError(f"line {number}: {error}") from error
-        yield audio.save(folder / f"{count:0{width}}.wav"), line, audio
+        except (TextError, PromptTooLongError) as error:
+            failures.append(f"line {number}: {error}")
+            continue
+        audio.save(path)
+        _report(audio, line, model, str(path), as_json=as_json)
+    for failure in failures:
+        note(failure)
+    if failures:
+        note(f"causerie: {len(failures)} of {len(lines)} lines could not be spoken, see above")
+        raise typer.Exit(1)
 
 
 def _emit(stream: Stream, output: str | None, play: bool) -> tuple[Audio, str | None]:
-    """Run a stream to its end, playing and writing as asked; the sound, and its file if any."""
+    """Generate a stream to its end, play and write it; returns the audio and its file, if any."""
     from causerie.audio import play as player
     from causerie.audio.io import StreamingWav
 
     wants_sound = play or output is None
     device = player.sound_device() if wants_sound else None
-    speaker = None if device is None else player.Loudspeaker(device, stream.sample_rate)
+    loudspeaker = None if device is None else player.Loudspeaker(device, stream.sample_rate)
     with ExitStack() as stack:
         sinks: list[Any] = []
         if output == "-":
             sinks.append(StreamingWav(sys.stdout.buffer, stream.sample_rate))
-        if speaker is not None:
-            sinks.append(stack.enter_context(speaker))
-        tell = stack.enter_context(progress("speaking"))
+        if loudspeaker is not None:
+            sinks.append(stack.enter_context(loudspeaker))
+        show = stack.enter_context(progress("speaking"))
         num_samples = 0
         for piece in stream:
             for sink in sinks:
                 sink.write(piece)
             num_samples += len(piece)
-            tell(f"speaking … {num_samples / stream.sample_rate:.1f} s")
+            where = f"piece {len(stream.texts)} of {stream.num_pieces}"
+            show(f"speaking {where} · {num_samples / stream.sample_rate:.1f} s of speech so far")
     audio = stream.audio()
-    where = output
     if output not in (None, "-"):
         audio.save(output)
-    failure = None if speaker is None else speaker.failure
-    if wants_sound and speaker is None and len(audio.samples):
+    failure = None if loudspeaker is None else loudspeaker.failure
+    if wants_sound and loudspeaker is None and len(audio.samples):
         try:
             audio.play()
         except AudioError as error:
             failure = error
-    if failure is not None:
-        reason = str(failure).split(";")[0]
-        if output is None:
-            where = str(audio.save(DEFAULT_FILE))
-            note(f"nothing to play it on, so it is in {where}: {reason}")
-        else:
-            note(f"not played: {reason}")
-    return audio, where
+    if failure is None:
+        return audio, output
+    reason = str(failure).split(";")[0]
+    if output is not None:
+        note(f"not played: {reason}")
+        return audio, output
+    written = str(audio.save(DEFAULT_FILE))
+    note(f"could not play it, so it is in {written}: {reason}")
+    return audio, written
 
 
 def _report(
@@ -211,7 +263,7 @@ def _report(
     as_json: bool,
     to_stderr: bool = False,
 ) -> None:
-    """The facts of one reply; what the listener should know goes to stderr in either case."""
+    """Print the facts of one reply; notes for the listener go to stderr."""
     for line in audio.notes:
         note(line)
     if as_json:
@@ -233,8 +285,13 @@ def _report(
     parts = [f"wrote {where}"] if where not in (None, "-") else []
     parts.append(f"{audio.duration_s:.1f} s of speech")
     if audio.rtf and audio.first_sound_ms is not None:
-        parts.append(f"first sound {audio.first_sound_ms:.0f} ms · {1 / audio.rtf:.1f} × real time")
+        parts.append(f"first sound {audio.first_sound_ms:.0f} ms · {_speed(audio.rtf)}")
     typer.echo(" · ".join(parts), err=to_stderr)
+
+
+def _speed(rtf: float) -> str:
+    speed = 1 / rtf
+    return f"{speed:.1f} × real time" if speed >= 1 else f"{speed:.2g} × real time"
 
 
 def _rounded(value: float | None, digits: int) -> float | None:

@@ -28,7 +28,7 @@ class Stream(Reply, Iterator[NDArray[np.float32]]):
 
     def __init__(self, engine: Engine, turns: Turns, sampling: Sampling, started: float) -> None:
         super().__init__(engine, sampling, turns.notes, started)
-        self._engine, self._remaining = engine, turns
+        self._engine, self._source = engine, turns
         self._is_live = True
         self._current: Handle | None = None
         self._pieces: list[NDArray[np.float32]] = []
@@ -86,6 +86,11 @@ class Stream(Reply, Iterator[NDArray[np.float32]]):
         )
 
     @property
+    def num_pieces(self) -> int:
+        """Pieces of the text that is known so far, spoken or not."""
+        return self._source.num_pieces
+
+    @property
     def _handle(self) -> Handle | None:
         return self._current
 
@@ -112,7 +117,7 @@ class Stream(Reply, Iterator[NDArray[np.float32]]):
 
     def _begin_turn(self) -> bool:
         """Submit the next turn; returns False at the end of the text."""
-        turn = _run(self._remaining.next_turn(self._codes))
+        turn = _run(self._source.next_turn(self._codes))
         if turn is None:
             self._concluded()
             return False

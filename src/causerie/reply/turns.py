@@ -92,6 +92,11 @@ class Turns:
             self._parts = aiter(text) if isinstance(text, AsyncIterable) else iter(text)
 
     @property
+    def num_pieces(self) -> int:
+        """Pieces of the text that is known so far."""
+        return len(self._pieces)
+
+    @property
     def num_text_tokens(self) -> int:
         """Text tokens of all pieces so far."""
         return sum(len(part.tokens) for _, part, _ in self._pieces)

@@ -1,0 +1,53 @@
+"""`causerie voices`: the voices of a model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from causerie.cli.options import Model, known_voices
+from causerie.config import MimiConfig
+from causerie.voice_file import BUNDLED, read_header, voice_files
+
+
+def voices(
+    model: Model = "petit",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one line of JSON for each voice.")
+    ] = False,
+) -> None:
+    """List the voices of a model: name, speaker number, seconds of audio, text.
+
+    causerie voices --model ./my-model
+    """
+    found = known_voices(model)
+    if found is None:  # a hub id, or an error
+        from causerie.checkpoint.locate import locate
+
+        found = voice_files(locate(model))
+    frame_rate = _frame_rate(model)
+    for name, path in found.items():
+        header = read_header(path)
+        seconds = header.num_frames / frame_rate
+        text = " ".join(segment["text"] for segment in header.segments)
+        if as_json:
+            facts = {"name": name, "speaker": header.speaker, "seconds": round(seconds, 2)}
+            typer.echo(json.dumps({**facts, "text": text}, ensure_ascii=False))
+        else:
+            shown = text if len(text) <= 60 else f"{text[:59]}…"
+            typer.echo(f"{name:<16} speaker {header.speaker}  {seconds:5.1f} s  {shown}")
+    if not found and not as_json:
+        typer.echo(f"{model} has no named voices; use speaker numbers 0, 1, 2, …")
+
+
+def _frame_rate(model: str) -> float:
+    """Frames per second of the model's codec."""
+    path = (BUNDLED if model == "petit" else Path(model).expanduser()) / "config.json"
+    config = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    if config.get("format") != "causerie":  # then the codec is Kyutai's
+        return MimiConfig().frame_rate
+    codec = config["codec"]
+    return MimiConfig(sample_rate=codec["sample_rate"], ratios=codec["ratios"]).frame_rate

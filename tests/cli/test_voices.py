@@ -1,0 +1,93 @@
+"""`causerie voices`, and the completion of --voice."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from causerie.cli import app
+from causerie.voices import Voice
+
+PETIT = ["bruno", "clara", "heart", "mia", "oscar", "theo"]
+
+
+def test_voices_of_the_bundled_model() -> None:
+    done = CliRunner().invoke(app, ["voices"])
+    assert done.exit_code == 0
+    assert [line.split()[0] for line in done.stdout.splitlines()] == PETIT
+    assert "heart            speaker 0    7.1 s  The conference with Gary" in done.stdout
+
+
+def test_voices_as_json(tiny_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_folder, folder)
+    (folder / "voices").mkdir(exist_ok=True)
+    Voice(name="ada", speaker=3).save(folder / "voices" / "ada.safetensors")
+    done = CliRunner().invoke(app, ["voices", "--model", str(folder), "--json"])
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [
+        {"name": "ada", "speaker": 3, "seconds": 0.0, "text": ""}
+    ]
+
+
+def test_a_model_without_voices(tiny_folder: Path) -> None:
+    done = CliRunner().invoke(app, ["voices", "--model", str(tiny_folder)])
+    assert "has no named voices; use speaker numbers 0, 1, 2" in done.stdout
+    done = CliRunner().invoke(app, ["voices", "--model", "./nowhere"])
+    assert done.exit_code == 2
+    assert "nowhere" in done.stderr
+
+
+def test_a_damaged_voice_is_one_line(tiny_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_folder, folder)
+    (folder / "voices").mkdir(exist_ok=True)
+    for contents in (b"", b"nonsense" * 9, (9).to_bytes(8, "little") + b'{"a": 1} '):
+        (folder / "voices" / "ada.safetensors").write_bytes(contents)
+        done = CliRunner().invoke(app, ["voices", "--model", str(folder)])
+        assert done.exit_code == 2
+        assert "ada.safetensors" in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
+def complete(*words: str) -> list[str]:
+    """The shell's completion of a command line, in a process that must not import torch."""
+    code = "import sys; from causerie.cli import main\n"
+    code += "try: main()\nfinally: assert not {'torch', 'numpy'} & set(sys.modules)"
+    words = ("causerie", *words)
+    env = {
+        **os.environ, "_CAUSERIE_COMPLETE": "complete_bash", "COMP_WORDS": " ".join(words),
+        "COMP_CWORD": str(len(words) - 1),
+    }  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_the_shell_completes_commands_and_voices(tiny_folder: Path) -> None:
+    assert complete("vo") == ["voices"]
+    assert complete("say", "--voice", "") == PETIT
+    assert complete("say", "--voice", "he") == ["heart"]
+    assert complete("say", "--model", str(tiny_folder), "--voice", "") == []
+
+
+@pytest.mark.parametrize("arguments", [["voices"], ["say", "Hi", "--voice", "hart"]])
+def test_neither_the_list_nor_an_unknown_voice_imports_torch(arguments: list[str]) -> None:
+    code = f"import sys; sys.argv = ['causerie', *{arguments}]; from causerie.cli import main\n"
+    code += "try: main()\nexcept SystemExit: pass\n"
+    code += "assert not {'torch', 'numpy', 'rich'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_completion_is_offered() -> None:
+    help = CliRunner().invoke(app, ["--help"]).stdout
+    assert "--install-completion" in help
+    assert "--show-completion" in help
