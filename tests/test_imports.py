@@ -22,7 +22,9 @@ def in_a_fresh_python(code: str) -> str:
 
 def test_public_names() -> None:
     assert causerie.__all__ == [
+        "FLUSH",
         "TTS",
+        "AsyncStream",
         "Audio",
         "AudioError",
         "CancelledError",
@@ -34,6 +36,8 @@ def test_public_names() -> None:
         "PromptTooLongError",
         "QueueFullError",
         "Segment",
+        "StoreError",
+        "Stream",
         "TextError",
         "UnknownVoiceError",
         "Voice",

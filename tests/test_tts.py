@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import math
 import subprocess
 import sys
@@ -740,6 +741,23 @@ def test_equal_pieces_do_not_sound_equal(tts: TTS) -> None:
 
 
 # -- the public face -------------------------------------------------------------------------------
+
+
+def test_loading_the_runner_and_long_replies_are_logged(
+    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(turns_module, "MAX_PIECE_CHARS", 8)
+    caplog.set_level("INFO", "causerie")
+    tts = TTS.from_pretrained(tiny_folder, device="cpu", max_streams=2)
+    tts.generate("One two. Three.", max_duration_s=20, seed=1)
+    loaded, runner, spoken = (record.getMessage() for record in caplog.records)
+    assert loaded.startswith(f"loaded {tiny_folder} on cpu in torch.float32, ")
+    assert runner == f"runner: {type(tts.engine.runner).__name__}, 2 slots"
+    assert " s in 2 pieces, real-time factor " in spoken
+
+
+def test_without_a_handler_nothing_is_printed() -> None:
+    assert any(isinstance(h, logging.NullHandler) for h in logging.getLogger("causerie").handlers)
 
 
 def test_public_names() -> None:

@@ -1,11 +1,11 @@
-"""causerie: the Conversational Speech Model, from checkpoint to sound.
+"""causerie: the Conversational Speech Model, from checkpoint to speech.
 
     from causerie import TTS
 
     TTS.from_pretrained().generate("Hello, it is nice to meet you.").save("hello.wav")
 
-The names below are the public face; they are imported on first use, so that `import causerie`
-costs nothing.
+The names below are the public API. Each is imported on first use, so that `import causerie` costs
+nothing.
 """
 
 from __future__ import annotations
@@ -25,17 +25,23 @@ if TYPE_CHECKING:
         EngineError,
         PromptTooLongError,
         QueueFullError,
+        StoreError,
         TextError,
         UnknownVoiceError,
     )
     from causerie.prompt import Segment
+    from causerie.reply.async_stream import AsyncStream
+    from causerie.reply.stream import Stream
+    from causerie.text.growing import FLUSH
     from causerie.tts import TTS
     from causerie.voices import Voice
 
 __version__: str  # from the metadata of the installed package
 
 __all__ = [
+    "FLUSH",
     "TTS",
+    "AsyncStream",
     "Audio",
     "AudioError",
     "CancelledError",
@@ -47,13 +53,24 @@ __all__ = [
     "PromptTooLongError",
     "QueueFullError",
     "Segment",
+    "StoreError",
+    "Stream",
     "TextError",
     "UnknownVoiceError",
     "Voice",
     "__version__",
 ]
 
-_MODULES = {"TTS": "tts", "Audio": "audio.audio", "Segment": "prompt", "Voice": "voices"}
+#: Name → module; all other names are in `errors`.
+_MODULES = {
+    "TTS": "tts",
+    "Audio": "audio.audio",
+    "Segment": "prompt",
+    "Voice": "voices",
+    "FLUSH": "text.growing",
+    "Stream": "reply.stream",
+    "AsyncStream": "reply.async_stream",
+}
 
 
 def __getattr__(name: str) -> Any:

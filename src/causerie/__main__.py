@@ -1,4 +1,4 @@
-"""`python -m causerie` is the command `causerie`."""
+"""Runs the command `causerie` as `python -m causerie`."""
 
 from causerie.cli import main
 

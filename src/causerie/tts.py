@@ -9,6 +9,7 @@ It checks what it is given, plans the turns, and leaves the work to `causerie.re
 from __future__ import annotations
 
 import asyncio
+import logging
 import operator
 import os
 import secrets
@@ -35,6 +36,9 @@ from causerie.reply.stream import Stream
 from causerie.reply.turns import Turns, listed
 from causerie.text.growing import Flush
 from causerie.voices import Voice, find_voice
+
+log = logging.getLogger("causerie")
+log.addHandler(logging.NullHandler())
 
 #: Replies that are computed at the same time; more wait.
 MAX_STREAMS = 8
@@ -117,9 +121,14 @@ class TTS:
         """
         place = find_device(device)
         where = source if isinstance(source, str) else Path(source)
-        check_formats(backbone_format, depth_format)  # before what takes long
+        check_formats(backbone_format, depth_format)  # before loading, which takes long
+        number = find_dtype(dtype, place)
+        started = time.perf_counter()
+        checkpoint = load(where, device=place, dtype=number)
+        seconds = time.perf_counter() - started
+        log.info("loaded %s on %s in %s, %.1f s", checkpoint.name, place, number, seconds)
         return cls(
-            load(where, device=place, dtype=find_dtype(dtype, place)),
+            checkpoint,
             max_streams=max_streams,
             max_queue=max_queue,
             backbone_format=backbone_format,
@@ -138,6 +147,8 @@ class TTS:
                     backbone_format=backbone,
                     depth_format=depth,
                 )
+                kind = type(runner).__name__
+                log.info("runner: %s, %d slots", kind, self._max_streams)
                 self._engine = Engine(runner, max_queue=self._max_queue)
             return self._engine
 

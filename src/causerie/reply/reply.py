@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
 
@@ -18,7 +19,9 @@ from causerie.engine.request import Request, Sampling, State
 from causerie.prompt import Segment
 from causerie.reply.turn import Turn
 
-#: Of English at an ordinary pace, as far as words and pauses go.
+log = logging.getLogger("causerie")
+
+#: Characters per second of English speech at an ordinary pace, pauses included.
 CHARS_A_SECOND = 14.0
 
 
@@ -154,8 +157,14 @@ class Reply:
             self.notes.append(f"stopped: limit of {self._limit_s:.1f} s, the model did not end")
 
     def _concluded(self) -> None:
-        """All is said."""
+        """Record the end of the text."""
         self.stopped = "end" if self._limit_s is None else "limit"
+        if len(self._turns) > 1:
+            seconds = self.num_frames * self._frame_s
+            log.info(
+                "spoke %.1f s in %d pieces, real-time factor %.2f",
+                seconds, len(self._turns), self.rtf or 0.0,
+            )  # fmt: skip
         if self._peak > 1:
             self.notes.append(f"clipped: the peak is {self._peak:.2f} of full scale")
 
