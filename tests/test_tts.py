@@ -32,7 +32,7 @@ from causerie.engine.runners.plain import PlainRunner
 from causerie.errors import CheckpointError, ConfigError, TextError
 from causerie.prompt import Part, Segment, build_prompt
 from causerie.reply import turns as turns_module
-from causerie.reply.context import MAX_KEPT
+from causerie.reply.context import MAX_CACHED
 from causerie.text.front_end import Spoken
 from causerie.tts import TTS
 from causerie.voices import Voice
@@ -592,10 +592,10 @@ def test_same_context_is_encoded_once(
 
 
 def test_memory_of_contexts_is_bounded(tts: TTS) -> None:
-    for seed in range(MAX_KEPT + 5):
+    for seed in range(MAX_CACHED + 5):
         segment = Segment(speaker=0, text="a", audio=noise(0.01, seed=seed), sample_rate=24_000)
         tts._context.segment(segment, "segment")
-    assert len(tts._context._kept) == MAX_KEPT
+    assert len(tts._context._cache) == MAX_CACHED
 
 
 def test_context_of_any_rate_and_channel_count(

@@ -1,9 +1,9 @@
-"""The library's face: text in, speech out.
+"""The library's main class: text in, speech out.
 
     tts = TTS.from_pretrained()
     tts.generate("Hello, it is nice to meet you.").save("hello.wav")
 
-It checks what it is given, plans the turns, and leaves the work to `causerie.reply` and the engine.
+It checks the arguments and loads the model; `causerie.reply` and the engine do the rest.
 """
 
 from __future__ import annotations
@@ -40,20 +40,20 @@ from causerie.voices import Voice, find_voice
 log = logging.getLogger("causerie")
 log.addHandler(logging.NullHandler())
 
-#: Replies that are computed at the same time; more wait.
+#: Replies that are generated at the same time; more wait.
 MAX_STREAMS = 8
-#: Replies that may wait: each is a thread, or a stream that nobody goes on with.
+#: Replies that may wait: each is a thread, or a stream that is not read.
 MAX_QUEUE = 1_000
 
 
 class TTS:
-    """Speech from text, in one or more voices, by one checkpoint.
+    """Speech from text with one checkpoint.
 
-    Any number of threads may ask at the same time; their replies are computed together.
+    Any number of threads may call it at the same time; their replies are generated together.
 
     Args:
-        engine: computes them; by default one of its own, made when it is first needed.
-        max_streams, max_queue, backbone_format, depth_format: of such an engine, see
+        engine: generates the replies; None creates an engine on first use.
+        max_streams, max_queue, backbone_format, depth_format: settings of that engine, see
             `from_pretrained`.
     """
 
@@ -105,19 +105,19 @@ class TTS:
         """Load a checkpoint.
 
         Args:
-            source: "petit" (inside this package), a folder or file, or a hub id.
+            source: "petit" (part of this package), a folder or file, or a hub id.
             device: "auto" takes cuda, else mps, else cpu.
-            dtype: of the language model; "auto" is bfloat16 on cuda, else float32. The codec is
-                always float32.
-            max_streams: replies that are computed at the same time; more wait.
-            max_queue: replies that may wait; further ones are refused.
-            backbone_format, depth_format: how the weights of the two transformers are stored:
-                "auto" (as in `dtype`), "int8" or "int4", which are smaller and faster and cost
-                quality, on a cpu.
+            dtype: dtype of the language model; "auto" is bfloat16 on cuda, else float32. The codec
+                is always float32.
+            max_streams: replies that are generated at the same time; more wait.
+            max_queue: replies that may wait; more are refused with `QueueFullError`.
+            backbone_format, depth_format: format of the weights of the two transformers: "auto"
+                (as `dtype`), or, on a CPU, "int8" or "int4", which are smaller and faster at lower
+                quality.
 
         Raises:
-            ConfigError: unknown device, dtype or format.
-            CheckpointError: the checkpoint is missing, unreadable, or does not fit.
+            ConfigError: the device, dtype or format is unknown.
+            CheckpointError: the checkpoint is missing, unreadable, or does not fit the model.
         """
         place = find_device(device)
         where = source if isinstance(source, str) else Path(source)
@@ -137,7 +137,7 @@ class TTS:
 
     @property
     def engine(self) -> Engine:
-        """What computes the replies."""
+        """The engine that generates the replies, created on first use."""
         with self._engine_lock:
             if self._engine is None:
                 backbone, depth = self._formats
@@ -154,12 +154,12 @@ class TTS:
 
     @property
     def sample_rate(self) -> int:
-        """Of all speech, in Hz."""
+        """Sample rate of all speech, in Hz."""
         return self.checkpoint.codec.config.sample_rate
 
     @property
     def voices(self) -> list[str]:
-        """Names of the voices that come with the checkpoint."""
+        """Names of the checkpoint's voices."""
         return sorted(self.checkpoint.voices)
 
     def generate(
@@ -176,25 +176,25 @@ class TTS:
         """Speak a text.
 
         Args:
-            text: longer text is spoken in pieces that end at sentence ends.
-            voice: a name of `voices`, a voice file, a `Voice`, or a speaker number; None is
+            text: long text is spoken in pieces that end at the ends of sentences.
+            voice: a name in `voices`, a voice file, a `Voice`, or a speaker number; None is
                 speaker 0.
-            context: turns said before, oldest first; the reply continues their conversation.
-            temperature: 0 takes the likeliest code always. The acoustic codes' follows in
-                proportion. None: the checkpoint's.
-            top_k: draw among so many codes; 0: among all. None: the checkpoint's.
-            seed: the same gives the same sound; None picks one, see `Audio.seed`.
-            max_duration_s: the speech is cut there. None: long text is spoken to its end, but each
-                of its pieces is cut at 60 s, should the model not end by itself.
+            context: earlier turns, oldest first; the reply continues their conversation.
+            temperature: sampling temperature; 0 always takes the most likely code. The temperature
+                of the acoustic codes changes in proportion. None: the checkpoint's.
+            top_k: sample among the k most likely codes; 0: among all. None: the checkpoint's.
+            seed: the same seed gives the same samples; None picks one, see `Audio.seed`.
+            max_duration_s: cut the speech after this time. None: long text is spoken to its end,
+                but a piece is cut after 60 s if the model does not stop by itself.
 
         Returns:
-            The speech, which is empty where the model stops at once.
+            The speech, which is empty if the model stops at once.
 
         Raises:
-            TextError: text is empty, too long, or cannot be spoken.
+            TextError: the text is empty, too long, or cannot be spoken.
             ConfigError: a setting is out of range.
-            AudioError: the context's audio or codes do not do.
-            UnknownVoiceError: no voice of that name.
+            AudioError: audio or codes in the context are invalid.
+            UnknownVoiceError: no voice has this name.
             PromptTooLongError: one segment does not fit the model by itself.
             QueueFullError: too many replies wait.
         """
@@ -219,16 +219,16 @@ class TTS:
         seed: int | None = None,
         max_duration_s: float | None = None,
     ) -> Stream:
-        """Speak a text piece by piece: first 80 ms, then more at once.
+        """Speak a text as a stream of pieces: the first has 80 ms, later ones more.
 
-        Arguments and errors are those of `generate`, and so are the samples together. Errors in
-        the arguments are raised here, before the first piece is asked for.
+        Arguments, errors and samples are those of `generate`. Errors in the arguments are raised
+        here, before the first piece.
 
-        The text may also be an iterable of its parts, such as the tokens of a language model: each
-        sentence is spoken as soon as a word follows it, or `FLUSH` does, with those before it as
-        context. What is wrong with such a text is raised when its turn comes.
+        The text may also be an iterable of its parts, such as the tokens of a language model. Each
+        sentence is spoken as soon as a word or `FLUSH` follows it, with earlier sentences as
+        context. Errors in such a text are raised by the iteration.
         """
-        engine = self.engine  # to make it is part of loading, where it is not yet made
+        engine = self.engine  # creating it is part of loading, not of this reply's time
         started = time.perf_counter()
         if isinstance(text, AsyncIterable):
             raise TextError("text is asynchronous: use TTS.astream, or give a plain iterable")
@@ -248,20 +248,21 @@ class TTS:
         deadline_s: float | None = None,
         continues: bool = False,
     ) -> AsyncStream:
-        """`stream` for asyncio: any number of tasks listen while a thread computes.
+        """`stream` for asyncio: a thread generates, and any number of tasks listen.
 
             speech = await tts.astream("Hello.")
             async for pcm in speech: ...
 
-        Arguments, errors and samples are those of `stream`. Where the text is a string, it waits
-        or is being spoken when this returns. Closing the stream, or cancelling the task that
-        iterates, frees its slot at once; `TTS.aclose` ends the thread.
+        Arguments, errors and samples are those of `stream`; the text may also be an asynchronous
+        iterable. If the text is a string, its request is submitted before this returns. Closing the
+        stream, or cancelling the task that iterates, frees its slot at once. `TTS.aclose` ends the
+        thread.
 
         Args:
-            deadline_s: seconds from the request, or from the first sentence of a text that grows,
-                to the first sound; who waits longer gets a `DeadlineError` from the iteration.
-            continues: what somebody is hearing goes on with it: it is not refused where too many
-                wait, has no deadline, and goes before those that have not begun.
+            deadline_s: seconds from the request, or from the first sentence of an iterable, to the
+                first sound; after that the iteration raises `DeadlineError`.
+            continues: the reply continues audio that the listener already hears: a full queue does
+                not refuse it, it has no deadline, and it goes before replies that have not begun.
         """
         started = time.perf_counter()
         running, turns = await asyncio.to_thread(
@@ -276,7 +277,11 @@ class TTS:
         return stream
 
     async def aclose(self, *, drain: bool = True) -> None:
-        """End the thread that `astream` began, once what was asked for is made, or at once."""
+        """End the thread of `astream`.
+
+        Args:
+            drain: finish the submitted replies first; False cancels them.
+        """
         with self._engine_lock:
             running, self._async_engine = self._async_engine, None
         if running is not None:
@@ -284,7 +289,7 @@ class TTS:
 
     @property
     def failure(self) -> BaseException | None:
-        """What broke the engine behind `astream` down, so that it refuses all; None: nothing."""
+        """The error that stopped the engine of `astream`, which then refuses replies; else None."""
         running = self._async_engine
         return None if running is None else running.failure
 
@@ -311,7 +316,7 @@ class TTS:
         )
 
     def make_voice(self, name: str, segments: Sequence[Segment], speaker: int = 0) -> Voice:
-        """A voice from turns that were recorded, encoded once and for all; see `Voice.save`.
+        """A voice from recorded turns, whose audio is encoded here; see `Voice.save`.
 
         Raises:
             AudioError, TextError, PromptTooLongError: as in `generate`.

@@ -1,1 +1,1 @@
-"""Sound in and out: files, sample rates, loudspeakers. Knows nothing of models."""
+"""Sound in and out: files, sample rates, loudspeakers. Does not know models."""

@@ -1,13 +1,13 @@
-"""Turns speech into the bytes of a file as it is spoken: mp3, opus, aac, flac, wav, pcm, G.711.
+"""Encodes speech while it is generated: mp3, opus, aac, flac, wav, pcm, G.711.
 
     encode = encoder("mp3", speed=1.25)
     async for pcm in speech:
         yield encode.encode(pcm)
     yield encode.finish()
 
-The bytes, joined, are one valid file with one header, however the sound was cut. Each comes out as
-early as its format allows. Knows nothing of models or servers; needs PyAV (extra `server`), except
-for wav and pcm at the rate and speed of the model.
+The bytes joined are one valid file, however the sound was cut, and each byte comes as early as its
+format allows. Needs PyAV (extra `server`), except for wav and pcm at the rate and speed of the
+model. Does not know models or servers.
 """
 
 from __future__ import annotations
@@ -30,46 +30,46 @@ from causerie.errors import AudioError, ConfigError
 from causerie.extras import need
 
 MIN_SPEED, MAX_SPEED = 0.25, 4.0
-#: Speeds beyond these are reached in several steps: FFmpeg's `atempo` takes no less than the first
-#: and leaves sound out above the second.
+#: Other speeds take several steps: FFmpeg's `atempo` accepts no less than the first and skips
+#: samples above the second.
 _MIN_STEP, _MAX_STEP = 0.5, 2.0
-#: G.711 is what telephones speak.
+#: The sample rate of G.711 in telephony.
 TELEPHONE_RATE = 8_000
-#: Silence that carries the end of the sound through the filters; it is cut off again.
+#: Silence that pushes the end of the sound through the filters, and is cut off again.
 _TAIL_S = 0.2
 
 
 class Encoder(Protocol):
-    """Makes one file, or one endless stream, of pieces of sound.
+    """Encodes pieces of sound as one file or stream.
 
     Attributes:
         content_type: the media type of the bytes.
-        sample_rate: of the sound in them, in Hz.
+        sample_rate: sample rate of the encoded sound, in Hz.
     """
 
     content_type: str
     sample_rate: int
 
     def encode(self, pcm: NDArray[np.float32]) -> bytes:
-        """The bytes that are there once these samples (N,) have been added; often none.
+        """Add samples (N,); returns the bytes that are ready, often none.
 
         Raises:
-            AudioError: not finite, or not of one channel.
+            AudioError: the samples are not finite, or have several channels.
         """
 
     def finish(self) -> bytes:
-        """The bytes of all that is left; nothing can be added after."""
+        """The remaining bytes; nothing can be added afterwards."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Format:
-    """How FFmpeg makes a format; without a codec, we do.
+    """How FFmpeg encodes a format; formats without a codec are encoded here.
 
     Attributes:
-        bit_rates: the lowest and the highest, in bits a second; None where none can be chosen.
-        bit_rate: where none is asked for.
-        rates: sample rates in Hz; empty: any.
-        wants: the samples that the codec takes.
+        bit_rates: the lowest and the highest bit rate per second; None if it cannot be chosen.
+        bit_rate: the default bit rate.
+        rates: supported sample rates in Hz; empty: any.
+        wants: the sample format of the codec.
     """
 
     content_type: str
@@ -85,7 +85,7 @@ class _Format:
 
 FORMATS: Mapping[str, _Format] = MappingProxyType(
     {
-        # Frames that stand alone (no bit reservoir), and no header that speaks of the whole file.
+        # Independent frames (no bit reservoir), and no header with facts of the whole file.
         "mp3": _Format(
             content_type="audio/mpeg",
             container="mp3",
@@ -147,16 +147,17 @@ def encoder(
 
     Args:
         name: one of `FORMATS`.
-        sample_rate: of the sound that comes, in Hz.
-        out_rate: of the sound in the file; None: the same, and 8000 for G.711.
-        bit_rate: bits a second; None: one at which speech sounds as it came.
+        sample_rate: sample rate of the input, in Hz.
+        out_rate: sample rate of the file; None: the same, and 8000 for G.711.
+        bit_rate: bits per second; None: a default that is transparent for speech.
         speed: 2.0 is twice as fast, at the same pitch.
-        num_samples: how many will come, where that is known: the headers of wav and flac then say
-            how long the sound is, and sound beyond is cut off. Else wav says 0xFFFFFFFF and flac 0,
-            which players read as "until the end".
+        num_samples: number of input samples, if known: the headers of wav and flac then have the
+            duration, and more samples are cut off. Otherwise wav has 0xFFFFFFFF and flac 0, which
+            players read as "until the end".
 
     Raises:
-        ConfigError: no such format; a rate, bit rate or speed that it cannot have; PyAV is missing.
+        ConfigError: the format is unknown, or does not support the rate, bit rate or speed; or
+            PyAV is missing.
     """
     if name not in FORMATS:
         raise ConfigError(f"format {name!r} is not known: use one of {', '.join(FORMATS)}")
@@ -226,9 +227,9 @@ def _check_speed(speed: float) -> None:
 
 
 class _Change:
-    """Brings samples to another speed and rate as they come, by FFmpeg's filters.
+    """Changes speed and sample rate of a stream by FFmpeg's filters.
 
-    In all, exactly as many samples come out as the sound then lasts.
+    In total, it returns exactly the number of samples that the new duration has.
     """
 
     def __init__(self, from_rate: int, to_rate: int, speed: float) -> None:
@@ -239,11 +240,11 @@ class _Change:
             self._graph = self._new_graph()
 
     def expected(self, num_samples: int) -> int:
-        """How many samples so many become."""
+        """The number of output samples for a number of input samples."""
         return round(num_samples * self._to_rate / (self._from_rate * self._speed))
 
     def add(self, pcm: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What is there of the sound once these samples have come."""
+        """Add samples; returns the output that is ready."""
         if pcm.ndim != 1:
             raise AudioError(f"sound must have the shape (samples,), not {pcm.shape}")
         if not np.isfinite(pcm).all():
@@ -255,7 +256,7 @@ class _Change:
         return self._pull(self.expected(self._num_in))
 
     def finish(self) -> NDArray[np.float32]:
-        """The rest."""
+        """The remaining output."""
         if self._graph is None:
             return np.zeros(0, np.float32)
         length = round(_TAIL_S * self._from_rate * max(1.0, self._speed))
@@ -293,7 +294,7 @@ class _Change:
             self._pts += len(pcm)
 
     def _pull(self, most: int) -> NDArray[np.float32]:
-        """All that is there, but in all no more than `most` samples."""
+        """The output that is ready, up to `most` samples in total."""
         error = need("av.error", "server")
         pieces: list[NDArray[np.float32]] = [np.zeros(0, np.float32)]
         with contextlib.suppress(error.BlockingIOError, error.EOFError):
@@ -305,7 +306,7 @@ class _Change:
 
 
 class _Base:
-    """What all encoders share: sound is changed, cut where its length is given, and packed."""
+    """The common part of all encoders: change the sound, cut it to its length, and pack it."""
 
     def __init__(
         self, content_type: str, change: _Change, rate: int, num_samples: int | None
@@ -323,7 +324,7 @@ class _Base:
         assert not self._is_done, "finish twice"
         self._is_done = True
         rest = self._cut(self._change.finish())
-        if self._left:  # the header promised more
+        if self._left:  # the header has a longer duration
             rest = np.concatenate([rest, np.zeros(self._left, np.float32)])
         return self._pack(rest) + self._end()
 
@@ -341,7 +342,7 @@ class _Base:
 
 
 class _Plain(_Base):
-    """A header, and then sample after sample."""
+    """A header followed by samples."""
 
     def __init__(
         self,
@@ -361,7 +362,7 @@ class _Plain(_Base):
 
 
 class _Contained(_Base):
-    """A codec of FFmpeg, and a container that is written a packet at a time."""
+    """A codec of FFmpeg, and a container that is written packet by packet."""
 
     def __init__(
         self,
@@ -382,7 +383,7 @@ class _Contained(_Base):
         self._stream = _add_stream(self._container, about, rate, bit_rate)
         self._container.start_encoding()
         if about.container == "flac" and num_samples is not None:
-            _say_length(self._file.written, num_samples)
+            _write_length(self._file.written, num_samples)
 
     def _pack(self, pcm: NDArray[np.float32]) -> bytes:
         if len(pcm):
@@ -398,18 +399,18 @@ class _Contained(_Base):
 
 
 class _Sink:
-    """A file that FFmpeg writes to, and cannot seek in."""
+    """A file for FFmpeg to write, without seeking."""
 
     def __init__(self) -> None:
         self.written = bytearray()
 
     def write(self, data: Any) -> int:
-        """Append what a buffer holds."""
+        """Append the contents of a buffer."""
         self.written += data
         return len(data)
 
     def take(self) -> bytes:
-        """What was written since the last time."""
+        """The bytes written since the last call."""
         taken, self.written = bytes(self.written), bytearray()
         return taken
 
@@ -426,15 +427,15 @@ def _add_stream(container: Any, about: _Format, rate: int, bit_rate: int | None)
 
 
 def _frame(pcm: NDArray[np.float32], form: str, rate: int, pts: int) -> Any:
-    """Samples (N,) as FFmpeg takes them."""
+    """Samples (N,) as a frame of FFmpeg."""
     data: NDArray[Any] = pcm16(pcm) if form == "s16" else np.clip(pcm, -1.0, 1.0)
     frame = need("av", "server").AudioFrame.from_ndarray(data[None], format=form, layout="mono")
     frame.sample_rate, frame.pts, frame.time_base = rate, pts, Fraction(1, rate)
     return frame
 
 
-def _say_length(header: bytearray, num_samples: int) -> None:
-    """Write the number of samples into the header of a flac, where it is 0 for "unknown".
+def _write_length(header: bytearray, num_samples: int) -> None:
+    """Write the number of samples into the header of a flac, which has 0 for "unknown" there.
 
     It is the last 36 of the 144 bits before the checksum of STREAMINFO, which follows four letters
     and four bytes (RFC 9639, section 8.2).
@@ -451,7 +452,7 @@ def _pcm(pcm: NDArray[np.float32]) -> bytes:
 
 
 def _g711(codec: str, rate: int) -> Callable[[NDArray[np.float32]], bytes]:
-    """Packs samples by mu-law or A-law, one byte each."""
+    """A function that packs samples by mu-law or A-law, one byte each."""
     context = need("av", "server").CodecContext.create(codec, "w")
     context.sample_rate, context.layout, context.format = rate, "mono", "s16"
     context.time_base = Fraction(1, rate)

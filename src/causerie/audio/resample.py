@@ -1,4 +1,4 @@
-"""Brings any sound to one channel at one sample rate."""
+"""Converts sound to one channel and to another sample rate."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from causerie.errors import AudioError
 
-#: Sample rates outside this range are mistakes (a duration, a rate in kHz), not sound.
+#: Sample rates outside this range are mistakes (a duration, a rate in kHz).
 MIN_RATE, MAX_RATE = 1_000, 768_000
 
 
 def mono(samples: ArrayLike, name: str = "audio") -> NDArray[np.float32]:
     """Samples (N,) of one channel, fp32, full scale 1, from (N,), (C, N) or (N, C).
 
-    The shorter side of a two-dimensional array is taken for the channels, which are averaged.
+    The shorter side of a two-dimensional array is the channels, which are averaged.
     Integers are scaled by the range of their type.
 
     Raises:
-        AudioError: empty, not finite, or of another shape.
+        AudioError: the samples are empty, not finite, or have another shape.
     """
     array: NDArray[Any] = np.asarray(samples)
     if array.dtype.kind not in "iuf":
@@ -47,10 +47,10 @@ def mono(samples: ArrayLike, name: str = "audio") -> NDArray[np.float32]:
 def resample(
     samples: NDArray[np.float32], from_rate: int, to_rate: int, name: str = "audio"
 ) -> NDArray[np.float32]:
-    """Samples (N,) at another rate, by soxr's high quality.
+    """Samples (N,) at another rate, by soxr in high quality.
 
     Raises:
-        AudioError: a rate is out of range, or too little sound is left.
+        AudioError: a rate is out of range, or the result is empty.
     """
     for rate in (from_rate, to_rate):
         check_rate(rate, name)
@@ -63,7 +63,7 @@ def resample(
 
 
 def check_rate(rate: object, name: str = "audio") -> None:
-    """Raise AudioError for what cannot be a sample rate in Hz."""
+    """Raise AudioError if this cannot be a sample rate in Hz."""
     if not isinstance(rate, (int, np.integer)) or not MIN_RATE <= rate <= MAX_RATE:
         raise AudioError(
             f"{name} has a sample rate of {rate!r}; give it in Hz, a whole number such as 24000"

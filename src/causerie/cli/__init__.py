@@ -1,6 +1,6 @@
 """The command `causerie`.
 
-Commands import what they need when they run, so that help comes at once.
+Commands import what they need when they run, so that help is quick.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`causerie codec`: sound to codes, and back."""
+"""`causerie codec`: encodes sound to codes, and decodes codes to sound."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from causerie.errors import AudioError, ConfigError
 if TYPE_CHECKING:
     from causerie.codec.mimi import Mimi
 
-app = typer.Typer(help="The codec alone: sound to codes, and back.", no_args_is_help=False)
+app = typer.Typer(help="Encode sound to codes, and decode codes to sound.", no_args_is_help=False)
 
 
 @app.command()
@@ -22,12 +22,15 @@ def encode(
     sound: Annotated[Path, typer.Argument(help="A sound file of any rate and channel count.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The .safetensors file to write.")],
     codebooks: Annotated[
-        int | None, typer.Option(help="Only so many leading codebooks.", show_default=False)
+        int | None,
+        typer.Option(
+            help="Number of codebooks, from the first; all by default.", show_default=False
+        ),
     ] = None,
     model: Model = "petit",
     device: Device = "auto",
 ) -> None:
-    """Turn a sound file into codes.
+    """Encode a sound file.
 
     causerie codec encode speech.wav -o speech.safetensors
     """
@@ -61,12 +64,15 @@ def encode(
 def decode(
     codes: Annotated[Path, typer.Argument(help="A file that `causerie codec encode` wrote.")],
     output: Annotated[
-        Path, typer.Option("-o", "--output", help="The .wav, .flac or .ogg file to write.")
+        Path,
+        typer.Option(
+            "-o", "--output", help="The .wav, .flac, .ogg, .mp3, .opus or .m4a file to write."
+        ),
     ],
     model: Model = "petit",
     device: Device = "auto",
 ) -> None:
-    """Turn codes into a sound file.
+    """Decode codes to a sound file.
 
     causerie codec decode speech.safetensors -o again.wav
     """

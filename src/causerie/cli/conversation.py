@@ -1,4 +1,4 @@
-"""Reads the file that `--context` names: turns said before, as JSON.
+"""Reads the file of `--context`: earlier turns, as JSON.
 
     [{"speaker": 0, "text": "What they said.", "audio": "turn1.wav"}, …]
 
@@ -17,10 +17,10 @@ _KEYS = {"speaker": int, "text": str, "audio": str}
 
 
 def read_conversation(path: Path) -> list[Segment]:
-    """The turns of a file.
+    """The turns in a file.
 
     Raises:
-        ConfigError: it is missing, no JSON, or not of the shape above.
+        ConfigError: the file is missing, not JSON, or has another structure.
     """
     try:
         turns = json.loads(path.read_text("utf-8"))

@@ -1,1 +1,1 @@
-"""Replies: turns become requests, and requests become streams of audio."""
+"""Replies: turns of text become requests to the engine, and their audio becomes a stream."""

@@ -146,9 +146,9 @@ class AsyncStream(Reply, AsyncIterator[NDArray[np.float32]]):
             piece = await anext(speech, None)
             self._busy_s += time.perf_counter() - started
             if piece is not None:
-                self._took(piece)
+                self._count_piece(piece)
                 return piece
-            self._ended(speech.handle)
+            self._count_turn(speech.handle)
             self._speech = self._cut = None
         return None
 
@@ -162,8 +162,8 @@ class AsyncStream(Reply, AsyncIterator[NDArray[np.float32]]):
         finally:
             self._waiting = None
         if turn is None:
-            self._concluded()
+            self._record_end()
             return False
         self._speech = running.speak(self._request(turn, is_live=True), self._sizes)
-        self._began(turn)
+        self._record_turn(turn)
         return True

@@ -1,7 +1,7 @@
-"""Turns segments into the numbers of a prompt: text by the tokenizer, audio by the codec.
+"""Encodes segments for a prompt: text by the tokenizer, audio by the codec.
 
-Encoding audio is the dear part, so codes are kept by the content of the audio: passing the same
-context again costs a hash of it.
+Encoding audio is expensive, so codes are cached by the content of the audio: passing the same
+context again costs only a hash.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ from causerie.text.front_end import Spoken
 if TYPE_CHECKING:
     from causerie.checkpoint.load import Checkpoint
 
-#: Codes of so many sounds are kept; 10 s of 32 codebooks take 32 kB.
-MAX_KEPT = 128
+#: Recordings whose codes are cached; 10 s of 32 codebooks take 32 kB.
+MAX_CACHED = 128
 
 
 class ContextEncoder:
-    """Segments → parts of a prompt, by one checkpoint's front end, tokenizer and codec."""
+    """Encodes segments with the front end, tokenizer and codec of one checkpoint."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.checkpoint = checkpoint
-        self._kept: OrderedDict[bytes, Tensor] = OrderedDict()
+        self._cache: OrderedDict[bytes, Tensor] = OrderedDict()
         self._lock = threading.Lock()
 
     def text(self, text: str, speaker: int) -> tuple[Part, Spoken]:
-        """A turn to be spoken, and how the front end reads it.
+        """A text to speak, as a part of a prompt and as the front end reads it.
 
         Raises:
             TextError: nothing in it can be spoken.
@@ -53,14 +53,14 @@ class ContextEncoder:
         return Part(tokens=self.checkpoint.tokenizer.encode(spoken.text, speaker)), spoken
 
     def segment(self, segment: Segment, name: str) -> tuple[Part, str]:
-        """A turn that was said already, and the characters of its text that cannot be read.
+        """A segment of context as a part of a prompt, and the characters that were skipped.
 
         Args:
-            name: what to call it in errors.
+            name: the segment's name in errors.
 
         Raises:
-            ConfigError: it is no `Segment`.
-            AudioError: neither audio nor codes, or audio or codes that do not fit.
+            ConfigError: it is not a `Segment`.
+            AudioError: it has neither audio nor codes, or they do not fit the model.
             PromptTooLongError: it exceeds the model's positions by itself.
             TextError: its text cannot be spoken.
         """
@@ -82,7 +82,7 @@ class ContextEncoder:
         return part, spoken.skipped
 
     def _checked(self, codes: Tensor, name: str) -> Tensor:
-        """Codes (K, T) in range, on the CPU."""
+        """The codes (K, T) on the CPU, checked against the model."""
         codes = check_codes(codes, self.checkpoint.codec.config.codebook_size, name)
         num_codebooks = self.checkpoint.model.config.num_codebooks
         if codes.shape[0] != num_codebooks:
@@ -92,18 +92,18 @@ class ContextEncoder:
         return codes
 
     def _encoded(self, segment: Segment, name: str) -> Tensor:
-        """Codes (K, T) of a segment's audio; from memory where it was encoded before."""
+        """Codes (K, T) of a segment's audio, from the cache if possible."""
         source, contents = _contents(segment)
         key = hashlib.blake2b(contents, digest_size=16).digest()
         with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
+            if key in self._cache:
+                self._cache.move_to_end(key)
+                return self._cache[key]
         codes = self._encode(source, name)
         with self._lock:
-            self._kept[key] = codes
-            while len(self._kept) > MAX_KEPT:
-                self._kept.popitem(last=False)
+            self._cache[key] = codes
+            while len(self._cache) > MAX_CACHED:
+                self._cache.popitem(last=False)
         return codes
 
     def _encode(self, audio: Audio | bytes, name: str) -> Tensor:
@@ -125,7 +125,7 @@ class ContextEncoder:
 
 @contextmanager
 def _named(name: str) -> Iterator[None]:
-    """Errors of a segment say which it is."""
+    """Add the segment's name to errors."""
     try:
         yield
     except (AudioError, TextError) as error:
@@ -135,7 +135,7 @@ def _named(name: str) -> Iterator[None]:
 
 
 def _contents(segment: Segment) -> tuple[Audio | bytes, bytes]:
-    """A segment's audio, and bytes that are equal where the audio is."""
+    """A segment's audio, and bytes that identify it."""
     audio = segment.audio
     assert audio is not None
     if isinstance(audio, (str, os.PathLike)):

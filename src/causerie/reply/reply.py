@@ -1,4 +1,4 @@
-"""The state that every reply has, however it is streamed: counts, codes, and the text spoken."""
+"""The state of a reply, shared by `Stream` and `AsyncStream`: counts, codes, and spoken text."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CHARS_A_SECOND = 14.0
 
 @dataclass(frozen=True, eq=False)
 class Text:
-    """What is kept of a turn: without its prompt, which is large."""
+    """A turn without its prompt, which is large."""
 
     text: str
     speaker: int
@@ -35,16 +35,16 @@ class Text:
 
 
 class Reply:
-    """What is known of a reply while it is made.
+    """The state of a reply while it is generated.
 
     Attributes:
         sample_rate: in Hz.
-        seed: generates the same again.
-        stopped: None until the end is reached.
-        notes: what the listener should know.
-        num_frames: handed out so far.
-        num_underruns: how often a listener waited for sound that came too late, in finished turns.
-        first_sound_ms: from the request to the first piece; None until then.
+        seed: the seed, which gives the same samples again.
+        stopped: "end" if the model stopped by itself, "limit" at `max_duration_s`; None until then.
+        notes: warnings for the listener.
+        num_frames: frames handed out so far.
+        num_underruns: how often audio came later than playback needed it, in finished turns.
+        first_sound_ms: time from the request to the first piece; None until then.
     """
 
     def __init__(
@@ -58,35 +58,35 @@ class Reply:
         self.num_underruns = 0
         self.first_sound_ms: float | None = None
         self._sampling, self._sizes = sampling, ChunkSizes(engine.frame_s)
-        # Numbers, and not the engine: who remembers what was said does not keep a model in memory.
+        # Numbers, not the engine: a reply kept for its context does not keep a model in memory.
         self._frame_s, self._frame_size = engine.frame_s, engine.runner.frame_size
         self._num_codebooks = engine.runner.num_codebooks
         self._deadline_s: float | None = None
-        self._continues = False  # what its listener hears already
+        self._continues = False  # audio that the listener already hears
         self._is_over = False
-        self._turns: list[Text] = []  # the last of which may be being spoken
+        self._turns: list[Text] = []  # the last one may not be finished
         self._codes: list[Tensor] = []  # (K, T) of each finished turn
-        self._limit_s: float | None = None  # that the first turn without an end came to
+        self._limit_s: float | None = None  # of the first turn that was cut
         self._peak = 0.0
         self._busy_s = time.perf_counter() - started
 
     @property
     def rtf(self) -> float | None:
-        """Seconds of waiting for a second of sound so far; None before there is any."""
+        """Real-time factor so far: time spent waiting per second of audio; None before any audio."""
         seconds = self.num_frames * self._frame_s
         return self._busy_s / seconds if seconds else None
 
     @property
     def texts(self) -> list[str]:
-        """Of the turns that were begun; sound that is handed out now is of the last one."""
+        """Texts of the turns that were begun; the current audio belongs to the last one."""
         return [turn.text for turn in self._turns]
 
     def said(self, until_s: float | None = None) -> list[Segment]:
-        """What was spoken, turn by turn, as context of what comes next.
+        """The spoken turns, as context for the next reply.
 
         Args:
-            until_s: only what was heard in so many seconds of the sound. The text of a turn that
-                is cut is cut in proportion, after a whole word; that is an estimate.
+            until_s: only the turns up to this time in the audio, as when a listener interrupts. The
+                text of a turn that is cut is estimated: in proportion, up to a whole word.
         """
         spoken = [*self._codes]
         if self._handle is not None:
@@ -97,36 +97,36 @@ class Reply:
         segments: list[Segment] = []
         for turn, codes in zip(self._turns, spoken, strict=False):
             num_frames = codes.shape[1]
-            heard = codes[:, : max(0, left)]
+            played = codes[:, : max(0, left)]
             left -= num_frames
-            is_whole = heard.shape[1] == num_frames and (
+            is_whole = played.shape[1] == num_frames and (
                 turn is not self._turns[-1] or self._handle is None
             )
-            text = turn.text if is_whole else self._heard_text(turn, heard.shape[1], num_frames)
-            if heard.shape[1] and text:
-                segments.append(Segment(speaker=turn.speaker, text=text, codes=heard))
+            text = turn.text if is_whole else self._text_until(played.shape[1], turn, num_frames)
+            if played.shape[1] and text:
+                segments.append(Segment(speaker=turn.speaker, text=text, codes=played))
         return segments
 
     @property
     def _handle(self) -> Handle | None:
-        """Of the turn that is being spoken."""
+        """The handle of the current turn."""
         raise NotImplementedError
 
-    def _heard_text(self, turn: Text, num_heard: int, num_frames: int) -> str:
-        """The words of a turn that so many of its frames hold.
+    def _text_until(self, num_played: int, turn: Text, num_frames: int) -> str:
+        """The words in the first `num_played` of a turn's frames.
 
-        Where it is still being spoken, its rest is as long as text of that length usually is.
+        For an unfinished turn, the total is estimated from the length of its text.
         """
         is_open = turn is self._turns[-1] and self._handle is not None
         usual = len(turn.text) / CHARS_A_SECOND / self._frame_s
-        share = num_heard / max(num_frames, usual) if is_open else num_heard / num_frames
+        share = num_played / max(num_frames, usual) if is_open else num_played / num_frames
         end = int(share * len(turn.text) + 0.5)
         if end >= len(turn.text):
             return turn.text
         return turn.text[:end].rpartition(" ")[0].rstrip()
 
     def _request(self, turn: Turn, *, is_live: bool) -> Request:
-        """What the engine is asked for the next turn."""
+        """The request to the engine for a turn."""
         self.notes += [note for note in turn.notes if note not in self.notes]
         continues = self._continues or bool(self._codes)
         return Request(
@@ -140,23 +140,23 @@ class Reply:
             deadline_s=None if continues else self._deadline_s,
         )
 
-    def _began(self, turn: Turn) -> None:
+    def _record_turn(self, turn: Turn) -> None:
         self._turns.append(Text(turn.text, turn.speaker, turn.limit_s))
 
-    def _took(self, piece: NDArray[np.float32]) -> None:
+    def _count_piece(self, piece: NDArray[np.float32]) -> None:
         """Count a piece that is handed out."""
         self.num_frames += len(piece) // self._frame_size
         self._peak = max(self._peak, float(np.abs(piece).max()))
 
-    def _ended(self, handle: Handle) -> None:
-        """Count a turn that is all spoken."""
+    def _count_turn(self, handle: Handle) -> None:
+        """Count a finished turn."""
         self._codes.append(self._as_codes(handle.frames))
         self.num_underruns += handle.ticket.num_underruns
         if handle.state is State.LIMIT and self._limit_s is None:
             self._limit_s = self._turns[-1].limit_s
             self.notes.append(f"stopped: limit of {self._limit_s:.1f} s, the model did not end")
 
-    def _concluded(self) -> None:
+    def _record_end(self) -> None:
         """Record the end of the text."""
         self.stopped = "end" if self._limit_s is None else "limit"
         if len(self._turns) > 1:

@@ -105,9 +105,9 @@ class Stream(Reply, Iterator[NDArray[np.float32]]):
                 self._sizes.handed(
                     len(piece) // self._engine.runner.frame_size, self._engine.clock()
                 )
-                self._took(piece)
+                self._count_piece(piece)
                 return piece
-            self._ended(self._current)
+            self._count_turn(self._current)
             self._current = None
         return None
 
@@ -119,10 +119,10 @@ class Stream(Reply, Iterator[NDArray[np.float32]]):
         """Submit the next turn; returns False at the end of the text."""
         turn = _run(self._source.next_turn(self._codes))
         if turn is None:
-            self._concluded()
+            self._record_end()
             return False
         self._current = self._engine.submit(self._request(turn, is_live=self._is_live))
-        self._began(turn)
+        self._record_turn(turn)
         return True
 
 

@@ -1,7 +1,7 @@
-"""Turns what a user wrote into the text that a checkpoint's tokenizer was trained on.
+"""Turns a user's text into the text that a checkpoint's tokenizer was trained on.
 
-Two kinds: "plain" leaves the text as it is (csm-1b and its family), "phonemes" writes numbers and
-symbols out as words and reads the words with a lexicon. Knows nothing about tokenizers or models.
+There are two kinds: "plain" does not change the text (csm-1b), "phonemes" writes numbers and
+symbols as words and words as phonemes from a lexicon. Does not know tokenizers or models.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _PAUSES = frozenset(PUNCTUATION + " ")
 
 @dataclass(frozen=True, kw_only=True)
 class Spoken:
-    """What the tokenizer gets.
+    """The input of the tokenizer.
 
     Attributes:
         text: text or phonemes.
-        skipped: the characters that could not be read, in order; empty when all were.
+        skipped: the characters that cannot be read, in order.
     """
 
     text: str
@@ -32,14 +32,14 @@ class Spoken:
 
 
 class FrontEnd:
-    """User text → text for the tokenizer.
+    """Converts a user's text to text for the tokenizer.
 
     Args:
         kind: "plain" or "phonemes".
-        lexicon: needed by "phonemes", and by it alone.
+        lexicon: required for "phonemes".
 
     Raises:
-        ConfigError: for an unknown kind, or "phonemes" without a lexicon.
+        ConfigError: the kind is unknown, or "phonemes" has no lexicon.
     """
 
     def __init__(self, kind: str, lexicon: Lexicon | None = None) -> None:
@@ -53,8 +53,8 @@ class FrontEnd:
         """The front end of the checkpoint in a folder; "phonemes" reads its lexicon.txt.gz.
 
         Raises:
-            ConfigError: for an unknown kind.
-            CheckpointError: if the lexicon is missing or unreadable.
+            ConfigError: the kind is unknown.
+            CheckpointError: the lexicon is missing or unreadable.
         """
         _check(kind)
         if kind == "plain":
@@ -68,10 +68,10 @@ class FrontEnd:
         return cls(kind, Lexicon.load(path))
 
     def __call__(self, text: str) -> Spoken:
-        """Read a text.
+        """Convert a text.
 
         Raises:
-            TextError: if it is blank, or holds nothing that can be spoken.
+            TextError: the text is blank, or nothing in it can be spoken.
         """
         if not text.strip():
             raise TextError(f"text is empty ({_excerpt(text)}): give at least one word")

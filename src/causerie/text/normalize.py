@@ -1,8 +1,8 @@
-"""Writes what is not a word as words: numbers, abbreviations, symbols, addresses, markup.
+"""Writes numbers, abbreviations, symbols, addresses and markup as words, for a lexicon.
 
-Text in, text out, ready for a lexicon. Words and their punctuation stay as they are, and so does
-what has no reading in English (emoji, other scripts), for the caller to report. Knows nothing about
-phonemes; what has digits in it is the work of `causerie.text.quantities`.
+Words and their punctuation do not change, nor do characters without an English reading (emoji,
+other scripts), which the caller reports. Does not know phonemes; `causerie.text.quantities` reads
+numbers.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _KEPT = "…–—°²³½¼¾⅓⅔⅛™®©×÷"
 
 
 class _Compatible(dict[int, str | int]):
-    """For str.translate: letters and digits in fancy dress (１, 𝐚, ﬁ, ℃) become plain ones."""
+    """A table for str.translate that maps compatibility characters (１, 𝐚, ﬁ, ℃) to plain ones."""
 
     def __missing__(self, code: int) -> str | int:
         plain: str | int = code
@@ -47,7 +47,7 @@ _AFTER_NAME = {
     "Hwy": "Highway", "Sq": "Square", "Jr": "Junior", "Sr": "Senior", "Inc": "Incorporated",
     "Corp": "Corporation", "Ltd": "Limited", "Co": "Company", "Bros": "Brothers",
 }  # fmt: skip
-# With their dot, whatever stands around them; the dot of those in _MAY_END may end a sentence too.
+# Matched with their dot, in any context; the dot of those in _MAY_END may also end a sentence.
 _ABBREVIATIONS = {
     "e.g.": "for example", "eg.": "for example", "i.e.": "that is", "etc.": "etcetera",
     "vs.": "versus", "vs": "versus", "approx.": "approximately", "dept.": "department",
@@ -112,7 +112,7 @@ _ABBREVIATION = re.compile(
 _TITLE = re.compile(rf"\b({_words(_BEFORE_NAME)})\.(?= ?[A-Z])")
 _SUFFIX = re.compile(rf"(?<=[A-Za-z0-9,] )(?P<short>{_words(_AFTER_NAME)})\.(?P<end>{_END})?")
 _NUMBERED = re.compile(rf"\b({_words(_BEFORE_NUMBER)})\. ?(?=[0-9])")
-# Initialisms that would be read as words; not where everything is in capitals.
+# Initialisms that would be read as words; not in text that is all capitals.
 _CAPITALS = re.compile(r"(?<![A-Z'] )\b(US|IT|LED)\b(?!'[A-Z]| [A-Z]{2})")
 
 _HASHTAG = re.compile(r"#(?=\w)")
@@ -147,7 +147,7 @@ def normalize(text: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    """Lines joined; where a paragraph ends, so does a sentence."""
+    """The lines joined; the end of a paragraph ends a sentence."""
     paragraphs: list[list[str]] = [[]]
     for line in text.split("\n"):
         line = line.strip()
@@ -199,7 +199,7 @@ def _url(match: re.Match[str]) -> str:
 
 
 def _address(address: str) -> str:
-    """An address piece by piece: a.b@c.uk → a dot b at c dot U K."""
+    """An address in words: a.b@c.uk → a dot b at c dot U K."""
     words = []
     for piece in _ADDRESS_PIECE.findall(address):
         if piece.lower() in _LETTERED:

@@ -1,7 +1,7 @@
-"""Numbers as American English words. Knows nothing about the text around them.
+"""Writes numbers as American English words. Does not know the text around them.
 
-Numbers come as strings of ASCII digits, so that leading zeros and any length are welcome: what is
-beyond trillions is read digit by digit.
+Numbers are strings of ASCII digits, with leading zeros and of any length; numbers beyond trillions
+are read digit by digit.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _ORDINALS = {
 
 
 def digits(number: str) -> str:
-    """Digit by digit: "205" → two zero five."""
+    """The digits of a number: "205" → two zero five."""
     return " ".join(_UNITS[int(digit)] for digit in number)
 
 
@@ -70,7 +70,7 @@ def year(number: str) -> str:
 
 
 def two_digits(number: str) -> str:
-    """The later half of a year or time: "05" → oh five; "30" → thirty."""
+    """The second half of a year or time: "05" → oh five; "30" → thirty."""
     return "oh " + digits(number[1]) if number[0] == "0" else cardinal(number)
 
 

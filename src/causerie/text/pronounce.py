@@ -1,9 +1,9 @@
-"""Reads English words as phonemes, for checkpoints whose tokenizer is phonemic.
+"""Converts English words to phonemes, for checkpoints whose tokenizer reads phonemes.
 
-Knows nothing about models or tokenizers: text in, a string of phoneme symbols out. A word that
-the lexicon does not hold is spelled in full-width letters (``ａ`` … ``ｚ``), which such a model
-has learned to read as spelling; so every English word can be spoken, and the two alphabets never
-mix. The phoneme symbols are those of misaki (Apache-2.0), one character a phoneme.
+A word that is not in the lexicon is spelled in full-width letters (``ａ`` … ``ｚ``), which such a
+model has learned as spelling, so every English word can be spoken and the two alphabets do not
+mix. The phoneme symbols are those of misaki (Apache-2.0), one character per phoneme. Does not know
+models or tokenizers.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _LETTER_NAMES = dict(
         strict=True,
     )
 )
-# Words whose sound depends on what follows: (before a vowel, before a consonant, at a pause).
+# Words whose phonemes depend on the next word: (before a vowel, before a consonant, at a pause).
 _WEAK_FORMS = {
     "the": ("ði", "ðə", "ðə"),
     "a": ("ɐ", "ɐ", "ˈA"),
@@ -48,7 +48,7 @@ _WEAK_FORMS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """Phonemes of a text, and the characters that could not be read at all."""
+    """The phonemes of a text, and the characters that cannot be read."""
 
     phonemes: str
     unread: str
@@ -66,10 +66,10 @@ class Lexicon:
 
     @classmethod
     def load(cls, path: Path) -> Lexicon:
-        """Read a gzipped file of ``word<TAB>phonemes`` lines.
+        """The lexicon in a gzipped file of ``word<TAB>phonemes`` lines.
 
         Raises:
-            CheckpointError: if it is no such file.
+            CheckpointError: the file is missing or damaged.
         """
         try:
             text = gzip.decompress(path.read_bytes()).decode("utf-8")
@@ -86,7 +86,7 @@ class Lexicon:
         return cls(dict(zip(words, phonemes, strict=True)))
 
     def word(self, word: str) -> str:
-        """Phonemes of one word; its spelling in full-width letters where it is not known."""
+        """The phonemes of one word; an unknown word is spelled in full-width letters."""
         lower = word.lower()
         known = self.entries.get(lower) or self._inflected(lower)
         if known:
@@ -99,7 +99,7 @@ class Lexicon:
         return spell(lower)
 
     def _inflected(self, word: str) -> str | None:
-        """Phonemes of a regular inflection of a known word."""
+        """The phonemes of a regular inflection of a known word."""
         for suffix, stems in _stems(word):
             stem = next((self.entries[stem] for stem in stems if stem in self.entries), None)
             if stem is None:
@@ -113,10 +113,10 @@ class Lexicon:
         return None
 
     def read(self, text: str) -> Reading:
-        """Phonemes of a text of words and punctuation (see `normalize` for digits and symbols)."""
+        """The phonemes of words and punctuation; `normalize` converts digits and symbols first."""
         plain = unicodedata.normalize("NFKD", text.translate(_TYPOGRAPHY))
         plain = "".join(c for c in plain if not unicodedata.combining(c))
-        out: list[str] = []  # words, and punctuation marks, in order
+        out: list[str] = []  # words and punctuation marks in order
         unread = []
         for piece in _PIECE.findall(plain):
             if piece[0] in PUNCTUATION:
@@ -150,12 +150,12 @@ class Lexicon:
 
 
 def _names_a_letter(before: str) -> bool:
-    """Whether a capital A after this is the letter (vitamin A, five A M), and not the article."""
+    """Whether a capital A after this word is the letter (vitamin A, five A M), not the article."""
     return before not in PUNCTUATION and not (before.isupper() and len(before) > 1)
 
 
 def _stems(word: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Suffix, and the words that it may be the suffix of, likeliest first."""
+    """Each possible suffix of a word with its possible stems, the most likely first."""
     if word.endswith("'s"):
         yield "s", (word[:-2],)
     elif word.endswith("ies"):
@@ -175,5 +175,5 @@ def _undoubled(stem: str) -> tuple[str, ...]:
 
 
 def spell(word: str) -> str:
-    """A word as full-width letters: ``cat`` → ``ｃａｔ``; what is no letter is left out."""
+    """A word in full-width letters: ``cat`` → ``ｃａｔ``; other characters are left out."""
     return "".join(SPELLED[letter] for letter in word.lower() if letter in SPELLED)

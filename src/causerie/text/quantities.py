@@ -1,8 +1,8 @@
-"""Reads everything with digits in it: dates, times, money, measures, phone numbers, plain numbers.
+"""Writes dates, times, money, measures, phone numbers and plain numbers as words.
 
-`read_quantities` works on text that `causerie.text.normalize` has prepared. The rules run in order,
-the most particular first; each looks at a bounded stretch of text, so that any text takes time in
-proportion to its length. Digits are ASCII here.
+`read_quantities` takes text that `causerie.text.normalize` has prepared. The rules run in order,
+the most specific first. Each matches a bounded length, so that time is linear in the length of the
+text. Digits are ASCII here.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def _iso_date(match: re.Match[str]) -> str:
 
 
 def _slash_date(match: re.Match[str]) -> str:
-    """Month first, as in the United States, unless that cannot be."""
+    """A date with the month first, as in the United States, if that is possible."""
     month, day = match["first"], match["second"]
     if int(month) > 12:
         month, day = day, month
@@ -163,7 +163,7 @@ def _measure(match: re.Match[str]) -> str:
 
 
 def _many(one: str) -> str:
-    """Plural of a currency or unit: mile per hour → miles per hour."""
+    """The plural of a currency or unit: mile per hour → miles per hour."""
     head, per, rest = one.partition(" per ")
     if head == "percent" or head in _SAME_IN_PLURAL:
         return one
@@ -187,7 +187,7 @@ def _phone(match: re.Match[str]) -> str:
 
 
 def _dotted(match: re.Match[str]) -> str:
-    """Versions and network addresses."""
+    """A version or a network address."""
     parts = match["parts"].split(".")
     before = "version " if match["v"] else ""
     if len(parts) == 4:
@@ -367,7 +367,7 @@ _ANY_DIGIT = re.compile(r"[0-9]")
 
 
 def read_quantities(text: str) -> str:
-    """The text with words in place of all digits; extra spaces may stand around them."""
+    """The text with words in place of all digits; may contain extra spaces."""
     if not _ANY_DIGIT.search(text):
         return text
     for pattern, reading in _RULES:

@@ -1,4 +1,4 @@
-"""Splits long text where a reader would pause. Knows nothing of models."""
+"""Splits long text where a reader would pause. Does not know models."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import sentencex
 def split(text: str, max_chars: int) -> list[str]:
     """Pieces of a text, each as long as possible but at most `max_chars` characters.
 
-    They end at sentence ends where they can; a longer sentence is cut at commas, then between
-    words. A single longer word stays whole. White space between pieces is lost, nothing else is.
+    Pieces end at the ends of sentences; a sentence longer than that is cut at commas, then between
+    words. A longer word is not cut. Only white space between pieces is lost.
     """
     return _split(text.strip(), max_chars, 0)
 
 
 def sentences(text: str, *, keep: bool = False) -> list[str]:
-    """Sentences of a text; a line break ends one too. "Dr." and "$3.50" do not.
+    """The sentences of a text; a line break ends one, "Dr." and "$3.50" do not.
 
     Args:
-        keep: the white space after each, so that they join to the text.
+        keep: keep the white space after each, so that they join to the text.
     """
     found = [
         sentence for line in text.splitlines(keepends=True) for sentence in _sentences_of(line)
@@ -37,7 +37,7 @@ def _after_commas(text: str) -> list[str]:
     return re.split(r"(?<=[,;:—–])\s+", text)
 
 
-# At the end of a sentence; else after a comma or the like; else between words.
+# At the end of a sentence, else after a comma or similar, else between words.
 _CUTS: tuple[Callable[[str], list[str]], ...] = (sentences, _after_commas, str.split)
 
 

@@ -1,8 +1,8 @@
-"""SSML: what can be spoken of it, as lines with the silence before each.
+"""Reads SSML into lines to speak, each with the silence before it.
 
-Understood are `break`, `p`, `s`, `sub`, `voice`, and `say-as` of what is spelled out. The text
-within other elements is spoken as if they were not there, and that is noted; descriptions are left
-out. Nothing outside the document is read: a DTD is refused. Knows nothing of models.
+Supported are `break`, `p`, `s`, `sub`, `voice`, and `say-as` for spelling. The text in other
+elements is spoken as if they were not there, with a note; descriptions are left out. A DTD is
+refused, so nothing outside the document is read. Does not know models.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from causerie.errors import TextError
 
 MAX_LINES = 200
 MAX_PAUSE_S = 10.0
-#: Seconds of a break by its strength: the values of Azure's service, since the standard has none.
+#: Seconds of a break by its strength: Azure's values, as the standard has none.
 STRENGTHS = {
     "none": 0.0, "x-weak": 0.25, "weak": 0.5, "medium": 0.75, "strong": 1.0, "x-strong": 1.25,
 }  # fmt: skip
-#: Elements within elements.
+#: Depth of nested elements.
 MAX_DEPTH = 32
 
 _BEGINS = re.compile(r"[\s\ufeff]*(<\?xml[^>]*>\s*)?<speak\b", re.IGNORECASE)
-#: As far as must be seen of a text that grows.
+#: Characters of a growing text that decide whether it is SSML.
 HEAD_CHARS = 8
 _TIME = re.compile(r"\+?(\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})\s*(ms|s)")
 _SENTENCES = frozenset({"p", "paragraph", "s", "sentence"})
@@ -35,11 +35,11 @@ _PLAIN = frozenset({"speak", "w", "token", "mark"})
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """What one of the speakers says in one go.
+    """A text that one voice speaks.
 
     Attributes:
-        voice: None is that of the request.
-        pause_s: silence before it.
+        voice: a name; None is the voice of the request.
+        pause_s: seconds of silence before it.
     """
 
     voice: str | None
@@ -49,11 +49,11 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class Script:
-    """A document.
+    """The content of a document.
 
     Attributes:
-        tail_s: silence at the end.
-        notes: what is not heeded.
+        tail_s: seconds of silence at the end.
+        notes: the elements that are not supported.
     """
 
     lines: list[Line]
@@ -62,15 +62,15 @@ class Script:
 
 
 def is_ssml(text: str) -> bool:
-    """Whether a text, or its beginning, is meant as SSML."""
+    """Whether a text, or its beginning, is SSML."""
     return _BEGINS.match(text) is not None
 
 
 def read_ssml(text: str) -> Script:
-    """What is to be spoken of a document.
+    """The lines of an SSML document.
 
     Raises:
-        TextError: it is no SSML; says where.
+        TextError: the document is invalid; says where.
     """
     reader = _Reader()
     parser = expat.ParserCreate()
@@ -90,16 +90,16 @@ def read_ssml(text: str) -> Script:
 
 @dataclass
 class _Reader:
-    """What was read so far."""
+    """The state of the parser."""
 
     voices: list[str | None] = field(default_factory=lambda: [None])
-    open: list[str] = field(default_factory=list)  # elements
+    open: list[str] = field(default_factory=list)  # names of the open elements
     lines: list[Line] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     words: str = ""
     pause_s: float = 0.0
-    num_hidden: int = 0  # elements around, whose text is not spoken
-    num_spelled: int = 0  # likewise, spelled out
+    num_hidden: int = 0  # open elements whose text is not spoken
+    num_spelled: int = 0  # open elements whose text is spelled
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         name = name.lower()
@@ -153,13 +153,13 @@ class _Reader:
             self.notes.append(note)
 
     def end_sentence(self) -> None:
-        """Let what was said end as a sentence does."""
+        """End the words so far like a sentence."""
         words = self.words.rstrip()
         if words:
             self.words = words + (" " if words[-1] in ".!?:;…" else ". ")
 
     def end_line(self) -> None:
-        """Let what was said be a line; where it is no word, it belongs to the one before."""
+        """Make a line of the words so far; punctuation alone joins the line before."""
         words, self.words = " ".join(self.words.split()), ""
         if not words:
             return
@@ -176,13 +176,13 @@ class _Reader:
             raise _wrong(f"breaks and voices make more than {MAX_LINES} parts of it")
 
     def script(self) -> Script:
-        """All of it."""
+        """The whole document."""
         self.end_line()
         return Script(lines=self.lines, tail_s=self.pause_s, notes=self.notes)
 
 
 def _seconds(attributes: dict[str, str]) -> float:
-    """Of a break."""
+    """The duration of a break."""
     time, strength = attributes.get("time"), attributes.get("strength", "medium")
     if time is None:
         if strength not in STRENGTHS:

@@ -1,7 +1,6 @@
-"""Text and speaker → token ids, in the template that CSM was trained with.
+"""Encodes text and speaker as token ids, in the template that CSM was trained with.
 
-Works with any ``tokenizer.json``. Knows nothing of models, and nothing of what the text was
-before the front end.
+Works with any ``tokenizer.json``. Does not know models or the front end.
 """
 
 from __future__ import annotations
@@ -16,13 +15,13 @@ BOS, EOS = "<|begin_of_text|>", "<|end_of_text|>"
 
 
 class TextTokenizer:
-    """A tokenizer with Llama 3's marks around every segment.
+    """A tokenizer that puts Llama 3's begin and end tokens around every segment.
 
     Args:
-        tokenizer: changed to read special tokens in a text as plain text, and never to cut or pad.
+        tokenizer: is changed to read special tokens in a text as plain text, and not to cut or pad.
 
     Raises:
-        CheckpointError: if it lacks ``<|begin_of_text|>`` or ``<|end_of_text|>``.
+        CheckpointError: it lacks ``<|begin_of_text|>`` or ``<|end_of_text|>``.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
@@ -36,10 +35,10 @@ class TextTokenizer:
 
     @classmethod
     def load(cls, path: Path | str) -> TextTokenizer:
-        """Read a tokenizer.json.
+        """The tokenizer in a tokenizer.json.
 
         Raises:
-            CheckpointError: if it is missing or damaged, or lacks the two marks.
+            CheckpointError: the file is missing or damaged, or lacks the two tokens.
         """
         try:
             text = Path(path).read_text(encoding="utf-8")
@@ -47,18 +46,18 @@ class TextTokenizer:
             raise CheckpointError(f"{path} cannot be read ({error})") from error
         try:
             tokenizer = Tokenizer.from_str(text)
-        except Exception as error:  # the library raises nothing narrower
+        except Exception as error:  # tokenizers raises Exception itself
             raise CheckpointError(f"{path} is no tokenizer.json ({error})") from error
         return cls(tokenizer)
 
     @property
     def vocab_size(self) -> int:
-        """Ids there are, special tokens included."""
+        """Number of token ids, special tokens included."""
         size: int = self.tokenizer.get_vocab_size(with_added_tokens=True)
         return size
 
     def encode(self, text: str, speaker: int) -> list[int]:
-        """Ids of ``[speaker]text`` between the two marks."""
+        """Token ids of ``[speaker]text`` between the begin and end tokens."""
         encoding = self.tokenizer.encode(f"[{speaker}]{text}", add_special_tokens=False)
         return [self.bos_id, *encoding.ids, self.eos_id]
 
