@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from causerie.audio.extensions import format_of
 from causerie.cli.console import progress
 from causerie.cli.options import Device, Model, check_folder
 from causerie.errors import AudioError, ConfigError
@@ -23,9 +24,7 @@ def encode(
     output: Annotated[Path, typer.Option("-o", "--output", help="The .safetensors file to write.")],
     codebooks: Annotated[
         int | None,
-        typer.Option(
-            help="Number of codebooks, from the first; all by default.", show_default=False
-        ),
+        typer.Option(help="Use only the first N codebooks.", show_default=False),
     ] = None,
     model: Model = "petit",
     device: Device = "auto",
@@ -76,15 +75,14 @@ def decode(
 
     causerie codec decode speech.safetensors -o again.wav
     """
+    format_of(output)
+    check_folder(output)
     with progress(f"decoding {codes}"):
         import torch
 
         from causerie.audio.audio import Audio
-        from causerie.audio.extensions import format_of
         from causerie.codes import load_codes
 
-        format_of(output)
-        check_folder(output)
         codec = _load(model, device)
         loaded = load_codes(codes, codec.config.codebook_size)
         if loaded.shape[0] > codec.config.num_codebooks:

@@ -72,7 +72,7 @@ class Reply:
 
     @property
     def rtf(self) -> float | None:
-        """Real-time factor so far: time spent waiting per second of audio; None before any audio."""
+        """Real-time factor so far: computing time per second of audio; None before any audio."""
         seconds = self.num_frames * self._frame_s
         return self._busy_s / seconds if seconds else None
 
