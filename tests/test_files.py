@@ -1,4 +1,4 @@
-"""Files are written completely or not at all, whoever writes them."""
+"""Every kind of file is written completely or not at all."""
 
 from __future__ import annotations
 

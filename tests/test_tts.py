@@ -208,7 +208,7 @@ def test_more_replies_than_streams_wait() -> None:
 
 
 @pytest.mark.parametrize("way", ["close", "forget"])
-def test_a_stream_that_is_left_gives_its_place_back(tts: TTS, way: str) -> None:
+def test_an_abandoned_stream_frees_its_slot(tts: TTS, way: str) -> None:
     stream = tts.stream("Hello", seed=1)
     next(stream)
     assert tts.engine.stats().active == 1
@@ -273,7 +273,7 @@ def test_a_longer_limit_only_adds(shared: TTS) -> None:
     assert np.array_equal(short[: 4 * FRAME], long[: 4 * FRAME])
 
 
-def test_seed_is_picked_and_told(shared: TTS) -> None:
+def test_a_picked_seed_is_reported(shared: TTS) -> None:
     audio = shared.generate("Hello", max_duration_s=0.2)
     again = shared.generate("Hello", max_duration_s=0.2, seed=audio.seed)
     other = shared.generate("Hello", max_duration_s=0.2)
@@ -339,7 +339,7 @@ def test_zeros_in_some_codebooks_do_not_stop(tts: TTS, monkeypatch: pytest.Monke
     assert len(audio.samples) == 5 * FRAME
 
 
-def test_no_stop_frame_is_told(shared: TTS) -> None:
+def test_a_missing_stop_frame_is_a_note(shared: TTS) -> None:
     audio = shared.generate("Hello", seed=1, max_duration_s=0.5)
     assert audio.stopped == "limit"
     assert len(audio.samples) == 6 * FRAME
@@ -391,7 +391,7 @@ def test_generated_codes_are_context_as_they_are(shared: TTS) -> None:
     assert len(reply.samples) == 2 * FRAME
 
 
-def test_broken_weights_are_told(tts: TTS) -> None:
+def test_broken_weights_are_an_error(tts: TTS) -> None:
     with torch.no_grad():
         tts.checkpoint.model.backbone.norm.weight.fill_(math.nan)
     with pytest.raises(CheckpointError, match="not finite"):
@@ -400,7 +400,7 @@ def test_broken_weights_are_told(tts: TTS) -> None:
 
 @pytest.mark.parametrize("limit_s", [0.4, 4.0])
 @pytest.mark.parametrize("spoiled", ["backbone_step", "depth_decode"])
-def test_numbers_that_break_in_the_middle_are_told(
+def test_values_that_become_nan_are_an_error(
     monkeypatch: pytest.MonkeyPatch, spoiled: str, limit_s: float
 ) -> None:
     """Whether they look like the stop frame, or sound on to the limit."""
@@ -424,7 +424,7 @@ def test_numbers_that_break_in_the_middle_are_told(
         tts.generate("Hello", seed=1, max_duration_s=limit_s)
 
 
-def test_nan_that_looks_like_an_end_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nan_that_looks_like_a_stop_frame_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     tts = plain()
     step = tts.checkpoint.model.backbone_step
     calls = [0]
@@ -522,7 +522,7 @@ def test_timing_is_measured(shared: TTS) -> None:
     assert 0 < audio.first_sound_ms <= 1000 * audio.rtf * audio.duration_s
 
 
-def test_underruns_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_underruns_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     tts, now = plain(), [0.0]
     step = tts.engine.runner.step
 
@@ -614,7 +614,7 @@ def test_context_of_any_rate_and_channel_count(
     assert [shape[-1] for shape in calls] == [9_600, 9_600, 9_600]
 
 
-def test_context_that_does_not_fit_is_dropped_and_told(shared: TTS) -> None:
+def test_context_that_does_not_fit_is_dropped_with_a_note(shared: TTS) -> None:
     context = [turn(2.0)] * 5  # 36 rows each, of 128
     audio = shared.generate("Hello", context=context, seed=1, max_duration_s=1)
     fewer = shared.generate("Hello", context=context[:2], seed=1, max_duration_s=1)
@@ -631,7 +631,7 @@ def test_voice_stays_when_context_is_dropped(shared: TTS) -> None:
     assert np.array_equal(audio.samples, fewer.samples)
 
 
-def test_unread_characters_are_told() -> None:
+def test_unread_characters_are_a_note() -> None:
     tts = TTS(dataclasses.replace(tiny.checkpoint(), front_end=FrontEnd("世" * 50)))  # type: ignore[arg-type]
     audio = tts.generate("Hello", max_duration_s=0.1)
     assert audio.notes[0] == f"skipped: cannot read '{'世' * 39}…'"
@@ -669,7 +669,7 @@ def test_long_text_streams_as_it_generates(tts: TTS, monkeypatch: pytest.MonkeyP
     assert len(whole.samples) == 12 * FRAME
 
 
-def told(audio: Audio) -> list[str]:
+def notes_of(audio: Audio) -> list[str]:
     """The notes, save that random models are too loud."""
     return [note for note in audio.notes if not note.startswith("clipped")]
 
@@ -686,13 +686,13 @@ def test_a_piece_too_long_to_be_context_is_left_out(
     assert "dropped: a piece of the reply, too long to be context itself" in audio.notes
 
 
-def test_a_limit_is_that_of_the_whole_reply(tts: TTS, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_limit_applies_to_the_whole_reply(tts: TTS, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns_module, "MAX_PIECE_CHARS", 8)
     stop_after(tts, monkeypatch, 3, 4, 99)
     audio = tts.generate("One. 1. Two. 2. Three. Four. 4.", seed=1, max_duration_s=0.8)
     assert len(audio.samples) == 10 * FRAME
     assert audio.stopped == "limit"
-    assert told(audio) == ["stopped: limit of 0.8 s, the model did not end"]
+    assert notes_of(audio) == ["stopped: limit of 0.8 s, the model did not end"]
 
 
 def test_without_a_limit_each_piece_is_guarded(tts: TTS, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -702,7 +702,7 @@ def test_without_a_limit_each_piece_is_guarded(tts: TTS, monkeypatch: pytest.Mon
     audio = tts.generate("One. 1. Two. 2. Three.", seed=1)
     assert len(audio.samples) == 13 * FRAME
     assert audio.stopped == "limit"
-    assert told(audio) == ["stopped: limit of 0.4 s, the model did not end"]
+    assert notes_of(audio) == ["stopped: limit of 0.4 s, the model did not end"]
 
 
 def test_a_piece_that_cannot_be_read_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -714,7 +714,7 @@ def test_a_piece_that_cannot_be_read_is_passed_over(monkeypatch: pytest.MonkeyPa
     audio = tts.generate(f"{rockets}\nOne. 1.\n{faces}\nTwo. 2.", seed=1)
     assert len(requests) == 2
     assert len(audio.samples) == 7 * FRAME
-    assert told(audio) == [f"skipped: cannot read '{rockets}'", f"skipped: cannot read '{faces}'"]
+    assert notes_of(audio) == [f"skipped: cannot read '{rockets}'", f"skipped: cannot read '{faces}'"]
     with pytest.raises(TextError, match=f"nothing in '{rockets}' can be spoken"):
         tts.generate(f"{rockets}\n{faces}")
 

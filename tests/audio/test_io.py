@@ -25,7 +25,7 @@ def tone(rate: int, seconds: float = 0.5, hertz: float = 440.0) -> np.ndarray:
 
 
 @pytest.mark.parametrize("extension", [".wav", ".flac", ".ogg", ".mp3", ".opus", ".WAV"])
-def test_what_is_written_is_read_again(tmp_path: Path, extension: str) -> None:
+def test_written_samples_are_read_again(tmp_path: Path, extension: str) -> None:
     samples = tone(24_000)
     path = files.write(tmp_path / f"tone{extension}", samples, 24_000)
     again, rate = files.read(path)

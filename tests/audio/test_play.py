@@ -109,19 +109,19 @@ def test_the_package_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     assert package.played == [(240, 24_000)]
 
 
-def test_the_package_without_a_device_counts_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_package_without_a_device_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sounddevice", fake_package(has_output=False))
     assert play.sound_device() is None
 
 
-def test_speaker_plays_pieces_and_waits() -> None:
+def test_a_loudspeaker_plays_pieces_and_waits() -> None:
     with play.Loudspeaker(fake_package(True), 24_000) as speaker:
         speaker.write(np.zeros(10, np.float32))
     assert speaker._stream.settings == {"samplerate": 24_000, "channels": 1, "dtype": "float32"}
     assert speaker._stream.calls == ["start", (10, 1), "stop", "close"]
 
 
-def test_speaker_falls_silent_on_an_error() -> None:
+def test_a_loudspeaker_stops_on_an_error() -> None:
     with pytest.raises(RuntimeError, match="stop it"), play.Loudspeaker(fake_package(True), 1) as s:
         raise RuntimeError("stop it")
     assert s._stream.calls == ["start", "abort", "close"]
@@ -149,7 +149,7 @@ def test_a_device_that_fails_is_an_audio_error(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("method", ["open", "start", "write", "stop", "close"])
-def test_a_speaker_that_fails_is_silent_and_tells(method: str) -> None:
+def test_a_loudspeaker_that_fails_is_silent_and_records_the_failure(method: str) -> None:
     with play.Loudspeaker(failing_at(method), 24_000) as speaker:
         for _ in range(3):
             speaker.write(np.zeros(10, np.float32))

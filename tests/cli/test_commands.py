@@ -64,7 +64,7 @@ def test_codec_of_fewer_codebooks(tiny_folder: Path, tmp_path: Path, sound: Path
     assert done.stderr == "causerie: --codebooks must be 1 … 5, not 6\n"
 
 
-def test_info_tells_what_is_there(tiny_folder: Path) -> None:
+def test_info_shows_the_installation_and_the_model(tiny_folder: Path) -> None:
     out = run("info", "--model", str(tiny_folder), "--device", "cpu").stdout
     for fact in (
         f"causerie         {__version__}",

@@ -287,11 +287,11 @@ def test_a_sound_device_that_fails_costs_no_sound(
     name = "a.wav" if arguments else "speech.wav"
     assert len(files.read(name)[0]) == 5 * FRAME
     assert done.stdout.startswith(f"wrote {name}")
-    told = "not played" if arguments else "could not play it, so it is in speech.wav"
-    assert f"{told}: the sound device could not play: device unplugged\n" in done.stderr
+    prefix = "not played" if arguments else "could not play it, so it is in speech.wav"
+    assert f"{prefix}: the sound device could not play: device unplugged\n" in done.stderr
 
 
-def test_folder_is_looked_for_before_any_work() -> None:
+def test_the_folder_is_checked_before_any_work() -> None:
     for command in (["say", "Hello", "-o"], ["codec", "decode", "no.safetensors", "-o"]):
         done = CliRunner().invoke(app, [*command, "no/a.wav", "--model", "./nowhere"])
         assert done.exit_code == 2

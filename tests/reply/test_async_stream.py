@@ -56,18 +56,18 @@ async def written(parts: Sequence[str | Flush]) -> AsyncIterator[str | Flush]:
         yield part
 
 
-async def heard(stream: AsyncStream) -> np.ndarray:
+async def samples_of(stream: AsyncStream) -> np.ndarray:
     return np.concatenate([np.zeros(0, np.float32), *[piece async for piece in stream]])
 
 
-def test_it_sounds_like_the_stream_of_a_thread(petit: TTS) -> None:
+def test_samples_equal_those_of_the_stream_of_a_thread(petit: TTS) -> None:
     text = "This is a first sentence. " * 12  # two pieces
     asked = {"voice": "clara", "seed": 3}
     expected = petit.generate(text, **asked)
 
     async def task() -> AsyncStream:
         stream = await petit.astream(text, **asked)
-        np.testing.assert_array_equal(await heard(stream), expected.samples)
+        np.testing.assert_array_equal(await samples_of(stream), expected.samples)
         return stream
 
     stream = run(task)
@@ -95,7 +95,7 @@ def test_growing_text_sounds_the_same_however_it_comes(petit: TTS) -> None:
     ]
 
     async def task() -> np.ndarray:
-        return await heard(await petit.astream(written(words), voice="theo", seed=5))
+        return await samples_of(await petit.astream(written(words), voice="theo", seed=5))
 
     sounds.append(run(task))
     assert len(sounds[0]) > 24_000
@@ -119,7 +119,7 @@ def test_a_sentence_sounds_while_the_next_is_not_written_yet(tts: TTS) -> None:
         assert not more.is_set()
         assert [segment.text for segment in stream.said()] != ["Good bye"]
         more.set()
-        await heard(stream)
+        await samples_of(stream)
 
     run(task)
 
@@ -147,14 +147,14 @@ def test_a_stream_that_is_closed_by_another_task_ends_and_frees_its_slot(tts: TT
     run(task)
 
 
-def test_one_that_waits_for_text_can_be_closed(tts: TTS) -> None:
+def test_a_stream_that_waits_for_text_can_be_closed(tts: TTS) -> None:
     async def never() -> AsyncIterator[str | Flush]:
         await asyncio.Event().wait()
         yield "unreachable"
 
     async def task() -> None:
         stream = await tts.astream(never())
-        listener = asyncio.create_task(heard(stream))
+        listener = asyncio.create_task(samples_of(stream))
         await asyncio.sleep(0.01)
         await stream.aclose()
         assert len(await listener) == 0
@@ -166,7 +166,7 @@ def test_a_cancelled_task_frees_its_slot(tts: TTS) -> None:
     async def task() -> None:
         stream = await tts.astream("Hello there. " * 30, seed=1)
         await anext(stream)
-        listener = asyncio.create_task(heard(stream))
+        listener = asyncio.create_task(samples_of(stream))
         await asyncio.sleep(0.01)
         listener.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -191,7 +191,7 @@ def test_errors_come_before_any_sound(tts: TTS) -> None:
     run(task)
 
 
-def test_a_full_queue_refuses_what_begins_and_not_what_goes_on(tts: TTS) -> None:
+def test_a_full_queue_refuses_new_replies_and_keeps_running_ones(tts: TTS) -> None:
     async def task() -> None:
         long = "one two three four five six seven eight. " * 14
         streams = [await tts.astream(long, max_duration_s=20, seed=seed) for seed in range(2)]
@@ -212,16 +212,16 @@ def test_text_that_fails_ends_the_reply_by_its_error(tts: TTS) -> None:
     async def task() -> None:
         stream = await tts.astream(failing(), seed=1)
         with pytest.raises(RuntimeError, match="gone"):
-            await heard(stream)
+            await samples_of(stream)
 
     async def wrong() -> AsyncIterator[str | Flush]:
         yield 3  # type: ignore[misc]
 
     async def other_task() -> None:
         with pytest.raises(TextError, match="must be a string, not int"):
-            await heard(await tts.astream(wrong()))
+            await samples_of(await tts.astream(wrong()))
         with pytest.raises(TextError, match="half a character"):
-            await heard(await tts.astream(written(["Hello. ", "\ud83d is cut. And so on"])))
+            await samples_of(await tts.astream(written(["Hello. ", "\ud83d is cut. And so on"])))
 
     run(task)
     run(other_task)
@@ -232,7 +232,7 @@ def test_plain_iterables_are_read_by_both_and_async_ones_only_by_astream(tts: TT
     expected = tts.stream(parts, seed=1, max_duration_s=LIMIT_S).collect().samples
 
     async def task() -> np.ndarray:
-        return await heard(await tts.astream(parts, seed=1, max_duration_s=LIMIT_S))
+        return await samples_of(await tts.astream(parts, seed=1, max_duration_s=LIMIT_S))
 
     np.testing.assert_array_equal(run(task), expected)
     with pytest.raises(TextError, match=r"use TTS\.astream"):
@@ -243,35 +243,35 @@ def test_plain_iterables_are_read_by_both_and_async_ones_only_by_astream(tts: TT
 def test_growing_text_without_a_word_is_an_error(tts: TTS, parts: list[str | Flush]) -> None:
     async def task() -> None:
         with pytest.raises(TextError, match=r"nothing to speak|empty"):
-            await heard(await tts.astream(written(parts)))
+            await samples_of(await tts.astream(written(parts)))
 
     run(task)
     with pytest.raises(TextError):
         tts.stream(parts).collect()
 
 
-def test_what_was_heard_becomes_context(petit: TTS) -> None:
+def test_the_played_part_of_a_reply_becomes_context(petit: TTS) -> None:
     async def task() -> None:
         stream = await petit.astream("One two three four five six seven eight nine ten.", seed=2)
         pieces = [await anext(stream) for _ in range(6)]
-        heard_s = sum(map(len, pieces)) / stream.sample_rate
+        played_s = sum(map(len, pieces)) / stream.sample_rate
         (whole,) = stream.said()
-        (cut,) = stream.said(heard_s / 2)
+        (cut,) = stream.said(played_s / 2)
         await stream.aclose()
-        assert cut.codes.shape[1] == round(heard_s / 2 / 0.08 - 0.25)
+        assert cut.codes.shape[1] == round(played_s / 2 / 0.08 - 0.25)
         assert torch.equal(cut.codes, whole.codes[:, : cut.codes.shape[1]])
         assert "One two three four five six seven eight nine ten.".startswith(cut.text)
         assert 0 < len(cut.text) < len(whole.text)
         assert stream.said(0) == []
         answer = await petit.astream("And then?", context=[cut], seed=1)
-        assert len(await heard(answer))
+        assert len(await samples_of(answer))
 
     run(task)
 
 
 def test_after_closing_it_can_be_used_again(tts: TTS) -> None:
     async def task() -> np.ndarray:
-        sound = await heard(await tts.astream("Hello", max_duration_s=LIMIT_S, seed=1))
+        sound = await samples_of(await tts.astream("Hello", max_duration_s=LIMIT_S, seed=1))
         await tts.aclose()
         return sound
 
@@ -283,7 +283,7 @@ def test_closing_at_once_cancels(tts: TTS) -> None:
         stream = await tts.astream("Hello there. " * 30, seed=1)
         await tts.aclose(drain=False)
         with pytest.raises(CancelledError):
-            await heard(stream)
+            await samples_of(stream)
 
     run(task)
 
@@ -328,7 +328,7 @@ def test_an_observer_sees_how_a_reply_was_cut(tts: TTS) -> None:
 
         stream = await tts.astream("Hello there. " * 30, seed=1)
         stream.observer = cancelled
-        listener = asyncio.create_task(heard(stream))
+        listener = asyncio.create_task(samples_of(stream))
         await asyncio.sleep(0)
         listener.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -337,7 +337,7 @@ def test_an_observer_sees_how_a_reply_was_cut(tts: TTS) -> None:
         stream = await tts.astream(failing(), seed=1)
         stream.observer = failed
         with pytest.raises(RuntimeError, match="gone"):
-            await heard(stream)
+            await samples_of(stream)
 
         stream = await tts.astream("Hello there. " * 30, seed=1)
         stream.observer = dropped
@@ -352,12 +352,12 @@ def test_an_observer_sees_how_a_reply_was_cut(tts: TTS) -> None:
 def test_context_of_the_same_conversation_can_be_segments(tts: TTS) -> None:
     async def task() -> None:
         first = await tts.astream("Hello", max_duration_s=LIMIT_S, seed=1)
-        await heard(first)
+        await samples_of(first)
         said = first.said()
         assert [type(segment) for segment in said] == [Segment]
         expected = tts.generate("Again", context=said, max_duration_s=LIMIT_S, seed=2)
         again = await tts.astream("Again", context=said, max_duration_s=LIMIT_S, seed=2)
-        np.testing.assert_array_equal(await heard(again), expected.samples)
+        np.testing.assert_array_equal(await samples_of(again), expected.samples)
 
     run(task)
 
@@ -382,12 +382,12 @@ def test_pieces_of_a_reply_join_in_silence(petit: TTS, voice: str) -> None:
     assert 10 <= before + after <= 80  # tenths of a second
 
 
-def test_who_remembers_a_reply_does_not_keep_the_model_in_memory() -> None:
+def test_a_reply_does_not_keep_the_model_in_memory() -> None:
     async def task() -> tuple[list[AsyncStream], list[weakref.ref[object]]]:
         made = TTS(tiny.checkpoint(max_frames=2048), max_streams=1)
         whole = await made.astream("Hello.", seed=1, max_duration_s=LIMIT_S)
         cut = await made.astream("Hello.", seed=1, max_duration_s=LIMIT_S)
-        await heard(whole)
+        await samples_of(whole)
         await anext(cut)
         await cut.aclose()
         await made.aclose()

@@ -67,7 +67,7 @@ def test_punctuation_accents_and_what_cannot_be_read(lexicon: Lexicon) -> None:
     assert reading.unread == "猫😀"
 
 
-def test_a_damaged_lexicon_is_told(tmp_path: Path) -> None:
+def test_a_damaged_lexicon_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "lexicon.txt.gz"
     path.write_bytes(b"no gzip")
     with pytest.raises(CheckpointError, match="no readable lexicon"):

@@ -108,7 +108,7 @@ def test_what_does_nothing_is_noted_once() -> None:
         ("<speak>\0</speak>", "not well-formed"),
     ],
 )
-def test_what_cannot_be_read_is_told_in_one_line(document: str, words: str) -> None:
+def test_invalid_documents_give_one_line_errors(document: str, words: str) -> None:
     with pytest.raises(TextError, match="the SSML cannot be read: ") as caught:
         read_ssml(document)
     assert words in str(caught.value)
