@@ -1,4 +1,4 @@
-"""`causerie serve` in a process of its own, as users run it."""
+"""`causerie serve` in a process of its own."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-#: Seconds after which a server that has not started, or not ended, has failed.
+#: Seconds within which a server must start, and exit.
 PATIENCE_S = 90.0
 
 
 class Served:
-    """A server, its address, and what it has written to its log."""
+    """A server process, its URL and its log."""
 
     def __init__(self, process: subprocess.Popen[str], url: str, log: Path) -> None:
         self.process, self.url, self._log = process, url, log
 
     @property
     def log(self) -> str:
-        """All of it so far."""
+        """The log so far."""
         return self._log.read_text()
 
-    def ask_to_end(self) -> None:
-        """As Docker and systemd do."""
+    def terminate(self) -> None:
+        """Send SIGTERM, as Docker and systemd do."""
         self.process.send_signal(signal.SIGTERM)
 
 
 @contextlib.contextmanager
 def served(folder: Path, *flags: str, **environment: str) -> Iterator[Served]:
-    """Serve until the block ends, from the line on that says where.
+    """Serve until the block ends; enters it once the server prints its address.
 
     Args:
         folder: for voices and the log.
@@ -56,7 +56,7 @@ def served(folder: Path, *flags: str, **environment: str) -> Iterator[Served]:
         url = next((found for line in process.stdout if (found := _url(line))), None)
         too_late.cancel()
         assert url, f"the server did not start:\n{log.read_text()}"
-        # What it says later must not fill the pipe.
+        # Later output must not fill the pipe.
         threading.Thread(target=process.stdout.read, daemon=True).start()
         yield Served(process, url, log)
         if process.poll() is None:

@@ -1,4 +1,4 @@
-"""A server as it really runs, uvicorn and all, in a thread of the tests."""
+"""A real server, with uvicorn, in a thread of the tests."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from causerie.server.app import create_app
 from causerie.server.settings import Settings
 from causerie.tts import TTS
 
-#: Seconds after which a test that waits for a message has failed.
+#: Seconds after which a test that waits for a message fails.
 PATIENCE_S = 30.0
 ACTIVE = "causerie_active_streams "
-#: A slot shall be free within a frame, 0.08 s; the rest is for machines that do other things too.
+#: A slot must be free within a frame, 0.08 s; the rest is a margin for busy machines.
 SOON_S = 0.5
 
 
 @functools.cache
 def petit() -> TTS:
-    """The shipped model with few slots, for all tests."""
+    """The bundled model with few slots, shared by all tests."""
     return TTS.from_pretrained("petit", max_streams=3, max_queue=2)
 
 
@@ -41,36 +41,36 @@ class Running:
         self.base = f"ws://127.0.0.1:{port}"
         self.http = f"http://127.0.0.1:{port}"
 
-    def connect(self, path: str, **how: Any) -> ClientConnection:
-        """A WebSocket to a path."""
-        how = {"open_timeout": PATIENCE_S, "close_timeout": 5, "max_size": None, **how}
-        return connect(self.base + path, **how)
+    def connect(self, path: str, **options: Any) -> ClientConnection:
+        """Open a WebSocket."""
+        options = {"open_timeout": PATIENCE_S, "close_timeout": 5, "max_size": None, **options}
+        return connect(self.base + path, **options)
 
-    def wait_for(self, what: Callable[[], bool], seconds: float = PATIENCE_S) -> float:
-        """Seconds until something is so."""
+    def wait_for(self, condition: Callable[[], bool], seconds: float = PATIENCE_S) -> float:
+        """Wait for a condition; returns the seconds it took."""
         started = time.monotonic()
-        while not what():
-            assert time.monotonic() - started < seconds, "it did not come to be"
+        while not condition():
+            assert time.monotonic() - started < seconds, "the condition was never met"
             time.sleep(0.002)
         return time.monotonic() - started
 
     @property
     def is_silent(self) -> bool:
-        """Whether no slot is taken and nobody waits."""
+        """Whether no slot is taken and no request waits."""
         stats = self.tts.engine.stats()
         return stats.active == stats.waiting == 0
 
     @property
     def num_active(self) -> int:
-        """Replies that are not over; one that waits for its listener has no slot between turns."""
-        numbers = httpx.get(f"{self.http}/metrics").text
-        (line,) = [line for line in numbers.splitlines() if line.startswith(ACTIVE)]
+        """Replies that have not ended. Between two turns a reply has no slot."""
+        metrics = httpx.get(f"{self.http}/metrics").text
+        (line,) = [line for line in metrics.splitlines() if line.startswith(ACTIVE)]
         return int(float(line.split()[1]))
 
 
 @contextlib.contextmanager
 def running(voices: Path, tts: TTS | None = None, **settings: Any) -> Iterator[Running]:
-    """Serve until the block ends; then no slot may be taken, and nothing may have failed."""
+    """Serve until the block ends; then no slot may be taken, and no error logged."""
     tts = tts or petit()
     app = create_app(Settings(voices=str(voices), **settings), tts=tts)
     config = uvicorn.Config(
@@ -78,8 +78,8 @@ def running(voices: Path, tts: TTS | None = None, **settings: Any) -> Iterator[R
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
-    failures = Failures()
-    with failures:
+    errors = ErrorLog()
+    with errors:
         thread.start()
         try:
             while not server.started:
@@ -92,20 +92,20 @@ def running(voices: Path, tts: TTS | None = None, **settings: Any) -> Iterator[R
             server.should_exit = True
             thread.join(20)
         assert not thread.is_alive()
-    assert not failures.told
+    assert not errors.lines
 
 
-class Failures(logging.Handler):
-    """What was logged as an error meanwhile."""
+class ErrorLog(logging.Handler):
+    """Collects the errors that are logged."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
-        self.told: list[str] = []
+        self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.told.append(logging.Formatter().format(record))
+        self.lines.append(logging.Formatter().format(record))
 
-    def __enter__(self) -> Failures:
+    def __enter__(self) -> ErrorLog:
         logging.getLogger().addHandler(self)
         return self
 
@@ -119,7 +119,7 @@ def send(socket: ClientConnection, **message: Any) -> None:
 
 
 def receive(socket: ClientConnection) -> dict[str, Any]:
-    """The next JSON."""
+    """The next JSON message."""
     data = socket.recv(timeout=PATIENCE_S)
-    assert isinstance(data, str), "bytes came"
+    assert isinstance(data, str), "expected JSON, got bytes"
     return json.loads(data)

@@ -1,4 +1,4 @@
-"""Replies that wait too long for their first sound, and those that go on with what is heard."""
+"""The deadline of a reply's first audio, which replies that continue another do not have."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @pytest.fixture
 def busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
-    """A server whose only stream is taken, by a reply that does not end."""
+    """A server whose only slot is taken by a reply that does not end."""
     tts = TTS(tiny.checkpoint(), max_streams=1)
     step = tts.engine.step
 
@@ -43,14 +43,14 @@ def busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
 
     monkeypatch.setattr(tts.engine, "step", slowly)
     with running(tmp_path, tts, deadline_s=DEADLINE_S) as here:
-        url, asked = f"{here.http}/v1/audio/speech", {"input": "Hello.", "response_format": "pcm"}
-        with httpx.stream("POST", url, json=asked, timeout=PATIENCE_S) as answer:
+        url, body = f"{here.http}/v1/audio/speech", {"input": "Hello.", "response_format": "pcm"}
+        with httpx.stream("POST", url, json=body, timeout=PATIENCE_S) as answer:
             assert answer.status_code == 200
-            pieces = answer.iter_raw()  # which hangs up once nobody holds it
+            pieces = answer.iter_raw()  # disconnects when it is garbage-collected
             next(pieces)
             yield here
         here.wait_for(lambda: here.is_silent)
-        assert httpx.post(url, json={**asked, "max_duration_s": 0.2}).status_code == 200
+        assert httpx.post(url, json={**body, "max_duration_s": 0.2}).status_code == 200
     asyncio.run(tts.aclose(drain=False))
 
 
@@ -58,7 +58,7 @@ def post(server: Running, path: str, **body: Any) -> httpx.Response:
     return httpx.post(server.http + path, json=body, timeout=PATIENCE_S)
 
 
-def test_who_waits_too_long_is_told_when_to_come_again(busy: Running) -> None:
+def test_a_late_reply_is_refused_with_retry_after(busy: Running) -> None:
     for path, body in (
         ("/v1/audio/speech", {"input": "Hello."}),
         ("/v1/audio/speech", {"input": "Hello.", "stream_format": "sse"}),
@@ -79,31 +79,31 @@ def test_who_waits_too_long_is_told_when_to_come_again(busy: Running) -> None:
         client.audio.speech.create(model="tts-1", voice="alloy", input="Hello.")
     with busy.connect("/v1/text-to-speech/0/stream-input") as socket:
         send(socket, text="Hello. ", flush=True)
-        told = receive(socket)
-        assert (told["error"], told["code"]) == ("overloaded", 1013)
+        error = receive(socket)
+        assert (error["error"], error["code"]) == ("overloaded", 1013)
 
 
-def test_who_has_begun_has_no_deadline_and_is_not_refused(server: Running) -> None:
-    """The turns of a dialogue are requests of their own, but for its listener they are one."""
+def test_later_turns_of_a_dialogue_have_no_deadline_and_are_not_refused(server: Running) -> None:
+    """The turns of a dialogue are several requests to the engine, but one reply to the listener."""
     script = "heart: Hello there.\ntheo: Hello to you.\n" * 3
     url = f"{server.http}/v1/audio/dialogue"
-    asked = {"input": script, "response_format": "pcm", "seed": 1}
-    alone = httpx.post(url, json=asked, timeout=PATIENCE_S).content
-    with httpx.stream("POST", url, json=asked, timeout=PATIENCE_S) as answer:
+    body = {"input": script, "response_format": "pcm", "seed": 1}
+    alone = httpx.post(url, json=body, timeout=PATIENCE_S).content
+    with httpx.stream("POST", url, json=body, timeout=PATIENCE_S) as answer:
         assert answer.status_code == 200
         pieces = answer.iter_raw()
-        heard = next(pieces)
+        received = next(pieces)
         waiting = [threading.Thread(target=post, args=(server, "/v1/audio/speech"),
                                     kwargs={"input": LONG * 2}) for _ in range(4)]  # fmt: skip
         for thread in waiting:
             thread.start()
-        heard += b"".join(pieces)
+        received += b"".join(pieces)
     for thread in waiting:
         thread.join()
-    assert heard == alone
+    assert received == alone
 
 
-def test_the_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deadline_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert Settings.load().deadline_s is None
     file = tmp_path / "server.toml"
     file.write_text("deadline_s = 3.5\n")

@@ -1,5 +1,5 @@
-"""The images, as far as they can be judged without Docker: what they copy, who runs, and that the
-very command of the image serves, in this environment."""
+"""The images, as far as they can be tested without Docker: what they copy, their user, and that the
+image's command serves, in this environment."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Instruction = tuple[str, str]
 
 
 def _instructions(path: Path) -> list[Instruction]:
-    """Without comments, and each on one line."""
+    """The instructions without comments, each on one line."""
     lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
     text = re.sub(r"\\\n\s*", " ", "\n".join(lines))
     pairs = (line.split(maxsplit=1) for line in text.splitlines() if line.strip())
@@ -38,13 +38,13 @@ def _last_stage(path: Path) -> list[Instruction]:
 
 
 def _environment(path: Path) -> dict[str, str]:
-    """That of the last stage."""
+    """The environment variables of the last stage."""
     texts = [rest for name, rest in _last_stage(path) if name == "ENV"]
     return dict(re.findall(r"(\w+)=(\S+)", " ".join(texts)))
 
 
 def _json(path: Path, wanted: str) -> list[str]:
-    """Of an instruction in the last stage that has a command."""
+    """The command of an instruction of the last stage."""
     (rest,) = (rest for name, rest in _last_stage(path) if name == wanted)
     command = json.loads(rest[rest.index("[") :])
     assert all(isinstance(part, str) for part in command)
@@ -52,7 +52,7 @@ def _json(path: Path, wanted: str) -> list[str]:
 
 
 def _passes(source: str) -> bool:
-    """Whether .dockerignore lets a file into what is built from."""
+    """Whether .dockerignore includes a file in the build context."""
     is_in = True
     for rule in (ROOT / ".dockerignore").read_text().split("\n"):
         pattern = rule.removeprefix("!")
@@ -61,13 +61,13 @@ def _passes(source: str) -> bool:
     return is_in
 
 
-def test_there_are_two() -> None:
+def test_there_are_two_images() -> None:
     assert [path.name for path in DOCKERFILES] == ["Dockerfile", "Dockerfile.cuda"]
 
 
 @pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.name)
 class TestBoth:
-    def test_all_that_is_copied_is_there(self, path: Path) -> None:
+    def test_copied_files_exist(self, path: Path) -> None:
         copied = [rest.split() for name, rest in _instructions(path) if name == "COPY"]
         sources = [
             source for words in copied if not words[0].startswith("--from") for source in words[:-1]
@@ -80,13 +80,13 @@ class TestBoth:
         for named in re.findall(r'path = "(\w+\.(?:md|py))"', project):
             assert named in sources, f"the build needs {named}"
 
-    def test_nobody_is_root(self, path: Path) -> None:
+    def test_the_user_is_not_root(self, path: Path) -> None:
         names = [name for name, _ in _last_stage(path)]
         (user,) = (rest for name, rest in _last_stage(path) if name == "USER")
         assert int(user.split(":")[0]) > 0
         assert not {"RUN", "COPY"} & {*names[names.index("USER") :]}, "that would be the user's"
 
-    def test_the_requirements_are_those_of_the_package(self, path: Path) -> None:
+    def test_requirements_match_the_package(self, path: Path) -> None:
         (line,) = (rest for name, rest in _instructions(path) if "requirements.py" in rest
                    and name == "RUN")  # fmt: skip
         command = line.split(">")[0].split()
@@ -99,12 +99,12 @@ class TestBoth:
         assert {"torch", "fastapi", "uvicorn", "av"} <= {*names}
         assert not {"pytest", "ray"} & {*names}
 
-    def test_what_constraints_name_can_come_from_pypi(self, path: Path) -> None:
-        """An index of torch's alone has no certain version of what torch needs."""
+    def test_constrained_packages_can_come_from_pypi(self, path: Path) -> None:
+        """The index of torch may lack the tested versions of its dependencies."""
         assert not re.search(r"\s--index-url\b", path.read_text())
 
     def test_torch_comes_first_and_the_source_last(self, path: Path) -> None:
-        """So that a change of the source builds the last layer only."""
+        """A change of the source must rebuild the last layer only."""
         text = path.read_text()
         order = ["torch\n", "COPY pyproject.toml", "requirements.txt\n", "COPY src", "--no-deps ."]
         places = [text.index(part) for part in order]
@@ -115,14 +115,14 @@ def test_the_cuda_image_does_not_fall_back_to_the_cpu() -> None:
     assert _environment(ROOT / "docker" / "Dockerfile.cuda")["CAUSERIE_DEVICE"] == "cuda"
 
 
-def test_its_command_refuses_to_serve_everybody_and_serves_who_has_the_key(tmp_path: Path) -> None:
+def test_the_command_needs_a_key_to_serve(tmp_path: Path) -> None:
     path = ROOT / "docker" / "Dockerfile"
     program, *arguments = [*_json(path, "ENTRYPOINT"), *_json(path, "CMD")]
     assert program == "causerie"
     command = [sys.executable, "-m", "causerie", *arguments]
     with socket.create_server(("", 0)) as free:
         port = str(free.getsockname()[1])
-    # The image's variables, but for its paths, and for its port: others test beside us.
+    # The image's variables, except for paths and the port, which other tests may use.
     environment = {**os.environ, **_environment(path), "PATH": os.environ["PATH"]}
     environment |= {"CAUSERIE_VOICES": str(tmp_path), "CAUSERIE_PORT": port}
     refused = subprocess.run(command, env=environment, capture_output=True, text=True)

@@ -46,12 +46,12 @@ def multi(server: Running) -> Iterator[ClientConnection]:
 
 
 def growing(*parts: str | Flush) -> bytes:
-    """What the library makes of a text that grows by these parts."""
+    """The library's audio for a text that is written in these parts."""
     return pcm16(petit().stream(parts, voice="heart", seed=5).collect().samples).tobytes()
 
 
 def until_final(socket: ClientConnection, *names: str) -> list[dict[str, Any]]:
-    """All messages until each of these contexts is final, or, without names, the only one."""
+    """All messages until each of these contexts, or the only one, is final."""
     messages, left = [], set(names or [None])
     while left:
         messages.append(receive(socket))
@@ -70,7 +70,7 @@ def sound(messages: list[dict[str, Any]], name: str | None = None) -> bytes:
 
 
 def spoken(messages: list[dict[str, Any]], name: str | None = None) -> list[tuple[str, int, int]]:
-    """Letters with the times at which a client that adds up has them: char, start, end."""
+    """Letters as a client adds them up: char, start, end."""
     letters, clock = [], 0
     for message in messages:
         times = message.get("alignment")
@@ -88,7 +88,7 @@ def spoken(messages: list[dict[str, Any]], name: str | None = None) -> list[tupl
 
 
 def closed(socket: ClientConnection) -> tuple[int, list[dict[str, Any]]]:
-    """The code with which the server closes, and what it said before."""
+    """The close code of the server, and the messages before it."""
     messages = []
     while True:
         try:
@@ -122,42 +122,42 @@ def test_letters_have_times(single: ClientConnection) -> None:
     assert all(0 <= start <= end for _, start, end in letters)
     assert all(this[2] == after[1] for this, after in itertools.pairwise(letters))
     assert letters[-1][2] == round(len(sound(messages)) / 48)
-    # A sentence begins where its sound begins: the first one is a piece of its own.
+    # A sentence begins with its audio: the first one is a piece of its own.
     first = petit().stream(["Hello there. "], voice="heart", seed=5).collect()
     begins = letters[len("Hello there. ")]
     assert begins[:2] == ("H", round(1000 * len(first.samples) / 24_000))
-    # No message is long, and letters come with the sound that has them.
+    # No message is long, and letters are sent with their audio.
     assert all(len(message["alignment"]["chars"]) < 40 for message in messages if message["audio"])
 
 
-def test_flush_speaks_what_is_there(single: ClientConnection) -> None:
+def test_flush_speaks_everything_received(single: ClientConnection) -> None:
     send(single, text="Hello there, my ")
     send(single, text="friend ", flush=True)
-    said: list[dict[str, Any]] = []
-    while "".join(char for char, _, _ in spoken(said)) != "Hello there, my friend ":
-        said.append(receive(single))
+    messages: list[dict[str, Any]] = []
+    while "".join(char for char, _, _ in spoken(messages)) != "Hello there, my friend ":
+        messages.append(receive(single))
     send(single, text="and good bye", flush=True)
     send(single, text="")
-    said += until_final(single)
+    messages += until_final(single)
     expected = growing("Hello there, my ", "friend ", FLUSH, "and good bye", FLUSH)
-    assert sound(said) == expected
+    assert sound(messages) == expected
 
 
-def test_a_text_of_nothing_is_final(single: ClientConnection) -> None:
+def test_an_empty_text_is_final(single: ClientConnection) -> None:
     send(single, text=" ")
     send(single, text="")
     assert until_final(single) == [{"audio": None, "isFinal": True}]
     assert closed(single)[0] == 1000
 
 
-def test_a_text_that_cannot_be_spoken_is_final_and_says_so(single: ClientConnection) -> None:
+def test_a_text_that_cannot_be_spoken_is_final_with_a_note(single: ClientConnection) -> None:
     send(single, text="☃ ")
     send(single, text="")
     (message,) = until_final(single)
     assert "☃" in message["notes"][0]
 
 
-def test_speed_and_alignment_with_it(server: Running) -> None:
+def test_speed_scales_the_alignment(server: Running) -> None:
     with server.connect(SINGLE) as socket:
         send(socket, text=" ", voice_settings={"speed": 2.0})
         send(socket, text="Hello there, my friend. ")
@@ -199,7 +199,7 @@ def test_idle_connections_are_closed(server: Running) -> None:
     assert [message["error"] for message in messages] == ["input_timeout_exceeded"]
 
 
-def test_who_is_being_spoken_for_is_not_idle(server: Running) -> None:
+def test_a_connection_is_not_idle_during_a_reply(server: Running) -> None:
     with server.connect(SINGLE + "&inactivity_timeout=0.2") as socket:
         send(socket, text=LONG, flush=True)
         code, messages = closed(socket)
@@ -211,7 +211,7 @@ def test_who_is_being_spoken_for_is_not_idle(server: Running) -> None:
 # Contexts
 
 
-def test_contexts_are_spoken_at_once_and_apart(multi: ClientConnection) -> None:
+def test_contexts_are_spoken_concurrently(multi: ClientConnection) -> None:
     texts = {"a": "Hello there, how are you? ", "b": "Good bye then, see you soon. "}
     for name in texts:
         send(multi, text=" ", context_id=name)
@@ -254,10 +254,8 @@ def test_what_pipecat_sends(multi: ClientConnection) -> None:
     assert closed(multi) == (1000, [])
 
 
-def test_a_context_that_is_not_flushed_is_broken_off(
-    server: Running, multi: ClientConnection
-) -> None:
-    """So apps do it that are interrupted."""
+def test_a_context_that_is_not_flushed_is_cut_off(server: Running, multi: ClientConnection) -> None:
+    """Apps interrupt a reply this way."""
     send(multi, text=LONG, context_id="a")
     receive(multi)
     assert not server.is_silent
@@ -270,7 +268,7 @@ def test_a_context_that_is_not_flushed_is_broken_off(
     assert sound(until_final(multi, "b"), "b") == growing("Hello. ", FLUSH)
 
 
-def test_a_name_can_be_used_again(multi: ClientConnection) -> None:
+def test_a_context_id_can_be_reused(multi: ClientConnection) -> None:
     for text in ("One. ", "Two. "):
         send(multi, text=text, context_id="a", flush=True)
         send(multi, context_id="a", close_context=True)
@@ -279,7 +277,7 @@ def test_a_name_can_be_used_again(multi: ClientConnection) -> None:
     assert sound(second, "a") == growing("Two. ", FLUSH)
 
 
-def test_without_a_name_there_is_a_context_too(multi: ClientConnection) -> None:
+def test_the_context_id_is_optional(multi: ClientConnection) -> None:
     send(multi, text="Hello. ", flush=True)
     send(multi, close_context=True)
     messages = until_final(multi)
@@ -287,7 +285,7 @@ def test_without_a_name_there_is_a_context_too(multi: ClientConnection) -> None:
     assert messages[-1]["contextId"] is None
 
 
-def test_idle_contexts_are_spoken_to_their_end(server: Running) -> None:
+def test_idle_contexts_are_spoken_to_the_end(server: Running) -> None:
     with server.connect(MULTI + "&inactivity_timeout=0.3") as socket:
         send(socket, text="Hello there. How are", context_id="a")
         messages = []
@@ -297,7 +295,7 @@ def test_idle_contexts_are_spoken_to_their_end(server: Running) -> None:
         assert sound(messages, "a") == growing("Hello there. How are")
 
 
-def test_there_are_not_too_many_contexts(multi: ClientConnection) -> None:
+def test_the_number_of_contexts_is_limited(multi: ClientConnection) -> None:
     for number in range(33):
         send(multi, text=" ", context_id=str(number))
     error = receive(multi)
@@ -309,7 +307,7 @@ def test_there_are_not_too_many_contexts(multi: ClientConnection) -> None:
     assert sound(until_final(multi, "32"), "32")
 
 
-# What goes wrong
+# Errors
 
 
 @pytest.mark.parametrize(
@@ -324,7 +322,7 @@ def test_there_are_not_too_many_contexts(multi: ClientConnection) -> None:
         ("/v1/text-to-speech/heart/stream-input?enable_ssml_parsing=true", "ssml_not_supported"),
     ],
 )
-def test_what_is_wrong_with_the_address_is_told(server: Running, path: str, code: str) -> None:
+def test_errors_of_the_url(server: Running, path: str, code: str) -> None:
     with server.connect(path) as socket:
         closing, messages = closed(socket)
     assert closing == 1008
@@ -346,7 +344,7 @@ def test_what_is_wrong_with_the_address_is_told(server: Running, path: str, code
         ({"text": "a", "voice_settings": {"speed": 40}}, "invalid_value"),
     ],
 )
-def test_what_is_wrong_with_a_message_is_told_and_others_go_on(
+def test_errors_of_a_message_do_not_affect_others(
     multi: ClientConnection, message: Any, code: str
 ) -> None:
     multi.send(message if isinstance(message, (str, bytes)) else json.dumps(message))
@@ -358,7 +356,7 @@ def test_what_is_wrong_with_a_message_is_told_and_others_go_on(
     assert sound(until_final(multi, "b"), "b") == growing("Hello. ", FLUSH)
 
 
-def test_an_error_of_one_context_is_its_own(server: Running) -> None:
+def test_an_error_of_one_context_does_not_affect_others(server: Running) -> None:
     with server.connect(MULTI.replace("seed=5", "seed=-5")) as socket:
         send(socket, text="Hello. ", context_id="a", flush=True)
         error = receive(socket)
@@ -371,13 +369,13 @@ def test_an_error_of_one_context_is_its_own(server: Running) -> None:
         assert (code, error["error"]) == (1008, "invalid_value")
 
 
-def test_a_client_that_goes_frees_its_slots_within_a_frame(server: Running) -> None:
+def test_a_disconnect_frees_the_slots_within_a_frame(server: Running) -> None:
     with server.connect(MULTI) as socket:
         for name in ("a", "b"):
             send(socket, text=LONG, context_id=name)
-        heard = set()
-        while heard != {"a", "b"}:
-            heard.add(receive(socket)["contextId"])
+        names = set()
+        while names != {"a", "b"}:
+            names.add(receive(socket)["contextId"])
         assert not server.is_silent
         socket.socket.close()
         assert server.wait_for(lambda: server.is_silent) < SOON_S
@@ -386,20 +384,20 @@ def test_a_client_that_goes_frees_its_slots_within_a_frame(server: Running) -> N
 def test_keys(tmp_path: Path) -> None:
     with running(tmp_path, api_key=("secret",)) as server:
 
-        def is_let_in(path: str, headers: dict[str, str], **first: str) -> bool:
+        def is_accepted(path: str, headers: dict[str, str], **first: str) -> bool:
             with server.connect(path, additional_headers=headers) as socket:
                 send(socket, text="Hello. ", **first)
                 send(socket, text="")
                 return bool(sound(until_final(socket)))
 
-        assert is_let_in(SINGLE, {"xi-api-key": "secret"})
-        assert is_let_in(SINGLE, {"Authorization": "Bearer secret"})
-        assert is_let_in(SINGLE + "&xi-api-key=secret", {})
-        assert is_let_in(SINGLE, {}, xi_api_key="secret")
-        assert is_let_in(SINGLE, {}, **{"xi-api-key": "secret"})
-        assert is_let_in(SINGLE, {}, authorization="Bearer secret")
+        assert is_accepted(SINGLE, {"xi-api-key": "secret"})
+        assert is_accepted(SINGLE, {"Authorization": "Bearer secret"})
+        assert is_accepted(SINGLE + "&xi-api-key=secret", {})
+        assert is_accepted(SINGLE, {}, xi_api_key="secret")
+        assert is_accepted(SINGLE, {}, **{"xi-api-key": "secret"})
+        assert is_accepted(SINGLE, {}, authorization="Bearer secret")
         with pytest.raises(InvalidStatus) as refused:
-            is_let_in(SINGLE, {"xi-api-key": "wrong"})
+            is_accepted(SINGLE, {"xi-api-key": "wrong"})
         assert refused.value.response.status_code == 401
         for first in ({}, {"xi_api_key": "wrong"}):
             with server.connect(SINGLE) as socket:
@@ -427,14 +425,14 @@ def test_a_text_by_http(server: Running, end: str) -> None:
 
 
 def timed(answer: httpx.Response) -> list[dict[str, Any]]:
-    """The objects of an answer, a line each."""
+    """The JSON objects of a response, one per line."""
     assert answer.status_code == 200, answer.text
     assert answer.headers["x-seed"] == "5"
     return [json.loads(line) for line in answer.text.splitlines()]
 
 
 def letters_of(objects: list[dict[str, Any]]) -> list[tuple[str, float, float]]:
-    """Characters with their times in seconds: of all objects, each after the one before."""
+    """Characters with their times in seconds, from all objects in order."""
     letters = []
     for one in objects:
         times = one["alignment"]
@@ -464,12 +462,12 @@ def test_letters_have_times_by_http(server: Running, end: str, speed: float) -> 
     assert letters[-1][2] == pytest.approx(len(expected.samples) / 24_000 / speed, abs=0.002)
 
 
-def test_timed_sound_is_streamed_and_whole_files_know_their_length(server: Running) -> None:
+def test_timed_audio_is_streamed_and_complete_files_have_a_length(server: Running) -> None:
     path = "/v1/text-to-speech/heart{}/with-timestamps?output_format=wav_24000"
     body = {"text": LONG, "seed": 5}
     url = server.http + path.format("/stream")
     with httpx.stream("POST", url, json=body, timeout=PATIENCE_S) as answer:
-        lines = answer.iter_lines()  # which hangs up once nobody holds it
+        lines = answer.iter_lines()  # disconnects when it is garbage-collected
         first = json.loads(next(lines))
         assert answer.headers["content-type"] == "application/x-ndjson"
         assert base64.b64decode(first["audio_base64"]).startswith(b"RIFF\xff\xff\xff\xff")
@@ -483,7 +481,7 @@ def test_timed_sound_is_streamed_and_whole_files_know_their_length(server: Runni
     assert int.from_bytes(data[4:8], "little") == len(data) - 8
 
 
-def test_http_speaks_mp3_unless_asked(server: Running) -> None:
+def test_http_answers_mp3_by_default(server: Running) -> None:
     answer = post(server, "/v1/text-to-speech/heart", text="Hello.", seed=5)
     assert answer.headers["content-type"] == "audio/mpeg"
     with av.open(io.BytesIO(answer.content)) as file:
@@ -524,10 +522,10 @@ def test_the_list_of_voices(server: Running) -> None:
     assert {voice["category"] for voice in listed} == {"premade"}
 
 
-def test_who_leaves_http_frees_its_slot(server: Running) -> None:
+def test_an_http_disconnect_frees_the_slot(server: Running) -> None:
     path = server.http + "/v1/text-to-speech/heart/stream?output_format=pcm_24000"
     with httpx.stream("POST", path, json={"text": LONG}, timeout=PATIENCE_S) as answer:
-        chunks = answer.iter_raw()  # which hangs up once nobody holds it
+        chunks = answer.iter_raw()  # disconnects when it is garbage-collected
         next(chunks)
         assert server.num_active == 1
     assert server.wait_for(lambda: server.num_active == 0) < SOON_S

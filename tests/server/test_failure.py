@@ -1,4 +1,4 @@
-"""An engine that broke down is told of, so that Docker or Ray begins anew."""
+"""A failed engine is reported by /ready and in the log."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def tts() -> Iterator[TTS]:
     asyncio.run(made.aclose(drain=False))
 
 
-def test_ready_no_more_once_the_engine_broke_down(
+def test_ready_answers_503_after_the_engine_failed(
     tts: TTS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def task() -> None:
@@ -57,7 +57,7 @@ def test_ready_no_more_once_the_engine_broke_down(
     asyncio.run(task())
 
 
-def test_a_bug_goes_to_the_log_by_whatever_protocol_it_is_told(
+def test_only_internal_errors_are_logged(
     tts: TTS, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = Settings(voices=str(tmp_path))

@@ -49,8 +49,8 @@ VOICES = [
 ]
 
 
-def native(draw: random.Random) -> Message:
-    """A message of ours."""
+def vllm_omni(draw: random.Random) -> Message:
+    """A message of vLLM-Omni's protocol."""
     some: list[Callable[[], Message]] = [
         lambda: {"type": "input.text", "text": draw.choice(TEXTS)},
         lambda: {"type": "input.text", "text": draw.choice(TEXTS)},
@@ -76,7 +76,7 @@ def native(draw: random.Random) -> Message:
 
 
 def elevenlabs(draw: random.Random) -> Message:
-    """A message of ElevenLabs'."""
+    """A message of ElevenLabs' protocol."""
     name = draw.choice(NAMES)
     some: list[Callable[[], Message]] = [
         lambda: {"text": draw.choice(TEXTS), "context_id": name},
@@ -98,7 +98,7 @@ def elevenlabs(draw: random.Random) -> Message:
 
 
 def realtime(draw: random.Random) -> Message:
-    """An event of OpenAI's."""
+    """An event of OpenAI's Realtime protocol."""
     name = draw.choice(NAMES)
     item = {
         "type": draw.choice(["message", "message", "item_reference", "function_call"]),
@@ -134,7 +134,7 @@ def realtime(draw: random.Random) -> Message:
 
 
 def mutated(draw: random.Random, message: Any) -> Any:
-    """A value of which some part is another."""
+    """A value with a random part replaced."""
     if isinstance(message, dict) and message and draw.random() < 0.8:
         key = draw.choice(list(message))
         what = draw.random()
@@ -149,7 +149,7 @@ def mutated(draw: random.Random, message: Any) -> Any:
 
 
 def written(draw: random.Random, message: Any) -> str | bytes:
-    """A message on the wire, mostly as it should be."""
+    """A message as it is sent, mostly valid."""
     text = json.dumps(message)
     what = draw.random()
     if what < 0.93:
@@ -167,7 +167,7 @@ def written(draw: random.Random, message: Any) -> str | bytes:
     return draw.choice(garbage)()
 
 
-def is_over_native(message: Message) -> bool:
+def is_over_vllm_omni(message: Message) -> bool:
     return message.get("type") == "session.configured" and message["max_duration_s"] == 7
 
 
@@ -177,8 +177,8 @@ def is_over_realtime(message: Message) -> bool:
 
 #: Path, messages, a last message, and what answers it: None where the connection closes then.
 SOCKETS: list[tuple[str, Callable[[random.Random], Message], Message, Any]] = [
-    ("/v1/audio/speech/stream", native, {"type": "session.config", "max_duration_s": 7},
-     is_over_native),
+    ("/v1/audio/speech/stream", vllm_omni, {"type": "session.config", "max_duration_s": 7},
+     is_over_vllm_omni),
     ("/v1/text-to-speech/heart/stream-input", elevenlabs, {"close_socket": True}, None),
     ("/v1/text-to-speech/heart/multi-stream-input?output_format=pcm_8000", elevenlabs,
      {"close_socket": True}, None),
@@ -188,7 +188,7 @@ SOCKETS: list[tuple[str, Callable[[random.Random], Message], Message, Any]] = [
 
 
 async def converse(server: Running, number: int) -> str:
-    """One conversation; how it ended."""
+    """Hold one conversation; returns how it ended."""
     draw = random.Random(f"conversation {number}")
     path, make, last, is_over = SOCKETS[number % len(SOCKETS)]
     close_timeout = draw.choice([0.01, 5])
@@ -205,7 +205,7 @@ async def converse(server: Running, number: int) -> str:
                 if what < 0.2:
                     await asyncio.sleep(draw.choice([0, 0.01, 0.05]))
                 elif what < 0.4:
-                    await heard_something(socket)
+                    await drain(socket)
             how = draw.random()
             if how < 0.15:
                 return "left"
@@ -213,7 +213,7 @@ async def converse(server: Running, number: int) -> str:
                 socket.transport.abort()
                 return "aborted"
             await socket.send(json.dumps(last))
-            await asyncio.wait_for(answered(socket, is_over), PATIENCE_S)
+            await asyncio.wait_for(wait_for_answer(socket, is_over), PATIENCE_S)
             return "over"
         except ConnectionClosed as error:
             code = error.rcvd.code if error.rcvd is not None else None
@@ -221,7 +221,7 @@ async def converse(server: Running, number: int) -> str:
             return f"closed {code}"
 
 
-async def answered(socket: ClientConnection, is_over: Any) -> None:
+async def wait_for_answer(socket: ClientConnection, is_over: Any) -> None:
     """Wait for the answer to the last message, or for the end of the connection."""
     while True:
         data = await socket.recv()
@@ -232,14 +232,14 @@ async def answered(socket: ClientConnection, is_over: Any) -> None:
                 return
 
 
-async def heard_something(socket: ClientConnection) -> None:
-    """Take what there is, if it comes soon."""
+async def drain(socket: ClientConnection) -> None:
+    """Receive what comes soon."""
     with contextlib.suppress(asyncio.TimeoutError):
         await asyncio.wait_for(socket.recv(), 0.03)
 
 
-async def all_of_them(server: Running, numbers: list[int]) -> Counter[str]:
-    """How all conversations ended."""
+async def converse_all(server: Running, numbers: list[int]) -> Counter[str]:
+    """Hold all conversations; returns how they ended."""
     ends: Counter[str] = Counter()
     left = iter(numbers)
 
@@ -255,10 +255,10 @@ async def all_of_them(server: Running, numbers: list[int]) -> Counter[str]:
 
 
 @pytest.mark.filterwarnings("ignore:unclosed transport")
-def test_whatever_comes_the_server_goes_on(tmp_path: Path) -> None:
+def test_the_server_survives_all_messages(tmp_path: Path) -> None:
     with running(tmp_path, max_input_chars=400) as server:
         numbers = [int(ONLY)] if ONLY else list(range(NUM_CASES))
-        ends = asyncio.run(all_of_them(server, numbers))
+        ends = asyncio.run(converse_all(server, numbers))
         print(ends)
         server.wait_for(lambda: server.is_silent, 10)
         if not ONLY:

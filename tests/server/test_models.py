@@ -1,4 +1,4 @@
-"""Models beside the first one: named, loaded when asked for, heard, and unloaded."""
+"""Models of the folder: listed, loaded on demand, used, and unloaded."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ RECIPE = LMRecipe(
 )
 #: A tiny random model never ends by itself.
 LIMIT_S = 0.4
-ASKED = {"input": "Good morning.", "seed": 5, "max_duration_s": LIMIT_S, "response_format": "pcm"}
+BODY = {"input": "Good morning.", "seed": 5, "max_duration_s": LIMIT_S, "response_format": "pcm"}
 
 
 @pytest.fixture(scope="module")
 def folder(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `causerie train lm` wrote: an adapter with a voice beside, and a whole model."""
+    """The output of `causerie train lm`: adapters, one with a voice, and a whole model."""
     folder = tmp_path_factory.mktemp("models")
     data = write_shards(tmp_path_factory.mktemp("data") / "shards")
     for seed, (name, keep) in enumerate([("ada", "adapter"), ("leon", "both"), ("zoe", "adapter")]):
@@ -48,10 +48,10 @@ def folder(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             )
         )  # fmt: skip
     tts = TTS.from_pretrained(tiny_folder, device="cpu")
-    said = tts.generate("I am Ada.", seed=1, max_duration_s=0.3)
+    audio = tts.generate("I am Ada.", seed=1, max_duration_s=0.3)
     voices = folder / "ada" / "adapter" / "voices"
     voices.mkdir()
-    segment = Segment(speaker=0, text="I am Ada.", codes=said.codes)
+    segment = Segment(speaker=0, text="I am Ada.", codes=audio.codes)
     Voice(name="ada", segments=(segment,)).save(voices / "ada.safetensors")
     (folder / "notes.txt").write_text("no model")
     (folder / "being-trained").mkdir()
@@ -73,7 +73,7 @@ def server(tts: TTS, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="module")
 def alone(tiny_folder: Path, folder: Path) -> dict[str, bytes]:
-    """What each says by itself, in this process."""
+    """The audio of each model, generated in this process."""
     found = {}
     for name in ("first", "ada", "leon", "zoe"):
         tts = TTS.from_pretrained(
@@ -82,14 +82,14 @@ def alone(tiny_folder: Path, folder: Path) -> dict[str, bytes]:
         if name in ("ada", "zoe"):
             merge_adapter(tts.checkpoint.model, folder / name / "adapter")
         voice = folder / "ada" / "adapter" / "voices" / "ada.safetensors" if name == "ada" else None
-        audio = tts.generate(ASKED["input"], voice=voice, seed=5, max_duration_s=LIMIT_S)
+        audio = tts.generate(BODY["input"], voice=voice, seed=5, max_duration_s=LIMIT_S)
         found[name] = pcm16(audio.samples).tobytes()
     assert len({*found.values()}) == 4
     return found
 
 
-def post(server: Running, **asked: object) -> httpx.Response:
-    return httpx.post(f"{server.http}/v1/audio/speech", json={**ASKED, **asked}, timeout=60)
+def post(server: Running, **changes: object) -> httpx.Response:
+    return httpx.post(f"{server.http}/v1/audio/speech", json={**BODY, **changes}, timeout=60)
 
 
 def loaded(server: Running) -> list[str]:
@@ -101,16 +101,16 @@ def test_a_model_speaks_by_its_name(server: Running, alone: dict[str, bytes]) ->
         answer = post(server, model=name)
         assert answer.status_code == 200, answer.text
         assert answer.content == alone[name]
-        assert loaded(server) == [name], "one is kept"
+        assert loaded(server) == [name], "one stays loaded"
     for name in None, "tts-1", server.tts.checkpoint.name.rpartition("/")[2]:
         assert post(server, model=name).content == alone["first"]
 
 
-def test_and_as_a_voice_in_every_protocol(server: Running, alone: dict[str, bytes]) -> None:
+def test_a_model_is_a_voice_in_every_protocol(server: Running, alone: dict[str, bytes]) -> None:
     assert post(server, voice="leon").content == alone["leon"]
     with server.connect("/v1/audio/speech/stream") as socket:
         send(socket, type="session.config", model="zoe", seed=5, max_duration_s=LIMIT_S)
-        send(socket, type="input.text", text=ASKED["input"])
+        send(socket, type="input.text", text=BODY["input"])
         send(socket, type="input.done")
         assert receive(socket)["voice"] == "0"
         assert receive(socket)["type"] == "audio.start"
@@ -130,7 +130,7 @@ def test_and_as_a_voice_in_every_protocol(server: Running, alone: dict[str, byte
     assert len(talk.content) > 2 * 2 * 24_000 * LIMIT_S
 
 
-def test_they_are_listed(server: Running) -> None:
+def test_models_are_listed(server: Running) -> None:
     models = [one["id"] for one in httpx.get(f"{server.http}/v1/models").json()["data"]]
     assert models[1:4] == ["ada", "leon", "zoe"]
     assert models[4] == "tts-1"
@@ -141,7 +141,7 @@ def test_they_are_listed(server: Running) -> None:
     assert preview.status_code == 200
 
 
-def test_wrong_names(server: Running) -> None:
+def test_unknown_names(server: Running) -> None:
     for name in ("nobody", "notes.txt", "being-trained", "../models/ada"):
         answer = post(server, model=name)
         assert (answer.status_code, answer.json()["error"]["code"]) == (404, "model_not_found")
@@ -150,10 +150,10 @@ def test_wrong_names(server: Running) -> None:
     assert "leon" in answer.json()["error"]["message"]
 
 
-def test_one_that_speaks_is_not_taken_away(server: Running, alone: dict[str, bytes]) -> None:
+def test_a_model_that_speaks_is_not_unloaded(server: Running, alone: dict[str, bytes]) -> None:
     with server.connect("/v1/audio/speech/stream") as busy:
         send(busy, type="session.config", voice="ada")
-        send(busy, type="input.text", text="Good morning. This goes on")  # until it is said to end
+        send(busy, type="input.text", text="Good morning. This goes on")  # goes on until its end
         assert receive(busy)["type"] == "session.configured"
         assert receive(busy)["type"] == "audio.start"
         refused = post(server, model="zoe")
@@ -165,7 +165,7 @@ def test_one_that_speaks_is_not_taken_away(server: Running, alone: dict[str, byt
     server.wait_for(lambda: post(server, model="zoe").status_code == 200)
 
 
-def test_what_was_counted_stays_counted(server: Running) -> None:
+def test_counts_survive_unloading(server: Running) -> None:
     def frames() -> float:
         lines = httpx.get(f"{server.http}/metrics").text.splitlines()
         return next(float(one.split()[1]) for one in lines if one.startswith("causerie_frames_to"))
@@ -180,16 +180,16 @@ def models(tts: TTS, folder: Path, **settings: object) -> Models:
     return Models(tts, Settings(models=str(folder), device="cpu", **settings))
 
 
-def test_it_is_loaded_once_and_its_memory_comes_back(tts: TTS, folder: Path) -> None:
+def test_a_model_is_loaded_once_and_unloading_frees_its_memory(tts: TTS, folder: Path) -> None:
     async def task() -> None:
-        known = models(tts, folder, max_models=1)
+        all_models = models(tts, folder, max_models=1)
         used: list[str] = []
 
         async def note(name: str) -> None:
             used.append(name)
 
-        known.on_use = note
-        first, second = await asyncio.gather(known.take("ada"), known.take("ada"))
+        all_models.on_use = note
+        first, second = await asyncio.gather(all_models.take("ada"), all_models.take("ada"))
         assert first is second
         assert used == ["ada", "ada"]
         assert first.tts is not None
@@ -201,29 +201,29 @@ def test_it_is_loaded_once_and_its_memory_comes_back(tts: TTS, folder: Path) -> 
         ]
         first.give_back()
         with pytest.raises(QueueFullError, match="'zoe' is not loaded, and there is no room: ada"):
-            await known.take("zoe")
+            await all_models.take("zoe")
         second.give_back()
-        (await known.take("zoe")).give_back()
+        (await all_models.take("zoe")).give_back()
         assert [one() for one in large] == [None] * 3, "without waiting for the garbage collector"
-        await known.aclose()
+        await all_models.aclose()
 
     asyncio.run(task())
 
 
-def test_who_leaves_while_it_is_loaded_hinders_nobody(tts: TTS, folder: Path) -> None:
+def test_a_cancelled_request_does_not_cancel_the_loading(tts: TTS, folder: Path) -> None:
     async def task() -> LoadedModel:
-        known = models(tts, folder)
-        leaving = asyncio.create_task(known.take("ada"))
+        all_models = models(tts, folder)
+        leaving = asyncio.create_task(all_models.take("ada"))
         await asyncio.sleep(0)
         leaving.cancel()
-        kept = await known.take("ada")
-        await known.aclose()
-        return kept
+        model = await all_models.take("ada")
+        await all_models.aclose()
+        return model
 
     assert asyncio.run(task()).num_users == 1
 
 
-def test_what_cannot_be_loaded(tts: TTS, folder: Path, tmp_path: Path) -> None:
+def test_models_that_cannot_be_loaded(tts: TTS, folder: Path, tmp_path: Path) -> None:
     def adapter(name: str, base: str = "") -> Path:
         place = tmp_path / name
         place.mkdir()
@@ -238,22 +238,22 @@ def test_what_cannot_be_loaded(tts: TTS, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "petit").symlink_to(Path(__file__).parents[2] / "src/causerie/assets/petit")
 
     async def task() -> None:
-        known = models(tts, tmp_path, max_models=1)
-        for name, told in {
+        all_models = models(tts, tmp_path, max_models=1)
+        for name, message in {
             "empty": "holds no adapter that can be read",
             "other": "is an adapter of /models/csm-1b, not of",
             "petit": "model petit has another codec than",
         }.items():
-            with pytest.raises(CheckpointError, match=told):
-                await known.take(name)
-        assert known.loaded == []
-        await known.take("same")
-        await known.aclose()
+            with pytest.raises(CheckpointError, match=message):
+                await all_models.take(name)
+        assert all_models.loaded == []
+        await all_models.take("same")
+        await all_models.aclose()
 
     asyncio.run(task())
 
 
-def test_a_folder_that_does_not_do(tts: TTS, tmp_path: Path) -> None:
+def test_unsuitable_folders(tts: TTS, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"the folder of models .*nowhere does not exist"):
         models(tts, tmp_path / "nowhere")
     (tmp_path / "tts-1").mkdir()

@@ -1,4 +1,4 @@
-"""How the page is served; tests/page looks at the page itself."""
+"""The routes of the page; tests/page tests the page itself."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def client() -> TestClient:
     return TestClient(app)
 
 
-def test_all_that_the_page_names_is_there(client: TestClient) -> None:
+def test_all_linked_files_exist(client: TestClient) -> None:
     index = client.get("/")
     assert index.headers["content-type"] == "text/html; charset=utf-8"
     named = set(re.findall(r'(?:src|href)="(page/[^"]+)"', index.text))
@@ -33,7 +33,7 @@ def test_all_that_the_page_names_is_there(client: TestClient) -> None:
         assert answer.headers["content-type"].split(";")[0] == kinds[name.rpartition(".")[2]]
 
 
-def test_nothing_inline_and_nothing_from_elsewhere(client: TestClient) -> None:
+def test_no_inline_code_and_no_foreign_origins(client: TestClient) -> None:
     index = client.get("/")
     policy = index.headers["content-security-policy"]
     assert "default-src 'none'" in policy
@@ -44,7 +44,7 @@ def test_nothing_inline_and_nothing_from_elsewhere(client: TestClient) -> None:
         assert set(addresses) <= {"http://www.w3.org/2000/svg"}, path.name
 
 
-def test_what_a_browser_has_is_not_sent_again(client: TestClient) -> None:
+def test_cached_files_are_not_sent_again(client: TestClient) -> None:
     first = client.get("/page/app.js")
     assert first.headers["cache-control"] == "no-cache"
     tag = first.headers["etag"]
@@ -57,5 +57,5 @@ def test_what_a_browser_has_is_not_sent_again(client: TestClient) -> None:
 @pytest.mark.parametrize(
     "name", ["missing.js", "..%2Fapp.py", "__init__.py", "%2e%2e%2fsettings.py"]
 )
-def test_nothing_else_can_be_had(client: TestClient, name: str) -> None:
+def test_other_files_are_not_served(client: TestClient, name: str) -> None:
     assert client.get(f"/page/{name}").status_code == 404

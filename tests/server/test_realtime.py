@@ -1,4 +1,4 @@
-"""OpenAI's Realtime protocol, spoken by OpenAI's own client to a real server."""
+"""OpenAI's Realtime protocol, by OpenAI's client against a real server."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 def talk(server: Running, task: Callable[[AsyncRealtimeConnection], Awaitable[None]]) -> None:
-    """Let OpenAI's client talk with the server."""
+    """Run a task with a connection of OpenAI's client."""
 
     async def main() -> None:
         async with connected(server) as connection:
@@ -58,7 +58,7 @@ async def until(connection: AsyncRealtimeConnection, *kinds: str) -> list[Any]:
 
 
 async def say(connection: AsyncRealtimeConnection, text: str, **response: Any) -> list[Any]:
-    """All events of a response to a message."""
+    """Create a message and a response; returns its events."""
     await create(connection, text)
     await connection.response.create(response=response)
     return await until(connection, "response.done")
@@ -80,12 +80,12 @@ def sound(events: list[Any]) -> bytes:
 
 
 def kinds(events: list[Any]) -> list[str]:
-    """The kinds of events, each run of one kind once."""
+    """The kinds of events, without repetitions."""
     names = [event.type for event in events]
     return [name for i, name in enumerate(names) if i == 0 or names[i - 1] != name]
 
 
-def test_it_reads_what_it_is_given(server: Running) -> None:
+def test_a_response_speaks_the_message(server: Running) -> None:
     async def task(connection: AsyncRealtimeConnection) -> None:
         (created,) = await until(connection, "session.created")
         assert created.session.audio.output.voice == "heart"
@@ -141,7 +141,7 @@ def test_it_reads_what_it_is_given(server: Running) -> None:
     talk(server, task)
 
 
-def test_sound_comes_while_it_is_made(server: Running) -> None:
+def test_audio_is_sent_while_it_is_generated(server: Running) -> None:
     async def task(connection: AsyncRealtimeConnection) -> None:
         await create(connection, LONG)
         await connection.response.create()
@@ -154,7 +154,7 @@ def test_sound_comes_while_it_is_made(server: Running) -> None:
 
 def test_out_of_band_responses_and_their_settings(server: Running) -> None:
     async def task(connection: AsyncRealtimeConnection) -> None:
-        def asked(text: str, kind: str) -> dict[str, Any]:
+        def options(text: str, kind: str) -> dict[str, Any]:
             content = [{"type": "input_text", "text": text}]
             return {
                 "conversation": "none",
@@ -165,7 +165,7 @@ def test_out_of_band_responses_and_their_settings(server: Running) -> None:
 
         await until(connection, "session.created")
         for kind in ("audio/pcm", "audio/pcmu", "audio/pcma"):
-            await connection.response.create(response=asked("Hello there, my friend.", kind))
+            await connection.response.create(response=options("Hello there, my friend.", kind))
         events: list[Any] = []
         for _ in range(3):
             events += await until(connection, "response.done")
@@ -241,8 +241,8 @@ def test_cancel_and_truncate(server: Running) -> None:
     talk(server, task)
 
 
-def test_the_conversation_holds_what_was_heard(server: Running) -> None:
-    """The frames of context that a response reads: all, a part, or none of the one before."""
+def test_the_context_is_what_was_heard(server: Running) -> None:
+    """The context of a response has all, a part, or none of the response before it."""
 
     async def context_of_the_next(
         audio_end_ms: int | None, voice: str = "heart"
@@ -256,9 +256,9 @@ def test_the_conversation_holds_what_was_heard(server: Running) -> None:
                 )
                 await until(connection, "conversation.item.truncated")
                 await connection.conversation.item.retrieve(item_id=item)
-                (kept,) = await until(connection, "conversation.item.retrieved")
-                assert TEXT.startswith(kept.item.content[0].transcript)
-                assert len(kept.item.content[0].transcript) < len(TEXT)
+                (item,) = await until(connection, "conversation.item.retrieved")
+                assert TEXT.startswith(item.item.content[0].transcript)
+                assert len(item.item.content[0].transcript) < len(TEXT)
             output = {"audio": {"output": {"voice": voice}}}
             second = (await say(connection, "Good bye.", **output))[-1].response
             read = second.usage.input_token_details.audio_tokens
@@ -268,17 +268,17 @@ def test_the_conversation_holds_what_was_heard(server: Running) -> None:
             return read - bare.usage.input_token_details.audio_tokens, first.usage.output_tokens
 
     async def main() -> None:
-        read, said = await context_of_the_next(None)
-        assert read == said
-        read, said = await context_of_the_next(1600)
-        assert read == 20 < said
+        read, spoken = await context_of_the_next(None)
+        assert read == spoken
+        read, spoken = await context_of_the_next(1600)
+        assert read == 20 < spoken
         assert (await context_of_the_next(0))[0] == 0
         assert (await context_of_the_next(None, voice="theo"))[0] == 0
 
     asyncio.run(asyncio.wait_for(main(), 2 * PATIENCE_S))
 
 
-def test_items_are_read_once_and_in_order(server: Running) -> None:
+def test_items_are_spoken_once_and_in_order(server: Running) -> None:
     async def task(connection: AsyncRealtimeConnection) -> None:
         await create(connection, "and this second.")
         added = (await until(connection, "conversation.item.done"))[-1].item
@@ -316,7 +316,7 @@ def test_items_are_read_once_and_in_order(server: Running) -> None:
     talk(server, task)
 
 
-def test_max_output_tokens_cut(server: Running) -> None:
+def test_max_output_tokens_limits_the_audio(server: Running) -> None:
     async def task(connection: AsyncRealtimeConnection) -> None:
         events = await say(connection, TEXT, max_output_tokens=5)
         done = events[-1].response
@@ -326,7 +326,7 @@ def test_max_output_tokens_cut(server: Running) -> None:
     talk(server, task)
 
 
-def test_one_response_at_a_time_in_the_conversation(server: Running) -> None:
+def test_the_conversation_has_one_response_at_a_time(server: Running) -> None:
     async def task(connection: AsyncRealtimeConnection) -> None:
         await create(connection, LONG)
         await connection.response.create()
@@ -384,7 +384,7 @@ ITEM = {"type": "message", "role": "user", "content": [{"type": "input_text", "t
         ({"type": "response.cancel"}, "response_cancel_not_active"),
     ],
 )  # fmt: skip
-def test_errors_are_told_and_the_session_goes_on(server: Running, event: Any, code: str) -> None:
+def test_the_session_goes_on_after_errors(server: Running, event: Any, code: str) -> None:
     with server.connect("/v1/realtime") as socket:
         assert receive(socket)["type"] == "session.created"
         is_dict = isinstance(event, dict)
@@ -399,16 +399,16 @@ def test_errors_are_told_and_the_session_goes_on(server: Running, event: Any, co
         assert receive(socket)["type"] == "session.updated"
 
 
-def test_a_client_that_goes_frees_its_slots_within_a_frame(server: Running) -> None:
+def test_a_disconnect_frees_the_slots_within_a_frame(server: Running) -> None:
     with server.connect("/v1/realtime") as socket:
         long = {**ITEM, "content": [{"type": "input_text", "text": LONG}]}
         for _ in range(2):
             send(socket, type="response.create", response={"conversation": "none", "input": [long]})
-        heard = set()
-        while len(heard) < 2:
+        ids = set()
+        while len(ids) < 2:
             event = receive(socket)
             if event["type"] == "response.output_audio.delta":
-                heard.add(event["response_id"])
+                ids.add(event["response_id"])
         assert not server.is_silent
         socket.socket.close()
         assert server.wait_for(lambda: server.is_silent) < SOON_S

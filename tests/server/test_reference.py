@@ -1,4 +1,4 @@
-"""A recording within a request for speech: its voice, by what right, and from where."""
+"""A recording in a request for speech: its voice, its consent, and fetching it by URL."""
 
 from __future__ import annotations
 
@@ -31,17 +31,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 def post(server: Running, path: str = "/v1/audio/speech", **body: Any) -> httpx.Response:
-    asked = {"input": "Hello.", "response_format": "pcm", "seed": 1, **body}
-    return httpx.post(server.http + path, json=asked, timeout=30)
+    fields = {"input": "Hello.", "response_format": "pcm", "seed": 1, **body}
+    return httpx.post(server.http + path, json=fields, timeout=30)
 
 
 def encoded(file: bytes) -> str:
     return base64.b64encode(file).decode()
 
 
-def test_it_speaks_as_the_voice_that_is_made_of_the_recording(
-    server: Running, speech: np.ndarray
-) -> None:
+def test_it_speaks_like_an_uploaded_voice(server: Running, speech: np.ndarray) -> None:
     made = httpx.post(
         f"{server.http}/v1/audio/voices",
         data={"name": "me", "ref_text": TEXT, "consent_attested": "true"},
@@ -51,9 +49,9 @@ def test_it_speaks_as_the_voice_that_is_made_of_the_recording(
     assert made.status_code == 200, made.text
     expected = post(server, voice="me").content
     audio = encoded(wav(speech))
-    asked = {"ref_text": TEXT, "consent_attested": True}
+    fields = {"ref_text": TEXT, "consent_attested": True}
     for sent in (audio, f"data:audio/wav;base64,{audio}", audio):
-        answer = post(server, voice="alloy", ref_audio=sent, **asked)
+        answer = post(server, voice="alloy", ref_audio=sent, **fields)
         assert answer.status_code == 200, answer.text
         assert answer.content == expected
         assert "x-ignored-params" not in answer.headers
@@ -61,15 +59,13 @@ def test_it_speaks_as_the_voice_that_is_made_of_the_recording(
     listed = httpx.get(f"{server.http}/v1/audio/voices").json()
     assert [voice["name"] for voice in listed["uploaded_voices"]] == ["me"]
     httpx.delete(f"{server.http}/v1/audio/voices/me")
-    told = post(
-        server, "/v1/audio/speech/batch", items=[{"input": "Hello."}], ref_audio=audio, **asked
+    answer = post(
+        server, "/v1/audio/speech/batch", items=[{"input": "Hello."}], ref_audio=audio, **fields
     ).json()
-    assert base64.b64decode(told["results"][0]["audio_data"]) == expected
+    assert base64.b64decode(answer["results"][0]["audio_data"]) == expected
 
 
-def test_openais_client_sends_it_beside_with_a_recorded_consent(
-    tmp_path: Path, speech: np.ndarray
-) -> None:
+def test_openais_client_with_a_recorded_consent(tmp_path: Path, speech: np.ndarray) -> None:
     with (
         running(tmp_path, consent="recording") as server,
         openai.OpenAI(base_url=f"{server.http}/v1", api_key="-", max_retries=0) as client,
@@ -77,11 +73,11 @@ def test_openais_client_sends_it_beside_with_a_recorded_consent(
         consent = client.audio.voice_consents.create(
             name="Ada agrees", language="en", recording=("yes.wav", wav(speech), "audio/wav")
         )
-        asked = {"ref_audio": encoded(wav(speech)), "ref_text": TEXT}
+        fields = {"ref_audio": encoded(wav(speech)), "ref_text": TEXT}
 
         def say(**more: Any) -> bytes:
             return client.audio.speech.create(
-                model="tts-1", voice="alloy", input="Hello.", extra_body={**asked, **more}
+                model="tts-1", voice="alloy", input="Hello.", extra_body={**fields, **more}
             ).content
 
         assert len(say(consent=consent.id)) > 4_000
@@ -107,29 +103,29 @@ def test_openais_client_sends_it_beside_with_a_recorded_consent(
         ({"ref_audio": "file:///etc/passwd"}, 403, "urls_not_allowed", "ref_audio"),
     ],
 )
-def test_what_does_not_do_is_told_in_one_line(
+def test_errors_are_one_line(
     server: Running, speech: np.ndarray, change: Any, status: int, code: str, param: str
 ) -> None:
-    asked = {"ref_audio": encoded(wav(speech)), "ref_text": TEXT, "consent_attested": True}
-    answer = post(server, **{**asked, **change})
+    fields = {"ref_audio": encoded(wav(speech)), "ref_text": TEXT, "consent_attested": True}
+    answer = post(server, **{**fields, **change})
     error = answer.json()["error"]
     assert (answer.status_code, error["code"], error["param"]) == (status, code, param), error
     assert "\n" not in error["message"]
 
 
-def test_no_cloning_is_no_cloning(tmp_path: Path, speech: np.ndarray) -> None:
+def test_cloning_can_be_disabled(tmp_path: Path, speech: np.ndarray) -> None:
     with running(tmp_path, cloning=False) as server:
-        asked = {"ref_audio": encoded(wav(speech)), "ref_text": TEXT, "consent_attested": True}
-        refused = post(server, **asked)
+        fields = {"ref_audio": encoded(wav(speech)), "ref_text": TEXT, "consent_attested": True}
+        refused = post(server, **fields)
         assert (refused.status_code, refused.json()["error"]["code"]) == (403, "cloning_disabled")
 
 
-# -- from an address ----------------------------------------------------------------------------
+# -- by URL ------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def site(speech: np.ndarray) -> Iterator[str]:
-    """A web site with a recording, whose address is that of this machine."""
+    """A web site with a recording, on this machine."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -169,18 +165,18 @@ def fetching(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @pytest.fixture
 def is_public(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], bool]]:
-    """As if this machine's address were public."""
+    """Makes this machine's address count as public."""
     real = fetch.is_public
     monkeypatch.setattr(fetch, "is_public", lambda ip: ip == "127.0.0.1" or real(ip))
     return real
 
 
 @pytest.mark.usefixtures("is_public")
-def test_a_recording_from_an_address(fetching: Running, site: str, speech: np.ndarray) -> None:
-    asked = {"ref_text": TEXT, "consent_attested": True}
-    expected = post(fetching, ref_audio=encoded(wav(speech)), **asked).content
+def test_a_recording_by_url(fetching: Running, site: str, speech: np.ndarray) -> None:
+    fields = {"ref_text": TEXT, "consent_attested": True}
+    expected = post(fetching, ref_audio=encoded(wav(speech)), **fields).content
     for path in ("/me.wav", "/moved"):
-        answer = post(fetching, ref_audio=site + path, **asked)
+        answer = post(fetching, ref_audio=site + path, **fields)
         assert answer.status_code == 200, answer.text
         assert answer.content == expected
     turn = {"text": TEXT, "audio": f"{site}/me.wav"}
@@ -208,11 +204,11 @@ def test_a_recording_from_an_address(fetching: Running, site: str, speech: np.nd
         ("http://0x7f000002/", 403, "urls_not_allowed"),
     ],
 )
-def test_what_is_not_fetched(
+def test_urls_that_are_not_fetched(
     fetching: Running, site: str, url: str, status: int, code: str
 ) -> None:
-    asked = {"ref_text": TEXT, "consent_attested": True}
-    answer = post(fetching, ref_audio=url.format(site=site), **asked)
+    fields = {"ref_text": TEXT, "consent_attested": True}
+    answer = post(fetching, ref_audio=url.format(site=site), **fields)
     error = answer.json()["error"]
     assert (answer.status_code, error["code"], error["param"]) == (status, code, "ref_audio"), error
 
@@ -240,7 +236,7 @@ def test_public_addresses(address: str, is_public: bool) -> None:
     assert fetch.is_public(address) is is_public
 
 
-def test_who_sends_a_byte_now_and_then_is_cut_off(
+def test_a_slow_site_is_cut_off(
     fetching: Running, is_public: Callable[[str], bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fetch, "MAX_S", 0.5)
@@ -260,8 +256,8 @@ def test_who_sends_a_byte_now_and_then_is_cut_off(
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as served:
         thread = threading.Thread(target=served.serve_forever)
         thread.start()
-        asked = {"ref_text": TEXT, "consent_attested": True}
-        answer = post(fetching, ref_audio=f"http://127.0.0.1:{served.server_port}/", **asked)
+        fields = {"ref_text": TEXT, "consent_attested": True}
+        answer = post(fetching, ref_audio=f"http://127.0.0.1:{served.server_port}/", **fields)
         over.set()
         served.shutdown()
         thread.join()

@@ -1,7 +1,8 @@
-"""Random requests by the OpenAPI schema, right ones and wrong ones: no server error, no answer that
-the schema does not tell of, no hang, no slot left.
+"""Random valid and invalid requests from the OpenAPI schema.
 
-`CAUSERIE_FUZZ=10000` sends about so many.
+There must be no server error, no response outside the schema, no hang, and no slot left.
+
+`CAUSERIE_FUZZ=10000` sends about 10,000 requests.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ SCHEMA = schemathesis.openapi.from_dict(create_app(Settings()).openapi())
 OPERATIONS = [found.ok() for found in SCHEMA.get_all_operations()]
 MODES = list(schemathesis.GenerationMode)
 NUM_CASES = int(os.environ.get("CAUSERIE_FUZZ", "300"))
-#: Of a test: an operation, by right or by wrong requests.
+#: Requests of a test, which has one operation and valid or invalid requests.
 NUM_EACH = max(1, NUM_CASES // (len(OPERATIONS) * len(MODES)))
 #: A reply of the tiny model, which does not stop by itself, is cut after this many seconds.
 MAX_DURATION_S = 0.24
@@ -65,7 +66,7 @@ def session() -> Iterator[requests.Session]:
 
 
 def _shortened(body: Any) -> Any:
-    """So that no reply is long; what is wrong stays so."""
+    """The body with a short maximum duration; an invalid one stays invalid."""
     if isinstance(body, dict) and (body.get("input") or body.get("turns") or body.get("items")):
         limit = body.get("max_duration_s")
         if limit is None or (type(limit) in (int, float) and limit > MAX_DURATION_S):
@@ -75,7 +76,7 @@ def _shortened(body: Any) -> Any:
 
 @pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.value)
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
-def test_requests_by_the_schema_get_answers_by_the_schema(
+def test_responses_conform_to_the_schema(
     server: Running, session: requests.Session, operation: Any, mode: Any, tmp_path: Path
 ) -> None:
     @hypothesis.settings(
@@ -90,7 +91,7 @@ def test_requests_by_the_schema_get_answers_by_the_schema(
     def ask(case: Any) -> None:
         case.body = _shortened(case.body)
         if mode is schemathesis.GenerationMode.POSITIVE and "voice" in case.path_parameters:
-            case.path_parameters["voice"] = "0"  # or hardly any request would be spoken
+            case.path_parameters["voice"] = "0"  # a random voice would hardly ever exist
         response = case.call(base_url=server.http, session=session, timeout=PATIENCE_S)
         case.validate_response(response, checks=CHECKED)
         if response.status_code >= 400:
@@ -101,5 +102,5 @@ def test_requests_by_the_schema_get_answers_by_the_schema(
     try:
         ask()
     except hypothesis.errors.Unsatisfiable:
-        # An operation without parameters cannot be asked wrongly.
+        # An operation without parameters has no invalid requests.
         assert mode is schemathesis.GenerationMode.NEGATIVE

@@ -1,4 +1,4 @@
-"""SIGTERM while somebody listens: the reply ends whole, nobody new begins, the process exits 0."""
+"""SIGTERM during a reply: it is completed, new ones are refused, and the process exits with 0."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ import pytest
 
 from tests.server.process import Served, served
 
-#: About 20 s of speech, which takes a few seconds to make.
+#: About 20 s of speech, which takes a few seconds to generate.
 TEXT = "We go down to the river, and we cross the bridge as long as it stands. " * 5
 SPEECH = {"input": TEXT, "response_format": "pcm", "seed": 1}
 
 
-def _stopped(server: Served) -> None:
-    """Ask it to end, and wait until it has heard."""
-    server.ask_to_end()
+def _begin_shutdown(server: Served) -> None:
+    """Send SIGTERM, and wait until the server has noticed it."""
+    server.terminate()
     for _ in range(200):
         if httpx.get(f"{server.url}/ready").status_code == 503:
             return
         time.sleep(0.01)
-    raise AssertionError("it goes on as if nothing were")
+    raise AssertionError("the server ignored SIGTERM")
 
 
-def test_a_reply_ends_whole_and_nobody_new_begins(tmp_path: Path) -> None:
+def test_a_reply_is_completed_and_new_ones_are_refused(tmp_path: Path) -> None:
     with served(tmp_path) as server, httpx.Client(base_url=server.url, timeout=30) as client:
         whole = client.post("/v1/audio/speech", json=SPEECH).content
         with client.stream("POST", "/v1/audio/speech", json=SPEECH) as response:
             chunks = response.iter_bytes()
-            heard = next(chunks)
-            assert len(heard) < len(whole) / 2, "it is over before it can be interrupted"
-            _stopped(server)
+            received = next(chunks)
+            assert len(received) < len(whole) / 2, "the reply ended too early"
+            _begin_shutdown(server)
             ready = httpx.get(f"{server.url}/ready")
             assert ready.json()["status"] == "shutting down"
             late = httpx.post(f"{server.url}/v1/audio/speech", json={"input": "Hello."})
@@ -40,13 +40,13 @@ def test_a_reply_ends_whole_and_nobody_new_begins(tmp_path: Path) -> None:
             assert late.json()["error"]["code"] == "shutting_down"
             assert int(late.headers["retry-after"]) >= 1
             assert httpx.get(f"{server.url}/health").status_code == 200
-            heard += b"".join(chunks)
-        assert heard == whole
+            received += b"".join(chunks)
+        assert received == whole
         assert server.process.wait(10) == 0
         assert "Traceback" not in server.log
 
 
-def test_a_reply_that_takes_too_long_is_broken_off(tmp_path: Path) -> None:
+def test_a_reply_is_cut_off_after_the_grace_period(tmp_path: Path) -> None:
     speech = {**SPEECH, "input": TEXT * 10}
     with (
         served(tmp_path, "--grace-s", "0.3") as server,
@@ -54,7 +54,7 @@ def test_a_reply_that_takes_too_long_is_broken_off(tmp_path: Path) -> None:
     ):
         chunks = response.iter_bytes()
         next(chunks)
-        server.ask_to_end()
+        server.terminate()
         started = time.monotonic()
         with pytest.raises(httpx.RemoteProtocolError):
             sum(map(len, chunks))
@@ -63,9 +63,9 @@ def test_a_reply_that_takes_too_long_is_broken_off(tmp_path: Path) -> None:
         assert "Traceback" not in server.log
 
 
-def test_without_replies_it_ends_at_once(tmp_path: Path) -> None:
+def test_without_replies_the_server_exits_at_once(tmp_path: Path) -> None:
     with served(tmp_path) as server:
         started = time.monotonic()
-        server.ask_to_end()
+        server.terminate()
         assert server.process.wait(10) == 0
         assert time.monotonic() - started < 3

@@ -1,4 +1,4 @@
-"""benchmarks/soak.py for ten seconds: texts alone and in company, and clients that leave."""
+"""benchmarks/soak.py for ten seconds: single and concurrent texts, and clients that disconnect."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "soak.py"
 
 
-def test_replies_are_the_same_in_company_and_nothing_stays_taken(tmp_path: Path) -> None:
+def test_concurrent_replies_are_unchanged_and_no_slot_stays_taken(tmp_path: Path) -> None:
     picture = tmp_path / "soak.png"
     command = "--minutes 0.16 --clients 8 --max-growth 0.2 --plot".split()
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""`/v1/audio/speech` and its kin, by OpenAI's own client of a real server, and by hand."""
+"""`/v1/audio/speech` and related routes, by OpenAI's client and by plain HTTP."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def post(server: Running, path: str = "/v1/audio/speech", **body: Any) -> httpx.
     return httpx.post(server.http + path, json=body, timeout=30)
 
 
-def heard(data: bytes) -> np.ndarray:
+def decode(data: bytes) -> np.ndarray:
     """Samples at 24 kHz of a file of any format."""
     to_mono = av.AudioResampler(format="flt", layout="mono", rate=24_000)
     with av.open(io.BytesIO(data)) as container:
@@ -55,10 +55,10 @@ def expected() -> np.ndarray:
     return petit().generate(TEXT, voice="heart", seed=1).samples
 
 
-# -- what is given -------------------------------------------------------------------------------
+# -- replies -------------------------------------------------------------------------------------
 
 
-def test_pcm_is_what_the_library_makes(client: openai.OpenAI, expected: np.ndarray) -> None:
+def test_pcm_equals_the_library(client: openai.OpenAI, expected: np.ndarray) -> None:
     speech = client.audio.speech.create(
         model="tts-1",
         voice="alloy",
@@ -76,7 +76,7 @@ def test_pcm_is_what_the_library_makes(client: openai.OpenAI, expected: np.ndarr
 
 
 @pytest.mark.parametrize("format", ["mp3", "opus", "aac", "flac", "wav"])
-def test_all_formats_are_streamed_and_hold_the_sound(
+def test_all_formats_are_streamed_and_contain_the_audio(
     client: openai.OpenAI, expected: np.ndarray, format: Any
 ) -> None:
     create = client.audio.speech.with_streaming_response.create
@@ -89,7 +89,7 @@ def test_all_formats_are_streamed_and_hold_the_sound(
     ) as response:
         chunks = list(response.iter_bytes())
     assert len(chunks) > 2
-    sound = heard(b"".join(chunks))
+    sound = decode(b"".join(chunks))
     assert abs(len(sound) - len(expected)) < 2_400
     num = min(len(sound), len(expected))
     best = max(
@@ -105,17 +105,17 @@ def test_telephone_formats(server: Running, expected: np.ndarray, format: str) -
     assert abs(len(answer.content) / 8_000 - len(expected) / 24_000) < 0.05
 
 
-def test_sound_comes_while_it_is_made(server: Running) -> None:
+def test_audio_is_sent_while_it_is_generated(server: Running) -> None:
     speech = {"input": LONG * 4, "response_format": "pcm", "seed": 1}
     with httpx.stream("POST", f"{server.http}/v1/audio/speech", json=speech, timeout=30) as answer:
         chunks = answer.iter_bytes()
         next(chunks)
-        assert server.num_active == 1  # and the rest is yet to be made
+        assert server.num_active == 1  # the rest is not generated yet
         for _ in chunks:
             pass
 
 
-def test_whole_files_know_their_length(server: Running, expected: np.ndarray) -> None:
+def test_complete_files_have_a_length(server: Running, expected: np.ndarray) -> None:
     for format in ("wav", "flac"):
         answer = post(server, input=TEXT, response_format=format, seed=1, stream=False)
         assert int(answer.headers["content-length"]) == len(answer.content)
@@ -131,7 +131,7 @@ def test_speed_and_volume(server: Running, expected: np.ndarray) -> None:
     assert np.abs(samples - pcm16(expected) / 2).max() <= 1
 
 
-def test_events_hold_the_file(client: openai.OpenAI, expected: np.ndarray) -> None:
+def test_events_contain_the_file(client: openai.OpenAI, expected: np.ndarray) -> None:
     create = client.audio.speech.with_streaming_response.create
     with create(
         model="gpt-4o-mini-tts",
@@ -142,18 +142,18 @@ def test_events_hold_the_file(client: openai.OpenAI, expected: np.ndarray) -> No
         extra_body={"seed": 1},
     ) as response:
         assert response.headers["content-type"].startswith("text/event-stream")
-        events = [line for line in response.iter_lines() if line.startswith("data: ")]
-    told = [json.loads(event.removeprefix("data: ")) for event in events]
-    assert {one["type"] for one in told[:-1]} == {"speech.audio.delta"}
-    sound = b"".join(base64.b64decode(one["audio"]) for one in told[:-1])
+        lines = [line for line in response.iter_lines() if line.startswith("data: ")]
+    events = [json.loads(line.removeprefix("data: ")) for line in lines]
+    assert {event["type"] for event in events[:-1]} == {"speech.audio.delta"}
+    sound = b"".join(base64.b64decode(event["audio"]) for event in events[:-1])
     assert sound == pcm16(expected).tobytes()
-    assert told[-1]["type"] == "speech.audio.done"
-    usage = told[-1]["usage"]
+    assert events[-1]["type"] == "speech.audio.done"
+    usage = events[-1]["usage"]
     assert usage["output_tokens"] == len(expected) // 1_920
     assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"]
 
 
-def test_context_is_heard(server: Running) -> None:
+def test_context_changes_the_reply(server: Running) -> None:
     before = petit().generate("Hello, who are you?", voice="theo", seed=2)
     file = io.BytesIO()
     soundfile.write(file, before.samples, 24_000, format="WAV")
@@ -168,7 +168,7 @@ def test_context_is_heard(server: Running) -> None:
     assert answers[0].content == answers[1].content != plain.content
 
 
-def test_what_does_nothing_is_named(server: Running, tmp_path: Path) -> None:
+def test_unsupported_fields_are_reported(server: Running, tmp_path: Path) -> None:
     odd = {"input": TEXT, "instructions": "whisper", "lang_code": "a"}
     assert post(server, **odd).headers["x-ignored-params"] == "instructions, lang_code"
     with running(tmp_path, strict=True) as strict:
@@ -177,7 +177,7 @@ def test_what_does_nothing_is_named(server: Running, tmp_path: Path) -> None:
     assert refused.json()["error"]["code"] == "unknown_parameter"
 
 
-def test_async_client_many_at_once_are_as_alone(server: Running) -> None:
+def test_concurrent_replies_equal_single_ones(server: Running) -> None:
     async def main() -> list[bytes]:
         async with openai.AsyncOpenAI(
             base_url=f"{server.http}/v1", api_key="-", max_retries=0
@@ -202,9 +202,11 @@ def test_async_client_many_at_once_are_as_alone(server: Running) -> None:
 
 def test_batch(server: Running, expected: np.ndarray) -> None:
     items = [{"input": TEXT, "voice": "alloy"}, {"input": ""}, {"input": "Hi.", "speed": 9}]
-    told = post(server, "/v1/audio/speech/batch", items=items, response_format="pcm", seed=1).json()
-    assert (told["total"], told["succeeded"], told["failed"]) == (3, 1, 2)
-    first, second, third = told["results"]
+    answer = post(
+        server, "/v1/audio/speech/batch", items=items, response_format="pcm", seed=1
+    ).json()
+    assert (answer["total"], answer["succeeded"], answer["failed"]) == (3, 1, 2)
+    first, second, third = answer["results"]
     assert base64.b64decode(first["audio_data"]) == pcm16(expected).tobytes()
     assert first["media_type"].startswith("audio/pcm")
     assert second["error"]["code"] == "empty_input"
@@ -217,13 +219,13 @@ def test_dialogue(server: Running) -> None:
         {"voice": "theo", "text": "Is it?", "pause_s": 1.5},
     ]
     path = "/v1/audio/dialogue"
-    told = post(server, path, turns=turns, response_format="pcm", seed=3)
-    assert told.status_code == 200
+    answer = post(server, path, turns=turns, response_format="pcm", seed=3)
+    assert answer.status_code == 200
     text = "heart: Good morning!\n[pause: 1.5s]\n\ntheo: Is it?"
-    assert post(server, path, input=text, response_format="pcm", seed=3).content == told.content
+    assert post(server, path, input=text, response_format="pcm", seed=3).content == answer.content
     other = post(server, path, turns=turns, response_format="pcm", seed=4)
-    assert other.content != told.content
-    sound = np.frombuffer(told.content, "<i2")
+    assert other.content != answer.content
+    sound = np.frombuffer(answer.content, "<i2")
     silent = (np.abs(sound.astype(int)) == 0).astype(np.int8)
     assert silent.sum() >= 36_000
     whole = post(server, path, turns=turns, response_format="wav", seed=3, stream=False)
@@ -236,11 +238,11 @@ def test_models(client: openai.OpenAI, server: Running) -> None:
     assert [client.models.retrieve(name).id for name in names] == names
     with pytest.raises(openai.NotFoundError):
         client.models.retrieve("gpt-9")
-    told = httpx.get(f"{server.http}/v1/audio/models").json()
-    assert [one["id"] for one in told["models"]] == names
+    answer = httpx.get(f"{server.http}/v1/audio/models").json()
+    assert [one["id"] for one in answer["models"]] == names
 
 
-# -- what is refused -----------------------------------------------------------------------------
+# -- errors -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -293,7 +295,7 @@ def test_errors_have_openais_shape(
         ("GET", "/nowhere", {}, 404),
     ],
 )
-def test_other_mistakes_have_it_too(
+def test_other_errors_have_openais_shape(
     server: Running, method: str, path: str, sent: Any, status: int
 ) -> None:
     answer = httpx.request(method, server.http + path, **sent)
@@ -301,8 +303,8 @@ def test_other_mistakes_have_it_too(
     assert set(answer.json()["error"]) == {"message", "type", "param", "code"}
 
 
-def test_a_full_queue_says_when_to_come_again(server: Running) -> None:
-    """Three are spoken, two wait, the sixth is refused before any sound."""
+def test_a_full_queue_answers_with_retry_after(server: Running) -> None:
+    """Three are spoken, two wait, and the sixth is refused before any audio."""
     entered, leave = threading.Barrier(6, timeout=30), threading.Event()
     statuses: list[int] = []
 
@@ -335,18 +337,18 @@ def test_a_full_queue_says_when_to_come_again(server: Running) -> None:
     server.wait_for(lambda: server.is_silent and server.num_active == 0)
 
 
-def test_who_hangs_up_frees_the_slot_within_a_frame(server: Running) -> None:
+def test_a_disconnect_frees_the_slot_within_a_frame(server: Running) -> None:
     speech = {"input": LONG * 8, "response_format": "pcm"}
     with httpx.stream("POST", f"{server.http}/v1/audio/speech", json=speech, timeout=30) as answer:
         assert answer.status_code == 200
-        chunks = answer.iter_bytes()  # which hangs up once nobody holds it
+        chunks = answer.iter_bytes()  # disconnects when it is garbage-collected
         next(chunks)
         assert server.num_active == 1
     assert server.wait_for(lambda: server.num_active == 0) < 1
     assert server.is_silent
 
 
-# -- who may ask, and what is seen from outside ----------------------------------------------------
+# -- access and operation ------------------------------------------------------------------------
 
 
 def test_keys(tmp_path: Path) -> None:
@@ -365,20 +367,20 @@ def test_keys(tmp_path: Path) -> None:
                 client.models.list()
 
 
-def test_a_page_from_elsewhere_may_not_ask(server: Running) -> None:
-    asked = {"url": f"{server.http}/v1/audio/speech", "json": {"input": TEXT}}
-    assert httpx.post(**asked, headers={"origin": "https://evil.example"}).status_code == 403
-    assert httpx.post(**asked, headers={"host": "evil.example"}).status_code in (400, 403)
-    assert httpx.post(**asked, headers={"origin": server.http}, timeout=30).status_code == 200
+def test_foreign_pages_are_refused(server: Running) -> None:
+    request = {"url": f"{server.http}/v1/audio/speech", "json": {"input": TEXT}}
+    assert httpx.post(**request, headers={"origin": "https://evil.example"}).status_code == 403
+    assert httpx.post(**request, headers={"host": "evil.example"}).status_code in (400, 403)
+    assert httpx.post(**request, headers={"origin": server.http}, timeout=30).status_code == 200
 
 
-def test_health_readiness_and_numbers(server: Running) -> None:
+def test_health_readiness_and_metrics(server: Running) -> None:
     assert httpx.get(f"{server.http}/health").json()["status"] == "ok"
     ready = httpx.get(f"{server.http}/ready").json()
     assert (ready["status"], ready["model"], ready["device"]) == ("ready", "petit", "cpu")
     post(server, input=TEXT, voice="nobody")
     post(server, input=TEXT)
-    numbers = httpx.get(f"{server.http}/metrics").text
+    metrics = httpx.get(f"{server.http}/metrics").text
     for name in (
         'causerie_first_sound_seconds_count{protocol="http"}',
         "causerie_rtf_count",
@@ -386,10 +388,10 @@ def test_health_readiness_and_numbers(server: Running) -> None:
         'causerie_errors_total{code="voice_not_found"}',
         'causerie_requests_total{method="POST",route="/v1/audio/speech",status="200"}',
     ):
-        assert name in numbers, name
+        assert name in metrics, name
 
 
-def test_a_request_keeps_its_name(server: Running) -> None:
+def test_a_request_keeps_its_id(server: Running) -> None:
     url = f"{server.http}/health"
     assert httpx.get(url, headers={"x-request-id": "mine-1"}).headers["x-request-id"] == "mine-1"
     odd = httpx.get(url, headers={"x-request-id": "a b\tc" * 40}).headers["x-request-id"]

@@ -1,4 +1,4 @@
-"""SSML, spoken where it is understood, and refused where it is not."""
+"""SSML: spoken where it is supported, and refused elsewhere."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 def post(server: Running, path: str = "/v1/audio/speech", **body: Any) -> httpx.Response:
-    asked = {"voice": "mia", "response_format": "pcm", "seed": 1, **body}
-    return httpx.post(server.http + path, json=asked, timeout=PATIENCE_S)
+    fields = {"voice": "mia", "response_format": "pcm", "seed": 1, **body}
+    return httpx.post(server.http + path, json=fields, timeout=PATIENCE_S)
 
 
-def test_without_breaks_it_is_the_text_alone(server: Running) -> None:
+def test_ssml_without_breaks_equals_the_text(server: Running) -> None:
     plain = pcm16(petit().generate(HELLO, voice="mia", seed=1).samples).tobytes()
     for text in (HELLO, f"<speak>\n {HELLO} </speak>", f"<speak><s>{HELLO[:-1]}</s></speak>"):
         answer = post(server, input=text)
@@ -37,7 +37,7 @@ def test_without_breaks_it_is_the_text_alone(server: Running) -> None:
         assert "x-notes" not in answer.headers
 
 
-def test_breaks_are_silence_and_what_does_nothing_is_told(server: Running) -> None:
+def test_breaks_are_silence_and_unsupported_elements_are_noted(server: Running) -> None:
     text = (
         f'<speak>{HELLO}<break time="2s"/><prosody rate="slow">Good bye.</prosody>'
         f'<break time="500ms"/></speak>'
@@ -55,15 +55,15 @@ def test_breaks_are_silence_and_what_does_nothing_is_told(server: Running) -> No
     assert not sound[-12_000:].any()
 
 
-def test_voices_are_those_of_a_dialogue(server: Running) -> None:
+def test_voices_equal_those_of_a_dialogue(server: Running) -> None:
     turns = [
         {"voice": "heart", "text": HELLO},
         {"voice": "theo", "text": "Is it?", "pause_s": 0.75},
     ]
     ssml = f'<speak>{HELLO}<break/><voice name="theo">Is it?</voice></speak>'
-    told = post(server, "/v1/audio/dialogue", turns=turns)
-    assert told.status_code == 200
-    assert post(server, input=ssml, voice="heart").content == told.content
+    dialogue = post(server, "/v1/audio/dialogue", turns=turns)
+    assert dialogue.status_code == 200
+    assert post(server, input=ssml, voice="heart").content == dialogue.content
     again = f'{ssml[:-8]} <voice name="heart">It was.</voice></speak>'
     three = [*turns, {"voice": "heart", "text": "It was.", "pause_s": 0}]
     expected = post(server, "/v1/audio/dialogue", turns=three).content
@@ -71,10 +71,10 @@ def test_voices_are_those_of_a_dialogue(server: Running) -> None:
     events = post(server, input=ssml, voice="heart", stream_format="sse")
     data = [json.loads(line[6:]) for line in events.text.splitlines() if line.startswith("data: ")]
     joined = b"".join(base64.b64decode(one["audio"]) for one in data[:-1])
-    assert joined == told.content
+    assert joined == dialogue.content
     assert data[-1]["usage"]["output_tokens"] == (len(joined) // 2 - 18_000) // 1_920
     batch = post(server, "/v1/audio/speech/batch", items=[{"input": ssml, "voice": "heart"}])
-    assert base64.b64decode(batch.json()["results"][0]["audio_data"]) == told.content
+    assert base64.b64decode(batch.json()["results"][0]["audio_data"]) == dialogue.content
 
 
 @pytest.mark.parametrize(
@@ -89,13 +89,13 @@ def test_voices_are_those_of_a_dialogue(server: Running) -> None:
         ({"input": "<speak><voice name='nobody'>a</voice></speak>"}, "voice_not_found", "voice"),
     ],
 )
-def test_what_cannot_be_spoken(server: Running, change: Any, code: str, param: str) -> None:
+def test_errors(server: Running, change: Any, code: str, param: str) -> None:
     answer = post(server, **change)
     error = answer.json()["error"]
     assert (answer.status_code, error["code"], error["param"]) == (400, code, param), error
 
 
-def test_where_it_is_not_understood_it_is_refused_and_not_read_aloud(server: Running) -> None:
+def test_other_routes_refuse_ssml(server: Running) -> None:
     ssml = f"<speak>{HELLO}</speak>"
     for path, body in (
         ("/v1/text-to-speech/heart", {"text": ssml}),

@@ -1,4 +1,4 @@
-"""The native WebSocket, against a real server."""
+"""vLLM-Omni's WebSocket, against a real server."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def socket(server: Running) -> Iterator[ClientConnection]:
         yield connection
 
 
-def heard(
+def receive_until(
     socket: ClientConnection, until: str = "session.done"
 ) -> tuple[bytes, list[dict[str, Any]]]:
     """The bytes and the messages up to one of a type."""
@@ -57,7 +57,7 @@ def kinds(messages: list[dict[str, Any]]) -> list[str]:
 
 
 def growing(text: str, seed: int) -> np.ndarray:
-    """What the library makes of a text that is written word by word."""
+    """The library's audio for a text that is written word by word."""
     parts = [word + " " for word in text.split()]
     return petit().stream(parts, voice="heart", seed=seed).collect().samples
 
@@ -67,7 +67,7 @@ def test_text_by_words_is_one_reply(socket: ClientConnection) -> None:
     for word in TEXT.split():
         send(socket, type="input.text", text=word + " ")
     send(socket, type="input.done")
-    sound, messages = heard(socket)
+    sound, messages = receive_until(socket)
     assert sound == pcm16(growing(TEXT, 5)).tobytes()
     assert kinds(messages) == [
         "session.configured",
@@ -90,12 +90,12 @@ def test_text_by_words_is_one_reply(socket: ClientConnection) -> None:
 
 def test_a_sentence_is_spoken_while_the_next_is_not_written(socket: ClientConnection) -> None:
     send(socket, type="input.text", text="Hello there. How are you ")
-    sound, messages = heard(socket, until="audio.done")
+    sound, messages = receive_until(socket, until="audio.done")
     assert len(sound) > 24_000
     assert messages[0]["sentence_text"] == "Hello there."
     send(socket, type="input.text", text="today?")
     send(socket, type="input.done")
-    _, messages = heard(socket)
+    _, messages = receive_until(socket)
     assert messages[0]["sentence_text"] == "How are you today?"
 
 
@@ -104,8 +104,8 @@ def test_utterances_follow_each_other(socket: ClientConnection) -> None:
     for text in ("One.", "Two."):
         send(socket, type="input.text", text=text)
         send(socket, type="input.done")
-    first, messages = heard(socket)
-    second, more = heard(socket)
+    first, messages = receive_until(socket)
+    second, more = receive_until(socket)
     assert [message["utterance_index"] for message in messages[1:]] == [0, 0, 0]
     assert [message["utterance_index"] for message in more] == [1, 1, 1]
     assert first == pcm16(growing("One.", 2)).tobytes()
@@ -115,18 +115,18 @@ def test_utterances_follow_each_other(socket: ClientConnection) -> None:
 def test_an_utterance_without_text_is_done_at_once(socket: ClientConnection) -> None:
     send(socket, type="input.text", text="  ")
     send(socket, type="input.done")
-    sound, messages = heard(socket)
+    sound, messages = receive_until(socket)
     assert not sound
     assert messages == [
         {"type": "session.done", "utterance_index": 0, "total_sentences": 0, "stopped": "end"}
     ]
 
 
-def test_close_waits_until_all_is_spoken(socket: ClientConnection) -> None:
+def test_close_waits_until_everything_is_spoken(socket: ClientConnection) -> None:
     send(socket, type="session.config", voice="heart", seed=5)
     send(socket, type="input.text", text="Good evening to you")
     send(socket, type="session.close")
-    sound, _messages = heard(socket)
+    sound, _messages = receive_until(socket)
     assert sound == pcm16(growing("Good evening to you", 5)).tobytes()
     with pytest.raises(ConnectionClosed):
         socket.recv(timeout=PATIENCE_S)
@@ -138,7 +138,7 @@ def test_other_formats_and_speed(socket: ClientConnection, name: str) -> None:
     send(socket, type="session.config", voice="heart", seed=5, response_format=name, speed=1.5)
     send(socket, type="input.text", text="One. And two.")
     send(socket, type="input.done")
-    data, messages = heard(socket)
+    data, messages = receive_until(socket)
     assert sum(m["total_bytes"] for m in messages if m["type"] == "audio.done") == len(data)
     with av.open(io.BytesIO(data)) as file:
         seconds = sum(frame.samples / frame.sample_rate for frame in file.decode(audio=0))
@@ -147,13 +147,13 @@ def test_other_formats_and_speed(socket: ClientConnection, name: str) -> None:
     assert seconds == pytest.approx(played_s, abs=0.1)
 
 
-def test_cancel_tells_what_was_spoken(server: Running, socket: ClientConnection) -> None:
+def test_cancel_reports_what_was_spoken(server: Running, socket: ClientConnection) -> None:
     send(socket, type="session.config", voice="heart", seed=5)
     send(socket, type="input.text", text=TEXT + " And so on, and on, and on. " * 20)
     send(socket, type="input.done")
-    _, messages = heard(socket, until="audio.done")
+    _, messages = receive_until(socket, until="audio.done")
     send(socket, type="input.cancel", played_ms=700)
-    _sound, messages = heard(socket, until="input.cancelled")
+    _sound, messages = receive_until(socket, until="input.cancelled")
     answer = messages[-1]
     assert answer["spoken_ms"] == 700
     assert answer["sent_ms"] > 900
@@ -174,16 +174,16 @@ def test_the_slot_is_free_within_a_frame_of_a_cancel(
     assert not server.is_silent
     send(socket, type="input.cancel")
     assert server.wait_for(lambda: server.is_silent) < SOON_S
-    _, messages = heard(socket)
+    _, messages = receive_until(socket)
     assert "input.cancelled" in kinds(messages)
 
 
-def test_what_was_all_sent_can_still_be_cut(socket: ClientConnection) -> None:
-    """Sound comes faster than it is played, so most interruptions are of what was sent."""
+def test_cancel_after_everything_was_sent(socket: ClientConnection) -> None:
+    """Audio is sent faster than it is played, so most interruptions come after the end."""
     send(socket, type="session.config", voice="heart", seed=5)
     send(socket, type="input.text", text=TEXT)
     send(socket, type="input.done")
-    sound, _messages = heard(socket)
+    sound, _messages = receive_until(socket)
     send(socket, type="input.cancel", played_ms=2000)
     answer = receive(socket)
     assert answer["type"] == "input.cancelled"
@@ -194,27 +194,25 @@ def test_what_was_all_sent_can_still_be_cut(socket: ClientConnection) -> None:
     assert TEXT.startswith(answer["text"])
 
 
-def test_cancel_with_nothing_said_is_no_error(socket: ClientConnection) -> None:
+def test_cancel_without_an_utterance_is_no_error(socket: ClientConnection) -> None:
     send(socket, type="input.cancel")
     answer = receive(socket)
-    told = {"utterance_index": None, "text": "", "spoken_ms": 0, "sent_ms": 0}
-    assert answer == {"type": "input.cancelled", **told}
+    facts = {"utterance_index": None, "text": "", "spoken_ms": 0, "sent_ms": 0}
+    assert answer == {"type": "input.cancelled", **facts}
 
 
 @pytest.mark.parametrize("played_ms", [None, 700])
-def test_a_conversation_has_as_context_what_was_heard(
-    socket: ClientConnection, played_ms: int | None
-) -> None:
+def test_the_context_is_what_was_heard(socket: ClientConnection, played_ms: int | None) -> None:
     send(socket, type="session.config", voice="heart", seed=5, conversation=True)
     send(socket, type="input.text", text="Hello there, my friend.")
     send(socket, type="input.done")
-    heard(socket)
+    receive_until(socket)
     if played_ms is not None:
         send(socket, type="input.cancel", played_ms=played_ms)
-        heard(socket, until="input.cancelled")
+        receive_until(socket, until="input.cancelled")
     send(socket, type="input.text", text="Good bye.")
     send(socket, type="input.done")
-    second, _ = heard(socket)
+    second, _ = receive_until(socket)
 
     async def alone() -> bytes:
         async def text(words: str):
@@ -232,14 +230,14 @@ def test_a_conversation_has_as_context_what_was_heard(
     assert second != pcm16(growing("Good bye.", 5)).tobytes()
 
 
-def test_a_client_that_goes_frees_its_slot_within_a_frame(server: Running) -> None:
+def test_a_disconnect_frees_the_slot_within_a_frame(server: Running) -> None:
     with server.connect(PATH) as socket:
         send(socket, type="input.text", text="All the words that I know, and more. " * 30)
         send(socket, type="input.done")
         socket.recv(timeout=PATIENCE_S)
         socket.recv(timeout=PATIENCE_S)
         assert not server.is_silent
-        socket.socket.close()  # without a goodbye
+        socket.socket.close()  # without a close frame
         assert server.wait_for(lambda: server.is_silent) < SOON_S
 
 
@@ -256,8 +254,8 @@ def test_open_sockets_are_counted(server: Running) -> None:
     server.wait_for(lambda: count() == 0)
 
 
-def test_a_client_that_does_not_read_holds_up_itself_alone(server: Running) -> None:
-    """What the network takes is sent; then no more is made, and no slot is held."""
+def test_a_client_that_does_not_read_delays_only_itself(server: Running) -> None:
+    """Once the network's buffers are full, nothing is generated, and no slot is taken."""
     stats = server.tts.engine.stats
     before = stats().num_frames
     with server.connect(PATH, max_queue=1) as deaf:
@@ -276,11 +274,11 @@ def test_a_client_that_does_not_read_holds_up_itself_alone(server: Running) -> N
         with server.connect(PATH) as other:
             send(other, type="input.text", text="Hello.")
             send(other, type="input.done")
-            assert heard(other)[0]
+            assert receive_until(other)[0]
         deaf.socket.close()
 
 
-def test_a_client_that_never_reads_is_given_up(
+def test_a_client_that_never_reads_is_disconnected(
     server: Running, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(sockets, "STALL_S", 0.2)
@@ -317,11 +315,11 @@ def test_a_client_that_never_reads_is_given_up(
         ({"type": "input.cancel", "utterance_index": 3}, "unknown_utterance"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_told_and_the_session_goes_on(
+def test_the_session_goes_on_after_errors(
     socket: ClientConnection, message: Any, code: str
 ) -> None:
     socket.send(message if isinstance(message, (str, bytes)) else json.dumps(message))
-    _, messages = heard(socket, until="error")
+    _, messages = receive_until(socket, until="error")
     error = messages[-1]
     assert error["code"] == code
     assert error["message"]
@@ -331,13 +329,11 @@ def test_what_is_wrong_is_told_and_the_session_goes_on(
 
 
 @pytest.mark.parametrize("config", [{"temperature": -1}, {"seed": -1}, {"max_duration_s": 0}])
-def test_what_only_shows_when_it_is_to_be_spoken_is_told(
-    socket: ClientConnection, config: dict[str, Any]
-) -> None:
+def test_errors_during_a_reply(socket: ClientConnection, config: dict[str, Any]) -> None:
     send(socket, type="session.config", **config)
     receive(socket)
     send(socket, type="input.text", text="Hello.")
-    _, messages = heard(socket, until="error")
+    _, messages = receive_until(socket, until="error")
     assert messages[-1]["utterance_index"] == 0
     assert messages[-1]["code"] == "invalid_value"
     assert receive(socket)["stopped"] == "error"
@@ -345,10 +341,10 @@ def test_what_only_shows_when_it_is_to_be_spoken_is_told(
     send(socket, type="input.done")
     send(socket, type="input.text", text="Hello.")
     send(socket, type="input.done")
-    assert heard(socket)[0]
+    assert receive_until(socket)[0]
 
 
-def test_a_full_queue_is_told(server: Running) -> None:
+def test_a_full_queue_is_an_error(server: Running) -> None:
     text = "All the words that I know, and so on. " * 20
     stats = server.tts.engine.stats
     with contextlib.ExitStack() as stack:
@@ -359,7 +355,7 @@ def test_a_full_queue_is_told(server: Running) -> None:
         late = stack.enter_context(server.connect(PATH))
         send(late, type="input.text", text="Hello.")
         send(late, type="input.done")
-        _, messages = heard(late, until="error")
+        _, messages = receive_until(late, until="error")
         assert messages[-1]["code"] == "queue_full"
         assert messages[-1]["status"] == 429
 
@@ -380,5 +376,5 @@ def test_keys(tmp_path) -> None:
             with pytest.raises(InvalidStatus) as refused:
                 server.connect(path).__enter__()
             assert refused.value.response.status_code == 401
-            told = json.loads(refused.value.response.body)
-            assert told["error"]["code"] == "invalid_api_key"
+            body = json.loads(refused.value.response.body)
+            assert body["error"]["code"] == "invalid_api_key"

@@ -1,4 +1,4 @@
-"""Voices and consents, made by OpenAI's own client of a real server."""
+"""Voices and consents, by OpenAI's client against a real server."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def say(client: openai.OpenAI, voice: Any) -> bytes:
     ).content
 
 
-def test_a_voice_by_a_recorded_consent_and_its_whole_life(
+def test_the_life_of_a_voice_with_a_recorded_consent(
     client: openai.OpenAI, server: Running, speech: np.ndarray
 ) -> None:
     consent = client.audio.voice_consents.create(
@@ -99,7 +99,7 @@ def test_a_voice_by_a_recorded_consent_and_its_whole_life(
     assert client.audio.voice_consents.delete(consent.id).deleted
 
 
-def test_consents_are_listed_page_by_page_and_renamed(
+def test_consents_are_listed_in_pages_and_renamed(
     client: openai.OpenAI, speech: np.ndarray
 ) -> None:
     made = [
@@ -123,7 +123,7 @@ def test_consents_are_listed_page_by_page_and_renamed(
     assert caught.value.code == "consent_not_found"
 
 
-def test_attested_voices_of_any_format(server: Running, speech: np.ndarray) -> None:
+def test_attested_voices_of_all_formats(server: Running, speech: np.ndarray) -> None:
     padded = np.concatenate([np.zeros(12_000, np.float32), speech, np.zeros(24_000, np.float32)])
     for format in ("WAV", "FLAC", "OGG", "MP3"):
         sample = wav(padded, format=format)
@@ -151,7 +151,7 @@ def test_attested_voices_of_any_format(server: Running, speech: np.ndarray) -> N
         ({"audio_sample": b"RIFF" + bytes(11 * 2**20)}, 413, "too_large", "10 MiB"),
     ],
 )
-def test_what_does_not_do_is_told_in_one_line(
+def test_errors_are_one_line(
     server: Running, speech: np.ndarray, change: Any, status: int, code: str, words: str
 ) -> None:
     recordings = {"short": wav(speech[:24_000]), "loud": wav(np.clip(50 * speech, -1, 1))}
@@ -168,7 +168,7 @@ def test_what_does_not_do_is_told_in_one_line(
     assert listed["uploaded_voices"] == []
 
 
-def test_a_policy_of_recordings_wants_one(tmp_path: Path, speech: np.ndarray) -> None:
+def test_the_recording_policy_needs_a_recording(tmp_path: Path, speech: np.ndarray) -> None:
     with running(tmp_path, consent="recording") as server:
         fields = {"audio_sample": wav(speech), "name": "eve", "ref_text": TEXT}
         refused = post(server, **fields, consent_attested="true")
@@ -178,7 +178,7 @@ def test_a_policy_of_recordings_wants_one(tmp_path: Path, speech: np.ndarray) ->
         assert (refused.status_code, refused.json()["error"]["code"]) == (403, "cloning_disabled")
 
 
-def test_a_body_that_is_far_too_large_is_not_read_to_its_end(tmp_path: Path) -> None:
+def test_a_huge_body_is_not_read_to_its_end(tmp_path: Path) -> None:
     num_sent = 0
 
     def endless() -> Iterator[bytes]:
@@ -195,18 +195,18 @@ def test_a_body_that_is_far_too_large_is_not_read_to_its_end(tmp_path: Path) -> 
         )
         large = {"audio_sample": ("me.wav", bytes(3 * 2**20), "audio/wav")}
         for answer in (
-            httpx.post(url, data={"name": "x"}, files=large),  # says how large it is
+            httpx.post(url, data={"name": "x"}, files=large),  # with a content-length
             httpx.post(url, content=itertools.islice(endless(), 48), headers=kind),
             httpx.post(f"{server.http}/v1/audio/speech", content=b" " * 3 * 2**20),
         ):
             assert answer.status_code == 413
             assert answer.json()["error"]["code"] == "too_large"
-        with contextlib.suppress(httpx.TransportError):  # it may be cut off while it sends
+        with contextlib.suppress(httpx.TransportError):  # it may be cut off while sending
             assert httpx.post(url, content=endless(), headers=kind).status_code == 413
         assert num_sent < 2**26
 
 
-def test_more_recordings_than_can_be_worked_are_told_to_come_again(
+def test_too_many_recordings_are_refused_with_retry_after(
     tmp_path: Path, speech: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cloning, "MAX_WAITING", 0)
@@ -235,7 +235,7 @@ def test_more_recordings_than_can_be_worked_are_told_to_come_again(
         assert (again.status_code, again.headers["x-should-retry"]) == (409, "false")
 
 
-def test_a_store_that_fails_says_so(
+def test_a_failing_store_is_reported(
     tmp_path: Path, speech: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(number: int) -> None:
@@ -252,15 +252,15 @@ def test_a_store_that_fails_says_so(
         assert post(server, name="one", **fields).status_code == 200
 
 
-def test_a_model_without_named_voices_speaks_by_those_that_it_lists(tmp_path: Path) -> None:
+def test_a_model_without_named_voices_lists_numbers(tmp_path: Path) -> None:
     with running(tmp_path, TTS(tiny.checkpoint())) as server:
         for voice in httpx.get(f"{server.http}/v1/audio/voices").json()["voices"]:
-            asked = {"input": "Hi.", "voice": voice["id"], "max_duration_s": 0.2}
-            spoken = httpx.post(f"{server.http}/v1/audio/speech", json=asked, timeout=30)
+            body = {"input": "Hi.", "voice": voice["id"], "max_duration_s": 0.2}
+            spoken = httpx.post(f"{server.http}/v1/audio/speech", json=body, timeout=30)
             assert spoken.status_code == 200, spoken.text
 
 
-def test_the_list_suits_all_clients(server: Running) -> None:
+def test_the_list_has_the_fields_of_all_clients(server: Running) -> None:
     listed = httpx.get(f"{server.http}/v1/audio/voices").json()
     assert [voice["id"] for voice in listed["voices"]][:1] == ["heart"]
     assert {"id", "name", "language", "description", "preview_url", "origin"} <= set(

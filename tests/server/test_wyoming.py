@@ -1,4 +1,4 @@
-"""Home Assistant's protocol, by the client of its makers, of a server in this event loop."""
+"""Home Assistant's protocol, by its own client, against a server in this event loop."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ TEXT = "Hello there. How are you today? I hope that all is well with you and wit
 
 
 def run(folder: Path, task: Callable[[AsyncTcpClient, SpeechService], Awaitable[None]]) -> None:
-    """Let a client talk with a server; in the end no slot may be taken."""
+    """Run a task with a client of a server; afterwards no slot may be taken."""
 
     async def main() -> None:
         tts = petit()
@@ -50,7 +50,7 @@ def run(folder: Path, task: Callable[[AsyncTcpClient, SpeechService], Awaitable[
             try:
                 await task(client, service)
             finally:
-                with contextlib.suppress(ConnectionError):  # the server may be the first to close
+                with contextlib.suppress(ConnectionError):  # the server may close first
                     await client.disconnect()
             for _ in range(100):
                 if tts.engine.stats().active == 0:
@@ -65,25 +65,25 @@ def run(folder: Path, task: Callable[[AsyncTcpClient, SpeechService], Awaitable[
 
 
 async def events(client: AsyncTcpClient, until: Callable[[str], bool]) -> list[Event]:
-    told: list[Event] = []
-    while not told or not until(told[-1].type):
+    received: list[Event] = []
+    while not received or not until(received[-1].type):
         event = await client.read_event()
-        assert event is not None, [one.type for one in told]
-        told.append(event)
-    return told
+        assert event is not None, [one.type for one in received]
+        received.append(event)
+    return received
 
 
-def sound(told: list[Event]) -> bytes:
+def sound(received: list[Event]) -> bytes:
     return b"".join(
-        AudioChunk.from_event(event).audio for event in told if AudioChunk.is_type(event.type)
+        AudioChunk.from_event(event).audio for event in received if AudioChunk.is_type(event.type)
     )
 
 
-def test_it_tells_of_itself(tmp_path: Path) -> None:
+def test_the_server_describes_itself(tmp_path: Path) -> None:
     async def task(client: AsyncTcpClient, service: SpeechService) -> None:
         await client.write_event(Describe().event())
-        (told,) = await events(client, Info.is_type)
-        (program,) = Info.from_event(told).tts
+        (event,) = await events(client, Info.is_type)
+        (program,) = Info.from_event(event).tts
         assert program.installed
         assert program.supports_synthesize_streaming
         assert {"heart", "theo"} <= {voice.name for voice in program.voices}
@@ -92,16 +92,16 @@ def test_it_tells_of_itself(tmp_path: Path) -> None:
     run(tmp_path, task)
 
 
-def test_a_text_at_once(tmp_path: Path) -> None:
+def test_a_complete_text(tmp_path: Path) -> None:
     async def task(client: AsyncTcpClient, service: SpeechService) -> None:
         voice = SynthesizeVoice(name="theo")
         await client.write_event(Synthesize(text=TEXT, voice=voice).event())
-        told = await events(client, AudioStop.is_type)
-        start = AudioStart.from_event(told[0])
+        received = await events(client, AudioStop.is_type)
+        start = AudioStart.from_event(received[0])
         assert (start.rate, start.width, start.channels) == (24_000, 2, 1)
-        assert len(told) > 5  # it came in pieces
-        assert len(sound(told)) > 2 * 24_000
-        assert np.abs(np.frombuffer(sound(told), "<i2")).max() > 1_000
+        assert len(received) > 5  # it came in pieces
+        assert len(sound(received)) > 2 * 24_000
+        assert np.abs(np.frombuffer(sound(received), "<i2")).max() > 1_000
 
     run(tmp_path, task)
 
@@ -112,13 +112,13 @@ def test_a_text_that_is_being_written(tmp_path: Path) -> None:
         for word in TEXT.split():
             await client.write_event(SynthesizeChunk(text=f"{word} ").event())
         begun = await asyncio.wait_for(events(client, AudioChunk.is_type), 10)
-        assert AudioStart.is_type(begun[0].type)  # before the text has come to its end
+        assert AudioStart.is_type(begun[0].type)  # before the end of the text
         await client.write_event(Synthesize(text=TEXT).event())  # a copy for old servers: ignored
         await client.write_event(SynthesizeStop().event())
-        told = begun + await events(client, SynthesizeStopped.is_type)
-        kinds = [event.type for event in told]
+        received = begun + await events(client, SynthesizeStopped.is_type)
+        kinds = [event.type for event in received]
         assert kinds.count("audio-start") == kinds.count("audio-stop")
-        seconds = len(sound(told)) / 48_000
+        seconds = len(sound(received)) / 48_000
         alone = len(pcm16(petit().generate(TEXT, voice="heart").samples)) / 24_000
         assert 0.6 * alone < seconds < 1.6 * alone  # said once
 
@@ -126,24 +126,24 @@ def test_a_text_that_is_being_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("text", "voice"), [("Hello.", "nobody"), ("🎉", "heart")])
-def test_what_is_wrong_is_told(tmp_path: Path, text: str, voice: str) -> None:
-    """The connection ends by it; Home Assistant makes another for each text."""
+def test_errors_close_the_connection(tmp_path: Path, text: str, voice: str) -> None:
+    """Home Assistant opens a connection for each text."""
 
     async def task(client: AsyncTcpClient, service: SpeechService) -> None:
         await client.write_event(Synthesize(text=text, voice=SynthesizeVoice(name=voice)).event())
-        told = await events(client, Error.is_type)
-        assert [event.type for event in told] == ["error"]
-        assert Error.from_event(told[0]).text
+        received = await events(client, Error.is_type)
+        assert [event.type for event in received] == ["error"]
+        assert Error.from_event(received[0]).text
         assert await client.read_event() is None
 
     run(tmp_path, task)
 
 
-def test_who_goes_frees_the_slot(tmp_path: Path) -> None:
+def test_a_disconnect_frees_the_slot(tmp_path: Path) -> None:
     async def task(client: AsyncTcpClient, service: SpeechService) -> None:
         await client.write_event(Synthesize(text=f"{TEXT} " * 20).event())
         await events(client, AudioChunk.is_type)
         assert service.tts.engine.stats().active == 1
-        # `run` closes the connection, and then waits a second for the slot
+        # `run` closes the connection, then waits a second for the slot
 
     run(tmp_path, task)

@@ -1,7 +1,7 @@
 """`causerie serve`: every setting of the server as a flag.
 
-The flags are made from `causerie.server.settings.Settings`, when the command is called: the base
-installation does not have what that needs.
+The flags are made from `causerie.server.settings.Settings` when the command is called, because the
+base installation lacks the packages which that needs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from causerie.extras import need
 def serve(context: typer.Context) -> None:
     """Serve speech to web browsers, apps and Home Assistant.
 
-    It answers as OpenAI's and ElevenLabs' servers do; unless told otherwise, at 127.0.0.1:8000.
+    Compatible with the APIs of OpenAI, ElevenLabs and vLLM-Omni. Listens on 127.0.0.1:8000.
     """
     need("pydantic_settings", "server")
     for module in ("fastapi", "uvicorn", "multipart", "prometheus_client", "av", "websockets"):
@@ -39,7 +39,7 @@ def settings_app() -> typer.Typer:
 
 
 def _command() -> Any:
-    """A function whose arguments are the settings."""
+    """A function with an argument for each setting."""
     from causerie.server.settings import Settings
 
     def run(config: Path | None = None, **flags: Any) -> None:
@@ -54,7 +54,7 @@ def _command() -> Any:
             server.run(settings, typer.echo)
 
     parameters = [
-        _parameter("config", Path, typer.Option("--config", help="Settings, a file in TOML."))
+        _parameter("config", Path, typer.Option("--config", help="Settings file, in TOML."))
     ]
     for name, field in Settings.model_fields.items():
         kind, flag = field.annotation, f"--{name.replace('_', '-')}"
@@ -62,7 +62,7 @@ def _command() -> Any:
         if kind is bool and field.default is True:
             flag = f"{flag}/--no-{name.replace('_', '-')}"
         if get_origin(kind) is tuple:
-            kind, default = list[str], " May be given again."
+            kind, default = list[str], " Repeatable."
         optional = [part for part in get_args(kind) if part is not type(None)]
         if type(None) in get_args(kind):
             (kind,) = optional

@@ -1,8 +1,8 @@
-"""Answers of HTTP that are sound: as it is made, or all of it at once.
+"""HTTP responses of audio: streamed while it is generated, or complete.
 
-An error before the first byte is an answer of its own; one after it breaks the connection off, as a
-file that ends early must not look whole. A client that goes frees its slot at once, also while
-nothing is sent.
+An error before the first byte is a response of its own. An error after it aborts the connection,
+because a truncated file must not look complete. A client that disconnects frees its slot at once,
+even while nothing is being sent.
 """
 
 from __future__ import annotations
@@ -19,31 +19,30 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from causerie.audio.formats import Encoder
-from causerie.server.errors import ApiError
-from causerie.server.request_log import BrokenOffError
+from causerie.server.request_log import AbortedError
 from causerie.server.state import service_of
 
-Made = TypeVar("Made")
-#: Makes an encoder, from how many samples there will be.
+Result = TypeVar("Result")
+#: Makes an encoder for a number of samples.
 NewEncoder = Callable[[int], Encoder]
 
-#: What proxies and browsers are asked not to do with sound that is still being made.
+#: Keeps proxies and browsers from caching and buffering a stream.
 STREAM_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-#: What nginx calls a request whose client did not wait; nobody reads it.
+#: nginx's status for a client that disconnected; only the log shows it.
 CLIENT_GONE = 499
 
 
 class AudioSource(Protocol):
-    """Sound as it is made, (N,) fp32 a piece, such as a `Speech`; to be closed."""
+    """Pieces of audio (N,), fp32, such as an `AsyncStream`. It must be closed."""
 
     def __aiter__(self) -> AsyncIterator[NDArray[np.float32]]: ...
 
     def aclose(self) -> Awaitable[None]:
-        """Make no more of it."""
+        """Stop generating."""
 
 
 class LiveResponse(StreamingResponse):
-    """A streaming response that ends its source as soon as the client is gone."""
+    """A streaming response that closes its source as soon as the client disconnects."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
@@ -52,7 +51,7 @@ class LiveResponse(StreamingResponse):
         try:
             await asyncio.wait((sending, gone), return_when=asyncio.FIRST_COMPLETED)
             if sending.done():
-                with contextlib.suppress(OSError):  # it went while we sent
+                with contextlib.suppress(OSError):  # the client disconnected while we sent
                     await sending
         finally:
             await _end(sending, gone)
@@ -65,23 +64,23 @@ class LiveResponse(StreamingResponse):
 
 async def stream(
     request: Request,
-    speech: AudioSource,
+    source: AudioSource,
     encoder: Encoder,
     *,
     headers: Mapping[str, str] | None = None,
     wrap: Callable[[AsyncIterator[bytes]], AsyncIterator[bytes]] | None = None,
     content_type: str | None = None,
 ) -> Response:
-    """An answer with the sound as it is made; returns once there is some.
+    """A response that streams the audio; returns once the first bytes are there.
 
     Args:
-        wrap: makes other bytes of those of the file, such as events; it raises what they raise.
-        content_type: of these.
+        wrap: converts the chunks of the file, for example into events, and passes errors on.
+        content_type: of the converted chunks.
 
     Raises:
-        CauserieError, ApiError: there was no sound.
+        CauserieError, ApiError: the reply failed before its first audio.
     """
-    chunks = encoded(speech, encoder)
+    chunks = encoded(source, encoder)
     if wrap is not None:
         chunks = wrap(chunks)
     try:
@@ -99,28 +98,28 @@ async def stream(
     )
 
 
-async def whole(
+async def complete(
     request: Request,
-    speech: AudioSource,
+    source: AudioSource,
     new_encoder: NewEncoder,
     headers: Mapping[str, str] | None = None,
     *,
     wrap: Callable[[bytes], bytes] | None = None,
     content_type: str | None = None,
 ) -> Response:
-    """An answer with all of the sound, and its length.
+    """A response with the whole file and its length.
 
     Args:
-        wrap: makes other bytes of those of the file.
-        content_type: of these.
+        wrap: converts the file.
+        content_type: of the converted file.
 
     Raises:
-        CauserieError, ApiError: why there is none.
+        CauserieError, ApiError: the reply failed.
     """
     try:
-        pieces = await unless_gone(request, collect(speech))
+        pieces = await unless_gone(request, collect(source))
     finally:
-        await speech.aclose()  # where it was not even begun
+        await source.aclose()  # `collect` may not have begun
     if pieces is None:
         return Response(status_code=CLIENT_GONE)
     data, kind = file_of(pieces, new_encoder)
@@ -129,34 +128,34 @@ async def whole(
     return Response(data, media_type=content_type or kind, headers=dict(headers or {}))
 
 
-async def collect(speech: AudioSource) -> list[NDArray[np.float32]]:
-    """All pieces of a sound."""
+async def collect(source: AudioSource) -> list[NDArray[np.float32]]:
+    """All pieces of a source, which is then closed."""
     try:
-        return [pcm async for pcm in speech]
+        return [pcm async for pcm in source]
     finally:
-        await speech.aclose()
+        await source.aclose()
 
 
 def file_of(pieces: Sequence[NDArray[np.float32]], new_encoder: NewEncoder) -> tuple[bytes, str]:
-    """A whole file, which knows its length, and its media type."""
+    """A whole file, with its length in the header, and its media type."""
     encoder = new_encoder(sum(map(len, pieces)))
     return b"".join([*map(encoder.encode, pieces), encoder.finish()]), encoder.content_type
 
 
-async def encoded(speech: AudioSource, encoder: Encoder) -> AsyncIterator[bytes]:
-    """The bytes of a file, as its sound is made; none are empty."""
+async def encoded(source: AudioSource, encoder: Encoder) -> AsyncIterator[bytes]:
+    """The chunks of a file while its audio is generated; none is empty."""
     try:
-        async for pcm in speech:
+        async for pcm in source:
             if data := encoder.encode(pcm):
                 yield data
         if data := encoder.finish():
             yield data
     finally:
-        await speech.aclose()
+        await source.aclose()
 
 
-async def unless_gone(request: Request, work: Awaitable[Made]) -> Made | None:
-    """What comes of some work; None, and the work ended, where the client goes before."""
+async def unless_gone(request: Request, work: Awaitable[Result]) -> Result | None:
+    """The result of `work`; None, with the work cancelled, if the client disconnects first."""
     working = asyncio.ensure_future(work)
     gone = asyncio.ensure_future(_gone(request))
     try:
@@ -175,10 +174,9 @@ async def _rest(
         async for chunk in chunks:
             yield chunk
     except Exception as error:
-        service = service_of(request)
-        told: ApiError = service.report(error)
-        request.scope["state"].setdefault("facts", {})["code"] = told.code
-        raise BrokenOffError(told.message) from error
+        api_error = service_of(request).report(error)
+        request.scope["state"].setdefault("facts", {})["code"] = api_error.code
+        raise AbortedError(api_error.message) from error
     finally:
         await _aclose(chunks)
 

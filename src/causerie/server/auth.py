@@ -1,12 +1,11 @@
-"""Who may ask: keys, and which web pages.
+"""Access control: API keys, and which web pages may call the server.
 
-A key comes as `Authorization: Bearer …` or `xi-api-key: …`; over a WebSocket, whose headers a
-browser cannot set, also in the query, as `api_key`, `xi-api-key` or `authorization`.
+A key is sent as `Authorization: Bearer …` or `xi-api-key: …`. A WebSocket, whose headers a browser
+cannot set, may also send it in the query, as `api_key`, `xi-api-key` or `authorization`.
 
-Without a key, anything that runs on this machine may ask, but a web page from elsewhere that is
-open in its browser may not: its `Origin` gives it away, or, where its name was made to point at
-this machine, its `Host`. Open to all are the page itself, `/health`, `/ready` and the docs, which
-tell nothing that is secret; `/metrics` is not.
+Without a key, every program on this machine has access, but a foreign web page in its browser has
+not: it is recognised by its `Origin`, or by its `Host` if its domain points at this machine. The
+page itself, `/health`, `/ready` and the docs are public; `/metrics` is not.
 """
 
 from __future__ import annotations
@@ -24,34 +23,34 @@ from causerie.server.errors import ApiError
 from causerie.server.settings import Settings
 from causerie.server.state import ServerState, state_of
 
-#: What answers without a key, and while the model is loaded.
+#: Paths that need no key, and that are served while the model is loading.
 OPEN_PATHS = frozenset(
     "/ /health /ready /docs /docs/oauth2-redirect /redoc /openapi.json /favicon.ico".split()
 )
 OPEN_PREFIXES = ("/page/",)
-#: Of a WebSocket: policy violation, and try again later.
+#: Close codes of a WebSocket: policy violation, and try again later.
 REFUSED, LATER = 1008, 1013
 
 
 def is_open(path: str) -> bool:
-    """Whether a path answers without a key."""
+    """Whether a path needs no key."""
     return path in OPEN_PATHS or path.startswith(OPEN_PREFIXES)
 
 
 def check_key(settings: Settings, headers: Mapping[str, str], query: Mapping[str, str]) -> None:
-    """Raise ApiError where a key is needed and none of the given ones is right.
+    """Raise ApiError if a key is needed and no valid one was sent.
 
     Args:
-        query: empty where it does not count, as in HTTP: addresses end up in logs.
+        query: empty for HTTP, where keys in URLs would end up in logs.
     """
     if not settings.api_key:
         return
-    given = keys_of(headers, query)
-    if any(is_key(settings, key) for key in given):
+    keys = keys_of(headers, query)
+    if any(is_key(settings, key) for key in keys):
         return
-    wrong = "the key is not right" if given else "a key is needed"
+    reason = "the key is wrong" if keys else "a key is needed"
     raise ApiError(
-        f"{wrong}: send it as `Authorization: Bearer KEY`",
+        f"{reason}: send it as `Authorization: Bearer KEY`",
         status=401,
         code="invalid_api_key",
         headers={"WWW-Authenticate": "Bearer", "x-should-retry": "false"},
@@ -60,32 +59,32 @@ def check_key(settings: Settings, headers: Mapping[str, str], query: Mapping[str
 
 def keys_of(headers: Mapping[str, str], query: Mapping[str, str]) -> list[str]:
     """All keys that a client sent."""
-    given = [headers.get("xi-api-key")]
+    keys = [headers.get("xi-api-key")]
     scheme, _, key = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        given.append(key.strip())
-    given += [query.get(name) for name in ("api_key", "xi-api-key", "authorization")]
-    return [key for key in given if key]
+        keys.append(key.strip())
+    keys += [query.get(name) for name in ("api_key", "xi-api-key", "authorization")]
+    return [key for key in keys if key]
 
 
 def is_key(settings: Settings, key: str) -> bool:
-    """Whether it is one of ours; takes as long for any key of a length."""
+    """Whether a key is valid, compared in constant time."""
     sent = key.encode("utf-8", "surrogateescape")
-    same = [hmac.compare_digest(sent, ours.encode()) for ours in settings.api_key]
-    return any(same)
+    matches = [hmac.compare_digest(sent, valid.encode()) for valid in settings.api_key]
+    return any(matches)
 
 
 def check_websocket(websocket: WebSocket) -> None:
-    """Raise ApiError where a WebSocket has no right key in its headers or its query."""
+    """Raise ApiError if a WebSocket needs a key and sent no valid one in its headers or query."""
     check_key(state_of(websocket).settings, websocket.headers, websocket.query_params)
 
 
 def check_browser(settings: Settings, headers: Mapping[str, str]) -> None:
-    """Raise ApiError where a web page from elsewhere asks, and no key protects us."""
+    """Raise ApiError if a foreign web page makes the request, and no key protects the server."""
     host, origin = headers.get("host", ""), headers.get("origin")
-    if not settings.api_key and not _is_ours(settings, host):
+    if not settings.api_key and not _is_trusted(settings, host):
         raise ApiError(
-            f"host {host!r} is not known: start the server with --allowed-host {_name(host)}",
+            f"host {host!r} is not allowed: start the server with --allowed-host {_name(host)}",
             status=403,
             type="permission_error",
             code="host_not_allowed",
@@ -95,7 +94,7 @@ def check_browser(settings: Settings, headers: Mapping[str, str]) -> None:
         return
     if urlsplit(origin).netloc.lower() != host.lower():
         raise ApiError(
-            f"a page of {origin} may not ask: start the server with --cors {origin}",
+            f"pages of {origin} are not allowed: start the server with --cors {origin}",
             status=403,
             type="permission_error",
             code="origin_not_allowed",
@@ -104,12 +103,12 @@ def check_browser(settings: Settings, headers: Mapping[str, str]) -> None:
 
 
 def _name(host: str) -> str:
-    """The name of `name:port`."""
+    """The name in `name:port`."""
     return (urlsplit(f"//{host}").hostname or "") if "@" not in host else host
 
 
-def _is_ours(settings: Settings, host: str) -> bool:
-    """Whether a name is certain to mean this machine: who has a domain may point it at us."""
+def _is_trusted(settings: Settings, host: str) -> bool:
+    """Whether a host name means this machine; any public domain may be pointed at it."""
     try:
         name = _name(host)
     except ValueError:
@@ -124,9 +123,9 @@ def _is_ours(settings: Settings, host: str) -> bool:
 
 
 class Gate:
-    """Lets in who may ask, of HTTP and WebSockets; and nobody before the model is there.
+    """Middleware that refuses requests without access, and all requests until the model is loaded.
 
-    WebSockets check their keys themselves, as some send them in their first message.
+    WebSocket routes check keys themselves, because some clients send theirs in the first message.
     """
 
     def __init__(self, app: ASGIApp, *, state: ServerState) -> None:
@@ -160,7 +159,7 @@ class Gate:
 
 def _loading() -> ApiError:
     return ApiError(
-        "the model is being loaded: try again in a moment, see /ready",
+        "the model is loading: try again in a moment, see /ready",
         status=503,
         type="server_error",
         code="model_loading",

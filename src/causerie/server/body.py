@@ -1,4 +1,4 @@
-"""Bodies of requests, of which no more is read than can be meant, whatever they say."""
+"""Limits the size of request bodies, whatever length they claim."""
 
 from __future__ import annotations
 
@@ -6,27 +6,26 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-#: What a request holds beside its recording, and what base64 adds to it.
-MARGIN, TIMES = 2**20, 2
-#: Of a body that is too large, so many times as much is thrown away, so that a client which writes
-#: it to its end before it reads hears why it was refused, and is not cut off.
-THROWN_AWAY = 4
+#: What a request holds besides its recording, in bytes, and a bound on the growth by base64.
+MARGIN, GROWTH = 2**20, 2
+#: Drain up to 4× the limit, so that a client that only reads after writing still sees the 413.
+DRAIN = 4
 
 
 class BodyLimit:
-    """Answers 413 where a body is too large: before it is read, or as soon as it shows."""
+    """Answers 413 to a body that is too large: from its declared length, or while reading it."""
 
     def __init__(self, app: ASGIApp, *, max_upload_bytes: int) -> None:
         self.app = app
-        self.max_bytes = TIMES * max_upload_bytes + MARGIN
+        self.max_bytes = GROWTH * max_upload_bytes + MARGIN
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        said = Headers(scope=scope).get("content-length", "")
-        is_too_large = said.isdigit() and int(said) > self.max_bytes
+        length = Headers(scope=scope).get("content-length", "")
+        is_too_large = length.isdigit() and int(length) > self.max_bytes
         num_read = 0
 
         async def limited() -> Message:
@@ -36,13 +35,13 @@ class BodyLimit:
                 return message
             num_read += len(message.get("body", b""))
             if is_too_large or num_read > self.max_bytes:
-                while message.get("more_body") and num_read < THROWN_AWAY * self.max_bytes:
+                while message.get("more_body") and num_read < DRAIN * self.max_bytes:
                     message = await receive()
                     num_read += len(message.get("body", b""))
                 raise HTTPException(
                     413,
                     f"the request is larger than {self.max_bytes / 2**20:.0f} MiB",
-                    headers={"Connection": "close"},  # or the rest of it would come still
+                    headers={"Connection": "close"},  # the rest of the body may still come
                 )
             return message
 

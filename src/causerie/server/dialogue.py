@@ -1,7 +1,6 @@
-"""Several lines in one or more voices, as one sound, with silence between.
+"""Several lines, in one or more voices, as one reply with silence between them.
 
-Who speaks has heard the voices of all and what was said before, which is what CSM is for. Knows no
-protocol.
+The context of a line are the voices of all speakers and the lines before it. Knows no protocol.
 """
 
 from __future__ import annotations
@@ -17,24 +16,26 @@ from numpy.typing import NDArray
 from causerie.prompt import Segment
 from causerie.reply.async_stream import AsyncStream
 from causerie.server.service import SpeechService
+from causerie.server.texts import CheckedText
 from causerie.text.ssml import Line
 from causerie.voices import Voice
 
-#: The lines that are heard before one is spoken: more would be slower, and crowd out the voices.
-MAX_HEARD = 4
+#: Earlier lines in the context of a line: more would be slower, and displace the voices.
+MAX_CONTEXT_LINES = 4
 
 
-class Conversation:
-    """Lines that are spoken one after the other.
+class DialogueReply:
+    """The reply to a list of lines; iterate over its pieces (N,), fp32.
 
-    Where there are several voices, each is a speaker of its own number.
+    If there are several voices, each gets a speaker number of its own.
 
     Args:
-        voice: of the lines that name none.
-        context: turns before all.
-        sampling: as `SpeechService.speak` takes it.
+        lines: their texts have been checked.
+        voice: of the lines without one.
+        context: turns before the first line.
+        sampling: arguments of `SpeechService.speak`.
         tail_s: silence at the end.
-        notes: what the listener should know.
+        notes: for the listener.
     """
 
     def __init__(
@@ -49,100 +50,100 @@ class Conversation:
         notes: Sequence[str] = (),
         protocol: str,
     ) -> None:
-        named = voice if isinstance(voice, str) else None  # who is named twice is one speaker
-        self._lines = [dataclasses.replace(line, voice=line.voice or named) for line in lines]
+        name = voice if isinstance(voice, str) else None  # so that a voice is one speaker only
+        self._lines = [dataclasses.replace(line, voice=line.voice or name) for line in lines]
         self._service, self._voice = service, voice
         self._context, self._tail_s, self._protocol = context, tail_s, protocol
         self._sampling = dict(sampling)
         self._notes = list(notes)
         self._voices: dict[str | None, Voice] = {}
-        self._speeches: list[AsyncStream] = []
-        self._said: list[Segment] = []
+        self._replies: list[AsyncStream] = []
+        self._spoken: list[Segment] = []
 
     async def begin(self) -> None:
-        """Ask for the first line, so that what is wrong is told before any sound."""
-        self._voices = await asyncio.to_thread(self._found)
+        """Begin the first line, so that errors are raised before any audio."""
+        self._voices = await asyncio.to_thread(self._find_voices)
         await self._begin(self._lines[0])
         if self._sampling["seed"] is None:
             self._sampling["seed"] = self.seed
 
     async def __aiter__(self) -> AsyncIterator[NDArray[np.float32]]:
-        """Pieces (N,) of all of it."""
+        """The pieces of all lines, and the silence between them."""
         for number, line in enumerate(self._lines):
             if line.pause_s:
                 yield self._silence(line.pause_s)
             if number:
                 await self._begin(line)
-            said = self._speeches[-1]
-            async for pcm in said:
+            reply = self._replies[-1]
+            async for pcm in reply:
                 yield pcm
-            self._said += said.said()
+            self._spoken += reply.said()
         if self._tail_s:
             yield self._silence(self._tail_s)
 
     async def aclose(self) -> None:
-        """Make no more of it."""
-        for said in self._speeches[-1:]:
-            await said.aclose()
+        """Stop generating."""
+        for reply in self._replies[-1:]:
+            await reply.aclose()
 
-    # What is known of it, see `AsyncStream`.
+    # The same facts as an `AsyncStream` has.
 
     @property
     def seed(self) -> int:
-        """Generates the same again."""
-        return self._speeches[0].seed
+        """The seed that generates the same audio again."""
+        return self._replies[0].seed
 
     @property
     def notes(self) -> list[str]:
-        """What the listener should know."""
-        told = [note for said in self._speeches for note in said.notes]
-        return list(dict.fromkeys([*self._notes, *told]))
+        """Notes for the listener."""
+        notes = [note for reply in self._replies for note in reply.notes]
+        return list(dict.fromkeys([*self._notes, *notes]))
 
     @property
     def num_text_tokens(self) -> int:
-        """Of the lines so far."""
-        return sum(said.num_text_tokens for said in self._speeches)
+        """Text tokens of the lines so far."""
+        return sum(reply.num_text_tokens for reply in self._replies)
 
     @property
     def num_context_frames(self) -> int:
-        """Of the voices and the context, read anew for each line."""
-        return sum(said.num_context_frames for said in self._speeches)
+        """Frames of the voices and the context, which are read anew for each line."""
+        return sum(reply.num_context_frames for reply in self._replies)
 
     @property
     def num_frames(self) -> int:
-        """Handed out so far."""
-        return sum(said.num_frames for said in self._speeches)
+        """Frames handed out so far."""
+        return sum(reply.num_frames for reply in self._replies)
 
-    def _found(self) -> dict[str | None, Voice]:
+    def _find_voices(self) -> dict[str | None, Voice]:
         """The voices by their names; reads files."""
         names = list(dict.fromkeys(line.voice for line in self._lines))
-        voices = [self._of(name) for name in names]
+        voices = [self._find_voice(name) for name in names]
         if len(voices) > 1:
             voices = [_renumbered(voice, number) for number, voice in enumerate(voices)]
         return dict(zip(names, voices, strict=True))
 
-    def _of(self, name: str | None) -> Voice:
+    def _find_voice(self, name: str | None) -> Voice:
         if name is None and isinstance(self._voice, Voice):
             return self._voice
         return self._service.voice(name, self._sampling.get("model"))
 
     async def _begin(self, line: Line) -> None:
-        """Ask for a line; the others' voices, and what was said last, come before it."""
+        """Begin a line, with the other voices and the latest lines as its context."""
         others = [
             segment
             for name, voice in self._voices.items()
             if name != line.voice
             for segment in voice.segments
         ]
-        said = await self._service.speak(
-            line.text,
+        reply = await self._service.speak(
+            CheckedText(line.text),
             voice=self._voices[line.voice],
-            context=[*self._context, *others, *self._said[-MAX_HEARD:]],
-            continues=bool(self._speeches),
+            context=[*self._context, *others, *self._spoken[-MAX_CONTEXT_LINES:]],
+            continues=bool(self._replies),
             protocol=self._protocol,
             **self._sampling,
         )
-        self._speeches.append(said)
+        self._replies.append(reply)
 
     def _silence(self, seconds: float) -> NDArray[np.float32]:
         return np.zeros(round(seconds * self._service.sample_rate), np.float32)

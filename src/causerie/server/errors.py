@@ -97,6 +97,16 @@ def shutting_down() -> ApiError:
     )
 
 
+def unknown_model(name: str) -> ApiError:
+    """The error for a model that the server does not have."""
+    return ApiError(
+        f"there is no model {name!r}: GET /v1/models lists all",
+        status=404,
+        code="model_not_found",
+        param="model",
+    )
+
+
 def to_api_error(error: BaseException) -> ApiError:
     """The error as a client sees it. The message of an internal error is withheld."""
     if isinstance(error, ApiError):

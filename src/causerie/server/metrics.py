@@ -1,6 +1,6 @@
-"""What the server counts, for Prometheus.
+"""The server's metrics for Prometheus.
 
-Each app has a registry of its own. The engine counts by itself; it is asked when somebody looks.
+Each app has a registry of its own. The engine keeps its own counts, which are read at each scrape.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _BATCH = (1, 2, 4, 8, 16, 32, 64)
 
 
 class Metrics:
-    """The numbers of one server.
+    """The metrics of one server.
 
     Attributes:
-        num_active: replies that are asked for and not yet over.
+        num_active: replies that were requested and have not ended.
     """
 
     def __init__(self) -> None:
@@ -37,39 +37,40 @@ class Metrics:
         self.num_active = 0
         add: dict[str, Any] = {"registry": self.registry}
         self.requests = Counter(
-            "causerie_requests", "Requests of HTTP.", ["method", "route", "status"], **add
-        )
+            "causerie_requests", "HTTP requests and WebSockets.",
+            ["method", "route", "status"], **add,
+        )  # fmt: skip
         self.request_s = Histogram(
-            "causerie_request_seconds", "From a request to the end of its answer.", ["route"],
+            "causerie_request_seconds", "From a request to the end of its response.", ["route"],
             buckets=_SECONDS, **add,
         )  # fmt: skip
         self.replies = Counter(
-            "causerie_replies", "Replies by how they ended: end, limit, cancelled, error.",
+            "causerie_replies", "Replies by outcome: end, limit, cancelled, error.",
             ["protocol", "ended"], **add,
         )  # fmt: skip
-        self.errors = Counter("causerie_errors", "Errors that clients were told.", ["code"], **add)
+        self.errors = Counter("causerie_errors", "Errors sent to clients.", ["code"], **add)
         self.first_sound_s = Histogram(
-            "causerie_first_sound_seconds", "From a request to its first sound, waiting included.",
+            "causerie_first_sound_seconds", "From a request to its first audio, queueing included.",
             ["protocol"], buckets=_FIRST_SOUND_S, **add,
         )  # fmt: skip
         self.rtf = Histogram(
-            "causerie_rtf", "Seconds of waiting for a second of sound.", buckets=_RTF, **add
+            "causerie_rtf", "Seconds to compute a second of audio.", buckets=_RTF, **add
         )
-        self.speech_s = Counter("causerie_speech_seconds", "Sound handed out.", **add)
-        self.active = Gauge("causerie_active_streams", "Replies asked for and not over.", **add)
+        self.speech_s = Counter("causerie_speech_seconds", "Seconds of audio sent.", **add)
+        self.active = Gauge("causerie_active_streams", "Replies that have not ended.", **add)
         self.active.set_function(lambda: self.num_active)
         self.sockets = Gauge("causerie_websockets", "Open WebSockets.", ["route"], **add)
 
     def watch(self, stats: Callable[[], Stats]) -> None:
-        """Show the numbers of an engine too."""
-        self.registry.register(_EngineNumbers(stats))
+        """Export the statistics of an engine as well."""
+        self.registry.register(_EngineMetrics(stats))
 
     def text(self) -> bytes:
-        """All of it, as Prometheus reads it."""
+        """All metrics in Prometheus' text format."""
         return generate_latest(self.registry)
 
 
-class _EngineNumbers(Collector):
+class _EngineMetrics(Collector):
     def __init__(self, stats: Callable[[], Stats]) -> None:
         self._stats = stats
 
@@ -78,23 +79,23 @@ class _EngineNumbers(Collector):
         gauges = {
             "slots_active": ("Requests that have a slot.", stats.active),
             "queue_length": ("Requests that wait for a slot.", stats.waiting),
-            "last_step_seconds": ("How long the latest step took.", stats.last_step_s),
-            "prefix_bytes": ("Of prompts that are kept.", stats.prefix_bytes),
+            "last_step_seconds": ("Duration of the latest step.", stats.last_step_s),
+            "prefix_bytes": ("Memory of cached prompts.", stats.prefix_bytes),
         }
-        for name, (about, value) in gauges.items():
-            yield GaugeMetricFamily(f"causerie_{name}", about, value=value)
+        for name, (help, value) in gauges.items():
+            yield GaugeMetricFamily(f"causerie_{name}", help, value=value)
         counters = {
-            "frames": ("Frames of 80 ms that were made.", stats.num_frames),
-            "underruns": ("How often a listener waited for late sound.", stats.num_underruns),
+            "frames": ("Generated frames, of 80 ms each.", stats.num_frames),
+            "underruns": ("Times that a listener waited for late audio.", stats.num_underruns),
             "steps": ("Steps of the engine.", stats.num_steps),
-            "step_seconds": ("Of all steps together.", stats.step_s),
-            "prompt_rows": ("Rows of prompts that were read.", stats.num_rows),
-            "prompt_rows_saved": ("Rows of prompts that were kept.", stats.num_rows_saved),
-            "cancels": ("Turns whose listener left.", stats.done["cancelled"]),
+            "step_seconds": ("Duration of all steps.", stats.step_s),
+            "prompt_rows": ("Prompt rows that were computed.", stats.num_rows),
+            "prompt_rows_saved": ("Prompt rows that were cached.", stats.num_rows_saved),
+            "cancels": ("Turns that were cancelled.", stats.done["cancelled"]),
         }
-        for name, (about, value) in counters.items():
-            yield CounterMetricFamily(f"causerie_{name}", about, value=value)
-        done = CounterMetricFamily("causerie_turns", "Turns, by their end.", labels=["state"])
+        for name, (help, value) in counters.items():
+            yield CounterMetricFamily(f"causerie_{name}", help, value=value)
+        done = CounterMetricFamily("causerie_turns", "Turns by outcome.", labels=["state"])
         for state in "ended", "limit", "cancelled", "failed":
             done.add_metric([state], stats.done[state])
         yield done
@@ -102,7 +103,7 @@ class _EngineNumbers(Collector):
 
 
 def _batches(stats: Stats) -> Metric:
-    """Sizes of batches as a histogram; the engine keeps each size's count."""
+    """The batch sizes as a histogram, from the engine's count of each size."""
     sizes = stats.batch_sizes
     buckets = [
         (str(float(bound)), float(sum(n for size, n in sizes.items() if size <= bound)))
@@ -110,6 +111,6 @@ def _batches(stats: Stats) -> Metric:
     ]
     buckets.append(("+Inf", float(sum(sizes.values()))))
     total = float(sum(size * n for size, n in sizes.items()))
-    family = HistogramMetricFamily("causerie_batch_size", "Replies that share a step.")
+    family = HistogramMetricFamily("causerie_batch_size", "Replies in a step.")
     family.add_metric([], buckets=buckets, sum_value=total)
     return family

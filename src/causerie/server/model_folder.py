@@ -1,9 +1,9 @@
-"""A folder of models, each asked for by its name.
+"""A folder of models, each with a name.
 
-    FOLDER/NAME                      a model, or an adapter as peft has it
-    FOLDER/NAME/model, …/adapter     the same, in what `causerie finetune` or `train lm` wrote
+    FOLDER/NAME                      a model, or an adapter in peft's layout
+    FOLDER/NAME/model, …/adapter     the same, as `causerie finetune` and `train lm` write them
 
-Knows their names and files, and nothing of what is in them.
+Knows their names and files, not their contents.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ADAPTER, MODEL = "adapter_config.json", "config.json"
-#: A folder is looked at again after so many seconds.
+#: Seconds for which a listing of the folder is used.
 LISTED_S = 2.0
 
 
@@ -22,7 +22,7 @@ class Found:
     """A model in the folder.
 
     Attributes:
-        voices: files of those beside it, by name.
+        voices: the voice files beside it, by name.
     """
 
     name: str
@@ -32,16 +32,16 @@ class Found:
 
 
 class ModelFolder:
-    """What is in a folder of models now; nothing where there is none."""
+    """The models that are in a folder now; none if there is no folder."""
 
     def __init__(self, path: str) -> None:
         self.path = Path(path).expanduser() if path else None
         self._listed: tuple[float, dict[str, Found]] = (-LISTED_S, {})
 
     def found(self) -> dict[str, Found]:
-        """Its models by name, those left out that are being written; up to 2 s old."""
-        at, found = self._listed
-        if self.path is not None and time.monotonic() - at > LISTED_S:
+        """The complete models, by name; up to 2 s old."""
+        listed_at, found = self._listed
+        if self.path is not None and time.monotonic() - listed_at > LISTED_S:
             models = map(_found, sorted(self.path.glob("[!.]*")))
             found = {model.name: model for model in models if model is not None}
             self._listed = (time.monotonic(), found)
@@ -49,13 +49,13 @@ class ModelFolder:
 
 
 def _found(path: Path) -> Found | None:
-    for place in (path, path / "model", path / "adapter"):
-        is_adapter = (place / ADAPTER).is_file()
-        if is_adapter or (place / MODEL).is_file():
-            files = sorted((place / "voices").glob("*.safetensors"))
+    for folder in (path, path / "model", path / "adapter"):
+        is_adapter = (folder / ADAPTER).is_file()
+        if is_adapter or (folder / MODEL).is_file():
+            files = sorted((folder / "voices").glob("*.safetensors"))
             return Found(
                 name=path.name,
-                folder=place,
+                folder=folder,
                 is_adapter=is_adapter,
                 voices={file.stem: file for file in files},
             )

@@ -1,9 +1,10 @@
-"""The models of a server: one that is always there, and those that are loaded when asked for.
+"""The models of a server: the first, which is always loaded, and those loaded on demand.
 
-The latter are in a folder, see `causerie.server.model_folder`. They speak the codes of the first,
-as what is fine-tuned from it does, so that uploaded voices and the turns of others are context to
-them too. A few are kept, each with an engine of its own; the least recently used one makes room,
-and none that speaks. Knows no protocol.
+The latter are in a folder, see `causerie.server.model_folder`. They use the codec of the first, as
+models fine-tuned from it do, so uploaded voices and earlier turns are valid context for them too. A
+few stay loaded, each with an engine of its own; a further one replaces the least recently used,
+never one that is speaking. Knows no protocol but the error
+for a model that is gone.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Any
 from causerie.checkpoint.load import Checkpoint
 from causerie.engine.stats import Stats
 from causerie.errors import CheckpointError, ConfigError, QueueFullError
+from causerie.server.errors import unknown_model
 from causerie.server.model_folder import ADAPTER, Found, ModelFolder
 from causerie.server.settings import Settings
 from causerie.server.voices.store import codec_id
@@ -31,7 +33,7 @@ from causerie.tts import TTS
 
 log = logging.getLogger("causerie.server")
 
-#: What OpenAI calls its models of speech: here they all mean the first model.
+#: Names of OpenAI's speech models, which all mean the first model.
 OPENAI_MODELS = (
     "tts-1",
     "tts-1-hd",
@@ -45,7 +47,13 @@ OPENAI_MODELS = (
 
 @dataclass(eq=False)
 class LoadedModel:
-    """A model that is loaded, or being loaded: `give_back` what was taken."""
+    """A model of the folder that is loaded, or is being loaded.
+
+    Attributes:
+        loading: None once it is loaded.
+        tts: None while it is loading, and after it was unloaded.
+        num_users: replies that use it, or wait for it.
+    """
 
     loading: asyncio.Task[None] | None = None
     tts: TTS | None = None
@@ -53,22 +61,22 @@ class LoadedModel:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nobody speaks by it, or waits for it."""
+        """Whether it is loaded and no reply uses it."""
         return self.tts is not None and not self.num_users
 
     def give_back(self) -> None:
-        """One that speaks by it fewer."""
+        """Undo one `Models.take`."""
         self.num_users -= 1
 
 
 class Models:
-    """All that a server can speak by.
+    """All models of a server.
 
-    Attributes:
-        on_use: told the name of each that is asked for, before it is loaded.
+    Args:
+        on_use: awaited with the name of each model of the folder before it is used.
 
     Raises:
-        ConfigError: there is no folder of that name, or a model in it has the name of the first.
+        ConfigError: the folder does not exist, or a model in it has a name of the first one.
     """
 
     def __init__(
@@ -79,8 +87,8 @@ class Models:
         on_use: Callable[[str], Awaitable[object]] | None = None,
     ) -> None:
         self.first, self.settings, self.on_use = first, settings, on_use
-        self._kept: OrderedDict[str, LoadedModel] = OrderedDict()
-        self._past = Stats()  # of engines that are gone
+        self._models: OrderedDict[str, LoadedModel] = OrderedDict()  # least recently used first
+        self._past = Stats()  # of engines that were closed
         self._folder = ModelFolder(settings.models)
         if self._folder.path is not None and not self._folder.path.is_dir():
             raise ConfigError(f"the folder of models {settings.models} does not exist")
@@ -91,96 +99,105 @@ class Models:
             )
 
     def names(self) -> list[str]:
-        """The first model, those in the folder, and OpenAI's names, which mean the first."""
+        """The first model, those in the folder, and OpenAI's names for the first."""
         first = model_id(self.first.checkpoint.name)
         return [*dict.fromkeys((first, *self.found(), *OPENAI_MODELS))]
 
     def found(self) -> dict[str, Found]:
-        """Those in the folder, by name; up to 2 s old."""
+        """The models in the folder, by name; up to 2 s old."""
         return self._folder.found()
 
     def voices_of(self, model: Found) -> dict[str, Path]:
-        """Files of the voices that one in the folder has, by name."""
+        """The voice files of a model in the folder, by name."""
         return (
             {**self.first.checkpoint.voices, **model.voices} if model.is_adapter else model.voices
         )
 
     @property
     def loaded(self) -> list[str]:
-        """Names of those in the folder that are loaded, the least recently used first."""
-        return [name for name, kept in self._kept.items() if kept.tts is not None]
+        """Names of the loaded models of the folder, the least recently used first."""
+        return [name for name, model in self._models.items() if model.tts is not None]
 
     def stats(self) -> Stats:
-        """What all engines together did and do."""
-        engines = [kept.tts.engine.stats() for kept in self._kept.values() if kept.tts is not None]
+        """The statistics of all engines together."""
+        engines = [
+            model.tts.engine.stats() for model in self._models.values() if model.tts is not None
+        ]
         return sum(engines, self.first.engine.stats() + self._past)
 
     async def take(self, name: str) -> LoadedModel:
-        """One in the folder, loaded where it is not; its `tts` stays until it is given back.
+        """A model of the folder, loaded if necessary; its `tts` is set until it is given back.
 
         Raises:
-            QueueFullError: as many as are kept are speaking.
-            CheckpointError: it cannot be loaded, or is no model of these codes.
+            QueueFullError: all models that may be loaded are speaking.
+            CheckpointError: it cannot be loaded, or has another codec.
+            ApiError: it was removed from the folder.
         """
-        kept = self._kept.get(name)
-        if kept is not None and kept.tts is not None and kept.tts.failure is not None:
-            await self._unload(self._kept.pop(name))  # its engine broke down: another try
-            kept = self._kept.get(name)
-        if kept is None:
-            kept = self._begin(self.found()[name])
-        self._kept.move_to_end(name)
-        kept.num_users += 1
-        try:
-            if self.on_use is not None:
-                await self.on_use(name)
-            if kept.loading is not None:
-                await asyncio.shield(kept.loading)
-        except BaseException:
-            kept.give_back()
-            raise
-        return kept
+        while True:
+            model = self._models.get(name)
+            if model is not None and model.tts is not None and model.tts.failure is not None:
+                await self._unload(self._models.pop(name))  # its engine broke down
+                model = self._models.get(name)
+            if model is None:
+                model = self._begin(name)
+            self._models.move_to_end(name)
+            model.num_users += 1
+            try:
+                if self.on_use is not None:
+                    await self.on_use(name)
+                if model.loading is not None:
+                    await asyncio.shield(model.loading)
+            except BaseException:
+                model.give_back()
+                raise
+            if model.tts is not None:
+                return model
+            model.give_back()  # its engine broke down meanwhile, and another request unloaded it
 
     async def aclose(self) -> None:
-        """End the engines of those in the folder."""
-        for kept in self._kept.values():
-            if kept.loading is not None:
-                kept.loading.cancel()
-            if kept.tts is not None:
-                await kept.tts.aclose(drain=False)
+        """Close the engines of the folder's models."""
+        for model in self._models.values():
+            if model.loading is not None:
+                model.loading.cancel()
+            if model.tts is not None:
+                await model.tts.aclose(drain=False)
 
-    def _begin(self, found: Found) -> LoadedModel:
-        """Load one, and before it unload another if that takes its place."""
-        going: list[LoadedModel] = []
-        if len(self._kept) >= self.settings.max_models:
-            idle = next((name for name, kept in self._kept.items() if kept.is_idle), None)
+    def _begin(self, name: str) -> LoadedModel:
+        """Start to load a model, and unload another one first if there is no room."""
+        found = self.found().get(name)
+        if found is None:
+            raise unknown_model(name)  # it was removed since its voice was chosen
+        replaced: list[LoadedModel] = []
+        if len(self._models) >= self.settings.max_models:
+            idle = next((name for name, model in self._models.items() if model.is_idle), None)
             if idle is None:
                 raise QueueFullError(
                     f"model {found.name!r} is not loaded, and there is no room: "
-                    f"{', '.join(self._kept)} speak; try again in a moment",
+                    f"{', '.join(self._models)} speak; try again in a moment",
                     num_waiting=0,
                 )
-            going.append(self._kept.pop(idle))
-        kept = self._kept[found.name] = LoadedModel()
-        kept.loading = asyncio.create_task(self._load(found, kept, going))
-        kept.loading.add_done_callback(lambda task: self._loaded(found.name, kept, task))
-        return kept
+            replaced.append(self._models.pop(idle))
+        model = self._models[found.name] = LoadedModel()
+        model.loading = asyncio.create_task(self._load(found, model, replaced))
+        model.loading.add_done_callback(lambda task: self._loaded(found.name, model, task))
+        return model
 
-    async def _load(self, found: Found, kept: LoadedModel, going: list[LoadedModel]) -> None:
-        while going:
-            await self._unload(going.pop())
+    async def _load(self, found: Found, model: LoadedModel, replaced: list[LoadedModel]) -> None:
+        while replaced:  # emptied, so that no name holds the memory of a model
+            await self._unload(replaced.pop())
         started = time.monotonic()
-        kept.tts = await asyncio.to_thread(self._open, found)
+        model.tts = await asyncio.to_thread(self._open, found)
         log.info("model %s loaded in %.1f s", found.name, time.monotonic() - started)
 
-    def _loaded(self, name: str, kept: LoadedModel, task: asyncio.Task[None]) -> None:
-        kept.loading = None
+    def _loaded(self, name: str, model: LoadedModel, task: asyncio.Task[None]) -> None:
+        model.loading = None
         has_failed = task.cancelled() or task.exception() is not None
-        if has_failed and self._kept.get(name) is kept:
-            del self._kept[name]
+        if has_failed and self._models.get(name) is model:
+            del self._models[name]
 
-    async def _unload(self, kept: LoadedModel) -> None:
-        """Give its memory back: nobody else holds it, see `causerie.reply.async_stream`."""
-        tts, kept.tts = kept.tts, None
+    async def _unload(self, model: LoadedModel) -> None:
+        """Free a model's memory: replies do not hold it, see `causerie.reply.async_stream`."""
+        tts, model.tts = model.tts, None
         assert tts is not None
         await tts.aclose(drain=False)
         stats = tts.engine.stats()
@@ -196,7 +213,7 @@ class Models:
                 f"model {found.name} has another codec than {self.first.checkpoint.name}: serve it "
                 f"by itself"
             )
-        _ = tts.engine  # to make it takes long too
+        _ = tts.engine  # made now, which takes a while, not at the first request
         return tts
 
     def _adapted(self, found: Found) -> Checkpoint:
@@ -212,10 +229,10 @@ class Models:
 
 
 def load_tts(settings: Settings, source: str | Path | None = None) -> TTS:
-    """A model as the settings want it.
+    """Load a model with the device, the formats and the limits of the settings.
 
     Args:
-        source: by default the one that the settings name.
+        source: by default the model of the settings.
 
     Raises:
         CauserieError: as `TTS.from_pretrained` does.
@@ -238,7 +255,7 @@ def _engine_options(settings: Settings) -> dict[str, Any]:
 
 
 def _base_of(adapter: Path) -> str:
-    """What an adapter was trained from, where it says so."""
+    """The name of the model that an adapter was trained from; "" if it is not recorded."""
     try:
         base = json.loads((adapter / ADAPTER).read_text("utf-8")).get("base_model_name_or_path")
     except (OSError, ValueError, AttributeError) as error:
@@ -247,6 +264,6 @@ def _base_of(adapter: Path) -> str:
 
 
 def model_id(name: str) -> str:
-    """How a model is called here: a path tells only its last part."""
+    """The name of a model in the API: of a path only the last part."""
     is_path = name.startswith((".", "/", "~")) or "\\" in name
     return name.rstrip("/\\").replace("\\", "/").rpartition("/")[2] if is_path else name

@@ -1,6 +1,6 @@
-"""What a listener has heard of a conversation, which is what its next turn has as context.
+"""How much of a conversation its listener has heard, which is the context of the next reply.
 
-A reply that was broken off counts only as far as it was played. Knows no protocol.
+A reply that was interrupted counts only as far as it was played. Knows no protocol.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from numpy.typing import NDArray
 from causerie.prompt import Segment
 from causerie.reply.async_stream import AsyncStream
 
-#: Seconds of sound that the next reply gets as context, the latest.
+#: Seconds of the latest audio that are the context of the next reply.
 CONTEXT_S = 40.0
 
 
 @dataclass(eq=False)
-class Heard:
+class Playback:
     """A reply, and how much of it was played.
 
     Attributes:
-        speed: at which it is played.
-        until_ms: of playing; None: all that was sent.
+        speed: of the playback.
+        until_ms: when the playback was stopped; None: all that was sent is played.
     """
 
-    speech: AsyncStream
+    reply: AsyncStream
     voice: str
     speed: float = 1.0
     until_ms: float | None = None
@@ -35,43 +35,43 @@ class Heard:
     _segments: list[Segment] | None = field(default=None, repr=False)
 
     def add(self, pcm: NDArray[np.float32]) -> None:
-        """Count sound that is sent."""
+        """Count audio that is sent."""
         self._num_samples += len(pcm)
 
     @property
     def sent_ms(self) -> int:
-        """How long all that was sent plays."""
-        return round(1000 * self._num_samples / self.speech.sample_rate / self.speed)
+        """Playing time of the audio that was sent."""
+        return round(1000 * self._num_samples / self.reply.sample_rate / self.speed)
 
     @property
     def frame_s(self) -> float:
-        """Seconds of sound to a frame of codes."""
-        return self._num_samples / self.speech.sample_rate / max(1, self.speech.num_frames)
+        """Seconds of audio in a frame of codes."""
+        return self._num_samples / self.reply.sample_rate / max(1, self.reply.num_frames)
 
     @property
-    def spoken_ms(self) -> int:
-        """How much of it counts."""
+    def played_ms(self) -> int:
+        """Playing time of the audio that was heard."""
         return self.sent_ms if self.until_ms is None else min(self.sent_ms, round(self.until_ms))
 
     @property
     def text(self) -> str:
-        """The words of it; of a sentence that was broken off, an estimate."""
+        """The words that were heard; an estimate in a sentence that was interrupted."""
         return " ".join(segment.text for segment in self.segments())
 
     def stop(self, until_ms: float | None) -> None:
-        """It was played no further than that."""
+        """Record that the reply was played up to this time only."""
         self.until_ms, self._segments = until_ms, None
 
     def segments(self) -> list[Segment]:
-        """It, as context; ask once it is over."""
+        """The reply as context; call after it ended."""
         if self._segments is None:
-            until = None if self.until_ms is None else self.until_ms / 1000 * self.speed
-            self._segments = self.speech.said(until)
+            until_s = None if self.until_ms is None else self.until_ms / 1000 * self.speed
+            self._segments = self.reply.said(until_s)
         return self._segments
 
 
-def context(replies: Iterable[Heard], voice: str) -> list[Segment]:
-    """What one voice said last, oldest first: whole turns, at most `CONTEXT_S` of them."""
+def context_of(replies: Iterable[Playback], voice: str) -> list[Segment]:
+    """The latest turns of one voice, oldest first: whole ones, at most `CONTEXT_S` of audio."""
     chosen: list[Segment] = []
     left = CONTEXT_S
     for reply in reversed(list(replies)):

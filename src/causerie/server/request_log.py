@@ -1,4 +1,4 @@
-"""What goes with every request: its id, its line in the log, its numbers, and the last resort."""
+"""Gives every request an id, a line in the log and metrics, and answers unhandled errors."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from causerie.server.errors import to_api_error
 from causerie.server.metrics import Metrics
 
-_SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+_VALID_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
 
 log = logging.getLogger("causerie.server")
 
 
-class BrokenOffError(Exception):
-    """An answer that had begun cannot be completed; all is said, and the connection shall close."""
+class AbortedError(Exception):
+    """A response that had begun failed. It has been reported; the connection must be closed."""
 
 
 class RequestLog:
@@ -39,8 +39,8 @@ class RequestLog:
             await self.app(scope, receive, send)
             return
         started = time.perf_counter()
-        sent = Headers(scope=scope).get("x-request-id", "")
-        name = sent if _SANE_ID.fullmatch(sent) else f"req_{secrets.token_hex(12)}"
+        given = Headers(scope=scope).get("x-request-id", "")
+        name = given if _VALID_ID.fullmatch(given) else f"req_{secrets.token_hex(12)}"
         scope.setdefault("state", {})["request_id"] = name
         token = request_id.set(name)
         status, num_bytes = 0, 0
@@ -63,15 +63,15 @@ class RequestLog:
 
         try:
             await self.app(scope, receive, counting)
-        except BrokenOffError:
-            pass  # uvicorn closes a connection whose answer is not complete
+        except AbortedError:
+            pass  # uvicorn closes the connection of an incomplete response
         except Exception as error:
             log.exception("request failed", extra={"facts": {"route": _route(scope)}})
             if status or scope["type"] == "websocket":
                 raise
-            told = to_api_error(error)
-            self.metrics.errors.labels(told.code).inc()
-            await told.response(scope["path"])(scope, receive, counting)
+            api_error = to_api_error(error)
+            self.metrics.errors.labels(api_error.code).inc()
+            await api_error.response(scope["path"])(scope, receive, counting)
         finally:
             took_s = time.perf_counter() - started
             self._count(scope, status, took_s, num_bytes)
@@ -95,7 +95,7 @@ class RequestLog:
 
 
 def _route(scope: Scope) -> str:
-    """The pattern of a path, so that names do not multiply."""
+    """The pattern of the path, so that the number of metrics stays bounded."""
     return getattr(scope.get("route"), "path", "unknown")
 
 
@@ -115,7 +115,7 @@ class TextLines(logging.Formatter):
 
 
 class JsonLines(logging.Formatter):
-    """An object a line."""
+    """One JSON object per event."""
 
     def format(self, record: logging.LogRecord) -> str:
         """See logging."""
@@ -134,6 +134,6 @@ class JsonLines(logging.Formatter):
 
 
 def _plain(value: object) -> str:
-    """A value that keeps to its place in a line, whatever a client put into it."""
+    """A value as one word of a log line, quoted if a client could forge a line with it."""
     text = str(value)
     return text if re.fullmatch(r"[!#-~]*", text) else json.dumps(text)

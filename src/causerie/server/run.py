@@ -1,8 +1,8 @@
-"""Runs the app by uvicorn: says where it is, and lets what is being spoken come to its end.
+"""Runs the app by uvicorn: prints its addresses, and finishes replies before it exits.
 
-At the first SIGINT or SIGTERM no new speech is begun (503, and `/ready` says so), though the
-address still answers; the process ends when all that was begun is spoken, or the grace is over. A
-second signal ends it at once.
+After the first SIGINT or SIGTERM the server refuses new speech with 503, and `/ready` does too, but
+it still answers. The process exits when all replies have ended or the grace period is over. A
+second signal exits at once.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from causerie.server.request_log import JsonLines, TextLines
 from causerie.server.settings import Settings
 from causerie.server.state import ServerState, state_of
 
-#: How often is looked whether all is spoken, in seconds.
+#: Seconds between two checks of the state.
 LOOK_S = 0.05
-#: How long replies that are broken off may take to tell their clients.
-BREAK_OFF_S = 1.0
+#: Seconds for replies that are cut off to report it to their clients.
+CUT_OFF_S = 1.0
 
 
 def run(settings: Settings, echo: Callable[[str], None]) -> None:
     """Serve until a signal comes.
 
     Args:
-        echo: takes the lines that say where to go.
+        echo: prints the addresses.
 
     Raises:
-        ConfigError: the address cannot be had.
+        ConfigError: the address cannot be listened on.
         CauserieError: the model cannot be loaded.
     """
     log_by(settings)
@@ -61,7 +61,7 @@ def run(settings: Settings, echo: Callable[[str], None]) -> None:
 
 
 def log_by(settings: Settings) -> None:
-    """Write the log to stderr, a line an event."""
+    """Write the log to stderr, one line per event."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines() if settings.log_format == "json" else TextLines())
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
@@ -90,7 +90,7 @@ def banner(state: ServerState, port: int) -> str:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's, which goes on answering while what was begun is being spoken."""
+    """uvicorn's server, which still answers while replies finish."""
 
     def __init__(
         self, config: uvicorn.Config, state: ServerState, on_ready: Callable[[], None]
@@ -108,7 +108,7 @@ class _Server(uvicorn.Server):
         self._begin(self._announce())
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Take a signal: see the head of this file."""
+        """Drain at the first signal and exit at the second."""
         if self._is_draining or self._loop is None:
             self.stop()
             self.force_exit = sig == signal.SIGINT
@@ -117,7 +117,7 @@ class _Server(uvicorn.Server):
         self._loop.call_soon_threadsafe(lambda: self._begin(self._drain()))
 
     def stop(self) -> None:
-        """End, without waiting for anything."""
+        """Exit without waiting."""
         self.should_exit = True
 
     def _begin(self, coroutine: object) -> None:
@@ -139,12 +139,12 @@ class _Server(uvicorn.Server):
         if service is not None:
             service.is_closing = True
             await self._until_silent(self._state.settings.grace_s)
-            await service.aclose()  # what is left is told so, and broken off
-            await self._until_silent(BREAK_OFF_S)
+            await service.aclose()  # cuts off the replies that are left
+            await self._until_silent(CUT_OFF_S)
         self.stop()
 
     async def _until_silent(self, seconds: float) -> None:
-        """Wait for all replies, but no longer than so many seconds."""
+        """Wait for all replies to end, for at most this long."""
         metrics, ends_at = self._state.metrics, time.monotonic() + seconds
         while metrics.num_active and time.monotonic() < ends_at:
             await asyncio.sleep(LOOK_S)
@@ -157,5 +157,5 @@ def _listen(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigError(
-            f"cannot listen at {host}, port {port}: {reason}; give another --port or --host"
+            f"cannot listen on {host}, port {port}: {reason}; give another --port or --host"
         ) from error

@@ -1,4 +1,4 @@
-"""Bodies of the HTTP requests: OpenAI's fields, and what else clients are known to send."""
+"""Bodies of the HTTP requests: OpenAI's fields, our own, and those that other clients send."""
 
 from __future__ import annotations
 
@@ -13,41 +13,41 @@ from causerie.audio.formats import MAX_SPEED, MIN_SPEED
 from causerie.audio.io import read
 from causerie.model.sampling import MAX_SEED
 from causerie.prompt import Segment
-from causerie.server.errors import ApiError
+from causerie.server.errors import ApiError, unknown_model
 from causerie.server.service import SpeechService
 from causerie.server.settings import Settings
 from causerie.server.voices.fetch import fetch
 from causerie.voices import Voice
 
 FormatName = Literal["mp3", "opus", "aac", "flac", "wav", "pcm", "ulaw", "alaw"]
-#: Encoded recordings of a context, all together: base64 of 24 MiB.
+#: Characters of all recordings of a context: base64 of 24 MiB.
 MAX_CONTEXT_CHARS = 32 * 2**20
 
 
 class VoiceId(BaseModel):
-    """A voice as OpenAI's clients name those that were made of recordings."""
+    """A voice by its id, as OpenAI's clients name custom voices."""
 
     id: str
 
 
-class Voiced(BaseModel):
-    """How to speak: what all requests for speech share."""
+class SpeechOptions(BaseModel):
+    """The fields that all requests for speech share."""
 
     model_config = ConfigDict(extra="allow", allow_inf_nan=False)
 
-    model: str | None = Field(None, description="Any of /v1/models; OpenAI's names mean ours.")
+    model: str | None = Field(None, description="Any of /v1/models; OpenAI's names mean the first.")
     voice: str | VoiceId | None = Field(
-        None, description="A name or id of /v1/audio/voices, a name of OpenAI's, or a number."
+        None, description="A name or id of /v1/audio/voices, one of OpenAI's names, or a number."
     )
     response_format: FormatName = "mp3"
     speed: Annotated[float, Field(ge=MIN_SPEED, le=MAX_SPEED)] = 1.0
     stream_format: Literal["audio", "sse"] = "audio"
     stream: bool | None = Field(
-        None, description="false: only when all is spoken, with the exact length in its header."
+        None, description="false: send the complete file, with its exact length in the header."
     )
     volume_multiplier: Annotated[float, Field(ge=0, le=2)] = 1.0
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] | None = Field(
-        None, description="The same gives the same sound."
+        None, description="The same seed gives the same audio."
     )
     temperature: Annotated[float, Field(ge=0, le=10)] | None = None
     top_k: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
@@ -55,17 +55,17 @@ class Voiced(BaseModel):
 
     @property
     def voice_name(self) -> str | None:
-        """What is asked for, as a name."""
+        """The name or id of the voice."""
         return self.voice.id if isinstance(self.voice, VoiceId) else self.voice
 
     @property
     def ignored(self) -> list[str]:
-        """Fields that were sent, and do nothing."""
+        """Fields that were sent but are not supported."""
         return sorted(self.model_extra or {})
 
 
 class Turn(BaseModel):
-    """A turn of the conversation so far: what was said, and how it sounded."""
+    """An earlier turn of the conversation: its text and its recording."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -74,11 +74,14 @@ class Turn(BaseModel):
     audio: str = Field(description="A recording of it, in base64 or as a data: URL.")
 
     async def segment(self, number: int, settings: Settings) -> Segment:
-        """As the library takes it.
+        """The turn as the library takes it.
+
+        Args:
+            number: of the turn, for errors.
 
         Raises:
-            ApiError: the recording is no recording.
-            AudioError: it cannot be read as sound.
+            ApiError: the recording cannot be decoded or fetched.
+            AudioError: it is not audio.
         """
         file = await file_of(self.audio, f"context.{number}.audio", settings)
         samples, rate = await asyncio.to_thread(read, file)
@@ -86,34 +89,34 @@ class Turn(BaseModel):
         return Segment(speaker=self.speaker, text=self.text, audio=audio)
 
 
-class SpeechRequest(Voiced):
+class SpeechRequest(SpeechOptions):
     """`POST /v1/audio/speech`."""
 
-    input: str = Field(description="What to say: text, or SSML, which begins with <speak>.")
+    input: str = Field(description="The text, or SSML, which begins with <speak>.")
     ssml: bool | None = Field(None, description="true: the input must be SSML.")
     context: Annotated[list[Turn], Field(max_length=64)] = Field(
-        default_factory=list, description="The conversation so far, which the speech continues."
+        default_factory=list, description="The earlier turns of the conversation."
     )
 
     ref_audio: str | None = Field(
-        None, description="A recording whose voice speaks, in base64 or as a data: URL."
+        None, description="A recording of the voice to use, in base64 or as a data: URL."
     )
     ref_text: Annotated[str, StringConstraints(max_length=4096)] | None = Field(
-        None, description="What is said in it, word for word."
+        None, description="Its exact transcript."
     )
-    consent: str = Field("", description="Id of a recorded consent of whoever is heard in it.")
-    consent_attested: bool = Field(False, description="Whoever is heard in it agrees to be copied.")
+    consent: str = Field("", description="Id of a recorded consent of its speaker.")
+    consent_attested: bool = Field(False, description="Its speaker agrees to be copied.")
 
-    async def speaking(self, service: SpeechService) -> str | Voice | None:
-        """Who speaks: the voice of `ref_audio`, where there is one, or else the one of that name.
+    async def find_voice(self, service: SpeechService) -> str | Voice | None:
+        """The voice of `ref_audio` if it was sent, else the name of the voice.
 
         Raises:
-            ApiError: the recording does not do, or may not be copied.
+            ApiError: the recording is unsuitable, or may not be copied.
         """
         if self.ref_audio is None:
             if self.ref_text is not None:
                 raise ApiError(
-                    "ref_text is what is said in ref_audio, which is missing: send both",
+                    "ref_text is the transcript of ref_audio, which is missing: send both",
                     code="missing_required_parameter",
                     param="ref_audio",
                 )
@@ -138,10 +141,10 @@ class SpeechRequest(Voiced):
 
 
 async def file_of(data: str, param: str, settings: Settings) -> bytes:
-    """A recording's file, from base64, a data: URL, or, where that is allowed, an address.
+    """The file of a recording that was sent as base64, a data: URL or, if allowed, a URL.
 
     Raises:
-        ApiError: it is none of these, too large, or cannot be fetched.
+        ApiError: it is none of these, is too large, or cannot be fetched.
     """
     if "://" in data[:16] and data[:5].lower() != "data:" and settings.allow_urls:
         file = await fetch(data, settings.max_upload_bytes, param)
@@ -165,7 +168,7 @@ def _decoded(data: str, param: str) -> bytes:
                            code="invalid_audio")  # fmt: skip
     elif "://" in data[:16]:
         raise ApiError(
-            f"{param}: send the recording itself, in base64: this server fetches no addresses",
+            f"{param}: this server does not fetch URLs: send the recording itself, in base64",
             status=403,
             type="permission_error",
             code="urls_not_allowed",
@@ -173,42 +176,37 @@ def _decoded(data: str, param: str) -> bytes:
         )
     try:
         return base64.b64decode(data, validate=True)
-    except ValueError as error:  # `binascii.Error` is one, and so is what letters like ä raise
+    except ValueError as error:  # `binascii.Error`, or the error for characters like ä
         raise ApiError(
-            f"{param} is no base64: {error}", param=param, code="invalid_audio"
+            f"{param} is not base64: {error}", param=param, code="invalid_audio"
         ) from None
 
 
-def check_asked(asked: Voiced, service: SpeechService) -> None:
-    """Raise ApiError where a request names another model, or, if we are strict, what we ignore."""
+def check_options(options: SpeechOptions, service: SpeechService) -> None:
+    """Raise ApiError for an unknown model and, in strict mode, for unsupported fields."""
     settings: Settings = service.settings
-    if asked.model is not None and asked.model not in service.model_names():
+    if options.model is not None and options.model not in service.model_names():
+        raise unknown_model(options.model)
+    if settings.strict and options.ignored:
         raise ApiError(
-            f"there is no model {asked.model!r}: GET /v1/models lists all",
-            status=404,
-            code="model_not_found",
-            param="model",
-        )
-    if settings.strict and asked.ignored:
-        raise ApiError(
-            f"fields that do nothing here: {', '.join(asked.ignored)}; leave them out",
+            f"unsupported fields: {', '.join(options.ignored)}; leave them out",
             code="unknown_parameter",
-            param=asked.ignored[0],
+            param=options.ignored[0],
         )
 
 
-def ignored_headers(asked: Voiced) -> dict[str, str]:
-    """The header that names the fields which were ignored, if any."""
-    shown = [name for name in asked.ignored if name.isascii() and name.isprintable()][:32]
+def ignored_headers(options: SpeechOptions) -> dict[str, str]:
+    """The header that lists unsupported fields, if there were any."""
+    shown = [name for name in options.ignored if name.isascii() and name.isprintable()][:32]
     return {"x-ignored-params": ", ".join(name[:64] for name in shown)} if shown else {}
 
 
-def sampling_of(asked: Voiced) -> dict[str, Any]:
-    """What `SpeechService.speak` takes of it."""
+def sampling_of(options: SpeechOptions) -> dict[str, Any]:
+    """The arguments of `SpeechService.speak` that the options give."""
     return {
-        "model": asked.model,
-        "temperature": asked.temperature,
-        "top_k": asked.top_k,
-        "seed": asked.seed,
-        "max_duration_s": asked.max_duration_s,
+        "model": options.model,
+        "temperature": options.temperature,
+        "top_k": options.top_k,
+        "seed": options.seed,
+        "max_duration_s": options.max_duration_s,
     }

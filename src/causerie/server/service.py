@@ -1,17 +1,17 @@
-"""What every protocol asks for speech: voices by name, limits, and numbers.
+"""Speech for every protocol: voices by name, models, limits and metrics.
 
-    speech = await service.speak("Hello.", voice="alloy", protocol="http")
-    async for pcm in speech: ...
+    reply = await service.speak(text, voice="alloy", protocol="http")
+    async for pcm in reply: ...
 
-A model of the folder of models is asked for by its name, or is a voice of that name, which every
-protocol can name. Knows the library's `TTS`, and no protocol.
+A model of the folder of models is requested by its name, or by a voice of that name, which every
+protocol supports. Knows the library's `TTS`, and no protocol.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterable, AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,22 +22,22 @@ from causerie.server.errors import ApiError, retry_after, shutting_down, to_api_
 from causerie.server.metrics import Metrics
 from causerie.server.models import LoadedModel, Models
 from causerie.server.settings import Settings
+from causerie.server.texts import CheckedText, TextChecker, growing
 from causerie.server.voices.cloning import Cloning
 from causerie.server.voices.openai_names import builtin_voices, openai_voice
 from causerie.server.voices.store import VoiceInfo, VoiceStore
 from causerie.text.growing import Flush
-from causerie.text.ssml import HEAD_CHARS, is_ssml
 from causerie.voices import Voice, find_voice
 
 log = logging.getLogger("causerie.server")
 
-#: How long a reply takes, to say when there may be room again.
+#: Typical duration of a reply, to estimate when a slot becomes free.
 USUAL_REPLY_S = 2.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ModelVoice(Voice):
-    """A voice of a model in the folder of models, by its name."""
+    """A voice of a model in the folder of models."""
 
     model: str
 
@@ -74,7 +74,7 @@ class _ReplyMetrics:
 
 
 class SpeechService:
-    """Models, their voices, and the rules by which they speak."""
+    """The models and voices of a server, with its limits and metrics."""
 
     def __init__(
         self, models: Models, store: VoiceStore, settings: Settings, metrics: Metrics
@@ -83,44 +83,45 @@ class SpeechService:
         self.settings, self.metrics = settings, metrics
         self.is_closing = False
         self.cloning = Cloning(self.tts, store, settings)
+        self.texts = TextChecker(settings.max_input_chars)
         metrics.watch(models.stats)
 
     @property
     def sample_rate(self) -> int:
-        """Of all speech, in Hz."""
+        """Of all audio, in Hz."""
         return self.tts.sample_rate
 
     @property
     def default_voice(self) -> str | None:
-        """Of those who ask for none; None where the model has no named ones."""
+        """The voice of requests that name none; None if the model has no named voices."""
         return _default(self.tts.voices)
 
     def voice(self, name: str | None, model: str | None = None) -> Voice:
-        """The voice that is meant: a built-in one, an uploaded one, OpenAI's name, or a number.
+        """A voice: built in, uploaded, one of OpenAI's names, or a speaker number.
 
-        It may read a file, or encode a recording anew: call it in a thread.
+        May read a file or encode a recording, so call it in a thread.
 
         Args:
-            model: whose voice, where it is one in the folder; their names are voices too.
+            model: the model that speaks, if it is in the folder; its name is a voice as well.
 
         Raises:
-            UnknownVoiceError: there is none; says which there are.
+            UnknownVoiceError: there is no such voice; lists those there are.
         """
         found = self.models.found()
-        meant = found.get(model or "")
-        if meant is None:
+        chosen = found.get(model or "")
+        if chosen is None:
             if name not in found or name in self.tts.checkpoint.voices:
                 return self._voice(name, self.tts.checkpoint.voices, self.default_voice)
-            meant, name = found[name], None
-        voices = self.models.voices_of(meant)
-        own = meant.name if meant.name in voices else _default(meant.voices or voices)
-        voice = self._voice(name, voices, own)
+            chosen, name = found[name], None
+        voices = self.models.voices_of(chosen)
+        default = chosen.name if chosen.name in voices else _default(chosen.voices or voices)
+        voice = self._voice(name, voices, default)
         return ModelVoice(
-            name=voice.name, speaker=voice.speaker, segments=voice.segments, model=meant.name
+            name=voice.name, speaker=voice.speaker, segments=voice.segments, model=chosen.name
         )
 
     def _voice(self, name: str | None, voices: Mapping[str, Path], default: str | None) -> Voice:
-        """A voice of the model that has these."""
+        """A voice of the model whose built-in voices these are."""
         if name is None:
             return find_voice(default, voices)
         if name in voices:
@@ -129,9 +130,9 @@ class SpeechService:
             return find_voice(int(name), voices)
         if self.store.find(name) is not None:
             return self.store.get(name)
-        meant = openai_voice(name, sorted(voices))
-        if meant is not None:
-            return find_voice(meant, voices)
+        alias = openai_voice(name, sorted(voices))
+        if alias is not None:
+            return find_voice(alias, voices)
         return self.store.get(name)
 
     def model_names(self) -> list[str]:
@@ -139,7 +140,7 @@ class SpeechService:
         return self.models.names()
 
     def builtin_voices(self) -> list[VoiceInfo]:
-        """Those of the first model, and one for each in the folder of models."""
+        """The voices of the first model, and one for each model in the folder."""
         infos = builtin_voices(self.tts.voices)
         taken = {info.id for info in infos}
         return infos + [
@@ -149,12 +150,12 @@ class SpeechService:
         ]
 
     def voices(self) -> list[VoiceInfo]:
-        """All that can be asked for by a name of their own."""
+        """All voices with a name of their own."""
         return [*self.builtin_voices(), *self.store.info()]
 
     async def speak(
         self,
-        text: str | AsyncIterable[str | Flush],
+        text: CheckedText | AsyncIterable[str | Flush],
         *,
         voice: str | Voice | None = None,
         model: str | None = None,
@@ -166,25 +167,28 @@ class SpeechService:
         continues: bool = False,
         protocol: str,
     ) -> AsyncStream:
-        """`TTS.astream`, with the limits of this server, and counted.
+        """Begin a reply, by `TTS.astream` with the limits and metrics of this server.
+
+        Args:
+            text: a string that `texts` has checked, or a text that is still being written.
+            protocol: a label of the metrics.
 
         Raises:
-            ApiError, CauserieError: as `to_api_error` tells them; nothing was made then.
+            ApiError, CauserieError: see `to_api_error`.
         """
         self.check_open()
-        if isinstance(text, str):
-            self.check_text(text)
-        else:
-            text = _without_ssml(text)
         if not isinstance(voice, Voice):
             voice = await asyncio.to_thread(self.voice, voice, model)
+        tts, loaded = self.tts, None
         name = voice.model if isinstance(voice, ModelVoice) else model
-        kept = await self.models.take(name) if name in self.models.found() else None
-        tts = self.tts if kept is None or kept.tts is None else kept.tts
+        if name is not None and (isinstance(voice, ModelVoice) or name in self.models.found()):
+            loaded = await self.models.take(name)
+            assert loaded.tts is not None
+            tts = loaded.tts
         settings: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "seed": seed}
         try:
             stream = await tts.astream(
-                text,
+                text if isinstance(text, str) else growing(text),
                 voice=voice,
                 context=context,
                 max_duration_s=max_duration_s,
@@ -193,40 +197,21 @@ class SpeechService:
                 **settings,
             )
         except BaseException:
-            if kept is not None:
-                kept.give_back()
+            if loaded is not None:
+                loaded.give_back()
             raise
-        stream.observer = _ReplyMetrics(self.metrics, protocol, kept)
+        stream.observer = _ReplyMetrics(self.metrics, protocol, loaded)
         return stream
 
     async def aclose(self) -> None:
-        """End all engines: what is being spoken is broken off."""
+        """Close all engines; replies in progress are cut off."""
         await self.models.aclose()
         await self.tts.aclose(drain=False)
 
     def check_open(self) -> None:
-        """Raise ApiError where no new speech is begun any more."""
+        """Raise ApiError if the server is shutting down."""
         if self.is_closing:
             raise shutting_down()
-
-    def check_text(self, text: str) -> None:
-        """Raise ApiError where a text is empty or too long."""
-        if not text.strip():
-            raise ApiError("the text is empty: there is nothing to speak", code="empty_input",
-                           param="input")  # fmt: skip
-        check_plain(text)
-        self.check_length(len(text))
-
-    def check_length(self, num_chars: int) -> None:
-        """Raise ApiError where a text, or all texts of a request, are too long."""
-        limit = self.settings.max_input_chars
-        if num_chars > limit:
-            raise ApiError(
-                f"the text has {num_chars:,} characters, at most {limit:,} are spoken at once: "
-                f"give it in parts",
-                code="string_above_max_length",
-                param="input",
-            )
 
     def report(self, error: BaseException) -> ApiError:
         """Count an error, log it if it is internal, and return it as a client sees it."""
@@ -239,41 +224,19 @@ class SpeechService:
         return api_error
 
     async def warm_up(self) -> None:
-        """Speak a word to nobody, so that the first who asks does not wait for warming up."""
+        """Generate a word, so that the first request does not pay for warming up."""
         voice = await asyncio.to_thread(self.voice, None)
-        speech = await self.tts.astream("Hello.", voice=voice, seed=0, max_duration_s=1.0)
-        async for _ in speech:
+        reply = await self.tts.astream("Hello.", voice=voice, seed=0, max_duration_s=1.0)
+        async for _ in reply:
             pass
 
     def wait_s(self) -> float:
-        """In how many seconds there may be room again."""
+        """Estimated seconds until a slot becomes free."""
         waiting = self.tts.engine.stats().waiting
         rounds = (waiting + 1) / self.settings.max_streams
         return min(30.0, max(0.5, USUAL_REPLY_S * rounds / 2))
 
 
-def check_plain(text: str) -> None:
-    """Raise ApiError for SSML, whose tags would be read aloud, or left out without a word."""
-    if is_ssml(text):
-        raise ApiError(
-            "SSML is understood by /v1/audio/speech alone: send plain text",
-            status=403,
-            type="permission_error",
-            code="ssml_not_supported",
-            param="input",
-        )
-
-
-async def _without_ssml(text: AsyncIterable[str | Flush]) -> AsyncIterator[str | Flush]:
-    """The parts of a text that grows, as long as it does not begin as SSML."""
-    head = ""
-    async for part in text:
-        if isinstance(part, str) and len(head) < HEAD_CHARS:
-            head = (head + part).lstrip()[:HEAD_CHARS]
-            check_plain(head)
-        yield part
-
-
 def _default(voices: Collection[str]) -> str | None:
-    """Who speaks where nobody says who."""
+    """The voice of requests that name none."""
     return "heart" if "heart" in voices else min(voices, default=None)

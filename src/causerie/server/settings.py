@@ -1,7 +1,7 @@
-"""How the server runs: each setting is a flag, a variable of the environment, or a line of a file.
+"""The server's settings, from flags, environment variables and a TOML file.
 
-`--max-queue 32`, `CAUSERIE_MAX_QUEUE=32` and `max_queue = 32` say the same; the flag counts before
-the environment, and that before the file. Knows neither HTTP nor models.
+`--max-queue 32`, `CAUSERIE_MAX_QUEUE=32` and `max_queue = 32` mean the same. A flag overrides the
+environment, which overrides the file. Knows neither HTTP nor models.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from pydantic_settings import (
 
 from causerie.errors import ConfigError
 
-#: What more than one value is given as, in the environment: `a,b`.
+#: Several values, in the environment as `a,b`.
 Names = Annotated[tuple[str, ...], NoDecode]
 
 
 class Settings(BaseSettings):
-    """All of them, checked. `load` is how to get them."""
+    """All settings, validated. Use `load` to make them."""
 
     model_config = SettingsConfigDict(
         env_prefix="CAUSERIE_",
@@ -34,55 +34,55 @@ class Settings(BaseSettings):
         extra="forbid",
         frozen=True,
         validate_default=True,
-        hide_input_in_errors=True,  # a key among them is nobody's business
+        hide_input_in_errors=True,  # it may be a key
     )
 
-    host: str = Field("127.0.0.1", description="Address to listen at.")
-    port: int = Field(8000, ge=0, le=65535, description="0 takes a free one.")
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     model: str = Field("petit", description="petit, a folder or file, or a hub id.")
-    models: str = Field("", description="Folder of more models and adapters, each by its name.")
-    max_models: int = Field(2, ge=1, description="Of these, so many are kept loaded.")
+    models: str = Field("", description="Folder of further models and adapters, each by its name.")
+    max_models: int = Field(2, ge=1, description="How many of them stay loaded.")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1 or mps.")
     dtype: str = Field("auto", description="Of the language model.")
     backbone_format: str = Field("auto", description="auto, int8 or int4.")
     depth_format: str = Field("auto", description="auto, int8 or int4.")
     max_streams: int = Field(8, ge=1, description="Replies computed at the same time.")
-    max_queue: int = Field(64, ge=0, description="Replies that may wait; more get a 429.")
+    max_queue: int = Field(64, ge=0, description="Replies that may wait; further ones get a 429.")
     deadline_s: float | None = Field(
         None,
         gt=0,
-        description="Seconds to a reply's first sound; after that it gets a 503.",
+        description="Seconds to a reply's first audio; a later reply gets a 503.",
     )
     api_key: Names = Field((), description="Keys, any of which a client must send.")
-    no_key: bool = Field(False, description="Let anybody in, on a public address too.")
-    allowed_host: Names = Field((), description="Names by which browsers may reach us.")
-    cors: Names = Field((), description="Origins of web pages that may ask, or *.")
-    strict: bool = Field(False, description="Refuse fields that would be ignored.")
-    max_input_chars: int = Field(20_000, ge=1, le=20_000, description="Of a text.")
-    max_upload_mb: float = Field(10.0, gt=0, le=1000, description="Of a recording.")
-    voices: str = Field("", description="Folder of uploaded voices; empty: the user's own.")
+    no_key: bool = Field(False, description="Allow everyone, even on a public address.")
+    allowed_host: Names = Field((), description="Host names by which browsers may reach us.")
+    cors: Names = Field((), description="Origins of web pages that may call us, or *.")
+    strict: bool = Field(False, description="Refuse unsupported fields instead of ignoring them.")
+    max_input_chars: int = Field(20_000, ge=1, le=20_000, description="Longest text of a request.")
+    max_upload_mb: float = Field(10.0, gt=0, le=1000, description="Largest recording, in MiB.")
+    voices: str = Field("", description="Folder of uploaded voices; empty: one in ~/.cache.")
     consent: Literal["off", "attest", "recording"] = Field(
-        "attest", description="What a new voice needs: nothing, a tick, or a recording."
+        "attest", description="What a new voice needs: nothing, a statement, or a recording."
     )
     cloning: bool = Field(True, description="Whether voices can be made from recordings.")
     transcribe: Literal["auto", "off"] = Field(
-        "auto", description="Write the missing text of a recording, if a recogniser is there."
+        "auto", description="Transcribe recordings without a text, if a recogniser is installed."
     )
-    allow_urls: bool = Field(False, description="Fetch recordings that requests name by URL.")
+    allow_urls: bool = Field(False, description="Fetch recordings that requests give as URLs.")
     wyoming: int | None = Field(None, ge=0, le=65535, description="Port for Home Assistant.")
     wyoming_host: str = Field("127.0.0.1", description="Address for Home Assistant.")
     ray: bool = Field(False, description="Serve by Ray, in several processes or machines.")
-    replicas: int = Field(1, ge=1, description="Of the model, with --ray.")
-    max_replicas: int | None = Field(None, ge=1, description="With --ray: as many where needed.")
-    gpus_per_replica: float = Field(0, ge=0, description="With --ray; a fraction shares a card.")
-    scale_down_s: float = Field(300, ge=0, description="A replica too many is kept so long.")
+    replicas: int = Field(1, ge=1, description="Copies of the model, with --ray.")
+    max_replicas: int | None = Field(None, ge=1, description="With --ray: scale up to this many.")
+    gpus_per_replica: float = Field(0, ge=0, description="With --ray; a fraction shares a GPU.")
+    scale_down_s: float = Field(300, ge=0, description="Seconds until a surplus replica stops.")
     cpus_per_replica: float = Field(1, gt=0, description="With --ray.")
     ray_address: str = Field("", description="Of a running cluster; empty starts one here.")
-    log_format: Literal["text", "json"] = Field("text", description="Of the log.")
+    log_format: Literal["text", "json"] = Field("text", description="Format of the log.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="Its least."
+        "info", description="Minimum level of the log."
     )
-    grace_s: float = Field(30.0, ge=0, description="How long replies may take to end at shutdown.")
+    grace_s: float = Field(30.0, ge=0, description="Seconds for replies to finish at shutdown.")
 
     @classmethod
     def settings_customise_sources(
@@ -93,19 +93,19 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags, the environment, the file that `load` names."""
+        """Flags, the environment, the file given to `load`."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
     @classmethod
     def load(cls, file: Path | None = None, **flags: Any) -> Settings:
-        """Gather the settings.
+        """The settings from all sources.
 
         Args:
             file: in TOML.
-            flags: those that are not None count before all else.
+            flags: those that are not None override the other sources.
 
         Raises:
-            ConfigError: a value is out of range, a name unknown, the file unreadable.
+            ConfigError: a value is out of range, a name is unknown, or the file is unreadable.
         """
         given = {name: value for name, value in flags.items() if value is not None}
         kind: type[Settings] = cls
@@ -120,8 +120,8 @@ class Settings(BaseSettings):
         try:
             return kind(**given)
         except ValidationError as error:
-            raise ConfigError(_told(error)) from error
-        except ValueError as error:  # the file is no TOML
+            raise ConfigError(_message(error)) from error
+        except ValueError as error:  # the file is not TOML
             raise ConfigError(f"settings file {file} cannot be read: {error}") from error
 
     @field_validator("api_key", "allowed_host", "cors", mode="before")
@@ -138,7 +138,7 @@ class Settings(BaseSettings):
         if not (self.is_loopback or self.api_key or self.no_key):
             raise ValueError(
                 f"host {self.host} can be reached from other machines, and there is no key, so "
-                f"anybody could use it: give --api-key, or --no-key if something else guards it"
+                f"anyone could use it: give --api-key, or --no-key if something else protects it"
             )
         return self
 
@@ -149,7 +149,7 @@ class Settings(BaseSettings):
 
     @property
     def max_upload_bytes(self) -> int:
-        """Of one recording."""
+        """The largest recording."""
         return int(self.max_upload_mb * 2**20)
 
 
@@ -163,11 +163,11 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _told(error: ValidationError) -> str:
-    """All that is wrong, in one line."""
-    told = []
-    for fault in error.errors(include_input=False, include_url=False):
-        name = ".".join(str(part) for part in fault["loc"])
-        message = fault["msg"].removeprefix("Value error, ")
-        told.append(f"{name}: {message}" if name else message)
-    return "settings: " + "; ".join(told)
+def _message(error: ValidationError) -> str:
+    """All errors in one line."""
+    messages = []
+    for one in error.errors(include_input=False, include_url=False):
+        name = ".".join(str(part) for part in one["loc"])
+        message = one["msg"].removeprefix("Value error, ")
+        messages.append(f"{name}: {message}" if name else message)
+    return "settings: " + "; ".join(messages)

@@ -1,12 +1,12 @@
-"""What the WebSocket protocols share: messages in and out, and text that grows while it is spoken.
+"""What the WebSocket protocols share: messages, and text that is written while it is spoken.
 
     async with Socket.open(websocket) as socket:
         while True:
             message = await socket.receive()
 
-A client that is gone is told of by `GoneError` wherever it is met; `Socket.open` ends all tasks
-that speak for it then. One that does not read holds up its own replies alone, by `send`, and is
-given up after `STALL_S`. Knows no protocol.
+If the client disconnects, every call raises `GoneError`, and `Socket.open` ends all tasks that work
+for it. A client that does not read delays only its own replies, in `send`, and is disconnected
+after `STALL_S`. Knows no protocol.
 """
 
 from __future__ import annotations
@@ -30,29 +30,29 @@ from causerie.text.growing import FLUSH, Flush
 
 log = logging.getLogger("causerie.server")
 
-#: Of one message, in characters: the longest text, escaped.
-MAX_MESSAGE = 256 * 1024
-#: Seconds that a client may take to read one message.
+#: Characters of a message: room for the longest text, escaped.
+MAX_MESSAGE_CHARS = 256 * 1024
+#: Seconds within which a client must read a message.
 STALL_S = 60.0
 
 Kind = TypeVar("Kind", bound="Message")
 
 
 class GoneError(Exception):
-    """The client is not there any more, or does not listen."""
+    """The client has disconnected, or does not read."""
 
 
 class Message(BaseModel):
-    """A message of a client; fields that it does not know are ignored."""
+    """A message of a client; unknown fields are ignored."""
 
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
 
     @classmethod
     def read(cls: type[Kind], message: dict[str, Any]) -> Kind:
-        """The fields that are known.
+        """Parse a message.
 
         Raises:
-            ApiError: one of them is wrong.
+            ApiError: a field is invalid.
         """
         try:
             return cls.model_validate(message)
@@ -65,8 +65,7 @@ class Socket:
     """A WebSocket of JSON and bytes.
 
     Attributes:
-        service: who speaks.
-        protocol: what to call it where replies are counted.
+        protocol: a label of the metrics.
     """
 
     def __init__(self, websocket: WebSocket, protocol: str) -> None:
@@ -76,7 +75,7 @@ class Socket:
         self._sending = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_closed = self._is_stalled = False
-        self._kept: dict[str, Any] | None = None
+        self._put_back: dict[str, Any] | None = None
         main = asyncio.current_task()
         assert main is not None
         self._main = main
@@ -86,7 +85,7 @@ class Socket:
     async def open(
         cls, websocket: WebSocket, protocol: str, *, subprotocol: str | None = None
     ) -> AsyncIterator[Socket]:
-        """Accept a client; leave nothing behind that speaks for it."""
+        """Accept a client, and end all its tasks afterwards."""
         socket = cls(websocket, protocol)
         route = getattr(websocket.scope.get("route"), "path", "unknown")
         num_open = socket.service.metrics.sockets.labels(route)
@@ -107,12 +106,12 @@ class Socket:
         """The next message.
 
         Raises:
-            ApiError: it is no JSON object, or too long; the next one may be better.
-            GoneError: there is no next one.
+            ApiError: it is not a JSON object, or too long; the connection stays usable.
+            GoneError: the client disconnected.
         """
-        if self._kept is not None:
-            kept, self._kept = self._kept, None
-            return kept
+        if self._put_back is not None:
+            again, self._put_back = self._put_back, None
+            return again
         if self._is_closed:
             raise GoneError
         message = await self._websocket.receive()
@@ -122,19 +121,19 @@ class Socket:
         return _object(message.get("text"))
 
     def put_back(self, message: dict[str, Any]) -> None:
-        """Let `receive` give a message once more."""
-        self._kept = message
+        """Let `receive` return a message again."""
+        self._put_back = message
 
     async def send(self, message: dict[str, Any] | bytes) -> None:
-        """Send JSON or bytes; returns once the client has room for more.
+        """Send JSON or bytes; returns once there is room for more.
 
         Raises:
-            GoneError: it is gone.
+            GoneError: the client disconnected.
         """
         async with self._sending:
             if self._is_closed:
                 raise GoneError
-            with self._in_time():
+            with self._stall_timer():
                 try:
                     if isinstance(message, bytes):
                         await self._websocket.send_bytes(message)
@@ -150,26 +149,28 @@ class Socket:
             if self._is_closed:
                 return
             self._is_closed = True
-            shown = reason.encode(errors="ignore")[:120].decode(errors="ignore")  # of at most 123
-            with self._in_time(), contextlib.suppress(WebSocketDisconnect, OSError):
+            shown = reason.encode(errors="ignore")[:120].decode(
+                errors="ignore"
+            )  # the protocol allows 123
+            with self._stall_timer(), contextlib.suppress(WebSocketDisconnect, OSError):
                 await self._websocket.close(code, shown)
 
     @contextlib.contextmanager
-    def _in_time(self) -> Iterator[None]:
-        """Give the client up where it takes too long to read."""
-        timer = asyncio.get_running_loop().call_later(STALL_S, self._give_up)
+    def _stall_timer(self) -> Iterator[None]:
+        """Disconnect the client if this takes too long."""
+        timer = asyncio.get_running_loop().call_later(STALL_S, self._disconnect)
         try:
             yield
         finally:
             timer.cancel()
 
-    def _give_up(self) -> None:
-        log.warning("a WebSocket is given up: its client read nothing for %.0f s", STALL_S)
+    def _disconnect(self) -> None:
+        log.warning("a WebSocket is closed: its client read nothing for %.0f s", STALL_S)
         self._is_stalled = self._is_closed = True
         self._main.cancel()
 
     def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Let something go on beside, until it or the connection ends."""
+        """Run a task until it or the connection ends."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
@@ -192,13 +193,13 @@ class Feed(AsyncIterator[str | Flush]):
     """Text that a client sends while it is being spoken.
 
     Args:
-        max_chars: of all of it.
+        max_chars: limit of the whole text.
 
     Attributes:
-        on_wait: called when all that came is spoken, and more is waited for.
+        on_wait: called when everything received has been spoken.
         is_begun: whether there was anything to speak.
-        is_flushed: whether all that came is to be spoken without waiting for more.
-        is_idle: whether nothing is being spoken: more is waited for.
+        is_flushed: whether everything received is spoken without waiting for more.
+        is_idle: whether nothing is being spoken, so that more text is awaited.
     """
 
     def __init__(self, max_chars: int) -> None:
@@ -212,13 +213,13 @@ class Feed(AsyncIterator[str | Flush]):
         self._changed = asyncio.Event()
 
     def add(self, text: str) -> None:
-        """Let the text go on.
+        """Append text.
 
         Raises:
-            ApiError: all in all it is too long.
+            ApiError: the whole text is too long.
         """
         text, self._half = self._half + text, ""
-        if "\ud800" <= text[-1:] <= "\udbff":  # the other half of it is yet to come
+        if "\ud800" <= text[-1:] <= "\udbff":  # the second half comes with the next part
             text, self._half = text[:-1], text[-1]
         text = well_formed(text)
         if self._is_closed or not text:
@@ -226,8 +227,8 @@ class Feed(AsyncIterator[str | Flush]):
         self._num_chars += len(text)
         if self._num_chars > self._max_chars:
             raise ApiError(
-                f"the text is longer than the {self._max_chars:,} characters that one reply may "
-                f"have: end it, and begin another",
+                f"the text is longer than {self._max_chars:,} characters, the limit of a reply: "
+                f"end it, and begin another",
                 code="string_above_max_length",
                 param="text",
             )
@@ -237,35 +238,35 @@ class Feed(AsyncIterator[str | Flush]):
         self._changed.set()
 
     def flush(self) -> None:
-        """Speak all that came, as if it ended here."""
+        """Speak everything received, as if the text ended here."""
         if not self.is_flushed:
             self._parts.append(FLUSH)
             self.is_flushed = True
             self._changed.set()
 
     def end(self) -> None:
-        """Nothing comes after."""
+        """End the text."""
         self.is_flushed = self._is_ended = True
         self._changed.set()
 
     def close(self) -> None:
-        """Drop what is left, and what comes."""
+        """Drop the rest of the text, and ignore further text."""
         self._is_closed = True
         self._parts.clear()
         self.end()
 
     async def has_text(self) -> bool:
-        """Wait until there is something to speak; False where the text ended without."""
+        """Wait until there is something to speak; False if the text ended without."""
         while not self.is_begun and not self._is_ended:
             self._changed.clear()
             await self._changed.wait()
         return self.is_begun
 
     async def __anext__(self) -> str | Flush:
-        """The next part, as soon as it is there."""
+        """The next part, once it was received."""
         while not self._parts:
             if self._is_ended:
-                self.is_idle = False  # what is left is spoken
+                self.is_idle = False  # the rest is spoken
                 raise StopAsyncIteration
             self._changed.clear()
             if self.on_wait is not None:
@@ -278,15 +279,15 @@ class Feed(AsyncIterator[str | Flush]):
 
 
 def well_formed(text: str) -> str:
-    """Text whose surrogates, which JSON can carry, are joined, or replaced where they are alone."""
+    """Text with its surrogates, which JSON may contain, joined, or replaced if unpaired."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 async def check_key(websocket: WebSocket, *keys: str) -> bool:
-    """Whether a client has a right key; else it has been refused, by HTTP and in OpenAI's shape.
+    """Whether a client sent a valid key; otherwise refuse it with OpenAI's 401.
 
     Args:
-        keys: that it sent elsewhere than in its headers and its query.
+        keys: those that were sent elsewhere than in headers and query.
     """
     settings = state_of(websocket).settings
     if any(is_key(settings, key) for key in keys):
@@ -300,39 +301,39 @@ async def check_key(websocket: WebSocket, *keys: str) -> bool:
 
 
 async def refuse(websocket: WebSocket, response: JSONResponse) -> None:
-    """Answer by HTTP in place of a WebSocket."""
+    """Answer with an HTTP response instead of accepting the WebSocket."""
     with contextlib.suppress(WebSocketDisconnect):
         if "websocket.http.response" in websocket.scope.get("extensions", {}):
             await websocket.send_denial_response(response)
-            # uvicorn logs an error where an app returns before the connection is down.
+            # uvicorn logs an error if the app returns before the connection is closed.
             await asyncio.sleep(0.02)
         else:
             await websocket.close(1008)
 
 
 def _object(text: str | None) -> dict[str, Any]:
-    """A JSON object.
+    """The JSON object in a message.
 
     Raises:
-        ApiError: it is something else.
+        ApiError: it contains something else.
     """
     if text is None:
-        raise ApiError("messages must be text, with a JSON object, not binary", code="invalid_json")
-    if len(text) > MAX_MESSAGE:
+        raise ApiError("messages must be text with a JSON object, not binary", code="invalid_json")
+    if len(text) > MAX_MESSAGE_CHARS:
         raise ApiError(
-            f"the message has {len(text):,} characters, at most {MAX_MESSAGE:,} are taken: send "
+            f"the message has {len(text):,} characters, the limit is {MAX_MESSAGE_CHARS:,}: send "
             f"the text in parts",
             code="message_too_long",
         )
     try:
-        value = json.loads(text, parse_constant=_no_number)
+        value = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        told = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise ApiError(f"the message is no JSON: {told}", code="invalid_json") from None
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise ApiError(f"the message is not JSON: {reason}", code="invalid_json") from None
     if not isinstance(value, dict):
         raise ApiError("the message must be a JSON object", code="invalid_json")
     return value
 
 
-def _no_number(name: str) -> float:
-    raise ValueError(f"{name} is no number of JSON")
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is not a JSON number")

@@ -1,11 +1,11 @@
 """Home Assistant's protocol, Wyoming: a TCP port beside the HTTP one, in the same event loop.
 
-A connection asks for speech one text after the other, each whole (`synthesize`) or as it is written
-(`synthesize-start`, `-chunk`, `-stop`). Who hangs up gets no more of it, and neither does who is
-told of an error: Home Assistant does not read errors, but it notices a closed connection at once.
+A connection requests one text after the other, each complete (`synthesize`) or as it is written
+(`synthesize-start`, `-chunk`, `-stop`). An error closes the connection, because Home Assistant does
+not read errors but notices a closed connection at once.
 
-The protocol knows no keys. Reading is done here and not by the package, whose reader takes the
-sizes that a client claims on trust.
+The protocol has no keys. Events are read here and not by the package, whose reader trusts the sizes
+that a client claims.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ from causerie.errors import ConfigError, UnknownVoiceError
 if TYPE_CHECKING:
     from causerie.server.service import SpeechService
 
-#: Bytes of an event's head and of its data; a text of the usual cap has far fewer.
+#: Bytes of an event's header and of its data, far more than the longest text has.
 MAX_EVENT_BYTES = 1 << 20
-#: Texts that a connection may ask for ahead of the one that is spoken; then it is not read from.
+#: Texts that may wait for the one that is spoken; then no more events are read.
 MAX_AHEAD = 16
-#: Pieces of a growing text that wait; then the connection is not read from.
+#: Chunks of a text that may wait; then no more events are read.
 MAX_CHUNKS_AHEAD = 256
-#: How long finished streams may take to reach a slow listener when the server ends.
+#: Seconds for replies to reach a slow client when the server shuts down.
 DRAIN_S = 30.0
 
 _ATTRIBUTION = Attribution(name="causerie", url="https://github.com/causerie/causerie")
@@ -56,7 +56,7 @@ class WyomingServer:
         port: 0 takes a free one.
 
     Attributes:
-        port: that it listens on, once it is started.
+        port: the actual port, after `start`.
     """
 
     def __init__(self, service: SpeechService, *, host: str, port: int) -> None:
@@ -68,7 +68,7 @@ class WyomingServer:
         """Listen.
 
         Raises:
-            ConfigError: the port or the host cannot be had.
+            ConfigError: the host or the port cannot be listened on.
         """
         try:
             self._server = await asyncio.start_server(
@@ -82,7 +82,7 @@ class WyomingServer:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def aclose(self, *, drain: bool = True, timeout_s: float = DRAIN_S) -> None:
-        """Take no new connections, finish what is asked for, or not, and hang up."""
+        """Accept no new connections, and close the others, after their texts if `drain`."""
         if self._server is not None:
             self._server.close()
         tasks = dict(self._connections)
@@ -107,7 +107,7 @@ class WyomingServer:
         try:
             await connection.run()
         except asyncio.CancelledError:
-            pass  # by `aclose`, which waits for nothing but the end of this task
+            pass  # by `aclose`, which only waits for the end of this task
         finally:
             del self._connections[task]
             writer.close()
@@ -115,25 +115,29 @@ class WyomingServer:
                 await writer.wait_closed()
 
 
-class _Growing(AsyncIterator[str]):
-    """A text whose pieces come one by one, for one reader."""
+class _GrowingText(AsyncIterator[str]):
+    """A text that is received in chunks, for one reader."""
 
     def __init__(self) -> None:
-        self._pieces: asyncio.Queue[str | None] = asyncio.Queue(MAX_CHUNKS_AHEAD)
+        self._chunks: asyncio.Queue[str | None] = asyncio.Queue(MAX_CHUNKS_AHEAD)
 
-    async def add(self, piece: str | None) -> None:
-        """One more piece; None is the end. Waits while too many are unread."""
-        await self._pieces.put(piece)
+    async def add(self, chunk: str | None) -> None:
+        """Append a chunk, or None to end the text. Waits while too many are unread."""
+        await self._chunks.put(chunk)
 
     async def __anext__(self) -> str:
-        piece = await self._pieces.get()
-        if piece is None:
+        chunk = await self._chunks.get()
+        if chunk is None:
             raise StopAsyncIteration
-        return piece
+        return chunk
 
 
-class _Refused(Exception):
-    """An event that cannot be answered; what to tell, as an error of the API."""
+class _EventError(Exception):
+    """An event is invalid or unsupported.
+
+    Attributes:
+        code: as of an `ApiError`.
+    """
 
     def __init__(self, message: str, code: str) -> None:
         super().__init__(message)
@@ -141,42 +145,42 @@ class _Refused(Exception):
 
 
 class _Connection:
-    """One client: a task reads its events, another speaks its texts in turn."""
+    """One client: a task reads its events, and another speaks its texts in turn."""
 
     def __init__(
         self, service: SpeechService, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         self._service, self._reader, self._writer = service, reader, writer
-        #: (text, voice, whether it grows); None: no more will come.
-        self._texts: asyncio.Queue[tuple[str | _Growing, SynthesizeVoice | None] | None] = (
+        #: Texts and their voices; None at the end.
+        self._texts: asyncio.Queue[tuple[str | _GrowingText, SynthesizeVoice | None] | None] = (
             asyncio.Queue(MAX_AHEAD)
         )
-        self._growing: _Growing | None = None  # between its start and its stop
+        self._growing: _GrowingText | None = None  # between synthesize-start and -stop
         self._reading: asyncio.Task[None] | None = None
         self._speaking: asyncio.Task[None] | None = None
         self._is_finishing = False
 
     async def run(self) -> None:
-        """Answer until the client hangs up, or an error ends it."""
+        """Serve until the client disconnects, or an error closes the connection."""
         self._reading = asyncio.create_task(self._read(), name="wyoming reader")
         self._speaking = asyncio.create_task(self._speak_all(), name="wyoming service")
         both = {self._reading, self._speaking}
         try:
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-            if self._is_finishing and _is_well(self._reading):
+            if self._is_finishing and _has_succeeded(self._reading):
                 adding = asyncio.create_task(self._texts.put(None))
                 await asyncio.wait({self._speaking})
                 adding.cancel()
             for task in both:
                 if task.done() and not task.cancelled() and (error := task.exception()):
-                    await self._tell(error)
+                    await self._send_error(error)
         finally:
             for task in both:
                 task.cancel()
             await asyncio.gather(*both, return_exceptions=True)
 
     def finish(self) -> None:
-        """End once all that was asked for is spoken; a text that grows may come to its end."""
+        """Close after all requested texts are spoken; a growing text may still be completed."""
         self._is_finishing = True
         if self._growing is None and self._reading is not None:
             self._reading.cancel()
@@ -187,51 +191,53 @@ class _Connection:
         while not (self._is_finishing and self._growing is None):
             event = await self._next_event()
             if event is None:
-                raise ConnectionResetError("the client hung up")
+                raise ConnectionResetError("the client disconnected")
             await self._handle(event)
 
     async def _next_event(self) -> Event | None:
-        """The next event, None at the end; a payload is read over, since speech needs none.
+        """The next event, None at the end. Payloads are skipped.
 
         Raises:
-            _Refused: it is no event, or too long.
+            _EventError: it is not an event, or too long.
         """
         try:
             line = await self._reader.readline()
             if not line.endswith(b"\n"):
-                return None  # the end, perhaps amid a line
+                return None  # the end, perhaps within a line
             head = _as_object(line)
             kind, data = head.get("type"), head.get("data") or {}
             extra = await self._reader.readexactly(_size(head, "data_length"))
             await self._reader.readexactly(_size(head, "payload_length"))
         except asyncio.IncompleteReadError:
             return None
-        except ValueError as error:  # the reader's, of a line that exceeds its limit
-            raise _Refused(f"a line has over {MAX_EVENT_BYTES:,} bytes", "bad_event") from error
+        except ValueError as error:  # by the reader, for a line over its limit
+            raise _EventError(f"a line has over {MAX_EVENT_BYTES:,} bytes", "bad_event") from error
         if not isinstance(kind, str) or not isinstance(data, dict):
-            raise _Refused("an event must have a type, and data that is an object", "bad_event")
+            raise _EventError(
+                "an event must have a type, and its data must be an object", "bad_event"
+            )
         return Event(type=kind, data={**data, **_as_object(extra)} if extra else data)
 
     async def _handle(self, event: Event) -> None:
-        """Answer, or hand on; unknown events are dropped, as the protocol demands."""
+        """Handle an event; unknown ones are ignored, as the protocol demands."""
         if Describe.is_type(event.type):
             await self._write(await asyncio.to_thread(info, self._service))
         elif Ping.is_type(event.type):
             await self._write(Pong(text=_clean(_text(event, optional=True) or "")))
         elif SelectProgram.is_type(event.type):
             if event.data.get("name") != PROGRAM:
-                raise _Refused(f"there is one program, {PROGRAM}", "unknown_program")
+                raise _EventError(f"the only program is {PROGRAM}", "unknown_program")
         elif Synthesize.is_type(event.type):
-            if self._growing is None:  # else a copy of the whole, for servers that do not stream
+            if self._growing is None:  # else it repeats the text for servers without streaming
                 await self._texts.put((_text(event), _voice(event)))
         elif SynthesizeStart.is_type(event.type):
             if self._growing is not None:
-                raise _Refused("synthesize-start before synthesize-stop", "bad_event")
-            voice, self._growing = _voice(event), _Growing()
+                raise _EventError("synthesize-start before synthesize-stop", "bad_event")
+            voice, self._growing = _voice(event), _GrowingText()
             await self._texts.put((self._growing, voice))
         elif SynthesizeChunk.is_type(event.type) or SynthesizeStop.is_type(event.type):
             if self._growing is None:
-                raise _Refused(f"{event.type} without synthesize-start", "bad_event")
+                raise _EventError(f"{event.type} without synthesize-start", "bad_event")
             if SynthesizeChunk.is_type(event.type):
                 await self._growing.add(_text(event))
             else:
@@ -242,57 +248,58 @@ class _Connection:
 
     async def _speak_all(self) -> None:
         while True:
-            wanted = await self._texts.get()
-            if wanted is None:
+            item = await self._texts.get()
+            if item is None:
                 return
-            text, voice = wanted
+            text, voice = item
             await self._speak(text, voice)
 
-    async def _speak(self, text: str | _Growing, wanted: SynthesizeVoice | None) -> None:
-        voice = await asyncio.to_thread(choose_voice, self._service, wanted)
-        speech = await self._service.speak(text, voice=voice, protocol="wyoming")
+    async def _speak(self, text: str | _GrowingText, requested: SynthesizeVoice | None) -> None:
+        voice = await asyncio.to_thread(choose_voice, self._service, requested)
+        checked = self._service.texts.plain(text) if isinstance(text, str) else text
+        reply = await self._service.speak(checked, voice=voice, protocol="wyoming")
         try:
-            shape = {"rate": speech.sample_rate, "width": 2, "channels": 1}
+            shape = {"rate": reply.sample_rate, "width": 2, "channels": 1}
             num_samples = 0
-            async for samples in speech:
-                now = 1000 * num_samples // speech.sample_rate
+            async for samples in reply:
+                now = 1000 * num_samples // reply.sample_rate
                 if not num_samples:
                     await self._write(AudioStart(**shape, timestamp=0))
                 await self._write(
                     AudioChunk(**shape, audio=pcm16(samples).tobytes(), timestamp=now)
                 )
                 num_samples += len(samples)
-            if not num_samples:  # the model may stop at once
+            if not num_samples:  # the reply may be empty
                 await self._write(AudioStart(**shape, timestamp=0))
-            await self._write(AudioStop(timestamp=1000 * num_samples // speech.sample_rate))
+            await self._write(AudioStop(timestamp=1000 * num_samples // reply.sample_rate))
         finally:
-            await speech.aclose()
-        if isinstance(text, _Growing):
+            await reply.aclose()
+        if isinstance(text, _GrowingText):
             await self._write(SynthesizeStopped())
 
     async def _write(self, message: Eventable) -> None:
-        """Send, once the client has taken most of what went before."""
+        """Send, once the client has read most of the earlier messages."""
         await async_write_event(message.event(), self._writer)
 
-    async def _tell(self, error: BaseException) -> None:
-        """Send an error, where there is still somebody."""
+    async def _send_error(self, error: BaseException) -> None:
+        """Send an error, unless the client has disconnected."""
         if isinstance(error, ConnectionError):
             return
-        if isinstance(error, _Refused):
+        if isinstance(error, _EventError):
             message, code = str(error), error.code
         else:
-            told = self._service.report(error)
-            message, code = told.message, told.code or told.type
+            api_error = self._service.report(error)
+            message, code = api_error.message, api_error.code or api_error.type
         with contextlib.suppress(ConnectionError):
             await self._write(Error(text=_clean(message), code=code))
 
 
-#: What Home Assistant calls this server.
+#: The name of this server in Home Assistant.
 PROGRAM = "causerie"
 
 
 def info(service: SpeechService) -> Info:
-    """What is there to choose from."""
+    """The voices, as Home Assistant lists them."""
     voices = [
         TtsVoice(
             name=voice.id,
@@ -316,27 +323,27 @@ def info(service: SpeechService) -> Info:
     return Info(tts=[program])
 
 
-def choose_voice(service: SpeechService, wanted: SynthesizeVoice | None) -> str | None:
-    """The name of the voice that is meant; None is the default one.
+def choose_voice(service: SpeechService, requested: SynthesizeVoice | None) -> str | None:
+    """The name of the requested voice; None is the default one.
 
-    A language alone takes the default voice where that speaks it, else the first one that does.
+    A language alone selects the default voice if it speaks it, else the first one that does.
 
     Raises:
-        UnknownVoiceError: a speaker within a voice, or a language that no voice speaks. A name is
-            looked up later, by who speaks.
+        UnknownVoiceError: no voice speaks the language, or a speaker within a voice was requested.
+            A name is not checked here.
     """
-    if wanted is None:
+    if requested is None:
         return None
-    if wanted.speaker is not None:
-        raise UnknownVoiceError(f"voice {wanted.name!r} has no speakers to choose from")
-    if wanted.name is not None:
-        return wanted.name
-    language = _main(wanted.language or "")
+    if requested.speaker is not None:
+        raise UnknownVoiceError(f"voice {requested.name!r} has no speakers to choose from")
+    if requested.name is not None:
+        return requested.name
+    language = _main(requested.language or "")
     fit = [voice for voice in service.voices() if _main(voice.language) == language]
     if not fit:
         spoken = sorted({voice.language for voice in service.voices()})
         raise UnknownVoiceError(
-            f"no voice speaks {wanted.language!r}: there is {', '.join(spoken)}"
+            f"no voice speaks {requested.language!r}: there is {', '.join(spoken)}"
         )
     return None if service.default_voice in [voice.id for voice in fit] else fit[0].id
 
@@ -345,43 +352,43 @@ def _described(name: str, description: str | None) -> str:
     return f"{name}: {description}" if description else name
 
 
-def _is_well(task: asyncio.Task[None]) -> bool:
-    """Whether a task ended, or was cancelled, without an error."""
+def _has_succeeded(task: asyncio.Task[None]) -> bool:
+    """Whether a task ended without an error; a cancelled one did."""
     return task.done() and (task.cancelled() or task.exception() is None)
 
 
 def _clean(text: str) -> str:
-    """A text that can be sent: halves of characters become escapes."""
+    """A text that can be sent, with unpaired surrogates escaped."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _main(language: str) -> str:
-    """The language of a locale, such as "en" of en-US and en_GB."""
+    """The language of a locale, such as "en" for en-US and en_GB."""
     return language.replace("_", "-").partition("-")[0].lower()
 
 
 def _as_object(text: bytes) -> dict[str, Any]:
-    """The JSON object in a text.
+    """The JSON object in a line.
 
     Raises:
-        _Refused: it is none.
+        _EventError: it contains something else.
     """
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise _Refused(f"an event must be JSON on one line: {error}", "bad_event") from error
+        raise _EventError(f"an event must be JSON on one line: {error}", "bad_event") from error
     if not isinstance(found, dict):
-        raise _Refused("an event must be a JSON object", "bad_event")
+        raise _EventError("an event must be a JSON object", "bad_event")
     return found
 
 
 def _size(head: dict[str, Any], name: str) -> int:
-    """A count of bytes that a client claims; 0 where it names none."""
+    """A number of bytes that a client claims; 0 if it is missing."""
     size = head.get(name)
     if size is None:
         return 0
     if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= MAX_EVENT_BYTES:
-        raise _Refused(f"{name} must be 0 to {MAX_EVENT_BYTES:,}, not {size!r:.40}", "bad_event")
+        raise _EventError(f"{name} must be 0 to {MAX_EVENT_BYTES:,}, not {size!r:.40}", "bad_event")
     return size
 
 
@@ -389,28 +396,28 @@ def _text(event: Event, *, optional: bool = False) -> Any:
     """The text of an event.
 
     Raises:
-        _Refused: there is none, or one with marks that are not understood.
+        _EventError: it is missing.
     """
     text = event.data.get("text")
     if not isinstance(text, str) and not (optional and text is None):
-        raise _Refused(f"{event.type} needs a text", "bad_event")
+        raise _EventError(f"{event.type} needs a text", "bad_event")
     return text
 
 
 def _voice(event: Event) -> SynthesizeVoice | None:
-    """The voice that an event wants.
+    """The voice that an event requests.
 
     Raises:
-        _Refused: it is none, or the text comes in a format other than plain text.
+        _EventError: it is malformed, or the text is not plain text.
     """
     form = event.data.get("text_format")
     if form not in (None, "text"):
-        raise _Refused(f"text_format must be text, not {form!r:.40}", "unsupported_format")
+        raise _EventError(f"text_format must be text, not {form!r:.40}", "unsupported_format")
     voice = event.data.get("voice") or {}
     if not isinstance(voice, dict) or not all(
         isinstance(voice.get(key), (str, type(None))) for key in ("name", "language", "speaker")
     ):
-        raise _Refused("voice must be an object with a name or a language", "bad_event")
+        raise _EventError("voice must be an object with a name or a language", "bad_event")
     found = SynthesizeVoice(
         name=voice.get("name"), language=voice.get("language"), speaker=voice.get("speaker")
     )

@@ -1,4 +1,4 @@
-"""`POST /v1/audio/speech/batch`: many short texts at once, as vLLM-Omni's servers take them."""
+"""`POST /v1/audio/speech/batch`: vLLM-Omni's route for many short texts."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from causerie.server import audio_response
 from causerie.server.errors import ApiError, ErrorFacts, from_validation
-from causerie.server.routes.speech import new_encoder, spoken, usage_of
-from causerie.server.schemas import SpeechRequest, check_asked
+from causerie.server.routes.speech import begin_reply, new_encoder, usage_of
+from causerie.server.schemas import SpeechRequest, check_options
 from causerie.server.service import SpeechService
 from causerie.server.state import service_of
 
@@ -23,7 +23,7 @@ MAX_ITEMS = 32
 
 
 class BatchRequest(BaseModel):
-    """Items, each as for /v1/audio/speech; other fields hold for those that lack them."""
+    """Items, each as for /v1/audio/speech. Other fields are defaults for all items."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -39,7 +39,7 @@ class Usage(BaseModel):
 
 
 class Result(BaseModel):
-    """What became of one item."""
+    """The audio or the error of one item."""
 
     index: int
     status: Literal["success", "error"]
@@ -51,7 +51,7 @@ class Result(BaseModel):
 
 
 class BatchResponse(BaseModel):
-    """What became of all, in order."""
+    """The results of all items, in order."""
 
     id: str
     results: list[Result]
@@ -61,22 +61,22 @@ class BatchResponse(BaseModel):
 
 
 @router.post("/v1/audio/speech/batch", response_model_exclude_none=True)
-async def batch(request: Request, asked: BatchRequest) -> BatchResponse:
-    """Speak several texts; one that fails does not hinder the others."""
+async def batch(request: Request, body: BatchRequest) -> BatchResponse:
+    """Speak several texts. An item that fails does not affect the others."""
     service = service_of(request)
     service.check_open()
-    defaults = asked.model_extra or {}
-    room = asyncio.Semaphore(service.settings.max_streams)
+    defaults = body.model_extra or {}
+    slots = asyncio.Semaphore(service.settings.max_streams)
 
     async def one(index: int, item: dict[str, Any]) -> Result:
-        async with room:
+        async with slots:
             try:
                 return await _result(service, index, {**defaults, **item})
-            except Exception as error:  # noqa: BLE001 it is that item's answer
-                told = service.report(error)
-                return Result(index=index, status="error", error=ErrorFacts(**told.body()["error"]))
+            except Exception as error:  # noqa: BLE001 it is the result of this item
+                facts = ErrorFacts(**service.report(error).body()["error"])
+                return Result(index=index, status="error", error=facts)
 
-    tasks = [asyncio.create_task(one(index, item)) for index, item in enumerate(asked.items)]
+    tasks = [asyncio.create_task(one(index, item)) for index, item in enumerate(body.items)]
     try:
         results = list(await asyncio.gather(*tasks))
     finally:
@@ -94,23 +94,25 @@ async def batch(request: Request, asked: BatchRequest) -> BatchResponse:
 
 async def _result(service: SpeechService, index: int, item: dict[str, Any]) -> Result:
     try:
-        asked = SpeechRequest.model_validate(item)
+        body = SpeechRequest.model_validate(item)
     except ValidationError as error:
         errors = error.errors(include_url=False, include_context=False)
         raise from_validation(errors) from None
-    check_asked(asked, service)
-    if asked.stream_format != "audio":
-        raise ApiError("a batch has no events", code="unsupported", param="stream_format")
-    said = await spoken(asked, service, "batch")
+    check_options(body, service)
+    if body.stream_format != "audio":
+        raise ApiError(
+            "stream_format must be audio in a batch", code="unsupported", param="stream_format"
+        )
+    reply = await begin_reply(body, service, "batch")
     data, content_type = audio_response.file_of(
-        await audio_response.collect(said),
-        lambda num_samples: new_encoder(asked, service, num_samples),
+        await audio_response.collect(reply),
+        lambda num_samples: new_encoder(body, service, num_samples),
     )
     return Result(
         index=index,
         status="success",
         audio_data=base64.b64encode(data).decode("ascii"),
         media_type=content_type,
-        seed=said.seed,
-        usage=Usage(**usage_of(said)),
+        seed=reply.seed,
+        usage=Usage(**usage_of(reply)),
     )

@@ -1,7 +1,4 @@
-"""`POST /v1/audio/dialogue`: several speakers in one conversation, each of whom hears the others.
-
-The answer is one file.
-"""
+"""`POST /v1/audio/dialogue`: several voices in one conversation, as one file."""
 
 from __future__ import annotations
 
@@ -11,16 +8,16 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from causerie.server.dialogue import Conversation
+from causerie.server.dialogue import DialogueReply
 from causerie.server.errors import ApiError
-from causerie.server.routes.speech import SOUND_RESPONSES, answer, new_encoder
-from causerie.server.schemas import Voiced, VoiceId, check_asked, sampling_of
+from causerie.server.routes.speech import AUDIO_RESPONSES, new_encoder, respond
+from causerie.server.schemas import SpeechOptions, VoiceId, check_options, sampling_of
 from causerie.server.state import service_of
 from causerie.text.ssml import MAX_LINES, MAX_PAUSE_S, Line
 
 router = APIRouter(tags=["speech"])
 
-#: Silence between turns where nothing else is said: what people leave, on average.
+#: Default silence between turns: the average between people.
 PAUSE_S = 0.2
 
 _LINE = re.compile(r"\s*([^\s:\[\]][^:\[\]]{0,63}?)\s*:\s*(.*\S)\s*")
@@ -28,18 +25,18 @@ _PAUSE = re.compile(r"\s*\[\s*pause\s*:\s*([\d.]+)\s*(ms|s)\s*\]\s*")
 
 
 class DialogueTurn(BaseModel):
-    """What one of the speakers says."""
+    """One turn of a dialogue."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     voice: str | VoiceId | None = None
     text: Annotated[str, Field(min_length=1)]
     pause_s: Annotated[float, Field(ge=0, le=MAX_PAUSE_S)] = Field(
-        PAUSE_S, description="Silence before it; not before the first."
+        PAUSE_S, description="Silence before the turn; ignored for the first."
     )
 
     def line(self, *, is_first: bool) -> Line:
-        """It, as it is spoken."""
+        """The turn as `DialogueReply` takes it."""
         return Line(
             voice=self.voice.id if isinstance(self.voice, VoiceId) else self.voice,
             text=self.text,
@@ -47,12 +44,12 @@ class DialogueTurn(BaseModel):
         )
 
 
-class DialogueRequest(Voiced):
+class DialogueRequest(SpeechOptions):
     """`POST /v1/audio/dialogue`: give `turns`, or `input`."""
 
     turns: Annotated[list[DialogueTurn], Field(max_length=MAX_LINES)] = Field(default_factory=list)
     input: str = Field(
-        "", description="A script, a line a turn: `heart: Hello.`, or `[pause: 0.4s]`."
+        "", description="A script, one turn a line: `heart: Hello.`, or `[pause: 0.4s]`."
     )
 
     @model_validator(mode="after")
@@ -62,32 +59,32 @@ class DialogueRequest(Voiced):
         return self
 
 
-@router.post("/v1/audio/dialogue", response_class=Response, responses=SOUND_RESPONSES)
-async def dialogue(request: Request, asked: DialogueRequest) -> Response:
-    """Speak a conversation. The sound comes while it is being made."""
+@router.post("/v1/audio/dialogue", response_class=Response, responses=AUDIO_RESPONSES)
+async def dialogue(request: Request, body: DialogueRequest) -> Response:
+    """Speak a conversation. The audio is sent while it is generated."""
     service = service_of(request)
-    check_asked(asked, service)
-    turns = asked.turns or script(asked.input)
+    check_options(body, service)
+    turns = body.turns or parse_script(body.input)
     for turn in turns:
-        service.check_text(turn.text)
-    service.check_length(sum(len(turn.text) for turn in turns))
-    made = new_encoder(asked, service)
-    said = Conversation(
+        service.texts.plain(turn.text)
+    service.texts.check_length(sum(len(turn.text) for turn in turns))
+    encoder = new_encoder(body, service)
+    reply = DialogueReply(
         service,
         [turn.line(is_first=turn is turns[0]) for turn in turns],
         voice=None,
-        sampling=sampling_of(asked),
+        sampling=sampling_of(body),
         protocol="dialogue",
     )
-    await said.begin()
-    return await answer(request, asked, said, made)
+    await reply.begin()
+    return await respond(request, body, reply, encoder)
 
 
-def script(text: str) -> list[DialogueTurn]:
-    """The turns of a script: `name: words` lines, and lines of `[pause: 0.4s]`.
+def parse_script(text: str) -> list[DialogueTurn]:
+    """The turns of a script, whose lines are `name: words` or `[pause: 0.4s]`.
 
     Raises:
-        ApiError: a line is neither; says which.
+        ApiError: a line is neither, or there are too many turns.
     """
     turns: list[DialogueTurn] = []
     pause_s = PAUSE_S
@@ -96,16 +93,16 @@ def script(text: str) -> list[DialogueTurn]:
             continue
         if pause := _PAUSE.fullmatch(line):
             pause_s = _seconds(pause, number)
-        elif said := _LINE.fullmatch(line):
-            voice, words = said.groups()
+        elif match := _LINE.fullmatch(line):
+            voice, words = match.groups()
             end = _PAUSE.search(words)
             after = PAUSE_S
             if end and end.end() == len(words):
                 words, after = words[: end.start()].strip(), _seconds(end, number)
             if not words or _PAUSE.search(words):
                 raise ApiError(
-                    f"line {number} of the script: a pause stands on a line of its own, or at the "
-                    f"end of one",
+                    f"line {number} of the script: a pause must be on a line of its own, or at the "
+                    f"end of a line",
                     code="invalid_script",
                     param="input",
                 )
@@ -133,7 +130,7 @@ def _seconds(pause: re.Match[str], number: int) -> float:
         seconds = -1.0
     if not 0 <= seconds <= MAX_PAUSE_S:
         raise ApiError(
-            f"line {number} of the script: a pause is 0 to {MAX_PAUSE_S:.0f} seconds long",
+            f"line {number} of the script: a pause must be 0 to {MAX_PAUSE_S:.0f} seconds long",
             code="invalid_script",
             param="input",
         )

@@ -1,4 +1,4 @@
-"""ElevenLabs' protocol: text in as it is written, sound out with the times of its letters.
+"""ElevenLabs' WebSockets: text in as it is written, audio out with the times of its letters.
 
 `WS /v1/text-to-speech/{voice}/stream-input` speaks one text, `…/multi-stream-input` several at
 once, each in a context:
@@ -13,10 +13,11 @@ once, each in a context:
     → {"close_socket": true}
     ← {"message": "…", "error": "voice_not_found", "code": 1008}
 
-The sentences of a context are one reply in one voice. A context that is closed is spoken as far as
-it was flushed, else it is broken off. Times are those of `causerie.server.alignment`, an estimate;
-they count from the first letter of their message, and so add up. Of `voice_settings` only `speed`
-matters to us; models, languages and the schedules of chunks are ignored. SSML is not understood.
+The sentences of a context are one reply in one voice. A context that is closed is spoken to its end
+if all of it was flushed, and is cut off otherwise. The times are those of
+`causerie.server.alignment`, an estimate; they count from the first letter of their message, so they
+add up. Of `voice_settings` only `speed` is supported; models, languages and chunk schedules are
+ignored. SSML is not supported.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ from typing import Any, Final
 from fastapi import APIRouter, WebSocket
 from pydantic import AliasChoices, Field
 
-from causerie.audio.formats import MAX_SPEED, MIN_SPEED, Encoder, encoder
+from causerie.audio import formats
+from causerie.audio.formats import MAX_SPEED, MIN_SPEED, Encoder
 from causerie.errors import ConfigError, TextError
 from causerie.server.alignment import Alignment, Letter
 from causerie.server.auth import check_key, keys_of
@@ -40,16 +42,16 @@ from causerie.voices import Voice
 
 router = APIRouter()
 
-#: Seconds without a message until an idle context, or connection, is closed; and the most.
+#: Seconds without a message until an idle context or connection is closed: default and maximum.
 INACTIVITY_S, MAX_INACTIVITY_S = 20.0, 180.0
-#: Seconds that a client without a key in its headers has to send one.
+#: Seconds within which a client without a key in its headers must send one.
 KEY_S = 10.0
-#: Contexts of one connection that are not over.
+#: Open contexts of one connection.
 MAX_CONTEXTS = 32
 
 _FORMAT = re.compile(r"(mp3|opus|pcm|wav|ulaw|alaw|aac|flac)_(\d{4,6})(?:_(\d{1,3}))?")
 DEFAULT_FORMAT = "mp3_44100_128"
-_KNOWN = "mp3_44100_128, mp3_22050_32, pcm_24000, pcm_16000, ulaw_8000, alaw_8000, opus_48000_64"
+_EXAMPLES = "mp3_44100_128, mp3_22050_32, pcm_24000, pcm_16000, ulaw_8000, alaw_8000, opus_48000_64"
 _REFUSED: Final = 1008
 
 
@@ -61,7 +63,7 @@ class _Query(Message):
 
 
 class VoiceSettings(Message):
-    """Of ElevenLabs' settings the one that we heed."""
+    """ElevenLabs' voice settings, of which one is supported."""
 
     speed: float | None = Field(default=None, ge=MIN_SPEED, le=MAX_SPEED)
 
@@ -85,18 +87,18 @@ class _Input(Message):
 def new_encoder(
     output_format: str, sample_rate: int, speed: float = 1.0, num_samples: int | None = None
 ) -> Encoder:
-    """The encoder of a format such as `mp3_44100_128`: name, rate in Hz, kilobits a second.
+    """The encoder of a format such as `mp3_44100_128`: name, rate in Hz, kbit/s.
 
-    Other arguments are those of `encoder`.
+    The other arguments are those of `formats.encoder`.
 
     Raises:
-        ConfigError: there is no such format.
+        ConfigError: the format is unknown.
     """
     match = _FORMAT.fullmatch(output_format)
     if match is None:
-        raise ConfigError(f"output_format {output_format!r} is not known: use {_KNOWN} or the like")
+        raise ConfigError(f"output_format {output_format!r} is unknown: use one like {_EXAMPLES}")
     name, rate, kilobits = match.groups()
-    return encoder(
+    return formats.encoder(
         name,
         sample_rate=sample_rate,
         out_rate=int(rate),
@@ -107,12 +109,12 @@ def new_encoder(
 
 
 class _Context:
-    """A text, and its sound.
+    """A text and its audio.
 
     Attributes:
-        active_at: when a message for it came last.
+        active_at: when the latest message for it was received.
         is_final: whether its last message was sent.
-        before: another one of the same name, which must be over first.
+        previous: an earlier context of the same name, which must end first.
     """
 
     def __init__(self, name: str | None, max_chars: int) -> None:
@@ -122,7 +124,7 @@ class _Context:
         self.active_at = 0.0
         self.is_final = False
         self.task: asyncio.Task[None] | None = None
-        self.before: asyncio.Task[None] | None = None
+        self.previous: asyncio.Task[None] | None = None
         self.letters: list[Letter] = []  # not sent yet
 
 
@@ -138,18 +140,18 @@ class _Session:
         self.voice_name, self.raw_query = voice_name, query
         self.query = _Query()
         self.voice: Voice
-        self.contexts: dict[str | None, _Context] = {}  # that take text
-        self.alive: set[_Context] = set()  # that are not over
+        self.contexts: dict[str | None, _Context] = {}  # those that accept text
+        self.alive: set[_Context] = set()  # those that have not ended
         self.is_closing = False
         self.active_at = 0.0
 
     async def run(self) -> None:
-        """Take messages until the client is gone."""
+        """Handle messages until the client disconnects."""
         try:
             self.query = _Query.read(self.raw_query)
             if self.query.enable_ssml_parsing:
                 raise ApiError(
-                    "SSML is not understood: leave enable_ssml_parsing out",
+                    "SSML is not supported here: leave enable_ssml_parsing out",
                     status=403,
                     type="permission_error",
                     code="ssml_not_supported",
@@ -157,7 +159,7 @@ class _Session:
                 )
             new_encoder(self.query.output_format, self.service.sample_rate)
             self.voice = await asyncio.to_thread(self.service.voice, self.voice_name)
-        except Exception as error:  # noqa: BLE001 told to the client
+        except Exception as error:  # noqa: BLE001 sent to the client
             await self.fail(error)
             return
         self.active_at = self.now()
@@ -165,19 +167,19 @@ class _Session:
             try:
                 message = await asyncio.wait_for(self.socket.receive(), self.patience_s())
                 self.active_at = self.now()
-                await self.take(_Input.read(message))
+                await self.handle(_Input.read(message))
             except asyncio.TimeoutError:
-                if await self.is_forgotten():
+                if await self.close_idle():
                     return
             except GoneError:
                 raise
-            except Exception as error:  # noqa: BLE001 told to the client; others go on
+            except Exception as error:  # noqa: BLE001 sent to the client; other contexts go on
                 await self.send_error(error)
 
-    async def take(self, message: _Input) -> None:
-        """Do what a message asks for."""
+    async def handle(self, message: _Input) -> None:
+        """Handle a message."""
         if self.is_closing:
-            raise ApiError("the connection is being closed: open another", code="session_closed")
+            raise ApiError("the connection is closing: open another", code="session_closed")
         name = message.context_id if self.is_multi else None
         context = self.contexts.get(name)
         if context is not None:
@@ -207,7 +209,7 @@ class _Session:
             )
 
     def new_context(self, name: str | None) -> _Context:
-        """Begin a context."""
+        """Open a context."""
         if len(self.alive) >= MAX_CONTEXTS:
             raise ApiError(
                 f"{MAX_CONTEXTS} contexts are open already: close one",
@@ -217,14 +219,14 @@ class _Session:
             )
         context = _Context(name, self.service.settings.max_input_chars)
         context.active_at = self.active_at
-        context.before = next((c.task for c in self.alive if c.name == name), None)
+        context.previous = next((c.task for c in self.alive if c.name == name), None)
         self.contexts[name] = context
         self.alive.add(context)
         context.task = self.socket.start(self.speak(context))
         return context
 
     async def close_context(self, context: _Context) -> None:
-        """Let a context come to its end, or, if not all of it was flushed, break it off."""
+        """Finish a context if all of it was flushed; otherwise cut it off."""
         del self.contexts[context.name]
         if context.feed.is_flushed:
             context.feed.end()
@@ -237,7 +239,7 @@ class _Session:
             await self.send_final(context)
 
     def close(self) -> None:
-        """Speak all that is left, and then close the connection."""
+        """Finish all contexts, then close the connection."""
         self.is_closing = True
         if not self.is_multi and not self.contexts:
             self.new_context(None)
@@ -246,58 +248,57 @@ class _Session:
         self.socket.start(self.finish())
 
     async def finish(self) -> None:
-        """Close the connection once all contexts are over."""
+        """Close the connection once all contexts have ended."""
         tasks = [context.task for context in self.alive if context.task is not None]
         if tasks:
             await asyncio.wait(tasks)
         await self.socket.close()
 
     async def speak(self, context: _Context) -> None:
-        """Speak a context, and tell that it is over."""
-        if context.before is not None:
-            await asyncio.wait([context.before])
-            context.before = None
+        """Speak a context to its end."""
+        if context.previous is not None:
+            await asyncio.wait([context.previous])
+            context.previous = None
         notes: list[str] = []
         try:
             if await context.feed.has_text():
-                notes = await self.sound(context)
+                notes = await self.send_reply(context)
         except GoneError:
             raise
-        except TextError as error:  # such as a face; the text has had its turn
+        except TextError as error:  # such as of an emoji alone: the context ends normally
             notes = [str(error)]
-        except Exception as error:  # noqa: BLE001 told to the client; others go on
+        except Exception as error:  # noqa: BLE001 sent to the client; other contexts go on
             await self.fail_context(context, error)
             return
-        self.forget(context)
+        self.remove(context)
         await self.send_final(context, notes)
 
-    async def sound(self, context: _Context) -> list[str]:
-        """Send the sound of a context; what there is to say about it."""
-        made = new_encoder(self.query.output_format, self.service.sample_rate, context.speed)
+    async def send_reply(self, context: _Context) -> list[str]:
+        """Send the audio of a context, and return the notes of the reply."""
+        encoder = new_encoder(self.query.output_format, self.service.sample_rate, context.speed)
         alignment = Alignment(context.speed)
-        speech = await self.service.speak(
+        reply = await self.service.speak(
             context.feed, voice=self.voice, seed=self.query.seed, protocol="elevenlabs"
         )
 
-        async def tell_rest() -> None:
+        async def send_rest() -> None:
             context.letters += alignment.rest()
-            await self.send_sound(context, b"", is_waiting=True)
+            await self.send_audio(context, b"", is_waiting=True)
 
-        context.feed.on_wait = tell_rest
+        context.feed.on_wait = send_rest
         try:
-            async for pcm in speech:
-                begun = speech.texts
-                seconds = len(pcm) / speech.sample_rate
-                context.letters += alignment.heard(len(begun) - 1, begun[-1], seconds)
-                await self.send_sound(context, made.encode(pcm))
+            async for pcm in reply:
+                texts, seconds = reply.texts, len(pcm) / reply.sample_rate
+                context.letters += alignment.add(len(texts) - 1, texts[-1], seconds)
+                await self.send_audio(context, encoder.encode(pcm))
             context.letters += alignment.rest()
-            await self.send_sound(context, made.finish(), is_waiting=True)
+            await self.send_audio(context, encoder.finish(), is_waiting=True)
         finally:
-            await speech.aclose()
-        return speech.notes
+            await reply.aclose()
+        return reply.notes
 
-    async def send_sound(self, context: _Context, data: bytes, is_waiting: bool = False) -> None:
-        """Send sound with its letters, or, where there will be none for now, these alone."""
+    async def send_audio(self, context: _Context, data: bytes, is_waiting: bool = False) -> None:
+        """Send audio with its letters, or the letters alone if no audio follows for now."""
         if not data and not (is_waiting and context.letters):
             return
         times = alignment_of(context.letters)
@@ -313,14 +314,14 @@ class _Session:
         )
 
     async def send_final(self, context: _Context, notes: list[str] | None = None) -> None:
-        """Say that a context is over."""
+        """Send the last message of a context."""
         message = {"audio": None, "isFinal": True, **self.names(context)}
         await self.socket.send({**message, "notes": notes} if notes else message)
         context.is_final = True
 
     async def fail_context(self, context: _Context, error: Exception) -> None:
-        """Tell why a context broke off; it takes no text any more. Without others, that is all."""
-        self.forget(context)
+        """Report why a context failed, and close it; without contexts, close the connection."""
+        self.remove(context)
         context.feed.close()
         if self.is_multi:
             await self.send_error(error, context)
@@ -328,45 +329,50 @@ class _Session:
         else:
             await self.fail(error)
 
-    def forget(self, context: _Context) -> None:
-        """It takes no text, and is over."""
+    def remove(self, context: _Context) -> None:
+        """Remove a context that has ended."""
         self.alive.discard(context)
         if self.contexts.get(context.name) is context:
             del self.contexts[context.name]
 
     async def fail(self, error: Exception) -> None:
-        """Tell of an error, and close the connection."""
-        told = await self.send_error(error)
-        await self.socket.close(told["code"], told["message"])
+        """Send an error, and close the connection."""
+        message = await self.send_error(error)
+        await self.socket.close(message["code"], message["message"])
 
     async def send_error(self, error: Exception, context: _Context | None = None) -> dict[str, Any]:
-        """Tell of an error, in ElevenLabs' shape; the code is that of a closing WebSocket."""
-        told = self.socket.service.report(error)
-        code = _REFUSED if told.status < 429 else 1013 if told.status in (429, 503) else 1011
-        message: dict[str, Any] = {"message": told.message, "error": told.code, "code": code}
+        """Send an error in ElevenLabs' shape, with the close code of a WebSocket."""
+        api_error = self.socket.service.report(error)
+        status = api_error.status
+        code = _REFUSED if status < 429 else 1013 if status in (429, 503) else 1011
+        message: dict[str, Any] = {
+            "message": api_error.message,
+            "error": api_error.code,
+            "code": code,
+        }
         await self.socket.send(message | (self.names(context) if context is not None else {}))
         return message
 
     def names(self, context: _Context) -> dict[str, Any]:
-        """Which context it is about, in both spellings that clients read."""
+        """The id of the context, in both spellings that clients read."""
         return {"contextId": context.name, "context_id": context.name} if self.is_multi else {}
 
     def now(self) -> float:
-        """Seconds."""
+        """The time of the event loop, in seconds."""
         return asyncio.get_running_loop().time()
 
     @property
     def timeout_s(self) -> float:
-        """Of idle contexts and connections."""
+        """Seconds until idle contexts and connections are closed."""
         return min(self.query.inactivity_timeout, MAX_INACTIVITY_S)
 
     def patience_s(self) -> float:
-        """For how long to wait for a message."""
+        """Seconds to wait for the next message."""
         since = [self.active_at, *(context.active_at for context in self.contexts.values())]
         return max(0.05, min(1.0, min(since) + self.timeout_s - self.now()))
 
-    async def is_forgotten(self) -> bool:
-        """Close idle contexts, and, where nothing is spoken, an idle connection."""
+    async def close_idle(self) -> bool:
+        """Close idle contexts, and the connection if it is idle; returns whether it was closed."""
         latest = self.now() - self.timeout_s
         if self.is_multi:
             for context in list(self.contexts.values()):
@@ -379,8 +385,8 @@ class _Session:
             return False
         await self.fail(
             ApiError(
-                f"nothing came for {self.timeout_s:g} seconds: send a space to keep a context, "
-                f"or give a higher inactivity_timeout",
+                f"no message for {self.timeout_s:g} seconds: send a space to keep a context "
+                f"open, or set a higher inactivity_timeout",
                 code="input_timeout_exceeded",
             )
         )
@@ -388,7 +394,7 @@ class _Session:
 
 
 def alignment_of(letters: list[Letter]) -> dict[str, Any] | None:
-    """Letters as ElevenLabs writes them, from the first one on."""
+    """Letters in ElevenLabs' format, with times from the first letter."""
     if not letters:
         return None
     start = letters[0].start_ms
@@ -401,8 +407,8 @@ def alignment_of(letters: list[Letter]) -> dict[str, Any] | None:
 
 async def _serve(websocket: WebSocket, voice: str, *, is_multi: bool) -> None:
     service = service_of(websocket)
-    given = keys_of(websocket.headers, websocket.query_params)
-    if service.settings.api_key and given:
+    keys = keys_of(websocket.headers, websocket.query_params)
+    if service.settings.api_key and keys:
         try:
             check_key(service.settings, websocket.headers, websocket.query_params)
         except ApiError as error:
@@ -410,19 +416,19 @@ async def _serve(websocket: WebSocket, voice: str, *, is_multi: bool) -> None:
             return
     async with Socket.open(websocket, "elevenlabs") as socket:
         session = _Session(socket, voice, dict(websocket.query_params), is_multi)
-        if service.settings.api_key and not given and not await _sends_key(socket, session):
+        if service.settings.api_key and not keys and not await _sends_key(socket, session):
             return
         await session.run()
 
 
 async def _sends_key(socket: Socket, session: _Session) -> bool:
-    """Whether the first message has a right key; else the connection has been closed."""
+    """Whether the first message has a valid key; otherwise close the connection."""
     try:
         message = await asyncio.wait_for(socket.receive(), KEY_S)
         first = _Input.read(message)
         headers = {"xi-api-key": first.xi_api_key, "authorization": first.authorization}
-        sent = {name: value for name, value in headers.items() if value is not None}
-        check_key(socket.service.settings, sent, {})
+        given = {name: value for name, value in headers.items() if value is not None}
+        check_key(socket.service.settings, given, {})
     except asyncio.TimeoutError:
         await session.fail(ApiError("no key was sent", status=401, code="invalid_api_key"))
     except ApiError as error:
@@ -435,11 +441,11 @@ async def _sends_key(socket: Socket, session: _Session) -> bool:
 
 @router.websocket("/v1/text-to-speech/{voice}/stream-input")
 async def stream_input(websocket: WebSocket, voice: str) -> None:
-    """One text."""
+    """Speak one text."""
     await _serve(websocket, voice, is_multi=False)
 
 
 @router.websocket("/v1/text-to-speech/{voice}/multi-stream-input")
 async def multi_stream_input(websocket: WebSocket, voice: str) -> None:
-    """Several contexts."""
+    """Speak several texts, each in a context."""
     await _serve(websocket, voice, is_multi=True)

@@ -1,12 +1,13 @@
-"""ElevenLabs' protocol without a WebSocket: a whole text, spoken; and the list of voices.
+"""ElevenLabs' HTTP routes: speech for a whole text, with or without timestamps, and the voices.
 
-The sound comes as a file, or, `with-timestamps`, in base64 beside the times of the letters:
+The audio is a file or, `with-timestamps`, base64 beside the times of the characters:
 
     {"audio_base64": "…", "alignment": {"characters": ["H", …], "character_start_times_seconds":
      [0.0, …], "character_end_times_seconds": [0.07, …]}, "normalized_alignment": …}
 
-in one such object, or, streamed, in one a line. Times are those of `causerie.server.alignment`, an
-estimate, and count from the beginning of all sound; all characters of the text are there, once.
+as one such object or, streamed, as one per line. The times are those of
+`causerie.server.alignment`, an estimate, and count from the start of the audio. Every character of
+the text occurs once.
 """
 
 from __future__ import annotations
@@ -24,16 +25,16 @@ from causerie.audio.formats import Encoder
 from causerie.model.sampling import MAX_SEED
 from causerie.reply.async_stream import AsyncStream
 from causerie.server import audio_response
-from causerie.server.alignment import Alignment, Letter, Original
+from causerie.server.alignment import Alignment, Letter, OriginalText
 from causerie.server.routes.elevenlabs import DEFAULT_FORMAT, VoiceSettings, new_encoder
-from causerie.server.routes.speech import SOUND_RESPONSES
+from causerie.server.routes.speech import AUDIO_RESPONSES
 from causerie.server.state import service_of
 
 router = APIRouter(tags=["elevenlabs"])
 
 
 class SpeechBody(BaseModel):
-    """A text, as ElevenLabs' clients send it; what else they send does nothing here."""
+    """A text and its options. Other fields of ElevenLabs' are ignored."""
 
     text: str
     model_id: str | None = None
@@ -42,32 +43,32 @@ class SpeechBody(BaseModel):
 
     @property
     def speed(self) -> float:
-        """At which it is played."""
+        """Of the playback."""
         return (self.voice_settings and self.voice_settings.speed) or 1.0
 
 
 class LetterTimes(BaseModel):
-    """When each character is spoken."""
+    """The characters and when each is spoken."""
 
     characters: list[str]
     character_start_times_seconds: list[float]
     character_end_times_seconds: list[float]
 
 
-class TimedSound(BaseModel):
-    """Sound, and the times of its letters."""
+class TimedAudio(BaseModel):
+    """Audio, and the times of its characters."""
 
     audio_base64: str
     alignment: LetterTimes | None
     normalized_alignment: LetterTimes | None
 
 
-#: Media type of one JSON object a line.
+#: Media type of one JSON object per line.
 LINES = "application/x-ndjson"
 
 
 class ListedVoice(BaseModel):
-    """A voice, as ElevenLabs' clients read it."""
+    """A voice, in ElevenLabs' format."""
 
     voice_id: str
     name: str
@@ -77,35 +78,35 @@ class ListedVoice(BaseModel):
 
 
 class ListedVoices(BaseModel):
-    """All voices, as ElevenLabs' clients read them."""
+    """All voices, in ElevenLabs' format."""
 
     voices: list[ListedVoice]
 
 
-@router.post("/v1/text-to-speech/{voice}", response_class=Response, responses=SOUND_RESPONSES)
+@router.post("/v1/text-to-speech/{voice}", response_class=Response, responses=AUDIO_RESPONSES)
 @router.post(
-    "/v1/text-to-speech/{voice}/stream", response_class=Response, responses=SOUND_RESPONSES
+    "/v1/text-to-speech/{voice}/stream", response_class=Response, responses=AUDIO_RESPONSES
 )
 async def text_to_speech(
-    request: Request, voice: str, asked: SpeechBody, output_format: str = DEFAULT_FORMAT
+    request: Request, voice: str, body: SpeechBody, output_format: str = DEFAULT_FORMAT
 ) -> Response:
-    """Speak a text. The sound comes while it is being made, by either path."""
-    made, said = await _begun(request, voice, asked, output_format)
-    return await audio_response.stream(request, said, made, headers={"x-seed": str(said.seed)})
+    """Speak a text. Both paths send the audio while it is generated."""
+    encoder, reply = await _begin(request, voice, body, output_format)
+    return await audio_response.stream(request, reply, encoder, headers={"x-seed": str(reply.seed)})
 
 
-@router.post("/v1/text-to-speech/{voice}/with-timestamps", response_model=TimedSound)
+@router.post("/v1/text-to-speech/{voice}/with-timestamps", response_model=TimedAudio)
 async def text_with_timestamps(
-    request: Request, voice: str, asked: SpeechBody, output_format: str = DEFAULT_FORMAT
+    request: Request, voice: str, body: SpeechBody, output_format: str = DEFAULT_FORMAT
 ) -> Response:
-    """Speak a text, and tell when each of its letters is spoken, once all of it is."""
-    _, said = await _begun(request, voice, asked, output_format)
-    timed = _Timed(said, asked)
-    return await audio_response.whole(
+    """Speak a text, and answer with the complete audio and the times of all characters."""
+    _, reply = await _begin(request, voice, body, output_format)
+    timed = _TimedReply(reply, body)
+    return await audio_response.complete(
         request,
         timed,
-        lambda num: new_encoder(output_format, said.sample_rate, asked.speed, num_samples=num),
-        headers={"x-seed": str(said.seed)},
+        lambda num: new_encoder(output_format, reply.sample_rate, body.speed, num_samples=num),
+        headers={"x-seed": str(reply.seed)},
         wrap=timed.object,
         content_type="application/json",
     )
@@ -116,64 +117,64 @@ async def text_with_timestamps(
     response_class=Response,
     responses={
         200: {
-            "description": "Objects as of `with-timestamps`, one a line, while they are made.",
+            "description": "Objects as of `with-timestamps`, one per line, as they are made.",
             "content": {LINES: {"schema": {"type": "string"}}},
         }
     },
 )
 async def stream_with_timestamps(
-    request: Request, voice: str, asked: SpeechBody, output_format: str = DEFAULT_FORMAT
+    request: Request, voice: str, body: SpeechBody, output_format: str = DEFAULT_FORMAT
 ) -> Response:
-    """Speak a text, and tell when each of its letters is spoken, while it is being made."""
-    made, said = await _begun(request, voice, asked, output_format)
-    timed = _Timed(said, asked)
+    """Speak a text, and stream the audio with the times of its characters."""
+    encoder, reply = await _begin(request, voice, body, output_format)
+    timed = _TimedReply(reply, body)
     return await audio_response.stream(
         request,
         timed,
-        made,
-        headers={"x-seed": str(said.seed)},
+        encoder,
+        headers={"x-seed": str(reply.seed)},
         wrap=timed.lines,
         content_type=LINES,
     )
 
 
-async def _begun(
-    request: Request, voice: str, asked: SpeechBody, output_format: str
+async def _begin(
+    request: Request, voice: str, body: SpeechBody, output_format: str
 ) -> tuple[Encoder, AsyncStream]:
-    """Speech, and what encodes it as it comes; what is wrong with text or format is told first."""
+    """A reply and the encoder of a stream; errors of text and format are raised before speaking."""
     service = service_of(request)
-    service.check_text(asked.text)
-    made = new_encoder(output_format, service.sample_rate, asked.speed)
-    said = await service.speak(asked.text, voice=voice, seed=asked.seed, protocol="elevenlabs")
-    return made, said
+    text = service.texts.plain(body.text)
+    encoder = new_encoder(output_format, service.sample_rate, body.speed)
+    reply = await service.speak(text, voice=voice, seed=body.seed, protocol="elevenlabs")
+    return encoder, reply
 
 
-class _Timed:
-    """Speech whose letters are gathered as it passes."""
+class _TimedReply:
+    """A reply whose letters are collected while it is streamed."""
 
-    def __init__(self, said: AsyncStream, asked: SpeechBody) -> None:
-        self._said = said
-        self._alignment, self._original = Alignment(asked.speed), Original(asked.text)
-        self._letters: list[Letter] = []  # not told yet
+    def __init__(self, reply: AsyncStream, body: SpeechBody) -> None:
+        self._reply = reply
+        self._alignment, self._original = Alignment(body.speed), OriginalText(body.text)
+        self._letters: list[Letter] = []  # not sent yet
 
     async def __aiter__(self) -> AsyncIterator[NDArray[np.float32]]:
-        async for pcm in self._said:
-            begun, seconds = self._said.texts, len(pcm) / self._said.sample_rate
-            spoken = self._alignment.heard(len(begun) - 1, begun[-1], seconds)
-            self._letters += self._original.of(spoken)
+        async for pcm in self._reply:
+            texts, seconds = self._reply.texts, len(pcm) / self._reply.sample_rate
+            letters = self._alignment.add(len(texts) - 1, texts[-1], seconds)
+            self._letters += self._original.align(letters)
             yield pcm
-        self._letters += self._original.of(self._alignment.rest()) + self._original.rest()
+        self._letters += self._original.align(self._alignment.rest()) + self._original.rest()
 
     async def aclose(self) -> None:
-        """Make no more of it."""
-        await self._said.aclose()
+        """Stop generating."""
+        await self._reply.aclose()
 
     def object(self, data: bytes) -> bytes:
-        """The JSON of sound, with the letters that were not told yet."""
+        """A JSON object of encoded audio, with the letters that were not sent yet."""
         times = _times(self._letters)
         self._letters = []
         audio = base64.b64encode(data).decode("ascii")
-        timed = TimedSound(audio_base64=audio, alignment=times, normalized_alignment=times)
+        timed = TimedAudio(audio_base64=audio, alignment=times, normalized_alignment=times)
         return timed.model_dump_json().encode()
 
     async def lines(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -185,7 +186,7 @@ class _Timed:
 
 
 def _times(letters: list[Letter]) -> LetterTimes | None:
-    """Letters as ElevenLabs writes them over HTTP."""
+    """Letters in ElevenLabs' HTTP format."""
     if not letters:
         return None
     return LetterTimes(
@@ -199,9 +200,9 @@ def _times(letters: list[Letter]) -> LetterTimes | None:
 
 @router.get("/v1/voices")
 async def voices(request: Request) -> ListedVoices:
-    """All voices, for ElevenLabs' clients; /v1/audio/voices tells more."""
+    """List all voices for ElevenLabs' clients; /v1/audio/voices has more details."""
     service = service_of(request)
-    known = await asyncio.to_thread(service.voices)
+    infos = await asyncio.to_thread(service.voices)
     return ListedVoices(
         voices=[
             ListedVoice(
@@ -211,6 +212,6 @@ async def voices(request: Request) -> ListedVoices:
                 description=info.description,
                 preview_url=info.preview_url,
             )
-            for info in known
+            for info in infos
         ]
     )

@@ -1,4 +1,4 @@
-"""For those who run the server: is it up, may it be asked, what has it done."""
+"""Health, readiness and metrics, for operators."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ router = APIRouter(tags=["operation"])
 
 
 class Health(BaseModel):
-    """The process lives."""
+    """The process is running."""
 
     status: str = "ok"
     version: str = __version__
 
 
 class Readiness(BaseModel):
-    """Whether speech may be asked for, and how busy it is."""
+    """Whether the server accepts requests, and how busy it is."""
 
     status: str
     model: str
-    loaded: list[str] = Field(default_factory=list, description="Of the folder of models.")
+    loaded: list[str] = Field(
+        default_factory=list, description="Loaded models of the folder of models."
+    )
     device: str | None = None
     active: int = 0
     waiting: int = 0
@@ -39,13 +41,16 @@ class Readiness(BaseModel):
 
 @router.get("/health")
 async def health() -> Health:
-    """200 as long as the process lives."""
+    """Answer 200 while the process is running."""
     return Health()
 
 
-@router.get("/ready", responses={503: {"model": Readiness, "description": "Not yet, or no more."}})
+@router.get(
+    "/ready",
+    responses={503: {"model": Readiness, "description": "Not ready yet, or shutting down."}},
+)
 async def ready(request: Request) -> Response:
-    """200 once the model is there, until the server shuts down or the engine breaks down."""
+    """Answer 200 once the model is loaded, until the server shuts down or the engine fails."""
     state = state_of(request)
     settings, service = state.settings, state.service
     facts = Readiness(
@@ -74,5 +79,5 @@ async def ready(request: Request) -> Response:
 
 @router.get("/metrics", response_class=Response)
 async def metrics(request: Request) -> Response:
-    """Numbers for Prometheus."""
+    """Metrics for Prometheus."""
     return Response(state_of(request).metrics.text(), media_type=CONTENT_TYPE_LATEST)

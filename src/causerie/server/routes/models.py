@@ -1,4 +1,4 @@
-"""Which models there are: the first, those loaded on demand, and OpenAI's names for the first."""
+"""The models: the first, those loaded on demand, and OpenAI's names for the first."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
-from causerie.server.errors import ApiError
+from causerie.server.errors import unknown_model
 from causerie.server.state import service_of
 
 router = APIRouter(tags=["models"])
@@ -16,7 +16,7 @@ _STARTED = int(time.time())
 
 
 class Model(BaseModel):
-    """As OpenAI's clients read it."""
+    """A model, in OpenAI's format."""
 
     id: str
     object: str = "model"
@@ -25,47 +25,42 @@ class Model(BaseModel):
 
 
 class Models(BaseModel):
-    """A list, as OpenAI's clients read it."""
+    """A list of models, in OpenAI's format."""
 
     object: str = "list"
     data: list[Model]
 
 
 class AudioModel(BaseModel):
-    """As Open WebUI reads it."""
+    """A model, in Open WebUI's format."""
 
     id: str
 
 
 class AudioModels(BaseModel):
-    """A list, as Open WebUI reads it."""
+    """A list of models, in Open WebUI's format."""
 
     models: list[AudioModel]
 
 
 @router.get("/v1/models")
 async def models(request: Request) -> Models:
-    """The first model, those of the folder of models, then OpenAI's names for the first."""
+    """List the first model, those of the folder of models, and OpenAI's names for the first."""
     service = service_of(request)
     return Models(data=[Model(id=name) for name in service.model_names()])
 
 
 @router.get("/v1/models/{model:path}")
 async def model(request: Request, model: str) -> Model:
-    """One of the list."""
+    """Describe a model."""
     service = service_of(request)
     if model not in service.model_names():
-        raise ApiError(
-            f"there is no model {model!r}: see /v1/models",
-            status=404,
-            code="model_not_found",
-            param="model",
-        )
+        raise unknown_model(model)
     return Model(id=model)
 
 
 @router.get("/v1/audio/models")
 async def audio_models(request: Request) -> AudioModels:
-    """The same, for Open WebUI."""
+    """List the models for Open WebUI."""
     service = service_of(request)
     return AudioModels(models=[AudioModel(id=name) for name in service.model_names()])

@@ -1,6 +1,7 @@
-"""The web page: its files, as they lie in `page/`, with what a browser must be told about them.
+"""The web page: the files of `page/`, with their HTTP headers.
 
-No build step and no template: the page asks the API for all that it shows. Knows nothing of it.
+There is no build step and no template. The page gets its data from the API, which this module does
+not know.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 
 FOLDER = Path(__file__).parent.parent / "page"
 
-# Types by suffix, rather than the machine's own table, which on some has text/plain for scripts.
+# Types by suffix: the table of some machines has text/plain for scripts.
 _TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -22,7 +23,7 @@ _TYPES = {
     ".svg": "image/svg+xml",
 }
 
-# Nothing from elsewhere and nothing inline. Sound is played from blobs: previews and recordings.
+# Nothing from other origins and nothing inline. Previews and recordings are played from blobs.
 _POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -37,7 +38,7 @@ _POLICY = "; ".join(
     )
 )
 _HEADERS = {
-    "Cache-Control": "no-cache",  # ask every time; the tag below makes the answer a short one
+    "Cache-Control": "no-cache",  # revalidate each time; the ETag makes that cheap
     "Content-Security-Policy": _POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
@@ -57,7 +58,7 @@ class _File:
 
 @cache
 def _files() -> dict[str, _File]:
-    """The page's files by their names: what is not among them cannot be asked for."""
+    """The page's files by name; no other file is served."""
     files = {}
     for path in sorted(FOLDER.iterdir()):
         if path.suffix in _TYPES:
@@ -67,13 +68,13 @@ def _files() -> dict[str, _File]:
     return files
 
 
-def _answer(request: Request, name: str) -> Response:
+def _response(request: Request, name: str) -> Response:
     file = _files().get(name)
     if file is None:
         raise HTTPException(404, f"the page has no file {name!r}")
     headers = {**_HEADERS, "ETag": file.tag}
-    known = [tag.strip().removeprefix("W/") for tag in _header(request, "if-none-match").split(",")]
-    if file.tag in known or "*" in known:
+    tags = [tag.strip().removeprefix("W/") for tag in _header(request, "if-none-match").split(",")]
+    if file.tag in tags or "*" in tags:
         return Response(status_code=304, headers=headers)
     return Response(file.content, media_type=file.media_type, headers=headers)
 
@@ -84,11 +85,11 @@ def _header(request: Request, name: str) -> str:
 
 @router.api_route("/", methods=["GET", "HEAD"])
 def index(request: Request) -> Response:
-    """The page itself."""
-    return _answer(request, "index.html")
+    """Serve the page."""
+    return _response(request, "index.html")
 
 
 @router.api_route("/page/{name}", methods=["GET", "HEAD"])
 def part(request: Request, name: str) -> Response:
-    """A script, the style or the picture of the page."""
-    return _answer(request, name)
+    """Serve a script, the style or the icon of the page."""
+    return _response(request, name)

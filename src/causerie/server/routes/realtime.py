@@ -1,6 +1,6 @@
-"""The part of OpenAI's Realtime protocol that speaks: `WS /v1/realtime`.
+"""OpenAI's Realtime protocol, as far as it speaks: `WS /v1/realtime`.
 
-It reads verbatim: a response says the text of the user's messages, word for word.
+A response speaks the text of the user's messages, word for word.
 
     → session.update {audio: {output: {voice, format, speed}}}
     → conversation.item.create {item: {role: "user", content: [{type: "input_text", text}]}}
@@ -10,7 +10,7 @@ It reads verbatim: a response says the text of the user's messages, word for wor
     → conversation.item.truncate {item_id, audio_end_ms}
 
 Responses of the conversation are context of later ones in the same voice, as far as they were
-heard. Errors are told, and the session goes on. Nothing listens: there is no input of sound.
+heard. The session goes on after an error. There is no audio input.
 """
 
 from __future__ import annotations
@@ -24,20 +24,22 @@ from typing import Any, Literal
 from fastapi import APIRouter, WebSocket
 from pydantic import Field
 
-from causerie.audio.formats import MAX_SPEED, MIN_SPEED, Encoder, encoder
+from causerie.audio import formats
+from causerie.audio.formats import MAX_SPEED, MIN_SPEED, Encoder
 from causerie.prompt import Segment
 from causerie.reply.async_stream import AsyncStream
 from causerie.server.errors import ApiError
-from causerie.server.playback import Heard, context
+from causerie.server.playback import Playback, context_of
 from causerie.server.sockets import GoneError, Message, Socket, check_key, well_formed
+from causerie.server.texts import CheckedText
 
 router = APIRouter()
 
-#: Items of a conversation; those of a client that never deletes one are enough for days.
+#: Items of a conversation: enough for days, even if the client never deletes one.
 MAX_ITEMS = 2000
-#: Responses at the same time, of which one may write to the conversation.
+#: Responses at the same time, of which one may be in the conversation.
 MAX_RESPONSES = 8
-#: Where a browser, which can set no header, puts its key.
+#: Prefix of the subprotocol by which a browser, which cannot set headers, sends its key.
 KEY_PROTOCOL = "openai-insecure-api-key."
 
 _FORMATS = {"audio/pcm": "pcm", "audio/pcmu": "ulaw", "audio/pcma": "alaw"}
@@ -90,7 +92,7 @@ class _NewResponse(Message):
     max_output_tokens: int | Literal["inf"] | None = None
     metadata: dict[str, str] | None = Field(default=None, max_length=16)
     output_modalities: list[Literal["audio"]] | None = None
-    seed: int | None = None  # which OpenAI's has not
+    seed: int | None = None  # not in OpenAI's protocol
 
 
 class _SessionUpdate(Message):
@@ -102,7 +104,7 @@ class _ItemCreate(Message):
     previous_item_id: str | None = None
 
 
-class _ItemName(Message):
+class _ItemId(Message):
     item_id: str
 
 
@@ -124,18 +126,18 @@ class _Item:
     """A message of the conversation.
 
     Attributes:
-        is_read: whether a response has said it.
-        heard: its sound, where we said it.
+        is_spoken: whether a response has spoken it.
+        playback: of the response that this item is.
     """
 
     def __init__(self, name: str, role: str, text: str, status: str = "completed") -> None:
         self.name, self.role, self.text, self.status = name, role, text, status
-        self.is_read = False
-        self.heard: Heard | None = None
+        self.is_spoken = False
+        self.playback: Playback | None = None
 
     def json(self) -> dict[str, Any]:
-        """It, as OpenAI writes it."""
-        if self.heard is not None:
+        """The item in OpenAI's format."""
+        if self.playback is not None:
             content = [{"type": "output_audio", "transcript": self.text}]
         elif self.role == "assistant":
             content = [{"type": "output_text", "text": self.text}] if self.text else []
@@ -152,16 +154,18 @@ class _Item:
 
 
 class _Response:
-    """Something that is being said.
+    """A response, in progress or ended.
 
     Attributes:
-        status: in_progress until it is over.
+        item: its audio, as a message of the conversation.
     """
 
-    def __init__(self, item: _Item, made: Encoder, output: dict[str, Any], asked: _NewResponse):
+    def __init__(
+        self, item: _Item, encoder: Encoder, output: dict[str, Any], options: _NewResponse
+    ) -> None:
         self.name = _name("resp")
-        self.item, self.made, self.output, self.asked = item, made, output, asked
-        self.in_conversation = asked.conversation != "none"
+        self.item, self.encoder, self.output, self.options = item, encoder, output, options
+        self.in_conversation = options.conversation != "none"
         self.status = "in_progress"
         self.details: dict[str, Any] | None = None
         self.task: asyncio.Task[None] | None = None
@@ -179,7 +183,7 @@ class _Connection:
         self.name, self.conversation = _name("sess"), _name("conv")
         self.items: list[_Item] = []
         self.active: dict[str, _Response] = {}
-        self.takes: dict[str, Callable[[dict[str, Any]], Awaitable[None]]] = {
+        self.handlers: dict[str, Callable[[dict[str, Any]], Awaitable[None]]] = {
             "session.update": self.update,
             "conversation.item.create": self.create_item,
             "conversation.item.retrieve": self.retrieve_item,
@@ -190,29 +194,29 @@ class _Connection:
         }
 
     async def run(self) -> None:
-        """Take events until the client is gone."""
+        """Handle events until the client disconnects."""
         await self.send("session.created", session=self.session())
         while True:
             event: dict[str, Any] = {}
             try:
                 event = await self.socket.receive()
                 kind = event.get("type")
-                if not isinstance(kind, str) or kind not in self.takes:
+                if not isinstance(kind, str) or kind not in self.handlers:
                     raise ApiError(
-                        f"event type {kind!r} is not known here: there are {', '.join(self.takes)}",
+                        f"event type {kind!r} is not supported: use {', '.join(self.handlers)}",
                         code="unknown_event",
                         param="type",
                     )
-                await self.takes[kind](event)
+                await self.handlers[kind](event)
             except GoneError:
                 raise
-            except Exception as error:  # noqa: BLE001 told to the client; the session goes on
+            except Exception as error:  # noqa: BLE001 sent to the client; the session goes on
                 await self.send_error(error, event.get("event_id"))
 
     # The session
 
     def session(self) -> dict[str, Any]:
-        """All settings, as OpenAI writes them."""
+        """The session in OpenAI's format."""
         return {
             "type": "realtime",
             "object": "realtime.session",
@@ -229,107 +233,104 @@ class _Connection:
             },
         }
 
-    def settings(self, asked: _Output | None) -> dict[str, Any]:
-        """How to sound: as asked, else as the session does."""
+    def settings(self, options: _Output | None) -> dict[str, Any]:
+        """The output settings: the given ones, else those of the session."""
         kind, voice, speed = self.format, self.voice or self.service.default_voice, self.speed
-        if asked is not None:
-            kind = asked.format.type if asked.format is not None else kind
-            if asked.voice is not None:
-                voice = asked.voice if isinstance(asked.voice, str) else asked.voice.id
-            speed = asked.speed if asked.speed is not None else speed
-            if asked.format is not None and asked.format.rate not in (None, _RATES[kind]):
+        if options is not None:
+            kind = options.format.type if options.format is not None else kind
+            if options.voice is not None:
+                voice = options.voice if isinstance(options.voice, str) else options.voice.id
+            speed = options.speed if options.speed is not None else speed
+            if options.format is not None and options.format.rate not in (None, _RATES[kind]):
                 raise ApiError(
-                    f"{kind} has a rate of {_RATES[kind]} Hz, not {asked.format.rate}",
+                    f"{kind} has a rate of {_RATES[kind]} Hz, not {options.format.rate}",
                     code="invalid_value",
                     param="audio.output.format.rate",
                 )
         return {"format": {"type": kind, "rate": _RATES[kind]}, "voice": voice, "speed": speed}
 
     async def update(self, event: dict[str, Any]) -> None:
-        """Take settings; all of them, or none."""
-        asked = _SessionUpdate.read(event).session
-        output = self.settings(asked.audio.output if asked.audio is not None else None)
+        """Change the settings: all that are given, or none."""
+        options = _SessionUpdate.read(event).session
+        output = self.settings(options.audio.output if options.audio is not None else None)
         await asyncio.to_thread(self.service.voice, output["voice"])
         self.voice, self.format = output["voice"], output["format"]["type"]
         self.speed = output["speed"]
-        if asked.instructions is not None:
-            self.instructions = asked.instructions
+        if options.instructions is not None:
+            self.instructions = options.instructions
         await self.send("session.updated", session=self.session())
 
     # Items
 
     async def create_item(self, event: dict[str, Any]) -> None:
         """Add a message to the conversation."""
-        asked = _ItemCreate.read(event)
-        item = self.new_item(asked.item)
+        message = _ItemCreate.read(event)
+        item = self.new_item(message.item)
         if len(self.items) >= MAX_ITEMS:
             raise ApiError(
                 f"the conversation has {MAX_ITEMS:,} items already: delete some",
                 code="too_many_items",
             )
         if any(other.name == item.name for other in self.items):
-            raise ApiError(
-                f"there is an item {item.name} already", code="item_exists", param="item.id"
-            )
+            raise ApiError(f"item {item.name} exists already", code="item_exists", param="item.id")
         place = len(self.items)
-        if asked.previous_item_id == "root":
+        if message.previous_item_id == "root":
             place = 0
-        elif asked.previous_item_id is not None:
-            place = self.items.index(self.item(asked.previous_item_id, "previous_item_id")) + 1
+        elif message.previous_item_id is not None:
+            place = self.items.index(self.item(message.previous_item_id, "previous_item_id")) + 1
         await self.add(item, place)
         await self.send(
-            "conversation.item.done", item=item.json(), previous_item_id=self.before(item)
+            "conversation.item.done", item=item.json(), previous_item_id=self.previous_id(item)
         )
 
-    def new_item(self, asked: _NewItem) -> _Item:
-        """A message as a client gives it."""
+    def new_item(self, new: _NewItem) -> _Item:
+        """The item that a client describes."""
         parts = []
-        for part in asked.content:
+        for part in new.content:
             text = part.text if part.text is not None else part.transcript
             if part.type not in (None, "input_text", "output_text", "text") or text is None:
                 raise ApiError(
-                    f"content of type {part.type!r} is not understood: give input_text, with text",
+                    f"content of type {part.type!r} is not supported: send input_text, with text",
                     code="invalid_value",
                     param="item.content",
                 )
             parts.append(text)
         if not parts:
             raise ApiError(
-                "the item has no content: give input_text",
+                "the item has no content: send input_text",
                 code="missing_required_parameter",
                 param="item.content",
             )
         text = well_formed(" ".join(parts))
-        self.service.check_text(text)
-        return _Item(asked.id or _name("item"), asked.role, text)
+        return _Item(new.id or _name("item"), new.role, self.service.texts.plain(text))
 
     async def add(self, item: _Item, place: int) -> None:
-        """Put an item into the conversation, and tell of it."""
+        """Insert an item into the conversation, and report it."""
         self.items.insert(place, item)
         await self.send(
-            "conversation.item.added", item=item.json(), previous_item_id=self.before(item)
+            "conversation.item.added", item=item.json(), previous_item_id=self.previous_id(item)
         )
 
-    def before(self, item: _Item) -> str | None:
-        """The name of the item before."""
+    def previous_id(self, item: _Item) -> str | None:
+        """The id of the item before this one."""
         place = self.items.index(item)
         return self.items[place - 1].name if place else None
 
     def item(self, name: str, param: str = "item_id") -> _Item:
-        """The item of a name."""
+        """The item with an id."""
         for item in self.items:
             if item.name == name:
                 return item
         raise ApiError(f"there is no item {name!r}", code="item_not_found", param=param)
 
     async def retrieve_item(self, event: dict[str, Any]) -> None:
-        """Tell what an item holds."""
-        item = self.item(_ItemName.read(event).item_id)
+        """Send an item."""
+        item = self.item(_ItemId.read(event).item_id)
         await self.send("conversation.item.retrieved", item=item.json())
 
     async def delete_item(self, event: dict[str, Any]) -> None:
-        """Forget an item."""
-        item = self.item(_ItemName.read(event).item_id)
+        """Delete an item."""
+        item = self.item(_ItemId.read(event).item_id)
         if item.status == "in_progress":
             raise ApiError(
                 f"item {item.name} is being spoken: cancel its response first",
@@ -340,88 +341,90 @@ class _Connection:
         await self.send("conversation.item.deleted", item_id=item.name)
 
     async def truncate_item(self, event: dict[str, Any]) -> None:
-        """Let the conversation hold no more of a response than was heard."""
-        asked = _Truncate.read(event)
-        item = self.item(asked.item_id)
-        if item.heard is None or item.status == "in_progress":
-            why = "is being spoken: cancel its response first" if item.heard else "has no sound"
-            raise ApiError(
-                f"item {item.name} {why}", code="invalid_item_to_truncate", param="item_id"
+        """Cut a response to what was heard of it."""
+        message = _Truncate.read(event)
+        item = self.item(message.item_id)
+        if item.playback is None or item.status == "in_progress":
+            reason = (
+                "is being spoken: cancel its response first" if item.playback else "has no audio"
             )
-        heard = item.heard
-        if asked.audio_end_ms > heard.sent_ms:
             raise ApiError(
-                f"item {item.name} has {heard.sent_ms} ms of sound, less than {asked.audio_end_ms}",
+                f"item {item.name} {reason}", code="invalid_item_to_truncate", param="item_id"
+            )
+        playback = item.playback
+        if message.audio_end_ms > playback.sent_ms:
+            raise ApiError(
+                f"item {item.name} has {playback.sent_ms} ms of audio, less than "
+                f"{message.audio_end_ms}",
                 code="audio_end_too_late",
                 param="audio_end_ms",
             )
-        heard.stop(asked.audio_end_ms)
-        item.text = await asyncio.to_thread(lambda: heard.text)
+        playback.stop(message.audio_end_ms)
+        item.text = await asyncio.to_thread(lambda: playback.text)
         await self.send(
             "conversation.item.truncated",
             item_id=item.name,
             content_index=0,
-            audio_end_ms=asked.audio_end_ms,
+            audio_end_ms=message.audio_end_ms,
         )
 
     # Responses
 
     async def respond(self, event: dict[str, Any]) -> None:
-        """Say something."""
-        asked = _Create.read(event).response
-        if asked.conversation not in (None, "auto", "none"):
+        """Begin a response."""
+        options = _Create.read(event).response
+        if options.conversation not in (None, "auto", "none"):
             raise ApiError(
-                f"conversation {asked.conversation!r} is neither auto nor none",
+                f"conversation {options.conversation!r} is neither auto nor none",
                 code="invalid_value",
                 param="response.conversation",
             )
-        self.check_room(asked)
-        output = self.settings(asked.audio.output if asked.audio is not None else None)
+        self.check_capacity(options)
+        output = self.settings(options.audio.output if options.audio is not None else None)
         voice = await asyncio.to_thread(self.service.voice, output["voice"])
-        read, before = self.source(asked)
-        text = " ".join(item.text for item in read)
+        spoken, context = self.source(options)
+        text = self.service.texts.joined(CheckedText(item.text) for item in spoken)
         if not text:
             raise ApiError(
-                "there is nothing to say: create an item of role user with input_text first, or "
-                "give response.input; it is read word for word, and instructions are not",
+                "there is nothing to speak: create an item of role user with input_text first, or "
+                "send response.input; its text is spoken word for word, instructions are not",
                 code="no_input",
                 param="response.input",
             )
         kind = output["format"]["type"]
-        made = encoder(
+        encoder = formats.encoder(
             _FORMATS[kind],
             sample_rate=self.service.sample_rate,
             out_rate=_RATES[kind],
             speed=output["speed"],
         )
-        said: list[Segment] = await asyncio.to_thread(
-            context, [item.heard for item in before if item.heard is not None], voice.name
-        )
-        limit = asked.max_output_tokens if isinstance(asked.max_output_tokens, int) else None
-        speech = await self.service.speak(
+        playbacks = [item.playback for item in context if item.playback is not None]
+        segments: list[Segment] = await asyncio.to_thread(context_of, playbacks, voice.name)
+        limit = options.max_output_tokens if isinstance(options.max_output_tokens, int) else None
+        reply = await self.service.speak(
             text,
             voice=voice,
-            context=said,
-            seed=asked.seed,
+            context=segments,
+            seed=options.seed,
             max_duration_s=None if limit is None else limit / self.frame_rate,
             protocol="realtime",
         )
-        for item in read:
-            item.is_read = True
+        for item in spoken:
+            item.is_spoken = True
         item = _Item(_name("item"), "assistant", "", "in_progress")
-        response = _Response(item, made, output, asked)
+        response = _Response(item, encoder, output, options)
         self.active[response.name] = response
-        item.heard = Heard(speech, voice.name, output["speed"])
+        item.playback = Playback(reply, voice.name, output["speed"])
         try:
             await self.begin(response)
         except BaseException:
-            await speech.aclose()
+            await reply.aclose()
             raise
-        response.task = self.socket.start(self.speak(response, speech))
+        response.task = self.socket.start(self.speak(response, reply))
 
-    def check_room(self, asked: _NewResponse) -> None:
-        """Raise ApiError where too much is being said already."""
-        if asked.conversation != "none" and any(r.in_conversation for r in self.active.values()):
+    def check_capacity(self, options: _NewResponse) -> None:
+        """Raise ApiError if too many responses are in progress."""
+        if options.conversation != "none" and any(r.in_conversation for r in self.active.values()):
             raise ApiError(
                 "the conversation has a response in progress: wait for response.done, or cancel it",
                 code="conversation_already_has_active_response",
@@ -434,91 +437,92 @@ class _Connection:
                 code="too_many_responses",
             )
 
-    def source(self, asked: _NewResponse) -> tuple[list[_Item], list[_Item]]:
-        """The items that are to be said, and those that are context."""
-        if asked.input is None:
-            return [i for i in self.items if i.role == "user" and not i.is_read], self.items
+    def source(self, options: _NewResponse) -> tuple[list[_Item], list[_Item]]:
+        """The items to be spoken, and those that are context."""
+        if options.input is None:
+            return [i for i in self.items if i.role == "user" and not i.is_spoken], self.items
         items = []
-        for given in asked.input:
-            if given.type == "item_reference":
-                items.append(self.item(given.id or "", "response.input"))
+        for new in options.input:
+            if new.type == "item_reference":
+                items.append(self.item(new.id or "", "response.input"))
             else:
-                items.append(self.new_item(given))
+                items.append(self.new_item(new))
         return [item for item in items if item.role == "user"], items
 
     async def begin(self, response: _Response) -> None:
-        """Tell that a response begins."""
+        """Report that a response begins."""
         item = response.item
         await self.send("response.created", response=self.response(response))
-        await self.tell(response, "response.output_item.added", item=item.json())
+        await self.send_for(response, "response.output_item.added", item=item.json())
         if response.in_conversation:
             await self.add(item, len(self.items))
-        await self.tell_part(response, "response.content_part.added", part=_part(""))
+        await self.send_part(response, "response.content_part.added", part=_part(""))
 
-    async def speak(self, response: _Response, speech: AsyncStream) -> None:
-        """Say a response."""
-        item, status, num_told = response.item, "completed", 0
+    async def speak(self, response: _Response, reply: AsyncStream) -> None:
+        """Send the audio and the transcript of a response."""
+        item, status, num_sent = response.item, "completed", 0
         details: dict[str, Any] | None = None
-        assert item.heard is not None
+        assert item.playback is not None
         try:
-            async for pcm in speech:
-                item.heard.add(pcm)
-                begun = speech.texts
-                if len(begun) > num_told:
-                    piece = " " * (num_told > 0) + " ".join(begun[num_told:])
-                    num_told = len(begun)
+            async for pcm in reply:
+                item.playback.add(pcm)
+                texts = reply.texts
+                if len(texts) > num_sent:
+                    piece = " " * (num_sent > 0) + " ".join(texts[num_sent:])
+                    num_sent = len(texts)
                     item.text += piece
-                    await self.tell_part(
+                    await self.send_part(
                         response, "response.output_audio_transcript.delta", delta=piece
                     )
-                await self.send_sound(response, response.made.encode(pcm))
-            await self.send_sound(response, response.made.finish())
-            if speech.stopped == "limit":
+                await self.send_audio(response, response.encoder.encode(pcm))
+            await self.send_audio(response, response.encoder.finish())
+            if reply.stopped == "limit":
                 status, details = "incomplete", {"reason": "max_output_tokens"}
         except GoneError:
             raise
-        except Exception as error:  # noqa: BLE001 told to the client; the session goes on
-            told = self.socket.service.report(error)
+        except Exception as error:  # noqa: BLE001 sent to the client; the session goes on
+            api_error = self.socket.service.report(error)
             status = "failed"
-            details = {"error": {"type": told.type, "code": told.code, "message": told.message}}
+            facts = api_error.body()["error"]
+            details = {"error": {key: facts[key] for key in ("type", "code", "message")}}
         finally:
-            await speech.aclose()
+            await reply.aclose()
         await self.conclude(response, status, details)
 
-    async def send_sound(self, response: _Response, data: bytes) -> None:
-        """Send what there is."""
+    async def send_audio(self, response: _Response, data: bytes) -> None:
+        """Send encoded audio, if there is any."""
         if data:
-            await self.tell_part(
+            await self.send_part(
                 response, "response.output_audio.delta", delta=base64.b64encode(data).decode()
             )
 
     async def conclude(
         self, response: _Response, status: str, details: dict[str, Any] | None = None
     ) -> None:
-        """Tell that a response is over, and how."""
+        """Report that a response has ended, and how."""
         del self.active[response.name]
         item = response.item
         response.status = status
         if status != "completed":
             response.details = {"type": status, **(details or {})}
-            heard = item.heard
-            assert heard is not None
-            item.text = await asyncio.to_thread(lambda: heard.text)
+            playback = item.playback
+            assert playback is not None
+            item.text = await asyncio.to_thread(lambda: playback.text)
         item.status = "completed" if status == "completed" else "incomplete"
-        await self.tell_part(response, "response.output_audio.done")
-        await self.tell_part(
+        await self.send_part(response, "response.output_audio.done")
+        await self.send_part(
             response, "response.output_audio_transcript.done", transcript=item.text
         )
-        await self.tell_part(response, "response.content_part.done", part=_part(item.text))
+        await self.send_part(response, "response.content_part.done", part=_part(item.text))
         if response.in_conversation and item in self.items:
             await self.send(
-                "conversation.item.done", item=item.json(), previous_item_id=self.before(item)
+                "conversation.item.done", item=item.json(), previous_item_id=self.previous_id(item)
             )
-        await self.tell(response, "response.output_item.done", item=item.json())
+        await self.send_for(response, "response.output_item.done", item=item.json())
         await self.send("response.done", response=self.response(response))
 
     async def cancel(self, event: dict[str, Any]) -> None:
-        """Say no more of a response."""
+        """Cancel a response."""
         name = _Cancel.read(event).response_id
         found = [
             response
@@ -537,32 +541,32 @@ class _Connection:
             await self.conclude(found[0], "cancelled", {"reason": "client_cancelled"})
 
     def response(self, response: _Response) -> dict[str, Any]:
-        """It, as OpenAI writes it."""
-        is_over = response.status != "in_progress"
-        heard = response.item.heard
-        assert heard is not None
-        speech, usage = heard.speech, None
-        if is_over:
-            num_text, num_sound = speech.num_text_tokens, speech.num_context_frames
+        """A response in OpenAI's format."""
+        has_ended = response.status != "in_progress"
+        playback = response.item.playback
+        assert playback is not None
+        reply, usage = playback.reply, None
+        if has_ended:
+            num_text, num_audio = reply.num_text_tokens, reply.num_context_frames
             usage = {
-                "total_tokens": num_text + num_sound + speech.num_frames,
-                "input_tokens": num_text + num_sound,
-                "output_tokens": speech.num_frames,
-                "input_token_details": {"text_tokens": num_text, "audio_tokens": num_sound},
-                "output_token_details": {"text_tokens": 0, "audio_tokens": speech.num_frames},
+                "total_tokens": num_text + num_audio + reply.num_frames,
+                "input_tokens": num_text + num_audio,
+                "output_tokens": reply.num_frames,
+                "input_token_details": {"text_tokens": num_text, "audio_tokens": num_audio},
+                "output_token_details": {"text_tokens": 0, "audio_tokens": reply.num_frames},
             }
-        limit = response.asked.max_output_tokens
+        limit = response.options.max_output_tokens
         return {
             "id": response.name,
             "object": "realtime.response",
             "status": response.status,
             "status_details": response.details,
-            "output": [response.item.json()] if is_over else [],
+            "output": [response.item.json()] if has_ended else [],
             "conversation_id": self.conversation if response.in_conversation else None,
             "output_modalities": ["audio"],
             "max_output_tokens": "inf" if limit is None else limit,
             "audio": {"output": response.output},
-            "metadata": response.asked.metadata,
+            "metadata": response.options.metadata,
             "usage": usage,
         }
 
@@ -572,16 +576,16 @@ class _Connection:
         """Send an event."""
         await self.socket.send({"type": kind, "event_id": _name("event"), **facts})
 
-    async def tell(self, response: _Response, kind: str, **facts: Any) -> None:
+    async def send_for(self, response: _Response, kind: str, **facts: Any) -> None:
         """Send an event about the item of a response."""
         await self.send(kind, response_id=response.name, output_index=0, **facts)
 
-    async def tell_part(self, response: _Response, kind: str, **facts: Any) -> None:
-        """Send an event about the sound of a response."""
-        await self.tell(response, kind, item_id=response.item.name, content_index=0, **facts)
+    async def send_part(self, response: _Response, kind: str, **facts: Any) -> None:
+        """Send an event about the audio of a response."""
+        await self.send_for(response, kind, item_id=response.item.name, content_index=0, **facts)
 
     async def send_error(self, error: Exception, event_id: object) -> None:
-        """Tell what went wrong, and by which event."""
+        """Send an error, with the id of the event that caused it."""
         facts = self.socket.service.report(error).body()["error"]
         name = event_id if isinstance(event_id, str) else None
         await self.send("error", error={**facts, "event_id": name})
@@ -592,13 +596,13 @@ def _part(transcript: str) -> dict[str, Any]:
 
 
 def _name(kind: str) -> str:
-    """A new name of something."""
+    """A new id."""
     return f"{kind}_{secrets.token_hex(12)}"
 
 
 @router.websocket("/v1/realtime")
 async def realtime(websocket: WebSocket, model: str = "gpt-realtime") -> None:
-    """See this module."""
+    """Serve a session, see this module."""
     offered = websocket.scope.get("subprotocols", [])
     keys = [name.removeprefix(KEY_PROTOCOL) for name in offered if name.startswith(KEY_PROTOCOL)]
     if not await check_key(websocket, *keys):

@@ -1,4 +1,4 @@
-"""`POST /v1/audio/speech`: text in, speech out, as OpenAI's servers do it, and as events too."""
+"""`POST /v1/audio/speech`: OpenAI's speech route, which answers with a file or with events."""
 
 from __future__ import annotations
 
@@ -11,36 +11,35 @@ import numpy as np
 from fastapi import APIRouter, Request, Response
 from numpy.typing import NDArray
 
-from causerie.audio.formats import Encoder, encoder
+from causerie.audio import formats
+from causerie.audio.formats import Encoder
 from causerie.reply.async_stream import AsyncStream
 from causerie.server import audio_response
-from causerie.server.dialogue import Conversation
-from causerie.server.errors import ApiError
+from causerie.server.dialogue import DialogueReply
 from causerie.server.schemas import (
+    SpeechOptions,
     SpeechRequest,
-    Voiced,
-    check_asked,
+    check_options,
     ignored_headers,
     sampling_of,
 )
 from causerie.server.service import SpeechService
 from causerie.server.state import service_of
-from causerie.text.ssml import is_ssml, read_ssml
 
 router = APIRouter(tags=["speech"])
 
-#: How the schema describes an answer that is sound.
 _EVENT = {
     "type": "object",
     "properties": {
         "event": {"enum": [f"speech.audio.{name}" for name in ("delta", "done", "error")]},
-        "data": {"type": "string", "description": "An object as JSON; its type is the event's."},
+        "data": {"type": "string", "description": "A JSON object; its type is that of the event."},
     },
     "required": ["event", "data"],
 }
-SOUND_RESPONSES: dict[int | str, dict[str, Any]] = {
+#: The OpenAPI schema of a response that is audio.
+AUDIO_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "The speech, in the format that was asked for, or events that hold it.",
+        "description": "The speech in the requested format, or events that contain it.",
         "content": {
             **{
                 kind: {"schema": {"type": "string", "format": "binary"}}
@@ -55,88 +54,95 @@ SOUND_RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.post("/v1/audio/speech", response_class=Response, responses=SOUND_RESPONSES)
-async def speech(request: Request, asked: SpeechRequest) -> Response:
-    """Speak a text. The sound comes while it is being made."""
+@router.post("/v1/audio/speech", response_class=Response, responses=AUDIO_RESPONSES)
+async def speech(request: Request, body: SpeechRequest) -> Response:
+    """Speak a text. The audio is sent while it is generated."""
     service = service_of(request)
-    check_asked(asked, service)
-    made = new_encoder(asked, service)  # what is wrong with the format is told first
-    return await answer(request, asked, await spoken(asked, service, "http"), made)
+    check_options(body, service)
+    encoder = new_encoder(body, service)  # raises for an invalid format, before speaking
+    return await respond(request, body, await begin_reply(body, service, "http"), encoder)
 
 
-async def spoken(
-    asked: SpeechRequest, service: SpeechService, protocol: str
-) -> AsyncStream | Conversation:
-    """The speech that a request asks for, which was checked.
+async def begin_reply(
+    body: SpeechRequest, service: SpeechService, protocol: str
+) -> AsyncStream | DialogueReply:
+    """Begin the reply to a request whose options have been checked.
 
     Raises:
-        ApiError, CauserieError: why there is none.
+        ApiError, CauserieError: the text, the voice or the context is invalid, or the server is
+            overloaded.
     """
-    if not (asked.ssml or is_ssml(asked.input)):
-        service.check_text(asked.input)
+    text = service.texts.plain_or_ssml(body.input, must_be_ssml=bool(body.ssml))
+    if isinstance(text, str):
         return await service.speak(
-            asked.input,
-            voice=await asked.speaking(service),
-            context=await asked.segments(service.settings),
+            text,
+            voice=await body.find_voice(service),
+            context=await body.segments(service.settings),
             protocol=protocol,
-            **sampling_of(asked),
+            **sampling_of(body),
         )
-    service.check_length(len(asked.input))
-    script = read_ssml(asked.input)
-    service.check_text(" ".join(line.text for line in script.lines))
-    said = Conversation(
+    reply = DialogueReply(
         service,
-        script.lines,
-        voice=await asked.speaking(service),
-        context=await asked.segments(service.settings),
-        sampling=sampling_of(asked),
-        tail_s=script.tail_s,
-        notes=script.notes,
+        text.lines,
+        voice=await body.find_voice(service),
+        context=await body.segments(service.settings),
+        sampling=sampling_of(body),
+        tail_s=text.tail_s,
+        notes=text.notes,
         protocol=protocol,
     )
-    await said.begin()
-    return said
+    await reply.begin()
+    return reply
 
 
-def new_encoder(asked: Voiced, service: SpeechService, num_samples: int | None = None) -> Encoder:
-    """What makes the bytes that are asked for."""
-    return Louder(
-        encoder(
-            asked.response_format,
+def new_encoder(
+    options: SpeechOptions, service: SpeechService, num_samples: int | None = None
+) -> Encoder:
+    """An encoder for the requested format, speed and volume."""
+    return VolumeEncoder(
+        formats.encoder(
+            options.response_format,
             sample_rate=service.sample_rate,
-            speed=asked.speed,
+            speed=options.speed,
             num_samples=num_samples,
         ),
-        asked.volume_multiplier,
+        options.volume_multiplier,
     )
 
 
-async def answer(
-    request: Request, asked: Voiced, said: AsyncStream | Conversation, made: Encoder
+async def respond(
+    request: Request,
+    options: SpeechOptions,
+    reply: AsyncStream | DialogueReply,
+    encoder: Encoder,
 ) -> Response:
-    """Speech that was begun, in the form that is asked for, by an encoder of a stream."""
+    """The response with a reply, in the form that the options request.
+
+    Args:
+        encoder: for a stream.
+    """
     service = service_of(request)
-    headers = {"x-seed": str(said.seed), **ignored_headers(asked)}
-    if said.notes:
-        headers["x-notes"] = json.dumps(said.notes)
-    if asked.stream is False and asked.stream_format == "audio":
-        return await audio_response.whole(
-            request, said, lambda num_samples: new_encoder(asked, service, num_samples), headers
+    headers = {"x-seed": str(reply.seed), **ignored_headers(options)}
+    if reply.notes:
+        headers["x-notes"] = json.dumps(reply.notes)
+    if options.stream is False and options.stream_format == "audio":
+        return await audio_response.complete(
+            request, reply, lambda num_samples: new_encoder(options, service, num_samples), headers
         )
-    if asked.stream_format == "audio":
-        return await audio_response.stream(request, said, made, headers=headers)
+    if options.stream_format == "audio":
+        return await audio_response.stream(request, reply, encoder, headers=headers)
     return await audio_response.stream(
         request,
-        said,
-        made,
+        reply,
+        encoder,
         headers=headers,
-        wrap=lambda chunks: _events(chunks, said, service),
+        wrap=lambda chunks: _events(chunks, reply, service),
         content_type="text/event-stream",
     )
 
 
-class Louder:
-    """An encoder of sound that is made louder or softer before; clipped at full scale."""
+class VolumeEncoder:
+    """An encoder that scales the audio first; clips at full scale."""
 
     def __init__(self, inner: Encoder, gain: float) -> None:
         self._inner, self._gain = inner, gain
@@ -151,16 +157,20 @@ class Louder:
         return self._inner.finish()
 
 
-def usage_of(said: AsyncStream | Conversation) -> dict[str, int]:
-    """Tokens of text and frames of context that were read, and frames that were spoken."""
-    read, spoken = said.num_text_tokens + said.num_context_frames, said.num_frames
-    return {"input_tokens": read, "output_tokens": spoken, "total_tokens": read + spoken}
+def usage_of(reply: AsyncStream | DialogueReply) -> dict[str, int]:
+    """Input: text tokens and frames of context. Output: generated frames."""
+    num_read, num_spoken = reply.num_text_tokens + reply.num_context_frames, reply.num_frames
+    return {
+        "input_tokens": num_read,
+        "output_tokens": num_spoken,
+        "total_tokens": num_read + num_spoken,
+    }
 
 
 async def _events(
-    chunks: AsyncIterator[bytes], said: AsyncStream | Conversation, service: SpeechService
+    chunks: AsyncIterator[bytes], reply: AsyncStream | DialogueReply, service: SpeechService
 ) -> AsyncIterator[bytes]:
-    """The chunks of a file as OpenAI's events; joined, they are the file."""
+    """The chunks of a file as OpenAI's events; their audio, joined, is the file."""
     is_begun = False
     try:
         async for chunk in chunks:
@@ -170,10 +180,9 @@ async def _events(
     except Exception as error:
         if not is_begun:
             raise
-        told: ApiError = service.report(error)
-        yield _event({"type": "speech.audio.error", **told.body()})
+        yield _event({"type": "speech.audio.error", **service.report(error).body()})
         return
-    yield _event({"type": "speech.audio.done", "usage": usage_of(said)})
+    yield _event({"type": "speech.audio.done", "usage": usage_of(reply)})
 
 
 def _event(data: Mapping[str, Any]) -> bytes:

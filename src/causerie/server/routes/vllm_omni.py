@@ -1,6 +1,6 @@
-"""Text in as it is written, sound out in binary frames: `WS /v1/audio/speech/stream`.
+"""Text in as it is written, audio out in binary frames: `WS /v1/audio/speech/stream`.
 
-The messages are those of vLLM-Omni, and `input.cancel` for who is interrupted:
+The messages are those of vLLM-Omni, with `input.cancel` for interruptions:
 
     → {"type": "session.config", "voice": "heart", "response_format": "pcm", …}     at any time
     ← {"type": "session.configured", "voice": "heart", "format": "pcm", "sample_rate": 24000, …}
@@ -15,11 +15,11 @@ The messages are those of vLLM-Omni, and `input.cancel` for who is interrupted:
     → {"type": "input.cancel", "played_ms": 700}                                      at any time
     ← {"type": "input.cancelled", "utterance_index": 0, "text": "Hello.", "spoken_ms": 700,
        "sent_ms": 960}
-    → {"type": "session.close"}                                 closes once all is spoken
+    → {"type": "session.close"}                                 closes after everything is spoken
     ← {"type": "error", "message": "…", "code": "…", "status": 400, "param": "…"}
 
-Unlike vLLM-Omni's, sentences are spoken as soon as they are whole, `session.config` may be left
-out, and pcm is the default. The bytes of an utterance, joined, are one file.
+Unlike with vLLM-Omni, sentences are spoken as soon as they are complete, `session.config` is
+optional, and pcm is the default. The bytes of an utterance, joined, are one file.
 """
 
 from __future__ import annotations
@@ -31,24 +31,25 @@ from typing import Any
 from fastapi import APIRouter, WebSocket
 from pydantic import Field
 
-from causerie.audio.formats import Encoder, encoder
+from causerie.audio import formats
+from causerie.audio.formats import Encoder
 from causerie.prompt import Segment
 from causerie.reply.async_stream import AsyncStream
 from causerie.server.errors import ApiError
-from causerie.server.playback import Heard, context
+from causerie.server.playback import Playback, context_of
 from causerie.server.sockets import Feed, GoneError, Message, Socket, check_key
 from causerie.voices import Voice
 
 router = APIRouter()
 
-#: Utterances that may wait for the one that is being spoken.
+#: Utterances that may wait for the current one.
 MAX_WAITING = 32
-#: Utterances that are remembered.
-MAX_KEPT = 64
+#: Past utterances that are kept, as context and for cancellation.
+MAX_PAST = 64
 
 
 class _Config(Message):
-    """How the next utterances are spoken."""
+    """Settings of the next utterances."""
 
     model: str | None = None
     voice: str | None = None
@@ -72,10 +73,10 @@ class _Cancel(Message):
 
 
 class _Utterance:
-    """A text and its sound.
+    """A text and its audio.
 
     Attributes:
-        sentence: number of the piece that is being spoken; -1 before the first.
+        sentence: index of the sentence that is being spoken; -1 before the first.
         is_open: whether `audio.start` was sent for it, and `audio.done` was not.
         is_done: whether `session.done` was sent.
     """
@@ -85,7 +86,7 @@ class _Utterance:
         self.feed = Feed(max_chars)
         self.sentence, self.num_bytes = -1, 0
         self.is_open = self.is_done = False
-        self.heard: Heard | None = None
+        self.playback: Playback | None = None
 
 
 class _Session:
@@ -95,37 +96,37 @@ class _Session:
         self.socket, self.service = socket, socket.service
         self.config = _Config()
         self.voice: Voice | None = None
-        self.open: _Utterance | None = None  # that text is added to
+        self.open: _Utterance | None = None  # the one that accepts text
         self.waiting: deque[_Utterance] = deque()  # the first is being spoken
-        self.kept: deque[_Utterance] = deque(maxlen=MAX_KEPT)
+        self.past: deque[_Utterance] = deque(maxlen=MAX_PAST)
         self.num_utterances = 0
         self.is_closing = False
         self.work: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
-        """Take messages until the client is gone."""
+        """Handle messages until the client disconnects."""
         while True:
             try:
                 message = await self.socket.receive()
-                await self.take(message)
+                await self.handle(message)
             except GoneError:
                 raise
-            except Exception as error:  # noqa: BLE001 told to the client, and the session goes on
+            except Exception as error:  # noqa: BLE001 sent to the client; the session goes on
                 await self.send_error(error)
 
-    async def take(self, message: dict[str, Any]) -> None:
-        """Do what a message asks for."""
+    async def handle(self, message: dict[str, Any]) -> None:
+        """Handle a message."""
         kind = message.get("type")
         if self.is_closing:
-            raise ApiError("the session is being closed: open another", code="session_closed")
+            raise ApiError("the session is closing: open another", code="session_closed")
         if kind == "session.config":
             await self.configure(_Config.read(message))
         elif kind == "input.text":
             text = _Text.read(message).text
             if text:
-                (await self.opened()).feed.add(text)
+                (await self.open_utterance()).feed.add(text)
         elif kind == "input.done":
-            utterance = await self.opened()
+            utterance = await self.open_utterance()
             utterance.feed.end()
             self.open = None
         elif kind == "input.cancel":
@@ -137,23 +138,23 @@ class _Session:
             self.socket.start(self.finish())
         else:
             raise ApiError(
-                f"type {kind!r} is not known: send session.config, input.text, input.done, "
+                f"type {kind!r} is unknown: send session.config, input.text, input.done, "
                 f"input.cancel or session.close",
                 code="unknown_type",
                 param="type",
             )
 
     async def configure(self, config: _Config) -> None:
-        """Take settings for the utterances to come."""
+        """Change the settings of the next utterances."""
         voice = await asyncio.to_thread(self.service.voice, config.voice, config.model)
-        made = _encoder(config, self.service.sample_rate)
+        encoder = _encoder(config, self.service.sample_rate)
         self.config, self.voice = config, voice
         await self.socket.send(
             {
                 "type": "session.configured",
                 "voice": voice.name,
                 "format": config.response_format,
-                "sample_rate": made.sample_rate,
+                "sample_rate": encoder.sample_rate,
                 "channels": 1,
                 "speed": config.speed,
                 "seed": config.seed,
@@ -164,12 +165,12 @@ class _Session:
             }
         )
 
-    async def opened(self) -> _Utterance:
-        """The utterance that text is added to."""
+    async def open_utterance(self) -> _Utterance:
+        """The utterance that accepts text, a new one if there is none."""
         if self.open is None:
             if len(self.waiting) > MAX_WAITING:
                 raise ApiError(
-                    f"{MAX_WAITING} utterances wait already: send fewer at once",
+                    f"{MAX_WAITING} utterances are waiting: send fewer at once",
                     status=429,
                     type="rate_limit_error",
                     code="too_many_utterances",
@@ -187,16 +188,16 @@ class _Session:
         return self.open
 
     async def speak(self) -> None:
-        """Speak what waits, one after the other."""
+        """Speak the waiting utterances in turn."""
         while self.waiting:
             utterance = self.waiting[0]
-            self.kept.append(utterance)
+            self.past.append(utterance)
             failed = None
             try:
-                await self.sound(utterance)
+                await self.send_reply(utterance)
             except GoneError:
                 raise
-            except Exception as error:  # noqa: BLE001 told to the client; the session goes on
+            except Exception as error:  # noqa: BLE001 sent to the client; the session goes on
                 failed = error
             utterance.feed.close()
             await self.end_sentence(utterance, failed is not None)
@@ -205,65 +206,65 @@ class _Session:
             await self.send_done(utterance, None if failed is None else "error")
             self.waiting.popleft()
 
-    async def sound(self, utterance: _Utterance) -> None:
-        """Send the sound of an utterance, sentence by sentence."""
+    async def send_reply(self, utterance: _Utterance) -> None:
+        """Send the audio of an utterance, sentence by sentence."""
         if not await utterance.feed.has_text():
             return
-        config, said = utterance.config, list[Segment]()
+        config, context = utterance.config, list[Segment]()
         if config.conversation:
-            replies = [other.heard for other in self.kept if other.heard is not None]
-            said = await asyncio.to_thread(context, replies, utterance.voice.name)
-        made = _encoder(config, self.service.sample_rate)
-        speech = await self.service.speak(
+            replies = [other.playback for other in self.past if other.playback is not None]
+            context = await asyncio.to_thread(context_of, replies, utterance.voice.name)
+        encoder = _encoder(config, self.service.sample_rate)
+        reply = await self.service.speak(
             utterance.feed,
             voice=utterance.voice,
-            context=said,
+            context=context,
             temperature=config.temperature,
             top_k=config.top_k,
             seed=config.seed,
             max_duration_s=config.max_duration_s,
             protocol="native",
         )
-        utterance.heard = Heard(speech, utterance.voice.name, config.speed)
+        utterance.playback = Playback(reply, utterance.voice.name, config.speed)
         utterance.feed.on_wait = lambda: self.end_sentence(utterance)
         try:
-            async for pcm in speech:
-                utterance.heard.add(pcm)
-                await self.begin_sentence(utterance, speech, made)
-                await self.send_sound(utterance, made.encode(pcm))
-            await self.send_sound(utterance, made.finish())
+            async for pcm in reply:
+                utterance.playback.add(pcm)
+                await self.begin_sentence(utterance, reply, encoder)
+                await self.send_audio(utterance, encoder.encode(pcm))
+            await self.send_audio(utterance, encoder.finish())
         finally:
-            await speech.aclose()
+            await reply.aclose()
 
     async def begin_sentence(
-        self, utterance: _Utterance, speech: AsyncStream, made: Encoder
+        self, utterance: _Utterance, reply: AsyncStream, encoder: Encoder
     ) -> None:
-        """Say which sentence is spoken, where it is not the one before."""
-        begun = speech.texts
-        if len(begun) - 1 == utterance.sentence:
+        """Report the sentence that is being spoken, if it is a new one."""
+        texts = reply.texts
+        if len(texts) - 1 == utterance.sentence:
             return
         await self.end_sentence(utterance)
-        utterance.sentence, utterance.is_open = len(begun) - 1, True
+        utterance.sentence, utterance.is_open = len(texts) - 1, True
         await self.socket.send(
             {
                 "type": "audio.start",
                 "utterance_index": utterance.index,
                 "sentence_index": utterance.sentence,
-                "sentence_text": begun[-1],
+                "sentence_text": texts[-1],
                 "format": utterance.config.response_format,
-                "sample_rate": made.sample_rate,
+                "sample_rate": encoder.sample_rate,
                 "channels": 1,
             }
         )
 
-    async def send_sound(self, utterance: _Utterance, data: bytes) -> None:
-        """Send what there is."""
+    async def send_audio(self, utterance: _Utterance, data: bytes) -> None:
+        """Send encoded audio, if there is any."""
         if data:
             utterance.num_bytes += len(data)
             await self.socket.send(data)
 
     async def end_sentence(self, utterance: _Utterance, has_failed: bool = False) -> None:
-        """Say that a sentence is over, where one was."""
+        """Report the end of the sentence that is being spoken, if there is one."""
         if utterance.is_open:
             utterance.is_open = False
             num_bytes, utterance.num_bytes = utterance.num_bytes, 0
@@ -277,32 +278,32 @@ class _Session:
                 }
             )
 
-    async def send_done(self, utterance: _Utterance, instead: str | None) -> None:
-        """Say that an utterance is over, and what came of it.
+    async def send_done(self, utterance: _Utterance, reason: str | None) -> None:
+        """Report the end of an utterance.
 
         Args:
-            instead: what stopped it, where that was not its end.
+            reason: why it ended; None: see the reply.
         """
-        speech = utterance.heard.speech if utterance.heard is not None else None
+        reply = utterance.playback.reply if utterance.playback is not None else None
         message: dict[str, Any] = {
             "type": "session.done",
             "utterance_index": utterance.index,
             "total_sentences": utterance.sentence + 1,
-            "stopped": instead or (speech.stopped if speech else "end"),
+            "stopped": reason or (reply.stopped if reply else "end"),
         }
-        if speech is not None and utterance.heard is not None:
+        if reply is not None and utterance.playback is not None:
             message |= {
-                "seed": speech.seed,
-                "notes": speech.notes,
-                "audio_ms": utterance.heard.sent_ms,
-                "first_sound_ms": speech.first_sound_ms,
-                "rtf": speech.rtf,
+                "seed": reply.seed,
+                "notes": reply.notes,
+                "audio_ms": utterance.playback.sent_ms,
+                "first_sound_ms": reply.first_sound_ms,
+                "rtf": reply.rtf,
             }
         await self.socket.send(message)
         utterance.is_done = True
 
-    async def cancel(self, asked: _Cancel) -> None:
-        """Be silent, and tell how much of the utterance was spoken; forget the rest."""
+    async def cancel(self, message: _Cancel) -> None:
+        """Cancel all utterances, and report how much of one of them was spoken."""
         if self.work is not None:
             self.work.cancel()
             await asyncio.gather(self.work, return_exceptions=True)
@@ -310,10 +311,10 @@ class _Session:
         stopped = [utterance for utterance in self.waiting if not utterance.is_done]
         self.waiting.clear()
         self.open = None
-        index = asked.utterance_index
+        index = message.utterance_index
         if index is None:
-            index = next((u.index for u in reversed(self.kept) if u.heard is not None), None)
-        played = next((u for u in self.kept if u.index == index), None)
+            index = next((u.index for u in reversed(self.past) if u.playback is not None), None)
+        played = next((u for u in self.past if u.index == index), None)
         for utterance in stopped:
             await self.end_sentence(utterance)
         answer: dict[str, Any] = {
@@ -323,38 +324,38 @@ class _Session:
             "spoken_ms": 0,
             "sent_ms": 0,
         }
-        if played is not None and (heard := played.heard) is not None:
-            heard.stop(asked.played_ms)
-            answer["text"] = await asyncio.to_thread(lambda: heard.text)
-            answer |= {"spoken_ms": heard.spoken_ms, "sent_ms": heard.sent_ms}
-        for later in self.kept:
-            if index is not None and later.index > index and later.heard is not None:
-                later.heard.stop(0)
+        if played is not None and (playback := played.playback) is not None:
+            playback.stop(message.played_ms)
+            answer["text"] = await asyncio.to_thread(lambda: playback.text)
+            answer |= {"spoken_ms": playback.played_ms, "sent_ms": playback.sent_ms}
+        for later in self.past:
+            if index is not None and later.index > index and later.playback is not None:
+                later.playback.stop(0)
         await self.socket.send(answer)
         for utterance in stopped:
             await self.send_done(utterance, "cancelled")
-        if played is None and asked.utterance_index is not None:
+        if played is None and message.utterance_index is not None:
             raise ApiError(
-                f"utterance {asked.utterance_index} is not known, or too long ago",
+                f"utterance {message.utterance_index} is unknown, or too old",
                 code="unknown_utterance",
                 param="utterance_index",
             )
 
     async def finish(self) -> None:
-        """Close once all is spoken."""
+        """Close the connection after everything is spoken."""
         if self.work is not None:
             await asyncio.wait([self.work])
         await self.socket.close()
 
     async def send_error(self, error: Exception, utterance: _Utterance | None = None) -> None:
-        """Tell what went wrong."""
-        told = self.socket.service.report(error)
+        """Send an error."""
+        api_error = self.socket.service.report(error)
         message: dict[str, Any] = {
             "type": "error",
-            "message": told.message,
-            "code": told.code,
-            "status": told.status,
-            "param": told.param,
+            "message": api_error.message,
+            "code": api_error.code,
+            "status": api_error.status,
+            "param": api_error.param,
         }
         if utterance is not None:
             message["utterance_index"] = utterance.index
@@ -362,7 +363,7 @@ class _Session:
 
 
 def _encoder(config: _Config, sample_rate: int) -> Encoder:
-    return encoder(
+    return formats.encoder(
         config.response_format,
         sample_rate=sample_rate,
         out_rate=config.sample_rate,
@@ -372,7 +373,7 @@ def _encoder(config: _Config, sample_rate: int) -> Encoder:
 
 @router.websocket("/v1/audio/speech/stream")
 async def speech_stream(websocket: WebSocket) -> None:
-    """See this module."""
+    """Serve a session, see this module."""
     if not await check_key(websocket):
         return
     async with Socket.open(websocket, "native") as socket:

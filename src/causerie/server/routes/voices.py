@@ -1,4 +1,4 @@
-"""Voices and consents, as OpenAI's SDK makes them and as other clients list them."""
+"""Voices and consents: OpenAI's routes, in a format that other clients understand as well."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from causerie.server.errors import ApiError
 from causerie.server.service import SpeechService
 from causerie.server.settings import Settings
 from causerie.server.state import service_of
+from causerie.server.texts import CheckedText
 from causerie.server.voices.cloning import no_consent
 from causerie.server.voices.consents import Consent, UnknownConsentError
 from causerie.server.voices.info import VoiceInfo
@@ -23,14 +24,14 @@ from causerie.server.voices.store import ConsentInUseError, NameTakenError
 
 router = APIRouter(tags=["voices"])
 
-#: What a preview says, and by which noise.
-PREVIEW, PREVIEW_SEED = "Hello, this is what I sound like.", 1
-#: For clients that try again by themselves where that cannot help.
+#: The text and the seed of a preview.
+PREVIEW, PREVIEW_SEED = CheckedText("Hello, this is what I sound like."), 1
+#: Tells clients with automatic retries that a retry cannot help.
 NO_RETRY = {"x-should-retry": "false"}
 
 
 class VoiceFacts(BaseModel):
-    """What is told of a voice: all that any client reads."""
+    """A voice, with all fields that clients read."""
 
     id: str
     object: Literal["audio.voice"] = "audio.voice"
@@ -44,7 +45,7 @@ class VoiceFacts(BaseModel):
 
 
 class VoiceList(BaseModel):
-    """All voices, under the names by which clients look for them."""
+    """All voices, under each name by which clients look for them."""
 
     object: Literal["list"] = "list"
     voices: list[VoiceFacts] | list[str]
@@ -53,7 +54,7 @@ class VoiceList(BaseModel):
 
 
 class Deleted(BaseModel):
-    """It is gone."""
+    """A deleted voice or consent."""
 
     id: str
     object: str
@@ -61,7 +62,7 @@ class Deleted(BaseModel):
 
 
 class ConsentFacts(BaseModel):
-    """What is told of a consent."""
+    """A consent."""
 
     id: str
     object: Literal["audio.voice_consent"] = "audio.voice_consent"
@@ -81,37 +82,35 @@ class ConsentList(BaseModel):
 
 
 class ConsentUpdate(BaseModel):
-    """What can be changed of a consent."""
+    """The changes to a consent."""
 
     name: Annotated[str, Field(min_length=1, max_length=256)]
 
 
 @router.get("/v1/audio/voices")
 async def voices(request: Request, legacy: bool = False) -> VoiceList:
-    """All that can be asked for. `legacy=true`: names alone."""
-    known = await asyncio.to_thread(service_of(request).voices)
-    facts = [_facts(info) for info in known]
-    uploaded = [one for one in facts if one.origin == "uploaded"]
-    shown = [one.name for one in facts] if legacy else facts
-    return VoiceList(voices=shown, data=facts, uploaded_voices=uploaded)
+    """List all voices. `legacy=true`: only their names."""
+    infos = await asyncio.to_thread(service_of(request).voices)
+    facts = [_facts(info) for info in infos]
+    uploaded = [voice for voice in facts if voice.origin == "uploaded"]
+    listed = [voice.name for voice in facts] if legacy else facts
+    return VoiceList(voices=listed, data=facts, uploaded_voices=uploaded)
 
 
 @router.post("/v1/audio/voices")
 async def create_voice(
     request: Request,
-    audio_sample: Annotated[UploadFile, File(description="1.5 to 30 s of one person's speech.")],
+    audio_sample: Annotated[UploadFile, File(description="1.5 to 30 s of speech by one person.")],
     name: Annotated[str, Form(min_length=1, max_length=256)],
     consent: Annotated[str, Form(description="Id of a recorded consent.")] = "",
-    consent_attested: Annotated[
-        bool, Form(description="Whoever is heard agrees to be copied.")
-    ] = False,
+    consent_attested: Annotated[bool, Form(description="The speaker agrees to be copied.")] = False,
     ref_text: Annotated[
-        str, Form(max_length=4096, description="What is said, word for word.")
+        str, Form(max_length=4096, description="The exact transcript of the recording.")
     ] = "",
     language: Annotated[str, Form(max_length=35)] = "en",
     speaker_description: Annotated[str, Form(max_length=1024)] = "",
 ) -> VoiceFacts:
-    """Make a voice of a recording."""
+    """Make a voice from a recording."""
     service = service_of(request)
     settings, store = service.settings, service.store
     service.cloning.check_allowed()
@@ -122,7 +121,7 @@ async def create_voice(
         raise _taken(error) from error
     data = await _upload(audio_sample, settings, "audio_sample")
 
-    def made() -> VoiceInfo:
+    def add() -> VoiceInfo:
         sound = voice_sound(data, service.sample_rate)
         text = service.cloning.words(sound, ref_text, language)
         try:
@@ -141,18 +140,18 @@ async def create_voice(
             raise no_consent(error) from error
 
     async with service.cloning.turn():
-        return _facts(await asyncio.to_thread(made))
+        return _facts(await asyncio.to_thread(add))
 
 
 @router.get("/v1/audio/voices/{voice}")
 async def one_voice(request: Request, voice: str) -> VoiceFacts:
-    """What is known of one, by its id or its name."""
+    """Describe a voice, by its id or its name."""
     return _facts(await asyncio.to_thread(_find, service_of(request), voice))
 
 
 @router.delete("/v1/audio/voices/{voice}")
 async def delete_voice(request: Request, voice: str) -> Deleted:
-    """Remove one that was uploaded."""
+    """Delete an uploaded voice."""
     service = service_of(request)
     info = await asyncio.to_thread(_find, service, voice)
     if info.origin == "builtin":
@@ -183,40 +182,44 @@ async def delete_voice(request: Request, voice: str) -> Deleted:
 async def preview(
     request: Request, voice: str, format: Annotated[Literal["wav", "mp3"], Query()] = "wav"
 ) -> Response:
-    """Hear a voice; made at the first time."""
+    """Send a sample of a voice, generated at the first request."""
     service = service_of(request)
     info = await asyncio.to_thread(_find, service, voice)
     model = hashlib.blake2b(service.model_names()[0].encode(), digest_size=4).hexdigest()
     name = f"{info.id}-{model}.{format}"
-    kept = await asyncio.to_thread(service.store.preview, name) if _is_file(name) else None
-    if kept is None:
-        said = await service.speak(
-            PREVIEW, voice=info.id, seed=PREVIEW_SEED, max_duration_s=10, protocol="preview"
+    data = await asyncio.to_thread(service.store.preview, name) if _is_file_name(name) else None
+    if data is None:
+        reply = await service.speak(
+            PREVIEW,
+            voice=info.id,
+            seed=PREVIEW_SEED,
+            max_duration_s=10,
+            protocol="preview",
         )
-        kept, _ = file_of(
-            await collect(said),
-            lambda num: encoder(format, sample_rate=said.sample_rate, num_samples=num),
+        data, _ = file_of(
+            await collect(reply),
+            lambda num: encoder(format, sample_rate=reply.sample_rate, num_samples=num),
         )
-        if _is_file(name):
-            await asyncio.to_thread(service.store.keep_preview, name, kept)
+        if _is_file_name(name):
+            await asyncio.to_thread(service.store.keep_preview, name, data)
     kind = {"wav": "audio/wav", "mp3": "audio/mpeg"}[format]
-    return Response(kept, media_type=kind, headers={"Cache-Control": "private, max-age=3600"})
+    return Response(data, media_type=kind, headers={"Cache-Control": "private, max-age=3600"})
 
 
 @router.post("/v1/audio/voice_consents")
-async def create_consent(
+async def create_consent_facts(
     request: Request,
-    recording: Annotated[UploadFile, File(description="A person saying that they agree.")],
+    recording: Annotated[UploadFile, File(description="A person stating their consent.")],
     name: Annotated[str, Form(min_length=1, max_length=256)],
     language: Annotated[str, Form(min_length=2, max_length=35)],
 ) -> ConsentFacts:
-    """Keep a recorded consent."""
+    """Store a recorded consent."""
     service = service_of(request)
     service.cloning.check_allowed()
     data = await _upload(recording, service.settings, "recording")
 
-    def kept() -> Consent:
-        voice_sound(data, service.sample_rate, "recording")  # it is speech, or is refused
+    def add() -> Consent:
+        voice_sound(data, service.sample_rate, "recording")  # raises if it is not speech
         return service.store.consents.add(
             data,
             name=name,
@@ -225,7 +228,7 @@ async def create_consent(
         )
 
     async with service.cloning.turn():
-        return _consent(await asyncio.to_thread(kept))
+        return _consent_facts(await asyncio.to_thread(add))
 
 
 @router.get("/v1/audio/voice_consents")
@@ -234,10 +237,10 @@ async def consents(
     after: str | None = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> ConsentList:
-    """The consents, page by page."""
+    """List the consents, a page at a time."""
     store = service_of(request).store
     found, has_more = await asyncio.to_thread(store.consents.list, after=after, limit=limit)
-    data = [_consent(consent) for consent in found]
+    data = [_consent_facts(consent) for consent in found]
     return ConsentList(
         data=data,
         first_id=data[0].id if data else None,
@@ -247,33 +250,35 @@ async def consents(
 
 
 @router.get("/v1/audio/voice_consents/{consent}")
-async def one_consent(request: Request, consent: str) -> ConsentFacts:
-    """What is known of a consent."""
+async def one_consent_facts(request: Request, consent: str) -> ConsentFacts:
+    """Describe a consent."""
     store = service_of(request).store
-    return _consent(await _of_consent(asyncio.to_thread(store.consents.get, consent)))
+    return _consent_facts(await _or_not_found(asyncio.to_thread(store.consents.get, consent)))
 
 
 @router.post("/v1/audio/voice_consents/{consent}")
-async def rename_consent(request: Request, consent: str, update: ConsentUpdate) -> ConsentFacts:
-    """Call a consent otherwise."""
+async def rename_consent_facts(
+    request: Request, consent: str, update: ConsentUpdate
+) -> ConsentFacts:
+    """Rename a consent."""
     store = service_of(request).store
     work = asyncio.to_thread(store.consents.rename, consent, update.name)
-    return _consent(await _of_consent(work))
+    return _consent_facts(await _or_not_found(work))
 
 
 @router.delete("/v1/audio/voice_consents/{consent}")
-async def delete_consent(request: Request, consent: str) -> Deleted:
-    """Forget a consent that no voice rests on."""
+async def delete_consent_facts(request: Request, consent: str) -> Deleted:
+    """Delete a consent that no voice uses."""
     store = service_of(request).store
     try:
-        await _of_consent(asyncio.to_thread(store.delete_consent, consent))
+        await _or_not_found(asyncio.to_thread(store.delete_consent, consent))
     except ConsentInUseError as error:
         raise ApiError(str(error), status=409, code="consent_in_use", headers=NO_RETRY) from error
     return Deleted(id=consent, object="audio.voice_consent")
 
 
 def _find(service: SpeechService, voice: str) -> VoiceInfo:
-    """A voice by its id or its name, built in or uploaded; raises ApiError where there is none."""
+    """The voice with an id or a name, built in or uploaded; raises ApiError if there is none."""
     for info in service.builtin_voices():
         if voice == info.id or voice.casefold() == info.name.casefold():
             return info
@@ -299,7 +304,7 @@ def _facts(info: VoiceInfo) -> VoiceFacts:
     )
 
 
-def _consent(consent: Consent) -> ConsentFacts:
+def _consent_facts(consent: Consent) -> ConsentFacts:
     return ConsentFacts(
         id=consent.id,
         created_at=consent.created_at,
@@ -312,7 +317,7 @@ def _taken(error: NameTakenError) -> ApiError:
     return ApiError(str(error), status=409, code="name_taken", param="name", headers=NO_RETRY)
 
 
-async def _of_consent(work: Any) -> Any:
+async def _or_not_found(work: Any) -> Any:
     try:
         return await work
     except UnknownConsentError as error:
@@ -320,10 +325,10 @@ async def _of_consent(work: Any) -> Any:
 
 
 async def _upload(file: UploadFile, settings: Settings, param: str) -> bytes:
-    """The bytes of an upload.
+    """The bytes of an uploaded file.
 
     Raises:
-        ApiError: there are none, or too many.
+        ApiError: it is empty or too large.
     """
     limit = settings.max_upload_bytes
     data = await file.read(limit + 1)
@@ -339,6 +344,6 @@ async def _upload(file: UploadFile, settings: Settings, param: str) -> bytes:
     return data
 
 
-def _is_file(name: str) -> bool:
-    """Whether a preview of that name can be kept; ids of built-in voices are plain words."""
+def _is_file_name(name: str) -> bool:
+    """Whether a preview can be stored under this name; built-in voices may have any name."""
     return name.isascii() and not set(name) & set("/\\: ")
