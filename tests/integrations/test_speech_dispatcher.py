@@ -82,7 +82,7 @@ def test_sigkill_stops_the_audio_at_once(tmp_path: Path) -> None:
         os.killpg(speaking.pid, signal.SIGKILL)
         assert speaking.wait(5) == -signal.SIGKILL
         size = played.stat().st_size
-        server.wait_for(lambda: server.is_silent)
+        server.wait_for(lambda: server.is_idle)
         time.sleep(0.2)
         assert played.stat().st_size == size
 

@@ -74,7 +74,7 @@ def test_errors_are_shown(open_page: Open, tmp_path: Path) -> None:
         page.locator("#text").fill("🎉")
         page.get_by_role("button", name="Speak").click()
         expect(page.locator("#speak-take .error")).to_contain_text("can be spoken")
-        server.ask_to_end()
+        server.terminate()
         server.process.wait(20)
         page.locator("#text").fill("Hello.")
         page.get_by_role("button", name="Speak").click()

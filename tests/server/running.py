@@ -55,7 +55,7 @@ class Running:
         return time.monotonic() - started
 
     @property
-    def is_silent(self) -> bool:
+    def is_idle(self) -> bool:
         """Whether no slot is taken and no request waits."""
         stats = self.tts.engine.stats()
         return stats.active == stats.waiting == 0
@@ -87,7 +87,7 @@ def running(voices: Path, tts: TTS | None = None, **settings: Any) -> Iterator[R
                 time.sleep(0.005)
             here = Running(tts, server.servers[0].sockets[0].getsockname()[1])
             yield here
-            here.wait_for(lambda: here.is_silent, 10)
+            here.wait_for(lambda: here.is_idle, 10)
         finally:
             server.should_exit = True
             thread.join(20)

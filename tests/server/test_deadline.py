@@ -49,7 +49,7 @@ def busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
             pieces = answer.iter_raw()  # disconnects when it is garbage-collected
             next(pieces)
             yield here
-        here.wait_for(lambda: here.is_silent)
+        here.wait_for(lambda: here.is_idle)
         assert httpx.post(url, json={**body, "max_duration_s": 0.2}).status_code == 200
     asyncio.run(tts.aclose(drain=False))
 

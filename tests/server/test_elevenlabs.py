@@ -258,9 +258,9 @@ def test_a_context_that_is_not_flushed_is_cut_off(server: Running, multi: Client
     """Apps interrupt a reply this way."""
     send(multi, text=LONG, context_id="a")
     receive(multi)
-    assert not server.is_silent
+    assert not server.is_idle
     send(multi, context_id="a", close_context=True)
-    assert server.wait_for(lambda: server.is_silent) < SOON_S
+    assert server.wait_for(lambda: server.is_idle) < SOON_S
     messages = until_final(multi, "a")
     assert len(sound(messages, "a")) < len(growing(LONG)) / 2
     send(multi, text="Hello. ", context_id="b", flush=True)
@@ -376,9 +376,9 @@ def test_a_disconnect_frees_the_slots_within_a_frame(server: Running) -> None:
         names = set()
         while names != {"a", "b"}:
             names.add(receive(socket)["contextId"])
-        assert not server.is_silent
+        assert not server.is_idle
         socket.socket.close()
-        assert server.wait_for(lambda: server.is_silent) < SOON_S
+        assert server.wait_for(lambda: server.is_idle) < SOON_S
 
 
 def test_keys(tmp_path: Path) -> None:
@@ -473,7 +473,7 @@ def test_timed_audio_is_streamed_and_complete_files_have_a_length(server: Runnin
         assert base64.b64decode(first["audio_base64"]).startswith(b"RIFF\xff\xff\xff\xff")
         assert server.num_active == 1
     assert server.wait_for(lambda: server.num_active == 0) < SOON_S
-    assert server.is_silent
+    assert server.is_idle
     answer = post(server, path.format(""), text="Hello.", seed=5)
     assert answer.headers["content-type"] == "application/json"
     (one,) = timed(answer)
@@ -529,4 +529,4 @@ def test_an_http_disconnect_frees_the_slot(server: Running) -> None:
         next(chunks)
         assert server.num_active == 1
     assert server.wait_for(lambda: server.num_active == 0) < SOON_S
-    assert server.is_silent
+    assert server.is_idle

@@ -260,7 +260,7 @@ def test_the_server_survives_all_messages(tmp_path: Path) -> None:
         numbers = [int(ONLY)] if ONLY else list(range(NUM_CASES))
         ends = asyncio.run(converse_all(server, numbers))
         print(ends)
-        server.wait_for(lambda: server.is_silent, 10)
+        server.wait_for(lambda: server.is_idle, 10)
         if not ONLY:
             assert ends["over"] > NUM_CASES / 5
         with server.connect("/v1/audio/speech/stream") as socket:

@@ -260,4 +260,4 @@ def test_unsuitable_folders(tts: TTS, tmp_path: Path) -> None:
     (tmp_path / "tts-1" / "config.json").write_text("{}")
     with pytest.raises(ConfigError, match="name that means the first model: rename tts-1"):
         models(tts, tmp_path)
-    assert ModelFolder(str(tmp_path)).found()["tts-1"].is_adapter is False
+    assert ModelFolder(str(tmp_path)).models()["tts-1"].is_adapter is False

@@ -146,7 +146,7 @@ def test_audio_is_sent_while_it_is_generated(server: Running) -> None:
         await create(connection, LONG)
         await connection.response.create()
         await until(connection, "response.output_audio.delta")
-        assert not server.is_silent
+        assert not server.is_idle
         await until(connection, "response.done")
 
     talk(server, task)
@@ -208,7 +208,7 @@ def test_cancel_and_truncate(server: Running) -> None:
         events = await until(connection, "response.output_audio.delta")
         await connection.response.cancel()
         events += await until(connection, "response.done")
-        assert server.wait_for(lambda: server.is_silent) < SOON_S
+        assert server.wait_for(lambda: server.is_idle) < SOON_S
         done = events[-1].response
         assert (done.status, done.status_details.reason) == ("cancelled", "client_cancelled")
         assert kinds(events)[-6:] == [
@@ -409,9 +409,9 @@ def test_a_disconnect_frees_the_slots_within_a_frame(server: Running) -> None:
             event = receive(socket)
             if event["type"] == "response.output_audio.delta":
                 ids.add(event["response_id"])
-        assert not server.is_silent
+        assert not server.is_idle
         socket.socket.close()
-        assert server.wait_for(lambda: server.is_silent) < SOON_S
+        assert server.wait_for(lambda: server.is_idle) < SOON_S
 
 
 def test_keys(tmp_path: Path) -> None:

@@ -334,7 +334,7 @@ def test_a_full_queue_answers_with_retry_after(server: Running) -> None:
     assert int(refused.headers["retry-after"]) >= 1
     assert int(refused.headers["retry-after-ms"]) > 0
     assert statuses.count(200) >= 3
-    server.wait_for(lambda: server.is_silent and server.num_active == 0)
+    server.wait_for(lambda: server.is_idle and server.num_active == 0)
 
 
 def test_a_disconnect_frees_the_slot_within_a_frame(server: Running) -> None:
@@ -345,7 +345,7 @@ def test_a_disconnect_frees_the_slot_within_a_frame(server: Running) -> None:
         next(chunks)
         assert server.num_active == 1
     assert server.wait_for(lambda: server.num_active == 0) < 1
-    assert server.is_silent
+    assert server.is_idle
 
 
 # -- access and operation ------------------------------------------------------------------------

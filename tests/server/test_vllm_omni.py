@@ -160,7 +160,7 @@ def test_cancel_reports_what_was_spoken(server: Running, socket: ClientConnectio
     assert answer["utterance_index"] == 0
     assert "Hello there.".startswith(answer["text"])
     assert answer["text"]
-    server.wait_for(lambda: server.is_silent, 1)
+    server.wait_for(lambda: server.is_idle, 1)
     done = receive(socket)
     assert (done["type"], done["stopped"]) == ("session.done", "cancelled")
 
@@ -171,9 +171,9 @@ def test_the_slot_is_free_within_a_frame_of_a_cancel(
     send(socket, type="input.text", text="All the words that I know, and more. " * 30)
     assert receive(socket)["type"] == "audio.start"
     socket.recv(timeout=PATIENCE_S)
-    assert not server.is_silent
+    assert not server.is_idle
     send(socket, type="input.cancel")
-    assert server.wait_for(lambda: server.is_silent) < SOON_S
+    assert server.wait_for(lambda: server.is_idle) < SOON_S
     _, messages = receive_until(socket)
     assert "input.cancelled" in kinds(messages)
 
@@ -236,9 +236,9 @@ def test_a_disconnect_frees_the_slot_within_a_frame(server: Running) -> None:
         send(socket, type="input.done")
         socket.recv(timeout=PATIENCE_S)
         socket.recv(timeout=PATIENCE_S)
-        assert not server.is_silent
+        assert not server.is_idle
         socket.socket.close()  # without a close frame
-        assert server.wait_for(lambda: server.is_silent) < SOON_S
+        assert server.wait_for(lambda: server.is_idle) < SOON_S
 
 
 def test_open_sockets_are_counted(server: Running) -> None:
@@ -269,7 +269,7 @@ def test_a_client_that_does_not_read_delays_only_itself(server: Running) -> None
             if stats().num_frames != count:
                 count, since = stats().num_frames, time.monotonic()
             time.sleep(0.01)
-        assert server.is_silent
+        assert server.is_idle
         assert before < count < before + 10 * 60  # of ten times about 150
         with server.connect(PATH) as other:
             send(other, type="input.text", text="Hello.")
@@ -288,7 +288,7 @@ def test_a_client_that_never_reads_is_disconnected(
             send(deaf, type="input.text", text="All the words that I know, and so on. " * 6)
             send(deaf, type="input.done")
         server.wait_for(lambda: "is given up" in caplog.text)
-        server.wait_for(lambda: server.is_silent)
+        server.wait_for(lambda: server.is_idle)
         deaf.socket.close()
 
 

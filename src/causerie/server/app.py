@@ -154,7 +154,7 @@ async def _start(state: ServerState, tts: TTS) -> None:
     """Warm the model up, then accept requests."""
     settings = state.settings
     models = Models(tts, settings, on_use=state.on_model)
-    store = await asyncio.to_thread(open_store, settings.voices, tts, [*models.found()])
+    store = await asyncio.to_thread(open_store, settings.voices, tts, [*models.in_folder()])
     service = SpeechService(models, store, settings, state.metrics)
     await service.warm_up()
     if settings.wyoming is not None:

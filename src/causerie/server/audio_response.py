@@ -122,7 +122,7 @@ async def complete(
         await source.aclose()  # `collect` may not have begun
     if pieces is None:
         return Response(status_code=CLIENT_GONE)
-    data, kind = file_of(pieces, new_encoder)
+    data, kind = encode_file(pieces, new_encoder)
     if wrap is not None:
         data = wrap(data)
     return Response(data, media_type=content_type or kind, headers=dict(headers or {}))
@@ -136,7 +136,9 @@ async def collect(source: AudioSource) -> list[NDArray[np.float32]]:
         await source.aclose()
 
 
-def file_of(pieces: Sequence[NDArray[np.float32]], new_encoder: NewEncoder) -> tuple[bytes, str]:
+def encode_file(
+    pieces: Sequence[NDArray[np.float32]], new_encoder: NewEncoder
+) -> tuple[bytes, str]:
     """A whole file, with its length in the header, and its media type."""
     encoder = new_encoder(sum(map(len, pieces)))
     return b"".join([*map(encoder.encode, pieces), encoder.finish()]), encoder.content_type

@@ -18,7 +18,7 @@ LISTED_S = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class FolderModel:
     """A model in the folder.
 
     Attributes:
@@ -36,24 +36,24 @@ class ModelFolder:
 
     def __init__(self, path: str) -> None:
         self.path = Path(path).expanduser() if path else None
-        self._listed: tuple[float, dict[str, Found]] = (-LISTED_S, {})
+        self._listed: tuple[float, dict[str, FolderModel]] = (-LISTED_S, {})
 
-    def found(self) -> dict[str, Found]:
+    def models(self) -> dict[str, FolderModel]:
         """The complete models, by name; up to 2 s old."""
-        listed_at, found = self._listed
+        listed_at, models = self._listed
         if self.path is not None and time.monotonic() - listed_at > LISTED_S:
-            models = map(_found, sorted(self.path.glob("[!.]*")))
-            found = {model.name: model for model in models if model is not None}
-            self._listed = (time.monotonic(), found)
-        return found
+            found = map(_model, sorted(self.path.glob("[!.]*")))
+            models = {model.name: model for model in found if model is not None}
+            self._listed = (time.monotonic(), models)
+        return models
 
 
-def _found(path: Path) -> Found | None:
+def _model(path: Path) -> FolderModel | None:
     for folder in (path, path / "model", path / "adapter"):
         is_adapter = (folder / ADAPTER).is_file()
         if is_adapter or (folder / MODEL).is_file():
             files = sorted((folder / "voices").glob("*.safetensors"))
-            return Found(
+            return FolderModel(
                 name=path.name,
                 folder=folder,
                 is_adapter=is_adapter,

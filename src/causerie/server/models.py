@@ -25,7 +25,7 @@ from causerie.checkpoint.load import Checkpoint
 from causerie.engine.stats import Stats
 from causerie.errors import CheckpointError, ConfigError, QueueFullError
 from causerie.server.errors import unknown_model
-from causerie.server.model_folder import ADAPTER, Found, ModelFolder
+from causerie.server.model_folder import ADAPTER, FolderModel, ModelFolder
 from causerie.server.settings import Settings
 from causerie.server.voices.store import codec_id
 from causerie.train.lm.lora import merge_adapter
@@ -92,7 +92,7 @@ class Models:
         self._folder = ModelFolder(settings.models)
         if self._folder.path is not None and not self._folder.path.is_dir():
             raise ConfigError(f"the folder of models {settings.models} does not exist")
-        if taken := {model_id(first.checkpoint.name), *OPENAI_MODELS} & {*self.found()}:
+        if taken := {model_id(first.checkpoint.name), *OPENAI_MODELS} & {*self.in_folder()}:
             raise ConfigError(
                 f"a model in {settings.models} has a name that means the first model: rename "
                 f"{', '.join(sorted(taken))}"
@@ -101,13 +101,13 @@ class Models:
     def names(self) -> list[str]:
         """The first model, those in the folder, and OpenAI's names for the first."""
         first = model_id(self.first.checkpoint.name)
-        return [*dict.fromkeys((first, *self.found(), *OPENAI_MODELS))]
+        return [*dict.fromkeys((first, *self.in_folder(), *OPENAI_MODELS))]
 
-    def found(self) -> dict[str, Found]:
+    def in_folder(self) -> dict[str, FolderModel]:
         """The models in the folder, by name; up to 2 s old."""
-        return self._folder.found()
+        return self._folder.models()
 
-    def voices_of(self, model: Found) -> dict[str, Path]:
+    def voices_of(self, model: FolderModel) -> dict[str, Path]:
         """The voice files of a model in the folder, by name."""
         return (
             {**self.first.checkpoint.voices, **model.voices} if model.is_adapter else model.voices
@@ -164,7 +164,7 @@ class Models:
 
     def _begin(self, name: str) -> LoadedModel:
         """Start to load a model, and unload another one first if there is no room."""
-        found = self.found().get(name)
+        found = self.in_folder().get(name)
         if found is None:
             raise unknown_model(name)  # it was removed since its voice was chosen
         replaced: list[LoadedModel] = []
@@ -182,7 +182,9 @@ class Models:
         model.loading.add_done_callback(lambda task: self._loaded(found.name, model, task))
         return model
 
-    async def _load(self, found: Found, model: LoadedModel, replaced: list[LoadedModel]) -> None:
+    async def _load(
+        self, found: FolderModel, model: LoadedModel, replaced: list[LoadedModel]
+    ) -> None:
         while replaced:  # emptied, so that no name holds the memory of a model
             await self._unload(replaced.pop())
         started = time.monotonic()
@@ -203,7 +205,7 @@ class Models:
         stats = tts.engine.stats()
         self._past += dataclasses.replace(stats, active=0, waiting=0, prefix_bytes=0)
 
-    def _open(self, found: Found) -> TTS:
+    def _open(self, found: FolderModel) -> TTS:
         if found.is_adapter:
             tts = TTS(self._adapted(found), **_engine_options(self.settings))
         else:
@@ -216,7 +218,7 @@ class Models:
         _ = tts.engine  # made now, which takes a while, not at the first request
         return tts
 
-    def _adapted(self, found: Found) -> Checkpoint:
+    def _adapted(self, found: FolderModel) -> Checkpoint:
         first = self.first.checkpoint
         base = _base_of(found.folder)
         if base and model_id(base) != model_id(first.name):

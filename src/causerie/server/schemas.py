@@ -83,7 +83,7 @@ class Turn(BaseModel):
             ApiError: the recording cannot be decoded or fetched.
             AudioError: it is not audio.
         """
-        file = await file_of(self.audio, f"context.{number}.audio", settings)
+        file = await read_recording(self.audio, f"context.{number}.audio", settings)
         samples, rate = await asyncio.to_thread(read, file)
         audio = Audio(samples=samples, sample_rate=rate)
         return Segment(speaker=self.speaker, text=self.text, audio=audio)
@@ -124,7 +124,7 @@ class SpeechRequest(SpeechOptions):
         cloning = service.cloning
         cloning.check_allowed()
         await asyncio.to_thread(cloning.basis, self.consent, self.consent_attested)
-        file = await file_of(self.ref_audio, "ref_audio", service.settings)
+        file = await read_recording(self.ref_audio, "ref_audio", service.settings)
         return await cloning.voice(file, self.ref_text or "")
 
     async def segments(self, settings: Settings) -> list[Segment]:
@@ -140,7 +140,7 @@ class SpeechRequest(SpeechOptions):
         return [await turn.segment(number, settings) for number, turn in enumerate(self.context)]
 
 
-async def file_of(data: str, param: str, settings: Settings) -> bytes:
+async def read_recording(data: str, param: str, settings: Settings) -> bytes:
     """The file of a recording that was sent as base64, a data: URL or, if allowed, a URL.
 
     Raises:

@@ -107,7 +107,7 @@ class SpeechService:
         Raises:
             UnknownVoiceError: there is no such voice; lists those there are.
         """
-        found = self.models.found()
+        found = self.models.in_folder()
         chosen = found.get(model or "")
         if chosen is None:
             if name not in found or name in self.tts.checkpoint.voices:
@@ -145,7 +145,7 @@ class SpeechService:
         taken = {info.id for info in infos}
         return infos + [
             VoiceInfo(id=name, name=name, description=f"The model {name}", origin="builtin")
-            for name in self.models.found()
+            for name in self.models.in_folder()
             if name not in taken
         ]
 
@@ -181,7 +181,7 @@ class SpeechService:
             voice = await asyncio.to_thread(self.voice, voice, model)
         tts, loaded = self.tts, None
         name = voice.model if isinstance(voice, ModelVoice) else model
-        if name is not None and (isinstance(voice, ModelVoice) or name in self.models.found()):
+        if name is not None and (isinstance(voice, ModelVoice) or name in self.models.in_folder()):
             loaded = await self.models.take(name)
             assert loaded.tts is not None
             tts = loaded.tts

@@ -70,12 +70,12 @@ class Replica:
         serve = need("ray.serve", "ray")
 
         @serve.multiplexed(max_num_models_per_replica=self.settings.max_models)
-        async def told(model: str) -> str:
-            """From now on Ray sends those here who want this model."""
+        async def use_model(model: str) -> str:
+            """Make Ray send requests for this model to this replica."""
             return model
 
-        self.told = told
-        app = create_app(self.settings, tts=self.tts, on_model=told)
+        self.use_model = use_model
+        app = create_app(self.settings, tts=self.tts, on_model=use_model)
         name = serve.get_replica_context().replica_id.unique_id
         app.add_middleware(_ReplicaHeader, name=name)
         return app

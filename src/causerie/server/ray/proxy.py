@@ -108,7 +108,7 @@ class ModelRouting:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle an ASGI connection."""
-        names = self._folder.found() if scope["type"] in ("http", "websocket") else {}
+        names = self._folder.models() if scope["type"] in ("http", "websocket") else {}
         if names:
             query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
             candidates = [*query.get("model", []), *query.get("voice", [])]

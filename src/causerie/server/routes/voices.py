@@ -10,7 +10,7 @@ from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
 from pydantic import BaseModel, Field
 
 from causerie.audio.formats import encoder
-from causerie.server.audio_response import collect, file_of
+from causerie.server.audio_response import collect, encode_file
 from causerie.server.errors import ApiError
 from causerie.server.service import SpeechService
 from causerie.server.settings import Settings
@@ -196,7 +196,7 @@ async def preview(
             max_duration_s=10,
             protocol="preview",
         )
-        data, _ = file_of(
+        data, _ = encode_file(
             await collect(reply),
             lambda num: encoder(format, sample_rate=reply.sample_rate, num_samples=num),
         )
