@@ -42,10 +42,10 @@ class Settings(BaseSettings):
     model: str = Field("petit", description="petit, a folder or file, or a hub id.")
     models: str = Field("", description="Folder of further models and adapters, each by its name.")
     max_models: int = Field(2, ge=1, description="How many of them stay loaded.")
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:1 or mps.")
-    dtype: str = Field("auto", description="Of the language model.")
-    backbone_format: str = Field("auto", description="auto, int8 or int4.")
-    depth_format: str = Field("auto", description="auto, int8 or int4.")
+    device: str = Field("auto", description="Device: auto, cpu, cuda, cuda:1 or mps.")
+    dtype: str = Field("auto", description="Number format of the language model.")
+    backbone_format: str = Field("auto", description="Of its backbone: auto, int8 or int4.")
+    depth_format: str = Field("auto", description="Of its depth decoder: auto, int8 or int4.")
     max_streams: int = Field(8, ge=1, description="Replies computed at the same time.")
     max_queue: int = Field(64, ge=0, description="Replies that may wait; further ones get a 429.")
     deadline_s: float | None = Field(
@@ -74,10 +74,12 @@ class Settings(BaseSettings):
     ray: bool = Field(False, description="Serve by Ray, in several processes or machines.")
     replicas: int = Field(1, ge=1, description="Copies of the model, with --ray.")
     max_replicas: int | None = Field(None, ge=1, description="With --ray: scale up to this many.")
-    gpus_per_replica: float = Field(0, ge=0, description="With --ray; a fraction shares a GPU.")
-    scale_down_s: float = Field(300, ge=0, description="Seconds until a surplus replica stops.")
-    cpus_per_replica: float = Field(1, gt=0, description="With --ray.")
-    ray_address: str = Field("", description="Of a running cluster; empty starts one here.")
+    gpus_per_replica: float = Field(0, ge=0, description="With --ray; a fraction shares one.")
+    scale_down_s: float = Field(
+        300, ge=0, description="Idle seconds before a surplus replica stops."
+    )
+    cpus_per_replica: float = Field(1, gt=0, description="With --ray; may be a fraction.")
+    ray_address: str = Field("", description="Ray cluster to join; empty starts one here.")
     log_format: Literal["text", "json"] = Field("text", description="Format of the log.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Minimum level of the log."
