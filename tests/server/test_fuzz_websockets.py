@@ -1,7 +1,7 @@
 """Random and mutated messages over every WebSocket: no server error, no hang, no slot left.
 
-`CAUSERIE_FUZZ=10000` runs so many conversations; a failure names the one to repeat with
-`CAUSERIE_FUZZ_ONLY=1234`.
+`CAUSERIE_FUZZ=10000` runs 10,000 conversations; a failure prints the number of its conversation,
+which `CAUSERIE_FUZZ_ONLY=1234` repeats.
 """
 
 from __future__ import annotations

@@ -21,6 +21,6 @@ def test_concurrent_replies_are_unchanged_and_no_slot_stays_taken(tmp_path: Path
         found = re.search(rf"^\| {way} +\| +([0-9,]+) \| +([0-9,]+) \|$", done.stdout, re.M)
         assert found, done.stdout
         to_the_end, left = (int(number.replace(",", "")) for number in found.groups())
-        assert to_the_end, f"no reply by {way} was heard to its end"
-        assert left, f"nobody left a reply by {way}"
+        assert to_the_end, f"no reply by {way} was received to its end"
+        assert left, f"no client left a reply by {way}"
     assert picture.stat().st_size > 5_000

@@ -120,7 +120,7 @@ def test_a_text_that_is_being_written(tmp_path: Path) -> None:
         assert kinds.count("audio-start") == kinds.count("audio-stop")
         seconds = len(sound(received)) / 48_000
         alone = len(pcm16(petit().generate(TEXT, voice="heart").samples)) / 24_000
-        assert 0.6 * alone < seconds < 1.6 * alone  # said once
+        assert 0.6 * alone < seconds < 1.6 * alone  # spoken once
 
     run(tmp_path, task)
 

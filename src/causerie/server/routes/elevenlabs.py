@@ -320,7 +320,7 @@ class _Session:
         context.is_final = True
 
     async def fail_context(self, context: _Context, error: Exception) -> None:
-        """Report why a context failed, and close it; without contexts, close the connection."""
+        """Report why a context failed, and close it, or the connection if that has only one."""
         self.remove(context)
         context.feed.close()
         if self.is_multi:

@@ -127,7 +127,7 @@ class _Item:
 
     Attributes:
         is_spoken: whether a response has spoken it.
-        playback: of the response that this item is.
+        playback: of the item's audio, if it is a response.
     """
 
     def __init__(self, name: str, role: str, text: str, status: str = "completed") -> None:
