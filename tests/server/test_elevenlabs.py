@@ -127,7 +127,9 @@ def test_letters_have_times(single: ClientConnection) -> None:
     begins = letters[len("Hello there. ")]
     assert begins[:2] == ("H", round(1000 * len(first.samples) / 24_000))
     # No message is long, and letters are sent with their audio.
-    assert all(len(message["alignment"]["chars"]) < 40 for message in messages if message["audio"])
+    # On a busy machine audio comes in pieces so short that some have no letter.
+    timed = [message["alignment"] for message in messages if message["audio"]]
+    assert all(times is None or len(times["chars"]) < 40 for times in timed)
 
 
 def test_flush_speaks_everything_received(single: ClientConnection) -> None:
@@ -254,7 +256,15 @@ def test_what_pipecat_sends(multi: ClientConnection) -> None:
     assert closed(multi) == (1000, [])
 
 
-def test_a_context_that_is_not_flushed_is_cut_off(server: Running, multi: ClientConnection) -> None:
+@pytest.fixture(scope="module")
+def long_sound() -> bytes:
+    """The audio of a long text, generated before a connection of the test can become idle."""
+    return growing(LONG)
+
+
+def test_a_context_that_is_not_flushed_is_cut_off(
+    server: Running, long_sound: bytes, multi: ClientConnection
+) -> None:
     """Apps interrupt a reply this way."""
     send(multi, text=LONG, context_id="a")
     receive(multi)
@@ -262,7 +272,7 @@ def test_a_context_that_is_not_flushed_is_cut_off(server: Running, multi: Client
     send(multi, context_id="a", close_context=True)
     assert server.wait_for(lambda: server.is_idle) < SOON_S
     messages = until_final(multi, "a")
-    assert len(sound(messages, "a")) < len(growing(LONG)) / 2
+    assert len(sound(messages, "a")) < len(long_sound) / 2
     send(multi, text="Hello. ", context_id="b", flush=True)
     send(multi, context_id="b", close_context=True)
     assert sound(until_final(multi, "b"), "b") == growing("Hello. ", FLUSH)
