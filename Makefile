@@ -27,7 +27,7 @@ unexport TEXT OUT
 
 help: ## This list
 	@echo "make TARGET, where TARGET is one of"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
 
 say: $(VENV)/.base ## Speak TEXT="…" into OUT (hello.wav), and aloud where there is a sound device
 	@$(BIN)/causerie say --output "$$SAY_OUT" --play -- "$$SAY_TEXT"

@@ -17,7 +17,6 @@ EXTRAS = {
     "data": ("pyloudnorm", "causerie data: cuts and checks recordings for training"),
     "train": ("peft", "causerie train and causerie finetune"),
     "evaluate": ("speechmos", "causerie eval: word error rate, similarity of voices, quality"),
-    "bench": ("matplotlib", "the plot of causerie bench"),
 }
 
 
