@@ -1,4 +1,4 @@
-"""Chromium without a screen, and a real server."""
+"""Headless Chromium and a real server."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.server.process import Served, served
 
-expect.set_options(timeout=30_000)  # ms: patience for a machine with other things to do
+expect.set_options(timeout=30_000)  # ms; long, for busy machines
 
-#: No network but ours, and sound without a gesture: nobody is there to make one.
+#: No other network traffic, and a fake microphone.
 FLAGS = """
     --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync
     --disable-background-networking --disable-component-update
     --use-fake-device-for-media-stream --use-fake-ui-for-media-stream
 """.split()
-#: Notes what is played, and when.
-RECORDS = """
+#: Records what is played, and when.
+RECORD_PLAYBACK = """
 window.played = [];
 const start = AudioBufferSourceNode.prototype.start;
 AudioBufferSourceNode.prototype.start = function (...how) {
@@ -54,22 +54,22 @@ Open = Callable[..., Page]
 
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[Open]:
-    """Opens the page; in the end nothing may have gone wrong in it, and nobody else been asked."""
-    contexts, complaints = [], list[str]()
+    """Opens the page; fails at the end if it logged an error or contacted another host."""
+    contexts, problems = [], list[str]()
 
     def opened(
-        url: str, width: int = 1280, *, wait_for: str = "#speak-voices > *", **how: object
+        url: str, width: int = 1280, *, wait_for: str = "#speak-voices > *", **options: object
     ) -> Page:
-        context = browser.new_context(viewport={"width": width, "height": 860}, **how)  # type: ignore[arg-type]
+        context = browser.new_context(viewport={"width": width, "height": 860}, **options)  # type: ignore[arg-type]
         context.set_default_timeout(30_000)
         contexts.append(context)
         page = context.new_page()
-        page.add_init_script(RECORDS)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.add_init_script(RECORD_PLAYBACK)
+        page.on("pageerror", lambda error: problems.append(str(error)))
         page.on(
             "console",
             lambda message: (
-                complaints.append(message.text)
+                problems.append(message.text)
                 if message.type in ("error", "warning") and "Failed to load" not in message.text
                 else None
             ),
@@ -79,7 +79,7 @@ def open_page(browser: Browser) -> Iterator[Open]:
             lambda request: (
                 None
                 if request.url.startswith((url, "data:", "blob:"))
-                else complaints.append(f"asked {request.url}")
+                else problems.append(f"requested {request.url}")
             ),
         )
         page.goto(url)
@@ -89,12 +89,12 @@ def open_page(browser: Browser) -> Iterator[Open]:
     yield opened
     for context in contexts:
         context.close()
-    assert complaints == []
+    assert problems == []
 
 
 @pytest.fixture
 def wav(tmp_path: Path) -> Path:
     from causerie import TTS
-    from tests.page.test_page import SAID
+    from tests.page.test_page import TEXT
 
-    return TTS.from_pretrained().generate(SAID, voice="mia", seed=1).save(tmp_path / "me.wav")
+    return TTS.from_pretrained().generate(TEXT, voice="mia", seed=1).save(tmp_path / "me.wav")

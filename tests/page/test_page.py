@@ -1,4 +1,4 @@
-"""The page as people use it: they click, and hear."""
+"""The page in Chromium, used with mouse and keyboard."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from playwright.sync_api import Page, expect
 from tests.page.conftest import Open
 from tests.server.process import Served, served
 
-SAID = "The sun came out after the storm, and we walked along the beach until it was dark."
+TEXT = "The sun came out after the storm, and we walked along the beach until it was dark."
 LONG = "We go down to the river, and we cross the bridge as long as it stands. " * 12
 
 
@@ -27,13 +27,13 @@ def played(page: Page) -> list[dict[str, Any]]:
 
 def wait_until_played(page: Page, seconds: float) -> None:
     page.wait_for_function(
-        "least => window.played.reduce((sum, one) => sum + one.seconds, 0) >= least", arg=seconds
+        "min => window.played.reduce((sum, one) => sum + one.seconds, 0) >= min", arg=seconds
     )
 
 
-def test_a_click_speaks(open_page: Open, server: Served) -> None:
+def test_the_speak_button_plays_audio(open_page: Open, server: Served) -> None:
     page = open_page(server.url)
-    assert page.locator("#text").input_value()  # something is there to be spoken
+    assert page.locator("#text").input_value()  # there is an example text
     page.get_by_role("button", name="Speak").click()
     expect(page.locator("#speak-take .figures")).to_contain_text("real time")
     expect(page.locator("#speak-take .figures")).to_contain_text("first audio")
@@ -41,7 +41,7 @@ def test_a_click_speaks(open_page: Open, server: Served) -> None:
     assert sum(one["sum"] for one in played(page)) > 10
 
 
-def test_sound_is_played_while_it_is_made(open_page: Open, server: Served) -> None:
+def test_audio_plays_while_it_is_made(open_page: Open, server: Served) -> None:
     page = open_page(server.url)
     page.locator("#text").fill(LONG)
     page.locator("#text").press("Control+Enter")
@@ -52,7 +52,7 @@ def test_sound_is_played_while_it_is_made(open_page: Open, server: Served) -> No
         timeout=60_000,
     ).json_value()
     first = played(page)[0]["at"]
-    assert first < ended - 300  # ms; all of it takes a second or more
+    assert first < ended - 300  # ms; the whole reply takes a second or more
 
 
 def test_stop_frees_the_slot(open_page: Open, server: Served) -> None:
@@ -65,7 +65,7 @@ def test_stop_frees_the_slot(open_page: Open, server: Served) -> None:
         if httpx.get(f"{server.url}/ready").json()["active"] == 0:
             return
         time.sleep(0.05)
-    raise AssertionError("it is spoken on")
+    raise AssertionError("the reply continues")
 
 
 def test_errors_are_shown(open_page: Open, tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_errors_are_shown(open_page: Open, tmp_path: Path) -> None:
         expect(page.locator("#speak-take .error")).not_to_be_empty()
 
 
-def test_a_key_is_asked_for_where_it_is_needed(open_page: Open, tmp_path: Path) -> None:
+def test_a_required_key_is_requested(open_page: Open, tmp_path: Path) -> None:
     with served(tmp_path, "--api-key", "right") as server:
         page = open_page(server.url, wait_for="#key:not([hidden])")
         expect(page.locator("#key")).to_be_visible()
@@ -92,23 +92,25 @@ def test_a_key_is_asked_for_where_it_is_needed(open_page: Open, tmp_path: Path) 
         wait_until_played(page, 1)
 
 
-def test_a_voice_that_is_gone_is_named(open_page: Open, server: Served, wav: Path) -> None:
+def test_a_deleted_voice_is_named_in_the_error(open_page: Open, server: Served, wav: Path) -> None:
     with wav.open("rb") as sample:
-        made = httpx.post(
+        voice = httpx.post(
             f"{server.url}/v1/audio/voices",
-            data={"name": "Leaves", "consent_attested": "true", "ref_text": SAID},
+            data={"name": "Temporary", "consent_attested": "true", "ref_text": TEXT},
             files={"audio_sample": sample},
             timeout=30,
         ).json()
     page = open_page(server.url)
-    page.locator("#speak-voices label").filter(has_text="Leaves").click()
-    httpx.delete(f"{server.url}/v1/audio/voices/{made['id']}")
+    page.locator("#speak-voices label").filter(has_text="Temporary").click()
+    httpx.delete(f"{server.url}/v1/audio/voices/{voice['id']}")
     page.locator("#speak-take .go").click()
-    expect(page.locator("#speak-take .error")).to_contain_text(made["id"])
-    expect(page.locator("#speak-take .go")).to_contain_text("Speak")  # ready for another
+    expect(page.locator("#speak-take .error")).to_contain_text(voice["id"])
+    expect(page.locator("#speak-take .go")).to_contain_text("Speak")  # ready for another take
 
 
-def test_what_was_heard_is_saved(open_page: Open, server: Served, tmp_path: Path) -> None:
+def test_downloads_contain_the_audio_that_was_played(
+    open_page: Open, server: Served, tmp_path: Path
+) -> None:
     page = open_page(server.url)
     page.locator("#text").fill("Good morning to you.")
     page.locator("#text").press("Control+Enter")
@@ -120,12 +122,12 @@ def test_what_was_heard_is_saved(open_page: Open, server: Served, tmp_path: Path
         assert path.name == f"causerie-good-morning-to-you.{name}"
         saved.value.save_as(path)
         lengths.append(soundfile.info(path).duration)
-    sounded = sum(one["seconds"] for one in played(page))
-    assert lengths[0] == pytest.approx(sounded, abs=0.001)
-    assert lengths[1] == pytest.approx(sounded, abs=0.15)  # the same take: mp3 pads it
+    played_s = sum(one["seconds"] for one in played(page))
+    assert lengths[0] == pytest.approx(played_s, abs=0.001)
+    assert lengths[1] == pytest.approx(played_s, abs=0.15)  # the same take, padded by mp3
 
 
-def test_a_stopped_take_is_silent_and_heard_again(open_page: Open, server: Served) -> None:
+def test_a_stopped_take_can_be_replayed(open_page: Open, server: Served) -> None:
     page = open_page(server.url)
     page.get_by_role("button", name="Speak").click()
     wait_until_played(page, 1)
@@ -138,7 +140,7 @@ def test_a_stopped_take_is_silent_and_heard_again(open_page: Open, server: Serve
     expect(page.locator("#speak-take .go")).to_be_focused()
 
 
-def test_keys_alone_do(open_page: Open, server: Served) -> None:
+def test_the_keyboard_is_enough(open_page: Open, server: Served) -> None:
     page = open_page(server.url)
     page.keyboard.press("Control+Enter")  # the text has the focus
     wait_until_played(page, 1)
@@ -161,21 +163,21 @@ def test_a_dialogue_is_spoken(open_page: Open, server: Served) -> None:
     page.get_by_role("button", name="Remove turn 5").click()
     texts = page.locator("#turns textarea").evaluate_all("all => all.map((one) => one.value)")
     assert [len(texts), texts[-1]] == [4, "That is all."]
-    page.get_by_role("button", name="Speak it").click()
+    page.get_by_role("button", name="Speak").click()
     expect(page.locator("#dialogue-take .figures")).to_contain_text("real time")
     wait_until_played(page, 4)
 
 
-def test_a_voice_of_ones_own(open_page: Open, server: Served, wav: Path) -> None:
+def test_a_voice_is_added_used_and_deleted(open_page: Open, server: Served, wav: Path) -> None:
     page = open_page(server.url)
     page.get_by_role("tab", name="Voices").click()
     page.locator("#file").set_input_files(wav)
-    page.locator("#transcript").fill(SAID)
+    page.locator("#transcript").fill(TEXT)
     page.locator("#voice-name").fill("Ada")
-    page.get_by_role("button", name="Add the voice").click()
-    expect(page.locator("#add-error")).not_to_be_empty()  # nobody agreed
+    page.get_by_role("button", name="Add voice").click()
+    expect(page.locator("#add-error")).not_to_be_empty()  # no consent yet
     page.locator("#consent").check()
-    page.get_by_role("button", name="Add the voice").click()
+    page.get_by_role("button", name="Add voice").click()
     expect(page.locator("#voice-list")).to_contain_text("Ada")
     page.get_by_role("tab", name="Speak", exact=True).click()
     page.locator("#speak-voices label").filter(has_text="Ada").click()
@@ -191,29 +193,31 @@ def test_a_voice_of_ones_own(open_page: Open, server: Served, wav: Path) -> None
 
 
 def test_the_microphone_records(open_page: Open, server: Served) -> None:
-    page = open_page(server.url)  # Chromium's microphone beeps
+    page = open_page(server.url)  # Chromium's fake microphone beeps
     page.get_by_role("tab", name="Voices").click()
     page.get_by_role("button", name="Record").click()
-    expect(page.locator("#sample-state")).to_contain_text("recording · 1.")
+    expect(page.locator("#sample-state")).to_contain_text("Recording · 1.")
     page.get_by_role("button", name="Stop").click()
-    expect(page.locator("#sample-state")).to_contain_text("recording · ")
-    expect(page.locator("#transcript")).not_to_have_value("")  # what was to be read
+    expect(page.locator("#sample-state")).to_contain_text("Recording · ")
+    expect(page.locator("#transcript")).not_to_have_value("")  # the text to read aloud
     page.get_by_role("button", name="Listen").click()
     wait_until_played(page, 0.5)
-    page.get_by_role("button", name="Add the voice").click()
+    page.get_by_role("button", name="Add voice").click()
     expect(page.locator("#add-error")).to_contain_text("too short")
 
 
-def test_a_preview_is_heard(open_page: Open, server: Served) -> None:
+def test_a_preview_is_loaded(open_page: Open, server: Served) -> None:
     page = open_page(server.url)
     with page.expect_response(lambda answer: "/theo/preview" in answer.url) as caught:
-        page.get_by_role("button", name="Hear theo").click()
+        page.get_by_role("button", name="Preview theo").click()
     assert caught.value.status in (200, 206)
 
 
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_fits_and_can_be_read(open_page: Open, server: Served, width: int, scheme: str) -> None:
+def test_the_page_fits_and_is_readable(
+    open_page: Open, server: Served, width: int, scheme: str
+) -> None:
     page = open_page(server.url, width, color_scheme=scheme)
     for name in ("Speak", "Dialogue", "Voices", "API"):
         page.get_by_role("tab", name=name, exact=True).click()
@@ -222,7 +226,7 @@ def test_it_fits_and_can_be_read(open_page: Open, server: Served, width: int, sc
         assert page.evaluate(FAINT) == []
 
 
-#: Controls that a screen reader has no name for.
+#: Controls without an accessible name.
 UNNAMED = """
 [...document.querySelectorAll("button, input, textarea, select, a")]
   .filter((one) => one.offsetParent !== null && !(
@@ -231,7 +235,7 @@ UNNAMED = """
     document.getElementById(one.getAttribute("aria-labelledby"))))
   .map((one) => one.outerHTML.slice(0, 100))
 """
-#: Text whose contrast with what is behind it is below 4.5, by WCAG's formula.
+#: Text whose contrast with its background is below 4.5, by WCAG's formula.
 FAINT = """
 (() => {
   const parts = (colour) => colour.match(/[\\d.]+/g).map(Number);
@@ -262,7 +266,7 @@ FAINT = """
 
 
 def test_the_snippets_run(open_page: Open, server: Served, tmp_path: Path) -> None:
-    """curl and Python as the page writes them; the others are run by tests/clients."""
+    """curl and Python; tests/clients runs the others."""
     page = open_page(server.url)
     page.get_by_role("tab", name="API", exact=True).click()
     for name, command in (("curl", ["bash", "-euc"]), ("Python", [sys.executable, "-c"])):

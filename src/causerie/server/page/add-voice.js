@@ -1,6 +1,6 @@
-/** The third tab: voices of one's own, recorded or from a file, with consent; and all there are. */
+/** The Voices tab: adds voices from recordings, with consent, and lists all voices. */
 
-import { announce, byId, copyOf, fileName, setIcon } from "./dom.js";
+import { announce, byId, copyOf, fileName, grow, setIcon } from "./dom.js";
 import { Player } from "./player.js";
 import { decode, record } from "./recorder.js";
 import { SAMPLE_RATE, ask, toWav } from "./server.js";
@@ -12,16 +12,16 @@ const SENTENCES = [
   "My grandmother kept a garden behind the house. In summer she gave away more tomatoes than she could eat, and nobody ever said no.",
   "I usually take the early train, because it is quiet and the light is good. By the time we reach the city, I have read half my book.",
 ];
-const SHORTEST = 3; // seconds
-const LONGEST = 60;
+const MIN_SECONDS = 3;
+const MAX_SECONDS = 60;
 
 const player = new Player();
 let wave;
 let sample; // {samples, blob, name}
-let recording; // what `record` returned, while it runs
+let recording; // result of `record` while it runs
 let sentence = 0;
 
-const complain = (message) => (byId("add-error").textContent = message);
+const showError = (message) => (byId("add-error").textContent = message);
 
 function showSample() {
   const seconds = sample ? sample.samples.length / SAMPLE_RATE : 0;
@@ -36,16 +36,16 @@ function draw() {
   if (player.playing) requestAnimationFrame(draw);
 }
 
-/** Take samples as the recording that is to be added. */
-function keep(samples, blob, name) {
+/** Use samples as the recording to add. */
+function setSample(samples, blob, name) {
   sample = { samples, blob, name };
   player.begin();
-  player.push(samples); // measured for the picture, and silenced before it sounds
+  player.push(samples); // only to measure the waveform: stop() comes before any sound
   player.stop();
   showSample();
 }
 
-/** The end of a recording: what came before and after the speech goes. */
+/** A recording without the silence before and after the speech. */
 function trimmed(samples) {
   const quiet = 0.02;
   const margin = SAMPLE_RATE / 5;
@@ -56,7 +56,7 @@ function trimmed(samples) {
 }
 
 async function toggleRecording() {
-  complain("");
+  showError("");
   const button = byId("record");
   const label = (text, icon) => {
     button.querySelector("span").textContent = text;
@@ -68,8 +68,9 @@ async function toggleRecording() {
     label("Record again", "mic");
     button.classList.remove("stopping");
     const samples = trimmed(await stop());
-    keep(samples, toWav(samples), "recording");
+    setSample(samples, toWav(samples), "Recording");
     if (!byId("transcript").value) byId("transcript").value = SENTENCES[sentence];
+    grow(byId("transcript"));
     announce(byId("sample-state").textContent);
     return;
   }
@@ -79,54 +80,54 @@ async function toggleRecording() {
     recording = await record((level, seconds) => {
       levels.push(level);
       const steps = Math.max(1, Math.round(seconds * 100));
-      // As many peaks of 10 ms as the time that has passed.
+      // One peak for each 10 ms so far.
       const peaks = Array.from({ length: steps }, (_, i) => levels[Math.floor((i * levels.length) / steps)]);
       wave.draw({ peaks, duration: seconds, position: seconds, expected: Math.max(10, seconds) }, true);
-      byId("sample-state").textContent = `recording · ${seconds.toFixed(1)} s`;
-      if (seconds > LONGEST) toggleRecording();
+      byId("sample-state").textContent = `Recording · ${seconds.toFixed(1)} s`;
+      if (seconds > MAX_SECONDS) toggleRecording();
     });
     label("Stop", "stop");
     button.classList.add("stopping");
   } catch (error) {
-    complain(error.message);
+    showError(error.message);
   }
 }
 
 async function chooseFile() {
-  complain("");
+  showError("");
   const [file] = byId("file").files;
   if (!file) return;
   try {
     const samples = await decode(await file.arrayBuffer());
-    keep(samples, file, file.name);
+    setSample(samples, file, file.name);
   } catch {
     sample = undefined;
     showSample();
-    complain(`${file.name} is no sound that the browser can read.`);
+    showError(`The browser cannot read ${file.name}: choose another audio file.`);
     return;
   }
   byId("voice-name").value ||= fileName(file.name.replace(/\.\w+$/, ""));
   byId("transcript").focus();
 }
 
-/** What is missing, as [words, element], or nothing. */
+/** The first missing input as [message, element id], or undefined. */
 function missing() {
-  if (!sample) return ["There is no recording yet: record one, or choose a file.", "record"];
-  if (sample.samples.length < SHORTEST * SAMPLE_RATE) {
-    return [`The recording is too short: ${SHORTEST} seconds are the least.`, "record"];
+  if (!sample) return ["Record the text or choose a file first.", "record"];
+  if (sample.samples.length < MIN_SECONDS * SAMPLE_RATE) {
+    return [`The recording is too short: it needs at least ${MIN_SECONDS} seconds.`, "record"];
   }
-  if (!byId("transcript").value.trim()) return ["Write down what is said in the recording.", "transcript"];
-  if (!byId("voice-name").value.trim()) return ["Give the voice a name.", "voice-name"];
-  if (!byId("consent").checked) return ["Without consent no voice can be added: tick the box if there is one.", "consent"];
+  if (!byId("transcript").value.trim()) return ["Enter the transcript of the recording.", "transcript"];
+  if (!byId("voice-name").value.trim()) return ["Enter a name for the voice.", "voice-name"];
+  if (!byId("consent").checked) return ["Confirm that the speaker has agreed.", "consent"];
   return undefined;
 }
 
 async function add(event) {
   event.preventDefault();
-  const lack = missing();
-  complain(lack?.[0] ?? "");
-  if (lack) {
-    byId(lack[1]).focus();
+  const problem = missing();
+  showError(problem?.[0] ?? "");
+  if (problem) {
+    byId(problem[1]).focus();
     return;
   }
   const body = new FormData();
@@ -142,6 +143,7 @@ async function add(event) {
     await voices.load();
     sample = undefined;
     event.target.reset();
+    grow(byId("transcript"));
     player.begin();
     player.stop();
     sentence = (sentence + 1) % SENTENCES.length;
@@ -150,7 +152,7 @@ async function add(event) {
     announce(`${name} was added`);
     byId(`listed-${voice.id}`)?.querySelector(".use").focus();
   } catch (error) {
-    complain(error.message);
+    showError(error.message);
   }
   button.disabled = false;
 }
@@ -168,22 +170,22 @@ function showList(use) {
       const button = item.querySelector(".use");
       button.setAttribute("aria-label", `Use ${voice.name}`);
       button.onclick = () => use(voice);
-      forget(item.querySelector(".delete"), voice, report);
+      enableDelete(item.querySelector(".delete"), voice, report);
       return item;
     }),
   );
 }
 
-/** A button that deletes an added voice, at the second click. */
-function forget(button, voice, report) {
+/** Make a button delete an uploaded voice at the second click. */
+function enableDelete(button, voice, report) {
   button.hidden = voice.origin !== "uploaded";
   button.setAttribute("aria-label", `Delete ${voice.name}`);
   button.title = `Delete ${voice.name}`;
-  const calm = () => {
+  const reset = () => {
     button.classList.remove("sure");
     button.setAttribute("aria-label", `Delete ${voice.name}`);
   };
-  button.onblur = calm;
+  button.onblur = reset;
   button.onclick = async () => {
     if (!button.classList.contains("sure")) {
       button.classList.add("sure");
@@ -198,13 +200,13 @@ function forget(button, voice, report) {
       announce(`${voice.name} was deleted`);
       byId("voice-list").querySelector(".use")?.focus();
     } catch (error) {
-      calm();
+      reset();
       report(error.message);
     }
   };
 }
 
-/** @param {(voice: object) => void} use called with the voice that is to speak next */
+/** @param {(voice: object) => void} use called with the voice to use */
 export function start(use) {
   wave = new Wave(byId("sample-wave"));
   player.addEventListener("change", () => {
@@ -216,6 +218,7 @@ export function start(use) {
   byId("record").onclick = toggleRecording;
   byId("file").onchange = chooseFile;
   byId("hear-sample").onclick = () => (player.playing ? player.stop() : player.play(0));
+  byId("transcript").addEventListener("input", (event) => grow(event.target));
   byId("add-voice").addEventListener("submit", add);
   voices.addEventListener("change", () => showList(use));
   return { shown: draw };

@@ -1,4 +1,4 @@
-/** The fourth tab: programs to copy, filled with the text and the voice of the first. */
+/** The API tab: programs to copy, with the text and voice of the Speak tab. */
 
 import { announce, byId, tabs } from "./dom.js";
 import { BASE, key } from "./server.js";
@@ -9,13 +9,13 @@ import { voices } from "./voices.js";
 let chosen = "curl";
 let model = "petit";
 
-/** What a colour tells apart, by language; the first that fits counts. */
+/** Pattern of comments by language. */
 const COMMENT = { shell: "#.*", python: "#.*", yaml: "#.*", javascript: "//.*" };
 const WORDS =
   "import|from|as|with|await|async|const|new|def|class|return|for|in|if|None|True|False|curl|export";
 
-/** Code as elements: strings, words of the language and comments apart. */
-function coloured(code, language) {
+/** Code as nodes, with elements around strings, keywords, comments and YAML keys. */
+function highlighted(code, language) {
   const pattern = new RegExp(
     `("(?:[^"\\\\]|\\\\.)*"|'(?:[^']|'\\\\'')*')|(${COMMENT[language]})|\\b(${WORDS})\\b|^([ \\w]+:)(?= |$)`,
     "gm",
@@ -35,8 +35,8 @@ function coloured(code, language) {
   return [...parts, code.slice(end)];
 }
 
-/** All snippets as they are now. */
-export function current() {
+/** All programs, for the current text, voice and options. */
+function currentSnippets() {
   const { input, voice, ...extra } = settings();
   return snippets({
     base: BASE.href,
@@ -49,22 +49,22 @@ export function current() {
 }
 
 function show() {
-  const { id, note, language, code } = current().find((snippet) => snippet.id === chosen);
+  const { id, note, language, code } = currentSnippets().find((snippet) => snippet.id === chosen);
   byId("snippet-note").textContent = note;
-  byId("snippet-code").replaceChildren(...coloured(code, language));
+  byId("snippet-code").replaceChildren(...highlighted(code, language));
   byId("snippet").setAttribute("aria-labelledby", `kind-${id}`);
 }
 
 async function copy() {
   const label = byId("copy").querySelector("span");
-  const { code } = current().find((snippet) => snippet.id === chosen);
+  const { code } = currentSnippets().find((snippet) => snippet.id === chosen);
   try {
     await navigator.clipboard.writeText(code);
   } catch {
-    // Without https there is no clipboard for pages: leave it selected, for the user's own keys.
+    // Without https, pages cannot use the clipboard: select the code for the user to copy.
     getSelection().selectAllChildren(byId("snippet-code"));
-    announce("Selected: press Control and C");
-    label.textContent = "Press Ctrl C";
+    announce("Code selected: press Control and C to copy");
+    label.textContent = "Press Ctrl+C";
     return;
   }
   label.textContent = "Copied";
@@ -74,7 +74,7 @@ async function copy() {
 export function start() {
   const list = byId("kinds");
   list.append(
-    ...current().map(({ id, name }) => {
+    ...currentSnippets().map(({ id, name }) => {
       const tab = document.createElement("button");
       Object.assign(tab, { id: `kind-${id}`, textContent: name, tabIndex: -1 });
       tab.setAttribute("role", "tab");

@@ -1,4 +1,4 @@
-/** Puts the page together: tabs, theme, key, and what the server says of itself. */
+/** Starts the page: tabs, keyboard shortcuts, theme, API key, and the server's model and voices. */
 
 import * as addVoice from "./add-voice.js";
 import * as api from "./api.js";
@@ -29,7 +29,7 @@ const choose = tabs(document.querySelector("header [role=tablist]"), (tab) => {
 });
 if (location.hash.slice(1) in parts) choose(byId(`tab-${location.hash.slice(1)}`), false);
 
-// Keys: Control (or Command) and Enter speaks, Escape stops.
+// Shortcuts: Control (or Command) and Enter speaks, Escape stops.
 addEventListener("keydown", (event) => {
   if (event.key === "Escape") {
     silence();
@@ -40,11 +40,11 @@ addEventListener("keydown", (event) => {
   }
 });
 
-// The theme: the system's, until another is chosen.
+// Theme: the system's until the user chooses one.
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const root = document.documentElement;
 const isDark = () => (root.dataset.theme ?? (dark.matches ? "dark" : "light")) === "dark";
-function themed() {
+function applyTheme() {
   byId("theme").setAttribute("aria-pressed", isDark());
   dispatchEvent(new Event("theme"));
 }
@@ -53,15 +53,15 @@ byId("theme").onclick = () => {
   try {
     localStorage.setItem("causerie.theme", root.dataset.theme);
   } catch {
-    // Storage is switched off: it lasts until the page is left.
+    // Storage is disabled: the choice lasts until the user leaves the page.
   }
-  themed();
+  applyTheme();
 };
-dark.addEventListener("change", themed);
-themed();
+dark.addEventListener("change", applyTheme);
+applyTheme();
 
-// The key: asked for when the server wants one, and only then.
-addEventListener("key-wanted", () => {
+// API key: requested only if the server requires one.
+addEventListener("key-required", () => {
   const form = byId("key");
   if (!form.hidden) return;
   form.hidden = false;
@@ -73,7 +73,7 @@ byId("key").addEventListener("submit", (event) => {
   key.set(byId("key-field").value.trim());
   byId("key").hidden = true;
   load();
-  dispatchEvent(new Event("key-given"));
+  dispatchEvent(new Event("key-entered"));
   byId("text").focus();
 });
 

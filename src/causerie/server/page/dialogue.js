@@ -1,4 +1,4 @@
-/** The second tab: turns of several voices, each of which has heard the ones before. */
+/** The Dialogue tab: turns in several voices, each with the turns before it as context. */
 
 import { announce, byId, copyOf, grow } from "./dom.js";
 import { Take } from "./take.js";
@@ -11,17 +11,17 @@ const FIRST = [
   "Today I opened it.",
 ];
 
-/** Voices of the first two speakers: the first and the last of the model's own. */
-const usual = (index) => {
-  const own = voices.list.filter(({ origin }) => origin !== "uploaded");
-  return own.at(index % 2 ? -1 : 0)?.id;
+/** The default voice of a turn: alternately the first and the last built-in voice. */
+const defaultVoice = (index) => {
+  const builtin = voices.list.filter(({ origin }) => origin !== "uploaded");
+  return builtin.at(index % 2 ? -1 : 0)?.id;
 };
 
 const turns = () => [...byId("turns").children];
 
 function showSelect(select, chosen) {
   select.replaceChildren(...voices.list.map(({ id, name }) => new Option(name, id)));
-  if (chosen && !voices.get(chosen)) select.append(new Option(`${chosen} (gone)`, chosen));
+  if (chosen && !voices.get(chosen)) select.append(new Option(`${chosen} (deleted)`, chosen));
   select.value = chosen ?? "";
   colour(select);
 }
@@ -29,7 +29,7 @@ function showSelect(select, chosen) {
 const colour = (select) =>
   select.closest(".turn")?.style.setProperty("--hue", voices.hue(select.value));
 
-/** Number the turns anew: what a screen reader calls each of their parts. */
+/** Update the turn numbers in the labels for screen readers, and the disabled buttons. */
 function renumber() {
   const all = turns();
   all.forEach((turn, index) => {
@@ -50,7 +50,7 @@ function move(turn, by, button) {
   else turn.nextElementSibling.after(turn);
   renumber();
   (button.disabled ? turn.querySelector(by < 0 ? ".down" : ".up") : button).focus();
-  announce(`Now turn ${turns().indexOf(turn) + 1}`);
+  announce(`Moved to turn ${turns().indexOf(turn) + 1}`);
 }
 
 function remove(turn) {
@@ -58,7 +58,7 @@ function remove(turn) {
   turn.remove();
   renumber();
   next.querySelector("textarea").focus();
-  announce("Removed");
+  announce("Turn removed");
 }
 
 function add(text, voice) {
@@ -79,34 +79,34 @@ function add(text, voice) {
 }
 
 function request() {
-  const spoken = turns().map((turn) => ({
+  const script = turns().map((turn) => ({
     voice: turn.querySelector("select").value,
     text: turn.querySelector("textarea").value,
   }));
-  const empty = spoken.findIndex(({ text }) => !text.trim());
+  const empty = script.findIndex(({ text }) => !text.trim());
   if (empty >= 0) {
     turns()[empty].querySelector("textarea").focus();
-    throw new Error(`Turn ${empty + 1} has no text.`);
+    throw new Error(`Turn ${empty + 1} is empty: enter text or remove the turn.`);
   }
   return {
     path: "v1/audio/dialogue",
-    body: { turns: spoken },
-    text: spoken.map(({ text }) => text).join(" "),
+    body: { turns: script },
+    text: script.map(({ text }) => text).join(" "),
   };
 }
 
 export function start() {
-  const take = new Take(byId("dialogue-take"), "Speak it", request);
-  FIRST.forEach((text, index) => add(text, usual(index)));
+  const take = new Take(byId("dialogue-take"), "Speak", request);
+  FIRST.forEach((text, index) => add(text, defaultVoice(index)));
   byId("add-turn").onclick = () => {
     const before = turns().slice(-2)[0];
-    const turn = add("", before?.querySelector("select").value || usual(0));
+    const turn = add("", before?.querySelector("select").value || defaultVoice(0));
     turn.querySelector("textarea").focus();
   };
   voices.addEventListener("change", () => {
     turns().forEach((turn, index) => {
       const select = turn.querySelector("select");
-      showSelect(select, select.value || usual(index));
+      showSelect(select, select.value || defaultVoice(index));
     });
   });
   return { take, shown: () => turns().forEach((turn) => grow(turn.querySelector("textarea"))) };

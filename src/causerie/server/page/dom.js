@@ -1,30 +1,30 @@
-/** Few helpers around the document. Know nothing of speech. */
+/** Helpers for the document. Know nothing of speech. */
 
-/** The element of an id. */
+/** The element with an id. */
 export const byId = (id) => document.getElementById(id);
 
-/** A copy of what a `<template>` holds. */
+/** A copy of the first element in a `<template>`. */
 export const copyOf = (template) => byId(template).content.cloneNode(true).firstElementChild;
 
-/** A copy of all that a `<template>` holds, put into a place. */
-export function fill(place, template) {
-  place.replaceChildren(byId(template).content.cloneNode(true));
-  return place;
+/** Replace the children of an element by a copy of a `<template>`; return the element. */
+export function fill(element, template) {
+  element.replaceChildren(byId(template).content.cloneNode(true));
+  return element;
 }
 
-/** Show another symbol in a button. */
+/** Change the icon of a button. */
 export const setIcon = (button, name) =>
   button.querySelector("use").setAttribute("href", `#i-${name}`);
 
-/** Tell a screen reader what happened where nothing on the page says it. */
+/** Announce a message to screen readers only. */
 export function announce(text) {
   byId("said").textContent = text;
 }
 
 /**
- * Tabs as the ARIA practices describe them: one stop for Tab, arrows, Home and End between them.
- * @param {HTMLElement} list with role tablist; its tabs may come and go
- * @param {(tab: HTMLElement) => void} show called with the tab that is chosen
+ * Tabs by the ARIA practices: one stop for the Tab key; arrows, Home and End move between them.
+ * @param {HTMLElement} list with role tablist; its tabs may change
+ * @param {(tab: HTMLElement) => void} show called with the chosen tab
  */
 export function tabs(list, show) {
   const all = () => [...list.querySelectorAll("[role=tab]")];
@@ -56,7 +56,7 @@ export function tabs(list, show) {
   return choose;
 }
 
-/** Offer bytes as a file to save. */
+/** Download a blob as a file. */
 export function save(blob, name) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);
@@ -65,12 +65,12 @@ export function save(blob, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
-/** What is left of a text as a file's name: words and hyphens. */
+/** A file name made from a text: words and hyphens. */
 export const fileName = (text) =>
   text.toLowerCase().normalize("NFKD").replace(/[^\p{L}\p{N}]+/gu, "-").slice(0, 40)
     .replace(/^-+|-+$/g, "") || "speech";
 
-/** Let a text box be as high as its text. */
+/** Fit the height of a text box to its text. */
 export function grow(box) {
   box.style.height = "auto";
   box.style.height = `${box.scrollHeight + box.offsetHeight - box.clientHeight}px`;

@@ -1,142 +1,137 @@
 /**
- * Plays samples while they arrive, and again afterwards.
+ * Plays samples while they arrive, and replays them.
  *
- * Each piece is a buffer source that starts on the sample where the one before ends. That works
- * without a secure context, which an AudioWorklet needs and a server in the local network lacks.
+ * Each chunk is a buffer source that starts on the sample where the previous one ends. Unlike an
+ * AudioWorklet, this works without a secure context, which a server in a local network lacks.
  */
 
 import { SAMPLE_RATE } from "./server.js";
 
-const SHORTEST_LEAD = 0.04; // seconds between arrival and sound; doubled whenever it was too short
-const LONGEST_LEAD = 2;
-const PEAK = 240; // samples in one peak: 10 ms
+const MIN_LEAD = 0.04; // seconds from arrival to playback; doubled after each gap
+const MAX_LEAD = 2;
+const PEAK = 240; // samples per peak: 10 ms
 
 let shared;
 
-/** The page's one audio context; made at the first click, as browsers demand. */
+/** The page's audio context; created at the first click, as browsers require. */
 export function audioContext() {
   shared ??= new AudioContext({ sampleRate: SAMPLE_RATE, latencyHint: "interactive" });
   if (shared.state === "suspended") shared.resume();
   return shared;
 }
 
-let active; // the player that sounds: there is one at a time
+let active; // the player that plays; there is only one at a time
 
-/** Silence whatever plays. */
+/** Stop all playback. */
 export const silence = () => active?.stop();
 
 export class Player extends EventTarget {
-  #pieces = [];
+  #chunks = [];
   #peaks = [];
   #partial = { peak: 0, count: 0 };
   #sources = new Set();
-  #anchors = []; // [time of the context, seconds of the sound]: from there on without a gap
-  #next = 0; // when the next piece starts, in time of the context
-  #lead = SHORTEST_LEAD;
-  #rest = 0; // where it stands when nothing plays, in seconds
+  #anchors = []; // [time of the context, position in the audio] at the start of each gapless run
+  #next = 0; // start of the next chunk, in time of the context
+  #lead = MIN_LEAD;
+  #rest = 0; // position while nothing plays, in seconds
   #timer;
 
-  /** Whether more may arrive. */
+  /** Whether more samples may arrive. */
   open = false;
   playing = false;
   numSamples = 0;
   numGaps = 0;
-  /** Seconds from `begin` to the first sample's sound; undefined before it. */
+  /** Seconds from `begin` to the first audible sample; undefined before it. */
   firstAfter;
-  /** For each piece when it arrived and when it starts, in ms of `performance.now()`. */
-  schedule = [];
 
   get duration() {
     return this.numSamples / SAMPLE_RATE;
   }
 
-  /** Loudest sample in each 10 ms. */
+  /** The peak of each 10 ms. */
   get peaks() {
     return this.#peaks;
   }
 
-  /** Seconds of the sound that have been heard. */
+  /** Playback position in seconds. */
   get position() {
     if (!this.playing) return this.#rest;
     const now = shared.currentTime;
-    let heard = this.#rest;
+    let position = this.#rest;
     for (let i = 0; i < this.#anchors.length; i++) {
       const [time, at] = this.#anchors[i];
       if (time > now) break;
       const end = this.#anchors[i + 1]?.[1] ?? this.duration;
-      heard = Math.min(at + now - time, end);
+      position = Math.min(at + now - time, end);
     }
-    return heard;
+    return position;
   }
 
-  /** How loud it is just now, 0 to 1. */
+  /** The current level, 0 to 1. */
   get level() {
     return this.playing ? (this.#peaks[Math.floor((this.position * SAMPLE_RATE) / PEAK)] ?? 0) : 0;
   }
 
-  /** Everything so far in one piece. */
+  /** All samples so far. */
   get samples() {
     const all = new Float32Array(this.numSamples);
     let at = 0;
-    for (const piece of this.#pieces) {
-      all.set(piece, at);
-      at += piece.length;
+    for (const chunk of this.#chunks) {
+      all.set(chunk, at);
+      at += chunk.length;
     }
     return all;
   }
 
-  /** Forget the sound before, and wait for another. */
+  /** Discard the previous audio and wait for new samples. */
   begin() {
     this.stop();
     active?.stop();
     active = this;
     audioContext();
-    this.#pieces = [];
+    this.#chunks = [];
     this.#peaks = [];
     this.#partial = { peak: 0, count: 0 };
     this.#anchors = [];
     this.#rest = 0;
     this.#next = 0;
-    this.#lead = SHORTEST_LEAD;
+    this.#lead = MIN_LEAD;
     this.numSamples = this.numGaps = 0;
     this.firstAfter = undefined;
-    this.schedule = [];
     this.began = performance.now();
     this.open = this.playing = true;
   }
 
-  /** The next piece of the sound. */
+  /** Append a chunk of samples. */
   push(samples) {
     if (!this.open) return;
     const at = this.duration;
-    this.#pieces.push(samples);
+    this.#chunks.push(samples);
     this.numSamples += samples.length;
     this.#measure(samples);
     const { currentTime } = shared;
     if (this.#next < currentTime) {
-      // The first piece, or one that comes late: begin anew, from then on with more in reserve.
+      // The first chunk, or a late one: start a new run; after a gap, with a larger lead.
       if (this.#anchors.length) {
         this.numGaps++;
-        this.#lead = Math.min(2 * this.#lead, LONGEST_LEAD);
+        this.#lead = Math.min(2 * this.#lead, MAX_LEAD);
       }
       this.#next = currentTime + this.#lead;
       this.#anchors.push([this.#next, at]);
     }
-    const starts = performance.now() + 1000 * (this.#next - currentTime);
-    this.firstAfter ??= (starts - this.began) / 1000;
-    this.schedule.push({ arrived: performance.now(), starts, length: samples.length });
+    this.firstAfter ??= (performance.now() - this.began) / 1000 + this.#next - currentTime;
     this.#start(samples, this.#next);
     this.#next += samples.length / SAMPLE_RATE;
   }
 
-  /** Nothing more arrives. */
+  /** Mark the audio as complete. */
   end() {
     if (!this.open) return;
     this.open = false;
     this.#settle();
   }
 
-  /** Play what is there, from so many seconds on. */
+  /** Play the audio from a position in seconds. */
   play(from = 0) {
     this.stop();
     active?.stop();
@@ -145,7 +140,7 @@ export class Player extends EventTarget {
     const start = Math.min(Math.floor(from * SAMPLE_RATE), this.numSamples);
     if (start >= this.numSamples) return;
     this.playing = true;
-    this.#next = shared.currentTime + SHORTEST_LEAD;
+    this.#next = shared.currentTime + MIN_LEAD;
     this.#anchors = [[this.#next, start / SAMPLE_RATE]];
     this.#rest = start / SAMPLE_RATE;
     const samples = this.samples.subarray(start);
@@ -155,14 +150,14 @@ export class Player extends EventTarget {
     this.dispatchEvent(new Event("change"));
   }
 
-  /** Be silent at once. */
+  /** Stop at once. */
   stop() {
     if (!this.playing && !this.open) return;
     this.#rest = this.position;
     this.#halt();
   }
 
-  /** Stand at so many seconds, without playing. */
+  /** Move to a position in seconds; keeps playing if it plays. */
   seek(to) {
     if (this.playing) this.play(to);
     else this.#rest = Math.max(0, Math.min(to, this.duration));
@@ -188,12 +183,12 @@ export class Player extends EventTarget {
     this.#sources.add(source);
   }
 
-  /** Come to rest when the last sample has sounded. */
+  /** Stop once the last sample has been played. */
   #settle() {
     clearTimeout(this.#timer);
-    const left = this.#next - shared.currentTime;
-    if (left > 0) {
-      this.#timer = setTimeout(() => this.#settle(), 1000 * left + 20);
+    const remaining = this.#next - shared.currentTime;
+    if (remaining > 0) {
+      this.#timer = setTimeout(() => this.#settle(), 1000 * remaining + 20);
       return;
     }
     this.#rest = this.duration;
@@ -203,8 +198,7 @@ export class Player extends EventTarget {
   #measure(samples) {
     const partial = this.#partial;
     for (const sample of samples) {
-      const size = Math.abs(sample);
-      if (size > partial.peak) partial.peak = size;
+      partial.peak = Math.max(partial.peak, Math.abs(sample));
       if (++partial.count === PEAK) {
         this.#peaks.push(partial.peak);
         partial.peak = partial.count = 0;

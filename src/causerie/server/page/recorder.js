@@ -1,11 +1,11 @@
-/** The microphone, as samples. */
+/** Records from the microphone and decodes audio files. */
 
 import { SAMPLE_RATE } from "./server.js";
 
-/** Why there is no recording, in words for whoever wants one. */
+/** Recording failed; the message is for the user. */
 export class MicrophoneError extends Error {}
 
-/** Sound of any file that the browser can read, as 24 kHz, mono. */
+/** The samples of any audio file that the browser can decode, at 24 kHz, mono. */
 export async function decode(bytes) {
   const context = new OfflineAudioContext(1, 1, SAMPLE_RATE);
   const sound = await context.decodeAudioData(bytes);
@@ -18,46 +18,46 @@ export async function decode(bytes) {
 }
 
 /**
- * Begin to record.
- * @param {(level: number, seconds: number) => void} report how loud it is, 0 to 1, every frame
- * @returns {Promise<{stop: () => Promise<Float32Array>}>} `stop` gives the samples
+ * Start recording.
+ * @param {(level: number, seconds: number) => void} report called on every animation frame; level is 0 to 1
+ * @returns {Promise<{stop: () => Promise<Float32Array>}>} `stop` returns the samples
  * @throws {MicrophoneError}
  */
 export async function record(report) {
   if (!navigator.mediaDevices?.getUserMedia) {
     throw new MicrophoneError(
-      "The browser lends its microphone only to https or localhost: choose a file instead.",
+      "Browsers allow recording only over https or on localhost: choose a file instead.",
     );
   }
   let stream;
   try {
-    // As it is: what makes a call clearer would become part of the voice.
+    // Unprocessed: processing meant for calls would become part of the voice.
     stream = await navigator.mediaDevices.getUserMedia({
       audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false },
     });
   } catch (error) {
     throw new MicrophoneError(
       error.name === "NotAllowedError"
-        ? "The browser does not let this page use the microphone: allow it, or choose a file."
-        : "No microphone was found: plug one in, or choose a file.",
+        ? "Microphone access was denied: allow it in the browser, or choose a file."
+        : "No microphone found: connect one, or choose a file.",
     );
   }
   const context = new AudioContext();
   const meter = new AnalyserNode(context, { fftSize: 2048 });
   context.createMediaStreamSource(stream).connect(meter);
-  const window_ = new Float32Array(meter.fftSize);
+  const samples = new Float32Array(meter.fftSize);
   const recorder = new MediaRecorder(stream);
   const parts = [];
   recorder.ondataavailable = ({ data }) => parts.push(data);
   recorder.start();
-  const began = performance.now();
+  const startedAt = performance.now();
   let frame = 0;
-  const look = () => {
-    meter.getFloatTimeDomainData(window_);
-    report(window_.reduce((most, x) => Math.max(most, Math.abs(x)), 0), (performance.now() - began) / 1000);
-    frame = requestAnimationFrame(look);
+  const measure = () => {
+    meter.getFloatTimeDomainData(samples);
+    report(samples.reduce((max, x) => Math.max(max, Math.abs(x)), 0), (performance.now() - startedAt) / 1000);
+    frame = requestAnimationFrame(measure);
   };
-  look();
+  measure();
   return {
     stop: async () => {
       cancelAnimationFrame(frame);

@@ -1,33 +1,33 @@
-/** The server as the page sees it: addresses, key, errors, and sound that arrives bit by bit. */
+/** Requests to the server: URLs, API key, errors, and streamed audio. */
 
 export const SAMPLE_RATE = 24000;
 
-/** Where the page lies; the API is beside it, behind whatever prefix a proxy has put there. */
+/** The URL of the page's folder. The API is relative to it, so a proxy may add a prefix. */
 export const BASE = new URL(".", document.baseURI);
 
 const KEY = "causerie.key";
-let remembered = "";
+let fallback = ""; // used if session storage is disabled
 
-/** The API key, for as long as the tab is open. */
+/** The API key, stored until the tab is closed. */
 export const key = {
   get: () => {
     try {
-      return sessionStorage.getItem(KEY) ?? remembered;
+      return sessionStorage.getItem(KEY) ?? fallback;
     } catch {
-      return remembered;
+      return fallback;
     }
   },
   set: (value) => {
-    remembered = value;
+    fallback = value;
     try {
       sessionStorage.setItem(KEY, value);
     } catch {
-      // Storage is switched off: it is remembered until the page is left.
+      // Storage is disabled: the key lasts until the user leaves the page.
     }
   },
 };
 
-/** What the server refused, in its own words. */
+/** The server refused a request or cannot be reached; the message is for the user. */
 export class ServerError extends Error {
   constructor(message, status, code) {
     super(message);
@@ -37,14 +37,14 @@ export class ServerError extends Error {
 }
 
 /**
- * Ask the server.
- * @param {string} path relative to the page, or what the server gave as an address of its own
- * @returns {Promise<Response>} one that is ok
- * @throws {ServerError} anything else; AbortError when it was given up
+ * Send a request to the server.
+ * @param {string} path relative to the page, or a path from the server's root
+ * @returns {Promise<Response>} a successful response
+ * @throws {ServerError} the request failed; AbortError if it was aborted
  */
 export async function ask(path, { json, headers = {}, ...options } = {}) {
   const url = path.startsWith("/") ? new URL(`.${path}`, BASE) : new URL(path, BASE);
-  if (url.origin !== BASE.origin) throw new ServerError(`refused to ask ${url.origin}`, 0, "origin");
+  if (url.origin !== BASE.origin) throw new ServerError(`Refused to send a request to ${url.origin}.`, 0, "origin");
   if (key.get()) headers.Authorization = `Bearer ${key.get()}`;
   if (json !== undefined) {
     headers["Content-Type"] = "application/json";
@@ -57,44 +57,44 @@ export async function ask(path, { json, headers = {}, ...options } = {}) {
     throw translate(error);
   }
   if (response.ok) return response;
-  if (response.status === 401) dispatchEvent(new Event("key-wanted"));
-  let told = {};
+  if (response.status === 401) dispatchEvent(new Event("key-required"));
+  let details = {};
   try {
-    told = (await response.json()).error ?? {};
+    details = (await response.json()).error ?? {};
   } catch {
-    // Not the server's own error, then, but that of something in between.
+    // The response is not from our server, but from a proxy in between.
   }
-  const message = told.message ?? `The server answered ${response.status} ${response.statusText}.`;
-  throw new ServerError(message, response.status, told.code);
+  const message = details.message ?? `The server answered ${response.status} ${response.statusText}.`;
+  throw new ServerError(message, response.status, details.code);
 }
 
 function translate(error) {
   if (error.name === "AbortError" || error instanceof ServerError) return error;
-  return new ServerError("The server does not answer. Is it still running?", 0, "no_answer");
+  return new ServerError("Cannot reach the server. Is it still running?", 0, "no_answer");
 }
 
 /**
- * Ask for speech, and hand it on as it arrives.
+ * Request speech and yield it as it arrives.
  * @returns {AsyncGenerator<Float32Array>} samples at 24 kHz, mono
  */
 export async function* speech(path, body, signal) {
   const response = await ask(path, { json: { ...body, response_format: "pcm" }, signal });
   const reader = response.body.getReader();
-  let odd = new Uint8Array(0); // half a sample, when a piece ends in the middle of one
+  let rest = new Uint8Array(0); // first byte of a sample that a chunk has split
   try {
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return;
-      const bytes = new Uint8Array(odd.length + value.length);
-      bytes.set(odd);
-      bytes.set(value, odd.length);
+      const bytes = new Uint8Array(rest.length + value.length);
+      bytes.set(rest);
+      bytes.set(value, rest.length);
       const count = bytes.length >> 1;
-      odd = bytes.slice(2 * count);
+      rest = bytes.slice(2 * count);
       if (count) yield toFloat(new DataView(bytes.buffer, 0, 2 * count), count);
     }
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new ServerError("The server broke off in the middle of the speech.", 0, "broken_off");
+    throw new ServerError("The connection was lost before the speech ended.", 0, "broken_off");
   }
 }
 
@@ -104,7 +104,7 @@ function toFloat(view, count) {
   return samples;
 }
 
-/** A wav file of 16 bits, mono. */
+/** A 16-bit mono wav file. */
 export function toWav(samples, rate = SAMPLE_RATE) {
   const view = new DataView(new ArrayBuffer(44 + 2 * samples.length));
   const text = (at, letters) => [...letters].forEach((c, i) => view.setUint8(at + i, c.charCodeAt(0)));

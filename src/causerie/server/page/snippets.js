@@ -1,38 +1,38 @@
 /**
- * Programs that speak through this server, filled with what is on the page.
+ * Programs that use this server, with the text and options of the page.
  *
- * Knows no document, so that other programs can import it: the tests run what it writes.
+ * Does not use the document, so the tests can import it and run the programs.
  */
 
-/** A string as Python and JavaScript both write it. */
+/** A string literal of Python and JavaScript. */
 const quoted = (text) => JSON.stringify(text);
 
-/** A string as one word of a POSIX shell. */
+/** A string quoted for a POSIX shell. */
 const shell = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
-/** A string as YAML writes it: JSON is a part of YAML. */
+/** A YAML string: JSON is a subset of YAML. */
 const yaml = quoted;
 
 /**
- * @param {object} now
- * @param {string} now.base address of the server, with the slash at its end
- * @param {string} now.text
- * @param {string} now.voice
- * @param {string} now.model
- * @param {object} now.extra further fields of the request: temperature, speed, seed
- * @param {boolean} now.key whether the server wants a key, which is never written down here
+ * @param {object} state
+ * @param {string} state.base URL of the server, ending in a slash
+ * @param {string} state.text
+ * @param {string} state.voice
+ * @param {string} state.model
+ * @param {object} state.extra more request fields: temperature, speed, seed
+ * @param {boolean} state.key whether the server requires a key; the programs read it from the environment
  * @returns {{id: string, name: string, note: string, language: string, code: string}[]}
  */
 export function snippets({ base, text, voice, model, extra = {}, key = false }) {
   const v1 = new URL("v1", base).href;
   const { hostname } = new URL(base);
   const { speed, ...ours } = extra;
-  const paid = key ? 'os.environ["CAUSERIE_API_KEY"]' : '"not-needed"';
-  const os = key ? "import os\n\n" : "";
+  const apiKey = key ? 'os.environ["CAUSERIE_API_KEY"]' : '"not-needed"';
+  const importOs = key ? "import os\n\n" : "";
   const pythonExtra =
     (speed === undefined ? "" : `\n    speed=${speed},`) +
     (Object.keys(ours).length ? `\n    extra_body=${quoted(ours)},` : "");
-  const ourKey = key ? `\n    api_key=${paid},` : "";
+  const pluginKey = key ? `\n    api_key=${apiKey},` : "";
   const { temperature, seed } = ours;
   const sampling = Object.entries({ temperature, seed })
     .map(([name, value]) => (value === undefined ? "" : `, ${name}=${value}`)).join("");
@@ -45,7 +45,7 @@ export function snippets({ base, text, voice, model, extra = {}, key = false }) 
     {
       id: "curl",
       name: "curl",
-      note: "Saves an mp3. With response_format pcm, and a player behind a pipe, it is heard at once.",
+      note: "Saves an mp3 file. To play speech while it is generated, request response_format pcm and pipe it to a player.",
       language: "shell",
       code: `curl ${v1}/audio/speech${authorization} \\
   -H 'Content-Type: application/json' \\
@@ -57,9 +57,9 @@ export function snippets({ base, text, voice, model, extra = {}, key = false }) 
       name: "Python",
       note: "pip install openai",
       language: "python",
-      code: `${os}from openai import OpenAI
+      code: `${importOs}from openai import OpenAI
 
-client = OpenAI(base_url=${quoted(v1)}, api_key=${paid})
+client = OpenAI(base_url=${quoted(v1)}, api_key=${apiKey})
 with client.audio.speech.with_streaming_response.create(
     model=${quoted(model)},
     voice=${quoted(voice)},
@@ -91,10 +91,10 @@ await writeFile("speech.mp3", Buffer.from(await speech.arrayBuffer()));`,
       name: "pipecat",
       note: 'pip install "causerie[pipecat]"',
       language: "python",
-      code: `${os}from causerie.integrations.pipecat import CauserieTTSService
+      code: `${importOs}from causerie.integrations.pipecat import CauserieTTSService
 
 tts = CauserieTTSService(
-    base_url=${quoted(base)},${ourKey}
+    base_url=${quoted(base)},${pluginKey}
     settings=CauserieTTSService.Settings(voice=${quoted(voice)}${sampling}),
 )
 # Between the language model and the loudspeaker:
@@ -105,10 +105,10 @@ tts = CauserieTTSService(
       name: "LiveKit",
       note: 'pip install "causerie[livekit]"',
       language: "python",
-      code: `${os}from causerie.integrations.livekit import TTS
+      code: `${importOs}from causerie.integrations.livekit import TTS
 
 tts = TTS(
-    base_url=${quoted(base)},${ourKey}
+    base_url=${quoted(base)},${pluginKey}
     voice=${quoted(voice)}${sampling},
 )
 # session = AgentSession(stt=…, llm=…, tts=tts)`,
@@ -117,7 +117,7 @@ tts = TTS(
       id: "home-assistant",
       name: "Home Assistant",
       note: `Start the server with --wyoming 10200. In Home Assistant, add the integration Wyoming Protocol
-with host ${hostname} and port 10200; then this action speaks.`,
+with host ${hostname} and port 10200. Then this action speaks:`,
       language: "yaml",
       code: `action: tts.speak
 target:

@@ -1,4 +1,4 @@
-/** The first tab: a text, a voice, and how to say it. */
+/** The Speak tab: text, voice and options. */
 
 import { byId, copyOf, grow } from "./dom.js";
 import { Take } from "./take.js";
@@ -15,7 +15,7 @@ const TEXTS = [
 let take;
 let text = 0;
 
-/** What the API is asked for now, without the format. */
+/** The body of the current request, without the format. */
 export function settings() {
   const body = { input: byId("text").value, voice: voices.chosen };
   const temperature = byId("temperature");
@@ -30,7 +30,7 @@ function request() {
   const body = settings();
   if (!body.input.trim()) {
     byId("text").focus();
-    throw new Error("There is no text: write what is to be spoken.");
+    throw new Error("Enter some text first.");
   }
   if (!byId("seed").checkValidity()) {
     throw new Error("The seed must be a whole number from 0 to 4294967295.");
@@ -38,11 +38,11 @@ function request() {
   return { path: "v1/audio/speech", body, text: body.input, speed: body.speed };
 }
 
-/** Buttons to choose from, in place of those before. */
+/** Show the voices to choose from. */
 function showVoices() {
-  const place = byId("speak-voices");
-  const focused = place.contains(document.activeElement) ? document.activeElement.id : "";
-  place.replaceChildren(
+  const grid = byId("speak-voices");
+  const focused = grid.contains(document.activeElement) ? document.activeElement.id : "";
+  grid.replaceChildren(
     ...voices.list.map((voice) => {
       const card = copyOf("voice");
       const radio = card.querySelector("input");
@@ -65,7 +65,7 @@ function showChosen() {
   }
 }
 
-/** Let the chosen voice's circle move with its loudness. */
+/** Pulse the circle of the chosen voice with the level of the audio. */
 function pulse(level) {
   const radio = byId("speak-voices").querySelector("input:checked");
   radio?.closest(".voice").style.setProperty("--level", level.toFixed(3));
@@ -75,7 +75,7 @@ function knob(id, unit) {
   const input = byId(id);
   const output = document.querySelector(`output[for=${id}]`);
   const show = () => {
-    output.textContent = input.dataset.touched ? `${Number(input.value).toFixed(2)}${unit}` : "as usual";
+    output.textContent = input.dataset.touched ? `${Number(input.value).toFixed(2)}${unit}` : "default";
   };
   input.addEventListener("input", () => {
     input.dataset.touched = "yes";
@@ -109,7 +109,7 @@ export function start() {
     onLevel: pulse,
     onSeed: (seed) => {
       keep.hidden = byId("seed").value !== "";
-      keep.textContent = `Keep ${seed}`;
+      keep.title = `Use seed ${seed} again`;
       keep.onclick = () => {
         byId("seed").value = seed;
         keep.hidden = true;

@@ -1,13 +1,13 @@
-/** One place where speech is made: the button, its waveform, what it cost, and the files of it. */
+/** One player of generated speech: button, waveform, statistics and downloads. */
 
 import { announce, fill, fileName, save, setIcon } from "./dom.js";
 import { Player } from "./player.js";
 import { ask, speech, toWav } from "./server.js";
 import { Wave } from "./wave.js";
 
-const SECONDS_A_LETTER = 0.065; // a guess of the length, until it is known
+const SECONDS_PER_CHARACTER = 0.065; // estimates the duration until it is known
 
-const figure = (value, unit) => {
+const statistic = (value, unit) => {
   const strong = document.createElement("b");
   strong.textContent = value;
   return [strong, ` ${unit}`];
@@ -15,42 +15,42 @@ const figure = (value, unit) => {
 
 export class Take {
   player = new Player();
-  #place;
-  #word;
-  #request;
-  #settings;
+  #root;
+  #label;
+  #makeRequest;
+  #callbacks;
   #abort;
   #wave;
-  #made; // what the sound at hand was asked by
+  #made; // the request behind the current audio
   #drawing = false;
-  #refused = false;
+  #isUnauthorized = false;
 
   /**
-   * @param {HTMLElement} place
-   * @param {string} word on the button
-   * @param {() => {path: string, body: object, text: string, speed?: number}} request what to ask
-   *   for; throws an Error whose message is shown
-   * @param {{onLevel?: (level: number) => void, onSeed?: (seed: number) => void}} settings
+   * @param {HTMLElement} root element to fill
+   * @param {string} label of the button
+   * @param {() => {path: string, body: object, text: string, speed?: number}} makeRequest returns
+   *   the request, or throws an Error with a message for the user
+   * @param {{onLevel?: (level: number) => void, onSeed?: (seed: number) => void}} callbacks
    */
-  constructor(place, word, request, settings = {}) {
-    this.#place = fill(place, "take");
-    this.#word = word;
-    this.#request = request;
-    this.#settings = settings;
+  constructor(root, label, makeRequest, callbacks = {}) {
+    this.#root = fill(root, "take");
+    this.#label = label;
+    this.#makeRequest = makeRequest;
+    this.#callbacks = callbacks;
     this.#wave = new Wave(this.#find("canvas"));
     this.#find(".go").onclick = () => this.toggle();
-    this.#find(".again").onclick = () => this.#again();
+    this.#find(".again").onclick = () => this.#replay();
     this.#find(".wav").onclick = () => save(toWav(this.player.samples), `${this.#name()}.wav`);
     this.#find(".mp3").onclick = () => this.#saveMp3();
     this.player.addEventListener("change", () => this.#changed());
-    addEventListener("key-given", () => this.#refused && this.run());
-    this.#seeking(this.#find("canvas"));
+    addEventListener("key-entered", () => this.#isUnauthorized && this.run());
+    this.#enableSeeking(this.#find("canvas"));
     this.#changed();
     this.#animate();
   }
 
-  #find(what) {
-    return this.#place.querySelector(what);
+  #find(selector) {
+    return this.#root.querySelector(selector);
   }
 
   get busy() {
@@ -62,51 +62,51 @@ export class Take {
     else this.run();
   }
 
-  /** Be silent, and let the server stop too. */
+  /** Stop playback and the request. */
   stop() {
-    this.player.stop(); // its change gives up the request
+    this.player.stop(); // its change event aborts the request
   }
 
-  /** Make the speech, and play it while it comes. */
+  /** Request the speech and play it while it arrives. */
   async run() {
-    this.#refused = false;
+    this.#isUnauthorized = false;
     this.say("");
     let request;
     try {
-      request = this.#request();
+      request = this.#makeRequest();
     } catch (error) {
       this.say(error.message);
       return;
     }
-    // With a seed of ours the same speech can be had once more, as mp3.
+    // Set a seed so that the mp3 download is the same speech.
     request.body.seed ??= crypto.getRandomValues(new Uint32Array(1))[0];
     const { player } = this;
     player.begin();
     const abort = (this.#abort = new AbortController());
     this.#made = { ...request, whole: false, finished: undefined };
-    this.#made.expected = 0.5 + (request.text.length * SECONDS_A_LETTER) / (request.speed ?? 1);
+    this.#made.expected = 0.5 + (request.text.length * SECONDS_PER_CHARACTER) / (request.speed ?? 1);
     this.#changed();
     try {
       for await (const samples of speech(request.path, request.body, abort.signal)) {
         player.push(samples);
         this.#made.finished = performance.now();
       }
-      if (!player.numSamples) throw new Error("The server sent no sound.");
+      if (!player.numSamples) throw new Error("The server sent no audio.");
       this.#made.whole = true;
-      this.#settings.onSeed?.(request.body.seed);
+      this.#callbacks.onSeed?.(request.body.seed);
       player.end();
       announce(this.#find(".figures").textContent);
     } catch (error) {
-      if (abort.signal.aborted) return; // stopped, or another began
+      if (abort.signal.aborted) return; // stopped, or replaced by another take
       if (player.numSamples) player.end();
       else player.stop();
-      this.#refused = error.status === 401;
+      this.#isUnauthorized = error.status === 401;
       this.say(error.message);
     }
     this.#changed();
   }
 
-  /** Show one line of what went wrong. */
+  /** Show an error message; an empty one clears it. */
   say(message) {
     this.#find(".error").textContent = message;
   }
@@ -116,12 +116,12 @@ export class Take {
     if (!player.open && !this.#made?.whole) this.#abort?.abort();
     const button = this.#find(".go");
     const hadFocus = document.activeElement === this.#find(".again");
-    button.querySelector("span").textContent = this.busy ? "Stop" : this.#word;
+    button.querySelector("span").textContent = this.busy ? "Stop" : this.#label;
     button.classList.toggle("stopping", this.busy);
     setIcon(button, this.busy ? "stop" : "play");
-    const resting = !this.busy && player.numSamples > 0;
-    this.#find(".again").hidden = !resting;
-    if (hadFocus && !resting) button.focus();
+    const canReplay = !this.busy && player.numSamples > 0;
+    this.#find(".again").hidden = !canReplay;
+    if (hadFocus && !canReplay) button.focus();
     this.#find(".saves").hidden = player.open || !player.numSamples;
     this.#find(".mp3").hidden = !this.#made?.whole;
     const canvas = this.#find("canvas");
@@ -135,32 +135,32 @@ export class Take {
     const { player } = this;
     const { duration, position, peaks } = player;
     const expected = player.open ? this.#made.expected : undefined;
-    const gliding = this.#wave.draw({ peaks, duration, position, expected: expected ?? (duration || 4) });
+    const isMoving = this.#wave.draw({ peaks, duration, position, expected: expected ?? (duration || 4) });
     const canvas = this.#find("canvas");
     canvas.setAttribute("aria-valuemax", duration.toFixed(1));
     canvas.setAttribute("aria-valuenow", position.toFixed(1));
     canvas.setAttribute("aria-valuetext", `${position.toFixed(1)} of ${duration.toFixed(1)} seconds`);
-    this.#tell();
-    this.#settings.onLevel?.(player.level);
-    this.#drawing = Boolean(this.busy || gliding);
+    this.#showStatistics();
+    this.#callbacks.onLevel?.(player.level);
+    this.#drawing = Boolean(this.busy || isMoving);
     if (this.#drawing) requestAnimationFrame(() => this.#animate());
   }
 
-  /** The line of figures, measured here: from the click to the sound, and the rate it came at. */
-  #tell() {
+  /** Show the statistics, measured in the browser: time from click to audio, and speed. */
+  #showStatistics() {
     const { player } = this;
     const line = this.#find(".figures");
     if (!player.numSamples) {
-      line.textContent = player.open ? "waiting for the first sound …" : "";
+      line.textContent = player.open ? "Waiting for audio…" : "";
       return;
     }
-    const parts = [["first audio ", ...figure(player.firstAfter.toFixed(2), "s")]];
-    const took = (this.#made.finished - player.began) / 1000;
-    const rate = player.duration / took;
-    parts.push(figure(rate.toFixed(rate < 10 ? 1 : 0), "× real time"));
-    parts.push(figure(player.duration.toFixed(1), "s"));
-    if (player.numGaps) parts.push(figure(player.numGaps, player.numGaps > 1 ? "gaps" : "gap"));
-    if (!player.open && !this.#made.whole) parts.push(["cut short"]);
+    const parts = [["first audio ", ...statistic(player.firstAfter.toFixed(2), "s")]];
+    const elapsed = (this.#made.finished - player.began) / 1000;
+    const rate = player.duration / elapsed;
+    parts.push(statistic(rate.toFixed(rate < 10 ? 1 : 0), "× real time"));
+    parts.push(statistic(player.duration.toFixed(1), "s"));
+    if (player.numGaps) parts.push(statistic(player.numGaps, player.numGaps > 1 ? "gaps" : "gap"));
+    if (!player.open && !this.#made.whole) parts.push(["stopped early"]);
     line.replaceChildren(
       ...parts.map((part) => {
         const span = document.createElement("span");
@@ -170,7 +170,7 @@ export class Take {
     );
   }
 
-  #again() {
+  #replay() {
     this.player.play(0);
     this.#find(".go").focus();
   }
@@ -193,12 +193,12 @@ export class Take {
     button.disabled = false;
   }
 
-  /** The waveform is a slider once the sound is whole: a click or an arrow goes elsewhere in it. */
-  #seeking(canvas) {
+  /** Once the audio is complete, the waveform is a slider: clicks and arrow keys seek. */
+  #enableSeeking(canvas) {
     const { player } = this;
-    const usable = () => player.numSamples && !player.open;
+    const canSeek = () => player.numSamples && !player.open;
     canvas.addEventListener("click", (event) => {
-      if (!usable()) return;
+      if (!canSeek()) return;
       const { left, width } = canvas.getBoundingClientRect();
       player.play(this.#wave.secondsAt((event.clientX - left) / width));
     });
@@ -209,7 +209,7 @@ export class Take {
         Home: 0,
         End: player.duration - 0.05,
       }[event.key];
-      if (!usable()) return;
+      if (!canSeek()) return;
       if (to !== undefined) player.seek(Math.max(0, Math.min(to, player.duration - 0.05)));
       else if (event.key === " " || event.key === "Enter") {
         if (player.playing) player.stop();

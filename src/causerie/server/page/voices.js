@@ -1,4 +1,4 @@
-/** The voices of the server: which there are, how each looks, and how it sounds. */
+/** The server's voices: the list, the chosen one, colours and previews. */
 
 import { setIcon } from "./dom.js";
 import { Player, audioContext } from "./player.js";
@@ -12,7 +12,7 @@ class Voices extends EventTarget {
   list = [];
   #chosen;
 
-  /** The voice that is to speak. */
+  /** The id of the chosen voice. */
   get chosen() {
     return this.#chosen;
   }
@@ -22,7 +22,7 @@ class Voices extends EventTarget {
     this.dispatchEvent(new Event("chosen"));
   }
 
-  /** Ask the server anew. */
+  /** Load the list from the server. */
   async load() {
     const { voices } = await (await ask("v1/audio/voices")).json();
     this.list = voices;
@@ -39,7 +39,7 @@ class Voices extends EventTarget {
     return this.get(id)?.name ?? id;
   }
 
-  /** A colour of its own, as an angle. */
+  /** The hue of a voice, in degrees. */
   hue(id) {
     const index = this.list.findIndex((voice) => voice.id === id);
     return HUES[Math.max(0, index) % HUES.length] + 7 * Math.floor(Math.max(0, index) / HUES.length);
@@ -48,45 +48,45 @@ class Voices extends EventTarget {
 
 export const voices = new Voices();
 
-/** What to say about a voice in a few words. */
+/** A short description of a voice. */
 export const describe = ({ description, origin, language }) =>
-  description || (origin === "uploaded" ? "added here" : (language ?? ""));
+  description || (origin === "uploaded" ? "Uploaded" : (language ?? ""));
 
 const player = new Player();
-let sounding; // the orb whose voice is heard
+let active; // the button whose preview is playing
 player.addEventListener("change", () => {
-  if (player.playing || !sounding) return;
-  sounding.classList.remove("sounding");
-  setIcon(sounding, "play");
-  sounding = undefined;
+  if (player.playing || !active) return;
+  active.classList.remove("sounding");
+  setIcon(active, "play");
+  active = undefined;
 });
 
-/** Make a round button play how a voice sounds; a second click ends it. */
+/** Make a button play the preview of a voice; a second click stops it. */
 export function previews(button, voice, report) {
   button.style.setProperty("--hue", voices.hue(voice.id));
-  button.setAttribute("aria-label", `Hear ${voice.name}`);
-  button.title = `Hear ${voice.name}`;
+  button.setAttribute("aria-label", `Preview ${voice.name}`);
+  button.title = `Preview ${voice.name}`;
   button.onclick = async () => {
-    const same = sounding === button;
+    const isActive = active === button;
     player.stop();
-    if (same) return;
+    if (isActive) return;
     report("");
     button.setAttribute("aria-busy", "true");
     try {
       const context = audioContext();
       player.begin();
-      sounding = button;
+      active = button;
       button.classList.add("sounding");
       setIcon(button, "stop");
       const response = await ask(voice.preview_url);
-      const sound = await context.decodeAudioData(await response.arrayBuffer());
-      if (sounding === button && player.open) {
-        player.push(sound.getChannelData(0).slice());
+      const audio = await context.decodeAudioData(await response.arrayBuffer());
+      if (active === button && player.open) {
+        player.push(audio.getChannelData(0).slice());
         player.end();
       }
     } catch (error) {
-      if (sounding === button) player.stop();
-      report(error.name === "EncodingError" ? `The preview of ${voice.name} cannot be played.` : error.message);
+      if (active === button) player.stop();
+      report(error.name === "EncodingError" ? `The browser cannot play the preview of ${voice.name}.` : error.message);
     }
     button.removeAttribute("aria-busy");
   };

@@ -34,8 +34,8 @@ OPENAI_VOICES: Mapping[str, str] = MappingProxyType(
 _DESCRIPTIONS = MappingProxyType(
     {
         "heart": "Woman, clear; the default",
-        "clara": "Woman, lower than Heart",
-        "mia": "Woman, higher than Heart",
+        "clara": "Woman, lower pitch",
+        "mia": "Woman, higher pitch",
         "theo": "Man, lively",
         "bruno": "Man, deep",
         "oscar": "Man, calm; the least clear",
