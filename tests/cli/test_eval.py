@@ -55,7 +55,7 @@ def test_figures_are_printed_and_written(
     done = run(str(tiny_folder), *options)
     assert done.exit_code == 0, done.stderr
     assert "stopped by itself 0.0%\n" in done.stdout
-    assert done.stderr == f"wrote {tmp_path / 'out' / 'report.md'}\n"
+    assert done.stderr == f"wrote {tmp_path / 'out' / 'report.html'}\n"
     facts = json.loads((tmp_path / "out" / "report.json").read_text("utf-8"))
     assert facts["settings"] == {"seed": 0, "clips": 2, "voices": ["0"]}
     assert len(list((tmp_path / "out" / "samples" / "clips").glob("*.flac"))) == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,10 @@ import soundfile
 import torch
 
 from causerie.errors import ConfigError, TextError, UnknownVoiceError
-from causerie.evaluate import consistency, homographs, plots, run, speaking
+from causerie.evaluate import consistency, homographs, run, speaking
 from causerie.evaluate.clip import Clip, Measured
 from causerie.evaluate.dnsmos import WORST
+from causerie.evaluate.page import page
 from causerie.evaluate.report import LINES, Report
 from causerie.evaluate.run import METRICS, check_metrics, evaluate
 from causerie.evaluate.sentences import read_sentences
@@ -55,7 +57,7 @@ def tools() -> Tools:
     )
 
 
-def test_every_metric_gives_figures_with_a_line_for_people(tts: TTS, tmp_path: Path) -> None:
+def test_every_metric_has_figures_and_descriptions(tts: TTS, tmp_path: Path) -> None:
     told: list[str] = []
     report = evaluate(
         tts,
@@ -75,15 +77,18 @@ def test_every_metric_gives_figures_with_a_line_for_people(tts: TTS, tmp_path: P
 
     facts = json.loads((tmp_path / "out" / "report.json").read_text("utf-8"))
     assert facts["numbers"] == report.numbers
-    page = (tmp_path / "out" / "report.md").read_text("utf-8")
-    for name in report.numbers:
-        assert f"| `{name}` |" in page
-    assert "| 2 | It is late. | good morning |" in page
+    page = (tmp_path / "out" / "report.html").read_text("utf-8")
+    cells = re.findall("<td[^>]*>([^<]*)</td>", page)
+    assert set(report.numbers) <= set(cells)
+    assert {"It is late.", "good morning"} <= set(cells)
+    assert page.count("<svg") == 6
+    sounds = re.findall('src="([^"]*)"', page)
+    assert len(sounds) >= 3
+    assert all((tmp_path / "out" / sound).is_file() for sound in sounds)
     samples = tmp_path / "out" / "samples"
     counts = {folder.name: len(list(folder.glob("*.flac"))) for folder in samples.iterdir()}
     assert counts == {"clips": 3, "homographs": 2, "consistency": 4}
     assert soundfile.info(samples / "clips" / "001.flac").duration == pytest.approx(0.4)
-    assert (tmp_path / "out" / "plots.png").read_bytes().startswith(b"\x89PNG")
 
 
 def voice(tts: TTS) -> Voice:
@@ -162,9 +167,11 @@ def test_rows_of_one_clip_are_joined() -> None:
     assert report.lines() == ["a 1", "b 2"]
 
 
-def test_nothing_to_plot_draws_nothing(tmp_path: Path) -> None:
-    assert not plots.draw(Report(model="m"), tmp_path / "plots.png")
-    assert not list(tmp_path.iterdir())
+def test_a_page_without_clips_has_no_section_for_them() -> None:
+    found = page(Report(model="a < b", numbers={"codec_db": 2.5}), {})
+    assert "Evaluation of a &lt; b" in found
+    assert "codec round trip 2.50 dB" in found
+    assert "<h2>Clips" not in found
 
 
 def test_clips_from_anywhere_are_judged() -> None:

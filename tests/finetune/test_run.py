@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,10 +92,13 @@ def test_the_report_has_base_and_all_checkpoints(finished: Path) -> None:
     assert {turn.text for turn in SpeechData.open(finished / "run" / "data").turns} == (
         texts["learned"]
     )
-    page = (finished / "report.md").read_text("utf-8")
-    assert f"**step {facts['choice']['step']}**" in page
+    page = (finished / "report.html").read_text("utf-8")
+    assert f"<strong>step {facts['choice']['step']}</strong>" in page
     assert "recordings after codec" in page
-    assert (finished / "plots.png").read_bytes().startswith(b"\x89PNG")
+    assert page.count("<svg") == 2
+    sounds = re.findall('src="([^"]*)"', page)
+    assert len(sounds) == 4
+    assert all((finished / sound).is_file() for sound in sounds)
     kinds = {path.name: len(list(path.iterdir())) for path in (finished / "samples").iterdir()}
     assert kinds == {"recordings": 2, "base": 1, "model": 1}
 

@@ -39,7 +39,7 @@ def evaluate(
     seed: Annotated[int, typer.Option(help="Of the first utterance.")] = 0,
     out: Annotated[
         Path | None,
-        typer.Option(help="A folder for report.json, report.md, plots.png and the samples."),
+        typer.Option(help="A folder for report.json, report.html and the samples."),
     ] = None,
     only: Annotated[
         str | None,
@@ -92,7 +92,7 @@ def evaluate(
         )
     typer.echo(report.to_json() if as_json else "\n".join(report.lines()), nl=not as_json)
     if out is not None:
-        typer.echo(f"wrote {out / 'report.md'}", err=True)
+        typer.echo(f"wrote {out / 'report.html'}", err=True)
 
 
 @contextmanager

@@ -62,7 +62,7 @@ def finetune(
 
     causerie finetune recordings/ann --from petit --out ann --i-have-consent
 
-    Killed at any time, the same command goes on. DIR/report.md tells how it went.
+    Killed at any time, the same command goes on. DIR/report.html is the report.
     """
     _ask_for_consent(folder, consent)
     with _telling() as tell:
@@ -80,7 +80,7 @@ def finetune(
     _show(report)
     typer.echo(
         f"wrote {out / 'model'} · hear it: causerie say --model {out / 'model'} "
-        f'--voice {report.voice} "Hello." · the report is {out / "report.md"}'
+        f'--voice {report.voice} "Hello." · the report is {out / "report.html"}'
     )
     for warning in report.choice.warnings:
         note(f"warning: {warning}")

@@ -1,199 +1,152 @@
-"""The report as one HTML page that needs nothing else: no script, no network."""
+"""The report on a preparation as one HTML page."""
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
-from causerie.data.histogram import Histogram
 from causerie.data.process_recording import Outcome
 from causerie.data.report import Report, clock, seconds
+from causerie.report.charts import histogram
+from causerie.report.page import Html, facts, figures, paragraph, section, table
+from causerie.report.page import page as html_page
 
-#: So many dropped turns are listed; report.json has all.
+#: Dropped turns to list; report.json has all.
 MAX_LISTED = 1000
-
-_STYLE = """
-:root { color-scheme: light dark; --ink: #1c2330; --soft: #5b6577; --line: #d9dee7;
-  --back: #fff; --kept: #3b7dd8; --dropped: #d9683c; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e9ef; --soft: #9aa4b5; --line: #343c4a;
-  --back: #14181f; --kept: #6aa2ee; --dropped: #ec8a63; } }
-body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--back);
-  max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.6rem; margin-bottom: 0; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
-p.lead, figcaption, td.soft, th, dt { color: var(--soft); }
-dl { display: flex; flex-wrap: wrap; gap: .8rem 2.4rem; margin: 1.4rem 0; }
-dt { font-size: .85rem; } dd { margin: 0; font-size: 1.5rem; }
-.grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(20rem, 1fr)); gap: 1.4rem; }
-figure { margin: 0; } figcaption { font-size: .9rem; }
-svg { width: 100%; height: auto; } svg text { font-size: 10px; fill: var(--soft); }
-.kept { fill: var(--kept); } .dropped { fill: var(--dropped); }
-.axis { stroke: var(--line); } .limit { stroke: var(--ink); stroke-dasharray: 3 3; opacity: .6; }
-.key { display: inline-block; width: .8em; height: .8em; margin: 0 .3em 0 .8em; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-size: .92rem; }
-th, td { text-align: left; vertical-align: top; padding: .35rem .8rem .35rem 0;
-  border-bottom: 1px solid var(--line); } th { font-weight: 500; }
-td.number, th.number { text-align: right; white-space: nowrap; }
-td.name { overflow-wrap: anywhere; min-width: 9rem; }
-"""
+#: Returns a value of a turn, if it was measured.
+Measure: TypeAlias = Callable[[Outcome], "float | None"]
 
 
 def page(report: Report, name: str) -> str:
-    """The page about the preparation of the folder `name`."""
+    """The page on the preparation of the folder `name`."""
     totals = report.totals()
-    facts = [
-        ("turns kept", f"{totals['kept']} of {totals['turns']}"),
-        ("speech kept", clock(totals["kept_s"])),
-        ("dropped", clock(totals["dropped_s"])),
-        ("silence between", clock(totals["silence_s"])),
-        ("speakers", str(len(report.speakers()))),
-        ("conversations", str(totals["conversations"])),
-    ]
-    body = [
-        f"<h1>{_text(name)}</h1>",
-        f'<p class="lead">{totals["recordings"]} recordings of {clock(totals["recorded_s"])}, '
-        f"prepared for training by causerie.</p>",
-        "<dl>",
-        *(f"<div><dt>{_text(key)}</dt><dd>{_text(value)}</dd></div>" for key, value in facts),
-        "</dl>",
-        *(f"<p>{_text(note)}</p>" for note in report.notes),
-        _why(report),
-        _histograms(report),
-        _listed(report),
-        _others(report),
-        _settings(report),
-    ]
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{_text(name)}: what was kept</title><style>{_STYLE}</style></head>\n<body>\n"
-        + "\n".join(part for part in body if part)
-        + "\n</body></html>\n"
+    return html_page(
+        f"{name}: what was kept",
+        [
+            paragraph(
+                f"{totals['recordings']} recordings of {clock(totals['recorded_s'])}, "
+                "prepared for training by causerie.",
+                "lead",
+            ),
+            facts(
+                [
+                    ("turns kept", f"{totals['kept']} of {totals['turns']}"),
+                    ("speech kept", clock(totals["kept_s"])),
+                    ("dropped", clock(totals["dropped_s"])),
+                    ("silence between", clock(totals["silence_s"])),
+                    ("speakers", len(report.speakers())),
+                    ("conversations", totals["conversations"]),
+                ]
+            ),
+            *map(paragraph, report.notes),
+            _reasons(report),
+            section(
+                "What was done to turns that were kept",
+                table(["what", "turns"], list(report.notes_count().items()), numbers=1),
+            ),
+            _speakers(report),
+            _histograms(report),
+            _dropped(report),
+            _split(report),
+            section("Files that are not part of the data", table(["file", "why"], report.left_out)),
+            _settings(report),
+        ],
+        heading=name,
     )
 
 
-def _why(report: Report) -> str:
-    parts = []
-    if report.dropped:
-        parts.append("<h2>Why turns were dropped</h2>")
-        rows = [
-            [kind, count, sum(r.kind == kind for o in report.dropped for r in o.reasons)]
-            for kind, count in report.dropped_by_reason().items()
-        ]
-        parts.append(_table(["reason", "turns", "with others"], rows, numbers=2))
-    if notes := report.notes_count():
-        parts.append("<h2>What was done to turns that were kept</h2>")
-        parts.append(_table(["what", "turns"], [[*item] for item in notes.items()], numbers=1))
-    if len(speakers := report.speakers()) > 1:
-        parts.append("<h2>Speakers</h2>")
-        rows = [[name, clock(value)] for name, value in speakers.items()]
-        parts.append(_table(["speaker", "kept"], rows, numbers=1))
-    return "\n".join(parts)
+def _reasons(report: Report) -> str:
+    rows = [
+        (kind, count, sum(r.kind == kind for o in report.dropped for r in o.reasons))
+        for kind, count in report.dropped_by_reason().items()
+    ]
+    head = ["reason", "turns", "also with others"]
+    return section("Why turns were dropped", table(head, rows, numbers=2))
+
+
+def _speakers(report: Report) -> str:
+    speakers = report.speakers()
+    if len(speakers) < 2:
+        return ""
+    rows = [(name, clock(value)) for name, value in speakers.items()]
+    return section("Speakers", table(["speaker", "kept"], rows, numbers=1))
 
 
 def _histograms(report: Report) -> str:
     limits = report.settings["limits"]
 
-    def both(value: Callable[[Outcome], float | None]) -> tuple[list[float], list[float]]:
-        kept = [v for o in report.kept if (v := value(o)) is not None]
-        return kept, [v for o in report.dropped if (v := value(o)) is not None]
+    def percent(value: float | None) -> float | None:
+        return None if value is None else 100 * min(value, 1)
 
-    wanted: list[tuple[str, str, Callable[[Outcome], float | None], Sequence[str]]] = [
-        ("length", " s", lambda o: seconds(o) or None, ("min_s", "max_s")),
-        ("speech above noise", " dB", lambda o: o.measured.snr_db, ("min_snr_db",)),
-        ("loudness before levelling", " LUFS", lambda o: o.measured.loudness, ("min_loudness",)),
-        ("pace, letters a second", "", lambda o: o.measured.pace, ("min_pace", "max_pace")),
+    charts: list[tuple[str, str, Measure, Sequence[float]]] = [
+        ("length", " s", lambda o: seconds(o) or None, (limits["min_s"], limits["max_s"])),
+        ("speech above noise", " dB", lambda o: o.measured.snr_db, (limits["min_snr_db"],)),
         (
-            "letters heard otherwise",
-            " %",
-            lambda o: None if o.measured.cer is None else 100 * min(o.measured.cer, 1),
-            (),
+            "loudness before levelling", " LUFS", lambda o: o.measured.loudness,
+            (limits["min_loudness"],),
         ),
         (
-            "clipped samples",
-            " %",
-            lambda o: None if o.measured.clipped is None else 100 * o.measured.clipped,
-            (),
+            "pace, letters per second", "", lambda o: o.measured.pace,
+            (limits["min_pace"], limits["max_pace"]),
         ),
-    ]
-    figures = []
-    for title, unit, value, names in wanted:
-        kept, dropped = both(value)
-        lines = [float(limits[name]) for name in names]
-        if title == "letters heard otherwise":
-            lines = [100 * limits["max_cer"]]
-        elif title == "clipped samples":
-            lines = [100 * limits["max_clipped"]]
-        svg = Histogram(title=title, unit=unit, kept=kept, dropped=dropped, limits=lines).svg()
-        if svg:
-            figures.append(f"<figure>{svg}<figcaption>{_text(title)}</figcaption></figure>")
-    if not figures:
-        return ""
-    key = (
-        '<p><span class="key" style="background:var(--kept)"></span>kept'
-        '<span class="key" style="background:var(--dropped)"></span>dropped; '
-        "dashed lines are the limits</p>"
+        (
+            "letters recognized differently", " %", lambda o: percent(o.measured.cer),
+            (100 * limits["max_cer"],),
+        ),
+        (
+            "clipped samples", " %", lambda o: percent(o.measured.clipped),
+            (100 * limits["max_clipped"],),
+        ),
+    ]  # fmt: skip
+
+    def svg(title: str, unit: str, value: Measure, marks: Sequence[float]) -> str:
+        series = {
+            name: [v for o in outcomes if (v := value(o)) is not None]
+            for name, outcomes in (("kept", report.kept), ("dropped", report.dropped))
+        }
+        return histogram(title, series, unit=unit, limits=[float(mark) for mark in marks])
+
+    key = Html(
+        '<span class="key first"></span>kept<span class="key second"></span>dropped; '
+        "dashed lines are the limits"
     )
-    return f'<h2>All turns</h2>{key}<div class="grid">{"".join(figures)}</div>'
+    grid = figures([(chart[0], svg(*chart)) for chart in charts])
+    return section("All turns", paragraph(key), grid) if grid else ""
 
 
-def _listed(report: Report) -> str:
-    rows: list[list[object]] = []
-    for entry in report.entries:
-        for outcome in entry.outcomes:
-            if outcome.reasons:
-                why = "; ".join(f"{reason.kind}: {reason.detail}" for reason in outcome.reasons)
-                where = f"{outcome.start_s:.2f} – {outcome.end_s:.2f}"
-                said, heard = outcome.text, outcome.heard or ""
-                rows.append([entry.recording.name, where, why, said, heard])
-    if not rows:
-        return ""
-    head = ["file", "seconds", "why", "transcript", "heard"]
-    more = len(rows) - MAX_LISTED
-    rest = f"<p>{more} more are in report.json.</p>" if more > 0 else ""
-    return f"<h2>Dropped turns</h2>{_table(head, rows[:MAX_LISTED])}{rest}"
-
-
-def _others(report: Report) -> str:
-    parts = []
-    if report.parted:
-        parts.append(
-            "<h2>Conversations that were parted</h2><p>A turn was dropped from each. What follows "
-            "it is a conversation of its own, so that no turn passes for the answer to another.</p>"
+def _dropped(report: Report) -> str:
+    rows = [
+        (
+            entry.recording.name,
+            f"{outcome.start_s:.2f}\u2013{outcome.end_s:.2f}",
+            "; ".join(f"{reason.kind}: {reason.detail}" for reason in outcome.reasons),
+            outcome.text,
+            outcome.heard or "",
         )
-        rows = [[one.conversation, ", ".join(one.parts) or "nothing kept"] for one in report.parted]
-        parts.append(_table(["conversation", "now"], rows))
-    if report.left_out:
-        parts.append("<h2>Files that are no part of the data</h2>")
-        parts.append(_table(["file", "why"], [[*item] for item in report.left_out]))
-    return "\n".join(parts)
+        for entry in report.entries
+        for outcome in entry.outcomes
+        if outcome.reasons
+    ]
+    head = ["file", "seconds", "why", "transcript", "recognized"]
+    more = len(rows) - MAX_LISTED
+    rest = paragraph(f"{more} more are in report.json.") if more > 0 else ""
+    return section("Dropped turns", table(head, rows[:MAX_LISTED]), rest)
+
+
+def _split(report: Report) -> str:
+    if not report.parted:
+        return ""
+    why = (
+        "A turn was dropped from each. The turns after it form a conversation of their own, "
+        "so that no turn is taken for the answer to another."
+    )
+    rows = [(one.conversation, ", ".join(one.parts) or "nothing kept") for one in report.parted]
+    return section(
+        "Conversations that were split", paragraph(why), table(["conversation", "now"], rows)
+    )
 
 
 def _settings(report: Report) -> str:
     values = {**report.settings["limits"]}
     values |= {key: value for key, value in report.settings.items() if key != "limits"}
-    rows = [[*item] for item in values.items()]
-    return f"<h2>Settings</h2>{_table(['name', 'value'], rows)}"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[object]], numbers: int = 0) -> str:
-    """A table; its last `numbers` columns are flush right."""
-
-    def line(tag: str, cells: Sequence[object]) -> str:
-        kinds = ["name"] + [""] * (len(cells) - 1 - numbers) + ["number"] * numbers
-        return "".join(
-            f'<{tag} class="{kind}">{_text(cell)}</{tag}>'
-            if kind
-            else f"<{tag}>{_text(cell)}</{tag}>"
-            for kind, cell in zip(kinds, cells, strict=True)
-        )
-
-    lines = "\n".join(f"<tr>{line('td', row)}</tr>" for row in rows)
-    return (
-        f'<div class="scroll"><table><thead><tr>{line("th", head)}</tr></thead>\n'
-        f"<tbody>{lines}</tbody></table></div>"
-    )
-
-
-def _text(value: object) -> str:
-    return html.escape(str(value))
+    return section("Settings", table(["name", "value"], list(values.items())))

@@ -18,7 +18,6 @@ from causerie.evaluate import (
     consistency,
     duration,
     homographs,
-    plots,
     quality,
     repetition,
     round_trip,
@@ -29,6 +28,7 @@ from causerie.evaluate import (
     words,
 )
 from causerie.evaluate.clip import Clip, Measured
+from causerie.evaluate.page import page, sample_path
 from causerie.evaluate.report import Report
 from causerie.evaluate.sentences import read_sentences
 from causerie.evaluate.speaking import Speaking, VoiceName
@@ -81,7 +81,7 @@ def evaluate(
             seeds. By default one of each sentence.
         seed: of the first utterance.
         only: names of `METRICS`; all by default, codec where there are recordings.
-        out: a folder for report.json, report.md, plots.png, and the samples as flac.
+        out: a folder for report.json, report.html, and the samples as flac.
         recordings: of people, for the codec.
         like: by voice, recordings that it is to be like, in place of its own context.
         tools: to use again; see there.
@@ -167,7 +167,7 @@ def check_metrics(only: Sequence[str] | None, *, has_recordings: bool) -> list[s
 
 
 def save(report: Report, samples: Mapping[str, Sequence[Clip]], out: Path) -> None:
-    """Write a report as JSON, Markdown and plots, and the sound of clips as flac.
+    """Write a report as JSON and HTML, and the clips as flac.
 
     Raises:
         ConfigError: the folder cannot be made or written.
@@ -175,16 +175,15 @@ def save(report: Report, samples: Mapping[str, Sequence[Clip]], out: Path) -> No
     try:
         out.mkdir(parents=True, exist_ok=True)
         (out / "report.json").write_text(report.to_json(), "utf-8")
-        (out / "report.md").write_text(report.to_markdown(), "utf-8")
+        (out / "report.html").write_text(page(report, samples), "utf-8")
         for name, clips in samples.items():
-            folder = out / "samples" / name
-            folder.mkdir(parents=True, exist_ok=True)
             for number, clip in enumerate(clips, 1):
+                path = out / sample_path(name, number)
+                path.parent.mkdir(parents=True, exist_ok=True)
                 if len(clip.audio.samples):
-                    clip.audio.save(folder / f"{number:03d}.flac")
+                    clip.audio.save(path)
     except OSError as error:
         raise ConfigError(f"cannot write the report to {out}: {error}") from error
-    plots.draw(report, out / "plots.png")
 
 
 def _load(tools: Tools, chosen: Sequence[str]) -> None:

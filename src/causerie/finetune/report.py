@@ -1,18 +1,20 @@
-"""What a fine-tuning came to: JSON for programs, a page for people, and a picture."""
+"""The report on a fine-tuning, as JSON and as an HTML page."""
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from causerie.data.shards import Turn
-from causerie.extras import need
 from causerie.finetune.choice import TOLERANCE, Choice, Figures
+from causerie.report.charts import lines
+from causerie.report.page import Html, audio, page, paragraph, section, table, text
+from causerie.report.page import figures as grid
 
-#: Columns of the table: figure → heading and form.
+#: Columns of the table: figure → heading and format.
 COLUMNS: Mapping[str, tuple[str, str]] = {
     "similarity": ("similarity", "{:.3f}"),
     "wer": ("WER", "{:.1%}"),
@@ -34,17 +36,17 @@ TRANSFORMERS_PHONEMES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """All that was found.
+    """The results of a fine-tuning.
 
     Attributes:
-        base: the model that was fine-tuned.
+        base: name of the model that was fine-tuned.
         voice: name of the new voice.
-        prompt, learned, held_out: sentences of each kind.
-        frame_rate: of their frames.
+        prompt, learned, held_out: the sentences of each set.
+        frame_rate: frames per second of the codec.
         ceilings: similarities of held-out recordings to each other, by what was done to them.
         before: figures of the base.
         checkpoints: figures by step.
-        notes: what else a user should know.
+        notes: other lines for the user.
     """
 
     base: str
@@ -60,7 +62,7 @@ class Report:
     notes: Sequence[str]
 
     def rows(self) -> list[tuple[str, list[str], bool]]:
-        """Lines of the table: name, cells as `COLUMNS` has them, and whether it was chosen."""
+        """Rows of the table: name, cells in the order of `COLUMNS`, and whether it was chosen."""
         return [
             *(
                 (name, _cells({"similarity": value}), False)
@@ -74,7 +76,7 @@ class Report:
         ]
 
     def lines(self) -> list[str]:
-        """How much there was of what, and what was chosen."""
+        """The amounts of data, the notes and the choice."""
         return [
             f"learned {self._amount(self.learned)}, {self._amount(self.prompt)} of them the "
             f"prompt of voice {self.voice}; held out {self._amount(self.held_out)}",
@@ -83,7 +85,7 @@ class Report:
         ]
 
     def to_json(self) -> str:
-        """All of it."""
+        """The report as JSON."""
         values: dict[str, Any] = {
             "base": self.base,
             "voice": self.voice,
@@ -105,52 +107,50 @@ class Report:
         }  # fmt: skip
         return json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
-    def to_markdown(self) -> str:
-        """A page, with the picture in plots.png."""
-        headings = ["", *(heading for heading, _ in COLUMNS.values())]
-        page = [
-            f"# Voice {self.voice}, from {self.base}",
-            "",
-            *(f"**Warning: {line}.**\n" for line in self.choice.warnings),
-            *(f"- {line}" for line in self.lines()),
-            "",
-            f"| {' | '.join(headings)} |",
-            "|" + "---|" * len(headings),
-            *(
-                f"| {' | '.join([f'**{name}**' if chosen else name, *cells])} |"
-                for name, cells, chosen in self.rows()
-            ),
-            "",
-            f"Taken is the most similar of the checkpoints that have at most {TOLERANCE:.0%} "
-            "(absolute) more words wrong than the base, and stop at most that much less often. "
-            "Similarity is the cosine of speakers' vectors, to the held-out recordings; losses are "
-            "those of the held-out sentences after the voice's prompt.",
-            "",
-            "![similarity and word error rate by step](plots.png)",
-        ]
-        return "\n".join(page) + "\n"
+    def to_html(self, samples: Mapping[str, Sequence[str]]) -> str:
+        """The report as a page.
 
-    def draw(self, path: Path) -> None:
-        """Similarity and word error rate by step, with what there was before.
-
-        Raises:
-            ConfigError: matplotlib is not installed.
+        Args:
+            samples: paths of sound files, relative to the page, by what they hold.
         """
-        figures = need("matplotlib.figure", "evaluate")
-        figure = figures.Figure(figsize=(9, 3.2), layout="constrained")
-        steps = sorted(self.checkpoints)
-        for axis, name in zip(figure.subplots(1, 2), ("similarity", "wer"), strict=True):
-            values = [self.checkpoints[step][name] for step in steps]
-            axis.plot(steps, values, "o-", label="checkpoints")
-            axis.axhline(self.before[name], color="gray", label="base, with prompt")
-            axis.axvline(self.choice.step, color="black", linestyle=":", label="chosen")
-            axis.set(title=COLUMNS[name][0], xlabel="step")
-            axis.grid(alpha=0.3)
-            if name == "similarity":
-                for (limit, value), style in zip(self.ceilings.items(), ("--", "-."), strict=False):
-                    axis.axhline(value, color="green", linestyle=style, label=limit)
-            axis.legend(fontsize="small")
-        figure.savefig(path, dpi=100, metadata={"Software": None})
+        rows = [
+            [Html(f"<strong>{text(name)}</strong>") if chosen else name, *cells]
+            for name, cells, chosen in self.rows()
+        ]
+        headings = [heading for heading, _ in COLUMNS.values()]
+        why = (
+            "The choice is the most similar of the checkpoints whose word error rate is at most "
+            f"{TOLERANCE:.0%} (absolute) above the base's and which stop at most {TOLERANCE:.0%} "
+            "less often. Similarity is the cosine to the speaker vectors of the held-out "
+            "recordings. Losses are those of the held-out sentences after the voice's prompt."
+        )
+        sounds = list(itertools.zip_longest(*(map(audio, some) for some in samples.values())))
+        return page(
+            f"Voice {self.voice}, from {self.base}",
+            [
+                *(paragraph(f"Warning: {line}.", "warning") for line in self.choice.warnings),
+                *map(paragraph, self.lines()),
+                section("Checkpoints", table(["", *headings], rows, numbers=len(headings))),
+                self._charts(),
+                paragraph(why),
+                section(
+                    "Samples",
+                    table(list(samples), [[cell or "" for cell in row] for row in sounds]),
+                ),
+            ],
+        )
+
+    def _charts(self) -> str:
+        """Similarity and word error rate by step, beside those of base and recordings."""
+        charts = []
+        for name in ("similarity", "wer"):
+            levels = {"base": self.before[name]}
+            levels |= self.ceilings if name == "similarity" else {}
+            points = {step: figures[name] for step, figures in self.checkpoints.items()}
+            title, form = COLUMNS[name]
+            svg = lines(title, points, levels=levels, chosen=self.choice.step, form=form)
+            charts.append((f"{title} by step; the large point is the choice", svg))
+        return grid(charts)
 
     def _amount(self, turns: Sequence[Turn]) -> str:
         seconds = sum(turn.num_frames for turn in turns) / self.frame_rate

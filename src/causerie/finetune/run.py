@@ -10,7 +10,7 @@
     OUT/model               the chosen one, merged, with the voice; our layout
     OUT/transformers        the same for transformers
     OUT/samples             held-out recordings, and the first sentences of base and model
-    OUT/report.{json,md}    what was measured, what was chosen and why; plots.png
+    OUT/report.{json,html}  the figures, the choice and its reason
 
 Knows nothing of terminals.
 """
@@ -168,7 +168,7 @@ def finetune(
     tell("writing", 0, 1)
     voice = alone if choice.step == 0 else voice
     notes += _write_models(chosen, config, voice, wishes.out)
-    _write_samples(wishes.out / "samples", like, run / "base", chosen)
+    samples = _write_samples(wishes.out / "samples", like, run / "base", chosen)
     found = Report(
         base=wishes.base,
         voice=name,
@@ -182,8 +182,7 @@ def finetune(
         choice=choice,
         notes=[*parts.notes, *notes],
     )
-    found.draw(wishes.out / "plots.png")
-    write_whole(wishes.out / "report.md", found.to_markdown().encode())
+    write_whole(wishes.out / "report.html", found.to_html(samples).encode())
     write_whole(wishes.out / "report.json", found.to_json().encode())
     return found
 
@@ -229,7 +228,6 @@ def _load(tools: Tools, device: str) -> None:
     """What is not installed is told before anything is done."""
     _ = tools.encoder
     words.normaliser()
-    need("matplotlib", "evaluate")
     need("peft", "train")
     if find_processes(device).num_processes > 1:  # type: ignore[arg-type]
         raise ConfigError("fine-tuning a voice takes one process: start it without torchrun")
@@ -394,8 +392,10 @@ def _write_models(chosen: Path, config: LMConfig, voice: Voice, out: Path) -> li
     return [f"{out / 'transformers'}: {' '.join(lacks)}"]
 
 
-def _write_samples(folder: Path, like: Sequence[Audio], base: Path, chosen: Path) -> None:
-    """A few sounds of each kind, side by side."""
+def _write_samples(
+    folder: Path, like: Sequence[Audio], base: Path, chosen: Path
+) -> dict[str, list[str]]:
+    """Write a few recordings and samples of base and model; return their paths in the output."""
     shutil.rmtree(folder, ignore_errors=True)
     for kind in ("recordings", "base", "model"):
         (folder / kind).mkdir(parents=True)
@@ -405,6 +405,10 @@ def _write_samples(folder: Path, like: Sequence[Audio], base: Path, chosen: Path
         spoken = sorted((source / EVALUATION / "samples" / "clips").glob("*.flac"))
         for path in spoken[:SAMPLES]:
             shutil.copyfile(path, folder / kind / path.name)
+    return {
+        kind: [f"{folder.name}/{kind}/{path.name}" for path in sorted((folder / kind).iterdir())]
+        for kind in ("recordings", "base", "model")
+    }
 
 
 def _losses(numbers: Mapping[str, float]) -> str:
