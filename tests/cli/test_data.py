@@ -31,7 +31,7 @@ def recordings(tmp_path: Path) -> Path:
     return folder
 
 
-def test_it_prepares_and_says_what_became_of_all(tiny_folder: Path, recordings: Path) -> None:
+def test_it_prepares_and_prints_a_summary(tiny_folder: Path, recordings: Path) -> None:
     done = run(str(recordings), "--model", str(tiny_folder), "--recognizer", "none")
     assert done.exit_code == 0, done.stderr
     out = recordings.with_name("talks-prepared")
@@ -40,7 +40,7 @@ def test_it_prepares_and_says_what_became_of_all(tiny_folder: Path, recordings: 
     assert lines[0].endswith(" s · 1 speaker · 1 conversation")
     assert lines[1:] == [
         "dropped 1: 1 unreadable",
-        "transcripts were not compared with the sound: there was no recogniser",
+        "transcripts were not checked: no recognizer was used",
         f"wrote {out} · the report is {out / 'report.html'}",
     ]
     data = SpeechData.open(out)
@@ -64,13 +64,13 @@ def test_limits_can_be_set(tiny_folder: Path, recordings: Path, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("min_snr=3", "there is no limit 'min_snr'; use min_s, max_s, "),
-        ("max_cer", "'' is no number"),
-        ("max_cer=a few", "'a few' is no number"),
+        ("min_snr=3", "no limit 'min_snr'; use min_s, max_s, "),
+        ("max_cer", "'' is not a number"),
+        ("max_cer=a few", "'a few' is not a number"),
         ("max_s=0.1", "min_s (0.5) must be below max_s (0.1)"),
     ],
 )
-def test_limits_that_are_none(change: str, message: str) -> None:
+def test_unknown_limits_are_refused(change: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         read_limits([change])
     assert message in str(caught.value)
@@ -81,10 +81,10 @@ def test_mistakes_take_one_line(tiny_folder: Path, recordings: Path, tmp_path: P
     (tmp_path / "no model").mkdir()
     model = ["--model", str(tiny_folder), "--recognizer", "none"]
     for arguments, message in (
-        ([str(tmp_path / "empty"), *model], "holds no sound files"),
+        ([str(tmp_path / "empty"), *model], "has no sound files"),
         ([str(tmp_path / "nowhere"), *model], "there is no folder"),
         ([str(recordings), "--model", str(tmp_path / "no model")], "no model"),
-        ([str(tmp_path), "--set", "x=1"], "there is no limit 'x'"),
+        ([str(tmp_path), "--set", "x=1"], "no limit 'x'"),
     ):
         done = run(*arguments)
         assert done.exit_code == 2

@@ -61,7 +61,7 @@ def test_a_model_is_trained_and_written(config: Path, tmp_path: Path) -> None:
     [
         (["lm", "none.toml"], "none.toml cannot be read"),
         (["lm", "CONFIG", "--set", "recipe.stepps=1"], "unknown key recipe.stepps: did you mean"),
-        (["lm", "CONFIG", "--set", "data=nowhere"], "nowhere holds no prepared speech"),
+        (["lm", "CONFIG", "--set", "data=nowhere"], "nowhere has no prepared speech"),
         (["lm", "CONFIG", "--set", 'watch.metrics=["wer", "words"]'], "no metric words"),
     ],
 )

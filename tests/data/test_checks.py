@@ -45,7 +45,7 @@ def test_reasons(change: dict[str, float], duration_s: float, kinds: list[str]) 
     "values",
     [{"min_s": -1}, {"max_cer": math.nan}, {"max_cer": True}, {"min_s": 30}, {"min_pace": 28}],
 )
-def test_limits_that_make_no_sense(values: dict[str, float]) -> None:
+def test_invalid_limits_are_refused(values: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="must be"):
         Limits(**values)
 
@@ -102,7 +102,7 @@ def test_character_error_rate(text: str, heard: str, language: str, rate: float)
     assert character_error_rate(text, heard, language) == rate
 
 
-def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rapidfuzz.distance", None)
     with pytest.raises(ConfigError, match="the package rapidfuzz"):
         character_error_rate("a", "b", "en")
@@ -124,7 +124,7 @@ def test_loudness_and_the_gain_that_levels_it() -> None:
     assert levelled == pytest.approx(loudness.TARGET_LUFS, abs=0.05)
 
 
-def test_peaks_hold_the_gain_back() -> None:
+def test_peaks_limit_the_gain() -> None:
     piece = sine(0.001, 3)
     piece[100] = 0.5
     factor, held_back = loudness.gain([piece], loudness.loudness([piece], 24_000))

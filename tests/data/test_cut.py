@@ -18,7 +18,7 @@ def spans(*times: float) -> list[Span]:
     return [Span(a, b) for a, b in zip(times[::2], times[1::2], strict=True)]
 
 
-def test_what_is_short_stays_whole() -> None:
+def test_short_speech_stays_whole() -> None:
     talk = spans(0, 2, 3, 5)
     assert cut(talk, 20, 1.5) == [talk]
     assert cut([], 20, 1.5) == []
@@ -35,7 +35,7 @@ def test_long_pauses_are_cut_always() -> None:
     assert cut(talk, 20, 3) == [[a, b]]
 
 
-def test_what_has_no_pause_stays_long() -> None:
+def test_speech_without_a_pause_stays_long() -> None:
     a, b = talk = spans(0, 30, 30.3, 33)
     assert cut(talk, 10, 1.5) == [[a], [b]]
 

@@ -39,14 +39,14 @@ def test_files_with_transcripts_beside_them(tmp_path: Path) -> None:
     assert [row.speaker for row in rows(found)] == ["talks", "talks", "ann"]
     assert [row.conversation for row in rows(found)] == ["a.MP3", "b.wav", "ann/x/1.flac"]
     assert found.left_out == [
-        ("lost.txt", "no sound file of that name"), ("notes.md", "neither sound nor .txt"),
+        ("lost.txt", "no sound file of this name"), ("notes.md", "not a sound file or .txt"),
     ]  # fmt: skip
 
 
-def test_a_text_in_another_encoding_is_told_of_its_turn(tmp_path: Path) -> None:
+def test_a_text_in_another_encoding_is_a_problem_of_its_turn(tmp_path: Path) -> None:
     fill(tmp_path, {"a.wav": ""})
     (tmp_path / "a.txt").write_bytes("é".encode("latin-1"))
-    assert rows(find(tmp_path))[0].problem.startswith("a.txt is no text in UTF-8")
+    assert rows(find(tmp_path))[0].problem.startswith("a.txt is not UTF-8 text")
 
 
 CSV = """file_name,Transcription,speaker,conversation,start,end,mood
@@ -80,7 +80,7 @@ def test_a_manifest(tmp_path: Path, name: str, contents: str, line: int) -> None
     assert (three.text, three.speaker, three.conversation) == ("", "speaker", f"b.wav#{line}")
     assert (three.start_s, three.end_s) == (None, None)
     assert found.left_out == [("a.txt", f"not in {name}"), ("c.wav", f"not in {name}")]
-    assert found.notes == [f"columns of {name} that were not used: mood"]
+    assert found.notes == [f"unused columns of {name}: mood"]
 
 
 def test_paths_count_from_the_manifest(tmp_path: Path) -> None:
@@ -96,43 +96,44 @@ def test_paths_count_from_the_manifest(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({}, "holds no sound files"),
-        ({"a.txt": "x"}, "holds no sound files"),
-        ({"a.wav": "", "a.flac": "", "a.txt": "x"}, r"a\.flac and a\.wav .* have one name"),
-        ({"a.csv": "", "b.jsonl": ""}, r"several manifests \(a\.csv, b\.jsonl\): name one"),
+        ({}, "has no sound files"),
+        ({"a.txt": "x"}, "has no sound files"),
+        ({"a.wav": "", "a.flac": "", "a.txt": "x"}, r"a\.flac and a\.wav .* have the same name"),
+        ({"a.csv": "", "b.jsonl": ""}, r"several manifests \(a\.csv, b\.jsonl\): give one"),
         ({"m.csv": ""}, "has no rows"),
         ({"m.csv": "audio,text\n"}, "has no rows"),
         (
             {"m.csv": "audio,words\na.wav,x"},
-            r"no column 'text' \(its columns: audio, words\); leave",
+            r"no column 'text' \(its columns: audio, words\); add",
         ),
         ({"m.csv": "sound,text\na.wav,x"}, "no column 'audio'"),
-        ({"m.csv": "audio,path,text\na.wav,a.wav,x"}, "has audio and path: one column"),
-        ({"m.csv": "audio,text\na.wav,x,y"}, "line 2: 2 columns were expected; put quotes"),
-        ({"m.csv": "audio,text\na.wav"}, "line 2: 2 columns were expected"),
+        ({"m.csv": "audio,path,text\na.wav,a.wav,x"}, "has audio and path: keep one column"),
+        ({"m.csv": "audio,text\na.wav,x,y"}, "line 2: 2 columns expected; quote"),
+        ({"m.csv": "audio,text\na.wav"}, "line 2: 2 columns expected"),
         ({"m.csv": 'audio,text\na.wav,"x'}, "after line 1: unexpected end of data"),
-        ({"m.csv": "audio,text\n,x"}, "line 2: no audio file is named"),
-        ({"m.csv": "audio,text\nb.wav,x"}, r"none of its 1 sound files exists, as .*b\.wav"),
-        ({"m.csv": "audio,text,start,end\na.wav,x,2,1"}, r"line 2: it ends at 1\.0 s, before its"),
-        ({"m.csv": "audio,text,start,end\na.wav,x,2,2"}, "before its start"),
-        ({"m.csv": "audio,text,end\na.wav,x,0"}, "before its start"),
+        ({"m.csv": "audio,text\n,x"}, "line 2: audio is empty"),
+        ({"m.csv": "audio,text\nb.wav,x"}, r"none of its 1 sound files exists, such as .*b\.wav"),
+        ({"m.csv": "audio,text,start,end\na.wav,x,2,1"}, r"line 2: end \(1\.0 s\) is not after"),
+        ({"m.csv": "audio,text,start,end\na.wav,x,2,2"}, "is not after start"),
+        ({"m.csv": "audio,text,end\na.wav,x,0"}, "is not after start"),
         (
             {"m.csv": "audio,text,start\na.wav,x,soon"},
-            "start must be seconds from 0 on, not 'soon'",
+            "start must be 0 or more seconds, not 'soon'",
         ),
-        ({"m.csv": "audio,text,start\na.wav,x,-1"}, "start must be seconds"),
-        ({"m.csv": "audio,text,start\na.wav,x,nan"}, "start must be seconds"),
-        ({"m.csv": "audio,text\na.wav,x\na.wav,y"}, r"line 3 is the same cut of a\.wav as line 2"),
-        ({"m.csv": "audio,text,conversation\na.wav,x,\nb.wav,x,a.wav#2"}, "can have the name"),
-        ({"m.jsonl": '{"audio": "a.wav"'}, "line 1 is no JSON"),
-        ({"m.jsonl": '["a.wav"]'}, "line 1 is no object"),
+        ({"m.csv": "audio,text,start\na.wav,x,-1"}, "start must be 0 or more seconds"),
+        ({"m.csv": "audio,text,start\na.wav,x,nan"}, "start must be 0 or more seconds"),
+        (
+            {"m.csv": "audio,text\na.wav,x\na.wav,y"},
+            "line 3 has the same interval of",
+        ),
+        ({"m.csv": "audio,text,conversation\na.wav,x,\nb.wav,x,a.wav#2"}, "is reserved"),
+        ({"m.jsonl": '{"audio": "a.wav"'}, "line 1 is not JSON"),
+        ({"m.jsonl": '["a.wav"]'}, "line 1 is not an object"),
         ({"m.jsonl": '{"audio": "a.wav", "text": ["x"]}'}, "text must be text"),
         ({"m.csv": "audio\0,text\n"}, "m.csv"),
     ],
 )
-def test_what_makes_no_sense_is_told_in_one_line(
-    tmp_path: Path, files: dict[str, str], message: str
-) -> None:
+def test_invalid_input_is_one_line(tmp_path: Path, files: dict[str, str], message: str) -> None:
     sound = (
         {} if any(name.endswith((".wav", ".txt")) for name in files) or not files else {"a.wav": ""}
     )
@@ -146,5 +147,5 @@ def test_no_folder(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="there is no folder"):
         find(tmp_path / "nowhere")
     fill(tmp_path, {"m.csv": "x"})
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match="cannot read"):
         find(tmp_path, None, tmp_path / "no.csv")

@@ -67,7 +67,7 @@ def test_all_is_kept_or_accounted_for(mixed: Path, tmp_path: Path) -> None:
         "bob/untold.wav": [],
         "bob/wrong.wav": ["transcript"],
     }
-    assert report.left_out == (("notes.md", "neither sound nor .txt"),)
+    assert report.left_out == (("notes.md", "not a sound file or .txt"),)
     totals = report.totals()
     assert (totals["turns"], totals["kept"], totals["dropped"]) == (8, 3, 5)
     assert sum(report.dropped_by_reason().values()) == 5
@@ -90,7 +90,7 @@ def test_all_is_kept_or_accounted_for(mixed: Path, tmp_path: Path) -> None:
     assert lines[0].startswith("kept 3 of 8 turns · ")
     assert lines[0].endswith(" · 2 speakers · 3 conversations")
     assert lines[1].startswith("dropped 5: 1 ")
-    assert lines[2:] == ["1 transcript written by the recogniser", "1 file left out: notes.md"]
+    assert lines[2:] == ["1 transcript written by the recognizer", "1 file left out: notes.md"]
 
 
 def test_codes_are_those_of_the_trimmed_and_levelled_sound(
@@ -142,7 +142,7 @@ def test_a_long_recording_is_cut_with_its_transcript(tmp_path: Path) -> None:
     assert [turn.text for turn in talk] == [" ".join(sentences[:2]), " ".join(sentences[2:])]
     assert [turn.turn for turn in talk] == [0, 1]
     assert talk[0].end_s <= talk[1].start_s
-    assert report.notes_count() == {"cut at its pauses into 2 pieces": 2}
+    assert report.notes_count() == {"cut at pauses into 2 pieces": 2}
     assert all(outcome.measured.cer == 0 for outcome in report.kept)
 
 
@@ -153,7 +153,7 @@ def test_a_long_recording_without_transcript_is_cut_and_written_down(tmp_path: P
     assert texts == ["alpha bravo charlie", "delta echo foxtrot"]
 
 
-def test_without_a_recogniser(tmp_path: Path) -> None:
+def test_without_a_recognizer(tmp_path: Path) -> None:
     speech.write(tmp_path / "in" / "good.wav", "Golf hotel.", said="alpha bravo")  # nobody checks
     speech.write(tmp_path / "in" / "untold.wav", "", said="alpha bravo")
     speech.write(tmp_path / "in" / "long.wav", "Alpha bravo charlie. Delta echo foxtrot.")
@@ -161,8 +161,8 @@ def test_without_a_recogniser(tmp_path: Path) -> None:
     assert happened(report) == {
         "good.wav": [], "long.wav": ["too long"], "untold.wav": ["no transcript"],
     }  # fmt: skip
-    assert "to cut the transcript too takes a recogniser" in report.dropped[0].reasons[0].detail
-    assert report.summary()[-1].startswith("transcripts were not compared with the sound")
+    assert "cutting the transcript needs the recognizer" in report.dropped[0].reasons[0].detail
+    assert report.summary()[-1].startswith("transcripts were not checked")
 
 
 def conversation(folder: Path, order: str = "0123") -> None:
@@ -190,7 +190,7 @@ def test_a_conversation_stays_in_order(tmp_path: Path, order: str) -> None:
     assert len({turn.shard for turn in talk}) == 1
 
 
-def test_a_conversation_is_parted_where_a_turn_is_dropped(tmp_path: Path) -> None:
+def test_a_conversation_is_split_at_a_dropped_turn(tmp_path: Path) -> None:
     conversation(tmp_path / "in")
     path = tmp_path / "in" / "m.csv"
     path.write_text(path.read_text().replace("charlie delta", "juliet kilo"))
@@ -199,8 +199,8 @@ def test_a_conversation_is_parted_where_a_turn_is_dropped(tmp_path: Path) -> Non
     assert [[(turn.conversation, turn.turn) for turn in talk] for talk in talks] == [
         [("talk", 0)], [("talk (2)", 2), ("talk (2)", 3)],
     ]  # fmt: skip
-    assert [one.parts for one in report.parted] == [("talk", "talk (2)")]
-    assert "1 conversation parted where a turn was dropped" in report.summary()
+    assert [one.parts for one in report.split] == [("talk", "talk (2)")]
+    assert "1 conversation split at a dropped turn" in report.summary()
 
 
 def test_conversations_over_several_recordings_keep_the_order_of_the_list(tmp_path: Path) -> None:
@@ -219,7 +219,7 @@ def test_conversations_over_several_recordings_keep_the_order_of_the_list(tmp_pa
     ]  # fmt: skip
 
 
-def test_turns_that_cannot_be_are_dropped(tmp_path: Path) -> None:
+def test_invalid_turns_are_dropped(tmp_path: Path) -> None:
     conversation(tmp_path / "in")
     rows = "a.wav,echo,x,late,90,91\na.wav,alpha,y,over,0,0.9\ngone.wav,alpha,z,gone,,\n"
     path = tmp_path / "in" / "m.csv"
@@ -230,7 +230,7 @@ def test_turns_that_cannot_be_are_dropped(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_killed_runs_end_as_one_that_was_not(mixed: Path, tmp_path: Path) -> None:
+def test_killed_runs_write_the_same_shards(mixed: Path, tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     run(mixed, whole)
     assert len(SpeechData.open(whole).turns) == 3
@@ -251,7 +251,7 @@ def test_killed_runs_end_as_one_that_was_not(mixed: Path, tmp_path: Path) -> Non
     assert not list(killed.rglob("*.partial"))
 
 
-def test_only_what_changed_is_worked_again(mixed: Path, tmp_path: Path) -> None:
+def test_only_changed_recordings_are_processed_again(mixed: Path, tmp_path: Path) -> None:
     asked = []
 
     def hear(samples: np.ndarray) -> str:
@@ -277,7 +277,7 @@ def test_only_what_changed_is_worked_again(mixed: Path, tmp_path: Path) -> None:
     assert len(asked) > 2
 
 
-def test_files_that_go_are_forgotten(mixed: Path, tmp_path: Path) -> None:
+def test_results_of_deleted_files_are_deleted(mixed: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     run(mixed, out)
     (mixed / "ann" / "good.wav").unlink()
@@ -286,11 +286,11 @@ def test_files_that_go_are_forgotten(mixed: Path, tmp_path: Path) -> None:
         "ann/loud.wav",
         "bob/untold.wav",
     }
-    assert ("ann/good.txt", "no sound file of that name") in report.left_out
+    assert ("ann/good.txt", "no sound file of this name") in report.left_out
     assert len(list((out / "work").glob("??/*.safetensors"))) == 7
 
 
-def test_a_damaged_result_is_worked_again(mixed: Path, tmp_path: Path) -> None:
+def test_a_damaged_result_is_computed_again(mixed: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     run(mixed, out)
     before = contents(out)
@@ -300,31 +300,31 @@ def test_a_damaged_result_is_worked_again(mixed: Path, tmp_path: Path) -> None:
     assert contents(out) == before
 
 
-def test_progress_is_told(mixed: Path, tmp_path: Path) -> None:
-    told: list[tuple[int, int, str]] = []
-    run(mixed, tmp_path / "out", on_progress=lambda *step: told.append(step))
-    assert told[0] == (0, 8, "broken.wav")
-    assert [done for done, _, _ in told] == list(range(9))
+def test_progress_is_reported(mixed: Path, tmp_path: Path) -> None:
+    steps: list[tuple[int, int, str]] = []
+    run(mixed, tmp_path / "out", on_progress=lambda *step: steps.append(step))
+    assert steps[0] == (0, 8, "broken.wav")
+    assert [done for done, _, _ in steps] == list(range(9))
 
 
-def test_where_nothing_is_kept_the_report_is_there(tmp_path: Path) -> None:
+def test_the_report_is_written_if_nothing_is_kept(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.wav").write_bytes(b"no sound")
     with pytest.raises(ConfigError, match=r"no turn of .* was kept \(1 unreadable; first: "):
         run(tmp_path / "in", tmp_path / "out")
     assert "unreadable" in (tmp_path / "out" / "report.html").read_text("utf-8")
-    with pytest.raises(ConfigError, match="holds no prepared speech"):
+    with pytest.raises(ConfigError, match="has no prepared speech"):
         SpeechData.open(tmp_path / "out")
 
 
-def test_a_folder_of_others_is_not_written_into(mixed: Path, tmp_path: Path) -> None:
+def test_folders_with_other_files_are_refused(mixed: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="holds the recordings"):
         run(mixed, mixed)
     out = tmp_path / "out"
     out.mkdir()
     (out / "00000.jsonl").write_text("mine")
-    with pytest.raises(ConfigError, match="holds other files"):
+    with pytest.raises(ConfigError, match="has other files"):
         run(mixed, out)
     assert (out / "00000.jsonl").read_text() == "mine"
-    with pytest.raises(ConfigError, match="it is no folder"):
+    with pytest.raises(ConfigError, match="it is not a folder"):
         run(mixed, out / "00000.jsonl")

@@ -1,4 +1,4 @@
-"""The recogniser's loading, without its weights."""
+"""The recognizer's loading, without its weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`causerie data`: from recordings to what training reads."""
+"""`causerie data`: prepare recordings for training."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from causerie.errors import ConfigError
 if TYPE_CHECKING:
     from causerie.data.checks import Limits
 
-app = typer.Typer(help="Recordings for training.", no_args_is_help=False)
+app = typer.Typer(help="Prepare recordings for training.", no_args_is_help=False)
 
 
 @app.callback()
 def _group() -> None:
-    """Keep `prepare` a command of its own, though it is the only one."""
+    """Make `prepare` a subcommand, although it is the only one."""
 
 
 @app.command()
@@ -30,18 +30,18 @@ def prepare(
     folder: Annotated[
         Path,
         typer.Argument(
-            help="Sound files with .txt transcripts beside them, or with a csv or jsonl."
+            help="Folder of sound files, with .txt transcripts beside them or a manifest."
         ),
     ],
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="The folder to write; FOLDER-prepared by default."),
+        typer.Option("-o", "--output", help="Folder to write. Default: FOLDER-prepared."),
     ] = None,
     manifest: Annotated[
         Path | None,
         typer.Option(
-            help="csv, tsv or jsonl with columns audio, text, speaker, conversation, "
-            "start, end; by default the one in FOLDER."
+            help="csv, tsv or jsonl file with the columns audio, text, speaker, conversation, "
+            "start, end. Default: the one in FOLDER."
         ),
     ] = None,
     model: Model = "petit",
@@ -49,23 +49,23 @@ def prepare(
     recognizer: Annotated[
         str,
         typer.Option(
-            help="Whisper, which checks transcripts and writes missing ones: auto (base), "
-            "a folder, a name of faster-whisper, or none."
+            help="Whisper model that checks transcripts and writes missing ones: auto (base), "
+            "a folder, a model name of faster-whisper, or none."
         ),
     ] = "auto",
     language: Annotated[
-        str, typer.Option(help="Of the speech, as en; auto finds it out each time.")
+        str, typer.Option(help="Language of the speech, such as en; auto detects it.")
     ] = "en",
     changes: Annotated[
         list[str] | None,
         typer.Option(
             "--set",
             metavar="LIMIT=VALUE",
-            help="Another limit, as max_cer=0.3 or min_snr_db=10; may be repeated.",
+            help="Change a limit, such as max_cer=0.3; may be repeated.",
         ),
     ] = None,
 ) -> None:
-    """Cut, check and encode recordings for training; says what was dropped and why.
+    """Cut, check and encode recordings; report what was dropped and why.
 
     causerie data prepare recordings -o data
     """  # fmt: skip
@@ -78,21 +78,21 @@ def prepare(
     from causerie.data.whisper import Whisper
     from causerie.device import find_device
 
-    find(folder, output, manifest)  # mistakes are told before anything is loaded
+    find(folder, output, manifest)  # finds mistakes before anything is loaded
     place = find_device(device)
     codec = load_codec(model, device=place).eval()
-    listener = None
+    whisper = None
     if recognizer != "none":
         kind = "cuda" if place.type == "cuda" else "cpu"
-        listener = Whisper(recognizer, language=language, device=kind)
+        whisper = Whisper(recognizer, language=language, device=kind)
     with _bar() as on_progress:
         report = run(
             folder,
             output,
             codec=codec,
             limits=limits,
-            recognize=listener,
-            recognizer=listener.name if listener else "none",
+            recognize=whisper,
+            recognizer=whisper.name if whisper else "none",
             language=language,
             manifest=manifest,
             on_progress=on_progress,
@@ -103,10 +103,10 @@ def prepare(
 
 
 def read_limits(changes: list[str]) -> Limits:
-    """Limits with some changed, each as NAME=VALUE.
+    """Default limits with changes, each as NAME=VALUE.
 
     Raises:
-        ConfigError: another name, or no number.
+        ConfigError: the name is unknown, or the value is not a number.
     """
     from causerie.data.checks import Limits
 
@@ -115,17 +115,17 @@ def read_limits(changes: list[str]) -> Limits:
     for change in changes:
         name, _, value = change.partition("=")
         if name not in names:
-            raise ConfigError(f"--set {change}: there is no limit {name!r}; use {', '.join(names)}")
+            raise ConfigError(f"--set {change}: no limit {name!r}; use {', '.join(names)}")
         try:
             values[name] = float(value)
         except ValueError:
-            raise ConfigError(f"--set {change}: {value!r} is no number") from None
+            raise ConfigError(f"--set {change}: {value!r} is not a number") from None
     return Limits(**values)
 
 
 @contextmanager
 def _bar() -> Iterator[Callable[[int, int, str], None]]:
-    """A progress bar, where stderr is a terminal."""
+    """A progress bar if stderr is a terminal."""
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
     columns = (
@@ -133,7 +133,7 @@ def _bar() -> Iterator[Callable[[int, int, str], None]]:
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.description}", markup=False),  # names of files may hold brackets
+        TextColumn("{task.description}", markup=False),  # file names may contain brackets
     )
     with bar(*columns) as shows:
         task = shows.add_task("", total=None)

@@ -1,1 +1,1 @@
-"""Recorded speech, from a folder of sound files to shards of codes that training reads."""
+"""Prepares recordings for training: from sound files to shards of codes."""

@@ -1,4 +1,4 @@
-"""Where somebody speaks: by the voice activity detector Silero, which comes with faster-whisper."""
+"""Finds speech by the voice activity detector Silero, which is part of faster-whisper."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from numpy.typing import NDArray
 
 from causerie.extras import need
 
-#: Sample rate that detectors and recognisers take.
+#: Sample rate of detectors and recognizers.
 RATE = 16_000
-#: Samples to a step of the detector: 32 ms.
+#: Samples per step of the detector: 32 ms.
 STEP = 512
-#: Speech begins above the first and ends below the second.
+#: Speech begins above the first probability and ends below the second.
 BEGINS, ENDS = 0.5, 0.35
-#: Pauses shorter than this are part of speech; speech shorter than this is a click.
+#: Shorter pauses are part of speech; shorter speech is a click.
 MIN_PAUSE_S, MIN_SPEECH_S = 0.2, 0.1
 
-#: From samples (N,) at 16 kHz to the probability of speech in each step of 512: (N / 512,).
+#: Returns the probability of speech (N / 512,) in each step of samples (N,) at 16 kHz.
 Detector = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
 class Span:
-    """From one time to another, in seconds."""
+    """An interval in seconds."""
 
     start_s: float
     end_s: float
@@ -37,7 +37,7 @@ class Span:
 
 
 def silero() -> Detector:
-    """The detector.
+    """Load the detector.
 
     Raises:
         ConfigError: the `data` extra is not installed.

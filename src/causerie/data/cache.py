@@ -1,7 +1,8 @@
-"""What was worked out of each recording, on disk, so that it is worked once.
+"""Stores the result of each recording on disk, so that it is processed once.
 
-A file a recording, named by all that its contents depend on: the recording, its turns, the limits,
-the codec, the recogniser. A run that is killed, changed or extended finds again what still holds.
+There is one file per recording, named by a hash of all that the result depends on: the recording,
+its turns, the limits, the codec and the recognizer. A run that was killed, changed or extended
+reuses every result that is still valid.
 """
 
 from __future__ import annotations
@@ -16,19 +17,21 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from causerie.data.manifest import Recording
-from causerie.data.process_recording import Outcome, Worked
+from causerie.data.process_recording import Outcome, Processed
 from causerie.data.shards import write_whole
 from causerie.dataclass_dict import from_dict
 
-#: Changes whenever the same recording would be worked otherwise.
-VERSION = 1
+#: Changes whenever the code gives another result for the same recording.
+VERSION = 2
+#: Key of the metadata in each file.
+_KEY = "worked"
 
 
 class WorkCache:
-    """The folder of such files.
+    """A folder of results.
 
     Args:
-        settings: all that every recording's outcome depends on, as JSON values.
+        settings: everything that all results depend on, as JSON values.
     """
 
     def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
@@ -37,7 +40,7 @@ class WorkCache:
         folder.mkdir(parents=True, exist_ok=True)
 
     def key(self, recording: Recording) -> str:
-        """Another whenever the outcome might be another."""
+        """The hash of all that the result of a recording depends on."""
         try:
             stat = recording.path.stat()
             file = (stat.st_size, stat.st_mtime_ns)
@@ -49,33 +52,33 @@ class WorkCache:
         values = json.dumps([self.settings, recording.name, file, rows], sort_keys=True)
         return hashlib.blake2b(values.encode(), digest_size=16).hexdigest()
 
-    def read(self, recording: Recording) -> Worked | None:
-        """What was worked before, if it was."""
+    def read(self, recording: Recording) -> Processed | None:
+        """The stored result; None if there is none."""
         path = self._path(self.key(recording))
         if not path.is_file():
             return None
         try:
             with safe_open(path, framework="numpy") as file:
-                values = json.loads(file.metadata()["worked"])
+                values = json.loads(file.metadata()[_KEY])
                 codes = file.get_tensor("codes")
         except (OSError, SafetensorError):
-            return None  # a disk's fault: work it again
+            return None  # the file is damaged: process the recording again
         outcomes = [from_dict(Outcome, outcome) for outcome in values["outcomes"]]
-        return Worked(outcomes=outcomes, codes=codes, duration_s=values["duration_s"])
+        return Processed(outcomes=outcomes, codes=codes, duration_s=values["duration_s"])
 
-    def write(self, recording: Recording, worked: Worked) -> None:
-        """Keep it."""
+    def write(self, recording: Recording, processed: Processed) -> None:
+        """Store a result."""
         values = {
-            "duration_s": worked.duration_s,
-            "outcomes": [asdict(outcome) for outcome in worked.outcomes],
+            "duration_s": processed.duration_s,
+            "outcomes": [asdict(outcome) for outcome in processed.outcomes],
         }
-        metadata = {"worked": json.dumps(values)}
+        metadata = {_KEY: json.dumps(values)}
         path = self._path(self.key(recording))
         path.parent.mkdir(exist_ok=True)
-        write_whole(path, save({"codes": worked.codes}, metadata))
+        write_whole(path, save({"codes": processed.codes}, metadata))
 
-    def forget_others(self, recordings: list[Recording]) -> None:
-        """Remove what no recording needs any more."""
+    def prune(self, recordings: list[Recording]) -> None:
+        """Delete all results but those of these recordings."""
         wanted = {self._path(self.key(recording)) for recording in recordings}
         for path in self.folder.glob("??/*"):
             if path not in wanted:

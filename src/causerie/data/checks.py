@@ -1,4 +1,4 @@
-"""What is measured of a turn, and the limits that it must keep. Knows nothing of files."""
+"""Measurements of a turn, and the limits it must meet. Knows nothing about files."""
 
 from __future__ import annotations
 
@@ -13,32 +13,33 @@ from causerie.data.activity import RATE, Span
 from causerie.data.letters import letters
 from causerie.errors import ConfigError
 
-#: Noise and speech are compared by frames of so many samples at 16 kHz: 20 ms.
+#: Samples per frame (20 ms at 16 kHz) for comparing speech with noise.
 FRAME = 320
-#: Silence so far from a turn tells of its noise, but not what is nearer to speech than this.
+#: Noise is measured in silence within the first distance of a turn and beyond the second of any
+#: speech, if there are at least as many seconds as the third says.
 NOISE_WITHIN_S, NOISE_GUARD_S, NOISE_AT_LEAST_S = 2.0, 0.2, 0.2
-#: Where there is too little silence, this share of the frames counts as noise.
+#: With less silence, this share of the frames, the quietest, counts as noise.
 QUIET_SHARE = 0.1
 MAX_SNR_DB = 80.0
-#: Below so many seconds a slow pace is a hesitation, not a wrong transcript.
+#: In shorter turns a slow pace is a hesitation, not a wrong transcript.
 SLOW_FROM_S = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What a turn must keep to be kept.
+    """Limits that a turn must meet to be kept.
 
     Attributes:
-        max_pause_s: longer ones are cut.
-        min_sample_rate: of the file, in Hz.
-        max_clipped: share of the samples.
-        min_snr_db: speech against the noise around it.
-        min_loudness: in LUFS, before levelling.
-        min_pace, max_pace: letters a second.
-        max_cer: between transcript and what the recogniser hears, as a share of the letters.
+        max_pause_s: longer pauses are cut.
+        min_sample_rate: sample rate of the file, in Hz.
+        max_clipped: share of clipped samples.
+        min_snr_db: level of speech above the noise around it.
+        min_loudness: loudness in LUFS, before levelling.
+        min_pace, max_pace: letters per second.
+        max_cer: character error rate between the transcript and the recognized text.
 
     Raises:
-        ConfigError: one is no number, below 0, or above its counterpart.
+        ConfigError: a limit is not a number, below 0, or above its counterpart.
     """
 
     min_s: float = 0.5
@@ -66,7 +67,7 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """A turn in numbers, units as in `Limits`; None where nothing was measured."""
+    """Measurements of a turn, in the units of `Limits`; None if not measured."""
 
     sample_rate: int | None = None
     clipped: float | None = None
@@ -78,14 +79,14 @@ class Measured:
 
 @dataclass(frozen=True, kw_only=True)
 class Reason:
-    """Why a turn was dropped: one of few kinds, and its numbers."""
+    """Why a turn was dropped: the kind of reason, and the numbers."""
 
     kind: str
     detail: str
 
 
 def reasons(measured: Measured, text: str, duration_s: float, limits: Limits) -> list[Reason]:
-    """All limits that a turn does not keep."""
+    """One reason for each limit that a turn does not meet."""
     found = []
 
     def check(kind: str, broken: bool, detail: str) -> None:
@@ -95,7 +96,7 @@ def reasons(measured: Measured, text: str, duration_s: float, limits: Limits) ->
     check("too short", duration_s < limits.min_s, f"{duration_s:.2f} s, at least {limits.min_s:g}")
     check(
         "too long",
-        duration_s > limits.max_s + 1,  # the margins are silence
+        duration_s > limits.max_s + 1,  # the margins are silent
         f"{duration_s:.1f} s without a pause to cut at, at most {limits.max_s:g}",
     )
     if (rate := measured.sample_rate) is not None:
@@ -108,20 +109,20 @@ def reasons(measured: Measured, text: str, duration_s: float, limits: Limits) ->
         detail = f"{loudness:.1f} LUFS, at least {limits.min_loudness:g}"
         check("too quiet", loudness < limits.min_loudness, detail)
     if (snr_db := measured.snr_db) is not None:
-        detail = f"{snr_db:.1f} dB from speech to noise, at least {limits.min_snr_db:g}"
+        detail = f"{snr_db:.1f} dB above the noise, at least {limits.min_snr_db:g}"
         check("noise", snr_db < limits.min_snr_db, detail)
     if (cer := measured.cer) is not None:
-        detail = f"{cer:.0%} of the letters are heard otherwise, at most {limits.max_cer:.0%}"
+        detail = f"{cer:.0%} of the letters recognized differently, at most {limits.max_cer:.0%}"
         check("transcript", cer > limits.max_cer, detail)
     if text and (speed := measured.pace) is not None:
         slow = speed < limits.min_pace and duration_s >= SLOW_FROM_S
-        detail = f"{speed:.1f} letters a second, {limits.min_pace:g} to {limits.max_pace:g}"
+        detail = f"{speed:.1f} letters per second, {limits.min_pace:g} to {limits.max_pace:g}"
         check("pace", slow or speed > limits.max_pace, detail)
     return found
 
 
 def pace(text: str, speech: Sequence[Span]) -> float | None:
-    """Letters a second of speech; None without letters."""
+    """Letters per second of speech; None without letters."""
     count, duration_s = len(letters(text)), sum(span.duration_s for span in speech)
     return round(count / duration_s, 2) if count and duration_s else None
 
@@ -129,12 +130,12 @@ def pace(text: str, speech: Sequence[Span]) -> float | None:
 def signal_to_noise_db(
     samples: NDArray[np.float32], speech: Sequence[Span], everywhere: Sequence[Span]
 ) -> float:
-    """How far speech stands above the noise around it, in dB, at most 80.
+    """The level of speech above the noise around it, in dB, at most 80.
 
     Args:
-        samples: (N,) of the whole recording at 16 kHz.
-        speech: spans of the turn.
-        everywhere: spans of speech of the whole recording, these included.
+        samples: the whole recording (N,) at 16 kHz.
+        speech: spans of speech of the turn.
+        everywhere: all spans of speech of the recording.
     """
     near = Span(speech[0].start_s - NOISE_WITHIN_S, speech[-1].end_s + NOISE_WITHIN_S)
     first = max(0, int(near.start_s * RATE) // FRAME)

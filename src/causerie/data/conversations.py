@@ -1,7 +1,7 @@
-"""Puts turns of many recordings into their conversations, and parts these where a turn is missing.
+"""Groups the turns of all recordings into conversations, and splits these at dropped turns.
 
-A model that learns from a conversation takes each turn for the answer to the one before it. Where
-a turn was dropped, what follows is therefore a conversation of its own.
+Training takes each turn of a conversation as the answer to the one before. The turns after a
+dropped one therefore form a conversation of their own.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from causerie.data.process_recording import Outcome
 
 
 @dataclass(frozen=True, kw_only=True)
-class Said:
-    """One outcome in its place; `number` counts all turns of the conversation, dropped ones too.
+class PlacedTurn:
+    """An outcome and its place.
 
     Attributes:
-        first_frame: of its codes among those of its recording.
+        first_frame: index of its first frame in the codes of its recording.
+        number: index of the turn in the conversation, in which dropped turns count too.
     """
 
     recording: Recording
@@ -29,65 +30,67 @@ class Said:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Talk:
-    """Kept turns that follow each other without a gap."""
+class Conversation:
+    """Kept turns without a dropped one between them."""
 
     name: str
-    turns: tuple[Said, ...]
+    turns: tuple[PlacedTurn, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parted:
-    """A conversation that a dropped turn parted: into which names."""
+class SplitConversation:
+    """A conversation that dropped turns split, and the names of its parts."""
 
     conversation: str
     parts: tuple[str, ...]
 
 
-def converse(
-    worked: Sequence[tuple[Recording, Sequence[Outcome]]],
-) -> tuple[list[Talk], list[Parted]]:
-    """Conversations in order of their first turns, and which of them fell apart."""
-    found: dict[str, list[Said]] = {}
-    for recording, outcomes in worked:
+def build_conversations(
+    processed: Sequence[tuple[Recording, Sequence[Outcome]]],
+) -> tuple[list[Conversation], list[SplitConversation]]:
+    """The conversations in order of their first turns, and those that were split."""
+    found: dict[str, list[PlacedTurn]] = {}
+    for recording, outcomes in processed:
         frame = 0
         for outcome in outcomes:
             row = recording.rows[outcome.row]
-            said = Said(recording=recording, row=row, outcome=outcome, first_frame=frame)
-            found.setdefault(row.conversation, []).append(said)
+            turn = PlacedTurn(recording=recording, row=row, outcome=outcome, first_frame=frame)
+            found.setdefault(row.conversation, []).append(turn)
             frame += outcome.num_frames
-    order = sorted(found, key=lambda name: min(said.row.place for said in found[name]))
-    talks, parted = list[Talk](), list[Parted]()
+    order = sorted(found, key=lambda name: min(turn.row.place for turn in found[name]))
+    conversations, split = list[Conversation](), list[SplitConversation]()
     taken = set(found)
     for name in order:
         runs = _runs(_in_order(found[name]))
         names = [name, *_free_names(name, len(runs) - 1, taken)]
-        talks += [Talk(name=n, turns=tuple(run)) for n, run in zip(names, runs, strict=False)]
+        conversations += [
+            Conversation(name=n, turns=tuple(run)) for n, run in zip(names, runs, strict=False)
+        ]
         if len(runs) > 1:
-            parted.append(Parted(conversation=name, parts=tuple(names)))
-    return talks, parted
+            split.append(SplitConversation(conversation=name, parts=tuple(names)))
+    return conversations, split
 
 
-def _in_order(turns: list[Said]) -> list[Said]:
-    """As they were said: by time within one recording, else as they are listed."""
-    one_recording = len({said.recording.name for said in turns}) == 1
+def _in_order(turns: list[PlacedTurn]) -> list[PlacedTurn]:
+    """Sort by time if all turns are in one recording, else by their order in the manifest."""
+    one_recording = len({turn.recording.name for turn in turns}) == 1
     if one_recording:
-        return sorted(turns, key=lambda said: (said.outcome.start_s, said.row.place))
-    return sorted(turns, key=lambda said: said.row.place)  # stable: pieces stay in order
+        return sorted(turns, key=lambda turn: (turn.outcome.start_s, turn.row.place))
+    return sorted(turns, key=lambda turn: turn.row.place)  # stable, so that pieces stay in order
 
 
-def _runs(turns: Sequence[Said]) -> list[list[Said]]:
-    """Kept turns between dropped ones."""
-    runs: list[list[Said]] = [[]]
-    for number, said in enumerate(turns):
-        if said.outcome.reasons:
+def _runs(turns: Sequence[PlacedTurn]) -> list[list[PlacedTurn]]:
+    """The runs of kept turns between dropped ones."""
+    runs: list[list[PlacedTurn]] = [[]]
+    for number, turn in enumerate(turns):
+        if turn.outcome.reasons:
             runs.append([])
         else:
-            placed = Said(
-                recording=said.recording,
-                row=said.row,
-                outcome=said.outcome,
-                first_frame=said.first_frame,
+            placed = PlacedTurn(
+                recording=turn.recording,
+                row=turn.row,
+                outcome=turn.outcome,
+                first_frame=turn.first_frame,
                 number=number,
             )
             runs[-1].append(placed)

@@ -1,4 +1,4 @@
-"""Cuts speech at its pauses, and its transcript at the same places. Knows nothing of files."""
+"""Cuts speech at its pauses, and its transcript at the same places."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from collections.abc import Sequence
 from causerie.data.activity import Span
 from causerie.data.letters import letters
 
-#: Silence kept before and after speech, so that no first or last sound is lost.
+#: Silence to keep before and after speech, so that no first or last sound is lost.
 LEAD_S, TAIL_S = 0.15, 0.3
 
 
 def cut(spans: Sequence[Span], max_s: float, max_pause_s: float) -> list[list[Span]]:
-    """Runs of spans, each at most `max_s` long where there is a pause to cut at.
+    """Cut spans into pieces of at most `max_s`, as far as there are pauses to cut at.
 
-    Every pause longer than `max_pause_s` is cut; of others the longest in the later half.
+    Cuts at every pause longer than `max_pause_s`, and at the longest pause in the second half of a
+    piece that is still too long.
     """
     pieces: list[list[Span]] = []
     current: list[Span] = []
@@ -32,7 +33,7 @@ def cut(spans: Sequence[Span], max_s: float, max_pause_s: float) -> list[list[Sp
 
 
 def _best_cut(spans: Sequence[Span], max_s: float) -> int:
-    """Before which span to cut."""
+    """The index of the span to cut before."""
     options = range(1, len(spans))
     late = [i for i in options if spans[i - 1].end_s - spans[0].start_s >= max_s / 2]
     fitting = [i for i in late if spans[i - 1].end_s - spans[0].start_s <= max_s]
@@ -40,7 +41,7 @@ def _best_cut(spans: Sequence[Span], max_s: float) -> int:
 
 
 def with_margins(pieces: Sequence[Sequence[Span]], within: Span) -> list[Span]:
-    """From where to where each piece goes: some silence around it, none of its neighbours."""
+    """The interval of each piece: some silence around it, without its neighbours."""
     out = []
     for index, piece in enumerate(pieces):
         low, high = within.start_s, within.end_s
@@ -52,27 +53,29 @@ def with_margins(pieces: Sequence[Sequence[Span]], within: Span) -> list[Span]:
     return out
 
 
-def split_text(text: str, heard: Sequence[str]) -> list[str]:
-    """A transcript in as many parts as were heard, each with the words that fit best.
+def split_text(text: str, recognized: Sequence[str]) -> list[str]:
+    """Split a transcript into one part per recognized text, by the best alignment of words.
 
-    No word is lost: those that were not heard go with the word before them.
+    No word is lost: words that were not recognized go with the word before them.
     """
     words = text.split()
-    heard_words = [
-        (letters(word), piece) for piece, part in enumerate(heard) for word in part.split()
+    recognized_words = [
+        (letters(word), piece) for piece, part in enumerate(recognized) for word in part.split()
     ]
-    if not heard_words:
-        return [text, *[""] * (len(heard) - 1)]
+    if not recognized_words:
+        return [text, *[""] * (len(recognized) - 1)]
     place = [-1] * len(words)
     matcher = difflib.SequenceMatcher(
-        a=[letters(word) for word in words], b=[word for word, _ in heard_words], autojunk=False
+        a=[letters(word) for word in words],
+        b=[word for word, _ in recognized_words],
+        autojunk=False,
     )
     for kind, a1, a2, b1, b2 in matcher.get_opcodes():
         if kind in ("equal", "replace"):
             for a in range(a1, a2):
-                place[a] = heard_words[b1 + (a - a1) * (b2 - b1) // (a2 - a1)][1]
+                place[a] = recognized_words[b1 + (a - a1) * (b2 - b1) // (a2 - a1)][1]
     before = next((piece for piece in place if piece >= 0), 0)
-    parts: list[list[str]] = [[] for _ in heard]
+    parts: list[list[str]] = [[] for _ in recognized]
     for word, piece in zip(words, place, strict=True):
         before = piece if piece >= 0 else before
         parts[before].append(word)

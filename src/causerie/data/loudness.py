@@ -1,4 +1,4 @@
-"""Brings speech to one loudness, by ITU-R BS.1770."""
+"""Measures and levels loudness, by ITU-R BS.1770."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from numpy.typing import NDArray
 
 from causerie.extras import need
 
-#: Loudness of speech after levelling, that of broadcasts (EBU R 128).
+#: Loudness of speech after levelling, as in broadcasts (EBU R 128).
 TARGET_LUFS = -23.0
-#: No sample is louder than this afterwards.
+#: Largest sample after levelling.
 MAX_PEAK = 0.98
-#: What no meter can measure.
+#: Loudness of silence, which meters cannot measure.
 SILENCE_LUFS = -100.0
 
 
 def loudness(pieces: Sequence[NDArray[np.float32]], sample_rate: int) -> float:
-    """Loudness in LUFS of samples (N,), one after another, at least -100."""
+    """The loudness in LUFS of joined pieces (N,), at least -100."""
     samples = np.concatenate(pieces).astype(np.float64)
     block_s = 0.4
     samples = np.pad(samples, (0, max(0, round(block_s * sample_rate) + 1 - len(samples))))
@@ -27,7 +27,7 @@ def loudness(pieces: Sequence[NDArray[np.float32]], sample_rate: int) -> float:
 
 
 def gain(pieces: Sequence[NDArray[np.float32]], measured_lufs: float) -> tuple[float, bool]:
-    """What to multiply pieces of that loudness with, and whether their peaks held it back."""
+    """The gain that levels pieces of this loudness, and whether their peaks limit it."""
     wanted = 10 ** ((TARGET_LUFS - measured_lufs) / 20)
     peak = max(float(np.abs(piece).max()) for piece in pieces)
     allowed = MAX_PEAK / max(peak, 1e-9)

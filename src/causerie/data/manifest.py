@@ -1,8 +1,8 @@
-"""What there is to prepare: sound files with their transcripts, or the rows of one manifest.
+"""Lists the recordings of a folder: sound files with transcripts, or the rows of a manifest.
 
-Without a manifest, `a.txt` beside `a.wav` holds its transcript, and the first folder on the way to
-a file names its speaker. A manifest is a csv, tsv or jsonl file of rows (see `COLUMNS`). Nothing is
-overlooked: what is no part of the data is listed with the reason. Reads no sound.
+Without a manifest, `a.txt` beside `a.wav` is its transcript, and the first folder of a file's path
+is its speaker. A manifest is a csv, tsv or jsonl file of rows (see `COLUMNS`). Files that are not
+part of the data are listed with the reason. Reads no audio.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 from causerie.data.sound import EXTENSIONS
 from causerie.errors import ConfigError
 
-#: Columns of a manifest, and other names for them; audio and text must be there.
+#: Columns of a manifest and their aliases; audio and text are required.
 COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "audio": ("audio", "audio_path", "audio_file", "path", "file", "file_name", "filename"),
@@ -37,13 +37,13 @@ MANIFESTS = (".csv", ".tsv", ".jsonl")
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One turn as it is given.
+    """One turn of the input.
 
     Attributes:
-        place: its place among all turns.
-        text: "" where it is to be written down.
-        start_s, end_s: of the recording; None is its begin or end.
-        problem: why the text cannot be had, "" where it can.
+        place: index among all turns.
+        text: the transcript; empty if the recognizer is to write it.
+        start_s, end_s: interval of the recording; None for its begin or end.
+        problem: why the transcript cannot be read; empty if it can.
     """
 
     place: int
@@ -57,7 +57,7 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Recording:
-    """A sound file and all turns in it; `name` is its path in the folder."""
+    """A sound file and its turns; `name` is its path relative to the folder."""
 
     name: str
     path: Path
@@ -66,12 +66,12 @@ class Recording:
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """All that lies in a folder.
+    """The contents of a folder.
 
     Attributes:
-        recordings: in order of their first turns.
-        left_out: other files, and why they are no part of the data.
-        notes: on the manifest as a whole.
+        recordings: the recordings in order of their first turns.
+        left_out: other files, and why they are not part of the data.
+        notes: notes on the manifest as a whole.
     """
 
     recordings: list[Recording]
@@ -80,13 +80,13 @@ class Found:
 
 
 def find(folder: Path, out: Path | None = None, manifest: Path | None = None) -> Found:
-    """What there is to prepare in a folder; hidden files and the folder `out` are not looked at.
+    """List the recordings of a folder, without hidden files and the folder `out`.
 
     Args:
-        manifest: the one to read; by default the one that lies in the folder, if any does.
+        manifest: manifest to read; by default the one in the folder, if there is one.
 
     Raises:
-        ConfigError: there is no such folder, nothing in it, or a manifest that makes no sense.
+        ConfigError: the folder is missing or empty, or the manifest is invalid.
     """
     if not folder.is_dir():
         raise ConfigError(f"there is no folder {folder}")
@@ -96,13 +96,13 @@ def find(folder: Path, out: Path | None = None, manifest: Path | None = None) ->
         there = [path for path in files if path.parent == folder and path.suffix in MANIFESTS]
         if len(there) > 1:
             names = ", ".join(path.name for path in there)
-            raise ConfigError(f"{folder} holds several manifests ({names}): name one by --manifest")
+            raise ConfigError(f"{folder} has several manifests ({names}): give one by --manifest")
         manifest = there[0] if there else None
     if manifest is not None:
         return _from_manifest(folder, manifest, files)
     if not sounds:
         raise ConfigError(
-            f"{folder} holds no sound files (wav, flac, mp3, m4a …) and no manifest (csv, jsonl)"
+            f"{folder} has no sound files (wav, flac, mp3, m4a …) and no manifest (csv, jsonl)"
         )
     return _from_files(folder, files, sounds)
 
@@ -132,8 +132,8 @@ def _from_files(folder: Path, files: list[Path], sounds: list[Path]) -> Found:
         other = by_stem.setdefault(path.with_suffix(""), path)
         if other is not path:
             raise ConfigError(
-                f"{_name(folder, other)} and {_name(folder, path)} in {folder} have one name, and "
-                f"so one transcript: keep one of them, or rename"
+                f"{_name(folder, other)} and {_name(folder, path)} in {folder} have the same name "
+                f"and so the same transcript: remove or rename one"
             )
     recordings = []
     for place, path in enumerate(sounds):
@@ -149,30 +149,32 @@ def _from_files(folder: Path, files: list[Path], sounds: list[Path]) -> Found:
             continue
         if path.suffix.lower() not in EXTENSIONS:
             why = (
-                "no sound file of that name" if path.suffix == ".txt" else "neither sound nor .txt"
+                "no sound file of this name"
+                if path.suffix == ".txt"
+                else "not a sound file or .txt"
             )
             left_out.append((_name(folder, path), why))
     return Found(recordings=recordings, left_out=left_out)
 
 
 def _read_text(path: Path) -> tuple[str, str]:
-    """A transcript on one line, and what is wrong with it."""
+    """The transcript on one line, and why it cannot be read, if so."""
     if not path.is_file():
         return "", ""
     try:
         return " ".join(path.read_text("utf-8-sig").split()), ""
     except (OSError, UnicodeDecodeError) as error:
-        return "", f"{path.name} is no text in UTF-8: {error}"
+        return "", f"{path.name} is not UTF-8 text: {error}"
 
 
-# -- with one -----------------------------------------------------------------------------------
+# -- with a manifest ----------------------------------------------------------------------------
 
 
 def _from_manifest(folder: Path, manifest: Path, files: list[Path]) -> Found:
     try:
         contents = manifest.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{manifest} cannot be read: {error}") from error
+        raise ConfigError(f"cannot read {manifest}: {error}") from error
     numbered = list(
         _jsonl(manifest, contents) if manifest.suffix == ".jsonl" else _csv(manifest, contents)
     )
@@ -186,7 +188,7 @@ def _from_manifest(folder: Path, manifest: Path, files: list[Path]) -> Found:
         cells = _Cells(f"{manifest.name}, line {line}", values, columns)
         audio = cells.text("audio")
         if not audio:
-            raise ConfigError(f"{cells.where}: no audio file is named")
+            raise ConfigError(f"{cells.where}: audio is empty")
         path = Path(os.path.normpath(manifest.parent / audio))
         inside = path.is_relative_to(folder)
         names.setdefault(path, _name(folder, path) if inside else path.as_posix())
@@ -198,7 +200,7 @@ def _from_manifest(folder: Path, manifest: Path, files: list[Path]) -> Found:
         start_s, end_s = cells.seconds("start"), cells.seconds("end")
         if end_s is not None and end_s <= (start_s or 0.0):
             raise ConfigError(
-                f"{cells.where}: it ends at {end_s} s, before its start ({start_s or 0} s)"
+                f"{cells.where}: end ({end_s} s) is not after start ({start_s or 0} s)"
             )
         row = Row(
             place=place,
@@ -211,14 +213,16 @@ def _from_manifest(folder: Path, manifest: Path, files: list[Path]) -> Found:
         same = [r for r in rows.setdefault(path, []) if (r.start_s, r.end_s) == (start_s, end_s)]
         if same:
             line_before = numbered[same[0].place][0]
-            raise ConfigError(f"{cells.where} is the same cut of {audio} as line {line_before}")
+            raise ConfigError(
+                f"{cells.where} has the same interval of {audio} as line {line_before}"
+            )
         rows[path].append(row)
     if clash := sorted(given & own):
-        raise ConfigError(f"{manifest}: no conversation can have the name {clash[0]!r}: rename it")
+        raise ConfigError(f"{manifest}: the conversation name {clash[0]!r} is reserved: rename it")
     if not any(path.is_file() for path in rows):
         raise ConfigError(
-            f"{manifest}: none of its {len(rows)} sound files exists, as {next(iter(rows))}; paths "
-            f"count from the folder of the manifest"
+            f"{manifest}: none of its {len(rows)} sound files exists, such as {next(iter(rows))}; "
+            f"paths are relative to the folder of the manifest"
         )
     recordings = [
         Recording(name=names[path], path=path, rows=tuple(turns)) for path, turns in rows.items()
@@ -228,9 +232,7 @@ def _from_manifest(folder: Path, manifest: Path, files: list[Path]) -> Found:
         for path in files
         if path not in rows and path.resolve() != manifest.resolve()
     ]
-    notes = (
-        [f"columns of {manifest.name} that were not used: {', '.join(unused)}"] if unused else []
-    )
+    notes = [f"unused columns of {manifest.name}: {', '.join(unused)}"] if unused else []
     return Found(recordings=recordings, left_out=left_out, notes=notes)
 
 
@@ -242,7 +244,7 @@ def _csv(path: Path, contents: str) -> Iterator[tuple[int, dict[str, Any]]]:
             if None in values or None in values.values():
                 raise ConfigError(
                     f"{path.name}, line {reader.line_num}: {len(reader.fieldnames or ())} columns "
-                    f"were expected; put quotes around text that holds a {delimiter!r}"
+                    f"expected; quote text that contains {delimiter!r}"
                 )
             yield reader.line_num, {key.strip().lower(): cell for key, cell in values.items()}
     except csv.Error as error:
@@ -256,29 +258,27 @@ def _jsonl(path: Path, contents: str) -> Iterator[tuple[int, dict[str, Any]]]:
         try:
             values = json.loads(row)
         except ValueError as error:
-            raise ConfigError(f"{path.name}, line {line} is no JSON: {error}") from error
+            raise ConfigError(f"{path.name}, line {line} is not JSON: {error}") from error
         if not isinstance(values, dict):
-            raise ConfigError(f'{path.name}, line {line} is no object: write {{"audio": …}}')
+            raise ConfigError(f'{path.name}, line {line} is not an object: write {{"audio": …}}')
         yield line, {key.strip().lower(): value for key, value in values.items()}
 
 
 def _columns(
     path: Path, rows: list[tuple[int, dict[str, Any]]]
 ) -> tuple[dict[str, str], list[str]]:
-    """What each of our columns is called there, and the names that are none of ours."""
+    """The names of our columns in the manifest, and its unused columns."""
     there = dict.fromkeys(name for _, values in rows for name in values)
     columns: dict[str, str] = {}
     for column, names in COLUMNS.items():
         found = [name for name in names if name in there]
         if len(found) > 1:
-            raise ConfigError(f"{path} has {' and '.join(found)}: one column of {column} is enough")
+            raise ConfigError(f"{path} has {' and '.join(found)}: keep one column for {column}")
         if found:
             columns[column] = found[0]
     for column in ("audio", "text"):
         if column not in columns:
-            hint = (
-                "; leave it empty where the recogniser is to write it" if column == "text" else ""
-            )
+            hint = "; add it, empty where the recognizer is to write it" if column == "text" else ""
             raise ConfigError(
                 f"{path} has no column {column!r} (its columns: {', '.join(there)}){hint}"
             )
@@ -306,7 +306,7 @@ class _Cells:
         except ValueError:
             seconds = math.nan
         if not math.isfinite(seconds) or seconds < 0:
-            raise ConfigError(f"{self.where}: {column} must be seconds from 0 on, not {text!r}")
+            raise ConfigError(f"{self.where}: {column} must be 0 or more seconds, not {text!r}")
         return seconds
 
     def _value(self, column: str) -> Any:

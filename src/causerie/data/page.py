@@ -134,13 +134,13 @@ def _dropped(report: Report) -> str:
 
 
 def _split(report: Report) -> str:
-    if not report.parted:
+    if not report.split:
         return ""
     why = (
         "A turn was dropped from each. The turns after it form a conversation of their own, "
         "so that no turn is taken for the answer to another."
     )
-    rows = [(one.conversation, ", ".join(one.parts) or "nothing kept") for one in report.parted]
+    rows = [(one.conversation, ", ".join(one.parts) or "nothing kept") for one in report.split]
     return section(
         "Conversations that were split", paragraph(why), table(["conversation", "now"], rows)
     )

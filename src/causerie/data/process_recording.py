@@ -1,4 +1,4 @@
-"""From one recording to its turns: cut, levelled, checked and encoded, or dropped with reasons."""
+"""Cuts, levels, checks and encodes the turns of one recording, or drops them with reasons."""
 
 from __future__ import annotations
 
@@ -21,17 +21,19 @@ from causerie.data.sound import Sound, read_sound
 from causerie.data.whisper import Recognizer
 from causerie.errors import AudioError
 
-#: A turn may end so far behind its recording, as rounded times do.
+#: A turn may end this long after its recording, because times are rounded.
 PAST_END_S = 0.1
-#: Of a turn, so much may be said at the same time as another.
+#: Largest share of a turn that may overlap with other turns.
 MAX_OVERLAP = 0.1
+#: Note on turns without a given transcript.
+TRANSCRIBED = "transcript written by the recognizer"
 
 _Samples = NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tools:
-    """All that a recording is worked with."""
+class Pipeline:
+    """The models and settings that process all recordings."""
 
     codec: Mimi
     limits: Limits
@@ -42,16 +44,16 @@ class Tools:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of a turn, or of a piece that was cut from it.
+    """The result for a turn, or for a piece that was cut from it.
 
     Attributes:
-        row: index of the turn among the recording's.
-        start_s, end_s: of the recording.
-        text: the transcript, whoever wrote it.
-        heard: what the recogniser heard; None where it was not asked.
-        reasons: why it was dropped; none where it was kept.
+        row: index of the turn in the recording.
+        start_s, end_s: interval of the recording.
+        text: the transcript, given or recognized.
+        heard: the recognized text; None if the recognizer did not run.
+        reasons: why the turn was dropped; empty if it was kept.
         notes: what was done beyond cutting and levelling.
-        num_frames: of its codes, 0 where it was dropped.
+        num_frames: frames of its codes; 0 if it was dropped.
     """
 
     row: int
@@ -66,13 +68,13 @@ class Outcome:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Worked:
-    """A recording's turns.
+class Processed:
+    """The result for a recording.
 
     Attributes:
-        outcomes: in order of the rows, and of their pieces.
-        codes: (frames of all kept ones, K) int16, in their order.
-        duration_s: of the recording, 0 where it could not be read.
+        outcomes: outcomes in the order of the rows and their pieces.
+        codes: codes (frames, K) int16 of all kept turns, in the same order.
+        duration_s: length of the recording; 0 if it could not be read.
     """
 
     outcomes: list[Outcome]
@@ -81,8 +83,8 @@ class Worked:
 
 
 @dataclass(kw_only=True)
-class _Draft:
-    """A piece in the making."""
+class _Piece:
+    """A turn, or a piece of it, before it is checked."""
 
     row: int
     where: Span
@@ -93,30 +95,30 @@ class _Draft:
     reasons: list[Reason]
 
 
-def work(recording: Recording, tools: Tools) -> Worked:
-    """Cut, check, level and encode a recording's turns."""
-    no_codes = np.zeros((0, tools.codec.config.num_codebooks), np.int16)
+def process(recording: Recording, pipeline: Pipeline) -> Processed:
+    """Cut, check, level and encode the turns of a recording."""
+    no_codes = np.zeros((0, pipeline.codec.config.num_codebooks), np.int16)
     try:
-        sound = read_sound(recording.path, tools.codec.config.sample_rate)
-        heard_at = resample(sound.samples, sound.sample_rate, RATE)
+        sound = read_sound(recording.path, pipeline.codec.config.sample_rate)
+        samples_16k = resample(sound.samples, sound.sample_rate, RATE)
     except AudioError as error:
         outcomes = [
             _dropped(index, row, row.end_s or 0.0, "unreadable", str(error))
             for index, row in enumerate(recording.rows)
         ]
-        return Worked(outcomes=outcomes, codes=no_codes, duration_s=0.0)
-    spans = speech_spans(heard_at, tools.detect)
-    outcomes, drafts = [], list[_Draft]()
+        return Processed(outcomes=outcomes, codes=no_codes, duration_s=0.0)
+    spans = speech_spans(samples_16k, pipeline.detect)
+    outcomes, pieces = [], list[_Piece]()
     for index, row in enumerate(recording.rows):
-        made = _draft(index, recording.rows, sound, spans)
+        made = _read_row(index, recording.rows, sound, spans)
         if isinstance(made, Outcome):
             outcomes.append(made)
         else:
-            drafts += _cut_row(row, made, heard_at, tools)
-    finished, codes = _finish(recording, drafts, sound, heard_at, spans, tools)
+            pieces += _cut_row(row, made, samples_16k, pipeline)
+    finished, codes = _finish(recording, pieces, sound, samples_16k, spans, pipeline)
     outcomes = sorted(outcomes + finished, key=lambda outcome: outcome.row)
     whole = np.concatenate([no_codes, *codes])
-    return Worked(outcomes=outcomes, codes=whole, duration_s=sound.duration_s)
+    return Processed(outcomes=outcomes, codes=whole, duration_s=sound.duration_s)
 
 
 def _dropped(index: int, row: Row, end_s: float, kind: str, detail: str) -> Outcome:
@@ -129,17 +131,17 @@ def _dropped(index: int, row: Row, end_s: float, kind: str, detail: str) -> Outc
     )
 
 
-def _draft(
+def _read_row(
     index: int, rows: Sequence[Row], sound: Sound, spans: Sequence[Span]
-) -> _Draft | Outcome:
-    """A row with its spans of speech; an outcome where it is dropped at once."""
+) -> _Piece | Outcome:
+    """A row with its spans of speech, or the outcome if it is dropped at once."""
     row, duration_s = rows[index], sound.duration_s
     start_s = row.start_s or 0.0
     end_s = duration_s if row.end_s is None else row.end_s
     if row.problem:
         return _dropped(index, row, end_s, "transcript unreadable", row.problem)
     if start_s >= duration_s or end_s > duration_s + PAST_END_S:
-        detail = f"from {start_s:g} to {end_s:g} s, the recording has {duration_s:.2f} s"
+        detail = f"from {start_s:g} to {end_s:g} s; the recording lasts {duration_s:.2f} s"
         return _dropped(index, row, end_s, "outside the recording", detail)
     region = Span(start_s, min(end_s, duration_s))
     others = [
@@ -149,12 +151,12 @@ def _draft(
     ]
     shared = sum(part.duration_s for part in _clipped_to(region, others))
     if shared > MAX_OVERLAP * region.duration_s:
-        detail = f"{shared:.1f} of {region.duration_s:.1f} s belong to other turns too"
+        detail = f"{shared:.1f} of {region.duration_s:.1f} s overlap with other turns"
         return _dropped(index, row, end_s, "overlap", detail)
     speech = _clipped_to(region, spans)
     if not speech:
         return _dropped(index, row, region.end_s, "no speech", f"in {region.duration_s:.1f} s")
-    return _Draft(
+    return _Piece(
         row=index, where=region, speech=speech, text=row.text, heard=None, notes=[], reasons=[]
     )
 
@@ -167,89 +169,91 @@ def _clipped_to(region: Span, spans: Sequence[Span]) -> list[Span]:
     ]
 
 
-def _cut_row(row: Row, draft: _Draft, heard_at: _Samples, tools: Tools) -> list[_Draft]:
-    """A row in pieces that are short enough, each with its part of the transcript."""
-    limits = tools.limits
-    pieces = cut(draft.speech, limits.max_s, limits.max_pause_s)
-    margins = with_margins(pieces, draft.where)
-    drafts = [
-        replace(draft, where=where, speech=piece, notes=[], reasons=[])
-        for piece, where in zip(pieces, margins, strict=True)
+def _cut_row(row: Row, whole: _Piece, samples_16k: _Samples, pipeline: Pipeline) -> list[_Piece]:
+    """Cut a row into pieces that are short enough, each with its part of the transcript."""
+    limits = pipeline.limits
+    spans = cut(whole.speech, limits.max_s, limits.max_pause_s)
+    margins = with_margins(spans, whole.where)
+    pieces = [
+        replace(whole, where=where, speech=speech, notes=[], reasons=[])
+        for speech, where in zip(spans, margins, strict=True)
     ]
-    if len(drafts) == 1:
-        return drafts
-    note = f"cut at its pauses into {len(drafts)} pieces"
-    if row.text and tools.recognize is None:
+    if len(pieces) == 1:
+        return pieces
+    note = f"cut at pauses into {len(pieces)} pieces"
+    if row.text and pipeline.recognize is None:
         detail = (
-            f"{draft.where.duration_s:.1f} s, at most {limits.max_s:g} with pauses of "
-            f"{limits.max_pause_s:g}; to cut the transcript too takes a recogniser"
+            f"{whole.where.duration_s:.1f} s, at most {limits.max_s:g} with pauses of "
+            f"{limits.max_pause_s:g}; cutting the transcript needs the recognizer"
         )
-        draft.reasons.append(Reason(kind="too long", detail=detail))
-        return [draft]
-    heard = [_hear(piece, heard_at, tools) for piece in drafts]
-    texts = split_text(row.text, heard) if row.text else [""] * len(drafts)
-    for piece, text, words in zip(drafts, texts, heard, strict=True):
+        whole.reasons.append(Reason(kind="too long", detail=detail))
+        return [whole]
+    heard = [_transcribe(piece, samples_16k, pipeline) for piece in pieces]
+    texts = split_text(row.text, heard) if row.text else [""] * len(pieces)
+    for piece, text, words in zip(pieces, texts, heard, strict=True):
         piece.text, piece.heard = text, words
         piece.notes.append(note)
         if row.text and not text:
             detail = "the transcript has no words for this piece"
             piece.reasons.append(Reason(kind="transcript", detail=detail))
-    return drafts
+    return pieces
 
 
-def _hear(draft: _Draft, heard_at: _Samples, tools: Tools) -> str:
-    assert tools.recognize is not None
-    first, last = round(draft.where.start_s * RATE), round(draft.where.end_s * RATE)
-    return " ".join(tools.recognize(heard_at[first:last]).split())
+def _transcribe(piece: _Piece, samples_16k: _Samples, pipeline: Pipeline) -> str:
+    assert pipeline.recognize is not None
+    first, last = round(piece.where.start_s * RATE), round(piece.where.end_s * RATE)
+    return " ".join(pipeline.recognize(samples_16k[first:last]).split())
 
 
 def _finish(
     recording: Recording,
-    drafts: Sequence[_Draft],
+    pieces: Sequence[_Piece],
     sound: Sound,
-    heard_at: _Samples,
+    samples_16k: _Samples,
     spans: Sequence[Span],
-    tools: Tools,
+    pipeline: Pipeline,
 ) -> tuple[list[Outcome], list[NDArray[np.int16]]]:
-    """Level, check and encode the pieces; one gain for each speaker of the recording."""
+    """Level, check and encode the pieces, with one gain per speaker of the recording."""
     outcomes, codes = [], list[NDArray[np.int16]]()
-    waves = [_samples(sound, draft.where) for draft in drafts]
-    speakers = [recording.rows[draft.row].speaker for draft in drafts]
+    waves = [_samples(sound, piece.where) for piece in pieces]
+    speakers = [recording.rows[piece.row].speaker for piece in pieces]
     levels = {
         speaker: _level([w for w, s in zip(waves, speakers, strict=True) if s == speaker], sound)
         for speaker in dict.fromkeys(speakers)
     }
-    for draft, wave, speaker in zip(drafts, waves, speakers, strict=True):
-        measured_lufs, factor, held_back = levels[speaker]
-        if held_back:
-            draft.notes.append("quieter than others, since its peaks allow no more")
+    for piece, wave, speaker in zip(pieces, waves, speakers, strict=True):
+        measured_lufs, factor, is_limited = levels[speaker]
+        if is_limited:
+            piece.notes.append("quieter than others, because of its peaks")
         measured = Measured(
             sample_rate=sound.native_rate,
-            clipped=round(sound.clipped_share(draft.where.start_s, draft.where.end_s), 6),
-            snr_db=round(signal_to_noise_db(heard_at, draft.speech, spans), 2),
+            clipped=round(sound.clipped_share(piece.where.start_s, piece.where.end_s), 6),
+            snr_db=round(signal_to_noise_db(samples_16k, piece.speech, spans), 2),
             loudness=measured_lufs,
-            pace=pace(draft.text, draft.speech),
+            pace=pace(piece.text, piece.speech),
         )
-        measured = _compare(draft, measured, heard_at, tools)
-        if not draft.text and not draft.reasons:
-            detail = "none given, and no recogniser" if draft.heard is None else "nothing was heard"
-            draft.reasons.append(Reason(kind="no transcript", detail=detail))
-        known = {reason.kind for reason in draft.reasons}
-        found = reasons(measured, draft.text, draft.where.duration_s, tools.limits)
-        draft.reasons += [reason for reason in found if reason.kind not in known]
+        measured = _compare(piece, measured, samples_16k, pipeline)
+        if not piece.text and not piece.reasons:
+            detail = (
+                "none given, and no recognizer" if piece.heard is None else "no words recognized"
+            )
+            piece.reasons.append(Reason(kind="no transcript", detail=detail))
+        known = {reason.kind for reason in piece.reasons}
+        found = reasons(measured, piece.text, piece.where.duration_s, pipeline.limits)
+        piece.reasons += [reason for reason in found if reason.kind not in known]
         num_frames = 0
-        if not draft.reasons:
-            codes.append(encode(wave * np.float32(factor), tools.codec))
+        if not piece.reasons:
+            codes.append(encode(wave * np.float32(factor), pipeline.codec))
             num_frames = len(codes[-1])
         outcomes.append(
             Outcome(
-                row=draft.row,
-                start_s=round(draft.where.start_s, 3),
-                end_s=round(draft.where.end_s, 3),
-                text=draft.text,
-                heard=draft.heard,
-                reasons=tuple(draft.reasons),
-                notes=tuple(draft.notes),
+                row=piece.row,
+                start_s=round(piece.where.start_s, 3),
+                end_s=round(piece.where.end_s, 3),
+                text=piece.text,
+                heard=piece.heard,
+                reasons=tuple(piece.reasons),
+                notes=tuple(piece.notes),
                 measured=measured,
                 num_frames=num_frames,
             )
@@ -257,22 +261,24 @@ def _finish(
     return outcomes, codes
 
 
-def _compare(draft: _Draft, measured: Measured, heard_at: _Samples, tools: Tools) -> Measured:
-    """Transcript against sound; writes it where there is none, if the rest will do."""
-    if tools.recognize is None or draft.reasons:
+def _compare(
+    piece: _Piece, measured: Measured, samples_16k: _Samples, pipeline: Pipeline
+) -> Measured:
+    """Compare the transcript with the audio; write a missing one if other limits are met."""
+    if pipeline.recognize is None or piece.reasons:
         return measured
-    if draft.heard is None:
+    if piece.heard is None:
         others = replace(measured, pace=None)
-        if reasons(others, "", draft.where.duration_s, tools.limits):
-            return measured  # dropped anyway, and listening is dear
-        draft.heard = _hear(draft, heard_at, tools)
-    if draft.text:
-        cer = character_error_rate(draft.text, draft.heard, tools.language)
+        if reasons(others, "", piece.where.duration_s, pipeline.limits):
+            return measured  # it is dropped anyway, and the recognizer is slow
+        piece.heard = _transcribe(piece, samples_16k, pipeline)
+    if piece.text:
+        cer = character_error_rate(piece.text, piece.heard, pipeline.language)
         return replace(measured, cer=round(cer, 4))
-    if draft.heard:
-        draft.text = draft.heard
-        draft.notes.append("transcript written by the recogniser")
-    return replace(measured, pace=pace(draft.text, draft.speech))
+    if piece.heard:
+        piece.text = piece.heard
+        piece.notes.append(TRANSCRIBED)
+    return replace(measured, pace=pace(piece.text, piece.speech))
 
 
 def _samples(sound: Sound, where: Span) -> _Samples:
@@ -281,13 +287,13 @@ def _samples(sound: Sound, where: Span) -> _Samples:
 
 
 def _level(waves: Sequence[_Samples], sound: Sound) -> tuple[float, float, bool]:
-    """Loudness of one speaker, the gain that levels it, and whether peaks held that back."""
+    """The loudness of one speaker, the gain that levels it, and whether peaks limit the gain."""
     measured = loudness.loudness(waves, sound.sample_rate)
     return round(measured, 2), *loudness.gain(waves, measured)
 
 
 def encode(samples: _Samples, codec: Mimi) -> NDArray[np.int16]:
-    """Codes (T, K) of samples (N,) at the codec's rate."""
+    """The codes (T, K) of samples (N,) at the codec's rate."""
     device = next(codec.parameters()).device
     with torch.inference_mode():
         pcm = torch.from_numpy(np.ascontiguousarray(samples)).to(device)[None, None]

@@ -1,4 +1,4 @@
-"""What was kept and what was dropped, and why: every turn and every file is accounted for."""
+"""The report on a preparation: what was kept and dropped, and why, for every turn and file."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from causerie.data.conversations import Parted
+from causerie.data.conversations import SplitConversation
 from causerie.data.manifest import Recording
-from causerie.data.process_recording import Outcome
+from causerie.data.process_recording import TRANSCRIBED, Outcome
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One recording with all that became of it."""
+    """A recording and its outcomes."""
 
     recording: Recording
     outcomes: tuple[Outcome, ...]
@@ -23,51 +23,51 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """All about one preparation.
+    """The results of a preparation.
 
     Attributes:
-        folder: where the recordings lie.
-        settings: what it was made with.
-        entries: every recording.
-        left_out: files that are no part of the data, and why.
-        parted: conversations that a dropped turn parted.
-        notes: on the whole.
-        num_conversations: that were written.
+        folder: folder of the recordings.
+        settings: limits, codec, recognizer and language.
+        entries: all recordings.
+        left_out: files that are not part of the data, and why.
+        split: conversations that were split at a dropped turn.
+        notes: notes on the whole folder.
+        num_conversations: number of conversations written.
     """
 
     folder: str
     settings: dict[str, Any]
     entries: tuple[Entry, ...]
     left_out: tuple[tuple[str, str], ...]
-    parted: tuple[Parted, ...]
+    split: tuple[SplitConversation, ...]
     notes: tuple[str, ...]
     num_conversations: int
 
     @property
     def outcomes(self) -> list[Outcome]:
-        """Of all recordings, in order."""
+        """The outcomes of all recordings, in order."""
         return [outcome for entry in self.entries for outcome in entry.outcomes]
 
     @property
     def kept(self) -> list[Outcome]:
-        """Those without a reason to drop them."""
+        """The outcomes of kept turns."""
         return [outcome for outcome in self.outcomes if not outcome.reasons]
 
     @property
     def dropped(self) -> list[Outcome]:
-        """The others."""
+        """The outcomes of dropped turns."""
         return [outcome for outcome in self.outcomes if outcome.reasons]
 
     def dropped_by_reason(self) -> dict[str, int]:
-        """How many turns fell to each kind of reason, by the first that each has; most first."""
+        """Dropped turns by the kind of their first reason, most frequent first."""
         return dict(Counter(outcome.reasons[0].kind for outcome in self.dropped).most_common())
 
     def notes_count(self) -> dict[str, int]:
-        """How many kept turns each note stands on."""
+        """Kept turns by note, most frequent first."""
         return dict(Counter(note for outcome in self.kept for note in outcome.notes).most_common())
 
     def speakers(self) -> dict[str, float]:
-        """Seconds kept of each speaker, most first."""
+        """Kept seconds by speaker, most first."""
         found: dict[str, float] = {}
         for entry in self.entries:
             for outcome in entry.outcomes:
@@ -77,7 +77,7 @@ class Report:
         return dict(sorted(found.items(), key=lambda item: -item[1]))
 
     def totals(self) -> dict[str, float | int]:
-        """Turns and seconds; those of the recordings are kept, dropped or between the turns."""
+        """Numbers of turns, and seconds: recorded = kept + dropped + silence between turns."""
         recorded_s = sum(entry.duration_s for entry in self.entries)
         kept_s = sum(map(seconds, self.kept))
         dropped_s = sum(
@@ -99,7 +99,7 @@ class Report:
         }
 
     def summary(self) -> list[str]:
-        """A few lines for a terminal."""
+        """A few lines for the terminal."""
         totals = self.totals()
         speakers = len(self.speakers())
         lines = [
@@ -110,13 +110,11 @@ class Report:
         if self.dropped:
             reasons = [f"{count} {kind}" for kind, count in self.dropped_by_reason().items()]
             lines.append(f"dropped {len(self.dropped)}: {', '.join(reasons)}")
-        if self.parted:
-            lines.append(
-                f"{_count(len(self.parted), 'conversation')} parted where a turn was dropped"
-            )
-        written = sum("transcript written by the recogniser" in o.notes for o in self.kept)
+        if self.split:
+            lines.append(f"{_count(len(self.split), 'conversation')} split at a dropped turn")
+        written = sum(TRANSCRIBED in o.notes for o in self.kept)
         if written:
-            lines.append(f"{_count(written, 'transcript')} written by the recogniser")
+            lines.append(f"{_count(written, 'transcript')} written by the recognizer")
         if self.left_out:
             names = ", ".join(name for name, _ in self.left_out[:3])
             more = f" and {len(self.left_out) - 3} more" if len(self.left_out) > 3 else ""
@@ -124,7 +122,7 @@ class Report:
         return [*lines, *self.notes]
 
     def to_json(self) -> str:
-        """Everything, a turn with its source, outcome and measurements."""
+        """The report as JSON; each turn has its source, outcome and measurements."""
         turns = [
             {
                 "source": entry.recording.name,
@@ -143,7 +141,7 @@ class Report:
             "notes": list(self.notes),
             "speakers_s": {name: round(value, 2) for name, value in self.speakers().items()},
             "left_out": [{"file": name, "why": why} for name, why in self.left_out],
-            "parted": [asdict(parted) for parted in self.parted],
+            "parted": [asdict(split) for split in self.split],
             "settings": self.settings,
             "turns": turns,
         }
@@ -151,12 +149,12 @@ class Report:
 
 
 def seconds(outcome: Outcome) -> float:
-    """How long a turn is."""
+    """The length of a turn."""
     return outcome.end_s - outcome.start_s
 
 
 def clock(duration_s: float) -> str:
-    """Seconds as people read them."""
+    """Seconds as text, such as 3 min 05 s."""
     if duration_s < 60:
         return f"{duration_s:.1f} s"
     minutes, rest = divmod(round(duration_s), 60)

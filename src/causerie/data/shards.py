@@ -1,12 +1,11 @@
-"""Speech as codes on disk: turns with their transcripts, in shards, with an index.
+"""Reads and writes prepared speech: turns as codes with transcripts, in shards with an index.
 
-    dataset.json        what made it, and which shards there are; written last
-    00000.safetensors   "codes" (frames, K) int16: all turns of a shard one after another
-    00000.jsonl         a line a turn: text, speaker, conversation, where its frames are, its source
+    dataset.json        the index: format, codec and names of the shards; written last
+    00000.safetensors   "codes" (frames, K) int16: all turns of a shard, one after another
+    00000.jsonl         one line per turn: text, speaker, conversation, frames, source
 
-A conversation is never cut between shards. A shard counts once its index is there, and every file
-comes into being whole, so that a run that is killed leaves no half of anything. Knows nothing of
-sound files, nor of how speech is chosen.
+A conversation is never split between shards. A shard counts once its .jsonl exists. Every file is
+written in full or not at all, so a killed run leaves no partial file.
 """
 
 from __future__ import annotations
@@ -35,13 +34,13 @@ FRAMES_PER_SHARD = 45_000
 
 @dataclass(frozen=True, kw_only=True)
 class Turn:
-    """What one speaker said without a break, and where its codes are.
+    """A turn of one speaker, and where its codes are.
 
     Attributes:
-        turn: its place in the conversation; not every number need be there.
+        turn: index in the conversation; numbers may be missing.
         shard: name of the shard.
-        first_frame, num_frames: of the shard's codes.
-        source: file that it was cut from, at `start_s` to `end_s`.
+        first_frame, num_frames: position in the shard's codes.
+        source: the file it was cut from, from `start_s` to `end_s`.
     """
 
     text: str
@@ -58,7 +57,7 @@ class Turn:
 
 @dataclass(frozen=True, kw_only=True)
 class NewTurn:
-    """A turn to be written; codes are (T, K)."""
+    """A turn to write; codes are (T, K)."""
 
     text: str
     speaker: str
@@ -70,14 +69,14 @@ class NewTurn:
 
 
 class SpeechData:
-    """All turns of a prepared folder; codes are read from disk when they are asked for.
+    """All turns of a prepared folder; reads codes from disk on demand.
 
     Attributes:
-        folder: where it lies.
-        turns: in the order of the shards.
+        folder: the folder.
+        turns: all turns in the order of the shards.
         num_codebooks: K.
-        frame_rate: frames a second.
-        codec: fingerprint of the codec that made the codes.
+        frame_rate: frames per second.
+        codec: fingerprint of the codec that encoded the speech.
     """
 
     def __init__(
@@ -89,17 +88,17 @@ class SpeechData:
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str]) -> SpeechData:
-        """Read the index of a folder, and check that its shards are there and whole.
+        """Read the index of a folder, and check that its shards are complete.
 
         Raises:
-            ConfigError: nothing was prepared there, or a file is missing or damaged.
+            ConfigError: the folder has no prepared speech, or a file is missing or damaged.
         """
         folder = Path(folder)
         index = _read_index(folder)
         if index is None:
             raise ConfigError(
-                f"{folder} holds no prepared speech (no {INDEX}): make it with "
-                f"`causerie data prepare`, or run that again where it was stopped"
+                f"{folder} has no prepared speech (no {INDEX}): run `causerie data prepare`, "
+                f"or run it again if it was stopped"
             )
         turns = []
         for name in index["shards"]:
@@ -107,7 +106,7 @@ class SpeechData:
         return cls(folder, turns, index["num_codebooks"], index["frame_rate"], index["codec"])
 
     def codes_of(self, turn: Turn) -> NDArray[np.int16]:
-        """Codes (T, K) of a turn."""
+        """The codes (T, K) of a turn."""
         if turn.shard not in self._slices:
             self._slices[turn.shard] = _open_codes(self.folder, turn.shard).get_slice("codes")
         last = turn.first_frame + turn.num_frames
@@ -115,38 +114,38 @@ class SpeechData:
         return codes
 
     def conversations(self) -> list[list[Turn]]:
-        """Turns of each conversation in order; the conversations in order of their first turns."""
+        """The turns of each conversation; conversations are in order of their first turns."""
         found: dict[str, list[Turn]] = {}
         for turn in self.turns:
             found.setdefault(turn.conversation, []).append(turn)
         return [sorted(turns, key=lambda turn: turn.turn) for turns in found.values()]
 
     def require_codec(self, codec: Mimi) -> None:
-        """Raise ConfigError where the codes are another codec's."""
+        """Raise ConfigError if another codec encoded the speech."""
         if codec_fingerprint(codec) != self.codec:
             raise ConfigError(
                 f"{self.folder} was encoded by another codec than this model's: run "
-                f"`causerie data prepare` with this --model, into another folder"
+                f"`causerie data prepare` with this --model into another folder"
             )
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_slices": {}}  # files are opened anew in another process
+        return {**self.__dict__, "_slices": {}}  # another process opens the files again
 
 
 class ShardWriter:
-    """Writes a prepared folder, or goes on where one was left.
+    """Writes a prepared folder, or resumes one.
 
-    Conversations gather in memory until they fill a shard. Add the same ones in the same order,
-    leaving out those that are `done`, and the same files come out, however often it was stopped.
+    Conversations stay in memory until they fill a shard. Adding the same conversations in the same
+    order, without those in `done`, writes the same files, however often the writer was stopped.
 
     Args:
-        codec: fingerprint of the codec that makes the codes.
+        codec: fingerprint of the codec that encodes the speech.
 
     Attributes:
         done: names of the conversations in finished shards.
 
     Raises:
-        ConfigError: the folder holds shards of another codec, or damaged ones.
+        ConfigError: the folder has damaged shards, or shards of another codec.
     """
 
     def __init__(
@@ -177,10 +176,10 @@ class ShardWriter:
         """Add all turns of a conversation, in order.
 
         Raises:
-            ConfigError: a conversation of that name is there already.
+            ConfigError: a conversation of this name was added before.
         """
         if conversation in self._added:
-            raise ConfigError(f"there are two conversations of the name {conversation!r}")
+            raise ConfigError(f"two conversations have the name {conversation!r}")
         self._added.add(conversation)
         for turn in turns:
             assert turn.codes.ndim == 2, turn.codes.shape
@@ -226,7 +225,7 @@ class ShardWriter:
             return
         name = _name(len(self._shards))
         tensors = {"codes": np.concatenate(self._codes)}
-        # one key alone: the order of several would change from run to run
+        # one key: the order of several would change from run to run
         write_whole(_codes_path(self.folder, name), save(tensors, {"codec": self.codec}))
         lines = "".join(f"{line}\n" for line in self._lines)
         write_whole(self.folder / f"{name}.jsonl", lines.encode())
@@ -235,7 +234,7 @@ class ShardWriter:
 
 
 def codec_fingerprint(codec: Mimi) -> str:
-    """Equal for two codecs that turn every sound into the same codes, whatever their decoders."""
+    """A hash that is equal for codecs with the same encoder, whatever their decoders."""
     found = hashlib.blake2b(json.dumps(asdict(codec.config)).encode(), digest_size=16)
     for name, tensor in sorted(codec.state_dict().items()):
         if name.startswith(("decoder", "upsample")) or "output_proj" in name:
@@ -246,7 +245,7 @@ def codec_fingerprint(codec: Mimi) -> str:
 
 
 def write_whole(path: Path, contents: bytes) -> None:
-    """Write a file that is there entirely or not at all."""
+    """Write a file in full or not at all."""
     partial = path.with_name(f"{path.name}.partial")
     partial.write_bytes(contents)
     partial.replace(path)
@@ -267,27 +266,27 @@ def _read_index(folder: Path) -> dict[str, Any] | None:
     try:
         values = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}; prepare the data again") from error
+        raise ConfigError(f"cannot read {path}: {error}; prepare the data again") from error
     wanted = {"format", "version", "codec", "num_codebooks", "frame_rate", "shards"}
     if not isinstance(values, dict) or values.get("format") != FORMAT:
-        raise ConfigError(f"{path} is no index of prepared speech: it must say format {FORMAT!r}")
+        raise ConfigError(f"{path} is not an index of prepared speech: it needs format {FORMAT!r}")
     if values.get("version") != VERSION or set(values) != wanted:
         raise ConfigError(
-            f"{path} has version {values.get('version')!r} of the format; this causerie reads "
-            f"version {VERSION}: prepare the data again"
+            f"{path} has format version {values.get('version')!r}; this causerie reads version "
+            f"{VERSION}: prepare the data again"
         )
     return values
 
 
 def _read_shard(folder: Path, name: str, codec: str, num_codebooks: int) -> list[Turn]:
-    """Turns of a shard that fit its codes."""
+    """The turns of a shard, checked against its codes."""
     path = folder / f"{name}.jsonl"
     codes = _open_codes(folder, name)
     num_frames, width = codes.get_slice("codes").get_shape()
     if (codes.metadata() or {}).get("codec") != codec or width != num_codebooks:
         raise ConfigError(
-            f"{_codes_path(folder, name)} was encoded by another codec, or with other codebooks, "
-            f"than asked for: choose another folder, or delete this one"
+            f"{_codes_path(folder, name)} was encoded by another codec or with other codebooks: "
+            f"choose another folder, or delete this one"
         )
     known = {field.name for field in fields(Turn)} - {"shard"}
     turns = []
@@ -298,11 +297,11 @@ def _read_shard(folder: Path, name: str, codec: str, num_codebooks: int) -> list
                 raise ValueError(f"keys {sorted(values)}, not {sorted(known)}")
             turns.append(Turn(**values, shard=name))
     except (OSError, ValueError, TypeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}; prepare the data again") from error
+        raise ConfigError(f"cannot read {path}: {error}; prepare the data again") from error
     ends = [turn.first_frame + turn.num_frames for turn in turns]
     starts = [turn.first_frame for turn in turns]
     if starts != [0, *ends][: len(turns)] or (ends[-1:] or [0]) != [num_frames]:
-        raise ConfigError(f"{path} does not fit its codes: prepare the data again")
+        raise ConfigError(f"{path} does not match its codes: prepare the data again")
     return turns
 
 
@@ -312,7 +311,7 @@ def _open_codes(folder: Path, name: str) -> Any:
         file: Any = safe_open(path, framework="numpy")
         shape = file.get_slice("codes").get_shape()
     except (OSError, SafetensorError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}; prepare the data again") from error
+        raise ConfigError(f"cannot read {path}: {error}; prepare the data again") from error
     if len(shape) != 2 or file.get_slice("codes").get_dtype() != "I16":
-        raise ConfigError(f"{path} holds no codes (frames, codebooks) of 16 bits")
+        raise ConfigError(f"{path} has no 16-bit codes (frames, codebooks)")
     return file

@@ -1,7 +1,7 @@
-"""Reads a recording of any format as one channel at one rate, and where it was clipped.
+"""Reads a recording of any format as mono at one rate, and finds clipped samples.
 
-Piece by piece, so that an hour of stereo takes no more memory than its result. libsndfile comes
-first (wav, flac, ogg, mp3 …), FFmpeg by PyAV reads the rest (m4a, webm, wma, films …).
+Reads block by block, so that an hour of stereo takes no more memory than its result. libsndfile
+reads wav, flac, ogg, mp3 and others; FFmpeg by PyAV reads the rest (m4a, webm, wma, video …).
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from causerie.audio.ffmpeg import decoding
 from causerie.audio.resample import check_rate
 from causerie.errors import AudioError
 
-#: Extensions of what may hold sound.
+#: Extensions of files that may contain audio.
 EXTENSIONS = frozenset(
     ".wav .flac .ogg .oga .opus .mp3 .aif .aiff .aifc .au .caf .w64 .rf64 .m4a .m4b .mp4 .aac .wma "
     ".webm .mka .mkv .mov .avi .amr .3gp .ac3".split()
 )
-#: Values that are read at once, of all channels: 10 s of stereo at 48 kHz are a quarter of it.
+#: Largest block, in values of all channels: four times 10 s of stereo at 48 kHz.
 MAX_BLOCK = 4_000_000
-#: Samples at full scale are clipped, and so are neighbours that stand still near it.
+#: Samples at full scale are clipped, and so are three equal ones near it.
 FULL_SCALE, LOUD, STILL = 0.9999, 0.9, 2.0**-15
 
 _Block = NDArray[np.float32]  # (N, channels)
@@ -40,9 +40,9 @@ class Sound:
 
     Attributes:
         samples: (N,) fp32, full scale 1.
-        sample_rate: of `samples`.
-        native_rate: of the file.
-        clipped: times in seconds, rising, of the file's clipped samples.
+        sample_rate: sample rate of `samples`.
+        native_rate: sample rate of the file.
+        clipped: times of the file's clipped samples in seconds, sorted.
     """
 
     samples: NDArray[np.float32]
@@ -56,21 +56,21 @@ class Sound:
         return len(self.samples) / self.sample_rate
 
     def clipped_share(self, start_s: float, end_s: float) -> float:
-        """Clipped samples from `start_s` to `end_s`, as a share of all there."""
+        """The share of clipped samples from `start_s` to `end_s`."""
         first, last = np.searchsorted(self.clipped, (start_s, end_s))
         return float(last - first) / max(1.0, (end_s - start_s) * self.native_rate)
 
 
 def read_sound(source: Path | bytes, sample_rate: int, *, max_s: float | None = None) -> Sound:
-    """A sound file at `sample_rate`.
+    """Read a sound file at `sample_rate`.
 
     Args:
         source: a path, or the file's bytes.
-        max_s: a longer one is refused as soon as so much of it is read.
+        max_s: limit of its length; reading stops there.
 
     Raises:
-        AudioError: it is missing, unreadable, empty, too long or not finite.
-        ConfigError: only PyAV could read it, and that is not installed.
+        AudioError: the file is missing, unreadable, empty, too long or not finite.
+        ConfigError: the format needs PyAV, which is not installed.
     """
     if isinstance(source, Path) and not source.is_file():
         raise AudioError(f"{source} does not exist")
@@ -100,11 +100,11 @@ def _gather(
     num_read = 0
     for block in blocks:
         if not np.isfinite(block).all():
-            raise AudioError(f"{name} holds samples that are not finite numbers (NaN or inf)")
+            raise AudioError(f"{name} has samples that are not finite (NaN or inf)")
         clipped.append((np.flatnonzero(is_clipped(block)) + num_read) / rate)
         num_read += len(block)
         if max_s is not None and num_read > max_s * rate:
-            raise AudioError(f"{name} is longer than {max_s:g} s: cut it")
+            raise AudioError(f"{name} is longer than {max_s:g} s: shorten it")
         mixed = block.mean(axis=1, dtype=np.float64).astype(np.float32)
         pieces.append(mixed if rate == sample_rate else resampler.resample_chunk(mixed))
     if rate != sample_rate:
@@ -121,7 +121,7 @@ def _gather(
 
 
 def is_clipped(block: _Block) -> NDArray[np.bool_]:
-    """Which of the samples (N, channels) are clipped, in any channel: (N,)."""
+    """Whether each of the samples (N, channels) is clipped in any channel: (N,)."""
     size = np.abs(block)
     found: Any = size >= FULL_SCALE
     still = (np.abs(np.diff(block, axis=0)) <= STILL) & (size[1:] >= LOUD)
