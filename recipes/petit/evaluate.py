@@ -19,7 +19,7 @@ from causerie.audio.audio import Audio
 from causerie.errors import CauserieError
 from causerie.evaluate.clip import Clip
 from causerie.evaluate.report import Report
-from causerie.evaluate.run import judge
+from causerie.evaluate.run import measure_clips
 from causerie.evaluate.sentences import HELD_OUT, read_sentences
 from causerie.evaluate.speaking import Speaking
 from causerie.evaluate.tools import Tools
@@ -71,7 +71,7 @@ def main() -> None:
         else:
             clips = speak(args.model, sentences, args.seed, args.save_wavs)
         report = Report(model=str(args.from_wavs or args.model))
-        judge(clips, report, METRICS, Tools(threads=args.threads))
+        measure_clips(clips, report, METRICS, Tools(threads=args.threads))
     except CauserieError as error:
         sys.exit(f"evaluate.py: {error}")
     rows = report.tables["clips"]

@@ -96,9 +96,9 @@ def test_held_out_sentences_and_all_metrics_by_default(
     [
         (["--only", "bleu"], "no metric bleu: wer, similarity"),
         (["--only", "codec"], "codec needs recordings"),
-        (["--sentences", "nowhere.txt"], "sentences nowhere.txt cannot be opened"),
+        (["--sentences", "nowhere.txt"], "cannot read the sentences nowhere.txt"),
         (["--only", LIGHT, "--voices", "ada"], "no voice 'ada'"),
-        (["--only", "wer,codec", "--recordings", "."], "there is no sound file in ."),
+        (["--only", "wer,codec", "--recordings", "."], ". has no sound file"),
     ],
 )
 def test_mistakes_take_one_line(

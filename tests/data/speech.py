@@ -51,7 +51,7 @@ def detect(samples: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def write(path: Path, text: str, *, said: str | None = None, level: float = 0.2) -> None:
-    """A sound file and its transcript, which may be another than what is said."""
+    """A sound file and its transcript, which may differ from its words."""
     path.parent.mkdir(parents=True, exist_ok=True)
     soundfile.write(path, say(text if said is None else said, level=level), RATE_OUT)
     if text:

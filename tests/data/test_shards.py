@@ -154,7 +154,7 @@ def test_damage_is_reported(tmp_path: Path, name: str, change, message: str) -> 
     assert str(tmp_path) in str(caught.value)
 
 
-def test_a_missing_shard_is_told(tmp_path: Path) -> None:
+def test_a_missing_shard_is_reported(tmp_path: Path) -> None:
     write_all(tmp_path)
     (tmp_path / "00002.safetensors").unlink()
     with pytest.raises(ConfigError, match=r"cannot read .*00002\.safetensors"):

@@ -110,14 +110,14 @@ def test_no_list_of_other_files_is_followed(
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.m4a"])
-def test_nonsense_is_told_in_one_line(tmp_path: Path, name: str) -> None:
+def test_nonsense_is_one_line(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"nonsense" * 50)
     with pytest.raises(AudioError, match=r"cannot be read as sound") as caught:
         read_sound(tmp_path / name, 24_000)
     assert "\n" not in str(caught.value)
 
 
-def test_empty_endless_and_missing_files_are_told(tmp_path: Path) -> None:
+def test_empty_endless_and_missing_files_are_refused(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "empty.wav", np.zeros(0), 24_000)
     with pytest.raises(AudioError, match="empty"):
         read_sound(tmp_path / "empty.wav", 24_000)

@@ -1,7 +1,7 @@
-"""The two context tests: what they ask of a model, and how they judge it.
+"""The two context tests: their sentences, and their classifier.
 
-A tiny random model cannot read; so that its judgement can be checked, likelihoods are compared
-with those of its own generation, and whole tests run with a judge whose hearing is known.
+A tiny random model cannot read. Likelihoods are compared with those of its own generation, and
+whole tests run with a classifier whose answers are known.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from causerie.audio.audio import Audio
 from causerie.errors import ConfigError
 from causerie.evaluate import consistency, homographs, reading
 from causerie.evaluate.clip import Clip
-from causerie.evaluate.reading import Heard, Word
+from causerie.evaluate.reading import Classified, Word
 from causerie.evaluate.speaking import Speaking
 from causerie.nn.kv_cache import KVCache
 from causerie.prompt import Part, Segment, build_prompt
@@ -52,7 +52,7 @@ def test_plain_text_is_spelled_out_by_letters(tts: TTS) -> None:
     same, text = reading.spelled_out(tts, "The lead, the leader.", LEAD, 1)
     assert same is tts
     assert text == "The led, the leader."
-    with pytest.raises(ConfigError, match="must hold the word 'lead' once"):
+    with pytest.raises(ConfigError, match="must contain the word 'lead' once"):
         reading.spelled_out(tts, "No such word.", LEAD, 1)
 
 
@@ -111,13 +111,13 @@ def test_judge_takes_the_likelier_reading(tts: TTS, monkeypatch: pytest.MonkeyPa
     sound = Audio(samples=torch.rand(9600).numpy(), sample_rate=24_000)
     for number, text in enumerate(("Take the leed.", "Take the led.")):
         truth["text"] = text
-        found = reading.judge(tts, sound, "Take the lead.", LEAD, Voice(name="0"))
-        assert found == Heard(reading=number, margin=7.0)
+        found = reading.classify(tts, sound, "Take the lead.", LEAD, Voice(name="0"))
+        assert found == Classified(reading=number, margin=7.0)
 
 
 def test_silence_has_no_reading(tts: TTS) -> None:
     nothing = Audio(samples=torch.zeros(0).numpy(), sample_rate=24_000)
-    found = reading.judge(tts, nothing, LEAD.sentences[0], LEAD, Voice(name="0"))
+    found = reading.classify(tts, nothing, LEAD.sentences[0], LEAD, Voice(name="0"))
     assert found.reading is None
 
 
@@ -139,8 +139,8 @@ class Actor(Speaking):
         return Clip(text=text, audio=sound)
 
 
-def by_seed(tts: TTS, audio: Audio, *rest: object) -> Heard:
-    return Heard(reading=audio.seed, margin=1.0)
+def by_seed(tts: TTS, audio: Audio, *rest: object) -> Classified:
+    return Classified(reading=audio.seed, margin=1.0)
 
 
 def spelled(text: str, words: tuple[Word, ...]) -> int | None:
@@ -167,7 +167,7 @@ WORDS = homographs.HOMOGRAPHS[:3]
 def test_homographs(
     tts: TTS, monkeypatch: pytest.MonkeyPatch, choose: object, right: float, both: float
 ) -> None:
-    monkeypatch.setattr(homographs, "judge", by_seed)
+    monkeypatch.setattr(homographs, "classify", by_seed)
 
     def read(text: str, context: object) -> int:
         given = spelled(text, WORDS)
@@ -182,7 +182,7 @@ def test_homographs(
 
 def test_homographs_judge_is_checked(tts: TTS, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that always hears the first reading is right in half of what is known."""
-    monkeypatch.setattr(homographs, "judge", lambda *_: Heard(reading=0, margin=1.0))
+    monkeypatch.setattr(homographs, "classify", lambda *_: Classified(reading=0, margin=1.0))
     found, _ = homographs.measure(Actor(tts, lambda *_: 0), WORDS)
     assert found.numbers["homographs_judge"] == 0.5
 
@@ -196,7 +196,7 @@ TURNS = consistency.VARIANTS[:4]
 def test_consistency(
     tts: TTS, monkeypatch: pytest.MonkeyPatch, listens: bool, kept: float, both: float
 ) -> None:
-    monkeypatch.setattr(consistency, "judge", by_seed)
+    monkeypatch.setattr(consistency, "classify", by_seed)
 
     def read(text: str, context: list[Segment]) -> int:
         given = spelled(text, TURNS)

@@ -1,4 +1,4 @@
-"""Similarity and opinions, by fakes of the networks; and what is said where these are missing."""
+"""Similarity and DNSMOS by fake networks, and the errors if these are missing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def speech(hertz: float) -> Audio:
     return audio(tone(1, hertz=hertz))
 
 
-def test_similarity_to_what_a_voice_is_like() -> None:
+def test_similarity_to_the_audio_of_a_voice() -> None:
     low, high = (speech(100),), (speech(200), speech(300))
     clips = [
         clip(speech(100), voice="low", like=low),
@@ -53,44 +53,44 @@ def test_similarity_to_what_a_voice_is_like() -> None:
     assert found.numbers["similarity_across"] == pytest.approx(1 / 5, abs=1e-3)  # 300 and 300
 
 
-def test_silence_is_like_nobody() -> None:
+def test_silence_has_no_similarity() -> None:
     like = (speech(100),)
     clips = [clip(sound, like=like) for sound in (speech(100), audio(silence(1)), audio())]
     found = similarity.measure(clips, TOOLS)
     assert [round(row["similarity"], 3) for row in found.rows] == [1, 0, 0]
 
 
-def test_voice_without_speech_to_copy_is_told() -> None:
-    with pytest.raises(AudioError, match="no speech is found in what voice 0 is to be like"):
+def test_a_voice_without_speech_is_an_error() -> None:
+    with pytest.raises(AudioError, match="the audio to compare voice 0 with has no speech"):
         similarity.measure([clip(speech(100), like=(audio(silence(1)),))], TOOLS)
 
 
-def test_opinion_of_each_voice_where_there_are_several() -> None:
-    tools = Tools(scorer=Dnsmos(Judge()))
+def test_several_voices_have_their_own_scores() -> None:
+    tools = Tools(scorer=Dnsmos(Loudness()))
     clips = [clip(audio(tone(1, level)), voice=name) for level, name in ((0.25, "a"), (0.75, "b"))]
     numbers = quality.measure(clips, tools).numbers
     assert numbers["p808/a"] == pytest.approx(2, abs=0.05)
     assert numbers["p808/b"] == pytest.approx(4, abs=0.05)
 
 
-class Judge:
-    """In place of speechmos: thinks as much of a sound as its peak."""
+class Loudness:
+    """Stands for speechmos; scores the peak."""
 
     def __init__(self) -> None:
-        self.heard: list[NDArray[np.float32]] = []
+        self.windows: list[NDArray[np.float32]] = []
 
     def __call__(self, samples: NDArray[np.float32], sample_rate: int) -> dict[str, float]:
         assert sample_rate == 16_000
-        self.heard.append(samples)
+        self.windows.append(samples)
         opinion = 1 + 4 * float(np.abs(samples).max())
         return dict.fromkeys(dnsmos.NAMES.values(), opinion)
 
 
 def test_opinion_is_of_one_window_of_a_repeated_clip() -> None:
-    judge = Judge()
-    opinion = Dnsmos(judge)(audio(tone(2, 0.5)))
+    scorer = Loudness()
+    opinion = Dnsmos(scorer)(audio(tone(2, 0.5)))
     assert opinion == pytest.approx({"ovrl": 3, "sig": 3, "bak": 3, "p808": 3}, abs=0.05)
-    (samples,) = judge.heard
+    (samples,) = scorer.windows
     assert len(samples) == 144_160
     assert samples.dtype == np.float32
     assert np.array_equal(samples[:32_000], samples[32_000:64_000])
@@ -103,16 +103,16 @@ def test_long_and_loud_sound_fits_the_window() -> None:
 
 
 def test_silence_gets_the_worst_opinion() -> None:
-    judge = Judge()
-    tools = Tools(scorer=Dnsmos(judge))
+    scorer = Loudness()
+    tools = Tools(scorer=Dnsmos(scorer))
     found = quality.measure([clip(audio(tone(1, 0.5))), clip(audio(silence(1)))], tools)
-    assert len(judge.heard) == 1
+    assert len(scorer.windows) == 1
     assert "p808/0" not in found.numbers  # there is one voice
     assert found.rows[1] == {"ovrl": 1, "sig": 1, "bak": 1, "p808": 1}
     assert found.numbers["p808"] == pytest.approx(2, abs=0.05)
 
 
-def test_missing_package_is_told_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_packages_are_reported_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("jiwer", "resemblyzer", "speechmos.dnsmos", "faster_whisper"):
         monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(

@@ -58,7 +58,7 @@ def tools() -> Tools:
 
 
 def test_every_metric_has_figures_and_descriptions(tts: TTS, tmp_path: Path) -> None:
-    told: list[str] = []
+    steps: list[str] = []
     report = evaluate(
         tts,
         SENTENCES,
@@ -66,14 +66,14 @@ def test_every_metric_has_figures_and_descriptions(tts: TTS, tmp_path: Path) -> 
         recordings=[audio(tone(0.5))],
         tools=tools(),
         out=tmp_path / "out",
-        tell=lambda what, done, total: told.append(what),
+        tell=lambda what, done, total: steps.append(what),
     )
     assert set(LINES) - {"similarity_across"} == {
         name for name in report.numbers if "/" not in name
     }
     assert set(report.tables) == {"clips", "codec", "homographs", "consistency"}
     assert [row["text"] for row in report.tables["clips"]] == SENTENCES
-    assert {"speaking", "judging wer", "codec", "homographs"} <= set(told)
+    assert {"speaking", "measuring wer", "codec", "homographs"} <= set(steps)
 
     facts = json.loads((tmp_path / "out" / "report.json").read_text("utf-8"))
     assert facts["numbers"] == report.numbers
@@ -112,7 +112,7 @@ def test_metrics_do_not_depend_on_each_other(tts: TTS) -> None:
     assert "clips" not in alone.tables
 
 
-def test_sentences_and_voices_come_round_with_other_seeds(tts: TTS) -> None:
+def test_sentences_and_voices_repeat_with_other_seeds(tts: TTS) -> None:
     report = evaluate(
         tts, SENTENCES[:2], voices=[0, 1, 2], count=5, seed=10, only=["stopping"], tools=tools()
     )
@@ -131,11 +131,11 @@ def test_voice_is_compared_with_its_own_sound_or_what_is_given(tts: TTS) -> None
     speaker = Speaking(tts, voices=[ada, 3], like={"ada": given})
     assert speaker.speak("Hello.", ada).like == given
     assert speaker.speak("Hello.", speaker.voices[1]).like == ()
-    with pytest.raises(ConfigError, match="recordings are given for bea, who do not speak here"):
+    with pytest.raises(ConfigError, match="recordings are given for bea, but"):
         Speaking(tts, voices=[ada], like={"bea": given})
 
 
-def test_what_cannot_be_done_is_told_before_anything_is_spoken(
+def test_invalid_arguments_are_refused_before_anything_is_spoken(
     tts: TTS, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def never(*_: object, **__: object) -> None:
@@ -152,7 +152,7 @@ def test_what_cannot_be_done_is_told_before_anything_is_spoken(
         evaluate(tts, SENTENCES, voices=["bea"], only=["stopping"], tools=tools())
 
 
-def test_all_metrics_are_meant_by_default_codec_with_recordings() -> None:
+def test_all_metrics_run_by_default_codec_with_recordings() -> None:
     assert check_metrics(None, has_recordings=True) == list(METRICS)
     assert set(METRICS) - set(check_metrics(None, has_recordings=False)) == {"codec"}
     assert check_metrics(["speed", "wer"], has_recordings=False) == ["wer", "speed"]
@@ -174,9 +174,11 @@ def test_a_page_without_clips_has_no_section_for_them() -> None:
     assert "<h2>Clips" not in found
 
 
-def test_clips_from_anywhere_are_judged() -> None:
+def test_clips_from_any_source_are_measured() -> None:
     report = Report(model="files")
-    run.judge([Clip(text="Good day.", audio=audio(tone(1)))], report, ["wer", "stopping"], tools())
+    run.measure_clips(
+        [Clip(text="Good day.", audio=audio(tone(1)))], report, ["wer", "stopping"], tools()
+    )
     assert report.numbers["wer"] == 0.5
     assert "stopped" not in report.numbers
 
@@ -186,10 +188,10 @@ def test_sentences_are_lines_that_are_not_blank(tmp_path: Path) -> None:
     path.write_text("One.\n\n  Two.  \n", "utf-8")
     assert read_sentences(path) == ["One.", "Two."]
     path.write_text("\n \n", "utf-8")
-    with pytest.raises(TextError, match="has no line to speak"):
+    with pytest.raises(TextError, match="are empty"):
         read_sentences(path)
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(TextError, match="are not text in UTF-8"):
+    with pytest.raises(TextError, match="are not UTF-8 text"):
         read_sentences(path)
-    with pytest.raises(TextError, match="cannot be opened"):
+    with pytest.raises(TextError, match="cannot read the sentences"):
         read_sentences(tmp_path / "none.txt")

@@ -40,7 +40,7 @@ def test_spelling_and_case_are_no_errors() -> None:
 
 
 def test_text_without_words_is_refused() -> None:
-    with pytest.raises(TextError, match=r"'\.\.\.' has no words to listen for"):
+    with pytest.raises(TextError, match=r"'\.\.\.' has no words to recognize"):
         words.compare(["..."], ["hm"])
 
 

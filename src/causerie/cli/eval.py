@@ -1,4 +1,4 @@
-"""`causerie eval`: what a model's speech is worth, in numbers."""
+"""`causerie eval`: measure the quality of a model's speech."""
 
 from __future__ import annotations
 
@@ -26,38 +26,38 @@ def evaluate(
     ],
     sentences: Annotated[
         Path | None,
-        typer.Option(help="A text file, one sentence a line; 100 everyday ones by default."),
+        typer.Option(help="Text file, one sentence per line. Default: 100 everyday sentences."),
     ] = None,
     voices: Annotated[
         str | None,
-        typer.Option(help="Voices that take turns, with commas between them; all by default."),
+        typer.Option(help="Voices, separated by commas, which take turns. Default: all."),
     ] = None,
     count: Annotated[
         int | None,
-        typer.Option(help="Of utterances; sentences come round again. One of each by default."),
+        typer.Option(help="Number of utterances; sentences repeat. Default: one of each."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the first utterance.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the first utterance.")] = 0,
     out: Annotated[
         Path | None,
-        typer.Option(help="A folder for report.json, report.html and the samples."),
+        typer.Option(help="Folder for report.json, report.html and the samples."),
     ] = None,
     only: Annotated[
         str | None,
-        typer.Option(help="Metrics, with commas between them; see docs/evaluation.md."),
+        typer.Option(help="Metrics, separated by commas; see docs/evaluation.md. Default: all."),
     ] = None,
     recordings: Annotated[
         Path | None,
-        typer.Option(help="A folder of recordings, or one: how far the codec changes them."),
+        typer.Option(help="Sound file or folder for the metric codec."),
     ] = None,
     like: Annotated[
         Path | None,
-        typer.Option(help="Recordings that the voices are to be like, in place of their prompts."),
+        typer.Option(help="Sound file or folder to compare voices with, instead of prompts."),
     ] = None,
     device: Device = "auto",
-    threads: Annotated[int, typer.Option(help="Of the recogniser; 0: all.")] = 0,
+    threads: Annotated[int, typer.Option(help="Threads of the recognizer; 0 for all.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Let a model speak, and judge what is heard.
+    """Synthesise test sentences and score them.
 
     causerie eval petit --count 20 --only wer,stopping,speed
     """
@@ -67,7 +67,7 @@ def evaluate(
     chosen = _listed(only)
     check_metrics(chosen, has_recordings=recordings is not None)
     texts = read_sentences(sentences or HELD_OUT)
-    with _telling(f"loading {model}") as tell:
+    with _progress(f"loading {model}") as tell:
         from causerie.evaluate.run import evaluate
         from causerie.evaluate.tools import Tools
         from causerie.tts import TTS
@@ -76,7 +76,7 @@ def evaluate(
         tts = TTS.from_pretrained(model, device=device)
         names = _listed(voices) or tts.voices or ["0"]
         speakers = [find_voice(name, tts.checkpoint.voices) for name in names]
-        goals = _sounds(like) if like is not None else []
+        targets = _sounds(like) if like is not None else []
         report = evaluate(
             tts,
             texts,
@@ -86,7 +86,7 @@ def evaluate(
             only=chosen,
             out=out,
             recordings=_sounds(recordings) if recordings is not None else [],
-            like={speaker.name: goals for speaker in speakers},
+            like={speaker.name: targets for speaker in speakers},
             tools=Tools(threads=threads),
             tell=tell,
         )
@@ -96,12 +96,12 @@ def evaluate(
 
 
 @contextmanager
-def _telling(message: str) -> Iterator[Tell]:
-    """A line at a terminal that says how far it is."""
-    with progress(message) as say:
+def _progress(message: str) -> Iterator[Tell]:
+    """Show the progress on a terminal."""
+    with progress(message) as show:
 
         def tell(what: str, done: int, total: int) -> None:
-            say(f"{what} … {done} of {total}" if total > 1 else f"{what} …")
+            show(f"{what} … {done} of {total}" if total > 1 else f"{what} …")
 
         yield tell
 
@@ -111,7 +111,7 @@ def _listed(names: str | None) -> list[str] | None:
 
 
 def _sounds(path: Path) -> list[Audio]:
-    """One sound file, or all in a folder, by name.
+    """Read one sound file, or all in a folder by name.
 
     Raises:
         AudioError: there is none, or one cannot be read.
@@ -122,5 +122,5 @@ def _sounds(path: Path) -> list[Audio]:
     if path.is_dir():
         files = sorted(file for file in path.iterdir() if file.suffix.lower() in SOUNDS)
     if not files:
-        raise AudioError(f"there is no sound file in {path}: {', '.join(SOUNDS)} are read")
+        raise AudioError(f"{path} has no sound file ({', '.join(SOUNDS)})")
     return [Audio.load(file) for file in files]

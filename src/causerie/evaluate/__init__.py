@@ -1,5 +1,5 @@
-"""What a model's speech is worth, in numbers: `run.evaluate` and the command `causerie eval`.
+"""Measures the quality of a model's speech: `run.evaluate` and the command `causerie eval`.
 
-Each metric is a file of its own with functions of sound, text or codes; packages that a metric
-needs are imported when it is first used. Nothing here trains or changes a model.
+Each metric is a module with functions of audio, text or codes. Packages that a metric needs are
+imported at first use.
 """

@@ -1,4 +1,4 @@
-"""`Clip`, one utterance to be judged, and `Measured`, what one metric found in all of them."""
+"""`Clip`, an utterance to measure, and `Measured`, the result of one metric."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from causerie.audio.audio import Audio
 
-#: What was found in one clip.
+#: Results for one clip.
 Row = dict[str, Any]
 
 
@@ -17,11 +17,10 @@ class Clip:
     """One utterance.
 
     Attributes:
-        text: what was to be said.
-        audio: what was said.
-        voice: whose voice it was to be.
-        like: sounds that the voice was given to copy, or recordings of the same person; empty
-            where there are none.
+        text: the text to speak.
+        audio: the speech.
+        voice: name of the voice.
+        like: audio of the voice's prompt, or recordings of the same person; may be empty.
     """
 
     text: str
@@ -35,8 +34,8 @@ class Measured:
     """Figures of one metric.
 
     Attributes:
-        numbers: of all clips together.
-        rows: one a clip, in their order; empty where the metric has nothing to say of a clip.
+        numbers: figures over all clips.
+        rows: one row per clip; empty if the metric does not apply to the clip.
     """
 
     numbers: dict[str, float]
@@ -44,7 +43,7 @@ class Measured:
 
 
 def by_voice(name: str, clips: Sequence[Clip], values: Sequence[float | None]) -> dict[str, float]:
-    """Means of a figure, as NAME/VOICE, where there are several voices; clips may lack it."""
+    """Means of a figure by voice, as NAME/VOICE; empty for one voice. Clips without it are None."""
     found: dict[str, list[float]] = {clip.voice: [] for clip in clips}
     for clip, value in zip(clips, values, strict=True):
         if value is not None:

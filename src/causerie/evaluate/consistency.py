@@ -1,9 +1,8 @@
-"""Does a word keep its pronunciation over turns? Sesame's consistency test, rebuilt.
+"""Tests whether a word keeps its pronunciation over turns, after Sesame's consistency test.
 
-Ten words with two accepted pronunciations. In turn 1 the model speaks a sentence with one of them
-spelled out; turn 2 says the word again, with turn 1, as it is usually written, as its context. A
-model that does not listen says the word always alike: that keeps half of the pronunciations, and
-for none of the words both.
+Each of ten words has two accepted pronunciations. Turn 1 spells one of them out; turn 2 has the
+word again, with turn 1 in usual spelling as context. A model that ignores its context always
+pronounces a word in one way, and scores half of the pronunciations and no word with both.
 """
 
 from __future__ import annotations
@@ -11,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from causerie.evaluate.clip import Clip, Measured, Row
-from causerie.evaluate.reading import Reading, Word, judge, spelled_out
+from causerie.evaluate.reading import Reading, Word, classify, spelled_out
 from causerie.evaluate.speaking import Speaking
 from causerie.prompt import Segment
 
-#: The sentences are those of turn 1 and of turn 2.
+#: Each word has the sentence of turn 1 and of turn 2.
 VARIANTS = (
     Word(
         "route", (Reading("root", "ɹˈut"), Reading("rout", "ɹˈWt")),
@@ -61,14 +60,14 @@ VARIANTS = (
 
 
 def measure(speaking: Speaking, words: Sequence[Word] = VARIANTS) -> tuple[Measured, list[Clip]]:
-    """Speak both turns with either reading in the first, and judge the second.
+    """Speak both turns with each reading in the first, and classify the second.
 
-    Numbers: consistency, the share of second turns that keep the first one's reading;
-    consistency_both, the share of words that keep either; consistency_judge, the share of first
-    turns that the judge gets right, whose reading is known.
+    Numbers: consistency, the share of second turns with the reading of the first;
+    consistency_both, the share of words that keep both readings; consistency_judge, the accuracy
+    of the classifier on first turns, whose reading is known.
 
     Returns:
-        The figures, and all turns.
+        The figures and all turns.
     """
     rows: list[Row] = []
     clips = []
@@ -82,8 +81,8 @@ def measure(speaking: Speaking, words: Sequence[Word] = VARIANTS) -> tuple[Measu
             if len(one.audio.samples):
                 said = [Segment(speaker=voice.speaker, text=first, codes=one.audio.codes)]
             two = speaking.speak(second, voice, context=said)
-            check = judge(speaking.tts, one.audio, first, word, voice)
-            found = judge(speaking.tts, two.audio, second, word, voice)
+            check = classify(speaking.tts, one.audio, first, word, voice)
+            found = classify(speaking.tts, two.audio, second, word, voice)
             clips += [one, two]
             rows.append(
                 {

@@ -1,8 +1,8 @@
-"""Does the model read a word by its context? Sesame's homograph test, rebuilt.
+"""Tests whether context decides how a word is read, after Sesame's homograph test.
 
-Fifteen words that are pronounced in two ways, each with a sentence that calls for the one and a
-sentence that calls for the other. A model without an eye for context reads a word always alike:
-that is right in half of the sentences, and for none of the words in both.
+Each of fifteen words has two pronunciations, and one sentence that requires each. A model that
+ignores its context always reads a word in one way, and scores half of the sentences and no word in
+both.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from causerie.evaluate.clip import Clip, Measured, Row
-from causerie.evaluate.reading import Reading, Word, judge, spelled_out
+from causerie.evaluate.reading import Reading, Word, classify, spelled_out
 from causerie.evaluate.speaking import Speaking
 
-#: The first sentence calls for the first reading, the second for the second.
+#: The first sentence requires the first reading, the second the second.
 HOMOGRAPHS = (
     Word(
         "lead", (Reading("leed", "lˈid"), Reading("led", "lˈɛd")),
@@ -79,14 +79,14 @@ HOMOGRAPHS = (
 
 
 def measure(speaking: Speaking, words: Sequence[Word] = HOMOGRAPHS) -> tuple[Measured, list[Clip]]:
-    """Speak all sentences, and judge which reading each has.
+    """Speak all sentences, and classify their readings.
 
-    Numbers: homographs, the share of sentences read as their context calls for; homographs_both,
-    the share of words read rightly in both sentences; homographs_judge, the share that the judge
-    gets right where the truth is known: the same sentences, spelled out with the other reading.
+    Numbers: homographs, the share of sentences with the right reading; homographs_both, the share
+    of words with the right reading in both sentences; homographs_judge, the accuracy of the
+    classifier on known readings: the same sentences, with the other reading spelled out.
 
     Returns:
-        The figures, and what was spoken by the model's own choice.
+        The figures, and the clips whose reading the model chose.
     """
     rows: list[Row] = []
     clips = []
@@ -94,10 +94,10 @@ def measure(speaking: Speaking, words: Sequence[Word] = HOMOGRAPHS) -> tuple[Mea
         for meant, sentence in enumerate(word.sentences):
             voice = speaking.next_voice()
             clip = speaking.speak(sentence, voice)
-            found = judge(speaking.tts, clip.audio, sentence, word, voice)
+            found = classify(speaking.tts, clip.audio, sentence, word, voice)
             other, text = spelled_out(speaking.tts, sentence, word, 1 - meant)
             known = speaking.speak(text, voice, tts=other)
-            check = judge(speaking.tts, known.audio, sentence, word, voice)
+            check = classify(speaking.tts, known.audio, sentence, word, voice)
             clips.append(clip)
             rows.append(
                 {

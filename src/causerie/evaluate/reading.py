@@ -1,15 +1,13 @@
-"""Which of two ways to pronounce a word was spoken, by the model's own ear.
+"""Classifies which of two pronunciations of a word was spoken, by the model's own likelihoods.
 
-A reading is spelled out so that it leaves no choice: by other letters ("led" for the metal), or
-by phonemes where the checkpoint's front end reads words as phonemes. The sound is encoded by the
-codec, and the model tells how likely these codes are as speech of the one text and of the other:
-that of the likelier one was spoken. So it is judged what the sound says, not what was drawn, and
-nothing but the model is needed. It is as good an ear as the model is a model: how often it is
-right about speech whose reading is known is measured beside every result.
+Each reading is spelled out unambiguously: by other letters ("led" for the metal), or by phonemes if
+the front end of the checkpoint reads phonemes. The codec encodes the audio, and the model computes
+the likelihood of these codes given each text; the likelier reading was spoken. This classifies the
+audio itself and needs no other model. Its accuracy on known readings is measured with each result.
 
-On known sound, 60 utterances of 15 homographs by petit's teacher, half of them read against their
-context, it errs 0 times with petit; on petit's own speech of spelled-out readings, once in 60. The
-alternative, dynamic time warping of log mels against speech of both readings, errs 4 to 6 times.
+On 60 utterances of 15 homographs by petit's teacher, half of them read against their context, petit
+makes no error; on its own speech with spelled-out readings, one in 60. The alternative, dynamic
+time warping of log mels against speech of both readings, makes 4 to 6.
 """
 
 from __future__ import annotations
@@ -37,8 +35,8 @@ class Reading:
     """One way to pronounce a word.
 
     Attributes:
-        letters: other words that are read so.
-        phonemes: in the symbols of `causerie.text.pronounce`.
+        letters: a spelling with this pronunciation only.
+        phonemes: the pronunciation in the symbols of `causerie.text.pronounce`.
     """
 
     letters: str
@@ -47,7 +45,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Word:
-    """A word with two readings, and two sentences that hold it once each."""
+    """A word with two readings, and two sentences that contain it once."""
 
     word: str
     readings: tuple[Reading, Reading]
@@ -55,17 +53,17 @@ class Word:
 
 
 def spelled_out(tts: TTS, sentence: str, word: Word, number: int) -> tuple[TTS, str]:
-    """A model and a text that speak a sentence with one reading of its word.
+    """A model and a text that force one reading of the word in a sentence.
 
     Args:
-        number: of the reading, 0 or 1.
+        number: number of the reading, 0 or 1.
 
     Raises:
-        ConfigError: the sentence does not hold the word once.
+        ConfigError: the sentence does not contain the word once.
     """
     pattern = re.compile(rf"\b{re.escape(word.word)}\b", re.IGNORECASE)
     if len(pattern.findall(sentence)) != 1:
-        raise ConfigError(f"{sentence!r} must hold the word {word.word!r} once")
+        raise ConfigError(f"{sentence!r} must contain the word {word.word!r} once")
     lexicon, reading = tts.checkpoint.front_end.lexicon, word.readings[number]
     if lexicon is None:
         return tts, pattern.sub(reading.letters, sentence)
@@ -76,29 +74,29 @@ def spelled_out(tts: TTS, sentence: str, word: Word, number: int) -> tuple[TTS, 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Heard:
-    """What was decided of one sound.
+class Classified:
+    """The reading of a clip.
 
     Attributes:
-        reading: 0 or 1; None where there is no sound.
-        margin: how much likelier it is than the other, in nats.
+        reading: 0 or 1; None without audio.
+        margin: log likelihood ratio to the other reading, in nats.
     """
 
     reading: int | None
     margin: float
 
 
-def judge(tts: TTS, audio: Audio, sentence: str, word: Word, voice: Voice) -> Heard:
-    """Which reading of its word a spoken sentence has.
+def classify(tts: TTS, audio: Audio, sentence: str, word: Word, voice: Voice) -> Classified:
+    """Classify the reading of the word in a spoken sentence.
 
     Args:
-        voice: that spoke, which the model hears first.
+        voice: the voice that spoke, which becomes the prompt.
 
     Raises:
-        ConfigError: the sentence does not hold the word once.
+        ConfigError: the sentence does not contain the word once.
     """
     if not len(audio.samples):
-        return Heard(reading=None, margin=0.0)
+        return Classified(reading=None, margin=0.0)
     codes = _encode(tts, audio)
     scores = []
     for number in range(2):
@@ -108,12 +106,12 @@ def judge(tts: TTS, audio: Audio, sentence: str, word: Word, voice: Voice) -> He
         tokens = context.text(text, voice.speaker)[0].tokens
         scores.append(log_likelihood(tts, [*before, Part(tokens=tokens, codes=codes)]))
     found = int(scores[1] > scores[0])
-    return Heard(reading=found, margin=scores[found] - scores[1 - found])
+    return Classified(reading=found, margin=scores[found] - scores[1 - found])
 
 
 @torch.inference_mode()
 def log_likelihood(tts: TTS, parts: Sequence[Part]) -> float:
-    """Log likelihood in nats of the last part's codes and its stop frame, given all before them."""
+    """The log likelihood in nats of the codes and stop frame of the last part, given all others."""
     model = tts.checkpoint.model
     num_codebooks, device = model.config.num_codebooks, model.projection.weight.device
     num_rows = sum(part.num_rows for part in parts)
@@ -136,7 +134,7 @@ def log_likelihood(tts: TTS, parts: Sequence[Part]) -> float:
 
 @torch.inference_mode()
 def _encode(tts: TTS, audio: Audio) -> Tensor:
-    """Codes (K, T) of a sound."""
+    """The codes (K, T) of audio."""
     codec, num_codebooks = tts.checkpoint.codec, tts.checkpoint.model.config.num_codebooks
     samples = torch.from_numpy(audio.resampled(codec.config.sample_rate))
     device = next(codec.parameters()).device

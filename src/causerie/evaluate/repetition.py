@@ -1,4 +1,4 @@
-"""Repetition: words said again at once that the text says once, and codes that go in circles."""
+"""Detects repetition: words repeated beyond the text, and codes that loop."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from causerie.evaluate.clip import Clip, Measured, Row
 from causerie.evaluate.tools import Tools
 from causerie.evaluate.words import normaliser
 
-#: Longest run of words, and longest circle of codes (2 s), that are looked for.
+#: Longest run of words, and longest period of codes (2 s), to look for.
 MAX_WORDS, MAX_PERIOD = 6, 25
-#: A circle counts once it has gone round three times, and lasted a second.
+#: A loop counts from three periods and one second on.
 MIN_ROUNDS, MIN_LOOP_S = 3, 1.0
 
 
 def repeated_words(words: Sequence[str]) -> int:
-    """How many words repeat, at once, the run of one to six words before them.
+    """Count words that repeat the run of one to six words directly before them.
 
-    "no no no" has two, "I think I think so" too.
+    "no no no" has two, and so does "I think I think so".
     """
     repeated = position = 0
     while position < len(words):
@@ -39,11 +39,10 @@ def repeated_words(words: Sequence[str]) -> int:
 
 
 def looped_frames(codes: Tensor, min_frames: int) -> int:
-    """Longest stretch of frames, out of codes (K, T), that goes in circles.
+    """The length of the longest loop in codes (K, T), in frames.
 
-    A stretch goes in circles where every frame equals the one a period before it, for one period
-    of up to 25 frames, and lasts three periods and `min_frames` at least. A frame that stands
-    still is a circle of period 1.
+    In a loop each frame equals the frame one period before, for a period of up to 25 frames, and
+    it lasts at least three periods and `min_frames`. A constant frame is a loop of period 1.
     """
     longest = 0
     for period in range(1, min(MAX_PERIOD, codes.shape[1] - 1) + 1):
@@ -63,16 +62,16 @@ def looped_frames(codes: Tensor, min_frames: int) -> int:
 def measure(clips: Sequence[Clip], tools: Tools) -> Measured:
     """Repetition in clips.
 
-    Numbers: repeated_words, the share of heard words that repeat others at once, beyond what the
-    text itself repeats; and looping, the share of clips whose codes go in circles.
+    Numbers: repeated_words, the share of recognized words that repeat others, beyond the
+    repetitions of the text; looping, the share of clips whose codes loop.
     """
     normal = normaliser()
     rows: list[Row] = []
-    num_heard = 0
+    num_words = 0
     for clip in clips:
-        heard = normal(tools.transcript(clip.audio)).split()
-        num_heard += len(heard)
-        extra = repeated_words(heard) - repeated_words(normal(clip.text).split())
+        recognized = normal(tools.transcript(clip.audio)).split()
+        num_words += len(recognized)
+        extra = repeated_words(recognized) - repeated_words(normal(clip.text).split())
         row: Row = {"repeated_words": max(0, extra)}
         codes = clip.audio.codes
         if codes is not None and codes.shape[1]:
@@ -80,7 +79,7 @@ def measure(clips: Sequence[Clip], tools: Tools) -> Measured:
             looped = looped_frames(codes.to("cpu", torch.long), round(MIN_LOOP_S / frame_s))
             row["looped_s"] = looped * frame_s
         rows.append(row)
-    numbers = {"repeated_words": sum(row["repeated_words"] for row in rows) / max(1, num_heard)}
+    numbers = {"repeated_words": sum(row["repeated_words"] for row in rows) / max(1, num_words)}
     coded = [row["looped_s"] for row in rows if "looped_s" in row]
     if coded:
         numbers["looping"] = sum(looped > 0 for looped in coded) / len(coded)

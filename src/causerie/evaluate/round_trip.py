@@ -1,7 +1,7 @@
-"""What a codec does to recordings.
+"""Measures how a codec changes recordings.
 
-It is the distance between a sound and the same sound, coded and decoded, over log mel spectra at
-three resolutions. Phase counts for nothing.
+The distance is the mean difference of log mel spectra, at three resolutions, before and after the
+codec. It ignores phase.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from causerie.audio.audio import Audio
 from causerie.codec.mimi import Mimi
 from causerie.evaluate.clip import Measured
 
-#: Length of the window in samples of 24 kHz, and number of mel bands.
+#: Window length in samples at 24 kHz, and number of mel bands.
 SCALES = ((2048, 128), (1024, 80), (512, 40))
-#: Power below this, 80 dB under a full-scale tone, is all alike.
+#: Smallest power that counts, 80 dB below a full-scale tone.
 FLOOR = 1e-8
 
 
 @torch.inference_mode()
 def decoded(codec: Mimi, codes: Tensor) -> Audio:
-    """The sound of codes (K, T)."""
+    """The audio of codes (K, T)."""
     pcm = codec.decode(codes[None].to(next(codec.parameters()).device))[0, 0]
     return Audio(samples=pcm.float().cpu().numpy(), sample_rate=codec.config.sample_rate)
 
 
 @torch.inference_mode()
 def round_trip(codec: Mimi, audio: Audio, num_codebooks: int) -> Audio:
-    """A sound after the codec, as long as before, at the codec's rate."""
+    """The audio after the codec, of the same length, at the codec's sample rate."""
     rate = codec.config.sample_rate
     samples = torch.from_numpy(audio.resampled(rate))
     device = next(codec.parameters()).device
@@ -41,7 +41,7 @@ def round_trip(codec: Mimi, audio: Audio, num_codebooks: int) -> Audio:
 
 
 def distance_db(one: Tensor, two: Tensor, sample_rate: int) -> float:
-    """Mean absolute difference of log mel power of two waveforms (N,), in dB."""
+    """The mean absolute difference of log mel power of two waveforms (N,), in dB."""
     parts = [
         (_log_mel(one, *scale, sample_rate) - _log_mel(two, *scale, sample_rate)).abs().mean()
         for scale in SCALES
@@ -50,7 +50,7 @@ def distance_db(one: Tensor, two: Tensor, sample_rate: int) -> float:
 
 
 def measure(codec: Mimi, recordings: Sequence[Audio], num_codebooks: int) -> Measured:
-    """Numbers: codec_db, the mean distance over recordings. Rows: one a recording."""
+    """Distances of recordings. Numbers: codec_db, the mean. Rows: one per recording."""
     rows = []
     for audio in recordings:
         after = round_trip(codec, audio, num_codebooks)
@@ -74,7 +74,7 @@ def _log_mel(pcm: Tensor, n_fft: int, num_mels: int, sample_rate: int) -> Tensor
 
 @functools.cache
 def _mel_filters(n_fft: int, num_mels: int, sample_rate: int) -> Tensor:
-    """Triangles (num_mels, n_fft / 2 + 1) that each sum to 1, equally wide in mel."""
+    """Triangular filters (num_mels, n_fft / 2 + 1), equally wide in mel; each sums to 1."""
     highest = 2595 * math.log10(1 + sample_rate / 1400)  # mel of half the rate
     mel = torch.linspace(0, highest, num_mels + 2)
     edges = 700 * (10 ** (mel / 2595) - 1)

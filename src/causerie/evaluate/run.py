@@ -1,9 +1,9 @@
-"""Evaluates a model: it speaks, every metric judges, and a report is written.
+"""Evaluates a model: synthesises sentences, runs all metrics and writes a report.
 
     report = evaluate(TTS.from_pretrained(), seed=0, only=["wer", "stopping"])
     report.numbers["wer"]
 
-The same seed gives the same figures on the same machine, save for `speed`.
+The same seed gives the same figures on the same machine, except for `speed`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from causerie.evaluate.speaking import Speaking, VoiceName
 from causerie.evaluate.tools import Tools
 from causerie.tts import TTS
 
-#: Metrics of clips, from a name for `only` to the function.
+#: Metrics of clips by name.
 CLIP_METRICS: Mapping[str, Callable[[Sequence[Clip], Tools], Measured]] = MappingProxyType(
     {
         "wer": words.measure,
@@ -48,13 +48,13 @@ CLIP_METRICS: Mapping[str, Callable[[Sequence[Clip], Tools], Measured]] = Mappin
         "speed": speed.measure,
     }
 )
-#: Metrics that let the model speak what they need.
+#: Metrics that synthesise their own sentences.
 CONTEXT_METRICS: Mapping[str, Callable[[Speaking], tuple[Measured, list[Clip]]]] = MappingProxyType(
     {"homographs": homographs.measure, "consistency": consistency.measure}
 )
 METRICS = (*CLIP_METRICS, "codec", *CONTEXT_METRICS)
 
-#: Told what is going on: what, how much is done, and of how much.
+#: Called with the current work, the number of steps done, and the total.
 Tell = Callable[[str, int, int], None]
 
 
@@ -75,27 +75,26 @@ def evaluate(
     """Evaluate a model.
 
     Args:
-        sentences: to be spoken; the 100 held-out ones by default.
-        voices: take turns; all named ones by default, speaker 0 where there is none.
-        count: of utterances; sentences come round again, each as often as needed, with other
-            seeds. By default one of each sentence.
-        seed: of the first utterance.
-        only: names of `METRICS`; all by default, codec where there are recordings.
-        out: a folder for report.json, report.html, and the samples as flac.
-        recordings: of people, for the codec.
-        like: by voice, recordings that it is to be like, in place of its own context.
-        tools: to use again; see there.
-        tell: is told how far it is.
+        sentences: sentences to speak; by default the 100 held-out ones.
+        voices: voices, which take turns; by default all named voices, or speaker 0.
+        count: number of utterances; sentences repeat with other seeds. By default one of each.
+        seed: seed of the first utterance.
+        only: names of `METRICS`; by default all, codec only with recordings.
+        out: folder for report.json, report.html, and the samples as flac.
+        recordings: recordings for the codec metric.
+        like: recordings to compare each voice with, instead of its own prompt.
+        tools: tools to reuse over several evaluations.
+        tell: called with the progress.
 
     Raises:
-        ConfigError: an unknown metric, a count below 1, or a package that is not installed.
-        CauserieError: as `TTS.generate`.
+        ConfigError: a metric is unknown, the count is below 1, or a package is not installed.
+        CauserieError: see `TTS.generate`.
     """
     chosen = check_metrics(only, has_recordings=bool(recordings))
     sentences = list(read_sentences() if sentences is None else sentences)
     count = len(sentences) if count is None else count
     if count < 1 or not sentences:
-        raise ConfigError(f"{count} utterances of {len(sentences)} sentences: at least 1 is needed")
+        raise ConfigError(f"{count} utterances of {len(sentences)} sentences: 1 or more needed")
     tools, tell = tools or Tools(), tell or silent
     _load(tools, chosen)
     speaking = Speaking(tts, voices=voices, seed=seed, like=like)
@@ -107,13 +106,13 @@ def evaluate(
     )  # fmt: skip
     clips = []
     if any(name in CLIP_METRICS for name in chosen):
-        if "speed" in chosen:  # what is done once only is no part of it
+        if "speed" in chosen:  # warm up
             tts.generate(sentences[0], voice=speaking.voices[0], seed=seed, max_duration_s=0.5)
         for number in range(count):
             tell("speaking", number, count)
             sentence = sentences[number % len(sentences)]
             clips.append(speaking.speak(sentence, speaking.next_voice()))
-        judge(clips, report, [name for name in chosen if name in CLIP_METRICS], tools, tell)
+        measure_clips(clips, report, [name for name in chosen if name in CLIP_METRICS], tools, tell)
     samples = {"clips": clips}
     if "codec" in chosen:
         tell("codec", 0, 1)
@@ -123,7 +122,7 @@ def evaluate(
     for name in chosen:
         if name in CONTEXT_METRICS:
             tell(name, 0, 1)
-            # from the same seed and voice, whichever metrics ran before
+            # so that the seed and voice do not depend on other metrics
             speaking = Speaking(tts, voices=voices, seed=seed, like=like)
             measured, samples[name] = CONTEXT_METRICS[name](speaking)
             report.add(measured, name)
@@ -132,37 +131,37 @@ def evaluate(
     return report
 
 
-def judge(
+def measure_clips(
     clips: Sequence[Clip],
     report: Report,
     metrics: Sequence[str],
     tools: Tools,
     tell: Tell | None = None,
 ) -> None:
-    """Add what metrics of clips find to a report; the clips may come from anywhere."""
-    told = [
+    """Add the results of metrics of clips to a report; the clips may come from any source."""
+    rows = [
         {"clip": number, "text": clip.text, "voice": clip.voice, "seed": clip.audio.seed}
         for number, clip in enumerate(clips, 1)
     ]
-    report.add(Measured(numbers={}, rows=told), "clips")
+    report.add(Measured(numbers={}, rows=rows), "clips")
     for number, name in enumerate(metrics):
-        (tell or silent)(f"judging {name}", number, len(metrics))
+        (tell or silent)(f"measuring {name}", number, len(metrics))
         report.add(CLIP_METRICS[name](clips, tools), "clips")
 
 
 def check_metrics(only: Sequence[str] | None, *, has_recordings: bool) -> list[str]:
-    """The metrics that are meant, in the order of `METRICS`.
+    """The names of the metrics to run, in the order of `METRICS`.
 
     Raises:
-        ConfigError: one is unknown, or codec is asked for without recordings.
+        ConfigError: a metric is unknown, or codec has no recordings.
     """
     if only is None:
         return [name for name in METRICS if name != "codec" or has_recordings]
     unknown = [name for name in only if name not in METRICS]
     if unknown or not only:
-        raise ConfigError(f"no metric {', '.join(unknown) or 'is named'}: {', '.join(METRICS)}")
+        raise ConfigError(f"no metric {', '.join(unknown) or 'given'}: {', '.join(METRICS)}")
     if "codec" in only and not has_recordings:
-        raise ConfigError("metric codec needs recordings: give some (--recordings)")
+        raise ConfigError("the metric codec needs recordings: give --recordings")
     return [name for name in METRICS if name in only]
 
 
@@ -170,7 +169,7 @@ def save(report: Report, samples: Mapping[str, Sequence[Clip]], out: Path) -> No
     """Write a report as JSON and HTML, and the clips as flac.
 
     Raises:
-        ConfigError: the folder cannot be made or written.
+        ConfigError: the folder cannot be written.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -187,7 +186,7 @@ def save(report: Report, samples: Mapping[str, Sequence[Clip]], out: Path) -> No
 
 
 def _load(tools: Tools, chosen: Sequence[str]) -> None:
-    """What is not installed is told before anything is spoken."""
+    """Load all tools, so that a missing package is reported before anything is spoken."""
     if "wer" in chosen or "repetition" in chosen:
         _ = tools.recognizer
         words.normaliser()
@@ -198,5 +197,4 @@ def _load(tools: Tools, chosen: Sequence[str]) -> None:
 
 
 def silent(what: str, done: int, total: int) -> None:
-    """Tells nobody."""
-    pass
+    """Ignore the progress."""

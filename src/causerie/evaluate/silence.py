@@ -1,4 +1,4 @@
-"""Pauses: where a clip is more than 40 dB below its own loud parts, in steps of 20 ms."""
+"""Measures pauses: steps of 20 ms that are more than 40 dB below the loud parts of a clip."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from causerie.evaluate.clip import Clip, Measured
 from causerie.evaluate.tools import Tools, audible
 
 STEP_S = 0.02
-#: A step is silent so far below the loud ones, which are the 95th percentile of all.
+#: A step is silent if it is this far below the 95th percentile of all steps.
 BELOW_DB = 40.0
-#: A pause within speech that is longer than this is no breath.
+#: Longer pauses within speech are not breaths.
 LONG_S = 1.0
 
 
@@ -24,8 +24,8 @@ class Pauses:
     """Silence of one clip.
 
     Attributes:
-        share: of the clip that is silent, ends included.
-        longest_s: longest pause between two sounds.
+        share: share of silence, ends included.
+        longest_s: longest pause within speech.
         lead_s, tail_s: silence before the first sound and after the last one.
     """
 
@@ -36,7 +36,7 @@ class Pauses:
 
 
 def pauses(audio: Audio) -> Pauses:
-    """Silence in a sound; all of it, as tail, where nothing is audible."""
+    """The pauses of audio; if nothing is audible, all of it is tail."""
     silent = _silent_steps(audio)
     sounds = np.flatnonzero(~silent)
     if not len(sounds):
@@ -64,8 +64,8 @@ def _silent_steps(audio: Audio) -> NDArray[np.bool_]:
 def measure(clips: Sequence[Clip], tools: Tools) -> Measured:
     """Silence of clips.
 
-    Numbers: silence_share, the mean; longest_pause_s, of all clips; long_pauses, the share of
-    clips that pause longer than a second within speech; tail_s, the mean silence at the end.
+    Numbers: silence_share, the mean; longest_pause_s, over all clips; long_pauses, the share of
+    clips with a pause above one second within speech; tail_s, the mean silence at the end.
     """
     found = [pauses(clip.audio) for clip in clips]
     numbers = {

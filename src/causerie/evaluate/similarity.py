@@ -1,7 +1,7 @@
-"""Whether a voice sounds like what it was to copy: cosines between vectors of speakers.
+"""Measures speaker similarity: cosines between speaker vectors.
 
-By Resemblyzer the same speaker is about 0.88, a clearly different one below 0.70, and 0.80
-separates them best. A clip in which no speech is found counts as 0.
+By Resemblyzer the same speaker has about 0.88 and clearly different ones below 0.70; 0.80 separates
+them best. A clip without speech counts as 0.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from causerie.evaluate.tools import Tools
 
 
 def measure(clips: Sequence[Clip], tools: Tools) -> Measured:
-    """Similarities of clips to what their voice was to copy, and among each other.
+    """Similarities of clips to their voice's audio, and between clips.
 
-    Numbers: similarity, the mean of clips whose voice has something to copy, similarity_min, and
-    similarity/VOICE where there are several; similarity_within, the mean between two clips of one
-    voice, and similarity_across, that between two clips of different voices, where there are such.
+    Numbers: similarity, the mean over clips whose voice has audio; similarity_min; similarity/VOICE
+    if there are several voices; similarity_within, the mean between clips of one voice; and
+    similarity_across, the mean between clips of different voices.
 
     Raises:
-        AudioError: what a voice is to be like holds no speech.
+        AudioError: the audio of a voice has no speech.
     """
     vectors = [tools.speaker(clip.audio) for clip in clips]
-    goals = {clip.voice: _goal(clip, tools) for clip in clips if clip.like}
+    targets = {clip.voice: _target(clip, tools) for clip in clips if clip.like}
     rows: list[dict[str, float]] = []
     for clip, vector in zip(clips, vectors, strict=True):
-        goal = goals.get(clip.voice)
-        rows.append({} if goal is None else {"similarity": _cosine(vector, goal)})
+        target = targets.get(clip.voice)
+        rows.append({} if target is None else {"similarity": _cosine(vector, target)})
     numbers: dict[str, float] = {}
     found = [row["similarity"] for row in rows if row]
     if found:
@@ -50,12 +50,12 @@ def measure(clips: Sequence[Clip], tools: Tools) -> Measured:
     return Measured(numbers=numbers, rows=list(rows))
 
 
-def _goal(clip: Clip, tools: Tools) -> NDArray[np.float32]:
-    """Mean vector of what a voice is to be like."""
+def _target(clip: Clip, tools: Tools) -> NDArray[np.float32]:
+    """The mean vector of a voice's audio."""
     vectors = [vector for audio in clip.like if (vector := tools.speaker(audio)) is not None]
     if not vectors:
         raise AudioError(
-            f"no speech is found in what voice {clip.voice} is to be like: give other recordings"
+            f"the audio to compare voice {clip.voice} with has no speech: give other recordings"
         )
     mean: NDArray[np.float32] = np.mean(vectors, axis=0, dtype=np.float32)
     return mean

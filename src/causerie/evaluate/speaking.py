@@ -1,4 +1,4 @@
-"""A model at work for an evaluation: voices in turn, seeds in order, sound of what to be like."""
+"""Speaks for an evaluation: voices take turns, seeds count up."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from causerie.prompt import Segment
 from causerie.tts import TTS
 from causerie.voices import Voice, find_voice
 
-#: Each utterance is cut there: a sentence that takes as long does not end.
+#: Longest utterance; a sentence that takes longer never ends.
 MAX_DURATION_S = 30.0
-#: How a voice may be named; see `TTS.generate`.
+#: A voice or its name; see `TTS.generate`.
 VoiceName: TypeAlias = "str | int | os.PathLike[str] | Voice"
 
 
 class Speaking:
-    """Speaks utterance after utterance; number n has the seed `seed` + n and the n-th voice.
+    """Speaks one utterance after another; utterance n has the seed `seed` + n and the n-th voice.
 
     Args:
-        voices: in turn; all named ones of the checkpoint by default, speaker 0 where it has none.
-        like: recordings that a voice is to be like, by its name, in place of its own context.
+        voices: voices, which take turns; by default all named voices, or speaker 0.
+        like: recordings to compare a voice with, by its name, instead of its own prompt.
 
     Raises:
-        ConfigError, UnknownVoiceError: a voice is not there.
-        AudioError: its recordings cannot be read.
+        ConfigError, UnknownVoiceError: a voice does not exist.
+        AudioError: the recordings of a voice cannot be read.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Speaking:
         unknown = sorted(like.keys() - {voice.name for voice in self.voices})
         if unknown:
             raise ConfigError(
-                f"recordings are given for {', '.join(unknown)}, who do not speak here"
+                f"recordings are given for {', '.join(unknown)}, but these voices do not speak"
             )
         self._like = {
             voice.name: tuple(like.get(voice.name, ())) or _sound_of(tts, voice)
@@ -56,7 +56,7 @@ class Speaking:
         }
 
     def next_voice(self) -> Voice:
-        """The voice whose turn it is."""
+        """The next voice."""
         voice = self.voices[self._num_chosen % len(self.voices)]
         self._num_chosen += 1
         return voice
@@ -69,13 +69,13 @@ class Speaking:
         context: Sequence[Segment] = (),
         tts: TTS | None = None,
     ) -> Clip:
-        """One utterance.
+        """Speak one utterance.
 
         Args:
-            tts: in place of the model, such as one that reads a word otherwise.
+            tts: a model to use instead, such as one that reads a word differently.
 
         Raises:
-            As `TTS.generate`.
+            CauserieError: see `TTS.generate`.
         """
         audio = (tts or self.tts).generate(
             text,
@@ -89,7 +89,7 @@ class Speaking:
 
 
 def _sound_of(tts: TTS, voice: Voice) -> tuple[Audio, ...]:
-    """What the model hears of a voice: its context, or where that is codes, their sound."""
+    """The audio of a voice's prompt; codes are decoded."""
     sounds = []
     for segment in voice.segments:
         if segment.speaker != voice.speaker:

@@ -1,4 +1,4 @@
-"""How fast speech is made; the only figures that differ from run to run."""
+"""Measures speed; the only figures that vary between runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from causerie.evaluate.tools import Tools
 def measure(clips: Sequence[Clip], tools: Tools) -> Measured:
     """Speed of clips.
 
-    Numbers: rtf, seconds of computing a second of sound over all clips; first_sound_ms_p50 and
+    Numbers: rtf, computing time over audio duration of all clips; first_sound_ms_p50 and
     first_sound_ms_p95, from the request to the first samples. Sound files have none.
     """
     rows = []

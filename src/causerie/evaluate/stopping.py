@@ -1,4 +1,4 @@
-"""Whether a model ends its speech by itself, or has to be cut at the longest duration allowed."""
+"""Measures whether speech ends by itself or is cut at the maximum duration."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from causerie.evaluate.tools import Tools
 
 
 def measure(clips: Sequence[Clip], tools: Tools) -> Measured:
-    """Numbers: stopped, the share of clips that ended by themselves, and empty, that without sound.
+    """Ends of clips. Sound files, which no model spoke, do not count.
 
-    Clips that no model made, such as sound files, count in neither.
+    Numbers: stopped, the share of clips that ended by themselves; empty, the share without audio.
     """
     made = [clip.audio for clip in clips if clip.audio.stopped is not None]
     rows = [{"stopped": clip.audio.stopped} if clip.audio.stopped else {} for clip in clips]

@@ -1,6 +1,6 @@
-"""Word and character error rates between what was to be said and what was heard.
+"""Word and character error rates between texts and their recognized speech.
 
-Both texts pass Whisper's English normaliser first, so that "don't" and "do not" count as equal.
+Whisper's English normaliser processes both first, so that "don't" and "do not" are equal.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from causerie.extras import need
 
 @dataclass(frozen=True, kw_only=True)
 class Words:
-    """Counts of one text or of many together.
+    """Error counts of one text or several.
 
     Attributes:
-        words: in the texts to be said.
-        wer, cer: errors a word, and a character; 1 is 100 %, and more is possible.
+        words: number of words in the texts.
+        wer, cer: errors per word and per character; may exceed 1.
     """
 
     words: int
@@ -32,32 +32,32 @@ class Words:
 
     @property
     def errors(self) -> int:
-        """Words substituted, deleted and inserted."""
+        """Number of substitutions, deletions and insertions."""
         return self.substitutions + self.deletions + self.insertions
 
 
 def normaliser() -> Callable[[str], str]:
-    """Whisper's English text normaliser.
+    """Load Whisper's English text normaliser.
 
     Raises:
-        ConfigError: it is not installed.
+        ConfigError: its package is not installed.
     """
     package = need("whisper_normalizer.english", "evaluate")
     make: Callable[[], Callable[[str], str]] = package.EnglishTextNormalizer
     return make()
 
 
-def compare(texts: Sequence[str], heard: Sequence[str]) -> Words:
-    """Errors of what was heard, over all texts together.
+def compare(texts: Sequence[str], recognized: Sequence[str]) -> Words:
+    """Count the errors of recognized texts, over all texts together.
 
     Raises:
-        TextError: a text has no words, so that nothing can be compared with it.
+        TextError: a text has no words to compare with.
     """
     jiwer, normal = need("jiwer", "evaluate"), normaliser()
-    said, got = [normal(text) for text in texts], [normal(text) for text in heard]
+    said, got = [normal(text) for text in texts], [normal(text) for text in recognized]
     for text, words in zip(texts, said, strict=True):
         if not any(character.isalnum() for character in words):
-            raise TextError(f"{text!r} has no words to listen for: leave it out")
+            raise TextError(f"{text!r} has no words to recognize: leave it out")
     found = jiwer.process_words(said, got)
     return Words(
         words=found.hits + found.substitutions + found.deletions,
@@ -70,14 +70,14 @@ def compare(texts: Sequence[str], heard: Sequence[str]) -> Words:
 
 
 def measure(clips: Sequence[Clip], tools: Tools) -> Measured:
-    """Error rates of clips, by the recogniser.
+    """Error rates of clips.
 
     Numbers: wer, cer, words, substitutions, deletions, insertions; perfect, the share of clips
-    without an error; and wer/VOICE of each voice, where there are several.
+    without an error; and wer/VOICE if there are several voices.
     """
-    heard = [tools.transcript(clip.audio) for clip in clips]
-    each = [compare([clip.text], [words]) for clip, words in zip(clips, heard, strict=True)]
-    total = compare([clip.text for clip in clips], heard)
+    recognized = [tools.transcript(clip.audio) for clip in clips]
+    each = [compare([clip.text], [words]) for clip, words in zip(clips, recognized, strict=True)]
+    total = compare([clip.text for clip in clips], recognized)
     numbers = {
         "wer": total.wer,
         "cer": total.cer,
@@ -93,6 +93,6 @@ def measure(clips: Sequence[Clip], tools: Tools) -> Measured:
         numbers[f"wer/{voice}"] = sum(one.errors for one in own) / sum(one.words for one in own)
     rows = [
         {"heard": words, "errors": one.errors, "wer": one.wer}
-        for words, one in zip(heard, each, strict=True)
+        for words, one in zip(recognized, each, strict=True)
     ]
     return Measured(numbers=numbers, rows=rows)
