@@ -1,18 +1,17 @@
-"""Checks and times the GPU path on the machine that it runs on, in one go.
+"""Checks and times the GPU path on this machine.
 
     python benchmarks/gpu.py --plot gpu.png > gpu.jsonl       about ten minutes for csm-1b's shapes
-    python benchmarks/gpu.py --device cpu --subject tiny      exercises this script without a GPU
+    python benchmarks/gpu.py --device cpu --subject tiny      tries the script without a GPU
 
-Checks come first, in fp32 and in bf16: recorded graphs against plain calls, slots together
-against each alone, all of them against the plain model, and the codec of slots against the codec.
-Then every way to run a frame is timed for one stream: calls or graphs, attention by torch's fused
-kernel or by products, torch.compile, all of a frame by our Triton kernels, and these with the depth
-decoder in 8 bits. The fastest exact one is timed against context and streams, for prompts and for
-the first sound. Beside each figure stands the floor: bytes a frame over the bandwidth that a
-copying kernel reaches.
+First it checks, in fp32 and in bf16: graphs against calls, batched slots against single ones, all
+of them against the plain model, and the codec of slots against the codec. Then it times all ways
+to run a frame of one stream: calls or graphs, attention by torch's fused kernel or by matrix
+products, torch.compile, the Triton kernels, and these with the depth decoder in 8 bits. It times
+the fastest exact way by context and streams, and for prompts and first sounds. The floor beside
+each figure is the bytes of a frame over the bandwidth of a copy.
 
-A JSON object a line: checks, then results like those of `causerie bench`, whose --from makes tables
-of them. Exit code 0; 1 where a check fails; 2 without a GPU.
+Prints one JSON object per line: checks, then results like those of `causerie bench`, whose --from
+shows them as tables. The exit code is 0; 1 if a check fails; 2 without a GPU.
 """
 
 from __future__ import annotations
@@ -45,21 +44,21 @@ from causerie.nn.kv_cache import KVCache
 from floor import bandwidth_gb_s, floor_bytes
 
 ATTENTIONS: dict[str, Attention] = {"fused": fused, "products": products}
-#: Largest difference from what is expected, as a part of the largest number, by dtype.
+#: Largest difference from the expected values, relative to the largest one, by dtype.
 LIMITS = {torch.float32: 2e-3, torch.bfloat16: 6e-2}
-#: Likewise, where the same kernels run.
+#: The same for equal kernels.
 SAME = {torch.float32: 1e-5, torch.bfloat16: 1e-2}
-#: Largest part of other codes: from the first one on, all codes behind it may be others.
+#: Largest share of different codes; after the first difference all others may differ.
 OTHER_CODES = {torch.float32: 0.05, torch.bfloat16: 0.8}
 CHECKED_FRAMES = 6
-#: Rows of the prompts of the slots that are checked.
+#: Rows of the prompts of the checked slots.
 CHECKED_ROWS = (40, 3, 70, 17)
 VOICES = ("none", "new", "kept")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Way:
-    """How frames are run."""
+    """A way to run frames."""
 
     graphs: bool
     attention: str
@@ -75,7 +74,7 @@ class Way:
 
 
 def new_runner(checkpoint: Checkpoint, way: Way, num_slots: int) -> BatchedRunner:
-    """A runner of so many slots. Without CUDA all are calls."""
+    """Create a runner; without CUDA all ways are calls."""
     return BatchedRunner(
         checkpoint.model,
         checkpoint.codec,
@@ -92,7 +91,7 @@ def new_runner(checkpoint: Checkpoint, way: Way, num_slots: int) -> BatchedRunne
 
 
 def prompts(checkpoint: Checkpoint) -> list[Rows]:
-    """Text rows and audio rows, of some lengths."""
+    """Prompts of text and audio rows, of several lengths."""
     config, drawn = checkpoint.model.config, np.random.default_rng(1)
     out = []
     for count in CHECKED_ROWS:
@@ -120,7 +119,7 @@ def draws(slots: Sequence[int], frame: int) -> list[Draw]:
 
 
 def frames(runner: BatchedRunner, given: Sequence[Rows], slots: Sequence[int]) -> Any:
-    """Hidden states (B, D) of the first frame, and codes (T, B, K) of some."""
+    """Hidden states (B, D) of the first frame, and codes (T, B, K) of all."""
     for slot in slots:
         runner.reset(slot)
         runner.prefill(slot, given[slot])
@@ -133,12 +132,12 @@ def frames(runner: BatchedRunner, given: Sequence[Rows], slots: Sequence[int]) -
 
 
 def difference(found: Tensor, expected: Tensor) -> float:
-    """The largest one, as a part of the largest number."""
+    """The largest difference, relative to the largest expected value."""
     return float((found - expected).abs().max() / expected.abs().max())
 
 
 def check(checkpoint: Checkpoint, way: Way) -> Iterator[dict[str, Any]]:
-    """What must be equal, or nearly so, each with its limit."""
+    """Check a way; each result has its limit."""
     model, given = checkpoint.model, prompts(checkpoint)
     dtype, device = model.projection.weight.dtype, model.projection.weight.device
     slots = range(len(given))
@@ -190,21 +189,21 @@ def check(checkpoint: Checkpoint, way: Way) -> Iterator[dict[str, Any]]:
 
 
 class Times:
-    """Measures ways, and makes results of them."""
+    """Times ways."""
 
     def __init__(self, checkpoint: Checkpoint, machine: Machine, count: int) -> None:
         self.checkpoint, self.machine, self.count = checkpoint, machine, count
         self.frame_ms = 1000 / checkpoint.codec.config.frame_rate
 
     def contestant(self, way: Way, num_slots: int) -> Ours:
-        """A runner to be timed."""
+        """A runner to time."""
         dtype = str(self.checkpoint.model.projection.weight.dtype).removeprefix("torch.")
         runner = new_runner(self.checkpoint, way, num_slots)
         return Ours(way.name, self.checkpoint, runner, (dtype, "int8" if way.int8 else dtype))
 
     def frames(self, ours: Ours, measure: str, rows: int, streams: int) -> Iterator[Result]:
-        """Of their codes, and of their sound."""
-        ours.frames(2, rows=rows, streams=streams)  # what is done once only
+        """Results of frames, without and with audio."""
+        ours.frames(2, rows=rows, streams=streams)  # warm up
         codes, sound = ours.frames(self.count, rows=rows, streams=streams)
         both = [a + b for a, b in zip(codes, sound, strict=True)]
         for codec, times in ((False, codes), (True, both)):
@@ -215,13 +214,13 @@ class Times:
             )  # fmt: skip
 
     def prefill(self, ours: Ours, rows: int) -> Iterator[Result]:
-        """Of a prompt."""
+        """The result of a prefill."""
         ours.prefill(rows)
         times = [ours.prefill(rows) for _ in range(5)]
         yield self.result(ours, "prefill", times, rows=rows, codec_included=False)
 
     def first_sound(self, ours: Ours) -> Iterator[Result]:
-        """Of a sentence, in a voice or none."""
+        """Results of a sentence, with and without a voice."""
         for voice in VOICES:
             ours.first_sound(voice)
             times = [ours.first_sound(voice) for _ in range(self.count)]
@@ -244,7 +243,7 @@ class Times:
 
 
 def measure(checkpoint: Checkpoint, options: argparse.Namespace, machine: Machine) -> Any:
-    """All results, as they are found."""
+    """All results, as they are measured."""
     times = Times(checkpoint, machine, options.frames)
     medians: dict[Way, float] = {}
     for way in ways(options, has_cuda=machine_has_cuda(checkpoint)):
@@ -263,7 +262,7 @@ def measure(checkpoint: Checkpoint, options: argparse.Namespace, machine: Machin
 
 
 def ways(options: argparse.Namespace, *, has_cuda: bool) -> list[Way]:
-    """Those that can be tried here: without CUDA there is nothing but calls."""
+    """The ways to try; without CUDA only calls."""
     if not has_cuda:
         return [Way(graphs=False, attention=name) for name in ATTENTIONS]
     graphs = [Way(graphs=True, attention=name) for name in ATTENTIONS]
@@ -282,7 +281,7 @@ def machine_has_cuda(checkpoint: Checkpoint) -> bool:
 
 
 def free() -> None:
-    """Give back what nobody holds any more."""
+    """Free unused memory."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
@@ -290,22 +289,22 @@ def free() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Check, measure, print."""
+    """Check, measure and print; return the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--subject", default="csm-1b", choices=SUBJECTS)
-    parser.add_argument("--frames", type=int, default=30, help="of each figure")
+    parser.add_argument("--frames", type=int, default=30, help="frames per figure")
     parser.add_argument("--streams", type=_numbers, default=[1, 2, 4, 8, 16, 32, 64])
     parser.add_argument("--contexts", type=_numbers, default=[100, 500, 1000, 2000])
-    parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out")
+    parser.add_argument("--no-compile", action="store_true", help="skip torch.compile")
     parser.add_argument("--plot", type=Path)
     options = parser.parse_args(arguments)
     device = torch.device(options.device)
     if device.type == "cuda" and not torch.cuda.is_available():
-        message = "there is no CUDA device here; --device cpu --subject tiny tries the script out"
+        message = "no CUDA device; --device cpu --subject tiny tries the script out"
         print(f"gpu: {message}", file=sys.stderr)
         return 2
-    # what is compared is computed in fp32 proper
+    # comparisons need full fp32
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     has_failed = False
     for dtype in LIMITS:
@@ -318,7 +317,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             free()
         del checkpoint
         free()
-    torch.backends.cudnn.allow_tf32 = True  # as torch has it
+    torch.backends.cudnn.allow_tf32 = True  # torch's default
     checkpoint = load_subject(options.subject, torch.bfloat16, device)
     seconds = 0.1 if options.subject == "tiny" else 2
     machine = new_machine(device, bandwidth_gb_s=bandwidth_gb_s(device, seconds=seconds))

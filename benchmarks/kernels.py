@@ -1,13 +1,13 @@
-"""Finds the launches of our Triton kernels that are fastest on this machine's GPU.
+"""Finds the fastest launches of the Triton kernels on this machine's GPU.
 
     python benchmarks/kernels.py                           two minutes for csm-1b's shapes
     python benchmarks/kernels.py --device cpu --subject tiny --tiles 64 --warps 4   tries it out
 
-Kernel by kernel, each size of tile and each number of warps is tried in a whole frame, recorded as
-a graph, and the fastest is kept for what follows. It prints a JSON object a line: what was tried
-and the milliseconds of a frame; at last the launches to be written into
-`causerie.engine.runners.slot_kernels.LAUNCHES`, and a frame without the early starts of kernels.
-Exit code 2 without a GPU.
+For one kernel after another it times a whole frame, recorded as a graph, with each tile size and
+number of warps, and keeps the fastest. It prints one JSON object per line: the launch and the
+milliseconds of a frame; at the end the launches for
+`causerie.engine.runners.slot_kernels.LAUNCHES`, and a frame without early starts of kernels. The
+exit code is 2 without a GPU.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ TOP_K = 50
 
 
 class Frame:
-    """One frame of one slot, to be timed with other launches each time."""
+    """One frame of one slot, to time with different launches."""
 
     def __init__(self, subject: str, device: torch.device, count: int) -> None:
         checkpoint = load_subject(subject, torch.bfloat16, device)
@@ -49,14 +49,14 @@ class Frame:
         self._top_k = torch.full((1, 2), TOP_K, device=device)
 
     def compute(self) -> Tensor:
-        """Its codes."""
+        """The codes of the frame."""
         hidden = self.kernels.read(self._row, self._position, LENGTH)[:, 0]
         return self.kernels.draw(
             hidden, self._number, self._number, self._temperatures, self._top_k, most=TOP_K
         )
 
     def milliseconds(self) -> float:
-        """The median time of a frame, with the launches of now."""
+        """The median time of a frame with the current launches."""
         runs = Graphs(CudaRecorder(self._device)) if self._device.type == "cuda" else Eager()
         times = []
         with torch.inference_mode():
@@ -71,21 +71,21 @@ class Frame:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Try, keep, print."""
+    """Try all launches, and print the fastest; return the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--subject", default="csm-1b", choices=SUBJECTS)
-    parser.add_argument("--frames", type=int, default=15, help="of each figure")
+    parser.add_argument("--frames", type=int, default=15, help="frames per figure")
     parser.add_argument("--tiles", type=_numbers, default=[4096, 8192, 16384, 32768])
     parser.add_argument("--warps", type=_numbers, default=[2, 4, 8])
     options = parser.parse_args(arguments)
     device = torch.device(options.device)
     if device.type == "cuda" and not torch.cuda.is_available():
-        print("kernels: there is no CUDA device here", file=sys.stderr)
+        print("kernels: no CUDA device", file=sys.stderr)
         return 2
     frame = Frame(options.subject, device, options.frames)
     best = frame.milliseconds()
-    print(json.dumps({"tried": "launches as they are", "ms": best}), flush=True)
+    print(json.dumps({"tried": "current launches", "ms": best}), flush=True)
     for kernel, before in list(LAUNCHES.items()):
         tiles = options.tiles if before.tile else [0]
         for launch in (Launch(tile=t, num_warps=w) for t in tiles for w in options.warps):

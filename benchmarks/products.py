@@ -1,9 +1,9 @@
-"""How fast the native products are: bytes a second at one row, operations a second at many.
+"""Times the native matrix products: bytes per second at one row, operations per second at many.
 
     python benchmarks/products.py [--kernels generic] [--threads 1]
 
-Weights are those of a layer of csm-1b, copied until they exceed the caches; the best of eight
-passes over all copies counts. Another process on a core, or on the memory, shows: measure alone.
+Weights have the shape of a layer of csm-1b, in enough copies to exceed the caches; the best of
+eight passes over all copies counts. Run it alone: other processes change the result.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NUM_PASSES = 8
 
 
 def main() -> None:
-    """Print a line for each format and number of rows."""
+    """Print one line per format and number of rows."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kernels", help="avx512, avx2 or generic; the fastest by default")
     parser.add_argument("--threads", type=int, default=0, help="all cores by default")
@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def measure(pool: Pool, form: Format, num_rows: int) -> tuple[float, int]:
-    """Seconds of one product, and bytes of its weights."""
+    """The seconds of one product, and the bytes of its weights."""
     random = np.random.default_rng(0)
     matrix = random.standard_normal(SIZE, dtype=np.float32)
     first = Packed(pool, form, matrix)

@@ -1,17 +1,17 @@
-"""What faster settings cost in quality: formats of weights, and codebooks left out.
+"""Measures the quality cost of weight formats and of fewer codebooks.
 
     python benchmarks/quality.py                        petit, all settings, 50 sentences
     python benchmarks/quality.py --count 5 --only fp32,int4 --no-words
 
-Each setting of the native kernels is compared with the plain model in fp32 in two ways. What the
-plain model says is given to both, frame by frame, and their distributions of the next codes are
-compared: the divergence (KL, in nats) of codebook 0 and of the acoustic ones, and how often the
-likeliest code is the same. And each setting speaks, and is judged as `causerie eval` does it: words
-misheard by Whisper base, similarity to the voice's prompt where there is one, replies that end.
+Each setting of the native kernels is compared with the plain model in fp32 in two ways. First,
+both get the frames of the plain model, one by one, and their distributions of the next codes are
+compared: the divergence (KL, in nats) of codebook 0 and of the acoustic codebooks, and how often
+the top code is the same. Second, each setting speaks, and `causerie eval` measures its word error
+rate, similarity to the voice's prompt, and endings.
 
-Prints a JSON object a setting, then a table. Settings are formats, or backbone+depth, and /n where
-n codebooks are drawn: bf16, bf16+int4, fp32/2; and gpu-int8, the depth decoder as a GPU keeps it in
-8 bits, computed by the plain model in fp32.
+Prints one JSON object per setting, then a table. A setting is a format, or backbone+depth, with /n
+for n sampled codebooks: bf16, bf16+int4, fp32/2; or gpu-int8, the 8-bit depth decoder of a GPU,
+computed by the plain model in fp32.
 """
 
 from __future__ import annotations
@@ -48,18 +48,18 @@ from causerie.native.products import Format
 from causerie.nn.int8 import Int8
 from causerie.tts import TTS
 
-#: Of weights, that are compared by default.
+#: Default settings.
 COMPARED = ("fp32", "bf16", "int8", "bf16+int4", "int8+int4", "int4+int8", "int4")
-#: The setting of a GPU: a scale a row, where native kernels have one for each 64 numbers of it.
+#: The setting of a GPU: one scale per row, where native kernels have one per 64 weights.
 GPU_INT8 = "gpu-int8"
-#: Sentences whose frames are given to all.
+#: Sentences of the plain model whose frames all settings get.
 NUM_GIVEN = 10
 COLUMNS = {
     "setting": "",
     "kl_semantic": "KL, codebook 0",
     "kl_acoustic": "KL, others",
-    "agreement": "same likeliest",
-    "wer": "words misheard",
+    "agreement": "same top code",
+    "wer": "WER",
     "similarity": "similarity",
     "stopped": "ended",
     "rtf": "RTF",
@@ -68,7 +68,7 @@ COLUMNS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """Native kernels: formats of the two transformers, and codebooks that are drawn."""
+    """Formats of the two transformers, and the number of sampled codebooks, for native kernels."""
 
     name: str
     formats: tuple[str, str]
@@ -76,15 +76,15 @@ class Setting:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Said:
-    """What the plain model said: the request, and its codes (T, K)."""
+class Utterance:
+    """An utterance of the plain model: the request and its codes (T, K)."""
 
     request: Request
     codes: NDArray[np.int32]
 
 
-class Listening(Engine):
-    """An engine that keeps what it is asked."""
+class RecordingEngine(Engine):
+    """An engine that stores its requests."""
 
     def __init__(self, runner: PlainRunner) -> None:
         super().__init__(runner)
@@ -96,24 +96,24 @@ class Listening(Engine):
 
 
 def parse(name: str, num_codebooks: int) -> Setting:
-    """A setting by its name, such as bf16+int4/16.
+    """Parse the name of a setting, such as bf16+int4/16.
 
     Raises:
-        ConfigError: it is none.
+        ConfigError: it is not a setting.
     """
     formats, _, count = name.partition("/")
     try:
         drawn = int(count) if count else num_codebooks
     except ValueError as error:
-        raise ConfigError(f"no setting {name!r}: write such as bf16+int4/16") from error
+        raise ConfigError(f"no setting {name!r}: give one such as bf16+int4/16") from error
     if not 2 <= drawn <= num_codebooks:
-        raise ConfigError(f"{name}: 2 … {num_codebooks} codebooks can be drawn")
+        raise ConfigError(f"{name}: the number of codebooks must be 2 to {num_codebooks}")
     (pair,) = parse_formats(formats)
     return Setting(name=name, formats=pair, num_codebooks=drawn)
 
 
 def usual_settings(num_codebooks: int) -> list[str]:
-    """All formats, and fewer codebooks in fp32: three quarters of them, a half, a quarter."""
+    """All formats, and fp32 with three quarters, a half and a quarter of the codebooks."""
     fewer = {max(2, num_codebooks * part // 4) for part in (1, 2, 3)} - {num_codebooks}
     return [*COMPARED, GPU_INT8, *(f"fp32/{count}" for count in sorted(fewer, reverse=True))]
 
@@ -133,38 +133,38 @@ def new_runner(checkpoint: Checkpoint, setting: Setting, threads: int) -> Native
 
 @torch.no_grad()
 def rounded(checkpoint: Checkpoint) -> Checkpoint:
-    """One whose depth decoder has the numbers that 8 bits hold."""
+    """A copy whose depth decoder has weights rounded to 8 bits."""
     model: CSM = copy.deepcopy(checkpoint.model)
     for name, weights in model.depth.named_parameters():
         if name.endswith("proj.weight"):
             weights.copy_(Int8.of(weights).to(weights.dtype))
-    heads = model.audio_heads.transpose(1, 2)  # a row a code
+    heads = model.audio_heads.transpose(1, 2)  # one row per code
     heads.copy_(Int8.of(heads).to(heads.dtype))
     return dataclasses.replace(checkpoint, model=model)
 
 
-def speak(checkpoint: Checkpoint, sentences: Sequence[str]) -> list[Said]:
-    """Let the plain model say sentences, in its voices in turn."""
-    engine = Listening(PlainRunner(checkpoint.model, checkpoint.codec, 1))
+def speak(checkpoint: Checkpoint, sentences: Sequence[str]) -> list[Utterance]:
+    """Speak sentences by the plain model; its voices take turns."""
+    engine = RecordingEngine(PlainRunner(checkpoint.model, checkpoint.codec, 1))
     tts = TTS(checkpoint, engine=engine)
     voices: list[str | None] = [*tts.voices] or [None]
-    said = []
+    utterances = []
     for number, sentence in enumerate(sentences):
         audio = tts.generate(
             sentence, voice=voices[number % len(voices)], seed=number, max_duration_s=10
         )
         codes = np.ascontiguousarray(audio.codes.numpy().T, np.int32)
         if len(codes):
-            said.append(Said(request=engine.requests[-1], codes=codes))
-    return said
+            utterances.append(Utterance(request=engine.requests[-1], codes=codes))
+    return utterances
 
 
 @torch.inference_mode()
-def plain_logits(checkpoint: Checkpoint, said: Said) -> Tensor:
-    """Logits (T, K, V) of the frames that were said, by the plain model."""
-    num_frames, num_prompt = len(said.codes), len(said.request.rows)
+def plain_logits(checkpoint: Checkpoint, utterance: Utterance) -> Tensor:
+    """Logits (T, K, V) of an utterance's frames by the plain model."""
+    num_frames, num_prompt = len(utterance.codes), len(utterance.request.rows)
     text = np.full((num_frames, 1), -1, np.int32)
-    rows = np.concatenate((said.request.rows, np.concatenate((said.codes, text), axis=1)))
+    rows = np.concatenate((utterance.request.rows, np.concatenate((utterance.codes, text), axis=1)))
     frames = torch.from_numpy(rows).long()[None]
     predicted = torch.arange(len(rows))[None] >= num_prompt
     first, others = checkpoint.model(frames.clamp(min=0), frames >= 0, predicted)
@@ -172,23 +172,23 @@ def plain_logits(checkpoint: Checkpoint, said: Said) -> Tensor:
     return logits[..., : checkpoint.codec.config.codebook_size]
 
 
-def native_logits(runner: NativeRunner, said: Said) -> Tensor:
-    """Logits (T, n, V) of the frames that were said, by native kernels."""
+def native_logits(runner: NativeRunner, utterance: Utterance) -> Tensor:
+    """Logits (T, n, V) of an utterance's frames by native kernels."""
     runner.reset(0)
-    runner.prefill(0, said.request.rows)
-    sampling = said.request.sampling
+    runner.prefill(0, utterance.request.rows)
+    sampling = utterance.request.sampling
     out = [
         runner.logits(
             [Draw(slot=0, sampling=sampling, frame=frame)], codes[None, : runner.num_codebooks]
         )[0]
-        for frame, codes in enumerate(said.codes)
+        for frame, codes in enumerate(utterance.codes)
     ]
     runner.reset(0)
     return torch.from_numpy(np.stack(out))
 
 
 def compare(expected: Sequence[Tensor], found: Sequence[Tensor]) -> dict[str, float]:
-    """Divergences of logits (T, n, V) from those (T, K, V) expected, over all frames."""
+    """Compare logits (T, n, V) with the expected ones (T, K, V), over all frames."""
     divergence, same = [], []
     for theirs, ours in zip(expected, found, strict=True):
         kept = theirs[:, : ours.shape[1]]
@@ -197,16 +197,16 @@ def compare(expected: Sequence[Tensor], found: Sequence[Tensor]) -> dict[str, fl
         same.append((kept.argmax(-1) == ours.argmax(-1)).float())
     all_ = torch.cat(divergence)
     return {
-        "kl_semantic": max(0.0, all_[:, 0].mean().item()),  # rounded, it may be below
+        "kl_semantic": max(0.0, all_[:, 0].mean().item()),  # rounding may make it negative
         "kl_acoustic": max(0.0, all_[:, 1:].mean().item()),
         "agreement": torch.cat(same).mean().item(),
     }
 
 
-def judge(
+def score(
     checkpoint: Checkpoint, engine: Engine, sentences: Sequence[str], tools: Tools
 ) -> dict[str, float]:
-    """Numbers of an evaluation of what is spoken by an engine."""
+    """Evaluate the speech of an engine."""
     report = evaluate(
         TTS(checkpoint, engine=engine),
         sentences,
@@ -217,7 +217,7 @@ def judge(
 
 
 def to_markdown(found: Sequence[dict[str, Any]]) -> str:
-    """A table of the settings."""
+    """The results as a table."""
     columns = [name for name in COLUMNS if any(name in one for one in found)]
     lines = [
         "| " + " | ".join(COLUMNS[name] for name in columns) + " |",
@@ -238,14 +238,19 @@ def _cell(name: str, value: Any) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Compare, and print; 2 where something is wrong."""
+    """Print all comparisons; return 2 if an argument is wrong."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("model", nargs="?", default="petit")
-    parser.add_argument("--only", help=f"settings, with commas: {', '.join(FORMATS)}, …")
-    parser.add_argument("--count", type=int, default=50, help="sentences that each one speaks")
-    parser.add_argument("--given", type=int, default=NUM_GIVEN, help="sentences given to all")
+    parser.add_argument("--only", help=f"settings, separated by commas: {', '.join(FORMATS)}, …")
+    parser.add_argument("--count", type=int, default=50, help="sentences per setting")
+    parser.add_argument(
+        "--given",
+        type=int,
+        default=NUM_GIVEN,
+        help="sentences whose frames all get",
+    )
     parser.add_argument("--no-words", action="store_true", help="compare distributions only")
-    parser.add_argument("--threads", type=int, default=0, help="of native kernels; 0: all")
+    parser.add_argument("--threads", type=int, default=0, help="of native kernels; 0 for all")
     options = parser.parse_args(arguments)
     try:
         for line in run(load(options.model), options):
@@ -257,17 +262,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(checkpoint: Checkpoint, options: argparse.Namespace) -> Any:
-    """Lines of JSON, and the table."""
+    """Lines of JSON, then the table."""
     num_codebooks = checkpoint.model.config.num_codebooks
     names = options.only.split(",") if options.only else usual_settings(num_codebooks)
     settings = {name: parse(name, num_codebooks) for name in names if name != GPU_INT8}
     sentences, tools = read_sentences()[: options.count], Tools()
-    said = speak(checkpoint, sentences[: options.given])
-    expected = [plain_logits(checkpoint, one) for one in said]
+    utterances = speak(checkpoint, sentences[: options.given])
+    expected = [plain_logits(checkpoint, one) for one in utterances]
     found: list[dict[str, Any]] = []
     if not options.no_words:
         plain = Engine(PlainRunner(checkpoint.model, checkpoint.codec, 1))
-        found.append({"setting": "plain fp32"} | judge(checkpoint, plain, sentences, tools))
+        found.append({"setting": "plain fp32"} | score(checkpoint, plain, sentences, tools))
         yield json.dumps(found[-1])
     for name in names:
         one: dict[str, Any] = {"setting": name}
@@ -275,7 +280,7 @@ def run(checkpoint: Checkpoint, options: argparse.Namespace) -> Any:
             coarse = rounded(checkpoint)
             engine = Engine(PlainRunner(coarse.model, coarse.codec, 1))
             one |= {"depth_format": "int8", "num_codebooks": num_codebooks}
-            one |= compare(expected, [plain_logits(coarse, each) for each in said])
+            one |= compare(expected, [plain_logits(coarse, each) for each in utterances])
         else:
             setting = settings[name]
             runner = new_runner(checkpoint, setting, options.threads)
@@ -284,17 +289,17 @@ def run(checkpoint: Checkpoint, options: argparse.Namespace) -> Any:
                 "backbone_format": setting.formats[0], "depth_format": setting.formats[1],
                 "num_codebooks": setting.num_codebooks,
             }  # fmt: skip
-            one |= compare(expected, [native_logits(runner, each) for each in said])
+            one |= compare(expected, [native_logits(runner, each) for each in utterances])
         if not options.no_words:
-            one |= judge(checkpoint, engine, sentences, tools)
+            one |= score(checkpoint, engine, sentences, tools)
         found.append(one)
         yield json.dumps(one)
-    frames = sum(len(one.codes) for one in said)
-    mean = statistics.mean(len(one.codes) for one in said)
+    frames = sum(len(one.codes) for one in utterances)
+    mean = statistics.mean(len(one.codes) for one in utterances)
     yield to_markdown(found)
     yield (
-        f"{checkpoint.name}: {len(sentences)} sentences a setting; divergences over {frames} "
-        f"frames of {len(said)} sentences, {mean:.0f} each."
+        f"{checkpoint.name}: {len(sentences)} sentences per setting; divergences over {frames} "
+        f"frames of {len(utterances)} sentences, {mean:.0f} each."
     )
 
 

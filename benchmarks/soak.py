@@ -1,12 +1,12 @@
-"""Many clients at a server for a long time, some of whom leave in the middle.
+"""Runs many clients against a server for a long time; some disconnect in the middle.
 
     python benchmarks/soak.py --minutes 10 --clients 8 --plot soak.png
 
-Starts `causerie serve` in a process of its own. The clients speak HTTP and WebSockets, and choose
-among a few texts, voices and seeds; each reply that they hear to its end must be, byte for byte,
-the one that a client alone heard before. In the end the memory of the server must be what it was
-after the first fifth of the time, no slot taken, nobody waiting, and no error in the log. Exits 1
-where something of that is not so.
+Starts `causerie serve` in its own process. The clients use HTTP and WebSockets and choose among a
+few texts, voices and seeds. Each complete reply must equal, byte for byte, the reply to a single
+client. At the end the server's memory must be the same as after the first fifth of the time, no
+slot may be taken, no request may wait, and the log must have no error. Otherwise the exit code is
+1.
 """
 
 from __future__ import annotations
@@ -42,17 +42,17 @@ TEXTS = (
 )
 VOICES = ("heart", "alloy")
 WAYS = ("pcm", "mp3", "sse", "websocket", "elevenlabs")
-#: Of the replies, how many are left before their end.
+#: Share of replies that the client leaves before their end.
 LEAVING = 0.3
-#: Of its time that a server may take to reach the memory that it keeps.
+#: Share of the time in which the memory may still grow.
 WARM_UP = 0.2
-#: Seconds without a byte after which a client has waited in vain.
-PATIENCE_S = 30.0
+#: Timeout of each wait, in seconds.
+TIMEOUT_S = 30.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """What a client asks for, and how."""
+    """A request, and the protocol it uses."""
 
     way: str
     text: str
@@ -62,7 +62,7 @@ class Job:
 
 @dataclasses.dataclass
 class Tally:
-    """What the clients met."""
+    """Counts, times and errors of all clients."""
 
     finished: Counter[str] = dataclasses.field(default_factory=Counter)
     left: Counter[str] = dataclasses.field(default_factory=Counter)
@@ -73,11 +73,11 @@ class Tally:
 
 
 class LeftError(Exception):
-    """A client goes."""
+    """The client disconnects."""
 
 
 class Listener:
-    """Takes the bytes of one reply, and goes once it has had enough."""
+    """Collects the bytes of one reply, and leaves after a options number."""
 
     def __init__(self, leave_after: int | None) -> None:
         self.sound = bytearray()
@@ -85,7 +85,7 @@ class Listener:
         self._leave_after, self._started = leave_after, time.perf_counter()
 
     def hear(self, data: bytes) -> None:
-        """Raise LeftError where it is enough."""
+        """Add bytes; raise LeftError if it is time to leave."""
         if self.first_ms is None:
             self.first_ms = 1000 * (time.perf_counter() - self._started)
         self.sound += data
@@ -94,7 +94,7 @@ class Listener:
 
 
 async def listen(http: httpx.AsyncClient, job: Job, listener: Listener) -> None:
-    """Ask for a reply, and hear it."""
+    """Request a reply and read it."""
     if job.way == "websocket":
         await _native(http, job, listener)
     elif job.way == "elevenlabs":
@@ -141,11 +141,11 @@ async def _elevenlabs(http: httpx.AsyncClient, job: Job, listener: Listener) -> 
 
 def _socket(http: httpx.AsyncClient, path: str) -> connect:
     url = str(http.base_url).replace("http", "ws", 1).rstrip("/") + path
-    return connect(url, max_size=None, compression=None, open_timeout=PATIENCE_S)
+    return connect(url, max_size=None, compression=None, open_timeout=TIMEOUT_S)
 
 
 def _audio(message: str | bytes) -> bytes:
-    """Of a message of ElevenLabs' or OpenAI's."""
+    """The audio in a message of ElevenLabs' or OpenAI's protocol."""
     fields = json.loads(message)
     if "error" in fields:
         raise AssertionError(message)
@@ -153,40 +153,40 @@ def _audio(message: str | bytes) -> bytes:
 
 
 def _words(text: str) -> list[str]:
-    """As a language model writes it."""
+    """The words of a text, as a language model streams them."""
     return re.findall(r"\s*\S+", text)
 
 
-async def heard_alone(http: httpx.AsyncClient, jobs: list[Job]) -> dict[Job, bytes]:
-    """What each job sounds like with nobody else there."""
+async def reference_replies(http: httpx.AsyncClient, jobs: list[Job]) -> dict[Job, bytes]:
+    """The reply to each job without other clients."""
     alone = {}
     for job in jobs:
         listener = Listener(None)
-        await asyncio.wait_for(listen(http, job, listener), PATIENCE_S)
+        await asyncio.wait_for(listen(http, job, listener), TIMEOUT_S)
         alone[job] = bytes(listener.sound)
         if not alone[job]:
-            raise AssertionError(f"no sound of {job}")
+            raise AssertionError(f"no audio for {job}")
     return alone
 
 
 async def client(
     http: httpx.AsyncClient, alone: dict[Job, bytes], ends_at: float, seed: int, tally: Tally
 ) -> None:
-    """Ask, hear, leave, and ask again until the time is over."""
+    """Make requests, and leave some, until the time is over."""
     chance, jobs = random.Random(seed), list(alone)
     while time.monotonic() < ends_at:
         job = chance.choice(jobs)
         leaves = chance.random() < LEAVING
-        # Also before the first byte, and never at the last one.
+        # possibly before the first byte, never after the last one
         listener = Listener(int(len(alone[job]) * chance.random() * 0.9) if leaves else None)
-        heard = listen(http, job, listener)
+        reply = listen(http, job, listener)
         if leaves and chance.random() < 0.3:
             with contextlib.suppress(asyncio.TimeoutError, LeftError):
-                await asyncio.wait_for(heard, chance.random() * 0.5)
+                await asyncio.wait_for(reply, chance.random() * 0.5)
             tally.left[job.way] += 1
             continue
         try:
-            await asyncio.wait_for(heard, PATIENCE_S)
+            await asyncio.wait_for(reply, TIMEOUT_S)
         except LeftError:
             tally.left[job.way] += 1
             continue
@@ -197,11 +197,11 @@ async def client(
         assert listener.first_ms is not None
         tally.first_ms.append(listener.first_ms)
         if bytes(listener.sound) != alone[job]:
-            tally.wrong.append(f"{job}: not as alone")
+            tally.wrong.append(f"{job}: differs from the reply to a single client")
 
 
 async def watch(process: int, began: float, tally: Tally) -> None:
-    """Write down the server's memory, once a second."""
+    """Record the server's memory once per second."""
     while True:
         tally.seconds.append(time.monotonic() - began)
         tally.megabytes.append(resident(process))
@@ -209,14 +209,14 @@ async def watch(process: int, began: float, tally: Tally) -> None:
 
 
 def resident(process: int) -> float:
-    """Megabytes of memory that a process has."""
+    """The resident memory of a process in megabytes."""
     lines = Path(f"/proc/{process}/status").read_text().splitlines()
     (line,) = (line for line in lines if line.startswith("VmRSS:"))
     return int(line.split()[1]) / 1000
 
 
 async def at_rest(http: httpx.AsyncClient) -> list[str]:
-    """What is still taken, a while after all have gone; nothing should be."""
+    """The gauges that are not 0 a while after all clients left."""
     names = "slots_active queue_length active_streams websockets".split()
     taken: list[str] = []
     for _ in range(50):
@@ -230,7 +230,7 @@ async def at_rest(http: httpx.AsyncClient) -> list[str]:
 
 
 async def soak(url: str, process: int, seconds: float, clients: int, tally: Tally) -> list[str]:
-    """Run the clients; returns what was not as it should be, but for the memory."""
+    """Run the clients; return all errors, except those of memory."""
     jobs = [
         Job(way, text, voice, seed)
         for way in WAYS
@@ -238,8 +238,8 @@ async def soak(url: str, process: int, seconds: float, clients: int, tally: Tall
         for voice in VOICES
     ]
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=clients)
-    async with httpx.AsyncClient(base_url=url, timeout=PATIENCE_S, limits=limits) as http:
-        alone = await heard_alone(http, jobs)
+    async with httpx.AsyncClient(base_url=url, timeout=TIMEOUT_S, limits=limits) as http:
+        alone = await reference_replies(http, jobs)
         began = time.monotonic()
         watching = asyncio.create_task(watch(process, began, tally))
         await asyncio.gather(
@@ -251,7 +251,7 @@ async def soak(url: str, process: int, seconds: float, clients: int, tally: Tall
 
 
 def growth(tally: Tally) -> float:
-    """Of memory, from the end of the warm-up to the end: medians of a tenth of the time each."""
+    """The growth of memory after the warm-up, between medians over a tenth of the time."""
     tenth = max(1, len(tally.megabytes) // 10)
     warm = int(len(tally.megabytes) * WARM_UP)
     before = statistics.median(tally.megabytes[warm : warm + tenth])
@@ -260,7 +260,7 @@ def growth(tally: Tally) -> float:
 
 @contextlib.contextmanager
 def server(*flags: str) -> Iterator[tuple[str, int, Path]]:
-    """A server: its address, its process, its log."""
+    """Start a server; yield its URL, process id and log."""
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         command = [sys.executable, "-m", "causerie", "serve", "--port", "0", "--voices", folder]
@@ -284,9 +284,9 @@ def server(*flags: str) -> Iterator[tuple[str, int, Path]]:
 
 
 def table(tally: Tally, seconds: float, clients: int) -> str:
-    """What happened, in Markdown."""
+    """The results in Markdown."""
     rows = [
-        f"| {'way':10} | {'to the end':>10} | {'left':>6} |",
+        f"| {'way':10} | {'complete':>10} | {'left':>6} |",
         "|------------|-----------:|-------:|",
     ]
     for way in WAYS:
@@ -305,7 +305,7 @@ def table(tally: Tally, seconds: float, clients: int) -> str:
 
 
 def draw(tally: Tally, path: Path) -> None:
-    """The memory over time, as a picture."""
+    """Draw the memory over time."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 4), layout="constrained")
@@ -319,28 +319,28 @@ def draw(tally: Tally, path: Path) -> None:
 
 
 def main() -> None:
-    """See the head of this file."""
+    """Run clients, print the results, exit with 1 on errors."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--model", default="petit")
-    parser.add_argument("--max-growth", type=float, default=0.05, help="of memory")
+    parser.add_argument("--max-growth", type=float, default=0.05, help="largest growth of memory")
     parser.add_argument("--plot", type=Path)
-    given = parser.parse_args()
-    seconds, tally = 60 * given.minutes, Tally()
-    with server("--model", given.model, "--log-level", "warning") as (url, process, log):
-        wrong = asyncio.run(soak(url, process, seconds, given.clients, tally))
-        if growth(tally) > given.max_growth:
+    options = parser.parse_args()
+    seconds, tally = 60 * options.minutes, Tally()
+    with server("--model", options.model, "--log-level", "warning") as (url, process, log):
+        wrong = asyncio.run(soak(url, process, seconds, options.clients, tally))
+        if growth(tally) > options.max_growth:
             wrong.append(f"memory grew by {growth(tally):.1%}")
         wrong += [line for line in log.read_text().splitlines() if line.strip()]
-    print(table(tally, seconds, given.clients))
-    if given.plot is not None:
-        draw(tally, given.plot)
+    print(table(tally, seconds, options.clients))
+    if options.plot is not None:
+        draw(tally, options.plot)
     for line in wrong[:20]:
         print(f"wrong: {line}")
     if wrong:
         raise SystemExit(1)
-    print("All as it should be.")
+    print("No errors.")
 
 
 if __name__ == "__main__":

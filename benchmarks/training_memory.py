@@ -1,12 +1,12 @@
 """Peak memory of training a CSM with random weights, as a table.
 
-    python benchmarks/training_memory.py             at csm-1b's true size
-    python benchmarks/training_memory.py --check     counted against real memory, on the CPU
+    python benchmarks/training_memory.py             at csm-1b's size
+    python benchmarks/training_memory.py --check     compares counted and real memory on the CPU
 
 With a CUDA device the memory is measured. Without one it is counted: the same training runs on
-tensors without contents, and the bytes of all storages that are alive at once are added up. What a
-kernel needs inside, the context of CUDA and what its allocator cannot use come on top. Both run
-`LMTraining.run` for two steps, the second of which finds the optimizer's states there.
+fake tensors, and the bytes of all live storages are added up. Workspaces of kernels, the CUDA
+context and fragmentation come on top. Both run `LMTraining.run` for two steps, so that the
+optimizer has states in the second.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from causerie.train.lm.training import LMTraining
 from causerie.train.processes import find_processes
 
 ROWS = (512, 2048)
-#: Layers of the backbone and words of the text table that --check is left with, so that it fits.
+#: Layers of the backbone and words of the text table for --check, so that it fits into memory.
 CHECKED_LAYERS, CHECKED_WORDS, CHECKED_ROWS = 2, 1024, 512
 GIB = 2**30
 _ATEN = torch.ops.aten
@@ -54,7 +54,7 @@ _INDEXING = {_ATEN.index, _ATEN.index_put, _ATEN.index_put_, _ATEN._index_put_im
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """What is trained: adapters or all weights, on one conversation of so many rows."""
+    """A training of adapters or all weights on one conversation of this number of rows."""
 
     lora: bool
     rows: int
@@ -70,13 +70,13 @@ class Case:
 
 
 class Counter(TorchDispatchMode):
-    """Adds up the bytes of storages, above a `FakeTensorMode`.
+    """Adds up the bytes of live storages under a `FakeTensorMode`.
 
-    Few values steer a training: those of masks, which are not fake and are computed with as they
-    are, and the gradient's norm and the losses, each of which is taken to be 1.
+    Training depends on few values: masks, which are real tensors, and the gradient norm and the
+    losses, which are taken as 1.
 
     Attributes:
-        peak: the most bytes that were alive at once.
+        peak: largest number of live bytes.
     """
 
     def __init__(self) -> None:
@@ -85,7 +85,7 @@ class Counter(TorchDispatchMode):
         self._alive: set[int] = set()
 
     def add(self, tensors: Iterable[Any]) -> None:
-        """Count the storages of tensors, each once and as long as it lives."""
+        """Count the storages of tensors, each once and while it is alive."""
         for tensor in tensors:
             if not isinstance(tensor, Tensor):
                 continue
@@ -119,14 +119,14 @@ class Counter(TorchDispatchMode):
 
 
 def new_training(case: Case, sizes: CSMConfig, folder: Path, device: str) -> LMTraining:
-    """A training that writes no state."""
+    """Create a training that writes no state."""
     model = CSM(sizes)
     if case.lora:
         add_adapters(model, Lora(), seed=0)
     tokenizer = TextTokenizer.load(
         str(resources.files("causerie") / "assets" / "petit" / "tokenizer.json")
     )
-    text = "a" * (case.rows // 5)  # English has a token to four or five frames
+    text = "a" * (case.rows // 5)  # English has one token per four or five frames
     num_frames = case.rows - len(tokenizer.encode(text, 0)) - 1
     codes = np.ones((num_frames, sizes.num_codebooks), np.int16)
     corpus = Corpus(
@@ -142,29 +142,29 @@ def new_training(case: Case, sizes: CSMConfig, folder: Path, device: str) -> LMT
 
 
 def count(case: Case, sizes: CSMConfig, *, on_cpu: bool) -> int:
-    """Bytes that a training needs, counted.
+    """Count the bytes that a training needs.
 
     Args:
-        on_cpu: what it needs on the CPU; else on a CUDA device, which has another attention.
+        on_cpu: count for the CPU; else for a CUDA device, whose attention differs.
     """
     with (
         tempfile.TemporaryDirectory() as folder,
         FakeTensorMode(allow_non_fake_inputs=True),
-        mock.patch.object(nn.Module, "to", lambda module, *_, **__: module),  # it fails on fakes
+        mock.patch.object(nn.Module, "to", lambda module, *_, **__: module),  # fails on fakes
     ):
         training = new_training(case, sizes, Path(folder), "cpu")
         counter = Counter()
         counter.add(training.model.parameters())
         counter.add(training.averages.averages.values() if training.averages else ())
-        counter.add(training.exact.values() if on_cpu else ())  # they never leave it
+        counter.add(training.exact.values() if on_cpu else ())  # they stay on the CPU
         with counter, _attention(on_cpu):
             training.run()
     return counter.peak
 
 
 def measure(case: Case, sizes: CSMConfig) -> int:
-    """Bytes that a training needs on the CUDA device, measured."""
-    gc.collect()  # of the one before nothing is left
+    """Measure the bytes that a training needs on the CUDA device."""
+    gc.collect()  # free the previous training
     with tempfile.TemporaryDirectory() as folder:
         training = new_training(case, sizes, Path(folder), "cuda")
         torch.cuda.reset_peak_memory_stats()
@@ -173,7 +173,7 @@ def measure(case: Case, sizes: CSMConfig) -> int:
 
 
 def check(case: Case, sizes: CSMConfig) -> tuple[int, int]:
-    """Bytes that a training needs on the CPU: counted, and by which its process really grew."""
+    """The counted bytes of a training on the CPU, and the growth of a real process."""
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_grow, args=(case, sizes, sender))
@@ -185,7 +185,7 @@ def check(case: Case, sizes: CSMConfig) -> tuple[int, int]:
 
 
 def table(cases: Mapping[str, list[Case]], sizes: CSMConfig) -> list[str]:
-    """Lines of Markdown: a line a kind of training, a column a case."""
+    """Lines of a Markdown table: one row per kind of training, one column per case."""
     has_cuda = torch.cuda.is_available()
     lines = []
     for name, row in cases.items():
@@ -198,7 +198,7 @@ def table(cases: Mapping[str, list[Case]], sizes: CSMConfig) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="counted against real memory")
+    parser.add_argument("--check", action="store_true", help="compare counted and real memory")
     wants_check = parser.parse_args().check
     sizes = csm_1b()
     if wants_check:
@@ -235,7 +235,7 @@ def _attention(on_cpu: bool) -> Any:
 
 
 def _places(indices: Iterable[Any]) -> list[Any]:
-    """Masks among indices as numbers of their rows, which say how many there are."""
+    """Replace masks among indices by row numbers, whose count is known."""
     out: list[Any] = []
     for index in indices:
         is_mask = isinstance(index, Tensor) and index.dtype == torch.bool
@@ -245,7 +245,7 @@ def _places(indices: Iterable[Any]) -> list[Any]:
 
 
 def _grow(case: Case, sizes: CSMConfig, sender: Any) -> None:
-    """Train for real, and send by how many bytes this process grew."""
+    """Train with real tensors, and send the growth of this process in bytes."""
     with tempfile.TemporaryDirectory() as folder:
         find_processes("cpu")
         before = _peak()

@@ -26,19 +26,19 @@ def quality() -> ModuleType:
         return importlib.import_module("quality")
 
 
-def test_what_was_said_is_given(quality: ModuleType) -> None:
-    """Logits of the frames said are those that they were drawn from, step by step."""
+def test_logits_are_those_of_the_utterance(quality: ModuleType) -> None:
+    """They equal the logits that its frames were sampled from, step by step."""
     checkpoint = tiny.checkpoint()
-    (said,) = quality.speak(checkpoint, ["Good morning."])
-    logits = quality.plain_logits(checkpoint, said)
+    (utterance,) = quality.speak(checkpoint, ["Good morning."])
+    logits = quality.plain_logits(checkpoint, utterance)
     model, config = checkpoint.model, checkpoint.model.config
-    assert logits.shape == (len(said.codes), config.num_codebooks, tiny.CODEBOOK_SIZE)
+    assert logits.shape == (len(utterance.codes), config.num_codebooks, tiny.CODEBOOK_SIZE)
     cache = KVCache(config.backbone, 1, 128)
     depth = KVCache(config.depth, 1, config.num_codebooks)
-    rows = torch.from_numpy(said.request.rows).long()[None]
+    rows = torch.from_numpy(utterance.request.rows).long()[None]
     with torch.inference_mode():
         hidden = model.prefill(rows.clamp(min=0), rows >= 0, cache)
-        for frame, codes in enumerate(said.codes[:5]):
+        for frame, codes in enumerate(utterance.codes[:5]):
             seen: list[torch.Tensor] = []
 
             def give(
@@ -50,11 +50,11 @@ def test_what_was_said_is_given(quality: ModuleType) -> None:
             drawn = model.depth_decode(hidden, depth, give)
             torch.testing.assert_close(torch.stack(seen), logits[frame], rtol=0, atol=1e-4)
             hidden = model.backbone_step(drawn, cache)
-    sampling = said.request.sampling
+    sampling = utterance.request.sampling
     gumbel = noise(torch.tensor([sampling.seed]), 0, 0, tiny.CODEBOOK_SIZE)
     chosen = logits[0, 0] / sampling.temperature
     chosen[chosen < chosen.topk(min(50, tiny.CODEBOOK_SIZE)).values[-1]] = -torch.inf
-    assert (chosen + gumbel[0]).argmax() == said.codes[0, 0]
+    assert (chosen + gumbel[0]).argmax() == utterance.codes[0, 0]
 
 
 def test_divergence(quality: ModuleType) -> None:
