@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -114,6 +116,22 @@ def test_progress_is_shown_on_a_terminal(
     assert done.exit_code == 0, done.stderr
     assert "preparing" in done.stderr
     assert "preparing" not in done.stdout
+
+
+def test_progress_is_reported_without_a_terminal(
+    tiny_folder: Path, recordings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    messages: list[str] = []
+
+    @contextmanager
+    def progress(message: str) -> Iterator[Callable[[str], None]]:
+        yield messages.append
+
+    monkeypatch.setattr("causerie.cli.data.progress", progress)
+    done = run(str(recordings), "--model", str(tiny_folder), "--recognizer", "none")
+    assert done.exit_code == 0, done.stderr
+    assert messages[0].endswith(f" … 0 of {len(messages) - 1}")
+    assert messages[-1] == f"writing the shards … {len(messages) - 1} of {len(messages) - 1}"
 
 
 def test_help() -> None:

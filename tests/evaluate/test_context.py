@@ -211,6 +211,6 @@ def test_consistency(
     numbers = {"consistency": kept, "consistency_both": both, "consistency_judge": 1.0}
     assert found.numbers == numbers
     assert len(clips) == 16
-    # the context is written as usual: only its sound tells
+    # the context has usual spelling: only its audio differs
     assert actor.contexts[1::2] == [(word.sentences[0],) for word in TURNS for _ in range(2)]
     assert actor.contexts[0::2] == [()] * 8

@@ -60,7 +60,9 @@ def bench(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print each result as a line of JSON.")
     ] = False,
-    markdown: Annotated[bool, typer.Option(help="Print the tables in Markdown.")] = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the tables in Markdown.")
+    ] = False,
 ) -> None:
     """Measure the speed of frames, prompts and first sounds, and peak memory.
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from causerie.cli.console import bar
+from causerie.cli.console import bar, progress
 from causerie.cli.options import Device, Model
 from causerie.errors import ConfigError
 
@@ -85,7 +85,7 @@ def prepare(
     if recognizer != "none":
         kind = "cuda" if place.type == "cuda" else "cpu"
         whisper = Whisper(recognizer, language=language, device=kind)
-    with _bar() as on_progress:
+    with _progress() as on_progress:
         report = run(
             folder,
             output,
@@ -124,8 +124,8 @@ def read_limits(changes: list[str]) -> Limits:
 
 
 @contextmanager
-def _bar() -> Iterator[Callable[[int, int, str], None]]:
-    """A progress bar if stderr is a terminal."""
+def _progress() -> Iterator[Callable[[int, int, str], None]]:
+    """A progress bar if stderr is a terminal, else messages by `console.progress`."""
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
     columns = (
@@ -135,8 +135,11 @@ def _bar() -> Iterator[Callable[[int, int, str], None]]:
         TimeRemainingColumn(),
         TextColumn("{task.description}", markup=False),  # file names may contain brackets
     )
-    with bar(*columns) as shows:
-        task = shows.add_task("", total=None)
-        yield lambda done, total, name: shows.update(
+    with bar(*columns) as shown, progress("preparing") if shown.disable else nullcontext() as show:
+        if show is not None:
+            yield lambda done, total, name: show(f"{name} … {done} of {total}")
+            return
+        task = shown.add_task("", total=None)
+        yield lambda done, total, name: shown.update(
             task, completed=done, total=total, description=name
         )

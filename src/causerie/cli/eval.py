@@ -43,7 +43,10 @@ def evaluate(
     ] = None,
     only: Annotated[
         str | None,
-        typer.Option(help="Metrics, separated by commas; see docs/evaluation.md. Default: all."),
+        typer.Option(
+            help="Metrics, separated by commas: wer, similarity, dnsmos, stopping, duration, "
+            "silence, repetition, speed, codec, homographs, consistency. Default: all."
+        ),
     ] = None,
     recordings: Annotated[
         Path | None,
