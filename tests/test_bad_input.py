@@ -216,7 +216,7 @@ def truncate(path: Path, size: int) -> None:
 
 
 LOAD: dict[str, tuple[Callable[[Path], None], str]] = {
-    "missing folder": (shutil.rmtree, "is no file or folder"),
+    "missing folder": (shutil.rmtree, "is not a file, a folder or a hub id"),
     "empty folder": (lambda f: [p.unlink() for p in f.iterdir()], "holds no weights"),  # type: ignore[arg-type]
     "no config": (lambda f: (f / "config.json").unlink(), "no CSM of a known layout"),
     "no weights": (lambda f: (f / "model.safetensors").unlink(), "holds no weights"),

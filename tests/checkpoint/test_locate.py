@@ -80,7 +80,7 @@ def test_local_files_come_before_the_hub(tmp_path: Path, monkeypatch: pytest.Mon
     "source", ["pettit", "./nowhere", "a/b/c", "anna/voice@", "anna/vo ice", "", Path("no/where")]
 )
 def test_neither_file_nor_hub_id(source: str | Path) -> None:
-    with pytest.raises(CheckpointError, match=r"is no file or folder, nor a hub id .* 'petit'"):
+    with pytest.raises(CheckpointError, match=r"is not a file, a folder or a hub id .* 'petit'"):
         locate(source)
 
 
@@ -172,7 +172,7 @@ def hub_error(kind: type[Exception]) -> Exception:
         ),
         (errors.RepositoryNotFoundError, rf"or it is private: open {PAGE}; .*`hf auth login`"),
         (errors.RevisionNotFoundError, rf"no revision 'v9': choose one on {PAGE}/commits"),
-        (errors.HfHubHTTPError, rf"could not be fetched from {PAGE}"),
+        (errors.HfHubHTTPError, rf"could not be downloaded from {PAGE}"),
     ],
 )
 def test_answers_of_the_hub(
@@ -200,13 +200,13 @@ def test_not_cached_and_unreachable(
 ) -> None:
     failing(errors.LocalEntryNotFoundError("nothing"))
     offline(monkeypatch, False)
-    with pytest.raises(CheckpointError, match=rf"cannot be reached: .* fetch it from {PAGE}"):
+    with pytest.raises(CheckpointError, match=rf"cannot be reached: .* download it from {PAGE}"):
         locate("anna/voice")
 
 
 def test_a_full_disk(failing: Callable[[Exception], None]) -> None:
     failing(OSError(28, "No space left on device"))
-    with pytest.raises(CheckpointError, match=r"could not be fetched .*No space left on device"):
+    with pytest.raises(CheckpointError, match=r"could not be downloaded .*No space left on device"):
         locate("anna/voice")
 
 
@@ -245,7 +245,7 @@ def test_half_cached_is_not(cache: Path) -> None:
 
 @pytest.mark.parametrize("repo", ["anna/a--b", "anna/a..b", "anna/voice.git", f"anna/{'a' * 99}"])
 def test_ids_that_the_hub_refuses(cache: Path, repo: str) -> None:
-    with pytest.raises(CheckpointError, match="is neither here nor a hub id") as caught:
+    with pytest.raises(CheckpointError, match="is neither a local file nor a hub id") as caught:
         locate(repo)
     assert "\n" not in str(caught.value)
 
@@ -258,4 +258,4 @@ def test_nothing_cached(cache: Path) -> None:
 def test_module_is_the_only_one_with_the_network() -> None:
     package = Path(module.__file__).parents[1]
     users = [p.name for p in package.rglob("*.py") if "import huggingface_hub" in p.read_text()]
-    assert users == ["locate.py"]
+    assert users == ["hub.py"]

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from causerie.checkpoint import GenerationDefaults, load, load_codec, save
+from causerie.checkpoint.fill import MAX_NAMES
 from causerie.errors import CheckpointError, ConfigError
 from tests import tiny
 
@@ -121,6 +122,24 @@ def test_every_wrong_tensor_is_in_one_error(folder: Path) -> None:
     assert "2 missing: codec.downsample.weight, model.projection.weight" in message
     assert "1 surplus: model.extra" in message
     assert "codebook0_head.weight (3, 4) where (35, 64) is expected" in message
+
+
+def test_many_wrong_tensors_take_one_short_line(folder: Path) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    save_file({f"{name}.other": t for name, t in tensors.items()}, folder / "model.safetensors")
+    with pytest.raises(CheckpointError) as caught:
+        load(folder)
+    message = str(caught.value)
+    assert f"{len(tensors)} missing: " in message
+    assert f" and {len(tensors) - MAX_NAMES} more; {len(tensors)} surplus: " in message
+    assert len(message) < 1_000
+
+
+@pytest.mark.parametrize("name", ["model.text_embeddings.weight", "backbone.layers.0.o.scales"])
+def test_weights_for_mlx(tmp_path: Path, name: str) -> None:
+    save_file({name: torch.zeros(1)}, tmp_path / "model.safetensors")
+    with pytest.raises(CheckpointError, match=r"for MLX.* the same name with -transformers"):
+        load(tmp_path)
 
 
 def truncate(folder: Path) -> None:

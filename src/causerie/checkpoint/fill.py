@@ -1,24 +1,28 @@
-"""Builds modules without memory and gives them their tensors, one at a time, strictly."""
+"""Fills modules on the meta device with the tensors of a checkpoint, one at a time, strictly."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from causerie.checkpoint.keymap import SAME, Entry
 from causerie.checkpoint.tensors import Tensors
 from causerie.errors import CheckpointError
 
-M = TypeVar("M", bound=nn.Module)
+#: Tensors of fewer elements are converted in pieces of `PIECE`, which torch does not divide among
+#: threads: between so many small tensors its threads would spin, for longer than the work takes.
+SMALL = 2**23
+PIECE = 2**15 - 1  # torch divides from 2^15 elements on
+#: Names that an error message lists, at most, of each kind of problem.
+MAX_NAMES = 5
 
 
 @dataclass(frozen=True)
 class Filling:
-    """A module without memory, and the tensors of the checkpoint that it is made of."""
+    """A module on the meta device, and the checkpoint's tensors for it."""
 
     module: nn.Module
     entries: Sequence[Entry]
@@ -26,12 +30,12 @@ class Filling:
 
 
 def same_names(module: nn.Module) -> list[Entry]:
-    """Our own layout: every tensor under our name."""
+    """The entries of our own layout: every tensor under our name."""
     return [Entry(name, (name,), SAME) for name in module.state_dict()]
 
 
 def prefixed(entries: Sequence[Entry], prefix: str) -> list[Entry]:
-    """The same tensors, under a prefix in the checkpoint."""
+    """The same entries, with a prefix before the checkpoint's names."""
     return [replace(e, theirs=tuple(prefix + name for name in e.theirs)) for e in entries]
 
 
@@ -42,7 +46,7 @@ def fill(fillings: Sequence[Filling], tensors: Tensors, device: torch.device, wh
         where: names the checkpoint in errors.
 
     Raises:
-        CheckpointError: listing every missing, surplus and misshapen tensor of all modules.
+        CheckpointError: tensors are missing, surplus or misshapen; counts all of them.
     """
     expected: dict[str, tuple[int, ...]] = {}
     wanted = []
@@ -54,16 +58,23 @@ def fill(fillings: Sequence[Filling], tensors: Tensors, device: torch.device, wh
             wanted.append((ours[entry.ours].numel(), filling, entry))
     _check(expected, tensors, where)
     states: dict[int, dict[str, torch.Tensor]] = {id(filling): {} for filling in fillings}
-    # The largest first: the memory to convert it is free again before the model is complete.
+    # The largest first: the memory for its conversion is free again before the model is complete.
     for _, filling, entry in sorted(wanted, key=lambda item: -item[0]):
-        foreign = [  # copies, so that nothing keeps a file mapped
-            tensors[name].read().to(device=device, dtype=filling.dtype, copy=True)
-            for name in entry.theirs
-        ]
+        foreign = [_copy(tensors[name].read(), device, filling.dtype) for name in entry.theirs]
         states[id(filling)][entry.ours] = entry.form.join(foreign).contiguous()
     for filling in fillings:
         filling.module.load_state_dict(states[id(filling)], assign=True)
         filling.module.eval()
+
+
+def _copy(tensor: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """A copy on the device: the file does not stay mapped."""
+    if device.type != "cpu" or tensor.numel() >= SMALL:
+        return tensor.to(device=device, dtype=dtype, copy=True)
+    copied = torch.empty(tensor.shape, dtype=dtype)
+    for to, part in zip(copied.view(-1).split(PIECE), tensor.reshape(-1).split(PIECE), strict=True):
+        to.copy_(part)
+    return copied
 
 
 def _check(expected: dict[str, tuple[int, ...]], tensors: Tensors, where: str) -> None:
@@ -75,7 +86,7 @@ def _check(expected: dict[str, tuple[int, ...]], tensors: Tensors, where: str) -
         if name in tensors and tensors[name].shape != shape
     ]
     problems = [
-        f"{len(names)} {kind}: {', '.join(names)}"
+        f"{len(names)} {kind}: {_first(names)}"
         for kind, names in (("missing", missing), ("surplus", surplus), ("misshapen", misshapen))
         if names
     ]
@@ -83,3 +94,9 @@ def _check(expected: dict[str, tuple[int, ...]], tensors: Tensors, where: str) -
         raise CheckpointError(
             f"{where} does not fit the sizes in its configuration; tensors {'; '.join(problems)}"
         )
+
+
+def _first(names: Sequence[str]) -> str:
+    """The first few names, and the number of the others."""
+    shown, others = ", ".join(names[:MAX_NAMES]), len(names) - MAX_NAMES
+    return f"{shown} and {others:,} more" if others > 0 else shown

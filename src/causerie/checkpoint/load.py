@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from causerie.checkpoint import configs
 from causerie.checkpoint.fill import Filling, fill, prefixed, same_names
@@ -27,7 +28,14 @@ from causerie.checkpoint.keymap import (
     csm_entries,
     mimi_entries,
 )
-from causerie.checkpoint.locate import kyutai_file, locate, locate_codec, read_json, weight_files
+from causerie.checkpoint.locate import (
+    CODECS,
+    kyutai_file,
+    locate,
+    locate_codec,
+    read_json,
+    weight_files,
+)
 from causerie.checkpoint.tensors import Tensors, fold_weight_norm, open_files, rename, under
 from causerie.codec.mimi import Mimi
 from causerie.config import CSMConfig, MimiConfig, csm_1b
@@ -43,6 +51,8 @@ FORMAT, VERSION = "causerie", 1
 MODEL_PREFIX, CODEC_PREFIX = "model.", "codec."
 #: What stands before the codec's names in a CSM of transformers.
 FOREIGN_CODEC_PREFIX = "codec_model."
+#: How names end that only MLX writes: mlx-audio nests the model, quantized layers have scales.
+MLX_NAMES = ("model.text_embeddings.weight", ".scales")
 
 M = TypeVar("M", bound=nn.Module)
 T = TypeVar("T")
@@ -138,10 +148,7 @@ def load(
         elif "text_embeddings.weight" in opened.tensors:
             model, codec = _load_original(opened, device, dtype)
         else:
-            raise CheckpointError(
-                f"{opened.path} holds no CSM of a known layout: no config.json of causerie, no "
-                "embed_text_tokens.weight (transformers), no text_embeddings.weight (original)"
-            )
+            raise _unknown_layout(opened)
         front_end, defaults = FrontEnd("plain"), _foreign_defaults(opened.folder)
     voices = sorted((opened.folder / "voices").glob("*.safetensors"))
     return Checkpoint(
@@ -200,6 +207,19 @@ def load_codec(
 
 
 # -- layouts -----------------------------------------------------------------------------------
+
+
+def _unknown_layout(opened: _Source) -> CheckpointError:
+    """The error for a checkpoint that has none of the layouts."""
+    if any(name.endswith(MLX_NAMES) for name in opened.tensors):
+        return CheckpointError(
+            f"{opened.path} holds weights for MLX, which causerie does not read: use the model's "
+            "repository for transformers, often the same name with -transformers behind it"
+        )
+    return CheckpointError(
+        f"{opened.path} holds no CSM of a known layout: no config.json of causerie, no "
+        "embed_text_tokens.weight (transformers), no text_embeddings.weight (original)"
+    )
 
 
 def _is_own(opened: _Source) -> bool:
@@ -268,8 +288,21 @@ def _load_original(opened: _Source, device: torch.device, dtype: torch.dtype) ->
 
 
 def _codec_beside(folder: Path) -> Path:
-    """Kyutai's file in a folder, else from the hub's cache or the hub."""
-    return kyutai_file(folder) or locate_codec()
+    """Kyutai's codec file: from a folder, or from the hub.
+
+    Raises:
+        CheckpointError: it is in neither; names the file to put into the folder.
+    """
+    if found := kyutai_file(folder):
+        return found
+    try:
+        return locate_codec()
+    except CheckpointError as error:
+        repo, filename = CODECS[0]
+        raise CheckpointError(
+            f"{folder} has no codec beside its weights: put {filename} of "
+            f"https://huggingface.co/{repo} into it, as it cannot be downloaded now: {error}"
+        ) from error
 
 
 # -- side files --------------------------------------------------------------------------------
@@ -323,8 +356,21 @@ def _foreign_defaults(folder: Path) -> GenerationDefaults:
         raise CheckpointError(f"{path}: {error}") from error
 
 
+class _NoRandomInit(TorchFunctionMode):
+    """Skips random initialisation: `normal_` on the meta device imports all of torch._dynamo."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func in (nn.init.normal_, nn.init.kaiming_uniform_):
+            return kwargs["tensor"]
+        return func(*args, **kwargs)
+
+
 def _empty(kind: Callable[[Any], M], sizes: CSMConfig | MimiConfig) -> M:
-    with torch.device("meta"):
+    """A module on the meta device: shapes without memory, to be filled by `fill`."""
+    with torch.device("meta"), _NoRandomInit():
         return kind(sizes)
 
 

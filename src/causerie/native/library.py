@@ -52,7 +52,7 @@ def problem() -> str | None:
     """Why there are no native kernels; None if there are."""
     if os.environ.get("CAUSERIE_NATIVE") == "0":
         return "CAUSERIE_NATIVE=0 turns them off"
-    again = "`python -m causerie.native` builds them"
+    again, wanted = "`python -m causerie.native` builds them", build.source_hash()
     for kernels in build.variants():
         if not build.library(kernels).is_file():
             return f"they were not built, for want of a C++ compiler perhaps; {again}"
@@ -60,7 +60,7 @@ def problem() -> str | None:
             built_from = Library(kernels).source_hash if kernels in runnable() else None
         except OSError as error:
             return f"{build.library(kernels).name} cannot be loaded ({error}); {again}"
-        if built_from not in (None, build.source_hash()):
+        if built_from not in (None, wanted):
             return f"{build.library(kernels).name} was built from other sources; {again}"
     return None
 

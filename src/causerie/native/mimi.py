@@ -21,7 +21,7 @@ from causerie.codec.mimi import Mimi
 from causerie.codec.seanet import ResidualBlock
 from causerie.codec.transformer import Layer
 from causerie.config import MimiConfig
-from causerie.native.products import FORMATS, Pool, declare, pointer
+from causerie.native.products import FORMATS, Floats, Pool, declare, pointer
 from causerie.nn.rope import inverse_frequencies
 
 #: How the weights of the transformer and of the convolutions are stored.
@@ -50,7 +50,8 @@ class NativeDecoder:
         self.config, self.num_slots = codec.config, num_slots
         self.pool = pool or Pool(num_threads or 0)
         self._declare()
-        arrays = [np.ascontiguousarray(tensor.numpy()) for tensor in _arrays(codec)]
+        arrays = list(_arrays(codec))
+        assert all(array.flags.c_contiguous for array in arrays)
         self._centroids = arrays[:2]  # the only ones that are not copied
         handle = self._new(
             self.pool.handle,
@@ -147,19 +148,17 @@ def _sizes(config: MimiConfig) -> _Sizes:
     return _Sizes(**{**given, "num_ratios": num_ratios, "ratios": ratios})
 
 
-@torch.no_grad()
-def _arrays(codec: Mimi) -> list[Tensor]:
-    """The weights in the order in which the C++ side reads them, fp32."""
-    return [tensor.detach().to("cpu", torch.float32) for tensor in _tensors(codec)]
+def _arrays(codec: Mimi) -> Iterator[Floats]:
+    """The weights in the order in which the C++ side reads them, fp32 and contiguous.
 
-
-def _tensors(codec: Mimi) -> Iterator[Tensor]:
+    Computed by numpy: between so many small operations torch's threads would spin.
+    """
     config = codec.config
     semantic, acoustic = codec.quantizer.semantic, codec.quantizer.acoustic
-    yield from (semantic.centroids, acoustic.centroids)
-    yield from (semantic.output_proj.weight, acoustic.output_proj.weight)
-    yield codec.upsample.weight[:, 0].T  # (4, D)
-    yield inverse_frequencies(config.dim // config.num_heads, config.rope_theta, None)
+    yield from (_floats(semantic.centroids), _floats(acoustic.centroids))
+    yield from (_floats(semantic.output_proj.weight), _floats(acoustic.output_proj.weight))
+    yield np.ascontiguousarray(_floats(codec.upsample.weight)[:, 0].T)  # (4, D)
+    yield _floats(inverse_frequencies(config.dim // config.num_heads, config.rope_theta, None))
     layers: list[Layer] = list(codec.decoder_transformer.layers)  # type: ignore[arg-type]
     for layer in layers:
         yield from _layer(layer)
@@ -174,29 +173,35 @@ def _tensors(codec: Mimi) -> Iterator[Tensor]:
             yield from _convolution(part)
 
 
-def _layer(layer: Layer) -> Iterator[Tensor]:
+def _layer(layer: Layer) -> Iterator[Floats]:
     """Weights of a layer of the transformer, its scales multiplied into them."""
     attention = layer.attention
-    yield from (layer.attention_norm.weight, layer.attention_norm.bias)
-    yield attention.qkv_proj.weight
-    yield layer.attention_scale[:, None] * attention.out_proj.weight
-    yield from (layer.ffn_norm.weight, layer.ffn_norm.bias)
-    yield layer.ffn_in.weight
-    yield layer.ffn_scale[:, None] * layer.ffn_out.weight
+    yield from (_floats(layer.attention_norm.weight), _floats(layer.attention_norm.bias))
+    yield _floats(attention.qkv_proj.weight)
+    yield _floats(layer.attention_scale)[:, None] * _floats(attention.out_proj.weight)
+    yield from (_floats(layer.ffn_norm.weight), _floats(layer.ffn_norm.bias))
+    yield _floats(layer.ffn_in.weight)
+    yield _floats(layer.ffn_scale)[:, None] * _floats(layer.ffn_out.weight)
 
 
-def _convolution(conv: CausalConv1d) -> tuple[Tensor, Tensor]:
+def _convolution(conv: CausalConv1d) -> tuple[Floats, Floats]:
     """Weights (out, kernel · in) and bias (out,)."""
     assert conv.bias is not None
-    return conv.weight.transpose(1, 2).flatten(1), conv.bias
+    weight = _floats(conv.weight).swapaxes(1, 2)
+    return weight.reshape(len(weight), -1), _floats(conv.bias)
 
 
-def _transposed(conv: CausalConvTranspose1d) -> tuple[Tensor, Tensor]:
+def _transposed(conv: CausalConvTranspose1d) -> tuple[Floats, Floats]:
     """Weights (stride · out, 2 · in) and bias (stride · out,) of windows of two columns.
 
     The earlier column of a window is the one whose second half of the kernel is still open.
     """
     assert conv.bias is not None
-    halves = conv.weight.unflatten(2, (2, conv.stride))  # (in, out, 2, stride)
-    weight = halves.flip(2).permute(3, 1, 2, 0)  # (stride, out, 2, in)
-    return weight.flatten(0, 1).flatten(1), conv.bias.repeat(conv.stride)
+    weight = _floats(conv.weight)
+    halves = weight.reshape(*weight.shape[:2], 2, conv.stride)[:, :, ::-1]  # (in, out, 2, stride)
+    rows = halves.transpose(3, 1, 2, 0).reshape(-1, 2 * len(weight))
+    return rows, np.tile(_floats(conv.bias), conv.stride)
+
+
+def _floats(tensor: Tensor) -> Floats:
+    return tensor.detach().to("cpu", torch.float32).contiguous().numpy()
