@@ -222,6 +222,16 @@ def test_an_abandoned_stream_frees_its_slot(tts: TTS, way: str) -> None:
     assert tts.engine.stats().done == {"cancelled": 1}
 
 
+def test_the_prefix_cache_can_be_turned_off() -> None:
+    tts = TTS(tiny.checkpoint(), prefix_cache_mb=0)
+    voice = tts.make_voice("ada", [turn(2.0)])
+    for seed in range(2):
+        tts.generate("Hello", voice=voice, seed=seed, max_duration_s=0.3)
+    assert tts.engine.stats().num_prefix_hits == tts.engine.stats().prefix_bytes == 0
+    with pytest.raises(ConfigError, match="prefix_cache_mb"):
+        TTS(tiny.checkpoint(), prefix_cache_mb=-1)
+
+
 def test_a_voice_is_read_once(tts: TTS) -> None:
     voice = tts.make_voice("ada", [turn(2.0)])
     num_rows = len("[1]Before.") + 2 + 25 + 1
@@ -262,7 +272,7 @@ def test_formats_of_weights(tiny_folder: Path) -> None:
     assert isinstance(tts.engine.runner, NativeRunner)
     assert tts.engine.runner.formats == {"backbone": "bfloat16", "depth": "int8"}
     assert len(tts.generate("Hello", max_duration_s=0.2).samples) == 2 * FRAME
-    with pytest.raises(ConfigError, match="format of weights must be one of auto"):
+    with pytest.raises(ConfigError, match="weight format must be one of auto"):
         TTS.from_pretrained(tiny_folder, depth_format="int3")
 
 

@@ -24,7 +24,7 @@ from causerie.audio.audio import Audio
 from causerie.checkpoint.load import Checkpoint, load
 from causerie.device import find_device, find_dtype
 from causerie.engine.aio import AsyncEngine
-from causerie.engine.engine import Engine
+from causerie.engine.engine import PREFIX_BYTES, Engine
 from causerie.engine.request import Sampling
 from causerie.engine.runners.choose import check_formats, new_runner
 from causerie.errors import CheckpointError, ConfigError, TextError
@@ -44,6 +44,8 @@ log.addHandler(logging.NullHandler())
 MAX_STREAMS = 8
 #: Replies that may wait: each is a thread, or a stream that is not read.
 MAX_QUEUE = 1_000
+#: Memory for voices and contexts that were read.
+PREFIX_CACHE_MB = PREFIX_BYTES // 2**20
 
 
 class TTS:
@@ -53,8 +55,8 @@ class TTS:
 
     Args:
         engine: generates the replies; None creates an engine on first use.
-        max_streams, max_queue, backbone_format, depth_format: settings of that engine, see
-            `from_pretrained`.
+        max_streams, max_queue, prefix_cache_mb, backbone_format, depth_format: settings of that
+            engine, see `from_pretrained`.
     """
 
     def __init__(
@@ -64,10 +66,15 @@ class TTS:
         engine: Engine | None = None,
         max_streams: int = MAX_STREAMS,
         max_queue: int = MAX_QUEUE,
+        prefix_cache_mb: int = PREFIX_CACHE_MB,
         backbone_format: str = "auto",
         depth_format: str = "auto",
     ) -> None:
-        for name, number, least in ("max_streams", max_streams, 1), ("max_queue", max_queue, 0):
+        for name, number, least in (
+            ("max_streams", max_streams, 1),
+            ("max_queue", max_queue, 0),
+            ("prefix_cache_mb", prefix_cache_mb, 0),
+        ):
             if not isinstance(number, int) or isinstance(number, bool) or number < least:
                 raise ConfigError(
                     f"{name} must be a whole number above {least - 1}, not {number!r}"
@@ -88,6 +95,7 @@ class TTS:
         self._engine, self._engine_lock = engine, threading.Lock()
         self._async_engine: AsyncEngine | None = None
         self._max_streams, self._max_queue = max_streams, max_queue
+        self._prefix_bytes = prefix_cache_mb * 2**20
         self._formats = (backbone_format, depth_format)
 
     @classmethod
@@ -99,6 +107,7 @@ class TTS:
         dtype: str | torch.dtype = "auto",
         max_streams: int = MAX_STREAMS,
         max_queue: int = MAX_QUEUE,
+        prefix_cache_mb: int = PREFIX_CACHE_MB,
         backbone_format: str = "auto",
         depth_format: str = "auto",
     ) -> TTS:
@@ -111,6 +120,8 @@ class TTS:
                 is always float32.
             max_streams: replies that are generated at the same time; more wait.
             max_queue: replies that may wait; more are refused with `QueueFullError`.
+            prefix_cache_mb: memory in MiB for the keys and values of voices and contexts, so that
+                each is read once; 0 caches nothing.
             backbone_format, depth_format: format of the weights of the two transformers: "auto"
                 (as `dtype`), or, on a CPU, "int8" or "int4", which are smaller and faster at lower
                 quality.
@@ -131,6 +142,7 @@ class TTS:
             checkpoint,
             max_streams=max_streams,
             max_queue=max_queue,
+            prefix_cache_mb=prefix_cache_mb,
             backbone_format=backbone_format,
             depth_format=depth_format,
         )
@@ -149,7 +161,9 @@ class TTS:
                 )
                 kind = type(runner).__name__
                 log.info("runner: %s, %d slots", kind, self._max_streams)
-                self._engine = Engine(runner, max_queue=self._max_queue)
+                self._engine = Engine(
+                    runner, max_queue=self._max_queue, prefix_bytes=self._prefix_bytes
+                )
             return self._engine
 
     @property

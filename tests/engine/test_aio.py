@@ -67,7 +67,7 @@ def threads_of_engines() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "causerie engine"]
 
 
-def test_many_tasks_hear_what_they_would_alone(new_runner: NewRunner) -> None:
+def test_many_tasks_get_the_same_audio_as_alone(new_runner: NewRunner) -> None:
     requests = asking.mixed(24, seed=5)
 
     async def task(running: AsyncEngine) -> list[Said]:
@@ -137,7 +137,7 @@ def test_leaving_cancels(slow_runner: NewRunner) -> None:
     run(slow_runner, task)
 
 
-def test_who_waits_for_a_request_that_another_cancels_is_told(slow_runner: NewRunner) -> None:
+def test_a_waiting_task_gets_the_error_of_a_cancelled_request(slow_runner: NewRunner) -> None:
     async def task(running: AsyncEngine) -> None:
         speech = running.speak(request(HELLO, max_frames=110))
         listening = asyncio.create_task(hear(speech))
@@ -149,7 +149,9 @@ def test_who_waits_for_a_request_that_another_cancels_is_told(slow_runner: NewRu
     run(slow_runner, task)
 
 
-def test_failures_reach_who_listens(new_runner: NewRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failures_reach_the_listeners(
+    new_runner: NewRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def task(running: AsyncEngine) -> None:
         def fail(*_: Any) -> Any:
             raise RuntimeError("made up")
@@ -163,7 +165,7 @@ def test_failures_reach_who_listens(new_runner: NewRunner, monkeypatch: pytest.M
     run(new_runner, task)
 
 
-def test_an_engine_that_breaks_down_leaves_nobody_waiting(
+def test_an_engine_that_breaks_down_leaves_no_task_waiting(
     new_runner: NewRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def task(running: AsyncEngine) -> None:
@@ -186,7 +188,7 @@ def test_an_engine_that_breaks_down_leaves_nobody_waiting(
     run(new_runner, task)
 
 
-def test_a_full_queue_is_told_at_once(slow_runner: NewRunner) -> None:
+def test_a_full_queue_is_an_error_at_once(slow_runner: NewRunner) -> None:
     async def task(running: AsyncEngine) -> None:
         speeches = []
         with pytest.raises(QueueFullError):  # noqa: PT012 how many fit depends on the thread
@@ -216,7 +218,7 @@ def test_closing_drains_or_cancels(slow_runner: NewRunner, drain: bool) -> None:
     assert not threads_of_engines()
 
 
-def test_an_error_in_the_block_does_not_wait_for_what_is_left(slow_runner: NewRunner) -> None:
+def test_an_error_in_the_block_does_not_wait_for_the_rest(slow_runner: NewRunner) -> None:
     async def main() -> AsyncIterator[np.ndarray]:
         async with AsyncEngine(Engine(slow_runner(1))) as running:
             speech = running.speak(request(HELLO, max_frames=110))
@@ -237,7 +239,7 @@ def test_an_idle_engine_sleeps(new_runner: NewRunner) -> None:
     running.close()
 
 
-def test_what_nobody_takes_is_kept_to_the_limit_and_no_further(new_runner: NewRunner) -> None:
+def test_audio_that_is_not_taken_is_limited(new_runner: NewRunner) -> None:
     async def task(running: AsyncEngine) -> None:
         speech = running.speak(request(VOICE, HELLO, max_frames=12))
         while not speech.handle.is_done:

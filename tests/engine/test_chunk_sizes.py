@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from causerie.engine.chunk_sizes import MAX_PIECE, ChunkSizes
+from causerie.engine.chunk_sizes import MAX_CHUNK, ChunkSizes
 
 FRAME_S = 0.08
 
@@ -25,7 +25,7 @@ def listen(step_s: Iterator[float], num_frames: int) -> tuple[list[int], list[fl
         if played_at is not None:
             dry += max(0.0, now - played_at)
         played_at = max(now, played_at or 0.0) + size * FRAME_S
-        pieces.handed(size, now)
+        pieces.count(size, now)
         sizes.append(size)
         times.append(now)
     return sizes, times, dry
@@ -38,7 +38,7 @@ def test_never_dry_where_steps_are_faster_than_sound(seed: int, slowest: float) 
     sizes, times, dry = listen(iter(lambda: rng.uniform(0, slowest), None), 100)
     assert dry == 0
     assert sizes[:2] == [1, 1]
-    assert max(sizes) <= MAX_PIECE
+    assert max(sizes) <= MAX_CHUNK
     assert times[0] <= slowest  # the first piece leaves with the first frame
 
 
@@ -50,7 +50,7 @@ def test_pieces_double_where_sound_takes_no_time() -> None:
 @pytest.mark.parametrize(("step_s", "grown"), [(0.01, 30), (0.04, 40), (0.079, 10_000)])
 def test_pieces_grow_with_the_lead(step_s: float, grown: int) -> None:
     sizes, _, _ = listen(iter(lambda: step_s, None), 200)
-    before = sum(sizes[: sizes.index(MAX_PIECE)]) if MAX_PIECE in sizes else 10_000
+    before = sum(sizes[: sizes.index(MAX_CHUNK)]) if MAX_CHUNK in sizes else 10_000
     assert before <= grown
 
 
@@ -60,10 +60,10 @@ def test_a_slow_machine_hands_out_single_frames() -> None:
     assert dry > 0
 
 
-def test_what_is_there_already_need_not_be_waited_for() -> None:
+def test_ready_frames_are_delivered_without_waiting() -> None:
     pieces = ChunkSizes(FRAME_S)
     assert pieces.size(0.0, num_ready=50) == 1
-    pieces.handed(1, 0.0)
-    pieces.handed(1, 0.0)
+    pieces.count(1, 0.0)
+    pieces.count(1, 0.0)
     assert pieces.size(9.0, num_ready=50) == 2  # no lead, but frames
     assert pieces.size(9.0, num_ready=1) == 1

@@ -63,7 +63,7 @@ def solo() -> Callable[[NewRunner], tuple[list[Request], list[Said]]]:
 
 
 @pytest.mark.parametrize(("num_slots", "prefix_bytes"), [(8, 50_000), (3, 0)])
-def test_64_mixed_requests_are_each_what_they_are_alone(
+def test_64_mixed_requests_equal_those_alone(
     solo: Any, new_runner: NewRunner, num_slots: int, prefix_bytes: int
 ) -> None:
     requests, expected = solo(new_runner)
@@ -128,10 +128,10 @@ def test_sound_is_handed_out_as_it_is_made(engine: Engine) -> None:
     assert not engine.step()
 
 
-# -- kept rows -------------------------------------------------------------------------------------
+# -- the prefix cache ----------------------------------------------------------------------------
 
 
-def test_a_voice_is_read_once_and_changes_nothing(new_runner: NewRunner) -> None:
+def test_a_voice_is_read_once_with_equal_results(new_runner: NewRunner) -> None:
     requests = [request(VOICE, HELLO), request(VOICE, OTHER, seed=3), request(VOICE, HELLO)]
     engine = Engine(new_runner(2))
     assert [heard(engine, engine.submit(asked)) for asked in requests] == alone(
@@ -139,13 +139,42 @@ def test_a_voice_is_read_once_and_changes_nothing(new_runner: NewRunner) -> None
     )
     stats = engine.stats()
     assert stats.num_prefix_hits == 2
-    # A runner whose rows do not depend on how they are read shares the text too.
-    invariant = engine.runner.row_invariant
-    assert stats.num_rows_saved == 2 * len(VOICE) + (len(HELLO) - 1 if invariant else 0)
+    assert stats.num_rows_saved == 2 * len(VOICE)
     assert stats.num_rows + stats.num_rows_saved == 3 * len(VOICE) + 2 * len(HELLO) + len(OTHER)
 
 
-def test_requests_that_come_together_share_what_the_first_reads(new_runner: NewRunner) -> None:
+def test_the_cache_does_not_grow_with_different_texts(new_runner: NewRunner) -> None:
+    rng = random.Random(0)
+    engine, sizes = Engine(new_runner(2)), []
+    for _ in range(200):
+        asked = request(VOICE, text(rng, rng.randint(1, 20)), max_frames=3)
+        heard(engine, engine.submit(asked))
+        sizes.append(engine.stats().prefix_bytes)
+    assert engine.stats().num_prefix_hits == 199  # the voice is read once
+    assert engine.stats().num_rows_saved >= 199 * len(VOICE)
+    assert len(engine.prefixes) == 1 + engine.runner.row_invariant  # and the latest reply
+    assert max(sizes) < 3 * min(sizes)
+
+
+def test_a_context_is_read_once_and_takes_the_place_of_its_beginning(new_runner: NewRunner) -> None:
+    engine = Engine(new_runner(1))
+    context = said(random.Random(0), 6, 5)
+    for before in ((VOICE,), (VOICE, context), (VOICE, context), (VOICE,)):
+        heard(engine, engine.submit(request(*before, HELLO)))
+    assert engine.stats().num_prefix_hits == 3
+    assert engine.stats().num_rows <= len(VOICE) + len(context) + 4 * len(HELLO)
+    assert len(engine.prefixes) == 1 + engine.runner.row_invariant  # and the latest reply
+
+
+def test_the_context_of_later_turns_is_not_cached(new_runner: NewRunner) -> None:
+    engine = Engine(new_runner(1))
+    heard(engine, engine.submit(request(VOICE, HELLO)))
+    turn = said(random.Random(0), 6, 5)
+    heard(engine, engine.submit(request(VOICE, turn, OTHER, cache_context=False)))
+    assert len(engine.prefixes) == 1 + engine.runner.row_invariant
+
+
+def test_simultaneous_requests_share_the_first_read(new_runner: NewRunner) -> None:
     requests = [request(VOICE, HELLO, seed=seed, realtime=False) for seed in range(4)]
     engine = Engine(new_runner(4))
     handles = [engine.submit(asked) for asked in requests]
@@ -153,7 +182,7 @@ def test_requests_that_come_together_share_what_the_first_reads(new_runner: NewR
     assert engine.stats().num_prefix_hits == 3
 
 
-def test_the_next_turn_of_a_conversation_reads_only_what_is_new(new_runner: NewRunner) -> None:
+def test_the_next_turn_of_a_conversation_reads_only_new_rows(new_runner: NewRunner) -> None:
     engine = Engine(new_runner(1))
     first = engine.submit(request(VOICE, HELLO, max_frames=6))
     engine.wait(first, 6)
@@ -171,7 +200,7 @@ def test_the_next_turn_of_a_conversation_reads_only_what_is_new(new_runner: NewR
         assert num_rows == len(turn) + len(OTHER)
 
 
-def test_nothing_is_kept_without_memory(new_runner: NewRunner) -> None:
+def test_nothing_is_cached_without_memory(new_runner: NewRunner) -> None:
     engine = Engine(new_runner(1), prefix_bytes=0)
     for _ in range(2):
         heard(engine, engine.submit(request(VOICE, HELLO)))
@@ -219,7 +248,7 @@ def test_a_request_that_is_cancelled_while_it_is_computed_gets_no_more(
 
 
 @pytest.mark.parametrize("name", ["reset", "prefill", "load"])
-def test_what_fails_for_one_is_not_the_others_fault(
+def test_a_failure_of_one_request_does_not_affect_others(
     new_runner: NewRunner, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     engine = Engine(new_runner(3))
@@ -285,7 +314,7 @@ def test_a_batch_that_fails_ends_those_in_it_and_the_engine_goes_on(
     assert engine.stats().done == {"failed": 2, "limit": 2}
 
 
-def test_an_interrupt_leaves_nobody_waiting(
+def test_an_interrupt_leaves_no_thread_waiting(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     handles = [engine.submit(request(HELLO)) for _ in range(5)]
@@ -353,7 +382,7 @@ def test_a_queue_that_is_full(new_runner: NewRunner) -> None:
     assert engine.stats().num_requests == 3
 
 
-def test_what_exceeds_the_model_is_refused(engine: Engine) -> None:
+def test_a_request_that_exceeds_the_model_is_refused(engine: Engine) -> None:
     with pytest.raises(ConfigError, match="exceed the 128 positions"):
         engine.submit(request(HELLO, max_frames=121))
     assert heard(engine, engine.submit(request(HELLO, max_frames=120)))[2] == "limit"
@@ -373,7 +402,7 @@ def test_a_deadline(new_runner: NewRunner) -> None:
     assert engine.stats().failures == {"DeadlineError": 1}
 
 
-def test_underruns_are_counted_for_who_waits(new_runner: NewRunner) -> None:
+def test_underruns_are_counted_for_waiting_consumers(new_runner: NewRunner) -> None:
     now = [0.0]
 
     def clock() -> float:
@@ -416,12 +445,12 @@ def test_an_abandoned_request_gives_its_slot_back(engine: Engine) -> None:
     assert handle.state is State.CANCELLED
 
 
-def test_who_listens_slowly_holds_no_sound_of_others(engine: Engine) -> None:
+def test_a_slow_consumer_holds_no_audio_of_others(engine: Engine) -> None:
     handles = [engine.submit(request(HELLO, realtime=False)) for _ in range(2)]
     engine.step()
     for handle in handles:
         assert handle.frames[0].base is None
-        assert handle._sound[0].base is None
+        assert handle._audio[0].base is None
 
 
 def test_handles_that_are_done_are_forgotten(engine: Engine) -> None:

@@ -81,7 +81,7 @@ class Listener:
             self.dry_s += max(0.0, now - self._played_at)
             num_frames = len(piece) // 1_920
             self._played_at = max(now, self._played_at) + num_frames * FRAME_S
-            self.pieces.handed(num_frames, now)
+            self.pieces.count(num_frames, now)
 
 
 def play(machine: Machine, arrivals: Sequence[tuple[float, int, int]]) -> list[Listener]:
@@ -113,7 +113,7 @@ def come(seed: int, count: int, every_s: float) -> list[tuple[float, int, int]]:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_nobody_runs_dry_on_a_machine_that_is_fast_enough(seed: int) -> None:
+def test_no_underruns_on_a_fast_machine(seed: int) -> None:
     """8 at once take 52 ms a frame; 64 rows another 13 ms."""
     listeners = play(Machine(), come(seed, 40, every_s=0.8))
     assert sum(listener.dry_s for listener in listeners) == 0
@@ -122,7 +122,7 @@ def test_nobody_runs_dry_on_a_machine_that_is_fast_enough(seed: int) -> None:
     assert first[len(first) // 2] < 0.3
 
 
-def test_all_who_come_at_once_are_heard_soon() -> None:
+def test_simultaneous_listeners_all_start_soon() -> None:
     listeners = play(Machine(), [(0.0, 100, 50)] * 8)
     assert sum(listener.dry_s for listener in listeners) == 0
     first = [listener.first_s or 0.0 for listener in listeners]
@@ -136,7 +136,7 @@ def test_on_a_machine_that_is_too_slow_underruns_are_counted_and_all_is_said() -
     assert min(listener.dry_s for listener in listeners if len(listener.handle.frames) > 5) > 0
 
 
-def test_a_stall_is_made_up_for_by_those_who_have_no_lead() -> None:
+def test_after_a_stall_listeners_without_a_lead_go_first() -> None:
     """Another program takes the machine for half a second: the leads bridge it."""
     machine = Machine()
     decode, count = machine.decode, [0]

@@ -63,11 +63,11 @@ class World:
             if ticket.num_frames == self.length[ticket]:
                 scheduler.finish(ticket, State.ENDED)
                 continue
-            scheduler.sounded(ticket, self.now)
+            scheduler.count_frame(ticket, self.now)
             if ticket.num_frames == ticket.request.max_frames:
                 scheduler.finish(ticket, State.LIMIT)
-        scheduler.stepped(plan.speaks)
-        scheduler.took(self.step_s, num_rows, num_rows * self.row_s)
+        scheduler.count_step(plan.speaks)
+        scheduler.measure(self.step_s, num_rows, num_rows * self.row_s)
         return plan
 
     def check(self, plan: Plan) -> None:
@@ -123,7 +123,7 @@ def random_request(rng: random.Random) -> Request:
 
 @settings(max_examples=1_000, deadline=None, derandomize=True)
 @given(st.integers(0, 2**32))
-def test_random_schedules_leak_nothing_and_nobody_waits_for_ever(seed: int) -> None:
+def test_random_schedules_leak_no_slot_and_starve_no_request(seed: int) -> None:
     rng = random.Random(seed)
     world = World(
         num_slots=rng.randint(1, 5),
@@ -173,7 +173,7 @@ def test_first_come_first_served_but_for_priority() -> None:
     assert spoke == [urgent, *plain, late]
 
 
-def test_a_full_queue_tells_what_to_do_and_free_slots_do_not_count() -> None:
+def test_a_full_queue_names_the_cure_and_free_slots_do_not_count() -> None:
     world = World(num_slots=2, max_queue=1)
     for _ in range(3):
         world.submit(request())
@@ -204,7 +204,7 @@ def test_chunks_end_where_parts_do_and_every_so_many_rows_within() -> None:
     assert all(b - a <= CHUNK_ROWS for a, b in pairwise((0, *chunk_ends([5, 999, 1_000]))))
 
 
-def test_a_prompt_is_read_at_once_where_nobody_plays() -> None:
+def test_a_prompt_is_read_whole_without_listeners() -> None:
     world = World()
     ticket = world.submit(request(150, 500))
     plan = world.step()
@@ -235,13 +235,13 @@ def test_the_more_lead_playing_streams_have_the_more_is_read() -> None:
     assert reader.num_read > 10 * ROWS_WHILE_PLAYING
 
 
-def test_batch_work_is_read_whole_beside_batch_work() -> None:
+def test_batch_prompts_are_read_whole_beside_batch_requests() -> None:
     world = World(num_slots=4)
     tickets = [world.submit(request(500, realtime=False)) for _ in range(4)]
     assert world.step().reads == [(ticket, 500) for ticket in tickets]
 
 
-def test_a_listener_who_could_begin_does_not_wait_for_long_prompts_behind() -> None:
+def test_a_ready_listener_does_not_wait_for_long_prompts() -> None:
     world = World(num_slots=3, row_s=1e-3)
     world.submit(request(500, max_frames=1))
     world.drain()
@@ -256,7 +256,7 @@ def test_a_listener_who_could_begin_does_not_wait_for_long_prompts_behind() -> N
 
 
 @pytest.mark.parametrize("step_s", [0.005, 0.04, 0.079])
-def test_nobody_runs_dry_where_the_machine_is_fast_enough(step_s: float) -> None:
+def test_no_underruns_on_a_fast_machine(step_s: float) -> None:
     """Steps take less than a frame sounds, with the rows that are read beside it."""
     world = World(num_slots=4, step_s=step_s, row_s=(FRAME_S - step_s) / 64 / 1.01)
     tickets = []
@@ -269,14 +269,14 @@ def test_nobody_runs_dry_where_the_machine_is_fast_enough(step_s: float) -> None
     assert sum(ticket.num_underruns for ticket in tickets) == 0
 
 
-def test_a_machine_that_is_too_slow_is_told() -> None:
+def test_underruns_are_counted_on_a_slow_machine() -> None:
     world = World(step_s=0.1)
     ticket = world.submit(request(max_frames=20))
     world.drain()
     assert ticket.num_underruns == 19  # each frame but the first came too late
 
 
-def test_who_has_a_lead_waits_for_who_has_none() -> None:
+def test_listeners_with_a_lead_wait_for_those_without() -> None:
     world = World(num_slots=3, step_s=0.01)
     ahead = world.submit(request(max_frames=200))
     batch = world.submit(request(max_frames=200, realtime=False))
@@ -299,21 +299,21 @@ def test_batch_work_goes_on_beside_listeners_on_a_machine_that_is_too_slow() -> 
     assert batch.state is State.LIMIT
 
 
-def test_who_asks_too_late_has_not_run_dry() -> None:
+def test_a_late_consumer_has_no_underrun() -> None:
     ticket = Ticket(number=0, request=request(), arrived=0.0)
-    assert not ticket.sounded(1.0, FRAME_S, awaited=True)
+    assert not ticket.count_frame(1.0, FRAME_S, awaited=True)
     assert ticket.first_sound_s == 1.0
-    ticket.asked(5.0)
-    assert not ticket.sounded(5.1, FRAME_S, awaited=True)
-    assert not ticket.sounded(6.0, FRAME_S, awaited=False)
-    assert ticket.sounded(7.0, FRAME_S, awaited=True)
+    ticket.restart_late_playback(5.0)
+    assert not ticket.count_frame(5.1, FRAME_S, awaited=True)
+    assert not ticket.count_frame(6.0, FRAME_S, awaited=False)
+    assert ticket.count_frame(7.0, FRAME_S, awaited=True)
     assert ticket.num_underruns == 1
 
 
 # -- deadlines -------------------------------------------------------------------------------------
 
 
-def test_a_deadline_ends_who_waits_and_who_reads_but_not_who_sounds() -> None:
+def test_a_deadline_ends_waiting_and_reading_requests_only() -> None:
     world = World(num_slots=2, row_s=0.01)
     sounding = world.submit(request(max_frames=1_000, deadline_s=0.5))
     reading = world.submit(request(500, deadline_s=0.5))
@@ -325,7 +325,7 @@ def test_a_deadline_ends_who_waits_and_who_reads_but_not_who_sounds() -> None:
     assert isinstance(waiting.error, DeadlineError)
     assert "waited for a stream for 1." in str(waiting.error)
     assert "had 0.5 s to the first sound" in str(waiting.error)
-    assert "began, but had no sound" in str(reading.error)
+    assert "began, but had no audio" in str(reading.error)
 
 
 # -- requests --------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Many replies at once: requests, slots, and the loop that computes a frame of each.
+"""The engine: it queues requests, assigns slots, and computes a frame of each request per step.
 
-`request` and `scheduler` are plain Python; a `Runner` computes.
+`request` and `scheduler` are plain Python; a `Runner` does the computation.
 """

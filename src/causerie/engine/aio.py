@@ -1,11 +1,11 @@
-"""The engine for asyncio: one thread that steps, and any number of tasks that listen.
+"""The engine for asyncio: one thread steps, any number of tasks receive audio.
 
     async with AsyncEngine(engine) as running:
         async for pcm in running.speak(request):
             ...
 
-The thread steps while there is something to do, and sleeps otherwise. Tasks may be in different
-event loops and threads.
+The thread steps while there are requests, and sleeps otherwise. Tasks may be in different event
+loops and threads.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from causerie.errors import EngineError
 
 
 class RequestStream(AsyncIterator[NDArray[np.float32]]):
-    """The sound of one request, (N,) fp32 a piece, for one task.
+    """The audio of one request in chunks (N,) fp32, for one task.
 
-    Who leaves it, by `aclose` or by forgetting it, cancels the request. What is not taken is kept:
-    at most the request's `max_frames`.
+    `aclose` cancels the request, and so does deleting the stream. Audio that is not taken stays
+    in memory, `max_frames` of the request at most.
 
     Attributes:
-        handle: how far the request is, and its codes.
+        handle: the progress of the request, and its codes.
     """
 
     def __init__(self, engine: Engine, request: Request, sizes: ChunkSizes | None = None) -> None:
@@ -40,37 +40,37 @@ class RequestStream(AsyncIterator[NDArray[np.float32]]):
         self.handle: Handle = engine.submit(request)
 
     async def __anext__(self) -> NDArray[np.float32]:
-        """The next piece, as soon as it is there.
+        """The next chunk, as soon as it is ready.
 
         Raises:
-            CancelledError, DeadlineError, CheckpointError, …: why there is no more.
+            CancelledError, DeadlineError, CheckpointError, …: the request failed.
         """
         if not self._is_ready():
             await self._ready()
-        piece = self.handle.take(self._size())
-        if piece is None:
+        chunk = self.handle.take(self._size())
+        if chunk is None:
             raise StopAsyncIteration
-        num_frames = len(piece) // self._engine.runner.frame_size
-        self._sizes.handed(num_frames, self._engine.clock())
-        return piece
+        num_frames = len(chunk) // self._engine.runner.frame_size
+        self._sizes.count(num_frames, self._engine.clock())
+        return chunk
 
     def _size(self) -> int:
         return self._sizes.size(self._engine.clock(), self.handle.num_ready)
 
     def _is_ready(self) -> bool:
-        return self.handle.is_ready(self._size())  # which changes with the listener's lead
+        return self.handle.is_ready(self._size())  # it changes with the listener's lead
 
     async def _ready(self) -> None:
-        """Sleep until the next piece is there, or all that will ever be."""
+        """Sleep until the next chunk is ready, or the request has finished."""
         loop, handle, changed = asyncio.get_running_loop(), self.handle, asyncio.Event()
 
-        def tell() -> None:
+        def notify() -> None:
             try:
                 loop.call_soon_threadsafe(changed.set)
-            except RuntimeError:  # the loop is closed: nobody listens any more
+            except RuntimeError:  # the loop is closed: no task can take the audio
                 self._engine.abandon(handle)
 
-        handle.on_change, handle.is_awaited = tell, True
+        handle.on_change, handle.is_awaited = notify, True
         try:
             while not self._is_ready():
                 await changed.wait()
@@ -82,7 +82,7 @@ class RequestStream(AsyncIterator[NDArray[np.float32]]):
             handle.on_change, handle.is_awaited = None, False
 
     async def aclose(self) -> None:
-        """Make no more of it."""
+        """Cancel the request."""
         self._engine.cancel(self.handle)
 
     def __del__(self) -> None:
@@ -91,7 +91,7 @@ class RequestStream(AsyncIterator[NDArray[np.float32]]):
 
 
 class AsyncEngine:
-    """Steps an engine by a thread of its own, until it is closed."""
+    """Steps an engine in a thread of its own until it is closed."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -101,31 +101,31 @@ class AsyncEngine:
         self._thread.start()
 
     def speak(self, request: Request, sizes: ChunkSizes | None = None) -> RequestStream:
-        """Ask for a reply: iterate over its pieces.
+        """Submit a request; returns the stream of its audio.
 
         Args:
-            sizes: of the pieces, where it goes on with what its listener has begun to hear.
+            sizes: the chunk sizes so far, where the request continues a reply.
 
         Raises:
-            QueueFullError: too many wait.
-            EngineError: it is closed, or broke down.
+            QueueFullError: too many requests wait.
+            EngineError: the engine is closed or broken.
         """
         self._check_open()
-        speech = RequestStream(self.engine, request, sizes)
+        stream = RequestStream(self.engine, request, sizes)
         try:
-            self._check_open()  # or it might have come too late to be stepped
+            self._check_open()  # the thread may have ended before the request was queued
         except EngineError:
-            self.engine.cancel(speech.handle)
+            self.engine.cancel(stream.handle)
             raise
-        return speech
+        return stream
 
     @property
     def failure(self) -> BaseException | None:
-        """What broke the engine down; None while all is well."""
+        """The error that broke the engine; None while it works."""
         return self._failure
 
     def close(self, *, drain: bool = True) -> None:
-        """End the thread, once all that was asked for is made, or at once: then it is cancelled."""
+        """End the thread: after all requests have finished, or at once, which cancels them."""
         self._is_closing = True
         if not drain:
             self.engine.cancel_all()
@@ -133,7 +133,7 @@ class AsyncEngine:
         self._thread.join()
 
     async def aclose(self, *, drain: bool = True) -> None:
-        """`close`, while the event loop goes on."""
+        """`close` without blocking the event loop."""
         await asyncio.get_running_loop().run_in_executor(None, lambda: self.close(drain=drain))
 
     async def __aenter__(self) -> AsyncEngine:
@@ -152,6 +152,6 @@ class AsyncEngine:
         try:
             while self.engine.wait_for_work(unless=lambda: self._is_closing):
                 self.engine.step()
-        except Exception as error:  # noqa: BLE001 all requests have failed by it; `speak` tells
+        except Exception as error:  # noqa: BLE001 it failed all requests; `speak` reports it
             self._failure = error
-            self.engine.cancel_all()  # those that came since
+            self.engine.cancel_all()  # requests that came after the failure

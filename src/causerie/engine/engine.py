@@ -1,11 +1,11 @@
 """Many requests, one runner: schedule → run → deliver, step by step.
 
-The engine has no thread. Whoever waits for sound steps it, for all requests at once; who comes
-while another steps waits for the end of that step, and takes what it brought. So threads that
-each make a reply share batches. (`causerie.engine.aio` steps by a thread of its own.)
+The engine has no thread. A thread that waits for audio runs `step` for all requests; threads that
+arrive meanwhile block until that step ends and take its output. So threads that each generate a
+reply share batches. (`causerie.engine.aio` steps in a thread of its own.)
 
-The scheduler and the handles are guarded by a lock that is held for an instant, so that nobody who
-submits or cancels waits for a computation. The runner is guarded by there being one stepper.
+A lock guards the scheduler and the handles. It is never held during a computation, so `submit` and
+`cancel` return at once. The runner needs no lock: one thread steps at a time.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.typing import NDArray
 
+from causerie.engine.cached_runner import CachedRunner
 from causerie.engine.handle import Handle
-from causerie.engine.prefix import Prefixes
+from causerie.engine.prefix import PrefixCache
 from causerie.engine.request import Request, State, Ticket
 from causerie.engine.runner import BrokenSlotsError, Runner
 from causerie.engine.scheduler import Scheduler
 from causerie.engine.stats import Stats
-from causerie.engine.work import Work
 from causerie.errors import CancelledError, ConfigError, EngineError
 
 #: Requests that may wait for a slot.
 MAX_QUEUE = 256
-#: Memory for the rows that prompts begin with: 8,192 rows of csm-1b in bf16.
+#: Memory of the prefix cache: 8,192 rows of csm-1b in bf16.
 PREFIX_BYTES = 2**28
 
 
 class Engine:
-    """Serves requests by the slots of a runner.
+    """Serves requests with the slots of a runner.
 
     Args:
         max_queue: requests that may wait for a slot.
-        prefix_bytes: of memory for the rows that prompts begin with; 0 keeps none.
-        clock: in seconds; leads and deadlines are by it.
+        prefix_bytes: memory of the prefix cache; 0 turns it off.
+        clock: in seconds; leads and deadlines are measured with it.
     """
 
     def __init__(
@@ -54,23 +54,23 @@ class Engine:
     ) -> None:
         self.runner, self.clock = runner, clock
         self.frame_s = 1 / runner.frame_rate
-        self.prefixes = Prefixes(prefix_bytes, row_invariant=runner.row_invariant)
-        self._work = Work(runner, self.prefixes)
+        self.prefixes = PrefixCache(prefix_bytes, row_invariant=runner.row_invariant)
+        self._cached = CachedRunner(runner, self.prefixes)
         self._scheduler = Scheduler(runner.num_slots, max_queue=max_queue, frame_s=self.frame_s)
-        self._handles: dict[Ticket, Handle] = {}  # of all that is not done
+        self._handles: dict[Ticket, Handle] = {}  # of all unfinished requests
         self._abandoned: deque[Handle] = deque()
         self._stats = Stats()
         self._changed = threading.Condition()
         self._is_stepping = False
 
-    # -- for those who ask -----------------------------------------------------------------------
+    # -- for callers -----------------------------------------------------------------------------
 
     def submit(self, request: Request) -> Handle:
-        """Let a request wait for its turn.
+        """Queue a request.
 
         Raises:
-            QueueFullError: too many wait.
-            ConfigError: it exceeds the positions of the model.
+            QueueFullError: too many requests wait.
+            ConfigError: the request exceeds the positions of the model.
         """
         num_rows = len(request.rows) + request.max_frames - 1  # the last frame is not read
         if num_rows > self.runner.max_rows:
@@ -79,7 +79,7 @@ class Engine:
                 f"frames exceed the {self.runner.max_rows:,} positions of the model: cut either"
             )
         with self._changed:
-            self._sweep()
+            self._cancel_abandoned()
             handle = Handle(self._scheduler.submit(request, self.clock()))
             self._handles[handle.ticket] = handle
             self._stats.num_requests += 1
@@ -87,27 +87,27 @@ class Engine:
         return handle
 
     def cancel(self, handle: Handle) -> None:
-        """Make no more of a request; its slot is free for the next step. What is done stays so."""
+        """Stop a request; its slot is free for the next step. A finished request stays as it is."""
         with self._changed:
             self._cancel(handle)
             self._changed.notify_all()
-        handle.tell()
+        handle.notify()
 
     def abandon(self, handle: Handle) -> None:
-        """`cancel` without a lock, so that it can be called where garbage is collected.
+        """`cancel` without a lock, safe to call from `__del__`.
 
-        It comes into force with the next step, or whatever else is asked of the engine.
+        It takes effect at the next step or the next call of `submit` or `stats`.
         """
         self._abandoned.append(handle)
 
     def wait(self, handle: Handle, num_frames: int = 1) -> None:
-        """Step until so many frames of a request can be taken, or all that will ever be."""
+        """Step until a request has `num_frames` frames to take, or has finished."""
 
         def is_ready() -> bool:
             return handle.is_ready(num_frames)
 
         with self._changed:
-            handle.ticket.asked(self.clock())
+            handle.ticket.restart_late_playback(self.clock())
             handle.is_awaited = True
         try:
             while not is_ready():
@@ -116,25 +116,25 @@ class Engine:
             handle.is_awaited = False
 
     def wait_for_work(self, unless: Callable[[], bool]) -> bool:
-        """Sleep until there is something to step for, or `unless` is so; whether there is."""
+        """Sleep until there are requests or `unless` holds; returns whether there are requests."""
         with self._changed:
             self._changed.wait_for(lambda: bool(self._handles) or unless())
             return bool(self._handles)
 
     def wake(self) -> None:
-        """Let those who sleep in `wait_for_work` look again."""
+        """Make threads that sleep in `wait_for_work` check again."""
         with self._changed:
             self._changed.notify_all()
 
     def cancel_all(self) -> None:
-        """Cancel all that is not done."""
+        """Cancel all unfinished requests."""
         for handle in self._unfinished():
             self.cancel(handle)
 
     def stats(self) -> Stats:
-        """The numbers, as they are now."""
+        """A snapshot of the counters."""
         with self._changed:
-            self._sweep()
+            self._cancel_abandoned()
             return dataclasses.replace(
                 self._stats,
                 active=len(self._scheduler.active),
@@ -142,7 +142,7 @@ class Engine:
                 batch_sizes=Counter(self._stats.batch_sizes),
                 done=Counter(self._stats.done),
                 failures=Counter(self._stats.failures),
-                num_rows=self._work.num_rows,
+                num_rows=self._cached.num_rows,
                 num_prefix_hits=self.prefixes.num_hits,
                 num_rows_saved=self.prefixes.num_rows_saved,
                 prefix_bytes=self.prefixes.num_bytes,
@@ -151,10 +151,10 @@ class Engine:
     # -- a step ----------------------------------------------------------------------------------
 
     def step(self, unless: Callable[[], bool] = lambda: False) -> bool:
-        """Make a frame of each request whose turn it is; False where there is nothing to do.
+        """Compute the next frame of each scheduled request; False if there was nothing to do.
 
         Args:
-            unless: looked at once it is this thread's turn; if so, nothing is done.
+            unless: checked once it is this thread's turn; if it holds, nothing is computed.
         """
         with self._changed:
             self._changed.wait_for(lambda: not self._is_stepping or unless())
@@ -164,7 +164,7 @@ class Engine:
             touched = list(self._handles.values())
         try:
             self._step()
-        except BaseException as error:  # nobody shall wait for what will never come
+        except BaseException as error:  # fail all requests, or their consumers would wait forever
             reason = EngineError(f"the engine was stopped in the middle of a step: {error!r}")
             reason.__cause__ = error
             with self._changed:
@@ -177,63 +177,64 @@ class Engine:
                 self._is_stepping = False
                 self._changed.notify_all()
             for handle in touched:
-                handle.tell()
+                handle.notify()
         return True
 
     def _step(self) -> None:
-        """Schedule, run, deliver. Slots that become free meanwhile are given in the next step."""
+        """Schedule, run, deliver. Slots that become free are assigned in the next step."""
         started = self.clock()
         with self._changed:
-            self._sweep()
+            self._cancel_abandoned()
             for ticket in self._scheduler.expire(started):
                 self._finished(ticket)
             admitted = self._scheduler.admit()
             slots = {ticket: slot for slot, ticket in self._scheduler.active.items()}
         for ticket in admitted:
-            with self._blaming(ticket):
-                self.runner.reset(slots[ticket])
+            with self._failing(ticket):
+                self._cached.reset(slots[ticket])
         for ticket, slot in slots.items():
-            self._begin(slot, ticket)
+            self._load_prefix(slot, ticket)
         with self._changed:
             plan = self._scheduler.plan(self.clock())
-        num_rows, read_at = self._work.num_rows, self.clock()
+        num_rows, read_at = self._cached.num_rows, self.clock()
         for ticket, end in plan.reads:
             self._read(slots[ticket], ticket, end)
-        num_rows, spoke_at = self._work.num_rows - num_rows, self.clock()
+        num_rows, spoke_at = self._cached.num_rows - num_rows, self.clock()
         speaking = [ticket for ticket in plan.speaks if ticket.state is State.SPEAKING]
         if speaking:
             self._speak([slots[ticket] for ticket in speaking], speaking)
         with self._changed:
             ended = self.clock()
-            self._scheduler.stepped(speaking)
-            self._scheduler.took(ended - spoke_at, num_rows, spoke_at - read_at)
+            self._scheduler.count_step(speaking)
+            self._scheduler.measure(ended - spoke_at, num_rows, spoke_at - read_at)
             self._stats.batch_sizes[len(speaking)] += bool(speaking)
             self._stats.num_steps += 1
             self._stats.step_s += ended - started
             self._stats.last_step_s = ended - started
 
-    def _begin(self, slot: int, ticket: Ticket) -> None:
-        """Spare a prompt of which nothing was read the rows that are kept of another."""
-        if ticket.num_read or ticket.is_done or ticket.looked == self.prefixes.version:
+    def _load_prefix(self, slot: int, ticket: Ticket) -> None:
+        """Load a cached prefix, where no row was read yet and the cache has changed."""
+        version = self.prefixes.version
+        if ticket.num_read or ticket.is_done or ticket.checked_version == version:
             return
-        ticket.looked = self.prefixes.version
-        with self._blaming(ticket):
-            num_rows = self._work.begin(slot, ticket)
+        ticket.checked_version = version
+        with self._failing(ticket):
+            num_rows = self._cached.load_prefix(slot, ticket)
             with self._changed:
                 self._scheduler.read(ticket, num_rows)
 
     def _read(self, slot: int, ticket: Ticket, end: int) -> None:
-        self._begin(slot, ticket)  # a reader before it may have left something
-        for cut in self._work.cuts(ticket, end):
+        self._load_prefix(slot, ticket)  # a read in this step may have cached something
+        for cut in self._cached.cuts(ticket, end):
             if not ticket.is_done:
-                with self._blaming(ticket):
-                    self._work.read(slot, ticket, cut)
+                with self._failing(ticket):
+                    self._cached.read(slot, ticket, cut)
                     with self._changed:
                         self._scheduler.read(ticket, cut)
 
     def _speak(self, slots: list[int], tickets: list[Ticket]) -> None:
-        """The next frame of each: its codes, its sound, and what comes after the last one."""
-        with self._blaming(*tickets):
+        """Compute and deliver the next frame of each ticket, and end complete replies."""
+        with self._failing(*tickets):
             codes = self._draw(slots, tickets)
             rows = [row for row, ticket in enumerate(tickets) if not ticket.is_done]
             sounding = [row for row in rows if codes[row].any()]
@@ -241,16 +242,16 @@ class Engine:
             for row in ended:
                 self._end(slots[row], tickets[row], State.ENDED)
             if sounding:
-                self._sound(
+                self._decode(
                     [slots[row] for row in sounding],
                     [tickets[row] for row in sounding],
                     codes[sounding],
                 )
 
     def _draw(self, slots: list[int], tickets: list[Ticket]) -> NDArray[np.int32]:
-        """Codes (B, K); those who have none, for the model computes no numbers, have failed."""
+        """Codes (B, K); tickets whose slot is broken fail."""
         try:
-            return self._work.draw(slots, tickets)
+            return self._cached.step(slots, tickets)
         except BrokenSlotsError as error:
             with self._changed:
                 for slot, ticket in zip(slots, tickets, strict=True):
@@ -258,15 +259,17 @@ class Engine:
                         self._finish(ticket, State.FAILED, error)
             return error.codes
 
-    def _sound(self, slots: list[int], tickets: Sequence[Ticket], codes: NDArray[np.int32]) -> None:
-        sound = self.runner.decode(slots, codes)
+    def _decode(
+        self, slots: list[int], tickets: Sequence[Ticket], codes: NDArray[np.int32]
+    ) -> None:
+        audio = self._cached.decode(slots, codes)
         with self._changed:
             now = self.clock()
-            for ticket, frame, samples in zip(tickets, codes, sound, strict=True):
+            for ticket, frame, samples in zip(tickets, codes, audio, strict=True):
                 if not ticket.is_done:
                     handle = self._handles[ticket]
                     handle.put(frame, samples)
-                    late = self._scheduler.sounded(ticket, now, awaited=handle.is_awaited)
+                    late = self._scheduler.count_frame(ticket, now, awaited=handle.is_awaited)
                     self._stats.num_underruns += late
                     self._stats.num_frames += 1
         for slot, ticket in zip(slots, tickets, strict=True):
@@ -274,33 +277,33 @@ class Engine:
                 self._end(slot, ticket, State.LIMIT)
 
     def _end(self, slot: int, ticket: Ticket, state: State) -> None:
-        """Let a reply be complete. At the limit, the last frame was not read."""
-        with self._blaming(ticket):
+        """End a complete reply. At the limit, the last frame was not read."""
+        with self._failing(ticket):
             handle = self._handles.get(ticket)
-            if handle is not None:  # else it was cancelled meanwhile
+            if handle is not None:  # None: it was cancelled meanwhile
                 frames = handle.frames if state is State.ENDED else handle.frames[:-1]
-                self._work.keep_reply(slot, ticket.request, frames)
+                self._cached.cache_reply(slot, ticket.request, frames)
         with self._changed:
             self._finish(ticket, state)
 
-    # -- being done; with the lock held ------------------------------------------------------------
+    # -- ends of requests; the caller holds the lock -----------------------------------------------
 
     @contextmanager
-    def _blaming(self, *tickets: Ticket) -> Iterator[None]:
-        """Requests fail by what goes wrong in here; the others know nothing of it."""
+    def _failing(self, *tickets: Ticket) -> Iterator[None]:
+        """An error in here fails these requests only."""
         try:
             yield
-        except Exception as error:  # noqa: BLE001 it is raised by whoever waits for them
+        except Exception as error:  # noqa: BLE001 `Handle.take` raises it
             with self._changed:
                 for ticket in tickets:
                     self._finish(ticket, State.FAILED, error)
 
-    def _sweep(self) -> None:
+    def _cancel_abandoned(self) -> None:
         while self._abandoned:
             self._cancel(self._abandoned.popleft())
 
     def _cancel(self, handle: Handle) -> None:
-        error = CancelledError("the request was cancelled: there is no more of its sound")
+        error = CancelledError("the request was cancelled: there is no more audio")
         self._finish(handle.ticket, State.CANCELLED, error)
 
     def _finish(self, ticket: Ticket, state: State, error: BaseException | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What is made of one request: the engine puts it in, one consumer takes it out."""
+"""The output of one request: the engine puts audio in, one consumer takes it out."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from causerie.engine.request import State, Ticket
 
 
 class Handle:
-    """The sound of one request, as it comes. One thread at a time takes from it.
+    """The audio of one request as it is generated. One thread at a time may take from it.
 
     Attributes:
-        ticket: how far it is.
-        frames: codes (K,) int32 of the frames so far, those not yet taken included.
-        is_awaited: somebody waits for its sound right now.
-        on_change: called by whoever steps the engine when there may be something to take.
+        ticket: the progress of the request.
+        frames: codes (K,) int32 of all frames so far, including those not yet taken.
+        is_awaited: the consumer waits for audio right now.
+        on_change: called by the stepping thread when there may be something to take.
     """
 
     def __init__(self, ticket: Ticket) -> None:
@@ -26,49 +26,49 @@ class Handle:
         self.frames: list[NDArray[np.int32]] = []
         self.is_awaited = False
         self.on_change: Callable[[], None] | None = None
-        self._sound: deque[NDArray[np.float32]] = deque()
+        self._audio: deque[NDArray[np.float32]] = deque()
 
     @property
     def is_done(self) -> bool:
-        """Whether nothing more will come; there may be sound yet to be taken."""
+        """Whether the request has finished; there may still be audio to take."""
         return self.ticket.is_done
 
     @property
     def state(self) -> State:
-        """Where the request stands."""
+        """The state of the request."""
         return self.ticket.state
 
     @property
     def num_ready(self) -> int:
-        """Frames of sound that can be taken."""
-        return len(self._sound)
+        """Frames of audio that can be taken."""
+        return len(self._audio)
 
     def is_ready(self, num_frames: int) -> bool:
-        """Whether so many frames can be taken, or all that will ever be."""
-        return self.is_done or len(self._sound) >= num_frames
+        """Whether `num_frames` frames can be taken, or the request has finished."""
+        return self.is_done or len(self._audio) >= num_frames
 
-    def put(self, codes: NDArray[np.int32], sound: NDArray[np.float32]) -> None:
-        """Hand out one frame: codes (K,) and sound (frame_size,), which may be parts of a batch."""
+    def put(self, codes: NDArray[np.int32], audio: NDArray[np.float32]) -> None:
+        """Add one frame: codes (K,) and audio (frame_size,), which are copied."""
         self.frames.append(codes.copy())
-        self._sound.append(sound.copy())
+        self._audio.append(audio.copy())
 
     def take(self, num_frames: int | None = None) -> NDArray[np.float32] | None:
-        """Sound (N,) of at most so many frames that are there; None at the end.
+        """Audio (N,) of the frames that are ready, at most `num_frames`; None at the end.
 
         Raises:
-            CancelledError, DeadlineError, CheckpointError, …: why there is no more.
+            CancelledError, DeadlineError, CheckpointError, …: the request failed.
         """
-        is_done = self.is_done  # before the look: what came meanwhile is taken next time
-        num_taken = min(len(self._sound), len(self._sound) if num_frames is None else num_frames)
+        is_done = self.is_done  # first: a frame that arrives meanwhile is taken next time
+        num_taken = min(len(self._audio), len(self._audio) if num_frames is None else num_frames)
         if num_taken:
-            return np.concatenate([self._sound.popleft() for _ in range(num_taken)])
+            return np.concatenate([self._audio.popleft() for _ in range(num_taken)])
         if not is_done:
             return np.zeros(0, np.float32)
         if self.ticket.error is not None:
             raise self.ticket.error
         return None
 
-    def tell(self) -> None:
-        """Let the consumer look again, where it asked for that."""
+    def notify(self) -> None:
+        """Call `on_change`, if it is set."""
         if self.on_change is not None:
             self.on_change()

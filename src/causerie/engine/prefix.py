@@ -1,8 +1,8 @@
-"""Keys and values of prompts' first rows, kept for the requests that start alike.
+"""The prefix cache: keys and values of the first rows of prompts, for requests that start alike.
 
-A voice or a conversation is read once. What is kept is found by its rows, compared exactly, and
-what was not used for the longest time goes when the memory is full. Knows nothing of what is in a
-`SavedRows`. Not thread-safe: it belongs to whoever steps the engine.
+A voice or a context is read once. Entries are found by their rows, compared exactly. When the
+memory is full, the least recently used entry goes. Of replies, which only their own next turn
+begins with, the latest of each slot is kept. Not thread-safe: the thread that steps owns it.
 """
 
 from __future__ import annotations
@@ -15,48 +15,55 @@ from causerie.engine.runner import Rows, SavedRows
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Entry:
-    """What is kept of one prompt.
+    """A cached prefix.
 
     Attributes:
         rows: the rows of `saved`.
-        ends: where they were cut when they were read.
+        ends: where the rows were cut when they were read.
+        reply_slot: the slot of the reply that the rows end with; None for a voice or a context.
     """
 
     rows: Rows
     ends: tuple[int, ...]
     saved: SavedRows
+    reply_slot: int | None = None
 
     @property
     def num_bytes(self) -> int:
-        """All of it."""
+        """Memory of the rows and their keys and values."""
         return self.saved.num_bytes + self.rows.nbytes
 
 
-class Prefixes:
-    """The store.
+class PrefixCache:
+    """The cached prefixes of one runner.
 
     Args:
-        max_bytes: kept at most; 0 keeps nothing.
-        row_invariant: see `Runner`; where it is not, rows are shared only by prompts that are cut
-            alike, up to such a cut.
+        max_bytes: memory limit; 0 caches nothing.
+        row_invariant: see `Runner`. Without it, prompts share rows only up to a common cut.
 
     Attributes:
-        num_bytes: kept now.
-        num_hits: prompts that began with kept rows.
-        num_rows_saved: rows that need not be read for that.
-        version: counts the changes.
+        num_hits: prompts that began with a cached prefix.
+        num_rows_saved: rows that these prompts did not have to read.
+        version: number of changes so far.
     """
 
     def __init__(self, max_bytes: int, *, row_invariant: bool) -> None:
         self.max_bytes, self.row_invariant = max_bytes, row_invariant
-        self.num_bytes = self.num_hits = self.num_rows_saved = self.version = 0
-        self._entries: list[Entry] = []  # the latest used last
+        self.num_hits = self.num_rows_saved = self.version = 0
+        self._entries: list[Entry] = []  # the most recently used last
 
     def __len__(self) -> int:
         return len(self._entries)
 
+    @property
+    def num_bytes(self) -> int:
+        """Memory in use."""
+        return sum(entry.num_bytes for entry in self._entries)
+
     def find(self, rows: Rows, ends: Sequence[int]) -> tuple[SavedRows, int] | None:
-        """The kept rows that a prompt can begin with, and how many of them; at least one is left.
+        """The longest cached prefix of a prompt and its number of rows.
+
+        At least one row of the prompt is left to be read.
 
         Args:
             ends: where the prompt is cut.
@@ -65,30 +72,40 @@ class Prefixes:
         most = max(shared, default=0)
         if not most:
             return None
-        best = self._entries[shared.index(most)]
-        self._entries.remove(best)
+        best = self._entries.pop(shared.index(most))
         self._entries.append(best)
         self.num_hits += 1
         self.num_rows_saved += most
         return best.saved, most
 
     def has(self, rows: Rows, ends: Sequence[int]) -> bool:
-        """Whether these rows can be found, should a prompt begin with them."""
-        return any(self._num_shared(entry, rows, ends) == len(rows) for entry in self._entries)
+        """Whether an entry that stays, thus not a reply's, begins with these rows."""
+        return any(
+            entry.reply_slot is None and self._num_shared(entry, rows, ends) == len(rows)
+            for entry in self._entries
+        )
 
-    def add(self, rows: Rows, ends: Sequence[int], saved: SavedRows) -> None:
-        """Keep rows, and let go what that leaves no room for."""
-        entry = Entry(rows=rows.copy(), ends=tuple(ends), saved=saved)
-        if entry.num_bytes > self.max_bytes:
+    def add(
+        self, rows: Rows, ends: Sequence[int], saved: SavedRows, *, reply_slot: int | None = None
+    ) -> None:
+        """Cache rows, in place of those that they make useless, and evict what no longer fits."""
+        new = Entry(rows=rows.copy(), ends=tuple(ends), saved=saved, reply_slot=reply_slot)
+        if new.num_bytes > self.max_bytes:
             return
-        self._entries.append(entry)
-        self.num_bytes += entry.num_bytes
+        self._entries = [old for old in self._entries if not self._replaces(new, old)] + [new]
         while self.num_bytes > self.max_bytes:
-            self.num_bytes -= self._entries.pop(0).num_bytes
+            self._entries.pop(0)
         self.version += 1
 
+    def _replaces(self, new: Entry, old: Entry) -> bool:
+        """Whether the old entry is the slot's last reply, or the beginning of a new context."""
+        if new.reply_slot is not None:
+            return new.reply_slot == old.reply_slot
+        covered = self._num_shared(new, old.rows, old.ends) == len(old.rows)
+        return covered and old.reply_slot is None
+
     def _num_shared(self, entry: Entry, rows: Rows, ends: Sequence[int]) -> int:
-        """How many of these rows, from the first on, may be taken from an entry."""
+        """The number of leading rows that can be taken from an entry."""
         length = min(len(entry.rows), len(rows))
         differs = (entry.rows[:length] != rows[:length]).any(axis=1)
         equal = int(differs.argmax()) if differs.any() else length

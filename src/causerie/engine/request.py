@@ -1,6 +1,6 @@
-"""A request to speak, and the ticket that says how far it is. Plain Python.
+"""A request to speak, and the ticket that tracks its progress. Plain Python.
 
-Rows and sound are opaque here: what counts is how many rows there are and where they may be cut.
+Rows and audio are opaque here: only the number of rows and the places to cut them matter.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from typing import Any
 
 from causerie.errors import ConfigError
 
-#: Rows that are read at once, at most: so long may playing streams have to wait for a reader.
+#: Most rows that are read at once; playing streams wait that long for a prompt.
 CHUNK_ROWS = 64
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """How codes are drawn: codebook 0 by the first pair, the acoustic ones by the second.
+    """How codes are drawn: codebook 0 with the first pair, the acoustic ones with the second.
 
-    Noise depends on (seed, frame, codebook, code) alone: see `causerie.model.sampling`.
+    The noise depends on (seed, frame, codebook, code) only: see `causerie.model.sampling`.
     """
 
     temperature: float
@@ -33,22 +33,27 @@ class Sampling:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Request:
-    """A prompt to be answered.
+    """A prompt and how to speak it.
 
     Attributes:
-        rows: int32 array (S, K+1), -1 where masked out, as the runner reads them.
-        part_ends: rows up to the end of each part of the prompt; the last part is the text that
-            is to be spoken, the others are worth keeping for the requests that start alike.
+        rows: int32 array (S, K+1), -1 where masked out.
+        part_ends: number of rows up to the end of each part; the last part is the text to speak,
+            the parts before it are the voice and the context.
         max_frames: the reply is cut there.
-        first_frame: number of its first frame, for the noise: a reply may have several turns.
-        realtime: somebody listens to it while it is made. Else it takes what the listeners leave.
-        continues: somebody is in the middle of hearing it: it is not refused where the queue is
-            full, and goes before those of its priority that have not begun.
-        priority: higher ones go before lower ones; equal ones as they came.
-        deadline_s: seconds to the first sound, after which it fails with `DeadlineError`.
+        first_frame: number of the reply's first frame, for the noise: a reply may have several
+            turns.
+        realtime: somebody listens while the reply is generated. Other requests get the time that
+            listeners leave.
+        continues: the listener is in the middle of a reply. The request is accepted even if the
+            queue is full, and goes before new requests of its priority.
+        cache_context: other prompts are likely to begin with the same voice and context. False
+            for later turns of a reply, whose context holds its own earlier turns.
+        priority: higher goes first; equal ones in order of arrival.
+        deadline_s: seconds to the first audio, after which the request fails with
+            `DeadlineError`.
 
     Raises:
-        ConfigError: numbers that mean nothing.
+        ConfigError: a value is out of range.
     """
 
     rows: Any
@@ -58,6 +63,7 @@ class Request:
     first_frame: int = 0
     realtime: bool = True
     continues: bool = False
+    cache_context: bool = True
     priority: int = 0
     deadline_s: float | None = None
 
@@ -74,9 +80,10 @@ class Request:
 
 
 def chunk_ends(part_ends: Sequence[int], chunk_rows: int = CHUNK_ROWS) -> tuple[int, ...]:
-    """Where a prompt is cut to be read: at the end of each part, and every so many rows within.
+    """Where a prompt is cut for reading: at the end of each part, and every `chunk_rows` within.
 
-    It depends on the prompt alone, and so do the results of a runner that is not row-invariant.
+    The cuts depend on the prompt only. So do, then, the results of a runner that is not
+    row-invariant.
     """
     ends: list[int] = []
     start = 0
@@ -87,7 +94,7 @@ def chunk_ends(part_ends: Sequence[int], chunk_rows: int = CHUNK_ROWS) -> tuple[
 
 
 class State(enum.Enum):
-    """Where a request stands."""
+    """The state of a request."""
 
     WAITING = "waiting"
     READING = "reading"
@@ -99,24 +106,24 @@ class State(enum.Enum):
 
     @property
     def is_done(self) -> bool:
-        """Whether nothing comes after it."""
+        """Whether it is a final state."""
         return self in (State.ENDED, State.LIMIT, State.CANCELLED, State.FAILED)
 
 
 @dataclass(kw_only=True, eq=False)
 class Ticket:
-    """How far a request is. The scheduler alone changes it.
+    """The progress of a request.
 
     Attributes:
-        number: counts the requests as they come.
-        ends: where its prompt is cut, see `chunk_ends`.
-        slot: None while it waits and once it is done.
-        num_read: rows of the prompt that are read.
-        num_frames: made so far.
-        num_skipped: steps in which it could have spoken, since it last did.
-        num_underruns: how often its listener waited for sound that came too late.
-        looked: version of the kept prefixes that it was compared with.
-        error: why it failed.
+        number: order of arrival.
+        ends: where the prompt is cut, see `chunk_ends`.
+        slot: None while the request waits and once it is done.
+        num_read: rows of the prompt read so far.
+        num_frames: frames generated so far.
+        num_skipped: steps without a frame since the last frame, though the request was ready.
+        num_underruns: how often audio came too late for its listener.
+        checked_version: version of the prefix cache that the prompt was last looked up in.
+        error: why the request failed.
     """
 
     number: int
@@ -130,34 +137,34 @@ class Ticket:
     num_skipped: int = 0
     num_underruns: int = 0
     first_sound_s: float | None = None
-    looked: int = -1
+    checked_version: int = -1
     error: BaseException | None = None
-    _played_at: float | None = field(default=None, repr=False)  # when all sound so far is played
+    _played_at: float | None = field(default=None, repr=False)  # when all audio so far is played
 
     def __post_init__(self) -> None:
         self.ends = chunk_ends(self.request.part_ends)
 
     @property
     def order(self) -> tuple[int, bool, int]:
-        """Sorts the tickets: whose turn is first."""
+        """Sort key: lower goes first."""
         return -self.request.priority, not self.request.continues, self.number
 
     @property
     def is_done(self) -> bool:
-        """Whether its state is a last one."""
+        """Whether the request has finished."""
         return self.state.is_done
 
     def lead(self, now: float) -> float:
-        """Seconds of sound that a listener has left; infinite where nobody listens.
+        """Seconds of audio that the listener has left to play; infinite without a listener.
 
-        Who has not heard anything yet has none.
+        0 before the first frame.
         """
         if not self.request.realtime:
             return math.inf
         return 0.0 if self._played_at is None else self._played_at - now
 
-    def sounded(self, now: float, frame_s: float, awaited: bool) -> bool:
-        """Count a frame that is handed out now; whether its listener waited too long for it."""
+    def count_frame(self, now: float, frame_s: float, awaited: bool) -> bool:
+        """Count a frame that is delivered now; returns whether it came too late for playback."""
         self.num_frames += 1
         self.num_skipped = 0
         if self.first_sound_s is None:
@@ -168,7 +175,7 @@ class Ticket:
         self.num_underruns += is_late
         return is_late
 
-    def asked(self, now: float) -> None:
-        """A listener who makes the sound by asking for it begins anew where it asks too late."""
+    def restart_late_playback(self, now: float) -> None:
+        """Restart the playback clock of a consumer that steps the engine itself and comes late."""
         if self._played_at is not None and now > self._played_at:
             self._played_at = None

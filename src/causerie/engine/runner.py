@@ -1,11 +1,10 @@
-"""What the engine asks of whoever computes: rows in, codes and sound out, for numbered slots.
+"""The protocol of a runner: it computes the model and the codec for numbered slots.
 
 A slot is one row index shared by everything with state: keys and values, the codec's state, the
 codes drawn last. Runners know nothing of requests, queues or time.
 
-Rows are int32 arrays (n, K+1) like those of a prompt, ``[c0 … c(K-1), text]``, in which -1 marks
-what is masked out: a text row has only its last number, an audio row all but its last, a stop row
-K zeros.
+Rows are int32 arrays (n, K+1) ``[c0 … c(K-1), text]`` in which -1 is masked out: a text row has
+only its last number, an audio row all but its last, a stop row K zeros.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ class Draw:
     """The next frame of one slot.
 
     Attributes:
-        frame: its number within the reply, for the noise.
+        frame: number of the frame within the reply, for the noise.
     """
 
     slot: int
@@ -37,14 +36,14 @@ class Draw:
 
 
 class BrokenSlotsError(CheckpointError):
-    """The model computes NaN or infinity for some of the slots of a step; the others are well.
+    """The model computed NaN or infinity for some slots of a step; the other slots are fine.
 
     Args:
-        numbers: the dtype or format that is computed in.
+        numbers: the dtype or format of the computation.
 
     Attributes:
-        slots: the broken ones.
-        codes: what the step would have returned; rows of broken slots mean nothing.
+        slots: the broken slots.
+        codes: the result of the step; the rows of broken slots are meaningless.
     """
 
     def __init__(self, numbers: object, *, slots: Sequence[int], codes: NDArray[np.int32]) -> None:
@@ -56,7 +55,7 @@ class BrokenSlotsError(CheckpointError):
 
 
 class SavedRows(Protocol):
-    """Keys and values of the first rows of a slot, kept outside of it."""
+    """A copy of the keys and values of a slot's first rows."""
 
     @property
     def num_rows(self) -> int: ...
@@ -66,17 +65,17 @@ class SavedRows(Protocol):
 
 
 class Runner(Protocol):
-    """Computes for `num_slots` slots. Not thread-safe: the engine calls it from one at a time.
+    """Computes for `num_slots` slots. Not thread-safe.
 
     Attributes:
         max_rows: positions of a slot, prompt and reply together.
         num_codebooks: K.
-        frame_size: samples to a frame.
-        frame_rate: frames a second.
+        frame_size: samples in a frame.
+        frame_rate: frames per second.
         sample_rate: in Hz.
-        row_invariant: a row's results depend on nothing but the rows before it, to the bit:
-            neither on how prefills are cut, nor on other slots. Saved rows may then end anywhere;
-            else they must end where a chunk of a prefill ended.
+        row_invariant: the results of a row depend, to the bit, only on the rows before it: not
+            on how a prefill is cut, nor on other slots. Saved rows may then end anywhere;
+            otherwise they must end where a `prefill` ended.
     """
 
     num_slots: int
@@ -88,34 +87,34 @@ class Runner(Protocol):
     row_invariant: bool
 
     def reset(self, slot: int) -> None:
-        """Forget what the slot has read and said; the memory stays."""
+        """Empty the slot; its memory stays allocated."""
 
     def prefill(self, slot: int, rows: Rows) -> None:
-        """Read the next rows of a prompt into the slot, one or more."""
+        """Read the next one or more rows of a prompt."""
 
     def step(self, draws: Sequence[Draw]) -> NDArray[np.int32]:
-        """The next frame (B, K) of each of some different slots.
+        """The next frame (B, K) of each of B different slots.
 
-        Each slot has read a prompt. Codes drawn are read by the next step of the slot, so the last
-        frame of a reply costs no reading. A frame of zeros is the model's stop; nothing may be
-        asked of its slot then but `save` and `reset`.
+        Each slot has read a prompt. The slot's next step reads the codes, so the last frame of a
+        reply is not read. A frame of zeros is the model's stop; after it, only `save` and `reset`
+        may be called for the slot.
 
         Raises:
-            BrokenSlotsError: the model computes NaN or infinity for some of the slots. Any other
-                error concerns all slots of the step.
+            BrokenSlotsError: the model computed NaN or infinity for some slots. Any other error
+                concerns all slots of the step.
         """
 
     def decode(self, slots: Sequence[int], codes: NDArray[np.int32]) -> NDArray[np.float32]:
-        """Sound (B, frame_size) of the next frame (B, K) of each of some different slots.
+        """Audio (B, frame_size) of the next frame (B, K) of each of B different slots.
 
-        The codec of a slot starts from silence after `reset`.
+        After `reset`, the codec of a slot starts from silence.
         """
 
     def save(self, slot: int, num_rows: int) -> SavedRows:
-        """Copy the keys and values of the first rows of the slot."""
+        """A copy of the keys and values of the slot's first rows."""
 
     def load(self, slot: int, saved: SavedRows, num_rows: int) -> None:
-        """Let a slot that was just reset begin with the first of the saved rows.
+        """Load the first `num_rows` saved rows into a slot that was just reset.
 
-        At least one row of the prompt must still be read after it.
+        At least one row of the prompt must be read after it.
         """

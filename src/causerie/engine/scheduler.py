@@ -1,14 +1,15 @@
-"""Who gets a slot, who reads which rows, who speaks: policy in plain Python, no tensors, no clock.
+"""Assigns slots and plans each step: policy in plain Python, no tensors, no clock.
 
-Times are seconds of whatever clock the caller has, and come in as arguments.
+Times are seconds of the caller's clock and come in as arguments.
 
-- Slots are given in order: by priority, then to replies that go on, then first come, first
-  served. The queue is bounded for all but those that go on.
-- Prompts are read in that order too. Whoever has read its prompt speaks in the same step. While a
-  listener's sound plays, few rows are read a step, but always a chunk of the oldest reader; while
-  nobody's does, whole prompts.
-- All who can speak do so in every step. But while a listener is close to an underrun, those with
-  a comfortable lead wait, and so do those that nobody listens to; nobody for more than a few steps.
+- Requests get slots by priority, then replies that continue, then in order of arrival. The queue
+  is bounded, except for replies that continue.
+- Prompts are read in that order too, and a request speaks in the step in which its prompt is
+  complete. While a listener's audio plays, a step reads few rows, but at least a chunk of the first
+  reader; otherwise it reads whole prompts.
+- Every step computes a frame of each request that is ready. While a listener is close to an
+  underrun, requests with a comfortable lead wait, and so do those without a listener, but for a
+  few steps at most.
 """
 
 from __future__ import annotations
@@ -21,27 +22,27 @@ from dataclasses import dataclass
 from causerie.engine.request import Request, State, Ticket
 from causerie.errors import DeadlineError, QueueFullError
 
-#: A listener whose lead is below so many measured steps (or one frame) is close to an underrun.
+#: A lead below this many measured steps (or one frame) is close to an underrun.
 MARGIN_STEPS = 2.0
-#: A lead of so many margins is comfortable.
+#: A lead of this many margins is comfortable.
 COMFORTABLE = 2.0
-#: For at most so many steps is a request that can speak passed over.
+#: A request that is ready waits at most this many steps.
 MAX_SKIPPED = 8
-#: Rows that are read a step while sound plays, save that the oldest reader reads a chunk anyhow.
+#: Rows that a step reads while audio plays; the first reader reads a whole chunk in any case.
 ROWS_WHILE_PLAYING = 64
-#: Seconds of reading that a listener who could begin at once waits for those behind.
+#: Seconds of reading for later requests that delay a listener whose prompt is complete.
 WAIT_FOR_OTHERS_S = 0.04
-#: Weight of the latest of several measured durations.
+#: Weight of the latest measurement in a moving average.
 LATEST = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What is computed in one step.
+    """The work of one step.
 
     Attributes:
-        reads: tickets, and up to which of their `ends` they read.
-        speaks: tickets that make a frame, after the reads.
+        reads: tickets, each with the row up to which its prompt is read.
+        speaks: tickets that get a frame, after the reads.
     """
 
     reads: list[tuple[Ticket, int]]
@@ -49,11 +50,11 @@ class Plan:
 
 
 class Scheduler:
-    """Tickets in their states, and the slots.
+    """The queue, the slots and the state of each ticket.
 
     Args:
         max_queue: requests that may wait for a slot.
-        frame_s: seconds of sound to a frame.
+        frame_s: seconds of audio in a frame.
     """
 
     def __init__(self, num_slots: int, *, max_queue: int, frame_s: float) -> None:
@@ -65,19 +66,19 @@ class Scheduler:
         self._free = list(range(num_slots))  # a heap: low slots first
         self._num_arrived = 0
 
-    # -- coming and going ----------------------------------------------------------------------
+    # -- arrivals and departures ---------------------------------------------------------------
 
     def submit(self, request: Request, now: float) -> Ticket:
-        """Let a request wait.
+        """Queue a request.
 
         Raises:
-            QueueFullError: too many do.
+            QueueFullError: too many requests wait.
         """
-        num_places = self.max_queue + len(self._free)  # who gets a slot does not wait
+        num_places = self.max_queue + len(self._free)  # free slots are taken in the next step
         if len(self.waiting) >= num_places and not request.continues:
             raise QueueFullError(
-                f"{len(self.waiting)} requests wait for one of {self.num_slots} streams, more may "
-                f"not: try again when some are done, or allow more streams or a longer queue",
+                f"{len(self.waiting)} requests wait for one of {self.num_slots} streams, and the "
+                f"queue is full: try again later, or allow more streams or a longer queue",
                 num_waiting=len(self.waiting),
             )
         ticket = Ticket(number=self._num_arrived, request=request, arrived=now)
@@ -86,7 +87,7 @@ class Scheduler:
         return ticket
 
     def admit(self) -> list[Ticket]:
-        """Give free slots to those who wait; those who got one."""
+        """Assign free slots to waiting tickets; returns these tickets."""
         admitted = []
         while self._free and self.waiting:
             ticket = self.waiting.pop(0)
@@ -96,7 +97,7 @@ class Scheduler:
         return admitted
 
     def finish(self, ticket: Ticket, state: State, error: BaseException | None = None) -> None:
-        """Let a request be done, wherever it stands; its slot is free. Done is done."""
+        """Finish a request in any state and free its slot; no effect on a finished one."""
         assert state.is_done
         if ticket.is_done:
             return
@@ -108,7 +109,7 @@ class Scheduler:
         ticket.slot, ticket.state, ticket.error = None, state, error
 
     def expire(self, now: float) -> list[Ticket]:
-        """Fail those who have no sound yet, and should have; those who failed."""
+        """Fail the tickets that missed the deadline of their first audio; returns them."""
         late = [
             ticket
             for ticket in (*self.waiting, *self.active.values())
@@ -117,11 +118,11 @@ class Scheduler:
             and now - ticket.arrived > ticket.request.deadline_s
         ]
         for ticket in late:
-            place = "waited for a stream" if ticket.slot is None else "began, but had no sound"
+            place = "waited for a stream" if ticket.slot is None else "began, but had no audio"
             message = (
                 f"the request {place} for {now - ticket.arrived:.2f} s, and had "
-                f"{ticket.request.deadline_s:g} s to the first sound: try again when less is going "
-                f"on, or give it longer"
+                f"{ticket.request.deadline_s:g} s to the first audio: try again when the load is "
+                f"lower, or set a longer deadline"
             )
             self.finish(ticket, State.FAILED, DeadlineError(message))
         return late
@@ -129,7 +130,7 @@ class Scheduler:
     # -- a step --------------------------------------------------------------------------------
 
     def plan(self, now: float) -> Plan:
-        """What to compute next; empty only where no request has a slot."""
+        """The work of the next step; empty only if no request has a slot."""
         tickets = sorted(self.active.values(), key=lambda ticket: ticket.order)
         speaking = [ticket for ticket in tickets if ticket.state is State.SPEAKING]
         readers = [ticket for ticket in tickets if ticket.state is State.READING]
@@ -147,28 +148,28 @@ class Scheduler:
         return max(self.frame_s, MARGIN_STEPS * self.step_s)
 
     def _rows_allowed(self, lead_s: float) -> int:
-        """Rows that may be read while the listener with the least lead has so much."""
+        """Rows that may be read while the least lead of a listener is `lead_s`."""
         if not self.row_s:  # unknown, or the clock is too coarse for it
             return ROWS_WHILE_PLAYING
-        spare_s = min((lead_s - self.margin_s) / 2, self.frame_s)  # all others wait meanwhile
+        spare_s = min((lead_s - self.margin_s) / 2, self.frame_s)  # the others wait meanwhile
         return max(ROWS_WHILE_PLAYING, int(spare_s / self.row_s))
 
     @staticmethod
     def _read_few(readers: list[Ticket], num_rows: int) -> list[tuple[Ticket, int]]:
-        """Whole chunks of as many rows together, at least one of the first reader."""
+        """Whole chunks of at most `num_rows` together, but at least one of the first reader."""
         reads: list[tuple[Ticket, int]] = []
         for ticket in readers:
             ends = [end for end in ticket.ends if 0 < end - ticket.num_read <= num_rows]
             if not reads and not ends:
                 ends = [next(end for end in ticket.ends if end > ticket.num_read)]
             if not ends:
-                break  # who comes later does not pass
+                break  # later readers do not overtake
             reads.append((ticket, ends[-1]))
             num_rows -= ends[-1] - ticket.num_read
         return reads
 
     def _read_whole(self, readers: list[Ticket]) -> list[tuple[Ticket, int]]:
-        """Whole prompts: of all that nobody listens to, and some after the first listener's."""
+        """Whole prompts: up to the first listener's, and some more after it."""
         reads: list[tuple[Ticket, int]] = []
         left_s = None
         for ticket in readers:
@@ -182,7 +183,7 @@ class Scheduler:
         return reads
 
     def _speakers(self, ready: list[Ticket], now: float) -> list[Ticket]:
-        """All who can speak, or those who must, should somebody be close to an underrun."""
+        """The ready tickets; near an underrun, only those that cannot wait."""
         margin_s = self.margin_s
         if all(ticket.lead(now) >= margin_s for ticket in ready):
             return ready
@@ -194,10 +195,10 @@ class Scheduler:
         ]
         return sorted(chosen, key=lambda ticket: ticket.lead(now))
 
-    # -- what was computed -----------------------------------------------------------------------
+    # -- results of a step -----------------------------------------------------------------------
 
     def read(self, ticket: Ticket, end: int) -> None:
-        """A ticket has read its rows up to there."""
+        """Record that a ticket's rows up to `end` are read."""
         if ticket.is_done:
             return
         assert ticket.num_read <= end <= ticket.ends[-1]
@@ -205,27 +206,27 @@ class Scheduler:
         if end == ticket.ends[-1]:
             ticket.state = State.SPEAKING
 
-    def sounded(self, ticket: Ticket, now: float, *, awaited: bool = True) -> bool:
-        """A ticket's next frame is handed out now; whether that is an underrun.
+    def count_frame(self, ticket: Ticket, now: float, *, awaited: bool = True) -> bool:
+        """Record that a ticket's next frame is delivered; returns whether that is an underrun.
 
         Args:
-            awaited: its listener waits for it; who is busy elsewhere misses nothing.
+            awaited: the consumer waits for the frame; one that is busy elsewhere has no underrun.
         """
-        return ticket.sounded(now, self.frame_s, awaited)
+        return ticket.count_frame(now, self.frame_s, awaited)
 
-    def stepped(self, spoke: Iterable[Ticket]) -> None:
-        """Count a step for those who could have spoken, but did not."""
+    def count_step(self, spoke: Iterable[Ticket]) -> None:
+        """Count a skipped step for each ready ticket that is not among those that spoke."""
         spoken = set(spoke)
         for ticket in self.active.values():
             if ticket.state is State.SPEAKING and ticket not in spoken:
                 ticket.num_skipped += 1
 
-    def took(self, step_s: float, num_rows: int, read_s: float) -> None:
-        """Learn from a step how long steps and rows take.
+    def measure(self, step_s: float, num_rows: int, read_s: float) -> None:
+        """Update the average durations of a step and of a row.
 
         Args:
-            step_s: of the whole step, without what was read.
-            num_rows: that were read, in `read_s`.
+            step_s: duration of the step without its reads.
+            num_rows: rows that were read in `read_s`.
         """
         self.step_s += (LATEST if self.step_s else 1.0) * (step_s - self.step_s)
         if num_rows:

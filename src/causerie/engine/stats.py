@@ -1,4 +1,4 @@
-"""What an engine counts."""
+"""Counters of an engine."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from dataclasses import dataclass, field, fields
 
 @dataclass(kw_only=True)
 class Stats:
-    """What an engine did so far, and does now.
+    """Counters since the engine was created, and its state now.
 
     Attributes:
-        active, waiting: requests with and without a slot, now.
-        num_rows: of prompts that were read; those that were kept are `num_rows_saved`.
-        num_underruns: how often a listener waited for sound that came too late.
-        step_s: seconds of all steps together; `last_step_s` those of the latest.
-        batch_sizes: how many steps made a frame of so many requests at once.
-        done: requests by their last state: ended, limit, cancelled, failed.
-        failures: those that failed, by the kind of error.
-        num_prefix_hits: prompts that began with kept rows.
-        prefix_bytes: of kept rows, now.
+        active, waiting: requests with and without a slot now.
+        num_rows: rows of prompts that were read; `num_rows_saved` came from the prefix cache.
+        num_underruns: how often audio came too late for a listener.
+        step_s: seconds of all steps; `last_step_s` of the latest.
+        batch_sizes: number of steps by the number of frames that they computed.
+        done: finished requests by final state: ended, limit, cancelled, failed.
+        failures: failed requests by type of error.
+        num_prefix_hits: prompts that began with a cached prefix.
+        prefix_bytes: memory of the prefix cache now.
     """
 
     active: int = 0
@@ -39,7 +39,7 @@ class Stats:
     prefix_bytes: int = 0
 
     def __add__(self, other: Stats) -> Stats:
-        """Those of two engines together; the latest step is the longer of both."""
+        """The sum over two engines; `last_step_s` is the larger of both."""
         names = [one.name for one in fields(self)]
         both = {name: getattr(self, name) + getattr(other, name) for name in names}
         return Stats(**{**both, "last_step_s": max(self.last_step_s, other.last_step_s)})

@@ -137,6 +137,7 @@ class Reply:
             first_frame=self.num_frames,
             realtime=is_live,
             continues=continues,
+            cache_context=not self._codes,
             deadline_s=None if continues else self._deadline_s,
         )
 

@@ -102,7 +102,7 @@ class Stream(Reply, Iterator[NDArray[np.float32]]):
                 self._engine.wait(self._current, self._current.num_ready + 1)
             piece = self._current.take(self._size(self._current))
             if piece is not None:
-                self._sizes.handed(
+                self._sizes.count(
                     len(piece) // self._engine.runner.frame_size, self._engine.clock()
                 )
                 self._count_piece(piece)
