@@ -27,7 +27,7 @@ def check_codes(codes: Tensor, codebook_size: int, name: str) -> Tensor:
     """
     if codes.ndim != 2:
         raise AudioError(
-            f"codes of {name} have the shape {tuple(codes.shape)}; give (codebooks, frames)"
+            f"codes of {name} have the shape {tuple(codes.shape)}; it must be (codebooks, frames)"
         )
     if codes.dtype.is_floating_point or codes.dtype.is_complex or codes.dtype == torch.bool:
         raise AudioError(f"codes of {name} must be whole numbers, not {codes.dtype}")
@@ -55,7 +55,7 @@ def save_codes(path: str | os.PathLike[str], codes: Tensor) -> Path:
 
 
 def load_codes(path: str | os.PathLike[str], codebook_size: int) -> Tensor:
-    """Codes (K, T) of a file that `save_codes` wrote.
+    """Codes (K, T) from a file that `save_codes` wrote.
 
     Raises:
         AudioError: the file is missing, damaged or of another kind, or codes are out of range.
@@ -65,7 +65,7 @@ def load_codes(path: str | os.PathLike[str], codebook_size: int) -> Tensor:
         raise AudioError(f"{name} does not exist")
     try:
         with safe_open(path, framework="pt") as file:
-            if "codes" not in file.keys():  # noqa: SIM118 - it is no mapping
+            if "codes" not in file.keys():  # noqa: SIM118 - it is not a mapping
                 raise AudioError(
                     f"{name} holds no codes: it must come from `causerie codec encode`"
                 )

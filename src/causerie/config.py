@@ -1,4 +1,4 @@
-"""Sizes of the models, as frozen data. Knows nothing of torch, files or names of tensors."""
+"""Sizes of the models, as frozen dataclasses. Knows nothing of torch, files or tensor names."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ class CSMConfig:
     """Sizes of a Conversational Speech Model.
 
     Attributes:
-        num_codebooks: K, codes a frame, all of them generated.
-        audio_vocab_size: V, rows a codebook in the audio table; the codec's codes come first.
+        num_codebooks: K, codes per frame, all of them generated.
+        audio_vocab_size: V, rows per codebook in the audio table; the codec's codes come first.
         max_frames: positions of the backbone, prompt and reply together.
     """
 
@@ -78,10 +78,10 @@ class MimiConfig:
     """Sizes of a Mimi codec. The defaults are Kyutai's.
 
     Attributes:
-        num_filters: channels at the waveform's end of SEANet.
+        num_filters: channels of SEANet next to the waveform.
         dim: D, channels of the latent, and width of the two transformers.
         ratios: upsampling of the decoder's stages in order; the encoder uses them reversed.
-        context: how many 25 Hz steps a transformer position sees, itself included.
+        context: 25 Hz steps that a transformer position attends to, itself included.
         num_codebooks: K, the first of which is semantic.
     """
 
@@ -116,22 +116,22 @@ class MimiConfig:
 
     @property
     def stride(self) -> int:
-        """Samples to a step of the transformers: 960 at 24 kHz is 25 Hz."""
+        """Samples per step of the transformers: 960 at 24 kHz, which is 25 Hz."""
         return math.prod(self.ratios)
 
     @property
     def frame_size(self) -> int:
-        """Samples to a frame: twice the stride, 1,920 at 24 kHz."""
+        """Samples per frame: twice the stride, 1,920 at 24 kHz."""
         return 2 * self.stride
 
     @property
     def frame_rate(self) -> float:
-        """Frames a second: 12.5."""
+        """Frames per second: 12.5."""
         return self.sample_rate / self.frame_size
 
 
 def csm_1b() -> CSMConfig:
-    """sesame/csm-1b: 1.55 billion parameters."""
+    """The sizes of sesame/csm-1b: 1.55 billion parameters."""
     return CSMConfig(
         backbone=LlamaConfig(
             num_layers=16, dim=2048, num_heads=32, num_kv_heads=8, head_dim=64, ffn_dim=8192

@@ -1,4 +1,4 @@
-"""Names of devices and dtypes → what torch calls them here."""
+"""Devices and dtypes of torch by their names."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _DTYPES = {
 
 
 def find_device(device: str | torch.device) -> torch.device:
-    """The device of that name; "auto" takes the fastest there is.
+    """The device with this name; "auto" is the fastest one available.
 
     Raises:
-        ConfigError: no such device here.
+        ConfigError: this machine has no such device.
     """
     there = [torch.device("cpu")]
     if torch.backends.mps.is_available():
@@ -32,15 +32,15 @@ def find_device(device: str | torch.device) -> torch.device:
     except (RuntimeError, TypeError) as error:
         raise ConfigError(f"device {device!r} is unknown: use one of {names}") from error
     if not any(found.type == d.type and found.index in (None, d.index or 0) for d in there):
-        raise ConfigError(f"device {str(device)!r} is not there: use one of {names}")
+        raise ConfigError(f"device {str(device)!r} is not available: use one of {names}")
     return found
 
 
 def find_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
-    """The dtype of that name; "auto" is bfloat16 on cuda and float32 elsewhere.
+    """The dtype with this name; "auto" is bfloat16 on cuda and float32 elsewhere.
 
     Raises:
-        ConfigError: it is none that the model runs in.
+        ConfigError: the model does not run in this dtype.
     """
     if dtype == "auto":
         return torch.bfloat16 if device.type == "cuda" else torch.float32

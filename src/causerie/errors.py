@@ -1,19 +1,19 @@
-"""Every error that a user of causerie can cause, in one tree.
+"""The errors that a user of causerie can cause, in one tree.
 
     CauserieError
     ├── ConfigError           a configuration is contradictory or unknown
     ├── CheckpointError       a checkpoint is missing, unreadable, or does not fit the model
     ├── AudioError            audio is unreadable, empty, or not finite
     ├── TextError             text is empty or has nothing that can be spoken
-    ├── UnknownVoiceError     no voice of that name
+    ├── UnknownVoiceError     no voice has that name
     ├── PromptTooLongError    one segment alone exceeds the context
     ├── StoreError            files of voices and consents cannot be read or written
-    └── EngineError           many replies at once: one of them cannot be made
-        ├── QueueFullError    too many wait already
-        ├── DeadlineError     it was not begun in the time it had
-        └── CancelledError    it was cancelled
+    └── EngineError           the engine cannot serve a request
+        ├── QueueFullError    too many requests wait
+        ├── DeadlineError     no audio before the deadline
+        └── CancelledError    the request was cancelled
 
-Each message says what happened, with the value, and what to do. Knows nothing else.
+Each message says what happened, with the value, and what to do.
 """
 
 
@@ -26,7 +26,7 @@ class ConfigError(CauserieError, ValueError):
 
 
 class CheckpointError(CauserieError):
-    """A checkpoint cannot be found or read, or does not fit the model; lists every such tensor."""
+    """A checkpoint cannot be found or read, or does not fit the model."""
 
 
 class AudioError(CauserieError, ValueError):
@@ -34,11 +34,11 @@ class AudioError(CauserieError, ValueError):
 
 
 class TextError(CauserieError, ValueError):
-    """Text is empty, or holds nothing that can be spoken."""
+    """Text is empty, or nothing in it can be spoken."""
 
 
 class UnknownVoiceError(CauserieError, KeyError):
-    """No voice of that name; the message lists near names."""
+    """No voice has that name; the message lists similar names."""
 
     def __str__(self) -> str:  # KeyError would show the message quoted
         return str(self.args[0])
@@ -62,14 +62,14 @@ class StoreError(CauserieError):
 
 
 class EngineError(CauserieError):
-    """A reply cannot be made, for reasons that lie in making many at once."""
+    """The engine cannot serve a request: its queue is full, it is closed, or it broke down."""
 
 
 class QueueFullError(EngineError):
-    """As many requests wait as may.
+    """Too many requests wait.
 
     Attributes:
-        num_waiting: how many those are.
+        num_waiting: the number of waiting requests.
     """
 
     def __init__(self, message: str, *, num_waiting: int) -> None:
@@ -78,8 +78,8 @@ class QueueFullError(EngineError):
 
 
 class DeadlineError(EngineError):
-    """A request had no first sound in the time that it was given."""
+    """A request had no audio before its deadline."""
 
 
 class CancelledError(EngineError):
-    """A request was cancelled while somebody waited for its sound."""
+    """A request was cancelled while a consumer waited for its audio."""

@@ -1,4 +1,4 @@
-"""Packages that the base installation lacks, imported when they are needed."""
+"""Imports packages of causerie's optional extras when they are needed."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""A conversation as the rows that the backbone reads.
+"""Builds the backbone's input rows from a conversation.
 
-A segment, one speaker's turn, is its text (one row a token) and, where it was already said, its
-audio (one row a frame) and one stop row: a frame of zeros that is masked in as audio. The turn to
-be spoken comes last, text only. Knows tokens and codes, but neither the tokenizer nor the codec.
+A segment, one speaker's turn, is its text (one row per token). A segment that was already spoken
+also has its audio (one row per frame) and a stop row: a frame of zeros that is masked in as audio.
+The turn to speak comes last, as text only. Knows tokens and codes, not the tokenizer or the codec.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ class Segment:
     """One turn of a conversation: who said what, and how it sounded.
 
     Attributes:
-        speaker: 0, 1, 2, …: tells the speakers of one conversation apart.
-        text: what is said in `audio`, word for word.
-        audio: the sound, of any rate and channel count: `Audio`, a file, or an array.
-        sample_rate: of `audio` in Hz, where it is an array.
+        speaker: number of the speaker in this conversation: 0, 1, 2, …
+        text: the words of `audio`.
+        audio: of any rate and channel count: `Audio`, a file, or an array.
+        sample_rate: of `audio` in Hz, if it is an array.
         codes: (K, T) of the codec, in place of `audio`.
     """
 
@@ -57,25 +57,25 @@ class Segment:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Part:
-    """A segment in numbers: tokens, and codes (K, T) where it was already said."""
+    """A segment as tokens, with codes (K, T) if it was already spoken."""
 
     tokens: Sequence[int]
     codes: Tensor | None = None
 
     @property
     def num_rows(self) -> int:
-        """Rows of the backbone that it takes."""
+        """Rows that the part takes."""
         return len(self.tokens) + (0 if self.codes is None else self.codes.shape[1] + 1)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Prompt:
-    """What the backbone reads before the reply.
+    """The backbone's input before the reply.
 
     Attributes:
         rows: (S, K+1), int32; -1 is masked out.
-        part_ends: rows up to the end of each part.
-        num_dropped: segments that did not fit.
+        part_ends: number of rows up to the end of each part.
+        num_dropped: number of segments that did not fit.
     """
 
     rows: NDArray[np.int32]
@@ -84,20 +84,20 @@ class Prompt:
 
     @property
     def frames(self) -> Tensor:
-        """Rows (1, S, K+1) as the model takes them, int64."""
+        """The rows (1, S, K+1) as input of the model, int64."""
         return torch.from_numpy(self.rows)[None].long().clamp(min=0)
 
     @property
     def mask(self) -> Tensor:
-        """Which of `frames` count, bool."""
+        """The mask of `frames`, bool."""
         return torch.from_numpy(self.rows)[None] >= 0
 
 
 def check_speaker(speaker: object) -> int:
-    """A speaker number as a plain int, from any kind of whole number.
+    """A speaker number as a plain int, from any integer type.
 
     Raises:
-        ConfigError: it is none.
+        ConfigError: it is not a whole number from 0 upwards.
     """
     is_whole = isinstance(speaker, numbers.Integral) and not isinstance(speaker, bool)
     if not is_whole or int(speaker) < 0:  # type: ignore[call-overload]
@@ -113,22 +113,22 @@ def build_prompt(
     reply_frames: int,
     num_voice: int = 0,
 ) -> Prompt:
-    """Rows of a conversation, of which the last part is to be spoken next.
+    """The prompt of a conversation whose last part is spoken next.
 
-    Where they do not fit, whole parts are dropped, the oldest first, those of the voice last.
+    If it does not fit, whole parts are dropped: the oldest first, those of the voice last.
 
     Args:
-        parts: the last one without codes, all others with them.
+        parts: all with codes but the last.
         max_frames: positions of the backbone.
         reply_frames: positions to keep free for the reply.
-        num_voice: how many of the leading parts belong to the voice.
+        num_voice: number of leading parts that belong to the voice.
 
     Raises:
         PromptTooLongError: the last part and its reply do not fit even alone, or another part
-            exceeds all positions by itself.
+            alone exceeds all positions.
     """
     *context, last = parts
-    assert last.codes is None, "the last part is yet to be said"
+    assert last.codes is None, "the last part was already spoken"
     needed = last.num_rows + reply_frames
     if needed > max_frames:
         raise PromptTooLongError(
@@ -153,18 +153,18 @@ def build_prompt(
 
 
 def check_length(num_rows: int, max_frames: int, name: str) -> None:
-    """Raise PromptTooLongError where one segment of context exceeds all positions."""
+    """Raise PromptTooLongError if one segment of context exceeds all positions."""
     if num_rows > max_frames:
         raise PromptTooLongError(
             f"{name} needs {num_rows:,} positions, but the model has {max_frames:,}: "
-            f"cut its audio, and its text likewise",
+            f"cut its audio and its text",
             needed=num_rows,
             available=max_frames,
         )
 
 
 def _rows(part: Part, num_codebooks: int) -> NDArray[np.int32]:
-    """Rows (S, K+1) of a part."""
+    """The rows (S, K+1) of a part."""
     num_text = len(part.tokens)
     rows = np.full((part.num_rows, num_codebooks + 1), -1, np.int32)
     rows[:num_text, -1] = part.tokens

@@ -34,7 +34,7 @@ def test_a_config_of_something_else_is_no_configuration(
     if config is not None:
         (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(
-        CheckpointError, match=r"config\.json is missing or of another .* not 'csm'"
+        CheckpointError, match=r"config\.json is missing or belongs to another .* not 'csm'"
     ):
         load(folder)
 

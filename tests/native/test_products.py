@@ -33,7 +33,7 @@ def quantized(x: Floats) -> Floats:
 @pytest.mark.parametrize("kernels", KERNELS)
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("size", SIZES)
-def test_products_are_what_the_formats_say(kernels: str, form: Format, size: tuple[int, int]):
+def test_products_match_the_formats(kernels: str, form: Format, size: tuple[int, int]):
     pool, w, x = Pool(2, load(kernels)), random(*size), random(9, size[1])
     packed = Packed(pool, form, w)
     y = gemm(pool, packed, x)
@@ -48,7 +48,7 @@ def test_products_are_what_the_formats_say(kernels: str, form: Format, size: tup
 
 @pytest.mark.parametrize("kernels", KERNELS)
 @pytest.mark.parametrize(("form", "error"), [("int8", 0.006), ("int4", 0.095)])
-def test_whole_numbers_keep_what_they_can(kernels: str, form: Format, error: float):
+def test_integer_formats_have_small_errors(kernels: str, form: Format, error: float):
     pool, w = Pool(2, load(kernels)), random(40, 1000)
     kept = gemm(pool, Packed(pool, form, w), np.eye(1000, dtype=np.float32)).T
     assert np.sqrt(np.square(kept - w).mean()) < error  # of a spread of 1
@@ -82,7 +82,7 @@ def test_a_row_is_the_same_in_any_number_of_rows_and_threads(
 
 
 @pytest.mark.parametrize("kernels", KERNELS)
-def test_bias_and_what_was_there_are_added(kernels: str):
+def test_bias_and_previous_output_are_added(kernels: str):
     library = load(kernels)
     w, x, bias, there = random(37, 20), random(8, 20), random(37), random(8, 37)
     y = gemm(Pool(1, library), Packed(Pool(2, library), "float32", w), x, bias, there)

@@ -35,7 +35,7 @@ def test_fused_is_plain_and_so_are_the_gradients(
 
 
 @pytest.mark.parametrize("attention", [plain_attention, fused_attention])
-def test_what_comes_later_counts_for_nothing(attention: type[plain_attention]) -> None:
+def test_later_positions_do_not_count(attention: type[plain_attention]) -> None:
     q, k, v = inputs(1, 4, 2, 9)
     whole = attention(q, k, v)
     cut = attention(q[:, :, :5], k[:, :, :5], v[:, :, :5])

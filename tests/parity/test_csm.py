@@ -357,7 +357,7 @@ def test_original_layout(
 def test_unknown_flavor(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"backbone_flavor": "llama-9B"}))
     save_file({"text_embeddings.weight": torch.zeros(1)}, tmp_path / "model.safetensors")
-    with pytest.raises(CheckpointError, match="'llama-9B' is missing or no known flavor"):
+    with pytest.raises(CheckpointError, match="'llama-9B' is missing or not a known flavor"):
         load(tmp_path)
 
 
@@ -367,7 +367,7 @@ def test_a_pickle_of_more_than_tensors(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"ckpt.pt cannot be read \(Weights only load failed"):
         load(tmp_path)
     torch.save({"state": {"a": torch.zeros(1)}}, tmp_path / "ckpt.pt")
-    with pytest.raises(CheckpointError, match="is no plain state dict"):
+    with pytest.raises(CheckpointError, match="is not a plain state dict"):
         load(tmp_path)
 
 
@@ -376,7 +376,7 @@ def test_a_pickle_of_more_than_tensors(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("spare_tokens", [True, False])
 @torch.no_grad()
-def test_transformers_loads_what_we_write(
+def test_transformers_loads_our_checkpoints(
     folder: Path, ours: Checkpoint, prompt: Prompt, tmp_path: Path, spare_tokens: bool
 ) -> None:
     if not spare_tokens:  # a vocabulary with no tokens to stand for audio

@@ -1,7 +1,7 @@
-"""Configurations of the published layouts, from and to ours. Plain JSON values; no files.
+"""Converts configurations of the published layouts from and to ours. Plain JSON values; no files.
 
-A setting that our models do not have is an error, never ignored, unless it has no effect on the
-result (dropout, initialisation, caching).
+A setting that our models do not support is an error, unless it has no effect on the result
+(dropout, initialisation, caching).
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from causerie.errors import CheckpointError
 
 Json = Mapping[str, Any]
 
-#: SesameAILabs/csm, models.py: what the names in an original config.json stand for.
+#: Sizes of the flavors in an original config.json, from SesameAILabs/csm, models.py.
 FLAVORS = {"llama-1B": csm_1b().backbone, "llama-100M": csm_1b().depth}
 
-#: Kyutai's file says nothing of its sizes; there is one Mimi.
+#: Kyutai's file does not contain its sizes; there is one Mimi.
 KYUTAI_MIMI = MimiConfig()
 
-# What transformers leaves out of a config.json because it is its default: CsmConfig,
-# CsmDepthDecoderConfig and MimiConfig of version 5.23. Note the rotary embedding without scaling.
+# Defaults that transformers omits from a config.json: CsmConfig, CsmDepthDecoderConfig and
+# MimiConfig of version 5.23. Note the rotary embedding without scaling.
 _LLAMA_DEFAULTS: dict[str, Any] = {
     "num_codebooks": 32,
     "vocab_size": 2051,
@@ -63,7 +63,7 @@ _MIMI_NAMES = {  # ours: theirs; the defaults agree
     "codebook_dim": "codebook_dim",
 }
 
-# What these models cannot do otherwise.
+# Settings that our models support with one value only.
 _LLAMA_FIXED = {"hidden_act": "silu", "attention_bias": False, "mlp_bias": False}
 _MIMI_FIXED = {
     "audio_channels": 1,
@@ -85,7 +85,7 @@ def csm_from_original(values: Json) -> CSMConfig:
     """Sizes from the config.json of SesameAILabs/csm.
 
     Raises:
-        CheckpointError: for a flavor that is not known, or a size that is missing.
+        CheckpointError: a flavor is unknown, or a size is missing.
     """
     try:
         return CSMConfig(
@@ -97,7 +97,7 @@ def csm_from_original(values: Json) -> CSMConfig:
         )
     except KeyError as error:
         raise CheckpointError(
-            f"config.json: {error.args[0]!r} is missing or no known flavor; the flavors are "
+            f"config.json: {error.args[0]!r} is missing or not a known flavor; the flavors are "
             f"{', '.join(FLAVORS)}, other sizes need the transformers layout"
         ) from error
 
@@ -109,14 +109,14 @@ def csm_from_transformers(values: Json) -> CSMConfig:
     """Sizes from a config.json of model type csm, as versions 4 and 5 write it.
 
     Raises:
-        CheckpointError: for another or no model type, a setting that the model does not have, or
-            a contradiction.
+        CheckpointError: the model type is missing or another one, a setting is not supported, or
+            values contradict each other.
     """
-    # Without it all would be defaults, and those of the rotary embedding are no published model's.
+    # Otherwise all values would be defaults, and no published model has that rotary embedding.
     if values.get("model_type") != "csm":
         raise CheckpointError(
-            f"config.json is missing or of another model: its model_type is "
-            f"{values.get('model_type')!r}, not 'csm'; fetch the one that came with these weights"
+            f"config.json is missing or belongs to another model: its model_type is "
+            f"{values.get('model_type')!r}, not 'csm'; download the one that belongs to the weights"
         )
     depth = _DEPTH_DEFAULTS | dict(values.get("depth_decoder_config") or {})
     values = _BACKBONE_DEFAULTS | dict(values)
@@ -138,7 +138,7 @@ def mimi_from_transformers(values: Json) -> MimiConfig:
     """Sizes from a config of model type mimi, as versions 4 and 5 write it.
 
     Raises:
-        CheckpointError: for a setting that the codec does not have, or a contradiction.
+        CheckpointError: a setting is not supported, or values contradict each other.
     """
     where = "config of the codec"
     sizes = {ours: values[theirs] for ours, theirs in _MIMI_NAMES.items() if values.get(theirs)}
@@ -198,7 +198,7 @@ def _require(values: Json, expected: Json, where: str) -> None:
         if values.get(name) is not None and values[name] != value
     ]
     if wrong:
-        raise CheckpointError(f"{where}: {'; '.join(wrong)}; this model cannot be run here")
+        raise CheckpointError(f"{where}: {'; '.join(wrong)}; causerie does not support this model")
 
 
 # -- to transformers -----------------------------------------------------------------------------
@@ -220,7 +220,7 @@ def csm_to_transformers(config: CSMConfig, codec: MimiConfig) -> dict[str, Any]:
             "model_type": "csm_depth_decoder_model",
             **shared,
             "backbone_hidden_size": config.backbone.dim,
-            # one more than it ever reads, as in sesame/csm-1b
+            # one more than it reads, as in sesame/csm-1b
             **_llama_to(config.depth, config.num_codebooks + 1),
         },
         "codec_config": mimi_to_transformers(codec),
@@ -268,10 +268,10 @@ def _llama_to(config: LlamaConfig, max_positions: int) -> dict[str, Any]:
 
 
 def _rescaled(scaling: RopeScaling, max_positions: int) -> dict[str, Any]:
-    """The same curve with an original length below max_positions, which transformers demands.
+    """The same curve with an original length below max_positions, which transformers requires.
 
-    Only ``original_length / low`` and ``original_length / high`` matter, so that halving all three
-    changes nothing, not even a rounding.
+    Only ``original_length / low`` and ``original_length / high`` matter, so halving all three
+    changes nothing, not even by rounding.
     """
     length, low, high = scaling.original_length, scaling.low_freq_factor, scaling.high_freq_factor
     while length >= max_positions and length % 2 == 0:

@@ -12,10 +12,10 @@ from causerie.checkpoint.keymap import SAME, Entry
 from causerie.checkpoint.tensors import Tensors
 from causerie.errors import CheckpointError
 
-#: Tensors of fewer elements are converted in pieces of `PIECE`, which torch does not divide among
-#: threads: between so many small tensors its threads would spin, for longer than the work takes.
+#: Smaller tensors are converted in pieces of `PIECE` elements, which torch does not divide among
+#: threads: its threads would spin between tensors for longer than the conversion takes.
 SMALL = 2**23
-PIECE = 2**15 - 1  # torch divides from 2^15 elements on
+PIECE = 2**15 - 1  # torch uses threads from 2^15 elements on
 #: Names that an error message lists, at most, of each kind of problem.
 MAX_NAMES = 5
 

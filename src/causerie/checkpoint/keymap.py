@@ -1,8 +1,8 @@
-"""Names of tensors in published layouts, one by one against ours. No files, no network.
+"""Maps the tensor names of published layouts to ours. No files, no network.
 
-A layout is a list of entries, each with our name, the foreign names that hold the same numbers,
-and how the numbers are laid out there. It is written out for the sizes at hand, so that a
-checkpoint's missing, surplus and misshapen tensors all follow from it.
+A layout is a list of entries, each with our name, the foreign names with the same numbers, and the
+arrangement of the numbers there. The list is generated for the sizes of a model, so it determines
+a checkpoint's missing, surplus and misshapen tensors.
 
     csm   "transformers"  sesame/csm-1b's sharded copy, anything that transformers saves
           "original"      sesame/csm-1b's model.safetensors and ckpt.pt: SesameAILabs/csm
@@ -28,7 +28,7 @@ MimiLayout = Literal["transformers", "kyutai"]
 
 @dataclass(frozen=True)
 class Form:
-    """How foreign tensors make up one of ours, and back. Also run on meta tensors, for shapes."""
+    """Conversion of foreign tensors to one of ours, and back; on meta tensors too, for shapes."""
 
     join: Callable[[Sequence[Tensor]], Tensor]
     split: Callable[[Tensor], list[Tensor]]
@@ -36,15 +36,15 @@ class Form:
 
 @dataclass(frozen=True)
 class Entry:
-    """One of our tensors, and the foreign ones that make it up in the order of the form."""
+    """One of our tensors, and its foreign ones in the order of the form."""
 
     ours: str
     theirs: tuple[str, ...]
     form: Form
 
 
-#: Second names of one tensor: transformers' two for the shared audio table, its names in memory
-#: since version 5, and moshi's older and newer ones. A file may hold both if they are equal.
+#: Alternative names of a tensor: transformers' two for the shared audio table, its names in memory
+#: since version 5, and moshi's older and newer ones. A file may have both if they are equal.
 CSM_ALIASES: dict[CSMLayout, tuple[tuple[str, str], ...]] = {
     "transformers": (
         (
@@ -132,7 +132,7 @@ _MIMI_CODEBOOK = (
 
 
 def csm_entries(config: CSMConfig, layout: CSMLayout) -> list[Entry]:
-    """Every tensor of a CSM of these sizes."""
+    """The entries of all tensors of a CSM of these sizes."""
     column = ("transformers", "original").index(layout)
     entries = [Entry(ours, (theirs[column],), SAME) for ours, theirs in _CSM.items()]
     for stack, llama in (("backbone", config.backbone), ("depth", config.depth)):
@@ -183,7 +183,7 @@ def _seanet(config: MimiConfig, layout: MimiLayout) -> Iterator[tuple[str, str]]
         for index in range(last + 1):
             inside = 0 < index < last
             is_block = inside and index % 2 == block_parity
-            # Their chain counts the ELU before every layer but the first and the blocks.
+            # Their chain counts an ELU before each layer except the first and the blocks.
             theirs = f"{side}.{chain}.{3 * index // 2 if is_block else (3 * index + 1) // 2}"
             if layout == "transformers":
                 conv = "conv"
@@ -208,12 +208,12 @@ def _braces(names: str) -> list[str]:
 #: The same numbers in the same order.
 SAME = Form(lambda parts: parts[0], lambda ours: [ours])
 
-#: Queries, keys and values apart; ours are one matrix.
+#: Separate queries, keys and values; ours are one matrix.
 THREE = Form(lambda parts: torch.cat(list(parts)), lambda ours: list(ours.chunk(3)))
 
 
 def _half_split(weight: Tensor, num_heads: int) -> Tensor:
-    """Rows of each head reordered: first those of even number, then those of odd number."""
+    """Rows of each head reordered: the even ones first, then the odd ones."""
     rows: Tensor = weight.unflatten(0, (num_heads, -1, 2))
     return rows.transpose(1, 2).flatten(0, 2)
 
@@ -225,7 +225,7 @@ def _interleave(weight: Tensor, num_heads: int) -> Tensor:
 
 
 def interleaved(num_heads: int) -> Form:
-    """Queries or keys whose neighbouring features turn together, see `causerie.nn.rope`."""
+    """The form of queries or keys whose adjacent features form a pair, see `causerie.nn.rope`."""
     return Form(
         lambda parts: _half_split(parts[0], num_heads),
         lambda ours: [_interleave(ours, num_heads)],
@@ -233,7 +233,7 @@ def interleaved(num_heads: int) -> Form:
 
 
 def interleaved_qkv(num_heads: int) -> Form:
-    """One matrix as ours, but queries and keys interleaved."""
+    """The form of one matrix like ours, with queries and keys interleaved."""
 
     def permuted(qkv: Tensor, permute: Callable[[Tensor, int], Tensor]) -> Tensor:
         q, k, v = qkv.chunk(3)
@@ -245,7 +245,7 @@ def interleaved_qkv(num_heads: int) -> Form:
 
 
 def _centroids(parts: Sequence[Tensor]) -> Tensor:
-    """Mean of each cluster, from (initialized, usage, sum) of each codebook in turn."""
+    """The mean of each cluster, from (initialized, usage, sum) of each codebook in turn."""
     return torch.stack(
         [
             total / usage.clamp(min=1e-5)[:, None]  # the floor of both references

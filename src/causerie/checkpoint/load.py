@@ -1,11 +1,11 @@
-"""From a source to a checkpoint that runs. Which layout it has shows in its files.
+"""Loads checkpoints. The files show which of three layouts a checkpoint has.
 
     our own          config.json with "format": "causerie"; weights, codec, all in one folder
-    transformers     config.json of model type csm; the codec is inside
-    original         config.json with flavors (or none: csm-1b); the codec lies beside the
-                     weights, or comes from Kyutai
+    transformers     config.json of model type csm; the codec is among the weights
+    original         config.json with flavors (or none: csm-1b); the codec is a file beside the
+                     weights, or is downloaded from Kyutai
 
-Every tensor must be there, of the right shape, and none besides.
+No tensor may be missing, surplus or misshapen.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ from causerie.text.front_end import FrontEnd
 from causerie.text.tokenizer import TextTokenizer
 
 FORMAT, VERSION = "causerie", 1
-#: What stands before our names in our own files.
+#: Prefixes of tensor names in our own layout.
 MODEL_PREFIX, CODEC_PREFIX = "model.", "codec."
-#: What stands before the codec's names in a CSM of transformers.
+#: Prefix of the codec's tensor names in the layout of transformers.
 FOREIGN_CODEC_PREFIX = "codec_model."
 #: How names end that only MLX writes: mlx-audio nests the model, quantized layers have scales.
 MLX_NAMES = ("model.text_embeddings.weight", ".scales")
@@ -60,10 +60,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class GenerationDefaults:
-    """How to sample where the caller does not say; the depth decoder as the rest where None.
+    """Default settings of sampling. The depth decoder's follow the others where they are None.
 
     Raises:
-        ConfigError: a value means nothing.
+        ConfigError: a value is out of range.
     """
 
     temperature: float = 0.9
@@ -77,25 +77,25 @@ class GenerationDefaults:
 
     @property
     def acoustic_temperature(self) -> float:
-        """What the depth decoder draws the acoustic codes with."""
+        """The temperature of the acoustic codes."""
         return self.temperature if self.depth_temperature is None else self.depth_temperature
 
     @property
     def acoustic_top_k(self) -> int:
-        """Likewise."""
+        """The top_k of the acoustic codes."""
         return self.top_k if self.depth_top_k is None else self.depth_top_k
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """All that speaking needs.
+    """A loaded checkpoint.
 
     Attributes:
-        name: the source as the user gave it.
-        model: in the dtype asked for.
-        codec: in fp32 always.
-        voices: files of the voices that came with it, by name.
-        folder: where its other files lie.
+        name: the source as the user wrote it.
+        model: in the requested dtype.
+        codec: always in fp32.
+        voices: files of the checkpoint's voices, by name.
+        folder: the folder of its other files.
     """
 
     name: str
@@ -110,7 +110,7 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class _Source:
-    """The files of one checkpoint, opened."""
+    """The open files of a checkpoint."""
 
     path: Path
     folder: Path
@@ -128,10 +128,10 @@ def load(
 
     Args:
         source: ``petit``, a local folder or weight file, or a hub id with optional ``@revision``.
-        dtype: of the language model; the codec is fp32 always.
+        dtype: of the language model; the codec is always fp32.
 
     Raises:
-        CheckpointError: if it cannot be found or read, or its tensors do not fit its sizes.
+        CheckpointError: it cannot be found or read, or its tensors do not fit its sizes.
     """
     opened, device = _open(source), torch.device(device)
     if _is_own(opened):
@@ -169,14 +169,14 @@ def load_codec(
     device: torch.device | str = "cpu",
     config: MimiConfig | None = None,
 ) -> Mimi:
-    """Load a Mimi alone, fp32: Kyutai's file, one of transformers, or the codec of a checkpoint.
+    """Load a Mimi in fp32: Kyutai's file, one of transformers, or the codec of a checkpoint.
 
     Args:
-        source: as for `load`, also a file or folder that holds nothing but a codec.
-        config: sizes, where the files do not say them; Kyutai's by default.
+        source: as for `load`; also a file or folder with nothing but a codec.
+        config: sizes of a codec without a configuration; Kyutai's by default.
 
     Raises:
-        CheckpointError: if it cannot be found or read, or its tensors do not fit its sizes.
+        CheckpointError: it cannot be found or read, or its tensors do not fit its sizes.
     """
     opened, device = _open(source, codec_alone=True), torch.device(device)
     tensors, values = opened.tensors, opened.config
@@ -223,14 +223,14 @@ def _unknown_layout(opened: _Source) -> CheckpointError:
 
 
 def _is_own(opened: _Source) -> bool:
-    """Whether it has our own layout; CheckpointError where that is of another version."""
+    """Whether it has our own layout; raises CheckpointError for another version of it."""
     if opened.config.get("format") != FORMAT:
         return False
     version = opened.config.get("version")
     if version != VERSION:
         raise CheckpointError(
-            f"{opened.path} is of version {version!r} and this causerie reads {VERSION}: "
-            "install another causerie"
+            f"{opened.path} has version {version!r} of the layout, and this causerie reads "
+            f"{VERSION}: install a matching causerie"
         )
     return True
 
@@ -320,7 +320,7 @@ def _load_tokenizer(folder: Path, sizes: CSMConfig) -> TextTokenizer:
     path = folder / "tokenizer.json"
     if not path.is_file():
         raise CheckpointError(
-            f"{path} is missing: copy it from where the checkpoint came from; that of csm-1b is on "
+            f"{path} is missing: copy it from the source of the checkpoint; csm-1b's is on "
             "https://huggingface.co/sesame/csm-1b"
         )
     tokenizer = TextTokenizer.load(path)
@@ -333,9 +333,9 @@ def _load_tokenizer(folder: Path, sizes: CSMConfig) -> TextTokenizer:
 
 
 def _foreign_defaults(folder: Path) -> GenerationDefaults:
-    """From transformers' generation_config.json; the original's values where it says nothing.
+    """The defaults in transformers' generation_config.json; the original's where it has none.
 
-    Where it says not to sample, the temperature is 0.
+    Without sampling, the temperature is 0.
     """
     path = folder / "generation_config.json"
     values = read_json(path) if path.is_file() else {}
@@ -375,7 +375,7 @@ def _empty(kind: Callable[[Any], M], sizes: CSMConfig | MimiConfig) -> M:
 
 
 def _checked(opened: _Source, read: Callable[[], T]) -> T:
-    """What `read` makes of the configuration; its errors name the file."""
+    """The result of `read`, whose errors get the name of the configuration file."""
     try:
         return read()
     except ConfigError as error:

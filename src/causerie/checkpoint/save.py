@@ -1,4 +1,4 @@
-"""Writes checkpoints: our own layout, and one that transformers loads. Local files only."""
+"""Writes checkpoints in our own layout and in that of transformers. Local files only."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from causerie.checkpoint.load import (
 from causerie.codec.mimi import Mimi
 from causerie.text.front_end import LEXICON_FILE
 
-# Tokens that transformers puts where audio frames go, under their own names and Llama 3's.
+# The tokens that transformers puts in place of audio frames: their own names and Llama 3's.
 _AUDIO_TOKENS = ("<|AUDIO|>", "<|reserved_special_token_0|>")
 _AUDIO_EOS_TOKENS = ("<|audio_eos|>", "<|reserved_special_token_1|>")
 
 
 def save(folder: Path | str, checkpoint: Checkpoint, *, dtype: torch.dtype | None = None) -> None:
-    """Write a folder in our own layout; made if it is not there.
+    """Write a folder in our own layout, created if it does not exist.
 
     Args:
-        dtype: of all tensors on disk; as they are by default, which is exact.
+        dtype: of all tensors on disk; by default their own, which is exact.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -64,10 +64,10 @@ def save(folder: Path | str, checkpoint: Checkpoint, *, dtype: torch.dtype | Non
 
 
 def save_codec(folder: Path | str, codec: Mimi, *, dtype: torch.dtype | None = None) -> None:
-    """Write a folder that holds a codec alone, for `load_codec`; made if it is not there.
+    """Write a folder with a codec only, for `load_codec`; created if it does not exist.
 
     Args:
-        dtype: of all tensors on disk; as they are by default.
+        dtype: of all tensors on disk; by default their own.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -82,11 +82,11 @@ def save_transformers(
 ) -> None:
     """Write a folder that ``CsmForConditionalGeneration.from_pretrained`` loads.
 
-    Our front end has no place in it: transformers must be given text that went through it. Where
-    the vocabulary has no tokens to stand for audio, two rows of zeros are added to the table.
+    It does not contain our front end: transformers needs text that the front end has processed. If
+    the vocabulary has no tokens for audio, two rows of zeros are added to the table.
 
     Args:
-        dtype: of all tensors on disk; as they are by default.
+        dtype: of all tensors on disk; by default their own.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -103,7 +103,7 @@ def save_transformers(
         tensors["embed_text_tokens.weight"] = F.pad(table, (0, 0, 0, 2))
     token_ids = {
         "bos_token_id": checkpoint.tokenizer.bos_id,
-        # not the audio token, as in sesame/csm-1b: generate() would mask all audio out
+        # unlike in sesame/csm-1b, not the audio token: generate() would mask out all audio
         "pad_token_id": None,
         "audio_token_id": audio_ids[0],
         "audio_eos_token_id": audio_ids[1],
@@ -126,7 +126,7 @@ def _generation_config(
     return {
         "bos_token_id": token_ids["bos_token_id"],
         "pad_token_id": token_ids["pad_token_id"],
-        # transformers has no temperature of 0: it does not sample then
+        # transformers has no temperature of 0; it turns sampling off instead
         "do_sample": temperature > 0,
         "temperature": temperature or 1.0,
         "top_k": defaults.top_k,
@@ -140,7 +140,7 @@ def _generation_config(
 
 
 def _audio_ids(checkpoint: Checkpoint) -> tuple[int, int] | None:
-    """Ids of the tokens that stand for audio, if the vocabulary has both."""
+    """Ids of the two tokens for audio, if the vocabulary has both."""
     lookup = checkpoint.tokenizer.tokenizer.token_to_id
     audio, audio_eos = (
         next((id for name in names if (id := lookup(name)) is not None), None)
@@ -160,7 +160,7 @@ def _foreign(module: nn.Module, entries: list[Entry]) -> dict[str, Tensor]:
 
 
 def _write_tensors(path: Path, tensors: dict[str, Tensor], dtype: torch.dtype | None) -> None:
-    # The parts of one of our tensors share its memory, which the format does not allow.
+    # Parts of one of our tensors share its memory, which the format does not allow.
     apart = {}
     for name, tensor in tensors.items():
         tensor = tensor.detach().to(device="cpu", dtype=dtype).contiguous()

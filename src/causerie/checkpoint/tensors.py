@@ -1,7 +1,7 @@
 """Tensors of checkpoint files, read one at a time.
 
-A model never lies in memory twice: names and shapes come from the files' headers, data is read
-when asked for, and no file stays open or mapped in between. Knows nothing of what names mean.
+A model is never in memory twice: names and shapes come from the headers of the files, data is read
+on demand, and no file stays open or mapped. Knows nothing about the meaning of names.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class LazyTensor:
     """A tensor on disk.
 
     Attributes:
-        read: gives the data; it may be backed by the file until it is released.
+        read: returns the data, which may be mapped from the file.
     """
 
     shape: tuple[int, ...]
@@ -40,21 +40,22 @@ def open_files(paths: Iterable[Path]) -> Tensors:
     """All tensors of safetensors files and pickles.
 
     Raises:
-        CheckpointError: for a file that is damaged or of an unknown kind, or a name that stands
-            in two files.
+        CheckpointError: a file is damaged or of an unknown kind, or a name is in two files.
     """
     tensors: Tensors = {}
     for path in paths:
         found = _open(path)
         twice = sorted(set(found) & set(tensors))
         if twice:
-            raise CheckpointError(f"{path} repeats tensors of another file: {', '.join(twice)}")
+            raise CheckpointError(
+                f"{path} repeats {len(twice):,} tensors of another file, such as {twice[0]}"
+            )
         tensors |= found
     return tensors
 
 
 def under(tensors: Tensors, prefix: str) -> Tensors:
-    """The tensors whose names start with a prefix, named without it."""
+    """The tensors whose names start with a prefix, with the prefix removed."""
     return {
         name.removeprefix(prefix): tensor
         for name, tensor in tensors.items()
@@ -63,10 +64,10 @@ def under(tensors: Tensors, prefix: str) -> Tensors:
 
 
 def rename(tensors: Tensors, aliases: Sequence[tuple[str, str]]) -> Tensors:
-    """Names after the first regular expression that matches; others stay.
+    """The tensors renamed by the first regular expression that matches; others keep their name.
 
     Raises:
-        CheckpointError: if two names become one and their tensors differ.
+        CheckpointError: two names become one, and their tensors differ.
     """
     renamed: Tensors = {}
     came_from: dict[str, str] = {}
@@ -83,7 +84,10 @@ def rename(tensors: Tensors, aliases: Sequence[tuple[str, str]]) -> Tensors:
 
 
 def fold_weight_norm(tensors: Tensors) -> Tensors:
-    """``X.weight`` for every pair ``X.weight_g``, ``X.weight_v``, in either spelling of torch."""
+    """The tensors with ``X.weight`` for each pair ``X.weight_g``, ``X.weight_v``.
+
+    Knows both spellings of torch.
+    """
     plain = rename(
         tensors,
         (
@@ -118,7 +122,7 @@ def _open(path: Path) -> Tensors:
                 name: LazyTensor(
                     tuple(file.get_slice(name).get_shape()), partial(_read_safetensor, path, name)
                 )
-                for name in file.keys()  # noqa: SIM118 - the file is no mapping
+                for name in file.keys()  # noqa: SIM118 - the file is not a mapping
             }
     if path.suffix in (".pt", ".pth", ".bin", ".ckpt"):
         return {
@@ -142,7 +146,7 @@ def _unpickle(path: Path) -> dict[str, Tensor]:
     with _reading(path):
         values = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     if not isinstance(values, dict) or not all(isinstance(v, Tensor) for v in values.values()):
-        raise CheckpointError(f"{path} is no plain state dict: save model.state_dict() alone")
+        raise CheckpointError(f"{path} is not a plain state dict: save model.state_dict() alone")
     return values
 
 
@@ -156,5 +160,5 @@ def _reading(path: Path) -> Iterator[None]:
         first_line = (str(error).splitlines() or [type(error).__name__])[0]
         raise CheckpointError(
             f"{path} cannot be read ({first_line}): it may be damaged, incomplete, or hold more "
-            "than tensors; fetch it again"
+            "than tensors; download it again"
         ) from error

@@ -1,7 +1,7 @@
-"""Causal convolutions that run over a whole waveform or over its pieces, with equal results.
+"""Causal convolutions over a whole waveform or over its chunks, with equal results.
 
-A layer holds weights only. Its streaming state is one tensor, made by ``new_state`` and updated
-in place; ``forward`` without a state starts from silence and keeps nothing. All tensors are
+A layer holds weights only. Its streaming state is one tensor, created by ``new_state`` and updated
+in place; ``forward`` without a state starts from silence and stores nothing. All tensors are
 channels first, (B, C, N).
 """
 
@@ -15,10 +15,10 @@ from torch import Tensor, nn
 class CausalConv1d(nn.Module):
     """Convolution that sees only the past.
 
-    On the left it needs ``kernel - stride`` columns: the end of the last piece, or padding at
-    the start (zeros, or the first column repeated where `replicate`). Where the input is no
-    multiple of the stride, it is padded on the right, by zeros or its last column, so that the
-    last window is full; that ends a stream.
+    On the left it needs ``kernel - stride`` columns: the end of the last chunk, or padding at the
+    start (zeros, or the first column repeated if `replicate`). An input whose length is not a
+    multiple of the stride is padded on the right, by zeros or its last column, to fill the last
+    window; that ends a stream.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class CausalConv1d(nn.Module):
         nn.init.normal_(self.weight, std=(1.6 / (in_channels * kernel)) ** 0.5)
 
     def new_state(self, batch: int) -> Tensor:
-        """The columns to the left of the next piece, (B, C, kernel - stride); NaN: none yet."""
+        """The columns to the left of the next chunk, (B, C, kernel - stride); NaN: none yet."""
         start = float("nan") if self.replicate else 0.0
         return self.weight.new_full((batch, self.weight.shape[1], self.num_left), start)
 

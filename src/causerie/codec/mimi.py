@@ -1,8 +1,8 @@
-"""Mimi: the codec whole, offline and streaming.
+"""Mimi: the complete codec, offline and streaming.
 
 Encode: SEANet → transformer → downsample → quantize. Decode: dequantize → upsample →
 transformer → SEANet. A frame is 1,920 samples, 80 ms. Streaming has no look-ahead, and its
-results equal the offline ones for any cutting into frames. Source: kyutai-labs/moshi.
+results equal the offline ones however the frames are chunked. Source: kyutai-labs/moshi.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from causerie.codec.seanet import Decoder, Encoder
 from causerie.codec.transformer import LayerState, Transformer
 from causerie.config import MimiConfig
 
-#: How a last, partial frame is filled. "layers": every convolution pads its own activations, as
-#: in the version that CSM was trained with and in transformers. "waveform": silence is appended
-#: to the waveform, as newer moshi does. Only the last frame's codes differ.
+#: How a partial last frame is filled. "layers": every convolution pads its own activations, as in
+#: transformers and in the version that CSM was trained with. "waveform": silence is appended to the
+#: waveform, as in newer moshi. Only the codes of the last frame differ.
 Padding = Literal["layers", "waveform"]
 
-#: Frames that offline runs take at once, to bound memory: 10 s.
+#: Frames per chunk of an offline run, which bounds memory: 10 s.
 CHUNK_FRAMES = 125
 
 
 @dataclass
 class EncoderState:
-    """All that encoding needs to know of the waveform so far."""
+    """Streaming state of the encoder."""
 
     seanet: list[Tensor]
     transformer: list[LayerState]
@@ -41,7 +41,7 @@ class EncoderState:
 
 @dataclass
 class DecoderState:
-    """All that decoding needs to know of the codes so far."""
+    """Streaming state of the decoder."""
 
     upsample: Tensor
     transformer: list[LayerState]
@@ -49,7 +49,7 @@ class DecoderState:
 
 
 class Mimi(nn.Module):
-    """The codec's weights and its maps; state is an argument."""
+    """The weights of the codec, and its functions; streaming state is an argument."""
 
     def __init__(self, config: MimiConfig) -> None:
         super().__init__()

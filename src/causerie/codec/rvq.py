@@ -1,8 +1,8 @@
 """Split residual vector quantization: one semantic codebook beside a chain of acoustic ones.
 
-Both branches read the same latent; the acoustic chain does not see what the semantic codebook
-left over. Centroids are fp32 buffers whatever the dtype of the model around them, and codes are
-searched in fp32 under autocast too.
+Both branches quantize the same latent; the acoustic chain does not see the residual of the semantic
+codebook. Centroids are fp32 buffers in a model of any dtype, and codes are searched in fp32 under
+autocast too.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Branch(nn.Module):
 
 
 class SplitQuantizer(nn.Module):
-    """Latent ↔ codes (B, K, T), row 0 semantic; any number of leading codebooks works."""
+    """Latent ↔ codes (B, K, T), row 0 semantic; works with any number of leading codebooks."""
 
     def __init__(self, config: MimiConfig) -> None:
         super().__init__()

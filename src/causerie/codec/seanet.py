@@ -29,7 +29,7 @@ class ResidualBlock(nn.Module):
 
 
 class SEANet(nn.Module):
-    """A chain of causal layers; state is one tensor a layer, in order."""
+    """A chain of causal layers; the state is one tensor per layer, in order."""
 
     layers: nn.ModuleList
 
@@ -38,7 +38,7 @@ class SEANet(nn.Module):
         return [layer.new_state(batch) for layer in self.layers]  # type: ignore[operator]
 
     def forward(self, x: Tensor, state: Sequence[Tensor] | None = None) -> Tensor:
-        """Run one piece (B, C, N), or the whole where `state` is None."""
+        """The output for one chunk (B, C, N), or for a whole input where `state` is None."""
         for index, layer in enumerate(self.layers):
             if index and not isinstance(layer, ResidualBlock):
                 x = F.elu(x)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from causerie.config import MimiConfig
 from causerie.nn.rope import inverse_frequencies, rotate, rotation
 
-#: Queries attended at once: bounds the score matrix for long audio.
+#: Queries per block, which bounds the score matrix of long audio.
 QUERY_BLOCK = 512
 
 
@@ -53,12 +53,12 @@ class Attention(nn.Module):
         return projected
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Attention in blocks of queries; the last query stands at the last key."""
+        """Attention in blocks of queries; the last query has the position of the last key."""
         num_queries, num_old = q.shape[2], k.shape[2] - q.shape[2]
         blocks = []
         for start in range(0, num_queries, QUERY_BLOCK):
             end = min(num_queries, start + QUERY_BLOCK)
-            first = max(0, start + num_old - (self.context - 1))  # oldest key that is seen
+            first = max(0, start + num_old - (self.context - 1))  # the oldest visible key
             key_index = torch.arange(first, end + num_old, device=q.device)
             query_index = torch.arange(start + num_old, end + num_old, device=q.device)
             distance = query_index[:, None] - key_index[None, :]
@@ -121,7 +121,7 @@ class Transformer(nn.Module):
         return x.transpose(1, 2)
 
     def rotation(self, start: int, length: int, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Cosine and sine, each (length, E/2) fp32, of the positions from `start` on."""
+        """Cosine and sine, each (length, E/2) fp32, of `length` positions from `start` on."""
         config = self.config
         frequencies = inverse_frequencies(config.dim // config.num_heads, config.rope_theta, None)
         positions = torch.arange(start, start + length, device=device)

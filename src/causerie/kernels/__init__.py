@@ -1,1 +1,1 @@
-"""Triton kernels of a GPU's frame: each reads its weights once, for a few rows at a time."""
+"""Triton kernels for frames on a GPU: each reads its weights once, for a few rows."""

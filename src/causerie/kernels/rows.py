@@ -1,13 +1,13 @@
-"""A transformer's products for a few rows, as Triton kernels: the time is that of the weights.
+"""A transformer's products for a few rows as Triton kernels, bound by the reading of weights.
 
-One frame of csm-1b at batch 1 is some 800 products that depend on each other, of 2 to 67 MB each.
-So each kernel begins with the loads of its weights and only then waits for the rows, which the
-kernel before it is still computing: *programmatic dependent launch*, on GPUs that have it. Norms,
-rotations, activations and sums are done in the kernels of the products that they belong to.
+One frame of csm-1b at batch 1 is about 800 dependent products of 2 to 67 MB each. So each kernel
+first loads its weights, and then waits for the rows that the previous kernel is still computing:
+*programmatic dependent launch*, on GPUs that have it. Norms, rotations, activations and sums are
+fused into the kernels of their products.
 
-A program computes a few outputs for all rows; its weights stay in registers, so a row costs
-arithmetic only. Weights are of the model's dtype, or int8 with a scale for each output. Numbers are
-added in fp32, and rounded to the model's dtype where they are stored.
+A program computes a few outputs for all rows; its weights stay in registers, so another row costs
+arithmetic only. Weights have the model's dtype, or int8 with one scale per output. Sums are in fp32
+and are rounded to the model's dtype when they are stored.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from triton.language.extra import cuda
 
 @triton.jit
 def _begin(early: tl.constexpr):
-    """Let the next kernel load its weights, and wait for what the one before has written."""
+    """Allow the next kernel to start, and wait for the results of the previous one."""
     if early:
         cuda.gdc_launch_dependents()
         cuda.gdc_wait()
@@ -38,7 +38,7 @@ def _product(weights, row):
 
 @triton.jit
 def _scales(scales, outputs, HAS_SCALES: tl.constexpr):
-    """Of the rows of a matrix of int8; 1 where there are none."""
+    """Scales of the rows of an int8 matrix; 1 without scales."""
     if HAS_SCALES:
         return tl.load(scales + outputs)
     else:
@@ -47,7 +47,7 @@ def _scales(scales, outputs, HAS_SCALES: tl.constexpr):
 
 @triton.jit
 def _normed(x, k, gain, width: tl.constexpr, eps):
-    """A row times the gains of its norm, and the scale that is still missing."""
+    """A row times the gains of its norm, and the factor that is still missing."""
     row = tl.load(x + k, k < width, 0).to(tl.float32)
     return row * gain, tl.rsqrt(tl.sum(row * row) / width + eps)
 
@@ -60,7 +60,7 @@ def query_key_value(
     NUM_KV_HEADS: tl.constexpr, HEAD_DIM: tl.constexpr, HAS_SCALES: tl.constexpr,
     BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr, EARLY: tl.constexpr,
 ):  # fmt: skip
-    """Queries (M, H·E), and keys and values into the cache, of normalised rows x (M, D).
+    """Compute queries (M, H·E), and write keys and values, of normalised rows x (M, D).
 
     A program computes BLOCK_N pairs of features that turn together. Row m belongs to slot
     m // LENGTH.
@@ -110,8 +110,8 @@ def attend(
 ):  # fmt: skip
     """Attention (M, H·E) of each row to the positions up to its own.
 
-    A program looks at BLOCK_P positions for one head of one row. Where there are several parts,
-    `join` adds them up: parts (M, H, NUM_PARTS, E), peaks (M, H, NUM_PARTS, 2) in fp32.
+    A program handles BLOCK_P positions for one head of one row. If there are several parts, `join`
+    adds them up: parts (M, H, NUM_PARTS, E), peaks (M, H, NUM_PARTS, 2) in fp32.
     """
     m, head, part = tl.program_id(0), tl.program_id(1), tl.program_id(2)
     p, e = part * BLOCK_P + tl.arange(0, BLOCK_P), tl.arange(0, BLOCK_E)
@@ -143,7 +143,7 @@ def join(
     HEAD_DIM: tl.constexpr, BLOCK_E: tl.constexpr, NUM_PARTS: tl.constexpr, BLOCK_S: tl.constexpr,
     EARLY: tl.constexpr,
 ):  # fmt: skip
-    """Attention of one head of one row, of the parts that `attend` left."""
+    """Attention of one head of one row from the parts that `attend` computed."""
     index, s, e = tl.program_id(0), tl.arange(0, BLOCK_S), tl.arange(0, BLOCK_E)
     _begin(EARLY)
     place = index * NUM_PARTS + s
@@ -200,7 +200,7 @@ def head(
     NUM_ROWS: tl.constexpr, WIDTH: tl.constexpr, NUM_OUT: tl.constexpr, HAS_SCALES: tl.constexpr,
     BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr, EARLY: tl.constexpr,
 ):  # fmt: skip
-    """Logits (M, N) of normalised rows x, which stand row_stride numbers apart."""
+    """Logits (M, N) of normalised rows x, which are row_stride numbers apart."""
     n, k = tl.program_id(0) * BLOCK_N + tl.arange(0, BLOCK_N), tl.arange(0, BLOCK_K)
     read = _weights(weights, n, k, WIDTH)
     scale = _scales(scales, n, HAS_SCALES)
@@ -225,9 +225,9 @@ def sample(
         logits: (M, NUM_CODES); they differ in the first BITS bits of their fp32, 16 for bf16.
         temperatures: (M, 2), of codebook 0 and of the others; top_k likewise.
         noise: (M, …), of this codebook.
-        table: (V, WIDTH), what the next pass reads for each code.
-        codes: (M, K + 1), the last column for whether all logits are finite.
-        x: where the embedding goes.
+        table: (V, WIDTH), the input of the next pass for each code.
+        codes: (M, K + 1); the last column is 1 if all logits are finite.
+        x: output for the embedding.
     """
     m, v, d = tl.program_id(0), tl.arange(0, BLOCK_V), tl.arange(0, BLOCK_D)
     kind = tl.minimum(codebook, 1)
@@ -240,7 +240,7 @@ def sample(
     scaled = given / divisor
     value = scaled + drawn
     if HAS_TOP_K:
-        # The k-th largest, bit by bit, of whole numbers that are in the order of the logits.
+        # The k-th largest, bit by bit, of integers in the order of the logits.
         k = tl.load(top_k + m * top_k_stride + kind).to(tl.int32)
         bits = given.to(tl.int32, bitcast=True)
         order = (bits ^ ((bits >> 31) & 0x7FFFFFFF)) >> (32 - BITS)
@@ -254,7 +254,7 @@ def sample(
         leaves_out = (k > 0) & (k < NUM_CODES)
         value = tl.where(leaves_out & (scaled < kth / divisor), float("-inf"), value)
     value = tl.where(is_greedy, scaled, value)
-    is_number = value == value  # what is not finite is told below; some code is drawn all the same
+    is_number = value == value  # NaN still draws some code; `finite` reports it
     code = tl.argmax(tl.where(is_number & (v < NUM_CODES), value, float("-inf")), axis=0)
     finite = tl.sum((tl.abs(given) < float("inf")).to(tl.int32)) == NUM_CODES
     tl.store(codes + m * codes_stride + codebook, code)

@@ -1,1 +1,1 @@
-"""The language model of CSM: pure tensors, no files, no tokenizer, no codec."""
+"""The language model of CSM: pure tensors; no files, tokenizer or codec."""

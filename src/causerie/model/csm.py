@@ -1,8 +1,8 @@
 """CSM: a backbone over frames, and a depth decoder over the codes of one frame.
 
-A frame row has K + 1 slots ``[c0 … c(K-1), text]`` and a mask of the same shape; a text row has
-only its last slot masked in, an audio row all but its last. The backbone reads the masked *sum*
-of the slots' embeddings. Its hidden state at row t predicts codebook 0 of row t + 1; the depth
+A row has K + 1 columns ``[c0 … c(K-1), text]`` and a mask of the same shape; a text row has only
+its last column masked in, an audio row all but its last. The backbone's input is the masked *sum*
+of the columns' embeddings. Its hidden state at row t predicts codebook 0 of row t + 1; the depth
 decoder then predicts codebooks 1 … K-1 of that row, one by one. A frame of zeros ends a segment.
 
 Weights only: caches are arguments, sampling is a function that the caller passes in. The module
@@ -21,12 +21,12 @@ from causerie.config import CSMConfig
 from causerie.model.llama import Llama
 from causerie.nn.kv_cache import KVCache
 
-#: Chooses codes (B,) from logits (B, V) of the codebook of that number.
+#: Chooses codes (B,) from logits (B, V) and the number of their codebook.
 Sampler = Callable[[Tensor, int], Tensor]
 
 
 class CSM(nn.Module):
-    """The model's weights, its training forward and its generation steps."""
+    """The weights, the training forward and the generation steps of a CSM."""
 
     def __init__(self, config: CSMConfig) -> None:
         super().__init__()
@@ -46,37 +46,37 @@ class CSM(nn.Module):
     # -- embedding ---------------------------------------------------------------------------
 
     def embed_codes(self, codes: Tensor, first_codebook: int = 0) -> Tensor:
-        """Embeddings (…, n, D) of codes (…, n) of the codebooks from the first on."""
+        """Embeddings (…, n, D) of codes (…, n) of the n codebooks from `first_codebook` on."""
         last = first_codebook + codes.shape[-1]
         offsets = torch.arange(first_codebook, last, device=codes.device)
         out: Tensor = self.audio_embedding(codes + offsets * self.config.audio_vocab_size)
         return out
 
     def embed_frames(self, frames: Tensor, mask: Tensor) -> Tensor:
-        """Backbone inputs (B, S, D): the masked sum over the slots of frames (B, S, K+1)."""
-        slots = torch.cat(
+        """Backbone inputs (B, S, D): the masked sum over the columns of frames (B, S, K+1)."""
+        columns = torch.cat(
             (self.embed_codes(frames[..., :-1]), self.text_embedding(frames[..., -1:])), dim=-2
         )
-        return (slots * mask.unsqueeze(-1).to(slots.dtype)).sum(dim=-2)
+        return (columns * mask.unsqueeze(-1).to(columns.dtype)).sum(dim=-2)
 
     # -- generation --------------------------------------------------------------------------
 
     def prefill(self, frames: Tensor, mask: Tensor, cache: KVCache) -> Tensor:
-        """Read rows (B, S, K+1) into the cache; the hidden state (B, D) of the last one."""
+        """Read rows (B, S, K+1) into the cache; returns the hidden state (B, D) of the last row."""
         hidden: Tensor = self.backbone(self.embed_frames(frames, mask), cache)
         return hidden[:, -1]
 
     def backbone_step(self, codes: Tensor, cache: KVCache) -> Tensor:
-        """Read one audio frame of codes (B, K) into the cache; its hidden state (B, D)."""
+        """Read a frame of codes (B, K) into the cache; returns its hidden state (B, D)."""
         row = self.embed_codes(codes).sum(dim=-2, keepdim=True)
         hidden: Tensor = self.backbone(row, cache)
         return hidden[:, -1]
 
     def depth_decode(self, hidden: Tensor, cache: KVCache, sample: Sampler) -> Tensor:
-        """All codes (B, K) of the frame that follows a hidden state (B, D).
+        """The codes (B, K) of the frame after a hidden state (B, D).
 
         Args:
-            cache: of the depth decoder, at least K positions; overwritten from the start.
+            cache: of the depth decoder, with at least K positions; overwritten.
             sample: chooses a code from the logits of each codebook in turn.
         """
         cache.reset()
@@ -92,12 +92,12 @@ class CSM(nn.Module):
     # -- training ----------------------------------------------------------------------------
 
     def forward(self, frames: Tensor, mask: Tensor, predicted: Tensor) -> tuple[Tensor, Tensor]:
-        """Teacher-forced logits of every codebook at chosen rows.
+        """Teacher-forced logits of every codebook at selected rows.
 
         Args:
             frames: (B, S, K+1), mask likewise. Rows on the right may be padding: attention is
                 causal, so they change nothing before them.
-            predicted: (B, S) bool, which rows' codes to predict; row 0 has no row before it
+            predicted: (B, S) bool, the rows whose codes are predicted; row 0 has no row before it
                 and must be False.
 
         Returns:
@@ -105,7 +105,7 @@ class CSM(nn.Module):
             row-major order.
         """
         hidden = self.backbone(self.embed_frames(frames, mask))
-        before = hidden[:, :-1][predicted[:, 1:]]  # (M, D): the row before each chosen row
+        before = hidden[:, :-1][predicted[:, 1:]]  # (M, D): the row before each selected row
         codes = frames[..., :-1][predicted]  # (M, K)
         return self.codebook0_head(before), self.depth_logits(before, codes)
 
@@ -130,11 +130,11 @@ def loss(
 
     Args:
         frames, mask: (B, S, K+1), see `CSM.forward`.
-        predicted: (B, S) bool, rows whose codebook 0 is learned: every audio frame and every
-            stop frame of the turns to be learned.
-        depth_kept: (B, S) bool, the part of them whose acoustic codes are learned too; where it
-            is empty, the acoustic cross-entropy is 0.
-        inputs: what the backbone reads in place of `frames`, such as a corrupted history.
+        predicted: (B, S) bool, rows whose codebook 0 is learned: every audio frame and stop frame
+            of the turns to learn.
+        depth_kept: (B, S) bool, the subset of them whose acoustic codes are learned too; if it is
+            empty, the acoustic cross-entropy is 0.
+        inputs: input of the backbone in place of `frames`, such as a corrupted history.
         codebook_weights: (K-1,) weights of the acoustic codebooks, all 1 by default.
     """
     hidden = model.backbone(model.embed_frames(frames if inputs is None else inputs, mask))[:, :-1]

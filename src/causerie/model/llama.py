@@ -1,6 +1,6 @@
-"""A Llama-style transformer over embedded inputs: the body of the backbone and the depth decoder.
+"""A Llama-style transformer over embedded inputs, for the backbone and the depth decoder.
 
-It holds no embedding and no head; `csm.py` owns those.
+It has no embedding and no head; those are in `csm.py`.
 """
 
 from __future__ import annotations
@@ -110,8 +110,8 @@ class Llama(nn.Module):
         """Hidden states after the final norm.
 
         Args:
-            x: embedded inputs (B, S, D), following the positions in `cache`.
-            cache: extended in place by S positions; None starts at position 0 and keeps nothing.
+            x: embedded inputs (B, S, D) at the positions after those in `cache`.
+            cache: extended in place by S positions; None starts at position 0 and stores nothing.
 
         Returns:
             (B, S, D).

@@ -1,8 +1,8 @@
-"""Chooses codes from logits, with noise that belongs to the request.
+"""Draws codes from logits, with noise that depends on the request only.
 
 The noise is a hash of (seed, frame, codebook, code): it does not depend on the other rows of a
-batch, on what ran before, or on any global generator. So a request sounds the same alone or
-among others. Knows nothing of models: logits and numbers in, codes out.
+batch, on earlier calls, or on a global generator. So a request sounds the same alone or in a batch.
+Knows nothing about models: logits and numbers in, codes out.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MIX_2 = 0x94D049BB133111EB - 2**64
 
 
 def check(temperature: float, top_k: int | None) -> None:
-    """Refuse sampling settings that mean nothing.
+    """Check sampling settings.
 
     Raises:
         ConfigError: temperature is negative or not finite, or top_k is negative.
@@ -44,9 +44,9 @@ def sample(logits: Tensor, temperature: float, top_k: int | None, noise: Tensor)
     """Draw a code for each row.
 
     Args:
-        logits: (B, V), any floating dtype; computed on in fp32.
+        logits: (B, V), any floating dtype; the computation is in fp32.
         temperature: 0 takes the likeliest code.
-        top_k: draw among the k likeliest, and those as likely as the k-th; 0 or None: all.
+        top_k: draw from the k likeliest codes and those as likely as the k-th; 0 or None: all.
         noise: (B, V) of standard Gumbel noise, see `gumbel_noise`. The argmax of log-probability
             plus such noise is a draw from the distribution.
 
@@ -66,14 +66,14 @@ def sample(logits: Tensor, temperature: float, top_k: int | None, noise: Tensor)
 def sample_rows(
     logits: Tensor, temperatures: Tensor, top_k: Tensor, noise: Tensor, *, most: int
 ) -> Tensor:
-    """`sample` for rows that differ in how they are drawn, without a look at any value.
+    """`sample` for rows with different settings, independent of any value on the host.
 
     Args:
-        logits: (B, V), any floating dtype; computed on in fp32.
+        logits: (B, V), any floating dtype; the computation is in fp32.
         temperatures: (B,), fp32.
         top_k: (B,), int64; 0 or V and above: all.
         noise: (B, V), see `sample`.
-        most: no `top_k` below V is larger; 0: there is none.
+        most: upper bound of the `top_k` below V; 0 if there are none.
 
     Returns:
         Codes (B,), int64.
@@ -91,20 +91,20 @@ def sample_rows(
 
 
 def gumbel_noise(seeds: Tensor, frame: int | Tensor, num_codebooks: int, size: int) -> Tensor:
-    """Standard Gumbel noise (B, K, V), fp32, always finite, for a frame of each request.
+    """Standard Gumbel noise (B, K, V), fp32 and finite, for one frame of each request.
 
     Args:
-        seeds: (B,) int64, one a request, on the device where the noise is wanted.
-        frame: counts the frames of a request; (B,) int64 where requests are not at the same one.
+        seeds: (B,) int64, one per request, on the device of the noise.
+        frame: number of the frame within the request; (B,) int64 if it differs.
         num_codebooks: K.
-        size: V, codes to choose among. A larger size changes nothing for the first codes.
+        size: V, number of codes. A larger size does not change the noise of the first codes.
     """
     codebooks = torch.arange(num_codebooks, device=seeds.device)
     counters = codebooks[:, None] * 2**32 + torch.arange(size, device=seeds.device)
     frames = frame if isinstance(frame, Tensor) else torch.full_like(seeds, frame)
     key = _mix(_mix(seeds * _STEP) + frames * _STEP)  # products wrap
     bits = _mix(key[:, None, None] + counters * _STEP)
-    # 23 bits and a half: exact in fp32, and never 0 or 1, so both logarithms are finite.
+    # 23 bits plus one half: exact in fp32, and never 0 or 1, so both logarithms are finite.
     uniform = ((bits >> 41 & (2**23 - 1)).float() + 0.5) / 2**23
     return -(-uniform.log()).log()
 

@@ -1,1 +1,1 @@
-"""Building blocks that the language model and the codec share. Pure tensors."""
+"""Building blocks shared by the language model and the codec. Pure tensors."""

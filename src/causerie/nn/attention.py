@@ -24,8 +24,8 @@ def plain_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """`causal_attention` by matrix products."""
     num_rows, num_heads, length, head_dim = q.shape
     num_groups = k.shape[1]
-    in_group = num_heads // num_groups * length  # not -1, which no rows at all would leave open
-    grouped = q.reshape(num_rows, num_groups, in_group, head_dim)  # the heads of a group, in rows
+    in_group = num_heads // num_groups * length  # not -1, which would be ambiguous without rows
+    grouped = q.reshape(num_rows, num_groups, in_group, head_dim)  # the heads of a group as rows
     scores = (grouped @ k.transpose(-1, -2)).view(num_rows, num_heads, length, length)
     future = torch.full((length, length), -math.inf, device=q.device).triu(1)
     weights = (scores.float() / math.sqrt(head_dim) + future).softmax(dim=-1).to(v.dtype)

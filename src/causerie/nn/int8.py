@@ -1,4 +1,4 @@
-"""Weights as whole numbers of 8 bits, with a scale a row: half the bytes of bf16."""
+"""Weights in int8 with one scale per row: half the size of bf16."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-#: The largest number: the range is symmetric.
+#: The largest integer: the range is symmetric.
 LARGEST = 127
 
 
 class Int8(NamedTuple):
-    """A matrix, or several.
+    """One matrix or several.
 
     Attributes:
         numbers: (…, N, D) int8.
@@ -24,12 +24,12 @@ class Int8(NamedTuple):
 
     @classmethod
     def of(cls, weights: Tensor) -> Int8:
-        """The nearest to weights (…, N, D), of any floating dtype."""
+        """Weights (…, N, D) of any floating dtype, rounded to int8."""
         exact = weights.float()
         scales = exact.abs().amax(dim=-1) / LARGEST
         divisors = scales.clamp(min=torch.finfo(torch.float32).tiny)[..., None]
         return cls(numbers=(exact / divisors).round().to(torch.int8), scales=scales)
 
     def to(self, dtype: torch.dtype) -> Tensor:
-        """The weights (…, N, D) that they stand for."""
+        """The weights (…, N, D) in a floating dtype."""
         return (self.numbers * self.scales[..., None]).to(dtype)

@@ -1,4 +1,4 @@
-"""Keys and values of the positions so far: plain tensors, passed in, updated in place."""
+"""The key-value cache: plain tensors, passed as an argument and updated in place."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class SavedPositions:
 
     @property
     def num_rows(self) -> int:
-        """The n."""
+        """Number of positions."""
         return self.keys.shape[2]
 
     @property
     def num_bytes(self) -> int:
-        """Of memory that they take."""
+        """Memory of the keys and values."""
         return self.keys.nbytes + self.values.nbytes
 
 
@@ -52,7 +52,7 @@ class KVCache:
 
     @property
     def max_length(self) -> int:
-        """Positions that fit."""
+        """Number of positions that fit."""
         return self.keys.shape[3]
 
     def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
@@ -67,21 +67,21 @@ class KVCache:
         return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
 
     def advance(self, num_positions: int) -> None:
-        """Count positions that every layer has stored."""
+        """Add positions that every layer has stored to `length`."""
         self.length += num_positions
 
     def save(self, row: int, num_positions: int) -> SavedPositions:
-        """Copy the first positions of a row of the batch."""
+        """A copy of the first positions of a row of the batch."""
         return SavedPositions(
             keys=self.keys[:, row, :, :num_positions].clone(),
             values=self.values[:, row, :, :num_positions].clone(),
         )
 
     def load(self, row: int, saved: SavedPositions, num_positions: int) -> None:
-        """Write the first saved positions into a row; `advance` is left to the caller."""
+        """Write the first saved positions into a row; the caller calls `advance`."""
         self.keys[:, row, :, :num_positions] = saved.keys[:, :, :num_positions]
         self.values[:, row, :, :num_positions] = saved.values[:, :, :num_positions]
 
     def reset(self) -> None:
-        """Forget everything; the memory stays."""
+        """Empty the cache; its memory stays allocated."""
         self.length = 0

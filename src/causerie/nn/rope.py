@@ -1,4 +1,4 @@
-"""Rotary position embedding, half-split layout: feature j turns with feature j + E/2.
+"""Rotary position embedding in the half-split layout: features j and j + E/2 form a pair.
 
 Checkpoints that turn neighbouring features (2j, 2j+1) are permuted when they are loaded
 (`causerie.checkpoint.keymap`). Angles are fp32 whatever the model's dtype: in bf16 the cosine at
@@ -16,7 +16,7 @@ from causerie.config import RopeScaling
 
 
 def inverse_frequencies(head_dim: int, theta: float, scaling: RopeScaling | None) -> Tensor:
-    """Radians a position for each pair of features, (E/2,), fp32.
+    """Radians per position for each pair of features, (E/2,) fp32.
 
     With `scaling`, as Llama 3.1 and torchtune's ``Llama3ScaledRoPE`` do it.
     """
@@ -41,7 +41,7 @@ def rotation(positions: Tensor, frequencies: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Turn queries or keys x (B, H, S, E) by `rotation`'s angles, in fp32."""
+    """Queries or keys x (B, H, S, E) rotated by the angles of `rotation`, in fp32."""
     first, second = x.float().chunk(2, dim=-1)
     turned = torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
     return turned.to(x.dtype)

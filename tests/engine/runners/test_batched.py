@@ -158,7 +158,7 @@ def test_saved_rows_are_rows_read(make: Make, kept: int) -> None:
     )
 
 
-def test_a_reply_is_saved_with_what_it_said(make: Make) -> None:
+def test_a_reply_is_saved_with_its_frames(make: Make) -> None:
     """Frames too: a conversation goes on from them."""
     runner, rows = make(), prompt("ttt")
     runner.prefill(0, rows)
@@ -214,7 +214,7 @@ def test_sound_starts_from_silence_after_reset(make: Make) -> None:
     assert not np.array_equal(first[0], first[1])
 
 
-def test_what_is_not_finite_is_told_and_forgotten(make: Make) -> None:
+def test_slots_that_are_not_finite_are_reported_and_cleared(make: Make) -> None:
     runner = make()
     runner.prefill(0, prompt(ROWS[0]))
     runner.prefill(1, prompt(ROWS[1]))

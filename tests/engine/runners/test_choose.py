@@ -40,7 +40,7 @@ def test_a_batched_depth_decoder_in_8_bits() -> None:
     assert isinstance(runner, BatchedRunner)
     weight, rounded = CHECKPOINT.model.depth.layers[0].ffn.down_proj.weight, runner._model.depth
     assert 0 < (weight - rounded.layers[0].down).abs().max() < weight.abs().max() / 100
-    with pytest.raises(ConfigError, match="batched kernels were asked for"):
+    with pytest.raises(ConfigError, match="batched kernels were requested"):
         new_runner(CHECKPOINT, 2, depth_format="int4", kernels="batched")
 
 
@@ -54,7 +54,7 @@ def test_without_native_kernels_the_plain_runner_computes(monkeypatch: pytest.Mo
 def test_formats_that_are_not_there() -> None:
     with pytest.raises(ConfigError, match=r"one of auto, float32, .*int4, not 'int5'"):
         new_runner(CHECKPOINT, 1, depth_format="int5")
-    with pytest.raises(ConfigError, match="plain kernels were asked for"):
+    with pytest.raises(ConfigError, match="plain kernels were requested"):
         new_runner(CHECKPOINT, 1, backbone_format="int8", kernels="plain")
 
 

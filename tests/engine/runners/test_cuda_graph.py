@@ -53,7 +53,9 @@ def test_python_runs_when_recorded_only() -> None:
     ],
     ids=["value", "shape", "number"],
 )
-def test_what_makes_the_host_wait_is_refused(compute: Callable[[Tensor], Tensor]) -> None:
+def test_operations_that_make_the_host_wait_are_refused(
+    compute: Callable[[Tensor], Tensor],
+) -> None:
     given = torch.ones(2)
     with pytest.raises(AssertionError, match="wait"):
         Recorder.graphs().record("key", lambda: compute(given))

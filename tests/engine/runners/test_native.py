@@ -193,7 +193,7 @@ def test_slots_are_alone(kernels: str, formats: tuple[Format, Format]):
 
 @pytest.mark.parametrize("kernels", KERNELS)
 @pytest.mark.parametrize("formats", [("float32", "float32"), *FORMATS], ids="+".join)
-def test_rows_may_be_cut_and_kept_anywhere(kernels: str, formats: tuple[Format, Format]):
+def test_rows_may_be_cut_and_saved_anywhere(kernels: str, formats: tuple[Format, Format]):
     config = tiny.csm_config(max_frames=300)
     model = tiny.csm(config=config)
     subject = runner(model, 2, backbone_format=formats[0], depth_format=formats[1], kernels=kernels)

@@ -49,7 +49,7 @@ def test_frames_and_sound_are_the_models_and_the_codecs(runner: PlainRunner) -> 
     np.testing.assert_allclose(sound, pcm.numpy(), rtol=1e-4, atol=1e-4)
 
 
-def test_memory_grows_with_what_a_slot_holds(runner: PlainRunner) -> None:
+def test_memory_grows_with_the_rows_of_a_slot(runner: PlainRunner) -> None:
     rows = text(random.Random(0), 300)
     lengths = []
     for start in range(0, 300, 50):
@@ -90,7 +90,7 @@ def test_saved_rows_are_those_that_were_read(runner: PlainRunner) -> None:
     assert np.array_equal(first, second)
 
 
-def test_slots_whose_numbers_break_are_named(runner: PlainRunner) -> None:
+def test_slots_that_are_not_finite_are_named(runner: PlainRunner) -> None:
     for slot in range(3):
         runner.prefill(slot, text(random.Random(slot), 5))
     broken = runner._state(1, 0)

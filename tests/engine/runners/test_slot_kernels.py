@@ -95,7 +95,7 @@ def test_a_frame_is_that_of_slot_model(
 
 @pytest.mark.filterwarnings("ignore:All-NaN slice")  # by the interpreter
 @torch.inference_mode()
-def test_one_that_is_not_finite_is_told() -> None:
+def test_a_row_that_is_not_finite_is_reported() -> None:
     given, _ = models(torch.float32)
     hidden = torch.randn(2, given.backbone.config.dim)
     hidden[1, 0] = torch.nan

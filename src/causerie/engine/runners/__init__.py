@@ -1,1 +1,1 @@
-"""Runners: they compute the model and the codec for numbered slots."""
+"""Runners compute the model and the codec for numbered slots."""

@@ -1,14 +1,14 @@
-"""The runner for devices that are fast at many rows at once: all slots in one batch.
+"""The runner for GPUs: all slots in one batch.
 
-What the device keeps is keys, values and the codec's state; where slots stand, and which codes are
-yet to be read, is known here, and sent along with each frame. A step computes the slots from 0 to
-the highest one asked, rounded up to one of a few sizes; those that are not asked come along and
-write to a place that nobody reads. So there are few shapes, and each can be a CUDA graph. It is
-cheapest where low slots are used first.
+The device holds keys, values and the codec's state. The host holds the positions of the slots and
+the codes not read yet, and sends them with each frame. A step computes the slots from 0 to the
+highest requested one, rounded up to one of a few sizes; slots without a request write to a dummy
+position. So there are few shapes, and each can be a CUDA graph. Steps are cheapest if low slots are
+used first.
 
-The host waits for the device once a frame, for the codes: they tell whether the reply ends. They
-are not read a step late, which would spare some 0.03 ms of a frame and make every reply compute
-one frame too many.
+The host waits for the device once per frame, for the codes, which show whether the reply ends.
+Reading them one step late would save about 0.03 ms per frame and make every reply compute one
+frame too many.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from causerie.nn.kv_cache import SavedPositions
 if TYPE_CHECKING:
     from causerie.engine.runners.slot_kernels import KernelModel
 
-#: Rows of a batch that there is a graph for.
+#: Batch sizes that have a graph.
 SIZES = (1, 2, 4, 8, 16, 32, 64)
-#: Positions that a step looks at: the least of them that holds every slot's rows.
+#: Positions that a step attends to: the smallest that covers every slot's rows.
 LENGTHS = (256, 512, 1024, 2048)
-#: How many of the likeliest codes are put in order: the least of them that holds every top_k.
+#: Number of likeliest codes that are sorted: the smallest that covers every top_k.
 RANKED = (0, 64, 256)
-#: Columns of a slot's inputs behind the K + 1 of its row.
+#: Columns of a slot's inputs after the K + 1 of its row.
 POSITION, SEED, FRAME, TOP_K, DEPTH_TOP_K = range(5)
 NUM_COLUMNS = 5
 
@@ -46,18 +46,18 @@ NUM_COLUMNS = 5
 class BatchedRunner:
     """A `Runner` by torch, on any device.
 
-    The last row that a slot was given waits in `_waiting`, and is read by the slot's next step:
-    a step is then the same for a slot that begins and for one that goes on.
+    The last row of a slot waits in `_waiting` until the slot's next step reads it. So a step is the
+    same for the first frame of a reply and for later ones.
 
     Args:
         max_rows: positions of a slot; the model's own by default.
-        runs: CUDA graphs on NVIDIA's devices by default, else plain calls.
+        runs: CUDA graphs on NVIDIA GPUs by default, otherwise plain calls.
         attention: of the steps; see `causerie.engine.runners.slot_model`.
-        compiled: let torch.compile join the small steps between the products.
-        kernel_slots: batches of so many slots or fewer are computed by the kernels of
-            `causerie.engine.runners.slot_kernels`, which need Triton.
-        depth_int8: keep the depth decoder in 8 bits: faster by the kernels, the same rounded
-            weights by torch.
+        compiled: fuse the small operations between the products with torch.compile.
+        kernel_slots: largest batch that the Triton kernels of
+            `causerie.engine.runners.slot_kernels` compute.
+        depth_int8: store the depth decoder in int8: faster in the kernels; torch computes with the
+            same rounded weights.
     """
 
     row_invariant = False
@@ -82,7 +82,7 @@ class BatchedRunner:
         self.sample_rate = codec.config.sample_rate
         recorded = has_graphs(self._device)
         self._runs = runs or (Graphs(CudaRecorder(self._device)) if recorded else Eager())
-        # One position more than there are rows, where those write that are not asked.
+        # One more position than rows: the dummy position of slots without a request.
         self._model = SlotModel(
             model, num_slots, self.max_rows + 1, codec.config.codebook_size,
             attention=attention, compiled=compiled, depth_int8=depth_int8,
@@ -96,9 +96,9 @@ class BatchedRunner:
         self._num_decoded = [0] * num_slots  # frames of the codec
         self._waiting: list[Rows | None] = [None] * num_slots
         width = self.num_codebooks + 1 + NUM_COLUMNS
-        self._numbers = Both(num_slots, width, torch.int64, self._device)
-        self._temperatures = Both(num_slots, 2, torch.float32, self._device)
-        self._sound = Both(num_slots, self.num_codebooks + 2, torch.int64, self._device)
+        self._numbers = HostInputs(num_slots, width, torch.int64, self._device)
+        self._temperatures = HostInputs(num_slots, 2, torch.float32, self._device)
+        self._sound = HostInputs(num_slots, self.num_codebooks + 2, torch.int64, self._device)
         some = model.projection.weight
         self._hidden = some.new_zeros(num_slots, config.backbone.dim)
 
@@ -109,7 +109,7 @@ class BatchedRunner:
     # -- rows --------------------------------------------------------------------------------
 
     def reset(self, slot: int) -> None:
-        """Forget what the slot has read and said."""
+        """Empty the slot."""
         self._num_read[slot], self._waiting[slot] = 0, None
         if self._num_decoded[slot]:
             self._num_decoded[slot] = 0
@@ -117,7 +117,7 @@ class BatchedRunner:
                 self._codec.reset(slot)
 
     def prefill(self, slot: int, rows: Rows) -> None:
-        """Read the next rows of a prompt, save for the last one, which waits for the step."""
+        """Read the next rows of a prompt, except for the last, which waits for the step."""
         waiting = self._waiting[slot]
         rows = rows if waiting is None else np.concatenate((waiting, rows))
         self._check_room(slot, len(rows))
@@ -126,15 +126,15 @@ class BatchedRunner:
         self._waiting[slot] = rows[-1:].copy()
 
     def save(self, slot: int, num_rows: int) -> SavedRows:
-        """Copy keys and values; where the row that waits is among them, it is read for that."""
+        """A copy of the keys and values; a waiting row among them is read first."""
         waiting, done = self._waiting[slot], self._num_read[slot]
-        assert 0 < num_rows <= done + (waiting is not None), "no such rows were read"
+        assert 0 < num_rows <= done + (waiting is not None), "the slot has read fewer rows"
         if num_rows > done and waiting is not None:
-            self._read(slot, waiting)  # the step will read it once more, into the same place
+            self._read(slot, waiting)  # the step reads it again, into the same place
         return self._model.backbone.cache.save(slot, num_rows)
 
     def load(self, slot: int, saved: SavedRows, num_rows: int) -> None:
-        """Let a slot that was just reset begin with the first of the saved rows."""
+        """Load the first saved rows into a slot that was just reset."""
         assert isinstance(saved, SavedPositions)
         assert num_rows <= saved.num_rows
         used = self._num_read[slot] or self._waiting[slot] is not None
@@ -147,7 +147,7 @@ class BatchedRunner:
     # -- frames ------------------------------------------------------------------------------
 
     def step(self, draws: Sequence[Draw]) -> NDArray[np.int32]:
-        """The next frame (B, K) of each of some different slots."""
+        """The next frame (B, K) of each of B different slots."""
         for draw in draws:
             self._check_room(draw.slot, 1)
         size = _least(self._sizes, 1 + max(draw.slot for draw in draws))
@@ -176,13 +176,13 @@ class BatchedRunner:
             self._waiting[draw.slot] = np.append(frame, np.int32(-1))[None]
         broken = [draw.slot for draw, frame in zip(draws, frames, strict=True) if not frame[-1]]
         if broken:
-            self._forget(broken)
+            self._clear(broken)
             dtype = self._hidden.dtype
             raise BrokenSlotsError(dtype, slots=broken, codes=codes)
         return codes
 
     def decode(self, slots: Sequence[int], codes: NDArray[np.int32]) -> NDArray[np.float32]:
-        """Sound (B, frame_size) of the next frame (B, K) of each of some different slots."""
+        """Audio (B, frame_size) of the next frame (B, K) of each of B different slots."""
         size = _least(self._sizes, len(slots))
         self._prepare_sound(size)
         for row, (slot, frame) in enumerate(zip(slots, codes, strict=True)):
@@ -195,7 +195,7 @@ class BatchedRunner:
         return sound
 
     def record(self) -> None:
-        """Record all graphs now that streams will need, rather than when each is needed first."""
+        """Record all graphs now, rather than when each is first needed."""
         for size in self._sizes:
             for length in self._lengths:
                 self._prepare(size, length, 0)
@@ -204,10 +204,10 @@ class BatchedRunner:
             self._prepare_sound(size)
 
     def hidden(self, slots: Sequence[int]) -> Tensor:
-        """Hidden states (B, D) that the latest frames of slots were drawn from."""
+        """Hidden states (B, D) from which the latest frames of slots were drawn."""
         return self._hidden[list(slots)].clone()
 
-    # -- what runs on the device: it looks at no value -----------------------------------------
+    # -- computations on the device; they depend on no value on the host -----------------------
 
     def _hidden_of(self, size: int, length: int) -> Tensor:
         numbers = self._numbers.device[:size]
@@ -234,12 +234,12 @@ class BatchedRunner:
     # -- helpers -----------------------------------------------------------------------------
 
     def _computed_by(self, size: int) -> SlotModel | KernelModel:
-        """What computes a step of so many slots."""
+        """The model that computes a step of `size` slots."""
         by_kernels = self._by_kernels
         return by_kernels if by_kernels and size <= by_kernels.max_slots else self._model
 
     def _read(self, slot: int, rows: Rows) -> None:
-        """Write keys and values of rows behind those in the cache."""
+        """Append the keys and values of rows to the cache."""
         start, end = self._num_read[slot], self._num_read[slot] + len(rows)
         if start == end:
             return
@@ -249,7 +249,7 @@ class BatchedRunner:
             self._model.read(given, positions, end, slot, is_prompt=True)
 
     def _prepare(self, size: int, length: int, most: int) -> None:
-        """Let all slots be such as are not asked, and record what is yet to be recorded so."""
+        """Mark all slots as not requested, and record the graphs of these sizes if needed."""
         self._numbers.host[:, : self.num_codebooks + 1] = -1
         self._numbers.host[:, self.num_codebooks + 1 :] = 0
         self._numbers.host[:, self.num_codebooks + 1 + POSITION] = self.max_rows
@@ -266,7 +266,7 @@ class BatchedRunner:
                 self._runs.record(draw, lambda: self._frames_of(size, most))
 
     def _prepare_sound(self, size: int) -> None:
-        """Let all rows be nobody's."""
+        """Assign all rows to the dummy slot, and record the graph of this size if needed."""
         self._sound.host[:] = 0
         self._sound.host[:, 0] = self.num_slots
         if not self._runs.is_recorded(("sound", size)):
@@ -275,7 +275,7 @@ class BatchedRunner:
                 self._runs.record(("sound", size), lambda: self._sound_of(size))
 
     def _limit(self, draw: Draw) -> int:
-        """The largest top_k of a draw that leaves a code out."""
+        """The largest top_k of a draw that excludes any code."""
         chosen = (draw.sampling.top_k or 0, draw.sampling.depth_top_k or 0)
         return max(k if k < self._num_codes else 0 for k in chosen)
 
@@ -283,18 +283,18 @@ class BatchedRunner:
         used = self._num_read[slot]
         assert used + num_rows <= self.max_rows, f"slot {slot} is full after {used} rows"
 
-    def _forget(self, slots: list[int]) -> None:
-        """Leave nothing of a broken slot: what is not seen counts 0 times, which NaN survives."""
+    def _clear(self, slots: list[int]) -> None:
+        """Zero the caches of broken slots: a NaN times a weight of 0 would still be NaN."""
         with torch.inference_mode():
             for cache in (self._model.backbone.cache, self._model.depth.cache):
                 cache.keys[:, slots] = 0
                 cache.values[:, slots] = 0
 
 
-class Both:
-    """Numbers that are filled in here and read on the device, a row a slot.
+class HostInputs:
+    """Inputs that the host fills in and the device reads, one row per slot.
 
-    The host may write again once it has waited for what was computed of them.
+    The host may write again after it has waited for the results.
     """
 
     def __init__(self, num_rows: int, width: int, dtype: torch.dtype, device: torch.device) -> None:
@@ -309,7 +309,7 @@ class Both:
 
 
 def _by_kernels(model: SlotModel, max_slots: int) -> KernelModel | None:
-    """The model by Triton's kernels, where it is asked for."""
+    """The model by Triton kernels; None if no batch uses them."""
     if not max_slots:
         return None
     from causerie.engine.runners.slot_kernels import KernelModel  # needs Triton

@@ -1,4 +1,4 @@
-"""Which runner computes for a checkpoint: the one place where that is decided."""
+"""Chooses the runner for a checkpoint."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from causerie.native.products import FORMATS, Format
 if TYPE_CHECKING:
     from causerie.checkpoint.load import Checkpoint
 
-#: "native" for a cpu, "batched" for what is fast at many rows at once, "plain" for anything.
+#: "native" for a CPU, "batched" for a GPU, "plain" for any device.
 Kernels = Literal["auto", "native", "batched", "plain"]
-#: Slots of the largest batch that Triton's kernels compute: beyond, tensor cores have work to do.
+#: Largest batch for the Triton kernels: larger ones are faster on tensor cores.
 KERNEL_SLOTS = 8
 
 
@@ -33,17 +33,17 @@ def new_runner(
     num_threads: int | None = None,
     kernels: Kernels = "auto",
 ) -> Runner:
-    """A runner with so many slots.
+    """A new runner with `num_slots` slots.
 
     Args:
-        backbone_format, depth_format: how the weights of the two transformers are stored: "auto"
-            is the model's dtype; the others need the native kernels, save for an int8 depth
-            decoder, which a GPU has too.
-        num_threads: of the native kernels; None: as many as the process may use.
-        kernels: "auto" is native on a cpu, where they were built; batched on cuda; else plain.
+        backbone_format, depth_format: storage of the weights of the two transformers: "auto" is
+            the model's dtype; the others need the native kernels, except for an int8 depth
+            decoder, which also runs on a GPU.
+        num_threads: of the native kernels; None uses all that the process may use.
+        kernels: "auto" is native on a cpu if they were built, batched on cuda, plain elsewhere.
 
     Raises:
-        ConfigError: what is asked for is not there.
+        ConfigError: the requested kernels or formats are not available.
     """
     check_formats(backbone_format, depth_format)
     model, codec = checkpoint.model, checkpoint.codec
@@ -57,7 +57,7 @@ def new_runner(
     if kernels == "batched" and (backbone_format, depth_format) == ("auto", "int8"):
         on_gpu = device == "cuda"
         if on_gpu and (find_spec("triton") is None or torch.version.hip):
-            raise ConfigError("int8 on a GPU needs one of NVIDIA, and Triton; use auto here")
+            raise ConfigError("int8 on a GPU needs an NVIDIA GPU and Triton; use auto here")
         return BatchedRunner(
             model, codec, num_slots=num_slots, depth_int8=True,
             kernel_slots=KERNEL_SLOTS if on_gpu else 0,
@@ -76,8 +76,8 @@ def new_runner(
     if not backbone_format == depth_format == "auto":
         reason = library.problem() if device == "cpu" else f"the model is on {device}"
         raise ConfigError(
-            f"weights are stored as {backbone_format} and {depth_format} by native kernels only, "
-            f"which are for a cpu: {reason or f'{kernels} kernels were asked for'}"
+            f"only native kernels, on a cpu, store weights as {backbone_format} and "
+            f"{depth_format}: {reason or f'{kernels} kernels were requested'}"
         )
     if kernels == "batched":
         return BatchedRunner(model, codec, num_slots=num_slots)
@@ -85,11 +85,11 @@ def new_runner(
 
 
 def check_formats(*formats: str) -> None:
-    """Raise ConfigError where one is unknown."""
+    """Raise ConfigError if a format is unknown."""
     for name in formats:
         if name not in ("auto", *FORMATS):
             known = ", ".join(("auto", *FORMATS))
-            raise ConfigError(f"a format of weights must be one of {known}, not {name!r}")
+            raise ConfigError(f"a weight format must be one of {known}, not {name!r}")
 
 
 def _stored(name: str) -> Format | None:

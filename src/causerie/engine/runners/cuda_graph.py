@@ -1,8 +1,8 @@
-"""Computations recorded once and replayed: no Python, no launches one by one, no waiting.
+"""Records computations once and replays them, without Python and separate kernel launches.
 
-A graph repeats the kernels of one call, on the tensors of that call. So a computation that is
-recorded may not look at values, must read its inputs from tensors that stay where they are, and
-leaves its result in one tensor, which the next replay overwrites.
+A graph repeats the kernels of one call on the tensors of that call. So a recorded computation must
+not depend on values on the host, must read its inputs from tensors that stay in place, and leaves
+its result in one tensor, which the next replay overwrites.
 """
 
 from __future__ import annotations
@@ -13,52 +13,52 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-#: Runs before a recording, in which libraries choose kernels and take their memory.
+#: Runs before a recording, in which libraries choose kernels and allocate memory.
 WARM_UPS = 3
 
 
 def has_graphs(device: torch.device) -> bool:
-    """Whether computations on a device are recorded: on NVIDIA's. AMD's are called "cuda" too."""
+    """Whether a device records graphs: NVIDIA GPUs do, AMD's, which are "cuda" too, do not."""
     return device.type == "cuda" and torch.version.hip is None
 
 
 class Runs(Protocol):
-    """How computations are run that come again and again."""
+    """Runs repeated computations."""
 
     def run(self, key: Hashable, compute: Callable[[], Tensor]) -> Tensor:
-        """The result of `compute`, which is the same computation for the same key."""
+        """The result of `compute`; the same key must mean the same computation."""
 
     def record(self, key: Hashable, compute: Callable[[], Tensor]) -> None:
-        """Prepare `run`. The computation runs meanwhile, some times: on inputs of no meaning."""
+        """Prepare `run`. This runs the computation several times, on arbitrary inputs."""
 
     def is_recorded(self, key: Hashable) -> bool:
-        """Whether `record` was called for the key, or need not be."""
+        """Whether `run` may be called for the key."""
 
 
 class Eager:
-    """Just calls."""
+    """Runs computations by calling them."""
 
     def run(self, key: Hashable, compute: Callable[[], Tensor]) -> Tensor:
-        """Call."""
+        """The result of `compute`."""
         return compute()
 
     def record(self, key: Hashable, compute: Callable[[], Tensor]) -> None:
-        """Nothing is to be done."""
+        """Do nothing."""
 
     def is_recorded(self, key: Hashable) -> bool:
-        """No call needs it."""
+        """True: no call needs a recording."""
         return True
 
 
-#: Runs a computation once, and gives what repeats it, with its result.
+#: Records a computation; returns the function that replays it and the tensor of its result.
 Record = Callable[[Callable[[], Tensor]], tuple[Callable[[], None], Tensor]]
 
 
 class Graphs:
-    """One recording a key.
+    """One recorded graph per key.
 
     Args:
-        record: makes one; `CudaRecorder` does it.
+        record: records a graph, such as a `CudaRecorder`.
     """
 
     def __init__(self, record: Record) -> None:
@@ -66,13 +66,13 @@ class Graphs:
         self._made: dict[Hashable, tuple[Callable[[], None], Tensor]] = {}
 
     def run(self, key: Hashable, compute: Callable[[], Tensor]) -> Tensor:
-        """Replay; the result is overwritten by the next replay of any graph."""
+        """The result of a replay; the next replay of any graph overwrites it."""
         replay, result = self._made[key]
         replay()
         return result
 
     def record(self, key: Hashable, compute: Callable[[], Tensor]) -> None:
-        """Record, once and for all."""
+        """Record the graph of a key."""
         self._made[key] = self._record(compute)
 
     def is_recorded(self, key: Hashable) -> bool:
@@ -83,8 +83,8 @@ class Graphs:
 class CudaRecorder:
     """Records CUDA graphs that share one pool of memory.
 
-    They may share it because they are replayed one after another on one stream, and what one
-    leaves there is read before the next begins, or kept outside the pool.
+    They can share it because they are replayed one after another on one stream, and a result is
+    read before the next replay begins, or kept outside the pool.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -92,7 +92,7 @@ class CudaRecorder:
         self._pool = torch.cuda.graph_pool_handle()
 
     def __call__(self, compute: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor]:
-        """Record one."""
+        """Record a graph."""
         with torch.cuda.device(self._device):
             beside = torch.cuda.Stream()
             beside.wait_stream(torch.cuda.current_stream())
@@ -101,7 +101,7 @@ class CudaRecorder:
                     compute()
             torch.cuda.current_stream().wait_stream(beside)
             graph = torch.cuda.CUDAGraph()
-            # what other threads ask of CUDA meanwhile is no part of it, and no error
+            # calls of CUDA from other threads are neither recorded nor an error
             with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
                 result = compute()
         return graph.replay, result

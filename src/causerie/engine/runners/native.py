@@ -1,8 +1,8 @@
 """The runner for CPUs: a whole frame in one call of the native kernels.
 
-Slots are computed together, and each is equal, to the bit, to what it would be alone. Weights are
-packed once, in a format for each part; the model itself is not needed after that but for its tables
-of embeddings, which are used where they are.
+Slots are computed together, with results equal to the bit to those of each slot alone. Weights are
+packed once, in one format for each part. After that, only the embedding tables of the model are
+used, in place.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ class NativeRunner:
 
     Args:
         max_rows: positions of a slot; the model's own by default.
-        num_codebooks: codes drawn for a frame; fewer than K are faster and sound coarser. Rows of
-            prompts keep their width, and what is drawn is read with the rest masked out.
-        backbone_format, depth_format: how weights are stored; by default what loses nothing, fp32
-            for a model in fp32 and bf16 for one in bf16 or fp16.
+        num_codebooks: codes drawn per frame; fewer than K are faster and sound coarser. Rows of
+            prompts keep their width; drawn frames are read with the other codebooks masked out.
+        backbone_format, depth_format: storage of the weights; by default lossless: fp32 for a
+            model in fp32, bf16 for one in bf16 or fp16.
         codec_format: the same for the codec.
-        num_threads: 0 is as many as this process may use.
+        num_threads: 0 uses all that this process may use.
         kernels: by default the fastest that this machine runs.
 
     Raises:
-        ConfigError: there are no native kernels, or a setting means nothing.
+        ConfigError: there are no native kernels, or a setting is out of range.
     """
 
     row_invariant = True
@@ -75,29 +75,29 @@ class NativeRunner:
         self._pool = Pool(num_threads, load(kernels))
         self._config = config
         self._csm = _packed(model, codec.config.codebook_size, self)
-        self._sound = NativeDecoder(codec, num_slots, weights=codec_format, pool=self._pool)
-        self._lengths = [0] * num_slots  # rows read, and the one that was drawn
+        self._codec = NativeDecoder(codec, num_slots, weights=codec_format, pool=self._pool)
+        self._lengths = [0] * num_slots  # rows read, and the drawn one
 
     @property
     def kernels(self) -> str:
-        """Those in use: "avx512", "avx2" or "generic"."""
+        """The kernels in use: "avx512", "avx2" or "generic"."""
         return self._pool.library.kernels
 
     @property
     def num_threads(self) -> int:
-        """That share the work."""
+        """The number of threads."""
         return self._pool.num_threads
 
     def reset(self, slot: int) -> None:
-        """Forget what the slot has read and said; the memory stays."""
+        """Empty the slot; its memory stays allocated."""
         self._csm.reset(slot)
-        self._sound.reset(slot)
+        self._codec.reset(slot)
         self._lengths[slot] = 0
 
     def prefill(self, slot: int, rows: Rows) -> None:
-        """Read the next rows of a prompt into the slot, one or more."""
+        """Read the next one or more rows of a prompt."""
         assert len(rows), "no rows"
-        assert self._csm.length(slot) == self._lengths[slot], "a frame drawn has not been read"
+        assert self._csm.length(slot) == self._lengths[slot], "a drawn frame was not read"
         self._lengths[slot] += len(rows)
         assert self._lengths[slot] <= self.max_rows, "the slot is full"
         full = np.full((len(rows), self._config.num_codebooks + 1), -1, np.int32)
@@ -108,7 +108,7 @@ class NativeRunner:
         self._csm.prefill(slot, full)
 
     def step(self, draws: Sequence[Draw]) -> NDArray[np.int32]:
-        """The next frame (B, K) of each of some different slots."""
+        """The next frame (B, K) of each of B different slots."""
         codes, broken = self._csm.step(self._drawing(draws))
         if broken.any():
             form = " and ".join(dict.fromkeys(self.formats.values()))
@@ -120,9 +120,9 @@ class NativeRunner:
         return codes
 
     def logits(self, draws: Sequence[Draw], codes: NDArray[np.int32]) -> Floats:
-        """Logits (B, K, codes) of the next frames, each codebook's after the given codes (B, K).
+        """Teacher-forced logits (B, K, codes) of the next frames, given their codes (B, K).
 
-        The given codes are read in place of drawn ones: for measuring how far formats differ.
+        They measure how far formats differ.
         """
         shape = (len(draws), self.num_codebooks, self._csm.num_codes)
         assert codes.shape == shape[:2]
@@ -132,24 +132,24 @@ class NativeRunner:
         return out
 
     def hidden(self, slot: int) -> Floats:
-        """The backbone's hidden state (D,) after the last row that the slot has read."""
+        """The backbone's hidden state (D,) after the slot's last row."""
         return self._csm.hidden(slot, self._config.backbone.dim)
 
     def decode(self, slots: Sequence[int], codes: NDArray[np.int32]) -> NDArray[np.float32]:
-        """Sound (B, frame_size) of the next frame (B, K) of each of some different slots."""
-        return self._sound.decode(slots, codes)
+        """Audio (B, frame_size) of the next frame (B, K) of each of B different slots."""
+        return self._codec.decode(slots, codes)
 
     def save(self, slot: int, num_rows: int) -> SavedRows:
-        """Copy the keys and values of the first rows of the slot."""
-        assert 0 < num_rows <= self._csm.length(slot), "the slot has not read so many rows"
+        """A copy of the keys and values of the slot's first rows."""
+        assert 0 < num_rows <= self._csm.length(slot), "the slot has read fewer rows"
         return self._csm.save(slot, num_rows)
 
     def load(self, slot: int, saved: SavedRows, num_rows: int) -> None:
-        """Let a slot that was just reset begin with the first of the saved rows."""
+        """Load the first saved rows into a slot that was just reset."""
         assert isinstance(saved, SavedCache)
         assert 0 < num_rows <= saved.num_rows
         assert self._lengths[slot] == 0, "the slot was not reset"
-        self._csm.reset(slot)  # which gives it memory
+        self._csm.reset(slot)  # allocates its memory
         self._csm.load(slot, saved, num_rows)
         self._lengths[slot] = num_rows
 
@@ -179,7 +179,7 @@ def _format(name: Format) -> Format:
 
 
 def _packed(model: CSM, num_codes: int, runner: NativeRunner) -> NativeCsm:
-    """The model's weights, on the C++ side."""
+    """The model's weights on the C++ side."""
     csm = NativeCsm(
         runner._pool,
         model.config,

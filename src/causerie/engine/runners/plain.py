@@ -1,6 +1,6 @@
-"""The obvious runner: torch, one slot after the other. Every other is tested against it.
+"""The reference runner: torch, one slot after the other. All other runners are tested against it.
 
-Slot by slot means that a request is computed alone, whoever is beside it: equal to the bit.
+It computes each request alone, so its results do not depend on other requests, to the bit.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from causerie.model.csm import CSM
 from causerie.model.sampling import gumbel_noise, sample
 from causerie.nn.kv_cache import KVCache, SavedPositions
 
-#: Positions that a slot has at first; they double as it needs more.
+#: Initial positions of a slot; they double when it needs more.
 FIRST_ROWS = 128
 
 
@@ -28,21 +28,21 @@ class Slot:
     """All the state of one request.
 
     Attributes:
-        hidden: (1, D), what the backbone makes of the latest row.
-        codes: (1, K), drawn, but yet to be read.
-        sound: the codec's state, from the first frame on.
+        hidden: (1, D), hidden state of the latest row.
+        codes: (1, K), drawn but not read yet.
+        codec: the codec's state, from the first frame on.
     """
 
     cache: KVCache
     hidden: Tensor | None = None
     codes: Tensor | None = None
-    sound: DecoderState | None = None
+    codec: DecoderState | None = None
 
 
 class PlainRunner:
-    """A `Runner` by the model's and the codec's own functions, on any device.
+    """A `Runner` that calls the model's and the codec's own functions, on any device.
 
-    A slot's memory is allocated when it reads, and grows with what it holds.
+    A slot's memory is allocated when the slot reads, and grows with its rows.
     """
 
     row_invariant = False
@@ -57,7 +57,7 @@ class PlainRunner:
         self._depth_cache = self._new_cache(self.num_codebooks, depth=True)
 
     def reset(self, slot: int) -> None:
-        """Forget what the slot has read and said."""
+        """Empty the slot."""
         self._slots[slot] = None
 
     def prefill(self, slot: int, rows: Rows) -> None:
@@ -68,7 +68,7 @@ class PlainRunner:
             state.hidden = self._model.prefill(read.clamp(min=0), read >= 0, state.cache)
 
     def step(self, draws: Sequence[Draw]) -> NDArray[np.int32]:
-        """The next frame (B, K) of each of some different slots."""
+        """The next frame (B, K) of each of B different slots."""
         codes = np.zeros((len(draws), self.num_codebooks), np.int32)
         broken = []
         for row, draw in enumerate(draws):
@@ -83,7 +83,7 @@ class PlainRunner:
 
     @torch.inference_mode()
     def _next_frame(self, draw: Draw) -> tuple[Tensor, bool]:
-        """Codes (1, K), and whether they were drawn from numbers."""
+        """Codes (1, K), and whether the logits are finite."""
         state = self._state(draw.slot, 0)
         if state.codes is not None:
             self._state(draw.slot, 1)
@@ -96,7 +96,7 @@ class PlainRunner:
 
         def choose(logits: Tensor, codebook: int) -> Tensor:
             nonlocal latest
-            latest = logits  # NaN comes through to those of the last codebook
+            latest = logits  # NaN propagates to those of the last codebook
             temperature, top_k = sampling.temperature, sampling.top_k
             if codebook:
                 temperature, top_k = sampling.depth_temperature, sampling.depth_top_k
@@ -108,26 +108,26 @@ class PlainRunner:
 
     @torch.inference_mode()
     def decode(self, slots: Sequence[int], codes: NDArray[np.int32]) -> NDArray[np.float32]:
-        """Sound (B, frame_size) of the next frame (B, K) of each of some different slots."""
-        sound = np.empty((len(slots), self.frame_size), np.float32)
+        """Audio (B, frame_size) of the next frame (B, K) of each of B different slots."""
+        audio = np.empty((len(slots), self.frame_size), np.float32)
         for row, slot in enumerate(slots):
             state = self._state(slot, 0)
-            if state.sound is None:
-                state.sound = self._codec.new_decoder_state()
+            if state.codec is None:
+                state.codec = self._codec.new_decoder_state()
             frame = torch.from_numpy(codes[row].astype(np.int64)).to(self._device)
-            pcm = self._codec.decode_step(frame[None, :, None], state.sound)
-            sound[row] = pcm[0, 0].float().cpu().numpy()
-        return sound
+            pcm = self._codec.decode_step(frame[None, :, None], state.codec)
+            audio[row] = pcm[0, 0].float().cpu().numpy()
+        return audio
 
     def save(self, slot: int, num_rows: int) -> SavedRows:
-        """Copy the keys and values of the first rows of the slot."""
+        """A copy of the keys and values of the slot's first rows."""
         cache = self._state(slot, 0).cache
-        assert num_rows <= cache.length, "the slot has not read so many rows"
+        assert num_rows <= cache.length, "the slot has read fewer rows"
         with torch.inference_mode():
             return cache.save(0, num_rows)
 
     def load(self, slot: int, saved: SavedRows, num_rows: int) -> None:
-        """Let a slot that was just reset begin with the first of the saved rows."""
+        """Load the first saved rows into a slot that was just reset."""
         assert isinstance(saved, SavedPositions)
         assert num_rows <= saved.num_rows
         cache = self._state(slot, num_rows).cache
@@ -141,7 +141,7 @@ class PlainRunner:
         return self._model.projection.weight.device
 
     def _state(self, slot: int, num_new: int) -> Slot:
-        """A slot whose cache has room for so many new rows."""
+        """A slot whose cache has room for `num_new` new rows."""
         state = self._slots[slot]
         if state is None:
             state = self._slots[slot] = Slot(self._new_cache(max(FIRST_ROWS, num_new)))

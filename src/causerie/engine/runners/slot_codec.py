@@ -1,9 +1,9 @@
-"""The codec's decoder over slots: their state in fixed tensors, a frame of some of them at a time.
+"""The codec's decoder over slots: state in fixed tensors, one frame of several slots at a time.
 
-It computes what `Mimi.decode_step` does for one frame, for streams that stand at different
-positions. The convolutions are the codec's own, given rows of the state; its transformer has a
-ring of keys and values a slot in place of a window that is cut anew. Nothing in it looks at a
-value of a tensor, so a CUDA graph can hold it.
+It computes `Mimi.decode_step` for one frame of streams at different positions. The convolutions are
+the codec's own, called with rows of the state. The transformer keeps its keys and values in a ring
+per slot, not in a sliding window. No step depends on the value of a tensor, so a CUDA graph can
+record it.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from causerie.codec.mimi import Mimi
 from causerie.codec.transformer import Layer
 from causerie.nn.rope import inverse_frequencies, rotate
 
-#: 25 Hz steps of the transformer to a frame.
+#: 25 Hz steps of the transformer per frame.
 STEPS = 2
 
 
 class SlotCodec:
-    """State of `num_slots` streams. Slot `num_slots` is nobody's: for rows that fill a batch up."""
+    """State of `num_slots` streams. Slot `num_slots` is a dummy for rows that pad a batch."""
 
     def __init__(self, codec: Mimi, num_slots: int) -> None:
         config = codec.config
@@ -32,8 +32,8 @@ class SlotCodec:
             codec.upsample.new_state(num_slots + 1),
             *codec.decoder.new_state(num_slots + 1),
         ]
-        # So long that the first step of a frame still sees all its context after the second one
-        # has been written.
+        # Long enough that the first step of a frame still has its context after the second one was
+        # written.
         self._ring = config.context + STEPS - 1
         head_dim = config.dim // config.num_heads
         shape = (len(self._layers), num_slots + 1, config.num_heads, self._ring, head_dim)
@@ -44,16 +44,16 @@ class SlotCodec:
         self._heads = torch.arange(config.num_heads, device=some.device)[:, None]
 
     def reset(self, slot: int) -> None:
-        """Let the slot start from silence, and from position 0."""
+        """Start the slot from silence, at position 0."""
         for state in (*self._state, *self._keys, *self._values):
             state[slot].zero_()
 
     def decode(self, codes: Tensor, slots: Tensor, positions: Tensor) -> Tensor:
-        """Sound (B, frame_size) of the next frames of codes (B, K).
+        """Audio (B, frame_size) of the next frames of codes (B, K).
 
         Args:
-            slots: (B,), different ones, save for nobody's.
-            positions: (B,), how many frames of each came before.
+            slots: (B,), all different except for the dummy.
+            positions: (B,), number of frames that each slot has decoded.
         """
         state = [tensor[slots] for tensor in self._state]
         x = self.codec.upsample(self.codec.quantizer.decode(codes[..., None]), state[0])
@@ -68,7 +68,7 @@ class SlotCodec:
         positions = start[:, None] + self._steps  # (B, STEPS)
         angles = (positions.float()[..., None] * self._frequencies)[:, None]  # (B, 1, STEPS, E/2)
         cos, sin = angles.cos(), angles.sin()
-        # The position that each place of the ring holds once the frame is written.
+        # The position at each place of the ring once the frame is written.
         latest = positions[:, -1:]
         held = latest - (latest - self._index) % self._ring  # (B, R)
         distance = positions[..., None] - held[:, None]  # (B, STEPS, R)

@@ -1,8 +1,8 @@
-"""A frame of a few slots by the Triton kernels of `causerie.kernels`: as `slot_model`, but faster.
+"""Frames of a few slots by the Triton kernels of `causerie.kernels`: faster than `slot_model`.
 
-It computes what `SlotModel` does, with the same weights and the same caches, so that one step of a
-slot may be run here and the next one there. What a frame needs twice is computed once: the
-projections of all audio embeddings, and the audio heads with a row a code.
+It computes the same as `SlotModel`, with the same weights and caches, so one step of a slot may run
+here and the next one there. The projections of all audio embeddings and the audio heads with one
+row per code are computed once for the model.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from causerie.kernels import rows
 from causerie.model.sampling import gumbel_noise
 from causerie.nn.int8 import Int8
 
-#: Positions that a program of the attention looks at.
+#: Positions per program of the attention kernel.
 BLOCK_POSITIONS = 256
-#: Weights whose products are computed at a time, when what is computed once for a model is.
+#: Embeddings that are projected at a time.
 CHUNK = 2**12
 
 
@@ -32,14 +32,14 @@ class Launch:
     """How a kernel is launched.
 
     Attributes:
-        tile: weights a program, about; 0 where it does not depend on that.
+        tile: approximate number of weights per program; 0 if the kernel has none.
     """
 
     tile: int
     num_warps: int
 
 
-#: By kernel: reckoned, until `benchmarks/kernels.py` has measured them on a GPU.
+#: By kernel; estimates that `benchmarks/kernels.py` has yet to confirm on a GPU.
 LAUNCHES = {
     "query_key_value": Launch(tile=8192, num_warps=4),
     "attend": Launch(tile=0, num_warps=4),
@@ -49,12 +49,12 @@ LAUNCHES = {
     "head": Launch(tile=8192, num_warps=4),
     "sample": Launch(tile=0, num_warps=4),
 }
-#: Whether a kernel may begin before the one before it has ended, on GPUs that can do that.
+#: Whether a kernel may start before the previous one has ended, on GPUs that support it.
 MAY_START_EARLY = True
 
 
 def starts_early(device: torch.device) -> bool:
-    """Whether kernels do so on a device."""
+    """Whether kernels start early on a device."""
     able = has_graphs(device) and torch.cuda.get_device_capability(device) >= (9, 0)
     return able and MAY_START_EARLY
 
@@ -70,7 +70,7 @@ class KernelLlama:
 
     Args:
         max_rows: of a call.
-        early: let each kernel start before the one before it has ended.
+        early: start each kernel before the previous one has ended.
     """
 
     def __init__(self, llama: SlotLlama, max_rows: int, *, early: bool) -> None:
@@ -85,12 +85,12 @@ class KernelLlama:
         self._peaks = norm.new_zeros(*shape, 2, dtype=torch.float32)
 
     def forward(self, x: Tensor, positions: Tensor, length: int, seen: int) -> None:
-        """Run all layers over rows x (M, D), in place: what is left is still to be normalised.
+        """Run all layers over rows x (M, D) in place, without the final norm.
 
         Args:
             positions: (M,), int64 or int32.
-            length: rows a slot; slots begin at 0.
-            seen: all positions are below it.
+            length: rows per slot; slots start at 0.
+            seen: upper bound of all positions.
         """
         for index, layer in enumerate(self.llama.layers):
             matrices = self.llama.int8_layers[index] if self.llama.int8_layers else layer
@@ -101,7 +101,7 @@ class KernelLlama:
             self._add_product(self._hidden, matrices.down, x)
 
     def head(self, x: Tensor, matrix: Tensor | Int8, logits: Tensor) -> None:
-        """Logits (M, N) by a matrix (N, D), of rows x (M, D) that need not be close together."""
+        """Logits (M, N) of rows x (M, D), which may be strided, by a matrix (N, D)."""
         weights, scales = _stored(matrix)
         num_out, width = weights.shape
         block, block_k = self._blocks("head", num_out, width)
@@ -112,7 +112,7 @@ class KernelLlama:
         )  # fmt: skip
 
     def _add_product(self, given: Tensor, matrix: Tensor | Int8, x: Tensor) -> None:
-        """Add the product of the first rows given (M, K) with a matrix (N, K) to x (M, N)."""
+        """Add the product of the first given rows (M, K) and a matrix (N, K) to x (M, N)."""
         weights, scales = _stored(matrix)
         num_out, width = weights.shape
         block, block_k = self._blocks("add_product", num_out, width)
@@ -136,7 +136,7 @@ class KernelLlama:
         self, x: Tensor, index: int, norm: Tensor, matrix: Tensor | Int8, positions: Tensor,
         length: int,
     ) -> None:  # fmt: skip
-        """Queries, and keys and values into the cache."""
+        """Compute the queries, and write keys and values into the cache."""
         config, cache = self.llama.config, self.llama.cache
         keys, values = cache.keys[index], cache.values[index]
         weights, scales = _stored(matrix)
@@ -173,7 +173,7 @@ class KernelLlama:
             )  # fmt: skip
 
     def _blocks(self, kernel: str, num_out: int, width: int) -> tuple[int, int]:
-        """Outputs a program, which divide all of them, and numbers a row, a power of 2."""
+        """Outputs per program, a divisor of all outputs, and row length, a power of 2."""
         block_k = triton.next_power_of_2(width)
         block = max(1, LAUNCHES[kernel].tile // block_k)
         while num_out % block:
@@ -182,7 +182,7 @@ class KernelLlama:
 
 
 def _heads(slots: SlotModel) -> list[Tensor | Int8]:
-    """A matrix (C, D) for each of codebooks 1 … K-1, of the codes that may be drawn."""
+    """A matrix (C, D) for each codebook 1 … K-1, with the codes that may be drawn."""
     if slots.int8_heads is None:
         heads = slots.audio_heads[:, :, : slots.num_codes].transpose(1, 2)
         return list(heads.contiguous())
@@ -191,7 +191,7 @@ def _heads(slots: SlotModel) -> list[Tensor | Int8]:
 
 
 def _stored(matrix: Tensor | Int8) -> tuple[Tensor, Tensor]:
-    """Numbers and scales; the numbers once more, which nobody reads, where there are no scales."""
+    """Numbers and scales; without scales, the numbers twice, as an unused placeholder."""
     return (matrix, matrix) if isinstance(matrix, Tensor) else matrix
 
 
@@ -199,7 +199,7 @@ class KernelModel:
     """Frames of a `SlotModel` for a few slots at a time.
 
     Args:
-        max_slots: of a batch.
+        max_slots: largest batch.
     """
 
     def __init__(self, slots: SlotModel, max_slots: int) -> None:
@@ -227,7 +227,7 @@ class KernelModel:
         )
 
     def read(self, frames: Tensor, positions: Tensor, length: int) -> Tensor:
-        """See `SlotModel.read`; here one row (B, 1, K+1) a slot."""
+        """See `SlotModel.read`; here one row (B, 1, K+1) per slot."""
         x = self._slots.model.embed_frames(frames.clamp(min=0), frames >= 0)
         self.backbone.forward(x[:, 0], positions[:, 0], 1, length)
         llama = self._slots.backbone
@@ -249,7 +249,7 @@ class KernelModel:
         noise = gumbel_noise(seeds, frames, num_codebooks, num_codes)
         self._x[:size, 0] = model.projection(hidden)
 
-        bits = 16 if hidden.dtype == torch.bfloat16 else 32  # those in which logits differ
+        bits = 16 if hidden.dtype == torch.bfloat16 else 32  # bits in which logits differ
 
         def sample(logits: Tensor, codebook: int, x: Tensor) -> None:
             width = x.shape[-1]

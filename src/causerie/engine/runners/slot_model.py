@@ -1,10 +1,10 @@
-"""The language model over slots: every tensor at a fixed address, every shape known beforehand.
+"""The language model over slots, with every tensor at a fixed address and every shape fixed.
 
-It computes what `causerie.model.csm` does, for rows that stand at different positions. Nothing in
-it looks at a value of a tensor, so a CUDA graph can hold it. `SlotLlama.forward` serves the
-backbone's prompts, its steps and the depth decoder alike.
+It computes the same as `causerie.model.csm`, for rows at different positions. No operation depends
+on a value on the host, so a CUDA graph can record it. `SlotLlama.forward` serves the backbone's
+prompts, its steps and the depth decoder.
 
-Weights that read the same input are joined in one copy: 1.4 GB for csm-1b in bf16.
+Weights with the same input are joined in one copy: 1.4 GB for csm-1b in bf16.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from causerie.nn.int8 import Int8
 from causerie.nn.kv_cache import KVCache
 from causerie.nn.rope import inverse_frequencies, rotate, rotation
 
-#: Shapes that `block` is compiled for, at most: sizes of batches times lengths, and more.
+#: Most shapes for which `block` is compiled: batch sizes times lengths, and some more.
 MAX_COMPILED = 256
 #: Attention of queries (B, G, S, E) to keys and values (B, G, L, E), with a bias (B, 1, S, L).
 Attention = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
@@ -38,14 +38,14 @@ def fused(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
 
 
 def products(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
-    """Attention by two matrix products, which also share the work along L."""
+    """Attention by two matrix products, which also divide the work along L."""
     scores = (q @ k.transpose(-1, -2)).float() * q.shape[-1] ** -0.5 + bias
     out: Tensor = scores.softmax(dim=-1).to(v.dtype) @ v
     return out
 
 
 class Layer(NamedTuple):
-    """Weights of one layer, those of the same input joined."""
+    """Weights of one layer; those with the same input are joined."""
 
     attention_norm: Tensor
     qkv: Tensor
@@ -69,7 +69,7 @@ class Layer(NamedTuple):
 
 
 class Int8Layer(NamedTuple):
-    """The matrices of a layer in 8 bits."""
+    """The matrices of a layer in int8."""
 
     qkv: Int8
     out: Int8
@@ -81,19 +81,19 @@ class Int8Layer(NamedTuple):
         return cls(*(Int8.of(getattr(layer, name)) for name in cls._fields))
 
     def fill(self, layer: Layer) -> Layer:
-        """The layer with these matrices in its own dtype."""
+        """The layer with these matrices, in its own dtype."""
         matrices = {name: getattr(self, name).to(layer.qkv.dtype) for name in self._fields}
         return layer._replace(**matrices)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Place:
-    """Where rows stand, the same for all layers; B may be 1 for rows that stand alike.
+    """The positions of rows, shared by all layers; B may be 1 for rows at the same positions.
 
     Attributes:
-        positions: (B, 1, S), where keys are written.
+        positions: (B, 1, S), positions at which keys are written.
         cos, sin: (B, 1, S, E/2) of the positions.
-        bias: (B, 1, H/G · S, L): 0 where a query sees a key, else minus infinity.
+        bias: (B, 1, H/G · S, L): 0 where a query sees a key, minus infinity elsewhere.
     """
 
     positions: Tensor
@@ -121,7 +121,7 @@ def block(
     keys.index_put_(where, k)
     values.index_put_(where, qkv[:, num_heads + num_groups :])
     seen = place.bias.shape[-1]
-    grouped = q.reshape(num_rows, num_groups, -1, head_dim)  # the heads of a group, in rows
+    grouped = q.reshape(num_rows, num_groups, -1, head_dim)  # the heads of a group as rows
     out = attention(grouped, keys[:, :, :seen], values[:, :, :seen], place.bias)
     out = out.reshape(num_rows, num_heads, length, head_dim).transpose(1, 2).flatten(2)
     x = x + F.linear(out, layer.out)
@@ -134,14 +134,14 @@ class SlotLlama:
     """A transformer over the rows of slots.
 
     Args:
-        num_slots: rows of a batch, at most.
-        num_positions: of a slot; the last one may serve to write what nobody reads.
-        compiled: let torch.compile join the small steps between the products.
-        int8: round the matrices to what 8 bits hold.
+        num_slots: largest batch.
+        num_positions: of a slot; the last one may be a dummy to write to.
+        compiled: fuse the small operations between the products with torch.compile.
+        int8: round the matrices to int8.
 
     Attributes:
         layers: in the dtype of the model.
-        int8_layers: what they were rounded to; empty where they were not.
+        int8_layers: the rounded matrices; empty without `int8`.
     """
 
     def __init__(
@@ -172,7 +172,7 @@ class SlotLlama:
         self.cache = KVCache(config, num_slots, num_positions, device=device, dtype=self.norm.dtype)
 
     def place(self, positions: Tensor, length: int) -> Place:
-        """Where rows at positions (B, S) stand, all below `length`."""
+        """The `Place` of rows at positions (B, S), all below `length`."""
         unseen = self._index[:length] > positions[:, None, :, None]  # (B, 1, S, L)
         bias = torch.zeros_like(unseen, dtype=self.norm.dtype).masked_fill(unseen, -math.inf)
         return Place(
@@ -185,14 +185,14 @@ class SlotLlama:
     def forward(
         self, x: Tensor, place: Place, first: int = 0, *, is_prompt: bool = False
     ) -> Tensor:
-        """Hidden states (B, S, D), after the final norm, of embedded rows of slots from the first.
+        """Hidden states (B, S, D), after the final norm, of embedded rows of B slots.
 
-        Each row sees those up to its own position, whatever stood in the cache behind it.
+        Each row sees the positions up to its own; the rest of the cache may hold anything.
 
         Args:
             place: of the rows.
-            first: slot of the first row.
-            is_prompt: prompts come in any length, so nothing is compiled for theirs.
+            first: slot of the first row; the others follow.
+            is_prompt: prompts have any length, so they run uncompiled.
         """
         end = first + len(x)
         where = (self._rows[: len(x)], self._heads, place.positions)
@@ -208,12 +208,12 @@ class SlotModel:
 
     Args:
         num_positions: of a slot in the backbone.
-        num_codes: codes a codebook that the codec knows; the reserved ones are never drawn.
-        depth_int8: round the depth decoder and its heads to what 8 bits hold.
+        num_codes: codes per codebook that the codec knows; reserved ones are never drawn.
+        depth_int8: round the depth decoder and its heads to int8.
 
     Attributes:
         audio_heads: (K-1, D, V) of codebooks 1 … K-1.
-        int8_heads: (K-1, V, D), what they were rounded to, if they were.
+        int8_heads: (K-1, V, D), the rounded heads; None without `depth_int8`.
     """
 
     def __init__(
@@ -259,7 +259,7 @@ class SlotModel:
 
         Args:
             positions: (B, S) of the rows.
-            length: all positions that are seen are below it.
+            length: upper bound of all visible positions.
             first: slot of the first row.
             is_prompt: see `SlotLlama.forward`.
         """
@@ -277,12 +277,12 @@ class SlotModel:
         *,
         most: int,
     ) -> Tensor:
-        """The frames (B, K+1) after hidden states (B, D): K codes, and 1 where all is finite.
+        """The frames (B, K+1) after hidden states (B, D): K codes, and 1 if all logits are finite.
 
         Args:
             seeds, frames: (B,), for the noise.
             temperatures, top_k: (B, 2), of codebook 0 and of the others; see `sample_rows`.
-            most: see there.
+            most: see `sample_rows`.
         """
         model = self.model
         noise = gumbel_noise(seeds, frames, model.config.num_codebooks, self.num_codes)
@@ -304,11 +304,11 @@ class SlotModel:
             logits = out @ self.audio_heads[codebook - 1]
             codes.append(sample(logits, codebook))
             inputs = model.embed_codes(codes[-1][:, None], codebook)
-        finite = logits.isfinite().all(dim=-1)  # NaN comes through to the last codebook
+        finite = logits.isfinite().all(dim=-1)  # NaN propagates to the last codebook
         return torch.stack((*codes, finite.long()), dim=1)
 
 
 def _compiled() -> Callable[..., Tensor]:
-    """`block`, compiled for each of the shapes that it is called with."""
+    """`block`, compiled for each shape of its inputs."""
     torch._dynamo.config.recompile_limit = MAX_COMPILED
     return torch.compile(block, dynamic=False, fullgraph=True)
