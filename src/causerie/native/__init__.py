@@ -1,6 +1,6 @@
-"""Kernels of our own for the CPU, in C++: the frame of a CSM and of its codec.
+"""The native kernels: C++ for the CPU that computes frames of a CSM and of its codec.
 
-The libraries know nothing of torch or Python; ctypes calls them.
+The libraries know nothing about torch or Python; ctypes calls them.
 """
 
 from causerie.native.library import describe, problem

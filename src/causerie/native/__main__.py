@@ -1,4 +1,4 @@
-"""`python -m causerie.native` builds the kernels, for when the sources have changed."""
+"""`python -m causerie.native` builds the kernels after a change of their sources."""
 
 from causerie.native.build import main
 

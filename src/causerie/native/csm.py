@@ -1,7 +1,7 @@
 """The C++ side's CSM as a Python object: weights in, then rows in and codes out.
 
-Weights come as fp32 arrays, one matrix at a time, and are packed; the two tables of embeddings are
-used where they are. Knows nothing of torch modules or requests.
+Weights are passed as fp32 arrays, one matrix at a time, and packed; the two embedding tables are
+used in place. Knows nothing about torch modules or requests.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from causerie.native.library import Library
 from causerie.native.products import FORMATS, Floats, Format, Packed, Pool, declare, pointer
 from causerie.nn.rope import inverse_frequencies, rotation
 
-#: Numbers in a table of embeddings.
+#: dtypes of an embedding table.
 TABLES = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
 
 Part = Literal["backbone", "depth"]
@@ -71,7 +71,7 @@ class _Results(ctypes.Structure):
 
 
 class NativeDraw(ctypes.Structure):
-    """What to draw for one slot: see csm.hpp. A top_k of 0 draws from all codes."""
+    """The settings of one slot's draw: see csm.hpp. A top_k of 0 draws from all codes."""
 
     _fields_ = [
         ("slot", c_int64),
@@ -108,7 +108,7 @@ class SavedCache:
 
     @property
     def num_bytes(self) -> int:
-        """Of memory that they take."""
+        """Memory of the data."""
         return self.data.nbytes
 
 
@@ -117,10 +117,10 @@ class NativeCsm:
 
     Args:
         num_codes: codes of a codebook that may be drawn.
-        num_drawn: codes drawn for a frame, K or fewer.
+        num_drawn: codes drawn per frame, K or fewer.
         audio_table, text_table: embeddings in fp32, bf16 or fp16, used in place.
-        formats: how each part keeps its weights. Keys and values are fp32 where it is "float32",
-            else bf16.
+        formats: storage of each part's weights. Keys and values are fp32 with "float32" and bf16
+            with the others.
     """
 
     def __init__(
@@ -169,7 +169,7 @@ class NativeCsm:
     # -- weights -----------------------------------------------------------------------------
 
     def add_layer(self, part: Part, weights: LayerWeights) -> None:
-        """The next layer of a part."""
+        """Add the next layer of a part."""
         form = self._formats[part]
         packed = [
             self._pack(form, weights.q, weights.k, weights.v),
@@ -183,22 +183,22 @@ class NativeCsm:
         )  # fmt: skip
 
     def set_norm(self, part: Part, weight: Floats) -> None:
-        """The scale of a part's last norm."""
+        """Set the scale of a part's last norm."""
         self._functions.set_norm(self._handle, int(part == "depth"), pointer(weight))
 
     def set_projection(self, weight: Floats) -> None:
-        """From the backbone's width (inputs) to the depth decoder's."""
+        """Set the projection from the backbone's width (inputs) to the depth decoder's."""
         packed = self._pack(head_format(self._formats["depth"]), weight)
         self._functions.set_projection(self._handle, packed.handle)
 
     def add_head(self, part: Part, weight: Floats) -> None:
-        """The head of the next codebook, (codes, inputs)."""
+        """Add the head (codes, inputs) of the next codebook."""
         packed = self._pack(head_format(self._formats[part]), weight[: self.num_codes])
         self._functions.add_head(self._handle, packed.handle)
 
     @property
     def num_bytes(self) -> int:
-        """Of the packed weights."""
+        """Memory of the packed weights."""
         return sum(item.num_bytes for item in self._kept if isinstance(item, Packed))
 
     def _pack(self, form: Format, *matrices: Floats) -> Packed:
@@ -215,15 +215,15 @@ class NativeCsm:
     # -- slots -------------------------------------------------------------------------------
 
     def reset(self, slot: int) -> None:
-        """Forget what the slot has read."""
+        """Empty the slot."""
         self._functions.reset(self._handle, slot)
 
     def length(self, slot: int) -> int:
-        """Rows that the slot has read."""
+        """Number of rows that the slot has read."""
         return int(self._functions.length(self._handle, slot))
 
     def hidden(self, slot: int, dim: int) -> Floats:
-        """The backbone's hidden state (D,) after the last row that the slot has read."""
+        """The backbone's hidden state (D,) after the slot's last row."""
         out = np.empty(dim, np.float32)
         self._functions.hidden(self._handle, slot, pointer(out))
         return out
@@ -238,11 +238,11 @@ class NativeCsm:
         forced: NDArray[np.int32] | None = None,
         logits: Floats | None = None,
     ) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
-        """The next frame of codes (B, num_drawn), and which of them (B,) come of broken numbers.
+        """The next frames (B, num_drawn), and which of them (B,) have logits that are not finite.
 
         Args:
-            forced: codes to go on with in place of those drawn.
-            logits: is filled with those of all codes, (B, num_drawn, num_codes).
+            forced: codes to continue with in place of the drawn ones.
+            logits: filled with the logits of all codes, (B, num_drawn, num_codes).
         """
         count = len(draws)
         codes = np.empty((count, self.num_drawn), np.int32)
@@ -259,21 +259,21 @@ class NativeCsm:
         return codes, broken
 
     def save(self, slot: int, num_rows: int) -> SavedCache:
-        """Copy the keys and values of the first rows."""
+        """A copy of the keys and values of the first rows."""
         num_bytes = self._functions.saved_bytes(self._handle, slot, num_rows)
         data = np.empty(num_bytes, np.uint8)
         self._functions.save(self._handle, slot, num_rows, pointer(data))
         return SavedCache(num_rows=num_rows, data=data)
 
     def load(self, slot: int, saved: SavedCache, num_rows: int) -> None:
-        """Begin a slot that was just reset with the first of the saved rows."""
+        """Load the first saved rows into a slot that was just reset."""
         self._functions.load(self._handle, slot, num_rows, saved.num_rows, pointer(saved.data))
 
 
 def head_format(form: Format) -> Format:
-    """How heads and the projection are stored: never in less than 8 bit.
+    """The storage of heads and the projection: never below 8 bits.
 
-    They are 3 % of what a frame of csm-1b reads, and an error of theirs reaches a code at once.
+    They are 3 % of the weights that a frame of csm-1b reads, and their errors change codes.
     """
     return "int8" if form == "int4" else form
 

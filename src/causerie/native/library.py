@@ -1,7 +1,7 @@
-"""Finds the libraries that `build` made, and loads the best one that this machine runs.
+"""Finds the libraries that `build` compiled, and loads the fastest one that this machine runs.
 
-A library that does not fit the sources beside it is never used. ``CAUSERIE_NATIVE=0`` turns all of
-them off. Knows nothing of what the functions compute.
+A library that was built from other sources than those beside it is never used.
+``CAUSERIE_NATIVE=0`` turns all libraries off. Knows nothing about what the functions compute.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Library:
 
     Attributes:
         kernels: "avx512", "avx2" or "generic".
-        functions: those of the C++ side, whose types their users declare.
+        functions: the C++ functions; their users declare the types.
     """
 
     def __init__(self, kernels: str) -> None:
@@ -35,27 +35,27 @@ class Library:
 
 @functools.cache
 def load(kernels: str | None = None) -> Library:
-    """The library of some kernels, by default the fastest that this machine runs.
+    """The library with these kernels, by default the fastest that this machine runs.
 
     Raises:
-        ConfigError: it is turned off, was not built, or was built from other sources.
+        ConfigError: the kernels are turned off, not built, or built from other sources.
     """
     if reason := problem():
         raise ConfigError(f"the native kernels cannot be used: {reason}")
     runs = runnable()
     if kernels is not None and kernels not in runs:
-        raise ConfigError(f"no kernels {kernels!r} run here; there are {', '.join(runs)}")
+        raise ConfigError(f"this machine does not run {kernels!r} kernels, only {', '.join(runs)}")
     return Library(kernels or runs[0])
 
 
 def problem() -> str | None:
-    """Why there are no native kernels; None if there are."""
+    """Why the native kernels cannot be used; None if they can."""
     if os.environ.get("CAUSERIE_NATIVE") == "0":
         return "CAUSERIE_NATIVE=0 turns them off"
     again, wanted = "`python -m causerie.native` builds them", build.source_hash()
     for kernels in build.variants():
         if not build.library(kernels).is_file():
-            return f"they were not built, for want of a C++ compiler perhaps; {again}"
+            return f"they were not built, perhaps without a C++ compiler; {again}"
         try:
             built_from = Library(kernels).source_hash if kernels in runnable() else None
         except OSError as error:
@@ -67,12 +67,12 @@ def problem() -> str | None:
 
 @functools.cache
 def runnable() -> list[str]:
-    """Kernels that this machine runs, the fastest first."""
+    """The kernels that this machine runs, fastest first."""
     ask = ctypes.CDLL(str(build.library("generic"))).causerie_runs
     return [kernels for kernels in build.variants() if ask(kernels.encode())]
 
 
 def describe() -> str:
-    """One line for people: which kernels are in use, or why none."""
+    """The kernels in use, or why none are, in one line."""
     reason = problem()
     return f"not in use: {reason}" if reason else load().kernels

@@ -1,8 +1,7 @@
-"""The codec's decoder in C++: a frame of codes in, a frame of sound out, for numbered slots.
+"""The codec's decoder in C++: a frame of codes in, a frame of audio out, for numbered slots.
 
-It computes what `causerie.codec.mimi.Mimi.decode_step` does, which is its reference; the maths is
-in mimi.cpp. What a slot sounds like depends on its own codes alone, to the bit: neither on other
-slots nor on the number of threads.
+Its reference is `causerie.codec.mimi.Mimi.decode_step`; the maths is in mimi.cpp. The audio of a
+slot depends, to the bit, on its own codes only: not on other slots or the number of threads.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from causerie.config import MimiConfig
 from causerie.native.products import FORMATS, Floats, Pool, declare, pointer
 from causerie.nn.rope import inverse_frequencies
 
-#: How the weights of the transformer and of the convolutions are stored.
+#: Storage of the weights of the transformer and the convolutions.
 Weights = Literal["float32", "bfloat16"]
 
 
@@ -39,12 +38,12 @@ class NativeDecoder:
         weights: Weights = "float32",
         pool: Pool | None = None,
     ) -> None:
-        """Pack the weights of a codec, which may be thrown away then.
+        """Pack the weights of a codec; the codec may be deleted after that.
 
         Args:
             num_threads: all cores by default.
-            weights: "bfloat16" is faster and not exact; the codebooks are fp32 in any case.
-            pool: threads to share, instead of `num_threads` of its own.
+            weights: "bfloat16" is faster and not exact; the codebooks are always fp32.
+            pool: threads to share, in place of `num_threads` of its own.
         """
         assert num_threads is None or pool is None
         self.config, self.num_slots = codec.config, num_slots
@@ -83,12 +82,12 @@ class NativeDecoder:
             self._delete(self._handle)
 
     def reset(self, slot: int) -> None:
-        """Let the slot start from silence."""
+        """Start the slot from silence."""
         self._check_slots([slot])
         self._reset(self._handle, slot)
 
     def decode(self, slots: Sequence[int], codes: NDArray[np.int32]) -> NDArray[np.float32]:
-        """Sound (B, frame_size) of the next frame of codes (B, any K ≥ 1) of different slots.
+        """Audio (B, frame_size) of the next frame of codes (B, any K ≥ 1) of B different slots.
 
         Raises:
             ValueError: a slot or a code does not exist, or the shapes do not fit.
@@ -115,7 +114,7 @@ class NativeDecoder:
         most, size = self.config.num_codebooks, self.config.codebook_size
         if codes.ndim != 2 or len(codes) != num_slots or not 1 <= codes.shape[1] <= most:
             raise ValueError(
-                f"codes must be ({num_slots}, 1 … {most}), a row a slot, not {codes.shape}"
+                f"codes must be ({num_slots}, 1 … {most}), one row per slot, not {codes.shape}"
             )
         if codes.dtype.kind not in "iu":
             raise ValueError(f"codes must be whole numbers, not {codes.dtype}")
@@ -123,7 +122,7 @@ class NativeDecoder:
             raise ValueError(f"codes must be 0 … {size - 1}, not {codes.min()} … {codes.max()}")
 
 
-# -- what mimi.cpp asks for ------------------------------------------------------------------
+# -- arguments of mimi.cpp ------------------------------------------------------------------
 
 
 class _Sizes(Structure):

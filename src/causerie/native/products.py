@@ -1,6 +1,6 @@
 """Threads and packed weights of the C++ side, as Python objects.
 
-Knows nothing of models. Arrays are fp32 and contiguous; what is passed is not kept.
+Knows nothing about models. Arrays are fp32 and contiguous; the C++ side copies them.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from causerie.native.library import Library, load
 
-#: How weights are stored: see gemm.hpp.
+#: Storage of weights: see gemm.hpp.
 Format = Literal["float32", "bfloat16", "int8", "int4"]
 FORMATS: dict[Format, int] = {"float32": 0, "bfloat16": 1, "int8": 2, "int4": 3}
 
-#: Rows of weights to a panel.
+#: Rows of weights per panel.
 PANEL = 16
 
 Floats = NDArray[np.float32]
@@ -37,7 +37,7 @@ def pointer(array: NDArray[Any]) -> c_void_p:
 
 
 class Pool:
-    """Threads that share the work of one call at a time; 0: as many as this process may use."""
+    """Threads that share the work of one call at a time; 0 uses all that this process may use."""
 
     def __init__(self, num_threads: int = 0, library: Library | None = None) -> None:
         self.library = library or load()
@@ -58,10 +58,10 @@ class Pool:
 class Packed:
     """Weights (N, K), packed for products with rows of K inputs.
 
-    Several matrices lie on top of each other, each from the next multiple of sixteen rows on.
+    Several matrices are stacked, each from the next multiple of sixteen rows on.
 
     Args:
-        plain: keep bf16 in 16 bits, as it is where nothing shorter can be had: for comparison.
+        plain: store bf16 in 16 bits, not compacted: for comparison.
     """
 
     def __init__(self, pool: Pool, form: Format, *matrices: Floats, plain: bool = False) -> None:
@@ -96,7 +96,7 @@ class Packed:
 def gemm(
     pool: Pool, weights: Packed, x: Floats, bias: Floats | None = None, add_to: Floats | None = None
 ) -> Floats:
-    """The product of x (M, K) and the transposed weights, plus bias (N,), plus `add_to` (M, N)."""
+    """The product of x (M, K) and the transposed weights, plus bias (N,) and `add_to` (M, N)."""
     m, k = x.shape
     assert k == weights.shape[1]
     y = np.zeros((m, weights.shape[0]), np.float32) if add_to is None else add_to.copy()
