@@ -1,4 +1,4 @@
-"""Sources → files: the bundled model, local files, and a hub that is not there."""
+"""Sources → files: the bundled model, local files, and a simulated hub."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PAGE = "https://huggingface.co/anna/voice"
 
 
 class Hub:
-    """Stands for snapshot_download: gives files to a cache folder, and notes what was asked."""
+    """Replaces snapshot_download: writes files to a cache folder, and records the calls."""
 
     def __init__(self, cache: Path, files: dict[str, object]) -> None:
         self.folder, self.files = cache / COMMIT, files

@@ -1,4 +1,4 @@
-"""Our own layout: save → load is the identity, and what does not fit is named."""
+"""Our own layout: save → load is the identity, and errors name tensors that do not fit."""
 
 from __future__ import annotations
 

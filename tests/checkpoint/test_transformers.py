@@ -1,4 +1,4 @@
-"""The layout of transformers, written and read by us: what its JSON files must and may say."""
+"""The layout of transformers, written and read by us: its JSON files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
 def test_a_config_of_something_else_is_no_configuration(
     folder: Path, config: dict[str, Any] | None
 ) -> None:
-    """Else the rotary embedding would silently go without its scaling."""
+    """Otherwise the rotary embedding would silently lose its scaling."""
     (folder / "config.json").unlink()
     if config is not None:
         (folder / "config.json").write_text(json.dumps(config))

@@ -1,4 +1,4 @@
-"""Mimi's face: shapes, leading codebooks, paddings, dtype, and what it refuses."""
+"""Mimi's interface: shapes, leading codebooks, paddings, dtype, and errors."""
 
 from __future__ import annotations
 

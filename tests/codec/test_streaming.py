@@ -1,4 +1,4 @@
-"""The codec's equality: streaming = offline for any cutting, past 250 transformer steps too."""
+"""The codec's equality: streaming = offline with any chunks, past 250 transformer steps too."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_streams_in_a_batch_do_not_mix(codec: Mimi, codes: Tensor) -> None:
 
 
 def test_the_window_is_250_steps(codec: Mimi, codes: Tensor) -> None:
-    """A change 126 frames ago is heard through the window's keys, not beyond it."""
+    """A change 126 frames ago has an effect through the window's keys, not beyond it."""
     changed = codes.clone()
     changed[..., 0] = (changed[..., 0] + 1) % tiny.CODEBOOK_SIZE
     difference = (codec.decode(codes) - codec.decode(changed)).abs().amax(dim=(0, 1))

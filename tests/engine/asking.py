@@ -1,4 +1,4 @@
-"""Random requests, and runners of tiny models to answer them."""
+"""Random requests, and runners of tiny models."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def text(rng: random.Random, num_rows: int) -> NDArray[np.int32]:
 
 
 def said(rng: random.Random, num_text: int, num_frames: int) -> NDArray[np.int32]:
-    """Rows of a turn that was said: text, frames, and the stop frame."""
+    """Rows of a spoken turn: text, frames, and the stop frame."""
     sound = np.full((num_frames + 1, tiny.NUM_CODEBOOKS + 1), -1, np.int32)
     sound[:, :-1] = 0
     for row in sound[:-1]:
@@ -96,8 +96,8 @@ def mixed(count: int, seed: int = 0) -> list[Request]:
 Said = tuple[list[list[int]], bytes, str]
 
 
-def heard(engine: Engine, handle: Handle) -> Said:
-    """All that came of a request: codes, sound, and how it ended."""
+def collect(engine: Engine, handle: Handle) -> Said:
+    """The output of a request: codes, audio, and final state."""
     engine.wait(handle, 10**9)
     sound = handle.take()
     frames = [frame.tolist() for frame in handle.frames]
@@ -105,6 +105,6 @@ def heard(engine: Engine, handle: Handle) -> Said:
 
 
 def alone(new_runner: NewRunner, requests: Sequence[Request]) -> list[Said]:
-    """Each request by an engine of one slot that keeps nothing."""
+    """The output of each request from an engine with one slot and no cache."""
     engine = Engine(new_runner(1), prefix_bytes=0)
-    return [heard(engine, engine.submit(asked)) for asked in requests]
+    return [collect(engine, engine.submit(asked)) for asked in requests]

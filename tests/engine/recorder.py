@@ -1,7 +1,7 @@
-"""What stands for a CUDA graph where there is none: torch's operations of one call, written down.
+"""Simulates CUDA graphs on the CPU: it records the torch operations of a call.
 
-Like a graph it repeats operations and not Python, on the tensors of the recording; and like one it
-refuses whatever would make the host wait for a value.
+Like a graph it repeats operations, not Python, on the tensors of the recording, and it refuses
+operations that make the host wait for a value.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _INDEXING = {_ATEN.index, _ATEN.index_put, _ATEN.index_put_}
 
 
 class Recorder(TorchDispatchMode):
-    """Writes down operations while it is entered."""
+    """Records operations while it is entered."""
 
     def __init__(self) -> None:
         super().__init__()

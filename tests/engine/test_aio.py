@@ -1,4 +1,4 @@
-"""Many tasks, loops and threads listen to one engine."""
+"""Many tasks, event loops and threads share one engine."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def new_runner(request: pytest.FixtureRequest) -> NewRunner:
 
 @pytest.fixture
 def slow_runner(new_runner: NewRunner) -> NewRunner:
-    """One whose frames take at least 5 ms, so that something can happen meanwhile."""
+    """A runner whose frames take at least 5 ms, so that events can happen in between."""
 
     def made(num_slots: int) -> Runner:
         runner = new_runner(num_slots)
@@ -83,11 +83,11 @@ def test_several_loops_and_threads_share_one_engine(new_runner: NewRunner) -> No
     made: dict[int, Said] = {}
 
     async def some(numbers: range) -> None:
-        for number, heard in zip(
+        for number, output in zip(
             numbers, await asyncio.gather(*(hear(running.speak(requests[n])) for n in numbers)),
             strict=True,
         ):  # fmt: skip
-            made[number] = heard
+            made[number] = output
 
     threads = [
         threading.Thread(target=lambda start=start: asyncio.run(some(range(start, start + 3))))
@@ -96,7 +96,7 @@ def test_several_loops_and_threads_share_one_engine(new_runner: NewRunner) -> No
     for thread in threads:
         thread.start()
     for number in (6, 7, 8):  # and one without any loop, which steps too
-        made[number] = asking.heard(engine, engine.submit(requests[number]))
+        made[number] = asking.collect(engine, engine.submit(requests[number]))
     for thread in threads:
         thread.join()
     running.close()

@@ -1,4 +1,4 @@
-"""Whoever plays the pieces as they come never runs dry, and soon gets large ones."""
+"""Playing chunks as they arrive has no underruns, and chunks soon grow."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FRAME_S = 0.08
 
 
 def listen(step_s: Iterator[float], num_frames: int) -> tuple[list[int], list[float], float]:
-    """Pieces as they are handed out, when, and how long the listener had nothing to play."""
+    """Sizes and times of the chunks, and the seconds of silence at the listener."""
     pieces, now, dry, played_at = ChunkSizes(FRAME_S), 0.0, 0.0, None
     sizes, times = [], []
     while sum(sizes) < num_frames:

@@ -1,4 +1,4 @@
-"""Batched = alone, whatever joins, leaves, fails, is cancelled or was kept."""
+"""Batched = alone, with requests that join, leave, fail, are cancelled or cached."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from causerie.errors import (
     QueueFullError,
 )
 from tests.engine import asking
-from tests.engine.asking import NewRunner, Said, alone, heard, request, said, text
+from tests.engine.asking import NewRunner, Said, alone, collect, request, said, text
 
 RNG = random.Random(1)
 VOICE, HELLO, OTHER = said(RNG, 5, 20), text(RNG, 9), text(RNG, 12)
@@ -41,7 +41,7 @@ def engine(new_runner: NewRunner) -> Engine:
 
 
 def spoil(monkeypatch: pytest.MonkeyPatch, runner: Runner, name: str, change: Callable) -> None:
-    """Put `change(real, *args)` in the place of a runner's function."""
+    """Replace a runner's method by `change(real, *args)`."""
     real = getattr(runner, name)
     monkeypatch.setattr(runner, name, lambda *args: change(real, *args))
 
@@ -88,7 +88,7 @@ def test_64_mixed_requests_equal_those_alone(
             assert handle.state is State.CANCELLED
             assert [frame.tolist() for frame in handle.frames] == frames[: len(handle.frames)]
         else:
-            assert heard(engine, handle) == (frames, sound, state)
+            assert collect(engine, handle) == (frames, sound, state)
     stats = engine.stats()
     assert len(cancelled) > 2
     assert stats.num_requests == 64 == sum(stats.done.values())
@@ -109,7 +109,7 @@ def test_a_reply_ends_by_the_stop_frame_or_at_the_limit(
 
     spoil(monkeypatch, engine.runner, "step", stop)
     handles = [engine.submit(request(HELLO, max_frames=4)) for _ in range(2)]
-    states = [heard(engine, handle)[2] for handle in handles]
+    states = [collect(engine, handle)[2] for handle in handles]
     assert states == ["ended", "limit"]
     assert [len(handle.frames) for handle in handles] == [2, 4]
     assert handles[0].take() is None
@@ -134,7 +134,7 @@ def test_sound_is_handed_out_as_it_is_made(engine: Engine) -> None:
 def test_a_voice_is_read_once_with_equal_results(new_runner: NewRunner) -> None:
     requests = [request(VOICE, HELLO), request(VOICE, OTHER, seed=3), request(VOICE, HELLO)]
     engine = Engine(new_runner(2))
-    assert [heard(engine, engine.submit(asked)) for asked in requests] == alone(
+    assert [collect(engine, engine.submit(asked)) for asked in requests] == alone(
         new_runner, requests
     )
     stats = engine.stats()
@@ -148,7 +148,7 @@ def test_the_cache_does_not_grow_with_different_texts(new_runner: NewRunner) -> 
     engine, sizes = Engine(new_runner(2)), []
     for _ in range(200):
         asked = request(VOICE, text(rng, rng.randint(1, 20)), max_frames=3)
-        heard(engine, engine.submit(asked))
+        collect(engine, engine.submit(asked))
         sizes.append(engine.stats().prefix_bytes)
     assert engine.stats().num_prefix_hits == 199  # the voice is read once
     assert engine.stats().num_rows_saved >= 199 * len(VOICE)
@@ -160,7 +160,7 @@ def test_a_context_is_read_once_and_takes_the_place_of_its_beginning(new_runner:
     engine = Engine(new_runner(1))
     context = said(random.Random(0), 6, 5)
     for before in ((VOICE,), (VOICE, context), (VOICE, context), (VOICE,)):
-        heard(engine, engine.submit(request(*before, HELLO)))
+        collect(engine, engine.submit(request(*before, HELLO)))
     assert engine.stats().num_prefix_hits == 3
     assert engine.stats().num_rows <= len(VOICE) + len(context) + 4 * len(HELLO)
     assert len(engine.prefixes) == 1 + engine.runner.row_invariant  # and the latest reply
@@ -168,9 +168,9 @@ def test_a_context_is_read_once_and_takes_the_place_of_its_beginning(new_runner:
 
 def test_the_context_of_later_turns_is_not_cached(new_runner: NewRunner) -> None:
     engine = Engine(new_runner(1))
-    heard(engine, engine.submit(request(VOICE, HELLO)))
+    collect(engine, engine.submit(request(VOICE, HELLO)))
     turn = said(random.Random(0), 6, 5)
-    heard(engine, engine.submit(request(VOICE, turn, OTHER, cache_context=False)))
+    collect(engine, engine.submit(request(VOICE, turn, OTHER, cache_context=False)))
     assert len(engine.prefixes) == 1 + engine.runner.row_invariant
 
 
@@ -178,7 +178,7 @@ def test_simultaneous_requests_share_the_first_read(new_runner: NewRunner) -> No
     requests = [request(VOICE, HELLO, seed=seed, realtime=False) for seed in range(4)]
     engine = Engine(new_runner(4))
     handles = [engine.submit(asked) for asked in requests]
-    assert [heard(engine, handle) for handle in handles] == alone(new_runner, requests)
+    assert [collect(engine, handle) for handle in handles] == alone(new_runner, requests)
     assert engine.stats().num_prefix_hits == 3
 
 
@@ -192,7 +192,7 @@ def test_the_next_turn_of_a_conversation_reads_only_new_rows(new_runner: NewRunn
     turn = np.concatenate((HELLO, sound))
     before = engine.stats()
     asked = request(VOICE, turn, OTHER)
-    assert heard(engine, engine.submit(asked)) == alone(new_runner, [asked])[0]
+    assert collect(engine, engine.submit(asked)) == alone(new_runner, [asked])[0]
     num_rows = engine.stats().num_rows - before.num_rows
     if engine.runner.row_invariant:
         assert num_rows == 2 + len(OTHER)  # the last frame was not read, nor is there a stop frame
@@ -203,7 +203,7 @@ def test_the_next_turn_of_a_conversation_reads_only_new_rows(new_runner: NewRunn
 def test_nothing_is_cached_without_memory(new_runner: NewRunner) -> None:
     engine = Engine(new_runner(1), prefix_bytes=0)
     for _ in range(2):
-        heard(engine, engine.submit(request(VOICE, HELLO)))
+        collect(engine, engine.submit(request(VOICE, HELLO)))
     assert engine.stats().num_prefix_hits == 0
     assert engine.stats().prefix_bytes == 0
 
@@ -241,7 +241,7 @@ def test_a_request_that_is_cancelled_while_it_is_computed_gets_no_more(
 
         with monkeypatch.context() as patch:
             spoil(patch, engine.runner, name, cancel)
-            assert heard(engine, other)[2] == "limit"
+            assert collect(engine, other)[2] == "limit"
         assert one.state is State.CANCELLED
         assert not one.frames
         assert engine.stats().active == 0
@@ -252,7 +252,7 @@ def test_a_failure_of_one_request_does_not_affect_others(
     new_runner: NewRunner, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     engine = Engine(new_runner(3))
-    heard(engine, engine.submit(request(VOICE, HELLO)))  # so that there is something to load
+    collect(engine, engine.submit(request(VOICE, HELLO)))  # so that there is something to load
     wrong = engine.submit(request(VOICE, OTHER))
     fail_once = iter([RuntimeError("made up")])
 
@@ -263,7 +263,7 @@ def test_a_failure_of_one_request_does_not_affect_others(
 
     spoil(monkeypatch, engine.runner, name, fail)
     right = [engine.submit(request(VOICE, HELLO, seed=seed)) for seed in (1, 2)]
-    assert [heard(engine, handle) for handle in right] == alone(
+    assert [collect(engine, handle) for handle in right] == alone(
         new_runner, [handle.ticket.request for handle in right]
     )
     with pytest.raises(RuntimeError, match="made up"):
@@ -285,8 +285,8 @@ def test_slots_that_break_end_alone(new_runner: NewRunner, monkeypatch: pytest.M
     requests = [request(HELLO, seed=seed, max_frames=5) for seed in range(3)]
     handles = [engine.submit(asked) for asked in requests]
     first, _, third = alone(new_runner, requests)
-    assert heard(engine, handles[0]) == first
-    assert heard(engine, handles[2]) == third
+    assert collect(engine, handles[0]) == first
+    assert collect(engine, handles[2]) == third
     assert len(handles[1].frames) == 2
     assert len(handles[1].take()) == 2 * engine.runner.frame_size
     with pytest.raises(BrokenSlotsError, match="not finite"):
@@ -310,7 +310,7 @@ def test_a_batch_that_fails_ends_those_in_it_and_the_engine_goes_on(
         with pytest.raises(MemoryError):
             handle.take()
     expected = alone(new_runner, [handle.ticket.request for handle in handles])
-    assert [heard(engine, handle) for handle in handles[2:]] == expected[2:]
+    assert [collect(engine, handle) for handle in handles[2:]] == expected[2:]
     assert engine.stats().done == {"failed": 2, "limit": 2}
 
 
@@ -329,7 +329,7 @@ def test_an_interrupt_leaves_no_thread_waiting(
     for handle in handles:
         with pytest.raises(EngineError, match="stopped in the middle of a step: Keyboard"):
             handle.take()
-    assert heard(engine, engine.submit(request(HELLO)))[2] == "limit"
+    assert collect(engine, engine.submit(request(HELLO)))[2] == "limit"
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -367,7 +367,7 @@ def test_random_failures_and_cancels_leak_no_slot_and_spoil_no_neighbour(
         frames = [frame.tolist() for frame in handle.frames]
         assert frames == expected[number][0][: len(frames)]
         if handle.state is State.LIMIT:
-            assert heard(engine, handle) == expected[number]
+            assert collect(engine, handle) == expected[number]
 
 
 # -- limits ----------------------------------------------------------------------------------------
@@ -385,7 +385,7 @@ def test_a_queue_that_is_full(new_runner: NewRunner) -> None:
 def test_a_request_that_exceeds_the_model_is_refused(engine: Engine) -> None:
     with pytest.raises(ConfigError, match="exceed the 128 positions"):
         engine.submit(request(HELLO, max_frames=121))
-    assert heard(engine, engine.submit(request(HELLO, max_frames=120)))[2] == "limit"
+    assert collect(engine, engine.submit(request(HELLO, max_frames=120)))[2] == "limit"
 
 
 def test_a_deadline(new_runner: NewRunner) -> None:
@@ -398,7 +398,7 @@ def test_a_deadline(new_runner: NewRunner) -> None:
     engine.step()
     with pytest.raises(DeadlineError, match=r"waited for a stream for 2\.00 s"):
         waiting.take()
-    assert heard(engine, sounding)[2] == "limit"
+    assert collect(engine, sounding)[2] == "limit"
     assert engine.stats().failures == {"DeadlineError": 1}
 
 
@@ -428,7 +428,7 @@ def test_threads_that_wait_share_batches(new_runner: NewRunner) -> None:
 
     def speak(numbers: list[int]) -> list[Said]:
         barrier.wait()
-        return [heard(engine, engine.submit(requests[number])) for number in numbers]
+        return [collect(engine, engine.submit(requests[number])) for number in numbers]
 
     with ThreadPoolExecutor(8) as pool:
         made = list(pool.map(speak, [[n, n + 8, n + 16] for n in range(8)]))

@@ -1,4 +1,4 @@
-"""Listeners who play what they get, on machines that exist only as durations."""
+"""Listeners that play their audio, on simulated machines."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FRAME_S = 0.08
 
 @dataclass
 class Machine:
-    """A runner of which only the time it takes is real."""
+    """A runner that only takes simulated time."""
 
     num_slots: int = 8
     row_s: float = 2e-4
@@ -58,7 +58,7 @@ class Machine:
 
 
 class Listener:
-    """Takes pieces as they are ready, and plays them from the first one on."""
+    """Takes chunks when they are ready, and plays them from the first one on."""
 
     def __init__(self, handle: Handle, now: float) -> None:
         self.handle, self.asked_at = handle, now
@@ -85,7 +85,7 @@ class Listener:
 
 
 def play(machine: Machine, arrivals: Sequence[tuple[float, int, int]]) -> list[Listener]:
-    """Let listeners come (when, rows, frames), until all have heard everything."""
+    """Run listeners (time, rows, frames) until all have played everything."""
     engine = Engine(machine, clock=lambda: machine.now, prefix_bytes=0)
     rng, left, listeners = random.Random(0), list(arrivals), []
     while left or engine.stats().active or engine.stats().waiting:
@@ -114,7 +114,7 @@ def come(seed: int, count: int, every_s: float) -> list[tuple[float, int, int]]:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_no_underruns_on_a_fast_machine(seed: int) -> None:
-    """8 at once take 52 ms a frame; 64 rows another 13 ms."""
+    """8 slots take 52 ms per frame; 64 rows another 13 ms."""
     listeners = play(Machine(), come(seed, 40, every_s=0.8))
     assert sum(listener.dry_s for listener in listeners) == 0
     assert sum(listener.handle.ticket.num_underruns for listener in listeners) == 0
@@ -137,7 +137,7 @@ def test_on_a_machine_that_is_too_slow_underruns_are_counted_and_all_is_said() -
 
 
 def test_after_a_stall_listeners_without_a_lead_go_first() -> None:
-    """Another program takes the machine for half a second: the leads bridge it."""
+    """Another program uses the machine for half a second: the leads bridge it."""
     machine = Machine()
     decode, count = machine.decode, [0]
 

@@ -1,4 +1,4 @@
-"""What is kept is found by its rows, and goes when it was not used for the longest time."""
+"""Entries are found by their rows; the least recently used one is evicted."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def request(*part_ends: int, max_frames: int = 10, **more: Any) -> Request:
 
 
 class World:
-    """A scheduler, and a runner that exists only as durations."""
+    """A scheduler with a simulated runner."""
 
     def __init__(self, num_slots: int = 2, max_queue: int = 100, **seconds: float) -> None:
         self.scheduler = Scheduler(num_slots, max_queue=max_queue, frame_s=FRAME_S)
@@ -257,7 +257,7 @@ def test_a_ready_listener_does_not_wait_for_long_prompts() -> None:
 
 @pytest.mark.parametrize("step_s", [0.005, 0.04, 0.079])
 def test_no_underruns_on_a_fast_machine(step_s: float) -> None:
-    """Steps take less than a frame sounds, with the rows that are read beside it."""
+    """Steps with reads take less time than a frame plays."""
     world = World(num_slots=4, step_s=step_s, row_s=(FRAME_S - step_s) / 64 / 1.01)
     tickets = []
     for count in range(60):

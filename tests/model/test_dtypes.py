@@ -14,7 +14,7 @@ TOLERANCE = 0.03
 
 @torch.no_grad()
 def test_bfloat16_logits_are_near_those_of_fp32() -> None:
-    """Off by so much of the logits' own spread (root mean square); measured 0.011 and 0.016."""
+    """The error relative to the spread of the logits (RMS); measured 0.011 and 0.016."""
     torch.manual_seed(0)
     model = tiny.csm()
     frames, mask = tiny.frames(model.config)

@@ -1,4 +1,4 @@
-"""Sampling: the right distribution, and noise that belongs to the request."""
+"""Sampling: the right distribution, and noise that depends on the request only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from causerie.model.sampling import MAX_SEED, check, gumbel_noise, noise, sample
 
 
 def draws(logits: torch.Tensor, temperature: float, top_k: int | None, count: int) -> torch.Tensor:
-    """How often each code is drawn, over so many seeds."""
+    """The frequency of each code over many seeds."""
     gumbel = noise(torch.arange(count), 0, 0, len(logits))
     codes = sample(logits.expand(count, -1), temperature, top_k, gumbel)
     return torch.bincount(codes, minlength=len(logits))
@@ -54,7 +54,7 @@ def test_noise_is_always_finite() -> None:
 
 
 def test_noise_has_known_values() -> None:
-    """Fixed for good: a seed keeps its sound from version to version."""
+    """Fixed: a seed has the same audio in every version."""
     got = noise(torch.tensor([1234]), 2, 3, 4)
     torch.testing.assert_close(got, torch.tensor([GOLDEN]), rtol=0, atol=1e-6)
 

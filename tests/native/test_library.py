@@ -1,4 +1,4 @@
-"""Which library is loaded, and when none is."""
+"""The choice of the library, and the errors."""
 
 from __future__ import annotations
 

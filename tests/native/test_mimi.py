@@ -1,4 +1,4 @@
-"""The native decoder against the codec in torch, and a slot against itself beside others."""
+"""The native decoder against the codec in torch, and a slot alone against a slot in a batch."""
 
 from __future__ import annotations
 
@@ -45,20 +45,20 @@ def random_codes(config: MimiConfig, num_frames: int, seed: int = 0) -> Codes:
 
 
 def in_torch(codec: Mimi, codes: Codes) -> NDArray[np.float32]:
-    """Sound (T, frame_size) of codes (T, K), frame by frame."""
+    """Audio (T, frame_size) of codes (T, K), frame by frame."""
     state = codec.new_decoder_state()
     frames = torch.from_numpy(codes).long()[:, None, :, None]  # (T, 1, K, 1)
     return torch.cat([codec.decode_step(frame, state)[:, 0] for frame in frames]).numpy()
 
 
 def alone(decoder: NativeDecoder, codes: Codes, slot: int = 0) -> NDArray[np.float32]:
-    """Sound (T, frame_size) of codes (T, K) in a slot of its own."""
+    """Audio (T, frame_size) of codes (T, K) in a slot of its own."""
     decoder.reset(slot)
     return np.concatenate([decoder.decode([slot], frame[None]) for frame in codes])
 
 
 def difference(ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> float:
-    """The largest one, relative to the loudest sample."""
+    """The largest error, relative to the loudest sample."""
     assert np.abs(theirs).max() > 0.01
     return float(np.abs(ours - theirs).max() / np.abs(theirs).max())
 

@@ -1,4 +1,4 @@
-"""Packed products against numpy, and to the bit against themselves however they are cut."""
+"""Packed products against numpy, and, to the bit, against products with other tilings."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def bf16(x: Floats) -> Floats:
 
 
 def quantized(x: Floats) -> Floats:
-    """What whole numbers of ±127 and scales of groups of 64 leave of inputs x (M, K)."""
+    """Inputs x (M, K) rounded to ±127 with a scale per group of 64."""
     pad = np.pad(x, ((0, 0), (0, -x.shape[1] % GROUP))).reshape(len(x), -1, GROUP)
     scale = np.abs(pad).max(-1, keepdims=True) / np.float32(127)
     return (np.rint(pad / scale) * scale).reshape(len(x), -1)[:, : x.shape[1]]

@@ -1,4 +1,4 @@
-"""Attention of whole sequences: the fused kernel gives what plain products give."""
+"""Attention over whole sequences: the fused kernel equals plain products."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Int8: the nearest numbers, row by row."""
+"""Int8: the nearest numbers, with one scale per row."""
 
 from __future__ import annotations
 

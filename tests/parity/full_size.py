@@ -55,7 +55,7 @@ def write(folder: Path) -> None:
 
 
 def generate(folder: Path) -> None:
-    """Two frames in bf16, within the memory that is promised."""
+    """Two frames in bf16, within the documented memory."""
     from causerie.checkpoint import load
     from causerie.nn.kv_cache import KVCache
 
@@ -96,7 +96,7 @@ def prompt() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def refer(folder: Path) -> None:
-    """What transformers makes of the prompt, in fp32."""
+    """The logits of transformers for the prompt, in fp32."""
     from transformers import CsmForConditionalGeneration
 
     model = CsmForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)

@@ -128,7 +128,7 @@ def mimi_of_moshi(seed: int = 0) -> MoshiMimi:
 
 @torch.no_grad()
 def randomize(model: nn.Module) -> None:
-    """Weights of the scale of a trained model in everything that a checkpoint holds."""
+    """Give all tensors of a checkpoint random weights with the scale of a trained model."""
     tiny.randomize(model)
     for part in model.modules():
         if isinstance(part, nn.ConvTranspose1d):
@@ -151,7 +151,7 @@ def randomize(model: nn.Module) -> None:
 
 
 def save(model: nn.Module, folder: Path, **options: Any) -> Path:
-    """Write a model of transformers, by itself, and a tokenizer beside it."""
+    """Write a model of transformers and a tokenizer."""
     model.save_pretrained(folder, **options)
     tiny.tokenizer().save(folder / "tokenizer.json")
     return folder

@@ -29,7 +29,7 @@ CLOSE = {"atol": 1e-4, "rtol": 1e-4}
 
 
 class Prompt:
-    """Two turns with audio and the text of a third, as transformers and as we take them."""
+    """Two turns with audio and the text of a third, as input for transformers and for us."""
 
     def __init__(self, ours: Checkpoint, num_frames: tuple[int, int] = (4, 3)) -> None:
         torch.manual_seed(3)
@@ -292,7 +292,7 @@ _TO_ORIGINAL = (
 
 
 def to_original(tensors: dict[str, Tensor], head_dims: dict[str, int]) -> dict[str, Tensor]:
-    """What SesameAILabs/csm would have saved, from tensors of transformers."""
+    """Tensors as SesameAILabs/csm saves them, from those of transformers."""
     original = {}
     for name, tensor in tensors.items():
         if name.startswith("codec_model."):

@@ -1,4 +1,4 @@
-"""The loss that training descends against that of transformers; and what comes out of training."""
+"""The training loss against that of transformers, and the result of training."""
 
 from __future__ import annotations
 

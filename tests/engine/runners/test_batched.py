@@ -1,4 +1,4 @@
-"""BatchedRunner: many slots at once are each alone, and the plain model."""
+"""BatchedRunner: many slots at once equal each slot alone, and the plain model."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def prompt(kinds: str, seed: int = 0) -> Rows:
 
 
 def plain(model: CSM, rows: Rows, how: Sampling, count: int) -> NDArray[np.int32]:
-    """Frames (T, K) by the plain model, which stops at nothing."""
+    """Frames (T, K) by the plain model, which ignores stops."""
     config = model.config
     cache = KVCache(config.backbone, 1, 128)
     depth = KVCache(config.depth, 1, config.num_codebooks)
@@ -63,7 +63,7 @@ def plain(model: CSM, rows: Rows, how: Sampling, count: int) -> NDArray[np.int32
 
 @pytest.fixture(params=["eager", "products", "recorded"])
 def make(request: pytest.FixtureRequest) -> Make:
-    """Runners of the same model: by calls, by another attention, by what stands for a graph."""
+    """Runners of the same model: with calls, another attention, or simulated graphs."""
 
     def new() -> BatchedRunner:
         return BatchedRunner(
@@ -100,7 +100,7 @@ def test_all_slots_are_the_plain_model(make: Make, greedy: bool) -> None:
 
 
 def test_slots_join_and_leave(make: Make) -> None:
-    """At any time, and again: what each says is what it says alone."""
+    """Slots that join and leave at any time say the same as alone."""
     runner = make()
     runner.prefill(3, prompt(ROWS[0]))
     first = steps(runner, {3: sampling(1)}, 4)[3]
@@ -159,7 +159,7 @@ def test_saved_rows_are_rows_read(make: Make, kept: int) -> None:
 
 
 def test_a_reply_is_saved_with_its_frames(make: Make) -> None:
-    """Frames too: a conversation goes on from them."""
+    """Frames too: a conversation continues from them."""
     runner, rows = make(), prompt("ttt")
     runner.prefill(0, rows)
     codes = steps(runner, {0: sampling(3)}, 4)[0]

@@ -1,4 +1,4 @@
-"""The runner that is chosen, and what is said where it cannot be."""
+"""The choice of the runner, and the errors."""
 
 from __future__ import annotations
 

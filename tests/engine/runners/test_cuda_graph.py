@@ -1,4 +1,4 @@
-"""Recordings: one a key, made on inputs of no meaning, replayed without Python."""
+"""Recordings: one per key, on arbitrary inputs, replayed without Python."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def runner(model: CSM, num_slots: int = 1, **settings: object) -> NativeRunner:
 def speak(
     subject: NativeRunner, slots: list[int], samplings: list[Sampling], count: int
 ) -> NDArray[np.int32]:
-    """Codes (count, B, K) of the next frames of some slots."""
+    """Codes (count, B, K) of the next frames of several slots."""
     return np.stack(
         [
             subject.step(
@@ -81,7 +81,7 @@ def speak(
 
 @torch.inference_mode()
 def plain(model: CSM, rows: Rows, sampling: Sampling, count: int) -> NDArray[np.int32]:
-    """The same by the model's own functions: codes (count, K)."""
+    """The same with the model's own functions: codes (count, K)."""
     cache = KVCache(model.config.backbone, 1, model.config.max_frames)
     depth_cache = KVCache(model.config.depth, 1, model.config.num_codebooks)
     read = torch.from_numpy(rows.astype(np.int64))[None]

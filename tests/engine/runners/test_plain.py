@@ -1,4 +1,4 @@
-"""The plain runner does what `Runner` asks, in no more memory than is needed."""
+"""The plain runner follows the `Runner` protocol and uses no more memory than needed."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ NUM_SLOTS, NUM_POSITIONS, NUM_CODEBOOKS = 3, 41, 3
 
 
 def config() -> CSMConfig:
-    """One layer each, of widths that are no powers of 2."""
+    """One layer each, with widths that are not powers of 2."""
     config = tiny.csm_config()
     return dataclasses.replace(
         config,
@@ -39,7 +39,7 @@ def config() -> CSMConfig:
 
 
 def models(dtype: torch.dtype, *, int8: bool = False) -> tuple[SlotModel, SlotModel]:
-    """Two of the same weights, whose caches are full of the same numbers."""
+    """Two models with the same weights and the same numbers in their caches."""
     model = tiny.csm(config=config()).to(dtype)
     sizes = (NUM_SLOTS, NUM_POSITIONS, tiny.CODEBOOK_SIZE)
     both = [SlotModel(model, *sizes, depth_int8=int8) for _ in range(2)]
@@ -71,7 +71,7 @@ def rows(size: int) -> Tensor:
 def test_a_frame_is_that_of_slot_model(
     size: int, dtype: torch.dtype, most: int, int8: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At positions in the first, the second and the last part that attention looks at."""
+    """At positions in the first, the second and the last part of the attention."""
     monkeypatch.setattr(slot_kernels, "BLOCK_POSITIONS", 16)
     expected, given = models(dtype, int8=int8)
     kernels = slot_kernels.KernelModel(given, NUM_SLOTS)
@@ -129,7 +129,7 @@ def test_steps_by_kernels_and_by_torch_are_one_reply() -> None:
 
 
 def test_weights_are_shared() -> None:
-    """Only the table of projections and the heads are made anew."""
+    """Only the table of projections and the heads are new tensors."""
     model: CSM = tiny.csm(config=config())
     slots = SlotModel(model, 1, 8, tiny.CODEBOOK_SIZE)
     kernels = slot_kernels.KernelModel(slots, 1)
