@@ -29,7 +29,7 @@ CHUNK = 2**12
 
 @dataclass(frozen=True, kw_only=True)
 class Launch:
-    """How a kernel is launched.
+    """The launch settings of a kernel.
 
     Attributes:
         tile: approximate number of weights per program; 0 if the kernel has none.
@@ -59,8 +59,8 @@ def starts_early(device: torch.device) -> bool:
     return able and MAY_START_EARLY
 
 
-def how(kernel: str, *, early: bool) -> dict[str, Any]:
-    """What a kernel is launched with, beside its arguments."""
+def launch_options(kernel: str, *, early: bool) -> dict[str, Any]:
+    """Keyword arguments of a launch, without the arguments of the kernel."""
     extra = {"launch_pdl": True} if early else {}
     return {"EARLY": early, "num_warps": LAUNCHES[kernel].num_warps, **extra}
 
@@ -108,7 +108,7 @@ class KernelLlama:
         rows.head[(num_out // block,)](
             x, self.llama.norm, weights, scales, logits, x.stride(0), self.llama.config.norm_eps,
             NUM_ROWS=len(x), WIDTH=width, NUM_OUT=num_out, HAS_SCALES=scales is not weights,
-            BLOCK_N=block, BLOCK_K=block_k, **how("head", early=self._early),
+            BLOCK_N=block, BLOCK_K=block_k, **launch_options("head", early=self._early),
         )  # fmt: skip
 
     def _add_product(self, given: Tensor, matrix: Tensor | Int8, x: Tensor) -> None:
@@ -119,7 +119,7 @@ class KernelLlama:
         rows.add_product[(num_out // block,)](
             given, weights, scales, x,
             NUM_ROWS=len(x), WIDTH=width, NUM_OUT=num_out, HAS_SCALES=scales is not weights,
-            BLOCK_N=block, BLOCK_K=block_k, **how("add_product", early=self._early),
+            BLOCK_N=block, BLOCK_K=block_k, **launch_options("add_product", early=self._early),
         )  # fmt: skip
 
     def _gate_up(self, x: Tensor, norm: Tensor, matrix: Tensor | Int8) -> None:
@@ -129,7 +129,7 @@ class KernelLlama:
         rows.gate_up[(num_out // block,)](
             x, norm, weights, scales, self._hidden, self.llama.config.norm_eps,
             NUM_ROWS=len(x), WIDTH=width, NUM_OUT=num_out, HAS_SCALES=scales is not weights,
-            BLOCK_N=block, BLOCK_K=block_k // 2, **how("gate_up", early=self._early),
+            BLOCK_N=block, BLOCK_K=block_k // 2, **launch_options("gate_up", early=self._early),
         )  # fmt: skip
 
     def _project(
@@ -149,7 +149,7 @@ class KernelLlama:
             NUM_ROWS=len(x), LENGTH=length, WIDTH=width, NUM_HEADS=config.num_heads,
             NUM_KV_HEADS=config.num_kv_heads, HEAD_DIM=config.head_dim,
             HAS_SCALES=scales is not weights, BLOCK_N=block, BLOCK_K=block_k // 2,
-            **how("query_key_value", early=self._early),
+            **launch_options("query_key_value", early=self._early),
         )  # fmt: skip
 
     def _attend(self, index: int, positions: Tensor, length: int, seen: int) -> None:
@@ -163,13 +163,14 @@ class KernelLlama:
             positions.stride(0), keys.stride(0), keys.stride(1), head_dim**-0.5,
             LENGTH=length, NUM_HEADS=num_heads, NUM_KV_HEADS=config.num_kv_heads,
             HEAD_DIM=head_dim, BLOCK_P=block_p, BLOCK_E=block_e, NUM_PARTS=num_parts,
-            **how("attend", early=self._early),
+            **launch_options("attend", early=self._early),
         )  # fmt: skip
         if num_parts > 1:
             rows.join[(num_rows * num_heads,)](
                 self._parts, self._peaks, self._attended,
                 HEAD_DIM=head_dim, BLOCK_E=block_e, NUM_PARTS=num_parts,
-                BLOCK_S=triton.next_power_of_2(num_parts), **how("join", early=self._early),
+                BLOCK_S=triton.next_power_of_2(num_parts),
+                **launch_options("join", early=self._early),
             )  # fmt: skip
 
     def _blocks(self, kernel: str, num_out: int, width: int) -> tuple[int, int]:
@@ -259,7 +260,7 @@ class KernelModel:
                 self._codes.stride(0),
                 NUM_CODES=num_codes, BLOCK_V=triton.next_power_of_2(num_codes), WIDTH=width,
                 BLOCK_D=triton.next_power_of_2(width), BITS=bits, HAS_TOP_K=most > 0,
-                **how("sample", early=self._early),
+                **launch_options("sample", early=self._early),
             )  # fmt: skip
 
         sample(F.linear(hidden, self._head0), 0, self._x[:, 1])
