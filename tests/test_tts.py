@@ -724,7 +724,10 @@ def test_a_piece_that_cannot_be_read_is_passed_over(monkeypatch: pytest.MonkeyPa
     audio = tts.generate(f"{rockets}\nOne. 1.\n{faces}\nTwo. 2.", seed=1)
     assert len(requests) == 2
     assert len(audio.samples) == 7 * FRAME
-    assert notes_of(audio) == [f"skipped: cannot read '{rockets}'", f"skipped: cannot read '{faces}'"]
+    assert notes_of(audio) == [
+        f"skipped: cannot read '{rockets}'",
+        f"skipped: cannot read '{faces}'",
+    ]
     with pytest.raises(TextError, match=f"nothing in '{rockets}' can be spoken"):
         tts.generate(f"{rockets}\n{faces}")
 

@@ -79,8 +79,18 @@ def test_the_shell_completes_commands_and_voices(tiny_folder: Path) -> None:
     assert complete("say", "--model", str(tiny_folder), "--voice", "") == []
 
 
-@pytest.mark.parametrize("arguments", [["voices"], ["say", "Hi", "--voice", "hart"]])
-def test_neither_the_list_nor_an_unknown_voice_imports_torch(arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["voices"],
+        ["say", "Hi", "--voice", "hart"],
+        ["say", "Hi", "-o", "a.wma"],
+        ["say", "Hi", "--seed", "x"],
+        ["codec", "decode", "a.safetensors", "-o", "a.wma"],
+        ["codec", "encode", "a.wav", "-o", "no/a.safetensors"],
+    ],
+)
+def test_lists_and_wrong_arguments_do_not_import_torch(arguments: list[str]) -> None:
     code = f"import sys; sys.argv = ['causerie', *{arguments}]; from causerie.cli import main\n"
     code += "try: main()\nexcept SystemExit: pass\n"
     code += "assert not {'torch', 'numpy', 'rich'} & set(sys.modules)"

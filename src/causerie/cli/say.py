@@ -35,12 +35,13 @@ def say(
     text: Annotated[
         str | None,
         typer.Argument(
-            help="The text. Without it, standard input is read if it is piped in; so does -.",
+            help="The text to speak. Without it, or with -, standard input is read.",
             show_default=False,
         ),
     ] = None,
     file: Annotated[
-        Path | None, typer.Option("-f", "--file", help="Read the text from this file.")
+        Path | None,
+        typer.Option("-f", "--file", help="Read the text from a file.", metavar="FILE"),
     ] = None,
     output: Annotated[
         str | None,
@@ -61,7 +62,7 @@ def say(
         ),
     ] = None,
     skip_existing: Annotated[
-        bool, typer.Option("--skip-existing", help="With --out-dir: keep files that exist.")
+        bool, typer.Option("--skip-existing", help="With --out-dir: skip lines whose file exists.")
     ] = False,
     play: Annotated[
         bool, typer.Option("--play", help="With -o: also play it, if there is a sound device.")
@@ -69,7 +70,7 @@ def say(
     voice: Annotated[
         str | None,
         typer.Option(
-            help="A voice of the model (see `causerie voices`), a voice file, or a speaker number.",
+            help="A name that `causerie voices` lists, a voice file, or a speaker number.",
             autocompletion=complete_voice,
         ),
     ] = None,
@@ -90,8 +91,8 @@ def say(
         float | None,
         typer.Option(
             metavar="SECONDS",
-            help="Cut the speech after this time. Without it, a piece of the text that does not "
-            "end by itself is cut after 60 s.",
+            help="Cut the speech after this time. By default, each piece of a long text is cut "
+            "after 60 s if the model does not stop by itself.",
             show_default=False,
         ),
     ] = None,
