@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -18,10 +19,10 @@ SMALL = "--device cpu --subject tiny --frames 1 --streams 1,2 --contexts 5,20 --
 
 
 @pytest.fixture(scope="module")
-def gpu() -> ModuleType:
+def gpu() -> Iterator[ModuleType]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(ROOT / "benchmarks")
-        return importlib.import_module("gpu")
+        yield importlib.import_module("gpu")
 
 
 def test_without_a_gpu_it_says_so(

@@ -48,7 +48,7 @@ LINES: Mapping[str, str] = {
     "homographs_both": "homographs right in both contexts {:.0%}",
     "homographs_judge": "accuracy of the classifier on known readings {:.0%}",
     "consistency": "pronunciation kept over turns {:.0%}",
-    "consistency_both": "words that keep either pronunciation {:.0%}",
+    "consistency_both": "words that keep both pronunciations {:.0%}",
     "consistency_judge": "accuracy of the classifier on known pronunciations {:.0%}",
 }
 
