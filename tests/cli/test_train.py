@@ -53,7 +53,7 @@ def test_a_model_is_trained_and_written(config: Path, tmp_path: Path) -> None:
     assert len(again.stderr.splitlines()) == 1
     allowed = run("lm", str(config), "--set", "recipe.steps=3", "--allow-changes")
     assert allowed.exit_code == 0
-    assert allowed.stderr == "going on from step 1 of 3\n"
+    assert allowed.stderr == "resuming at step 1 of 3\n"
 
 
 @pytest.mark.parametrize(

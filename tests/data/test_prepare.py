@@ -18,6 +18,7 @@ from causerie.data.loudness import TARGET_LUFS, loudness
 from causerie.data.report import Report
 from causerie.data.shards import SpeechData, codec_fingerprint
 from causerie.errors import ConfigError
+from causerie.folder_lock import holds_only_lock, lock_folder
 from tests.data import speech
 from tests.data.prepared import run
 from tests.test_docs import ROOT
@@ -315,6 +316,14 @@ def test_the_report_is_written_if_nothing_is_kept(tmp_path: Path) -> None:
     assert "unreadable" in (tmp_path / "out" / "report.html").read_text("utf-8")
     with pytest.raises(ConfigError, match="has no prepared speech"):
         SpeechData.open(tmp_path / "out")
+
+
+def test_a_folder_in_use_is_refused(mixed: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with lock_folder(out), pytest.raises(ConfigError, match="out is in use by process"):
+        run(mixed, out)
+    assert holds_only_lock(out)
+    run(mixed, out)
 
 
 def test_folders_with_other_files_are_refused(mixed: Path, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from causerie.errors import ConfigError
 from causerie.evaluate import speaking
 from causerie.finetune.choice import Choice
 from causerie.finetune.run import Wishes, voice_name
+from causerie.folder_lock import holds_only_lock, lock_folder
 from causerie.voices import Voice
 from tests import tiny
 from tests.finetune import small
@@ -117,6 +118,12 @@ def test_the_same_again_changes_nothing_and_other_wishes_are_refused(
     with pytest.raises(ConfigError, match=r"recordings was .*Ann B\., is .*other"):
         small.run(tiny_folder, other, out, voice="ann-b")
     assert (out / "data" / "dataset.json").is_file()
+
+
+def test_a_folder_in_use_is_refused(tiny_folder: Path, recorded: Path, tmp_path: Path) -> None:
+    with lock_folder(tmp_path), pytest.raises(ConfigError, match="is in use by process"):
+        small.run(tiny_folder, recorded, tmp_path)
+    assert holds_only_lock(tmp_path)
 
 
 def test_killed_anywhere_it_goes_on_to_the_same_end(

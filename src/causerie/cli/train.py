@@ -48,7 +48,7 @@ def lm(config: Config, changes: Changes = None, allow_changes: AllowChanges = Fa
             settled,
             judge=_judge(settled),
             on_step=on_step,
-            say=note,
+            on_message=note,
             allow_changes=allow_changes,
         )
     if folder is not None:  # this is the main process

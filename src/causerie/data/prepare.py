@@ -23,13 +23,14 @@ from causerie.data.activity import Detector, silero
 from causerie.data.cache import WorkCache
 from causerie.data.checks import Limits
 from causerie.data.conversations import Conversation, build_conversations
-from causerie.data.manifest import Recording, find
+from causerie.data.manifest import Found, Recording, find
 from causerie.data.page import page
 from causerie.data.process_recording import Pipeline, Processed, process
 from causerie.data.report import Entry, Report
 from causerie.data.shards import INDEX, NewTurn, ShardWriter, codec_fingerprint, write_whole
 from causerie.data.whisper import Recognizer
 from causerie.errors import ConfigError
+from causerie.folder_lock import holds_only_lock, lock_folder
 
 #: Called before each recording with the number done, the total and its name.
 OnProgress = Callable[[int, int, str], None]
@@ -83,6 +84,19 @@ def prepare(
         "recognizer": recognizer if recognize else "none",
         "language": language,
     }
+    with lock_folder(out):
+        return _prepare(folder, out, found, pipeline, settings, on_progress)
+
+
+def _prepare(
+    folder: Path,
+    out: Path,
+    found: Found,
+    pipeline: Pipeline,
+    settings: dict[str, Any],
+    on_progress: OnProgress,
+) -> Report:
+    """Process all recordings, then write shards and report."""
     cache = WorkCache(out / WORK, settings)
     processed = []
     for done, recording in enumerate(found.recordings):
@@ -96,9 +110,9 @@ def prepare(
     conversations, split = build_conversations(
         [(recording, result.outcomes) for recording, result in processed]
     )
-    _write_shards(out, conversations, processed, codec, settings["codec"])
+    _write_shards(out, conversations, processed, pipeline.codec, settings["codec"])
     notes = [*found.notes]
-    if recognize is None:
+    if pipeline.recognize is None:
         notes.append("transcripts were not checked: no recognizer was used")
     report = Report(
         folder=str(folder.resolve()),
@@ -138,7 +152,7 @@ def _check_out(out: Path) -> None:
     """Raise ConfigError if `out` cannot be written or has other files."""
     if out.exists() and not out.is_dir():
         raise ConfigError(f"cannot write to {out}: it is not a folder")
-    if out.is_dir() and any(out.iterdir()) and not (out / WORK).is_dir():
+    if out.is_dir() and not holds_only_lock(out) and not (out / WORK).is_dir():
         raise ConfigError(f"{out} has other files: choose a new or empty folder")
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -45,6 +45,7 @@ from causerie.finetune.choice import choose
 from causerie.finetune.defaults import configuration
 from causerie.finetune.judge import EVALUATION, Judge, ceilings
 from causerie.finetune.report import Report
+from causerie.folder_lock import holds_only_lock, lock_folder
 from causerie.train.lm.config import LMConfig
 from causerie.train.lm.run import FIGURES, train_lm, whole_folder, write_model
 from causerie.train.loop import differences
@@ -113,6 +114,20 @@ def finetune(
     if not (wishes.folder / INDEX).is_file():
         manifest.find(wishes.folder, wishes.out)
     _load(tools, wishes.device)
+    with lock_folder(wishes.out):
+        return _finetune(wishes, name, configure, tools, detect, say, tell)
+
+
+def _finetune(
+    wishes: Wishes,
+    name: str,
+    configure: _Configure,
+    tools: Tools,
+    detect: Detector | None,
+    say: Callable[[str], None],
+    tell: Tell,
+) -> Report:
+    """Make the voice, in a folder that is locked."""
     tell("loading", 0, 1)
     base = TTS.from_pretrained(wishes.base, device=wishes.device)
     if name in base.checkpoint.voices:
@@ -157,7 +172,7 @@ def finetune(
         base=start,
         judge=judge,
         on_step=lambda step, numbers: tell(_losses(numbers), step + 1, config.recipe.steps),
-        say=say,
+        on_message=say,
     )
     checkpoints = {
         int(path.parent.name): json.loads(path.read_text("utf-8"))
@@ -237,7 +252,7 @@ def _load(tools: Tools, device: str) -> None:
 def _check_out(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise ConfigError(f"cannot write into {out}: it is no folder")
-    if out.is_dir() and any(out.iterdir()) and not (out / WISHES).is_file():
+    if out.is_dir() and not holds_only_lock(out) and not (out / WISHES).is_file():
         raise ConfigError(f"{out} holds other files: write into a new or empty folder")
 
 

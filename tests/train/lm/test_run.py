@@ -14,6 +14,7 @@ from causerie import TTS, toml_config
 from causerie.checkpoint import load
 from causerie.data.shards import SpeechData, codec_fingerprint
 from causerie.errors import ConfigError
+from causerie.folder_lock import lock_folder
 from causerie.text.front_end import FrontEnd
 from causerie.train.lm.config import LMConfig, LMRecipe, Lora, Samples, Watch
 from causerie.train.lm.corpus import Corpus
@@ -39,11 +40,11 @@ def config(tiny_folder: Path, data: Path, out: Path, **changes: Any) -> LMConfig
 
 def test_a_trained_model_speaks(tiny_folder: Path, data: Path, tmp_path: Path) -> None:
     wanted = config(tiny_folder, data, tmp_path / "out", log_every=3)
-    said: list[str] = []
-    folder = train_lm(wanted, say=said.append)
+    messages: list[str] = []
+    folder = train_lm(wanted, on_message=messages.append)
     assert folder is not None
     assert folder == tmp_path / "out" / "model"
-    assert said == []
+    assert messages == []
     audio = TTS.from_pretrained(folder, device="cpu").generate("hi", max_duration_s=0.3, seed=0)
     assert audio.samples.size > 0
     before, after = load(tiny_folder), load(folder)
@@ -60,22 +61,22 @@ def test_a_trained_model_speaks(tiny_folder: Path, data: Path, tmp_path: Path) -
     assert {"codebook0", "rest", "lr", "gradient", "seconds"} <= set(rows[0])
 
 
-def test_a_run_goes_on_and_says_so(tiny_folder: Path, data: Path, tmp_path: Path) -> None:
+def test_a_run_resumes(tiny_folder: Path, data: Path, tmp_path: Path) -> None:
     wanted = config(tiny_folder, data, tmp_path)
     train_lm(wanted)
-    said: list[str] = []
+    messages: list[str] = []
     longer = dataclasses.replace(wanted, recipe=dataclasses.replace(RECIPE, steps=6))
     with pytest.raises(ConfigError, match=r"recipe\.steps was 4, is 6"):
         train_lm(longer)
     assert toml_config.read(LMConfig, tmp_path / "config.toml") == wanted
-    train_lm(longer, say=said.append, allow_changes=True)
-    assert said == ["going on from step 4 of 6"]
+    train_lm(longer, on_message=messages.append, allow_changes=True)
+    assert messages == ["resuming at step 4 of 6"]
     other = write_shards(tmp_path / "other", texts="Another text {}")
     with pytest.raises(ConfigError, match=r"\(data was \w+, is \w+\)"):
         train_lm(dataclasses.replace(longer, data=str(other)))
 
 
-def test_checkpoints_on_the_way_are_judged(tiny_folder: Path, data: Path, tmp_path: Path) -> None:
+def test_intermediate_checkpoints_are_judged(tiny_folder: Path, data: Path, tmp_path: Path) -> None:
     recipe = dataclasses.replace(RECIPE, ema=0.9)
     wanted = config(tiny_folder, data, tmp_path, recipe=recipe, watch=Watch(every=2, held_out=1))
     judged: list[Path] = []
@@ -94,7 +95,7 @@ def test_checkpoints_on_the_way_are_judged(tiny_folder: Path, data: Path, tmp_pa
     last, exported = load(judged[1]).model.state_dict(), load(tmp_path / "model").model.state_dict()
     assert all(torch.equal(tensor, exported[name]) for name, tensor in last.items())
     train_lm(wanted, judge=judge)
-    assert len(judged) == 2  # what was judged is not judged again
+    assert len(judged) == 2  # not judged again
 
 
 def test_lora_writes_a_merged_model_and_an_adapter(
@@ -136,6 +137,12 @@ def test_data_of_another_codec_is_refused(tiny_folder: Path, tmp_path: Path) -> 
     assert not (tmp_path / "out").exists()
 
 
+def test_a_folder_in_use_is_refused(tiny_folder: Path, data: Path, tmp_path: Path) -> None:
+    with lock_folder(tmp_path), pytest.raises(ConfigError, match="is in use by process"):
+        train_lm(config(tiny_folder, data, tmp_path))
+    assert not (tmp_path / "config.toml").exists()
+
+
 def test_spelling_needs_phonemes(tiny_folder: Path, data: Path, tmp_path: Path) -> None:
     recipe = dataclasses.replace(RECIPE, samples=Samples(spelled_sentences=0.5))
     with pytest.raises(ConfigError, match="needs a model that reads phonemes"):
@@ -161,7 +168,7 @@ def test_a_corpus_is_read_by_the_model_s_front_end(data: Path) -> None:
         Corpus.from_shards(opened, FrontEnd("plain"), 32)
 
 
-def test_turns_without_words_are_left_out_and_told(tmp_path: Path) -> None:
+def test_turns_without_words_are_left_out(tmp_path: Path) -> None:
     folder = write_shards(tmp_path / "mute", texts="")
     with pytest.raises(ConfigError, match="has no turn that the model's front end can read"):
         Corpus.from_shards(SpeechData.open(folder), FrontEnd("plain"), 5)

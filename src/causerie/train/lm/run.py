@@ -1,13 +1,13 @@
-"""A whole run of language-model training: from a configuration to a checkpoint that speaks.
+"""A complete language model training run: from a configuration to a checkpoint.
 
-    OUT/config.toml         the configuration with every default written out
-    OUT/state.pt            from which a killed run goes on
-    OUT/log.jsonl           curves
-    OUT/checkpoints/000500  models on the way, each with figures.json, if they are wanted
+    OUT/config.toml         the configuration, with all defaults written out
+    OUT/state.pt            the state from which a killed run resumes
+    OUT/log.jsonl           training curves
+    OUT/checkpoints/000500  intermediate models, each with figures.json (`watch.every`)
     OUT/model               the trained model
-    OUT/adapter             its adapters by themselves, if they are wanted
+    OUT/adapter             its adapters alone (`lora.keep`)
 
-It knows nothing of evaluation: who calls it may give a judge of checkpoints.
+Knows nothing of evaluation; callers can pass a judge of checkpoints.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import dataclasses
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from causerie.data.shards import SpeechData, write_whole
 from causerie.dataclass_dict import from_dict
 from causerie.device import find_dtype
 from causerie.errors import ConfigError
+from causerie.folder_lock import lock_folder
 from causerie.model.csm import CSM
 from causerie.train.lm.config import LMConfig
 from causerie.train.lm.corpus import Corpus
@@ -40,7 +41,7 @@ from causerie.train.log import Log
 from causerie.train.loop import OnStep
 from causerie.train.processes import find_processes
 
-#: Judges the checkpoint in a folder: figures by name, which go into the log.
+#: Returns figures of the checkpoint in a folder, by name; they are logged.
 Judge = Callable[[Path], Mapping[str, float]]
 FIGURES = "figures.json"
 
@@ -51,23 +52,24 @@ def train_lm(
     base: Checkpoint | None = None,
     judge: Judge | None = None,
     on_step: OnStep | None = None,
-    say: Callable[[str], None] = print,
+    on_message: Callable[[str], None] = print,
     allow_changes: bool = False,
 ) -> Path | None:
-    """Train by a configuration, or go on where a run was killed.
+    """Train by a configuration, or resume a killed run.
 
     Args:
-        base: what ``config.base`` names, where it is loaded already; it is trained in place.
-        judge: called with every checkpoint that ``watch.every`` asks for.
-        on_step: called after every step with its number and losses.
-        say: told what a user should know, a line each.
-        allow_changes: go on though configuration or data have changed.
+        base: the loaded checkpoint ``config.base``, if the caller has it; trained in place.
+        judge: called with each checkpoint that ``watch.every`` writes.
+        on_step: called after each step with its number and losses.
+        on_message: called with each line for the user.
+        allow_changes: resume even if configuration or data have changed.
 
     Returns:
         The folder of the model, or of its adapters; None in all processes but the main one.
 
     Raises:
-        ConfigError: contradictions, or data of another codec.
+        ConfigError: the configuration contradicts itself, the data are of another codec, or
+            another run uses the output folder.
         CheckpointError: the base cannot be loaded.
     """
     processes = find_processes(config.device)
@@ -79,43 +81,58 @@ def train_lm(
             "recipe.samples.spelled_sentences needs a model that reads phonemes, but "
             f"{config.base} reads plain text: leave it out"
         )
-    model = _model(config, base)
-    everything = Corpus.from_shards(data, base.front_end, model.config.num_codebooks)
-    corpus, held_out = everything.split(config.watch.held_out, config.recipe.seed)
     out = Path(config.out)
-    training = LMTraining(
-        model,
-        config.recipe,
-        corpus,
-        base.tokenizer,
-        out / "state.pt",
-        processes=processes,
-        save_every=config.save_every,
-        allow_changes=allow_changes,
-        facts={
-            "base": config.base,
-            "from_scratch": config.from_scratch,
-            "lora": None if config.lora is None else dataclasses.asdict(config.lora),
-        },
-    )
-    if not processes.is_main_process:
-        training.run()
+    with lock_folder(out) if processes.is_main_process else nullcontext():
+        model = _model(config, base)
+        full_corpus = Corpus.from_shards(data, base.front_end, model.config.num_codebooks)
+        corpus, held_out = full_corpus.split(config.watch.held_out, config.recipe.seed)
+        training = LMTraining(
+            model,
+            config.recipe,
+            corpus,
+            base.tokenizer,
+            out / "state.pt",
+            processes=processes,
+            save_every=config.save_every,
+            allow_changes=allow_changes,
+            facts={
+                "base": config.base,
+                "from_scratch": config.from_scratch,
+                "lora": None if config.lora is None else dataclasses.asdict(config.lora),
+            },
+        )
+        folder = None
+        if processes.is_main_process:
+            for note in (*full_corpus.notes, *training.sampler.notes):
+                on_message(note)
+            if training.step:
+                on_message(f"resuming at step {training.step:,} of {config.recipe.steps:,}")
+            folder = _run(config, base, training, held_out, judge, on_step)
+        else:
+            training.run()
         processes.end_training()
-        return None
-    for note in (*everything.notes, *training.sampler.notes):
-        say(note)
-    if training.step:
-        say(f"going on from step {training.step:,} of {config.recipe.steps:,}")
-    out.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _run(
+    config: LMConfig,
+    base: Checkpoint,
+    training: LMTraining,
+    held_out: Corpus,
+    judge: Judge | None,
+    on_step: OnStep | None,
+) -> Path:
+    """Do the remaining steps in the main process, and write the model; returns its folder."""
+    out, model = Path(config.out), training.model
     (out / "config.toml").write_text(toml_config.to_toml(config), encoding="utf-8")
     log = Log(out / "log.jsonl", every=config.log_every, tensorboard=out / "tensorboard")
 
-    def note_step(step: int, numbers: dict[str, float]) -> None:
+    def log_step(step: int, numbers: dict[str, float]) -> None:
         log(step, numbers)
         if on_step is not None:
             on_step(step, numbers)
 
-    def look(step: int) -> None:
+    def write_checkpoint(step: int) -> None:
         folder = out / "checkpoints" / f"{step:06d}"
         if (folder / FIGURES).exists():
             return
@@ -127,24 +144,23 @@ def train_lm(
         write_whole(folder / FIGURES, (json.dumps(figures, indent=2) + "\n").encode())
 
     every = config.watch.every
-    training.run(note_step, on_milestone=look if every else None, every=every)
+    training.run(log_step, on_milestone=write_checkpoint if every else None, every=every)
     log.flush(training.step)
     keep = "merged" if config.lora is None else config.lora.keep
     if config.lora is not None and keep != "merged":
         save_adapter(model, config.lora, out / "adapter", config.base)
     if keep != "adapter":
         write_model(out / "model", base, training.weights(), model.config, config.dtype)
-    processes.end_training()
     return out / ("adapter" if keep == "adapter" else "model")
 
 
 def write_model(
     folder: Path, base: Checkpoint, weights: Mapping[str, Tensor], sizes: CSMConfig, dtype: str
 ) -> None:
-    """Write a model with the tokenizer, front end, codec and voices of its base, whole or not.
+    """Write a model with the tokenizer, front end, codec and voices of its base, atomically.
 
     Args:
-        dtype: of the language model; the codec stays as it is, else its codes would change.
+        dtype: of the language model. The codec keeps its dtype; otherwise its codes would change.
     """
     stored = find_dtype(dtype, torch.device("cpu"))
     with torch.device("meta"):
@@ -156,7 +172,7 @@ def write_model(
 
 @contextmanager
 def whole_folder(folder: Path) -> Iterator[Path]:
-    """A folder to write, which takes its place when all is written: it is whole or not there."""
+    """A temporary folder that replaces `folder` at the end, so that `folder` is never partial."""
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     yield partial
@@ -166,19 +182,19 @@ def whole_folder(folder: Path) -> Iterator[Path]:
 
 
 def _model(config: LMConfig, base: Checkpoint) -> CSM:
-    """The model to be trained."""
+    """The model to train."""
     if config.from_scratch:
-        sizes = from_dict(CSMConfig, _changed(dataclasses.asdict(base.model.config), config.model))
+        sizes = from_dict(CSMConfig, _updated(dataclasses.asdict(base.model.config), config.model))
         return new_model(sizes, config.recipe.seed)
     if config.lora is not None:
         add_adapters(base.model, config.lora, config.recipe.seed)
     return base.model
 
 
-def _changed(values: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested values, some of them exchanged."""
+def _updated(values: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested values with some of them replaced."""
     out = dict(values)
     for key, change in changes.items():
         nested = isinstance(change, Mapping) and isinstance(out.get(key), dict)
-        out[key] = _changed(out[key], change) if nested else change
+        out[key] = _updated(out[key], change) if nested else change
     return out
