@@ -52,6 +52,11 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert {row["loss"] for row in log.read_log(path)} == {24.5}
 
 
+def test_losses_in_words() -> None:
+    numbers = {"codebook0": 3.412, "rest": 4.2, "lr": 1e-3}
+    assert log.losses_text(numbers) == "loss 3.41 (codebook 0), 4.20 (others)"
+
+
 def test_a_log_that_never_began_is_not_resumed(tmp_path: Path) -> None:
     path = tmp_path / "lm.log"
     path.touch()

@@ -40,5 +40,5 @@ def test_each_process_needs_a_conversation(tmp_path: Path) -> None:
 
 def test_missing_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(ConfigError, match='device "cuda" is not there'):
+    with pytest.raises(ConfigError, match='device "cuda" is not available'):
         find_processes("cuda")

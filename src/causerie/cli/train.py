@@ -1,9 +1,8 @@
-"""`causerie train`: a model from prepared speech."""
+"""`causerie train`: trains a model on prepared speech."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,18 +10,13 @@ import typer
 
 from causerie.cli.console import note
 from causerie.cli.options import Changes
+from causerie.cli.progress import show_progress
 
 if TYPE_CHECKING:
     from causerie.train.lm.config import LMConfig
     from causerie.train.lm.run import Judge
-    from causerie.train.loop import OnStep
 
 app = typer.Typer(help="Train a language model.", no_args_is_help=False)
-
-Config = Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="What to train, and how.")]
-AllowChanges = Annotated[
-    bool, typer.Option("--allow-changes", help="Go on with a run though its recipe has changed.")
-]
 
 
 @app.callback()
@@ -31,23 +25,36 @@ def _group() -> None:
 
 
 @app.command()
-def lm(config: Config, changes: Changes = None, allow_changes: AllowChanges = False) -> None:
-    """Train a language model on speech that `causerie data prepare` made.
+def lm(
+    config_file: Annotated[
+        Path, typer.Argument(metavar="CONFIG.toml", help="The configuration; see docs/training.md.")
+    ],
+    changes: Changes = None,
+    allow_changes: Annotated[
+        bool,
+        typer.Option("--allow-changes", help="Resume a run even if its configuration has changed."),
+    ] = False,
+) -> None:
+    """Train a language model on speech prepared by `causerie data prepare`.
 
     causerie train lm voice.toml --set recipe.steps=2000
 
-    What was killed goes on where it was. Several GPUs: torchrun --nproc-per-node 2 -m causerie …
+    Run the command again to resume a killed run. Several GPUs: torchrun --nproc-per-node 2 -m
+    causerie …
     """
     from causerie import toml_config
     from causerie.train.lm.config import LMConfig
     from causerie.train.lm.run import train_lm
+    from causerie.train.log import losses_text
 
-    settled = toml_config.read(LMConfig, config, changes or [])
-    with steps(settled.recipe.steps) as on_step:
+    config = toml_config.read(LMConfig, config_file, changes or [])
+    with show_progress() as on_progress:
         folder = train_lm(
-            settled,
-            judge=_judge(settled),
-            on_step=on_step,
+            config,
+            judge=_judge(config),
+            on_step=lambda step, numbers: on_progress(
+                f"training, {losses_text(numbers)}", step + 1, config.recipe.steps
+            ),
             on_message=note,
             allow_changes=allow_changes,
         )
@@ -56,7 +63,7 @@ def lm(config: Config, changes: Changes = None, allow_changes: AllowChanges = Fa
 
 
 def _judge(config: LMConfig) -> Judge | None:
-    """What `causerie eval` says of a checkpoint, if the configuration asks for it."""
+    """Evaluates checkpoints as `causerie eval` does; None without `watch.metrics`."""
     watch = config.watch
     if not watch.metrics:
         return None
@@ -81,24 +88,3 @@ def _judge(config: LMConfig) -> Judge | None:
         return report.numbers
 
     return judge
-
-
-@contextmanager
-def steps(total: int) -> Iterator[OnStep | None]:
-    """Show steps and losses, where stderr is a terminal."""
-    from rich.console import Console
-    from rich.progress import Progress, TextColumn
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield None
-        return
-    columns = (*Progress.get_default_columns(), TextColumn("{task.fields[losses]}"))
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("training", total=total, losses="")
-
-        def show(step: int, numbers: dict[str, float]) -> None:
-            losses = " · ".join(f"{name} {value:.3g}" for name, value in numbers.items())
-            progress.update(task, completed=step + 1, losses=losses)
-
-        yield show

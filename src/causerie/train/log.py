@@ -1,7 +1,7 @@
-"""Curves of a training as JSON lines that a run appends, and TensorBoard's where it is installed.
+"""Writes training curves as JSON lines, and for TensorBoard if it is installed.
 
-A row holds the step, the seconds since this process began, and the mean numbers of some steps. A
-run that goes on with an earlier one begins with ``{"resumed_at": step}``. Knows nothing of models.
+A row holds the step, the seconds since the process started, and means over some steps. A resumed
+run appends, starting with ``{"resumed_at": step}``. Knows nothing of models.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ EVERY = 50
 
 
 class Log:
-    """Writes the means of `every` steps a row.
+    """Appends a row with the means of every `every` steps.
 
     Args:
-        tensorboard: a folder for TensorBoard's files too; without the package there are none.
+        tensorboard: a folder for TensorBoard's files, which are written if it is installed.
     """
 
     def __init__(
@@ -36,27 +36,27 @@ class Log:
         self.path, self.every = path, every
         self.resumes = path.exists() and path.stat().st_size > 0
         self.clock, self.start = clock, clock()
-        self.seen: defaultdict[str, list[float]] = defaultdict(list)
+        self.pending: defaultdict[str, list[float]] = defaultdict(list)
         self._board = _tensorboard(tensorboard)
 
     def __call__(self, step: int, numbers: Mapping[str, float]) -> None:
-        """Note the numbers of a step, counted from 0."""
+        """Add the numbers of a step, counted from 0."""
         if self.resumes:
             self._write({"resumed_at": step})
             self.resumes = False
         for name, value in numbers.items():
-            self.seen[name].append(value)
+            self.pending[name].append(value)
         if (step + 1) % self.every == 0:
             self.flush(step + 1)
 
     def flush(self, step: int) -> None:
-        """Write the means of the steps since the last row, after so many steps in all."""
-        if self.seen:
-            self.note(step, {name: sum(v) / len(v) for name, v in self.seen.items()})
-            self.seen.clear()
+        """Write the means since the last row; `step` is the number of steps done."""
+        if self.pending:
+            self.note(step, {name: sum(v) / len(v) for name, v in self.pending.items()})
+            self.pending.clear()
 
     def note(self, step: int, numbers: Mapping[str, float]) -> None:
-        """Write a row of its own, such as an evaluation after so many steps."""
+        """Write a single row, such as an evaluation; `step` is the number of steps done."""
         seconds = round(self.clock() - self.start, 1)
         rounded = {name: float(f"{value:.6g}") for name, value in numbers.items()}
         self._write({"step": step, "seconds": seconds, **rounded})
@@ -70,7 +70,7 @@ class Log:
 
 
 def _tensorboard(folder: Path | None) -> Any:
-    """A writer, or None without a folder or the package."""
+    """A TensorBoard writer; None without a folder or the package."""
     if folder is None or importlib.util.find_spec("tensorboard") is None:
         return None
     from torch.utils.tensorboard import SummaryWriter
@@ -79,15 +79,14 @@ def _tensorboard(folder: Path | None) -> Any:
 
 
 def read_log(path: Path) -> list[dict[str, float]]:
-    """Rows of a log with their ``minutes`` since the first run began.
+    """The rows of a log, with ``minutes`` since the first run started.
 
-    The times of resumed runs add up. Steps that a killed run had done but not saved are done
-    twice; their second rows are left out, but the time they took counts. Rows of one step are
-    joined. In a log without ``resumed_at`` rows, a run is taken to be resumed where the seconds
-    or the steps go back.
+    The times of resumed runs add up. A killed run repeats the steps after its last save: their
+    second rows are dropped, but their time counts. Rows of one step are joined. A log without
+    ``resumed_at`` rows counts as resumed wherever seconds or steps decrease.
     """
     rows: list[dict[str, float]] = []
-    before = seconds = 0.0  # time of the runs before this one, and of this one
+    before = seconds = 0.0  # total time of the earlier runs, time of this run
     step = 0.0
     for line in path.read_text("utf-8").splitlines():
         row = json.loads(line)
@@ -102,3 +101,10 @@ def read_log(path: Path) -> list[dict[str, float]]:
         elif not rows or step > rows[-1]["step"]:
             rows.append({**row, "minutes": (before + seconds) / 60})
     return rows
+
+
+def losses_text(numbers: Mapping[str, float]) -> str:
+    """The losses of a step, such as "loss 3.41 (codebook 0), 4.20 (others)"."""
+    names = {"codebook0": "codebook 0", "rest": "others", "mel": "mel"}
+    losses = [f"{numbers[key]:.2f} ({name})" for key, name in names.items() if key in numbers]
+    return f"loss {', '.join(losses)}"

@@ -1,6 +1,6 @@
-"""The part of training that every run shares: schedule, clipping, checkpoints, exact resume.
+"""The training loop: schedule, gradient clipping, state files, exact resume.
 
-Knows nothing of what is trained: a step fills in gradients and gives numbers to report.
+Knows nothing of models: a callback computes the gradients of a step and returns its losses.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Decay = Literal["cosine", "linear", "constant"]
 
 
 class Stateful(Protocol):
-    """A module, or whatever else knows its state."""
+    """Has a state dict, as modules do."""
 
     def state_dict(self) -> dict[str, Any]: ...
 
@@ -33,7 +33,7 @@ class Stateful(Protocol):
 
 
 class HasState(Protocol):
-    """What a phase of training keeps beside the optimizer, and what it trains."""
+    """The state of a training phase apart from the optimizer, and the parameters it trains."""
 
     @property
     def modules(self) -> Mapping[str, Stateful]: ...
@@ -48,12 +48,13 @@ class HasState(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Descent:
-    """How the learning rate goes, and where gradients are clipped.
+    """The learning rate schedule and gradient clipping.
 
     Attributes:
-        warmup: steps in which the rate rises.
-        floor: part of the rate that is left at the end.
-        clip: norm of the gradient at most.
+        lr: highest learning rate.
+        warmup: number of steps in which the rate rises.
+        floor: final rate, as a share of `lr`.
+        clip: maximum gradient norm.
     """
 
     steps: int
@@ -64,20 +65,20 @@ class Descent:
     clip: float = CLIP
 
     def rate(self, step: int) -> float:
-        """Learning rate of a step."""
+        """The learning rate of a step."""
         return self.lr * factor(step, self.steps, self.warmup, self.decay, self.floor)
 
 
-#: Adds the gradients of a step; numbers to report.
+#: Computes the gradients of a step and returns its losses.
 Gradients = Callable[[int], dict[str, float]]
-#: Called after every step with its number and losses.
+#: Called after each step with its number and losses.
 OnStep = Callable[[int, dict[str, float]], None]
 
 
 def factor(
     step: int, steps: int, warmup: int, decay: Decay = "cosine", floor: float = 0.02
 ) -> float:
-    """Factor of the learning rate: linear warm-up, then down to `floor`."""
+    """Factor of the learning rate: a linear warm-up, then the decay to `floor`."""
     if step < warmup:
         return (step + 1) / warmup
     progress = min(1.0, (step - warmup) / max(1, steps - warmup))
@@ -88,12 +89,12 @@ def factor(
 
 
 class Loop:
-    """Counts steps and keeps a state file from which a killed run continues to the bit.
+    """Runs steps and keeps a state file from which a killed run resumes exactly.
 
     Args:
-        path: of the state file.
-        allow_changes: go on though the recipe is not the one that the state file was made by.
-        writes: whether this process writes the file; among several, one does.
+        path: path of the state file.
+        allow_changes: resume even if the state file belongs to a run with other facts.
+        writes: whether this process writes the state file; among several processes, one does.
         after_step: called after each step of the optimizer.
     """
 
@@ -122,7 +123,7 @@ class Loop:
         descent: Descent,
         on_step: OnStep | None = None,
     ) -> None:
-        """Do the steps still to be done; saves now and then, and at the end.
+        """Do the remaining steps, saving every `save_every` steps and at the end.
 
         Raises:
             ConfigError: a gradient is not finite.
@@ -140,39 +141,39 @@ class Loop:
         self.save()
 
     def begin(self, facts: Mapping[str, Any]) -> None:
-        """Go on from the state file, if there is one.
+        """Resume from the state file, if there is one.
 
         Args:
-            facts: all that the run depends on, as values that JSON knows.
+            facts: everything the run depends on, as JSON values.
 
         Raises:
-            ConfigError: the state file is of a run with other facts, or of another model.
+            ConfigError: the state file belongs to a run with other facts, or to another model.
         """
         self.facts = json.loads(json.dumps(facts))
         if not self.path.exists():
             return
         state = torch.load(self.path, map_location="cpu", weights_only=True)
-        # states of old have no facts
+        # state files of early versions have no facts
         changed = differences(state.get("facts", self.facts), self.facts)
         if changed and not self.allow_changes:
             raise ConfigError(
-                f"{self.path} is of another run ({'; '.join(changed)}): give the old values, "
-                "another folder, or allow the changes (--allow-changes)"
+                f"{self.path} is of another run ({'; '.join(changed)}): restore the old values, "
+                "choose another folder, or allow the changes (--allow-changes)"
             )
         try:
             self._load(state)
         except (KeyError, ValueError, RuntimeError) as error:
             raise ConfigError(
-                f"{self.path} does not fit what is to be trained ({error}): use another folder"
+                f"{self.path} does not fit this model ({error}): choose another folder"
             ) from error
 
     def _optimize(self, lr: float, clip: float) -> float:
-        """One step down the gradient, clipped; the gradient's norm."""
+        """Clip the gradients and step the optimizer; returns the gradient norm."""
         norm = float(nn.utils.clip_grad_norm_(self.phase.parameters, clip))
         if not math.isfinite(norm):
             raise ConfigError(
-                f"the gradient of step {self.step} is {norm}: lower lr ({lr:g} now) or make the "
-                "warm-up longer, then start again; the state file is from before"
+                f"the gradient norm of step {self.step} is {norm}: lower lr (now {lr:g}) or "
+                "lengthen the warm-up, then resume; the state file is from an earlier step"
             )
         for group in self.optimizer.param_groups:
             group["lr"] = lr
@@ -182,7 +183,7 @@ class Loop:
         return norm
 
     def save(self) -> None:
-        """Write the state; a crash meanwhile leaves the previous file whole."""
+        """Write the state file atomically."""
         if not self.writes:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -198,7 +199,7 @@ class Loop:
         with partial.open("wb") as file:
             torch.save(state, file)
             file.flush()
-            os.fsync(file.fileno())  # else a power cut could leave the new name on no contents
+            os.fsync(file.fileno())  # a power cut could otherwise leave an empty file
         os.replace(partial, self.path)
 
     def _load(self, state: dict[str, Any]) -> None:
@@ -211,7 +212,7 @@ class Loop:
 
 
 def differences(old: Any, new: Any, name: str = "") -> list[str]:
-    """``name was old, is new`` for each value that differs, of nested tables too."""
+    """``name was old, is new`` for each value that differs, in nested dicts too."""
     if isinstance(old, dict) and isinstance(new, dict):
         keys = [*old, *(key for key in new if key not in old)]
         return [

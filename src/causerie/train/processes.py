@@ -1,4 +1,4 @@
-"""One process or several, on CPUs or GPUs, by accelerate. Knows nothing of what they do."""
+"""Finds the processes and the device of a training run, with accelerate."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from causerie.errors import ConfigError
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-#: While one process evaluates, the others wait.
-PATIENCE = timedelta(hours=12)
+#: While the main process evaluates, the others wait this long.
+TIMEOUT = timedelta(hours=12)
 
 
 def find_processes(device: Literal["auto", "cpu", "cuda"] = "auto") -> Accelerator:
-    """This process among those that ``accelerate launch`` or ``torchrun`` started, or alone.
+    """This process, alone or in the group that ``accelerate launch`` or ``torchrun`` started.
 
     Raises:
-        ConfigError: accelerate is not installed, or the device is not there.
+        ConfigError: accelerate is not installed, or the device is not available.
     """
     try:
         from accelerate import Accelerator
@@ -30,16 +30,16 @@ def find_processes(device: Literal["auto", "cpu", "cuda"] = "auto") -> Accelerat
             f'training needs accelerate ({error}): pip install "causerie[train]"'
         ) from error
     if device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError('device "cuda" is not there: use "auto" or "cpu"')
-    # Its own mixed precision stays off, whatever the environment says: `precision` is the recipe's.
+        raise ConfigError('device "cuda" is not available: use "auto" or "cpu"')
+    # The recipe sets the precision, so accelerate's own mixed precision stays off.
     found = Accelerator(
         cpu=device == "cpu",
         mixed_precision="no",
-        kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=TIMEOUT)],
     )
     if device != "auto" and found.device.type != device:
         raise ConfigError(
-            f"device {device!r} was asked for, but this process runs on {found.device}: start "
-            "another one"
+            f"device is {device!r}, but this process already runs on {found.device}: start a new "
+            "process"
         )
     return found

@@ -16,7 +16,7 @@ from causerie.train.lm.samples import (
     ConversationSampler,
     Example,
     Script,
-    noisy,
+    add_noise,
     spell_some,
     windows,
 )
@@ -66,17 +66,17 @@ def test_a_conversation_is_its_turns_with_speakers_in_order_of_appearance() -> N
     example = sampler().example(Script(((0,), (1,), (2,)), 0), 0)
     expected = np.concatenate([turn_rows(0, 0), turn_rows(1, 1), turn_rows(2, 0)])
     assert np.array_equal(example.rows, expected)
-    assert np.array_equal(example.read, expected)
-    assert np.array_equal(example.learned, expected[:, 0] >= 0)
-    assert np.array_equal(example.kept, example.learned)
+    assert np.array_equal(example.inputs, expected)
+    assert np.array_equal(example.predicted, expected[:, 0] >= 0)
+    assert np.array_equal(example.depth_kept, example.predicted)
 
 
 def test_only_the_default_speaker_is_learned_before_its_second_turn() -> None:
     found = sampler(Samples(batch=4, depth_share=1.0, default_speaker="B"))
     example = found.example(Script(((0,), (1,), (2,)), 0), 0)  # A, B, A
     first = len(turn_rows(0, 0))
-    assert not example.learned[:first].any()
-    assert example.learned[first:].sum() == TURNS[1][1] + 1 + TURNS[2][1] + 1
+    assert not example.predicted[:first].any()
+    assert example.predicted[first:].sum() == TURNS[1][1] + 1 + TURNS[2][1] + 1
     drawn = [found.script(position) for position in range(len(found.scripts))]
     alone = [script for script in drawn if len({TURNS[t[0]][0] for t in script.turns}) == 1]
     assert alone  # of C, C and A
@@ -84,15 +84,15 @@ def test_only_the_default_speaker_is_learned_before_its_second_turn() -> None:
 
 
 def test_a_default_speaker_that_never_speaks_is_refused() -> None:
-    with pytest.raises(ConfigError, match="'D' does not speak in the data: there are A, B, C"):
+    with pytest.raises(ConfigError, match="'D' is not in the data, whose speakers are A, B, C"):
         sampler(Samples(default_speaker="D"))
 
 
 def test_context_turns_are_read_but_not_learned() -> None:
     example = sampler().example(Script(((0,), (1,), (2,)), 2), 0)
     context = len(turn_rows(0, 0)) + len(turn_rows(1, 1))
-    assert not example.learned[:context].any()
-    assert example.learned[context:].sum() == TURNS[2][1] + 1  # its audio, and the stop row
+    assert not example.predicted[:context].any()
+    assert example.predicted[context:].sum() == TURNS[2][1] + 1  # its audio, and the stop row
     assert (example.rows[:context, 0] >= 0).any()
 
 
@@ -115,7 +115,7 @@ def test_every_conversation_comes_once_an_epoch() -> None:
     learned = Counter[tuple[int, ...]]()
     for step in range(4):  # 8 conversations: two epochs
         for example in drawn(step):
-            learned[tuple(example.rows[example.learned, 0].tolist())] += 1
+            learned[tuple(example.rows[example.predicted, 0].tolist())] += 1
     assert set(learned.values()) == {2}
 
 
@@ -164,7 +164,9 @@ def test_turns_alone_are_gathered_with_others_of_their_speaker() -> None:
         assert len({TURNS[number][0] for turn in script.turns for number in turn}) == 1
         assert {number for turn in script.turns for number in turn} <= {3, 4, 5}
     last = sampler(dataclasses.replace(samples, learn="last"))
-    assert {last.script(p).first_learned for p in range(8) if len(last.script(p).turns) == 2} == {1}
+    assert {last.script(p).first_predicted for p in range(8) if len(last.script(p).turns) == 2} == {
+        1
+    }
 
 
 def test_what_does_not_fit_leaves_the_oldest_turns_and_utterances_out() -> None:
@@ -207,10 +209,10 @@ def test_speaker_numbers_are_drawn_where_asked() -> None:
 def test_the_depth_share_is_of_the_learned_rows() -> None:
     made = sampler(Samples(depth_share=0.25))
     examples = [made.example(Script(((0,), (1,), (2,)), 1), place) for place in range(200)]
-    assert not any((example.kept & ~example.learned).any() for example in examples)
-    share = sum(e.kept.sum() for e in examples) / sum(e.learned.sum() for e in examples)
+    assert not any((example.depth_kept & ~example.predicted).any() for example in examples)
+    share = sum(e.depth_kept.sum() for e in examples) / sum(e.predicted.sum() for e in examples)
     assert 0.2 < share < 0.3
-    stops = [(e.rows == 0)[:, :3].all(1) & e.kept for e in examples]
+    stops = [(e.rows == 0)[:, :3].all(1) & e.depth_kept for e in examples]
     assert any(stop.any() for stop in stops)
 
 
@@ -218,11 +220,11 @@ def test_history_noise_is_read_and_not_learned() -> None:
     made = sampler(Samples(history_noise=0.5))
     example = made.example(Script(((0,), (1,), (2,)), 0), 0)
     audio = example.rows[:, 0] >= 0
-    changed = (example.read != example.rows)[:, :3]
+    changed = (example.inputs != example.rows)[:, :3]
     assert 0.1 < changed[audio].mean() < 0.6
     assert not changed[~audio].any()
-    assert np.array_equal(example.read[:, 3], example.rows[:, 3])
-    assert noisy(example.rows, 0.0, np.random.default_rng(0)) is example.rows
+    assert np.array_equal(example.inputs[:, 3], example.rows[:, 3])
+    assert add_noise(example.rows, 0.0, np.random.default_rng(0)) is example.rows
 
 
 def test_spelling_keeps_punctuation_and_word_count() -> None:
@@ -244,7 +246,7 @@ def test_rows_may_have_different_lengths() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"turns": (0.5, 0.4)}, "turns must be chances that sum to 1"),
+        ({"turns": (0.5, 0.4)}, "turns must be probabilities that sum to 1"),
         ({"batch": 0}, "batch must be at least 1"),
         ({"depth_share": 0.0}, "depth_share must be above 0"),
         ({"history_noise": 1.5}, "history_noise must be from 0 to 1, not 1.5"),

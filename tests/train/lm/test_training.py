@@ -69,7 +69,7 @@ def gradients(run: LMTraining) -> dict[str, Tensor]:
 
 def test_every_part_learns(tmp_path: Path) -> None:
     run = training(tmp_path)
-    run.learn(0)
+    run.add_gradients(0)
     found = gradients(run)
     assert found.keys() == dict(run.model.named_parameters()).keys()
     for name, gradient in found.items():
@@ -82,7 +82,7 @@ def test_the_stop_row_alone_teaches_backbone_projection_and_depth_decoder(tmp_pa
     stops = batch.predicted & (batch.frames[..., :-1] == 0).all(-1)
     assert stops.sum(1).min() >= 1  # codes of the corpus are above 0
     total, first, rest = run.objective(
-        batch.frames, batch.mask, batch.read, stops, stops, float(stops.sum()), float(stops.sum())
+        batch.frames, batch.mask, batch.inputs, stops, stops, float(stops.sum()), float(stops.sum())
     )
     total.backward()
     for name, gradient in gradients(run).items():
@@ -99,7 +99,7 @@ def test_parts_and_recomputed_layers_give_the_gradients_of_the_whole(
 ) -> None:
     whole = training(tmp_path)
     other = training(tmp_path, dataclasses.replace(RECIPE, **change))
-    numbers = whole.learn(3), other.learn(3)
+    numbers = whole.add_gradients(3), other.add_gradients(3)
     assert numbers[0] == pytest.approx(numbers[1], rel=1e-6)
     expected, found = gradients(whole), gradients(other)
     for name, gradient in expected.items():
@@ -119,11 +119,11 @@ def test_a_batch_gives_each_conversation_what_it_gets_alone(tmp_path: Path) -> N
     """Padded rows are learned as if each conversation were by itself."""
     run = training(tmp_path)
     examples = run.sampler(1)
-    rows = float(sum(e.learned.sum() for e in examples))
-    kept = float(sum(e.kept.sum() for e in examples))
+    rows = float(sum(e.predicted.sum() for e in examples))
+    kept = float(sum(e.depth_kept.sum() for e in examples))
     with torch.no_grad():
-        together = run.objective(*run._inputs(examples), rows, kept)
-        alone = [run.objective(*run._inputs([example]), rows, kept) for example in examples]
+        together = run.objective(*run._arguments(examples), rows, kept)
+        alone = [run.objective(*run._arguments([example]), rows, kept) for example in examples]
     for whole, parts in zip(together, zip(*alone, strict=True), strict=True):
         torch.testing.assert_close(whole, torch.stack(parts).sum())
 
@@ -169,7 +169,7 @@ def test_a_state_of_another_model_is_refused(tmp_path: Path) -> None:
     sizes = dataclasses.replace(SIZES, audio_vocab_size=24)
     with pytest.raises(ConfigError, match=r"model.audio_vocab_size was 23, is 24"):
         LMTraining(CSM(sizes), RECIPE, corpus(), tiny.tokenizer(), tmp_path / "state.pt")
-    with pytest.raises(ConfigError, match="does not fit what is to be trained"):
+    with pytest.raises(ConfigError, match="does not fit this model"):
         LMTraining(
             CSM(sizes), RECIPE, corpus(), tiny.tokenizer(), tmp_path / "state.pt",
             allow_changes=True,
@@ -180,7 +180,7 @@ def test_a_loss_that_is_not_finite_ends_the_run(tmp_path: Path) -> None:
     run = training(tmp_path)
     with torch.no_grad():
         run.model.projection.weight[0, 0] = torch.inf
-    with pytest.raises(ConfigError, match="the gradient of step 0 is nan: lower lr"):
+    with pytest.raises(ConfigError, match="the gradient norm of step 0 is nan: lower lr"):
         run.run()
     assert not (tmp_path / "state.pt").exists()
 
@@ -197,7 +197,7 @@ def test_bf16_learns_nearly_the_same_and_keeps_fp32_weights(tmp_path: Path) -> N
         training(tmp_path),
         training(tmp_path, dataclasses.replace(RECIPE, precision="bf16")),
     )
-    ours, theirs = exact.learn(0), rough.learn(0)
+    ours, theirs = exact.add_gradients(0), rough.add_gradients(0)
     assert ours != theirs
     assert ours == pytest.approx(theirs, rel=0.02)
     assert {p.dtype for p in rough.model.parameters()} == {torch.float32}
@@ -217,7 +217,7 @@ def test_frozen_weights_in_bf16_change_nothing(
         is_whole = parameter.requires_grad or "embedding" in name or "norm" in name
         assert parameter.dtype == (torch.float32 if is_whole else torch.bfloat16), name
     for step in range(2):
-        assert halved.learn(step) == whole.learn(step)
+        assert halved.add_gradients(step) == whole.add_gradients(step)
     assert_same(gradients(halved), gradients(whole))
     for run in (halved, whole):
         run.run()
@@ -262,15 +262,15 @@ def test_training_learns_the_codes_by_heart(tmp_path: Path) -> None:
 
 
 def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="codebook_weights has 3 numbers, but the model 2"):
+    with pytest.raises(ConfigError, match="codebook_weights has 3 numbers, but the model has 2"):
         training(tmp_path, dataclasses.replace(RECIPE, codebook_weights=(1.0, 1.0, 1.0)))
 
 
 def test_codebook_weights_scale_the_acoustic_terms(tmp_path: Path) -> None:
-    both = training(tmp_path).learn(0)["rest"]
+    both = training(tmp_path).add_gradients(0)["rest"]
     weights = ((1.0, 0.0), (0.0, 1.0))
     each = [
-        training(tmp_path, dataclasses.replace(RECIPE, codebook_weights=w)).learn(0)["rest"]
+        training(tmp_path, dataclasses.replace(RECIPE, codebook_weights=w)).add_gradients(0)["rest"]
         for w in weights
     ]
     assert sum(each) == pytest.approx(both, rel=1e-6)

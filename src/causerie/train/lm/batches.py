@@ -1,4 +1,4 @@
-"""Conversations of like length, padded to one tensor; a batch in parts that fit in memory."""
+"""Pads conversations to one tensor, and splits a batch into parts that fit in memory."""
 
 from __future__ import annotations
 
@@ -14,48 +14,48 @@ from causerie.train.lm.samples import Example
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Rows of conversations, right-padded.
+    """Right-padded conversations.
 
     Attributes:
-        frames: (B, S, K+1) long; mask: the same shape, bool.
-        read: (B, S, K+1) long, what the backbone reads.
-        predicted: (B, S) bool, rows whose codebook 0 is learned.
-        depth_kept: (B, S) bool, rows whose acoustic codes are learned too.
+        frames: (B, S, K+1) long, the targets.
+        mask: (B, S, K+1) bool, the entries of `frames` that count.
+        inputs: (B, S, K+1) long, the input of the backbone: `frames`, possibly with noise.
+        predicted: (B, S) bool, rows whose codebook 0 has a loss.
+        depth_kept: (B, S) bool, rows whose acoustic codes have a loss too.
     """
 
     frames: Tensor
     mask: Tensor
-    read: Tensor
+    inputs: Tensor
     predicted: Tensor
     depth_kept: Tensor
 
-    @property
-    def inputs(self) -> tuple[Tensor, ...]:
-        """What `causerie.train.lm.objective.Objective` takes, in its order."""
-        return self.frames, self.mask, self.read, self.predicted, self.depth_kept
+    def arguments(self) -> tuple[Tensor, ...]:
+        """The first arguments of `causerie.train.lm.objective.Objective`."""
+        return self.frames, self.mask, self.inputs, self.predicted, self.depth_kept
 
     def to(self, device: torch.device) -> Batch:
-        """The same on a device."""
+        """The batch on a device."""
         return Batch(**{name: tensor.to(device) for name, tensor in vars(self).items()})
 
 
 def collate(examples: Sequence[Example]) -> Batch:
-    """Pad conversations to one length."""
+    """Conversations, padded to one length."""
     frames = torch.from_numpy(_padded([example.rows for example in examples], -1))
-    read = torch.from_numpy(_padded([example.read for example in examples], -1))
+    inputs = torch.from_numpy(_padded([example.inputs for example in examples], -1))
     return Batch(
         frames=frames.clamp(min=0),
         mask=frames >= 0,
-        read=read.clamp(min=0),
-        predicted=torch.from_numpy(_padded([example.learned for example in examples], False)),
-        depth_kept=torch.from_numpy(_padded([example.kept for example in examples], False)),
+        inputs=inputs.clamp(min=0),
+        predicted=torch.from_numpy(_padded([example.predicted for example in examples], False)),
+        depth_kept=torch.from_numpy(_padded([example.depth_kept for example in examples], False)),
     )
 
 
 def parts_of(examples: Sequence[Example], max_rows: int) -> list[list[Example]]:
-    """Cut a batch, sorted by length, into parts of at most `max_rows` rows, padding included.
+    """Split a batch, sorted by length, into parts of at most `max_rows` rows, padding included.
 
-    A conversation that is longer is a part by itself.
+    A longer conversation is a part of its own.
     """
     parts: list[list[Example]] = [[]]
     for example in examples:

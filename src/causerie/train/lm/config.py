@@ -1,4 +1,4 @@
-"""What a language-model training depends on, as frozen data. Knows nothing of how it is done."""
+"""The configuration of language model training, as frozen dataclasses."""
 
 from __future__ import annotations
 
@@ -10,30 +10,31 @@ from causerie.errors import ConfigError
 from causerie.train.log import EVERY
 from causerie.train.loop import SAVE_EVERY, Decay
 
-#: Linear maps inside the layers of backbone and depth decoder that LoRA may adapt.
+#: Linear layers inside the layers of backbone and depth decoder that LoRA can adapt.
 LAYER_PARTS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Samples:
-    """What a step learns from.
+    """How the training examples of a step are made.
 
     Attributes:
-        batch: conversations a step, over all processes together.
-        learn: "all" turns of a conversation, each with those before it as context; or "last",
-            where each turn is in its turn the last one, learned after as many earlier ones as fit.
-        turns: chances of conversations of one, two, … turns. Turns that stand alone in the data
-            are put together for it, all of one speaker.
-        joined: chances of turns of one, two, … utterances that stand alone, likewise.
-        default_speaker: of the data, who a model sounds like before anybody has spoken. Other
-            speakers are learned only from their second turn in a conversation on, the first being
-            context; conversations that are put together of theirs have two turns at least. None:
-            every turn is learned, and a voice without context is anybody's.
-        depth_share: part of the rows whose acoustic codes are learned; Sesame's is a sixteenth.
-        any_speaker: part of the conversations with random speaker numbers of 0 … 9.
-        history_noise: part of the codes the backbone reads that are exchanged for others.
-        spelled_sentences: part of the utterances in which words are spelled …
-        spelled_words: … and what part of their words; both for models that read phonemes.
+        batch: conversations per step, over all processes.
+        learn: "all" trains on every turn of a conversation, with the earlier turns as context.
+            "last" makes one example per turn, with as many earlier turns as fit.
+        turns: probabilities of conversations of one, two, … turns. Single turns of one speaker are
+            combined into such conversations.
+        joined: probabilities of turns of one, two, … utterances. Single turns are joined likewise.
+        default_speaker: name of the speaker that the model imitates without context. Other
+            speakers have a loss only from their second turn on, the first being context, so their
+            combined conversations have at least two turns. None: every turn has a loss, and the
+            voice without context is arbitrary.
+        depth_share: share of the rows whose acoustic codes have a loss; Sesame uses 1/16.
+        any_speaker: share of the conversations with random speaker numbers, 0 to 9.
+        history_noise: share of the codes in the backbone's input that are replaced by others.
+        spelled_sentences: share of the utterances in which words are spelled.
+        spelled_words: share of the words that are spelled in these utterances. Spelling is for
+            models that read phonemes.
     """
 
     batch: int = 32
@@ -52,33 +53,35 @@ class Samples:
         for name in ("turns", "joined"):
             chances = getattr(self, name)
             if not chances or min(chances) < 0 or not math.isclose(sum(chances), 1, abs_tol=1e-6):
-                raise ConfigError(f"{name} must be chances that sum to 1, not {list(chances)}")
+                raise ConfigError(
+                    f"{name} must be probabilities that sum to 1, not {list(chances)}"
+                )
         for name in (
             "depth_share", "any_speaker", "history_noise", "spelled_sentences", "spelled_words"
         ):  # fmt: skip
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} must be from 0 to 1, not {getattr(self, name)}")
         if not self.depth_share:
-            raise ConfigError("depth_share must be above 0: the depth decoder has to learn")
+            raise ConfigError("depth_share must be above 0, or the depth decoder learns nothing")
 
 
 @dataclass(frozen=True, kw_only=True)
 class LMRecipe:
-    """All that the weights depend on, beside the data and the weights to start from.
+    """Everything the weights depend on, apart from the data and the initial weights.
 
     Attributes:
-        lr: highest learning rate. As a start: 2e-4 for LoRA, 3e-5 for all weights of a trained
-            model, 2e-3 from scratch.
-        lr_floor: part of it that is left at the end.
-        optimizer: "adamw"; or "muon", for training from scratch.
-        clip: norm of the gradient at most.
-        ema: decay of the averages of the weights that are evaluated and exported; 0 for none.
-        codebook_weights: of the acoustic codebooks; None weighs them alike.
-        precision: of matrix products. Weights that are trained, their averages, norms, angles,
-            softmax and losses are fp32 always.
-        micro_rows: rows, padding included, that a process takes at once; the rest of its part of
-            a batch follows before the step.
-        recompute: layers are computed again on the way back, which needs less memory.
+        lr: highest learning rate. Good values to start with: 2e-4 for LoRA, 3e-5 for all weights
+            of a trained model, 2e-3 from scratch.
+        lr_floor: final learning rate, as a share of `lr`.
+        optimizer: "adamw", or "muon" for training from scratch.
+        clip: maximum gradient norm.
+        ema: decay of the weight averages that are evaluated and exported; 0 for none.
+        codebook_weights: loss weights of the acoustic codebooks; None for equal weights.
+        precision: precision of matrix products. Trained weights, their averages, norms, rotary
+            angles, softmax and losses are always fp32.
+        micro_rows: most rows, padding included, that a process computes at once; it accumulates
+            the gradients of its part of a batch.
+        recompute: recompute layers in the backward pass, which needs less memory.
     """
 
     steps: int
@@ -106,20 +109,21 @@ class LMRecipe:
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be above 0, not {getattr(self, name)}")
         if not 0 <= self.ema < 1:
-            raise ConfigError(f"ema must be from 0 up to, but not, 1, not {self.ema}")
+            raise ConfigError(f"ema must be at least 0 and below 1, not {self.ema}")
         if len(self.betas) != 2:
             raise ConfigError(f"betas must be two numbers, not {list(self.betas)}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lora:
-    """Low-rank adapters, and where.
+    """Low-rank adapters.
 
     Attributes:
         alpha: adapters are scaled by alpha / rank.
-        parts: of the model; "heads" are the projection and the codebooks' heads, trained in full.
-        layers: linear maps inside the layers.
-        keep: what is written: the "merged" model, the "adapter" as peft has it, or "both".
+        parts: adapted parts of the model. "heads" are the projection and the codebook heads, which
+            are trained in full.
+        layers: adapted linear layers inside the transformer layers.
+        keep: output: the "merged" model, the "adapter" in peft's format, or "both".
     """
 
     rank: int = 32
@@ -134,19 +138,20 @@ class Lora:
         if unknown or not self.layers:
             raise ConfigError(f"layers must be some of {', '.join(LAYER_PARTS)}, not {unknown}")
         if not {"backbone", "depth"} & {*self.parts}:
-            raise ConfigError("parts must have backbone or depth: else there is nothing to adapt")
+            raise ConfigError("parts must include backbone or depth, or there is nothing to adapt")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Watch:
-    """What is measured while a run goes on.
+    """Intermediate checkpoints and their evaluation.
 
     Attributes:
-        every: steps from one checkpoint with its figures to the next; 0 for none.
-        held_out: conversations that are not learned; their loss is among the figures.
-        metrics: by which a checkpoint's speech is judged, as `causerie eval` names them.
-        sentences: a file of what it speaks, a line each; `causerie eval` has its own.
-        count: of sentences.
+        every: steps between checkpoints; 0 for none.
+        held_out: number of conversations kept out of training; their loss is measured.
+        metrics: metrics of each checkpoint's speech, named as in `causerie eval`.
+        sentences: file with the sentences to speak, one per line; by default those of
+            `causerie eval`.
+        count: number of sentences to speak.
     """
 
     every: int = 0
@@ -162,17 +167,17 @@ class Watch:
 
 @dataclass(frozen=True, kw_only=True)
 class LMConfig:
-    """A whole run of ``causerie train lm``.
+    """The configuration of ``causerie train lm``.
 
     Attributes:
-        base: a checkpoint, from wherever `causerie say --model` takes one: its weights, tokenizer,
-            front end and codec.
-        data: a folder that ``causerie data prepare`` wrote.
-        out: a folder for the state, the curves, and the trained model.
+        base: checkpoint to start from, as for `causerie say --model`: its weights, tokenizer, front
+            end and codec.
+        data: folder written by ``causerie data prepare``.
+        out: folder for the state, the curves and the trained model.
         device: "auto", "cpu" or "cuda".
-        from_scratch: begin with random weights; only then may `model` change sizes of the base.
-        lora: train adapters in place of all weights.
-        dtype: of the written weights.
+        from_scratch: start with random weights. Required if `model` changes sizes of the base.
+        lora: train adapters instead of all weights.
+        dtype: data type of the written weights.
     """
 
     base: str
@@ -193,7 +198,7 @@ class LMConfig:
         if self.model and not self.from_scratch:
             raise ConfigError("model changes sizes, which needs from_scratch = true")
         if self.lora and self.from_scratch:
-            raise ConfigError("lora adapts trained weights: it does not go with from_scratch")
+            raise ConfigError("lora adapts trained weights and cannot be used with from_scratch")
         if self.lora and self.recipe.optimizer == "muon":
             raise ConfigError('optimizer "muon" is for training from scratch: use "adamw" for lora')
 

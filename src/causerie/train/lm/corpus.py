@@ -1,6 +1,5 @@
-"""What there is to learn from: turns with their texts, speakers and codes, in conversations.
+"""The training corpus: turns with texts, speakers and codes, grouped into conversations.
 
-Made from shards that ``causerie data prepare`` wrote, or from a recipe's encoded utterances.
 Knows nothing of tokens or batches.
 """
 
@@ -22,16 +21,16 @@ from causerie.text.normalize import normalize
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Corpus:
-    """Turns, each with a number.
+    """Turns, identified by their index.
 
     Attributes:
-        words: what was said, in words.
-        spoken: the same as the front end gives it to the tokenizer.
-        speakers: who said it.
+        words: text of each turn, as words.
+        spoken: text of each turn, as the front end returns it for the tokenizer.
+        speakers: name of each turn's speaker.
         num_frames: (turns,).
-        conversations: numbers of turns, in order.
-        codes_of: codes (T, K) of a turn.
-        notes: what was left out, and why.
+        conversations: indexes of turns, in order.
+        codes_of: returns the codes (T, K) of a turn.
+        notes: lines for the user about turns that were left out.
     """
 
     words: Sequence[str]
@@ -44,10 +43,10 @@ class Corpus:
 
     @classmethod
     def from_shards(cls, data: SpeechData, front_end: FrontEnd, num_codebooks: int) -> Corpus:
-        """All turns of a prepared folder, with the first codebooks of their codes.
+        """The corpus of a prepared folder, with the first `num_codebooks` codebooks.
 
         Raises:
-            ConfigError: fewer codebooks than the model has, or nothing that can be read.
+            ConfigError: the data have too few codebooks, or no turn has anything to speak.
         """
         if data.num_codebooks < num_codebooks:
             raise ConfigError(
@@ -88,7 +87,7 @@ class Corpus:
         )
 
     def fingerprint(self) -> str:
-        """Changes with what is said, by whom, in what order and how long."""
+        """A hash of the texts, speakers, lengths and order of all turns."""
         found = hashlib.blake2b(digest_size=16)
         for numbers in self.conversations:
             turns = [(self.spoken[i], self.speakers[i], int(self.num_frames[i])) for i in numbers]
@@ -96,15 +95,15 @@ class Corpus:
         return found.hexdigest()
 
     def split(self, held_out: int, seed: int) -> tuple[Corpus, Corpus]:
-        """The conversations to learn, and so many others chosen by chance.
+        """The conversations to train on, and `held_out` random others.
 
         Raises:
-            ConfigError: none would be left to learn.
+            ConfigError: no conversation would be left to train on.
         """
         if held_out >= len(self.conversations):
             raise ConfigError(
                 f"watch.held_out is {held_out}, of {len(self.conversations)} conversations: "
-                "some must be left to learn"
+                "hold out fewer"
             )
         order = np.random.default_rng(seed).permutation(len(self.conversations))
         kept, rest = sorted(order[held_out:]), sorted(order[:held_out])

@@ -1,4 +1,4 @@
-"""Averages of the trained weights over the steps: less noisy than the last ones."""
+"""Averages of the trained weights over steps, which are less noisy than the last weights."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 
 class Averages:
-    """Exponential moving averages, fp32, of the parameters that are trained.
+    """Exponential moving averages of the trained parameters, in fp32.
 
     Args:
-        decay: of the averages; in the first steps less, so that they leave the start behind.
+        decay: decay per step. The first steps use a smaller one, to forget the initial weights.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
@@ -23,14 +23,14 @@ class Averages:
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Take in the weights after a step, counted from 0."""
+        """Add the weights after a step, counted from 0."""
         weight = 1 - min(self.decay, (1 + step) / (10 + step))
         for name, parameter in self._parameters.items():
             self.averages[name].lerp_(parameter.float(), weight)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """The model has the averages meanwhile, and its own weights to the bit again after."""
+        """Put the averages into the model, and its exact weights back at the end."""
         own = {name: parameter.detach().clone() for name, parameter in self._parameters.items()}
         self._set(self.averages)
         try:

@@ -1,7 +1,6 @@
-"""Low-rank adapters in a CSM: where they go, how they are merged, how they are written.
+"""Adds low-rank adapters to a CSM, merges them, and writes them, with peft.
 
-The library is peft; only the language model is given to it, and by full names, so nothing of the
-codec can match. The model stays a `CSM`: adapters sit inside its linear maps.
+peft sees the language model only. The model stays a `CSM`; adapters replace its linear layers.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from causerie.train.lm.config import Lora
 if TYPE_CHECKING:
     from peft import LoraConfig
 
-#: Trained in full with the part "heads".
+#: Parameters of the part "heads", which are trained in full.
 HEADS = ("projection.weight", "codebook0_head.weight", "audio_heads")
 _INNER = {
     name: "attention" if name in ("q_proj", "k_proj", "v_proj", "o_proj") else "ffn"
@@ -33,7 +32,7 @@ _INNER = {
 
 
 def targets(model: CSM, lora: Lora) -> list[str]:
-    """Full names of the linear maps that get an adapter."""
+    """Full names of the linear layers to adapt."""
     sizes = {"backbone": model.config.backbone, "depth": model.config.depth}
     return [
         f"{part}.layers.{layer}.{_INNER[name]}.{name}"
@@ -45,22 +44,22 @@ def targets(model: CSM, lora: Lora) -> list[str]:
 
 
 def add_adapters(model: CSM, lora: Lora, seed: int) -> None:
-    """Put adapters, which change nothing yet, into a model, and freeze all that is not trained."""
+    """Add adapters, which do not change the output yet, and freeze all other weights."""
     from_peft = need("peft", "train")
-    torch.manual_seed(seed)  # one of the two matrices starts at random
+    torch.manual_seed(seed)  # one of an adapter's two matrices starts at random
     from_peft.inject_adapter_in_model(_config(model, lora), model)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_("lora_" in name or ("heads" in lora.parts and name in HEADS))
 
 
 def halve_frozen(model: CSM) -> dict[str, Tensor]:
-    """Store frozen weights that only enter matrix products in bf16.
+    """Store frozen weights that are used in matrix products only in bf16.
 
-    With products in bf16 autocast would copy them so in every step, and keep all the copies for the
-    way back: the products are the same to the bit.
+    In bf16 precision autocast would otherwise copy them to bf16 in each step and keep the copies
+    for the backward pass. The products are identical.
 
     Returns:
-        What they were, by name, for `merged`.
+        The exact weights by name, for `merged`.
     """
     exact = {}
     for name, parameter in model.named_parameters():
@@ -72,10 +71,10 @@ def halve_frozen(model: CSM) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def merged(model: CSM, exact: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
-    """Weights of a CSM without adapters that computes the same, on the CPU.
+    """The weights on the CPU, with adapters merged into them.
 
     Args:
-        exact: what `halve_frozen` gave.
+        exact: the exact weights that `halve_frozen` returned.
     """
     weights = {}
     for name, tensor in {**model.state_dict(), **(exact or {})}.items():
@@ -91,9 +90,9 @@ def merged(model: CSM, exact: Mapping[str, Tensor] | None = None) -> dict[str, T
 
 
 def save_adapter(model: CSM, lora: Lora, folder: Path, base: str) -> None:
-    """Write the adapters as peft does: adapter_config.json and adapter_model.safetensors.
+    """Write the adapters in peft's format: adapter_config.json and adapter_model.safetensors.
 
-    Heads that are trained in full are in the file too, under their own names.
+    Includes the heads under their own names if they were trained.
     """
     folder.mkdir(parents=True, exist_ok=True)
     config = _config(model, lora)
@@ -110,10 +109,10 @@ def save_adapter(model: CSM, lora: Lora, folder: Path, base: str) -> None:
 
 
 def merge_adapter(model: CSM, folder: Path | str) -> None:
-    """Add an adapter that `save_adapter` wrote to the weights of its base, in place.
+    """Merge an adapter that `save_adapter` wrote into the weights of its base, in place.
 
     Raises:
-        CheckpointError: it is missing, or is no adapter of this model.
+        CheckpointError: the adapter cannot be read, or belongs to another model.
     """
     folder = Path(folder)
     config: dict[str, Any] = {}
@@ -122,7 +121,7 @@ def merge_adapter(model: CSM, folder: Path | str) -> None:
         found = load_file(folder / "adapter_model.safetensors")
         scale = config["lora_alpha"] / config["r"]
     except (OSError, SafetensorError, ValueError, KeyError) as error:
-        raise CheckpointError(f"{folder} holds no adapter that can be read: {error}") from error
+        raise CheckpointError(f"{folder} holds no readable adapter: {error}") from error
     tensors = {name.removeprefix("base_model.model."): t for name, t in found.items()}
     weights = dict(model.named_parameters())
     with torch.no_grad():

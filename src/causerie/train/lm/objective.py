@@ -1,4 +1,4 @@
-"""What a language model is trained for: the loss of a part of a batch, as its share of it."""
+"""The training loss of a language model, computed part by part of a batch."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from causerie.model.csm import CSM, loss
 
 
 class Objective(nn.Module):
-    """A CSM and its loss in one module, so that what wraps the one wraps the other.
+    """A CSM and its loss as one module, which data parallelism can wrap.
 
-    Codebook 0 is learned on every audio and stop row of the turns to be learned, the acoustic
-    codebooks on a random part of them; each loss is the mean over all rows that it has in a step.
+    Codebook 0 has a loss on every audio and stop row of the trained turns, the acoustic codebooks
+    on a random part of them. Each loss is the mean over its rows in a step.
 
     Args:
-        autocast: matrix products in bf16.
-        codebook_weights: of the acoustic codebooks.
+        autocast: compute matrix products in bf16.
+        codebook_weights: loss weights of the acoustic codebooks.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Objective(nn.Module):
         self,
         frames: Tensor,
         mask: Tensor,
-        read: Tensor,
+        inputs: Tensor,
         predicted: Tensor,
         depth_kept: Tensor,
         num_predicted: float,
@@ -48,16 +48,16 @@ class Objective(nn.Module):
         """The loss, and its terms of codebook 0 and of the acoustic codebooks.
 
         Args:
-            frames, mask, read, predicted, depth_kept: see `causerie.train.lm.batches.Batch`.
-            num_predicted, num_kept: rows of the whole batch whose part this is; the losses of
-                all parts add up to that of the whole.
+            frames, mask, inputs, predicted, depth_kept: see `causerie.train.lm.batches.Batch`.
+            num_predicted, num_kept: numbers of such rows in the whole batch. The losses of its
+                parts add up to the loss of the batch.
         """
         device = frames.device
         weights = None if self.weights is None else self.weights.to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=self.autocast):
             first, rest = loss(
                 self.model, frames, mask, predicted, depth_kept,
-                inputs=read, codebook_weights=weights,
+                inputs=inputs, codebook_weights=weights,
             )  # fmt: skip
         first = first * (predicted.sum() / num_predicted)
         rest = rest * (depth_kept.sum() / max(1.0, num_kept))
@@ -65,7 +65,7 @@ class Objective(nn.Module):
 
 
 def recompute_layers(model: CSM) -> None:
-    """Keep only the inputs of each layer for the way back, and compute the layer again there."""
+    """Keep only each layer's input for the backward pass, and recompute the layer there."""
     for llama in (model.backbone, model.depth):
         for layer in llama.layers:
             setattr(layer, "forward", partial(checkpoint, layer.forward, use_reentrant=False))  # noqa: B010

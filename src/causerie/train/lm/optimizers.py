@@ -1,4 +1,4 @@
-"""Optimizers of the language model, and the parameters that each of them updates."""
+"""The optimizers of the language model."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from causerie.train.lm.config import LMRecipe
 
 
 def make_optimizer(model: CSM, recipe: LMRecipe) -> torch.optim.Optimizer:
-    """The recipe's optimizer over all parameters that are trained.
+    """The recipe's optimizer for all trained parameters.
 
-    AdamW draws matrices towards zero, but not norms, nor tables of embeddings, most rows of which
-    have no gradient in a step.
+    AdamW applies weight decay to matrices, but not to norms or embedding tables: most rows of a
+    table have no gradient in a step.
     """
     if recipe.optimizer == "muon":
         return MuonAdamW(model, lr=recipe.lr, weight_decay=recipe.weight_decay)
@@ -29,17 +29,17 @@ def make_optimizer(model: CSM, recipe: LMRecipe) -> torch.optim.Optimizer:
     first, second = recipe.betas
     return torch.optim.AdamW(
         [group for group in groups if group["params"]], lr=recipe.lr, betas=(first, second),
-        fused=True,  # on CUDA the default makes a copy of all second moments in a step
+        fused=True,  # on CUDA the default copies all second moments in each step
     )  # fmt: skip
 
 
 class MuonAdamW(torch.optim.Optimizer):
-    """Muon for the matrices inside transformer layers, AdamW for everything else, as one optimizer.
+    """One optimizer: Muon for the matrices inside transformer layers, AdamW for all else.
 
-    Both use one learning rate, matched as in Moonlight's Muon.
+    Both use the same learning rate, matched as in Moonlight's Muon.
 
     Args:
-        model: matrices under ``.layers.`` go to Muon, all other parameters to AdamW.
+        model: its matrices under ``.layers.`` use Muon, all other parameters AdamW.
     """
 
     def __init__(self, model: nn.Module, *, lr: float, weight_decay: float) -> None:

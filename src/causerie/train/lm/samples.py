@@ -1,14 +1,13 @@
-"""Which conversations a step learns, and their rows.
+"""Chooses the conversations of each step, and turns them into rows.
 
-A conversation is one sequence of at most the model's length: turns one after another, each ``text
-rows, audio rows, stop row``, of which all or the last are learned and the others are context. A
-batch is of conversations of like length, one a row. Several in one row would need a mask of
-attention between them, whose cost grows with the square of the row; sorted by length, little is
-padding, and rows of different conversations cannot meet.
+A conversation is one sequence of at most the model's length. Each turn is ``text rows, audio rows,
+stop row``. All turns or the last one have a loss; the others are context. A batch has conversations
+of similar length, one per sequence. Packing several into one sequence would need an attention mask
+between them, whose cost grows with the square of the length; sorted by length, padding is small.
 
-What a step learns depends on (seed, step) alone, and each conversation's chances on (seed, its
-place in the run), so neither processes nor parts of a batch change anything. Every conversation
-comes once an epoch.
+The examples of a step depend on (seed, step) alone, and the random numbers of a conversation on
+(seed, its position in the run). So the number of processes and the size of the parts change
+nothing. Each conversation occurs once per epoch.
 """
 
 from __future__ import annotations
@@ -24,45 +23,49 @@ from causerie.text.tokenizer import TextTokenizer
 from causerie.train.lm.config import Samples
 from causerie.train.lm.corpus import Corpus
 
-#: So many batches are sorted by length together: of petit's data, in batches of 20 conversations,
-#: 8 % of the rows are padding then; with 4 it is 27 %, with 64 it is 7 %.
-BATCHES_TOGETHER = 32
-_ORDER, _BATCHES, _GATHERED, _MADE = range(4)  # what a random number is for
+#: Number of batches that are sorted by length together. With petit's data, in batches of 20
+#: conversations, 8 % of the rows are padding; with 4 batches 27 %, with 64 batches 7 %.
+SORTED_BATCHES = 32
+_ORDER, _BATCHES, _COMBINED, _EXAMPLE = range(4)  # purposes of random numbers
 
 
 @dataclass(frozen=True)
 class Example:
-    """A conversation in rows.
+    """A conversation as rows.
 
     Attributes:
-        rows: (n, K+1) int64 of what is said; -1 marks a slot that is masked out.
-        read: likewise, what the backbone reads: `rows`, with noise in the history.
-        learned: (n,) bool, audio and stop rows whose codebook 0 is learned.
-        kept: (n,) bool, the part of them whose acoustic codes are learned.
+        rows: (n, K+1) int64, the targets; -1 marks entries that are masked out.
+        inputs: (n, K+1) int64, the input of the backbone: `rows`, with noise in the history.
+        predicted: (n,) bool, audio and stop rows whose codebook 0 has a loss.
+        depth_kept: (n,) bool, the part of them whose acoustic codes have a loss too.
     """
 
     rows: np.ndarray
-    read: np.ndarray
-    learned: np.ndarray
-    kept: np.ndarray
+    inputs: np.ndarray
+    predicted: np.ndarray
+    depth_kept: np.ndarray
 
 
 @dataclass(frozen=True)
 class Script:
-    """Turns of a conversation, each of one or more utterances; learned from a turn on."""
+    """The turns of a conversation, each of one or more utterances.
+
+    Attributes:
+        first_predicted: index of the first turn with a loss.
+    """
 
     turns: tuple[tuple[int, ...], ...]
-    first_learned: int
+    first_predicted: int
 
 
 class ConversationSampler:
-    """The conversations of each step.
+    """Chooses the conversations of each step.
 
     Attributes:
-        notes: what of the corpus was left out, and why.
+        notes: lines for the user about turns that were left out.
 
     Raises:
-        ConfigError: no turn fits in the model, or the default speaker never speaks.
+        ConfigError: no turn fits in the model, or the data lack the default speaker.
     """
 
     def __init__(
@@ -90,7 +93,7 @@ class ConversationSampler:
         self.notes: tuple[str, ...] = ()
         if samples.default_speaker not in (None, *corpus.speakers):
             raise ConfigError(
-                f"default_speaker {samples.default_speaker!r} does not speak in the data: there "
+                f"default_speaker {samples.default_speaker!r} is not in the data, whose speakers "
                 f"are {', '.join(sorted({*corpus.speakers}))}"
             )
         if too_long:
@@ -108,95 +111,96 @@ class ConversationSampler:
                 [int(self.num_rows[number]) for number in part], max_frames, samples.learn
             )
         ]
-        alone: dict[str, list[int]] = {}  # turns that stand alone, by speaker
+        single: dict[str, list[int]] = {}  # single turns by speaker
         for part in parts:
             if len(part) == 1:
-                alone.setdefault(corpus.speakers[part[0]], []).append(part[0])
-        self._alone = {speaker: np.array(numbers) for speaker, numbers in alone.items()}
+                single.setdefault(corpus.speakers[part[0]], []).append(part[0])
+        self._single = {speaker: np.array(numbers) for speaker, numbers in single.items()}
         self._orders: dict[int, np.ndarray] = {}
 
     def __call__(self, step: int, rank: int = 0, num_ranks: int = 1) -> list[Example]:
-        """What one of several processes learns in a step, the shortest first."""
+        """The examples of a step for one of several processes, shortest first."""
         size = self.samples.batch
-        # at most an epoch: else the same conversation, drawn twice, would lie side by side
-        together = max(1, min(BATCHES_TOGETHER, len(self.scripts) // size))
-        group, place = divmod(step, together)
-        first = group * together * size
-        drawn = [(self.script(p), p) for p in range(first, first + together * size)]
+        # at most an epoch; otherwise two copies of a conversation would be in one batch
+        sorted_batches = max(1, min(SORTED_BATCHES, len(self.scripts) // size))
+        group, place = divmod(step, sorted_batches)
+        first = group * sorted_batches * size
+        drawn = [(self.script(p), p) for p in range(first, first + sorted_batches * size)]
         drawn.sort(key=lambda pair: (self._length(pair[0]), pair[1]))
-        batch = int(self._random(_BATCHES, group).permutation(together)[place])
-        mine = drawn[batch * size : (batch + 1) * size][rank::num_ranks]
-        made = [self.example(script, position) for script, position in mine]
-        return sorted(made, key=lambda example: len(example.rows))
+        batch = int(self._random(_BATCHES, group).permutation(sorted_batches)[place])
+        own = drawn[batch * size : (batch + 1) * size][rank::num_ranks]
+        examples = [self.example(script, position) for script, position in own]
+        return sorted(examples, key=lambda example: len(example.rows))
 
     def script(self, position: int) -> Script:
-        """The conversation at a place in the run, that of all epochs."""
+        """The conversation at a position in the run, counted over all epochs."""
         epoch, place = divmod(position, len(self.scripts))
         if epoch not in self._orders:
             self._orders = {e: order for e, order in self._orders.items() if e == epoch - 1}
             self._orders[epoch] = self._random(_ORDER, epoch).permutation(len(self.scripts))
         script = self.scripts[int(self._orders[epoch][place])]
         speaker = self.corpus.speakers[script.turns[0][0]]
-        gathers = len(self.samples.turns) + len(self.samples.joined) > 2
-        if len(script.turns) > 1 or (self._is_default(speaker) and not gathers):
+        combines = len(self.samples.turns) + len(self.samples.joined) > 2
+        if len(script.turns) > 1 or (self._is_default(speaker) and not combines):
             return script
-        alone = self._alone.get(speaker)
-        return script if alone is None else self._gathered(script.turns[0][0], alone, position)
+        single = self._single.get(speaker)
+        return script if single is None else self._combined(script.turns[0][0], single, position)
 
-    def _gathered(self, number: int, alone: np.ndarray, position: int) -> Script:
-        """A conversation of turns that stand alone, one of them given, all of one speaker."""
-        random = self._random(_GATHERED, position)
+    def _combined(self, number: int, single: np.ndarray, position: int) -> Script:
+        """A conversation of single turns of one speaker that ends with the turn `number`."""
+        random = self._random(_COMBINED, position)
         count = _count(self.samples.turns, random)
         if not self._is_default(self.corpus.speakers[number]):
             count = max(2, count)
         turns = [
-            [int(random.choice(alone)) for _ in range(_count(self.samples.joined, random))]
+            [int(random.choice(single)) for _ in range(_count(self.samples.joined, random))]
             for _ in range(count)
         ]
         turns[-1][-1] = number
-        first_learned = 0 if self.samples.learn == "all" else count - 1
-        return Script(tuple(tuple(turn) for turn in turns), first_learned)
+        first_predicted = 0 if self.samples.learn == "all" else count - 1
+        return Script(tuple(tuple(turn) for turn in turns), first_predicted)
 
     def example(self, script: Script, position: int) -> Example:
-        """Its rows: whole turns as long as they fit, the oldest left out first."""
-        samples, random = self.samples, self._random(_MADE, position)
+        """The rows of a conversation: the latest turns that fit as a whole."""
+        samples, random = self.samples, self._random(_EXAMPLE, position)
         speakers: dict[str, int] = {}
         numbers = list(range(10))
         if random.random() < samples.any_speaker:
             numbers = [int(number) for number in random.permutation(10)]
         turns: list[np.ndarray] = []
         for turn in script.turns:
-            who = self.corpus.speakers[turn[0]]
-            place = speakers.setdefault(who, len(speakers))
+            name = self.corpus.speakers[turn[0]]
+            place = speakers.setdefault(name, len(speakers))
             turns.append(self._turn(turn, numbers[place] if place < 10 else place, random))
         first = len(turns) - 1
         room = self.max_frames - len(turns[-1])
         while first and len(turns[first - 1]) <= room:
             first -= 1
             room -= len(turns[first])
-        learned = np.concatenate(
+        predicted = np.concatenate(
             [
-                (turn[:, 0] >= 0) & self._is_learned(script, first, index)
+                (turn[:, 0] >= 0) & self._is_predicted(script, first, index)
                 for index, turn in enumerate(turns[first:], first)
             ]
         )
         rows = np.concatenate(turns[first:])
-        kept = learned & (random.random(len(rows)) < samples.depth_share)
-        return Example(rows, noisy(rows, samples.history_noise, random), learned, kept)
+        depth_kept = predicted & (random.random(len(rows)) < samples.depth_share)
+        inputs = add_noise(rows, samples.history_noise, random)
+        return Example(rows, inputs, predicted, depth_kept)
 
-    def _is_learned(self, script: Script, first: int, index: int) -> bool:
-        """Whether a turn is learned, in rows that begin with the turn `first`."""
+    def _is_predicted(self, script: Script, first: int, index: int) -> bool:
+        """Whether a turn has a loss, if the rows start with the turn `first`."""
         speaker, *before = (
             self.corpus.speakers[turn[0]] for turn in reversed(script.turns[first : index + 1])
         )
-        heard = self._is_default(speaker) or speaker in before
-        return heard and index >= script.first_learned
+        voice_known = self._is_default(speaker) or speaker in before
+        return voice_known and index >= script.first_predicted
 
     def _is_default(self, speaker: str) -> bool:
         return self.samples.default_speaker in (None, speaker)
 
     def _turn(self, turn: tuple[int, ...], speaker: int, random: np.random.Generator) -> np.ndarray:
-        """Rows (n, K+1) of a turn of as many of its utterances as fit, the last one in any case."""
+        """Rows (n, K+1) of a turn, with as many of its last utterances as fit, at least one."""
         while len(turn) > 1 and self.num_rows[list(turn)].sum() > self.max_frames:
             turn = turn[1:]
         spelled = [self._spelled(number, random) for number in turn]
@@ -226,10 +230,10 @@ class ConversationSampler:
 
 
 def windows(lengths: Sequence[int], max_frames: int, learn: str) -> list[tuple[int, int, int]]:
-    """How a conversation of turns of such lengths is cut, so that each turn is learned once.
+    """Cut a conversation with turns of these lengths, so that each turn has a loss once.
 
     Returns:
-        The first turn, that after the last, and the first that is learned, of each sequence.
+        For each sequence its first turn, its end, and the first turn with a loss.
     """
     cut = []
     if learn == "last":
@@ -249,8 +253,8 @@ def windows(lengths: Sequence[int], max_frames: int, learn: str) -> list[tuple[i
     return [*cut, (first, len(lengths), first)]
 
 
-def noisy(rows: np.ndarray, share: float, random: np.random.Generator) -> np.ndarray:
-    """Rows in which a share of the audio codes is exchanged for others of the conversation."""
+def add_noise(rows: np.ndarray, share: float, random: np.random.Generator) -> np.ndarray:
+    """The rows with a share of the audio codes replaced by others of the conversation."""
     if not share:
         return rows
     audio = rows[rows[:, 0] >= 0]
@@ -261,7 +265,7 @@ def noisy(rows: np.ndarray, share: float, random: np.random.Generator) -> np.nda
 
 
 def spell_some(text: str, phonemes: str, share: float, random: np.random.Generator) -> str:
-    """Replace a share of the words by their spelling, where text and phonemes go word by word."""
+    """Replace a share of the words by their spelling, if text and phonemes align by word."""
     words = text.replace("-", " ").split()
     sounds = phonemes.split(" ")
     if len(words) != len(sounds):
@@ -278,7 +282,7 @@ def spell_some(text: str, phonemes: str, share: float, random: np.random.Generat
 
 
 def _without(conversation: Sequence[int], left_out: set[int]) -> list[list[int]]:
-    """What is between the turns that are left out: they end one conversation, and begin another."""
+    """The parts of a conversation between the turns that are left out."""
     parts: list[list[int]] = [[]]
     for number in conversation:
         if number in left_out:
@@ -289,5 +293,5 @@ def _without(conversation: Sequence[int], left_out: set[int]) -> list[list[int]]
 
 
 def _count(chances: tuple[float, ...], random: np.random.Generator) -> int:
-    """One of 1, 2, … by their chances."""
+    """A random number of 1, 2, …, with these probabilities."""
     return 1 + int(random.choice(len(chances), p=chances))

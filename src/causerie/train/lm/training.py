@@ -1,8 +1,8 @@
-"""Training of a CSM on encoded speech, in one process or several, resumable to the bit.
+"""Trains a CSM on encoded speech, in one process or several; killed runs resume exactly.
 
-A step takes the gradient of one batch of conversations: each process learns its part of it, piece
-by piece, and the pieces' losses add up to the loss of the whole (see `objective`). Nothing random
-is kept between steps (see `samples`), so weights, optimizer and averages are all the state.
+Each process computes the gradients of its share of a batch part by part; the losses of the parts
+add up to that of the batch (see `objective`). No random state is kept between steps (see
+`samples`), so the state is weights, optimizer and averages.
 """
 
 from __future__ import annotations
@@ -34,22 +34,22 @@ from causerie.train.processes import find_processes
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-#: Called with a number of steps, after so many.
+#: Called with the number of steps done.
 OnMilestone = Callable[[int], None]
 
 
 class LMTraining:
-    """A run, with the state of an earlier one where there is any.
+    """A training run, resumed from the state file if there is one.
 
     Args:
-        model: to be trained, in place; of its parameters, those that ask for a gradient. Others
-            are stored in bf16 where `precision` is that (see `halve_frozen`).
+        model: the model, trained in place: its parameters that require a gradient. With bf16
+            precision the others are stored in bf16 (see `halve_frozen`).
         state: path of the state file.
-        processes: those that train together; by default as they were launched.
-        facts: what else the run depends on; a changed one is refused, as a changed recipe is.
+        processes: the processes that train together; by default those that were launched.
+        facts: what else the run depends on. Changed facts are refused, as a changed recipe is.
 
     Raises:
-        ConfigError: the state file is of another run, or recipe and data do not fit.
+        ConfigError: the state file belongs to another run, or recipe and data do not fit.
     """
 
     def __init__(
@@ -76,13 +76,13 @@ class LMTraining:
         num_acoustic = model.config.num_codebooks - 1
         if recipe.codebook_weights and len(recipe.codebook_weights) != num_acoustic:
             raise ConfigError(
-                f"codebook_weights has {len(recipe.codebook_weights)} numbers, but the model "
+                f"codebook_weights has {len(recipe.codebook_weights)} numbers, but the model has "
                 f"{num_acoustic} acoustic codebooks"
             )
         self.sampler = ConversationSampler(
             corpus, tokenizer, recipe.samples, max_frames=model.config.max_frames, seed=recipe.seed
         )
-        # before the model moves: what was exact stays where it is
+        # before the model moves to the device, so that the exact weights stay on the CPU
         self.exact = halve_frozen(model) if recipe.precision == "bf16" else {}
         model.to(self.processes.device)
         self.parameters = [p for p in model.parameters() if p.requires_grad]
@@ -106,7 +106,7 @@ class LMTraining:
 
     @property
     def step(self) -> int:
-        """Steps done."""
+        """Number of steps done."""
         return self.loop.step
 
     def run(
@@ -116,19 +116,19 @@ class LMTraining:
         on_milestone: OnMilestone | None = None,
         every: int = 0,
     ) -> None:
-        """Do the steps still to be done.
+        """Do the remaining steps.
 
         Args:
-            on_step: called in the main process after every step with its number and losses.
-            on_milestone: called in the main process after every so many steps, and at the end;
-                once more where a run goes on from there. It must leave the model as it is.
+            on_step: called in the main process after each step with its number and losses.
+            on_milestone: called in the main process after each `every` steps and at the end, and
+                again if a run resumes there. It must not change the model.
         """
         recipe, is_main = self.recipe, self.processes.is_main_process
 
         def gradients(step: int) -> dict[str, float]:
             if on_milestone is not None and is_main and every and step and step % every == 0:
                 on_milestone(step)
-            return self.learn(step)
+            return self.add_gradients(step)
 
         descent = Descent(
             steps=recipe.steps, lr=recipe.lr, warmup=recipe.warmup, decay=recipe.decay,
@@ -141,25 +141,27 @@ class LMTraining:
             on_milestone(self.step)
         self.processes.wait_for_everyone()
 
-    def learn(self, step: int) -> dict[str, float]:
-        """Add the gradients of a step; its losses, over all processes."""
+    def add_gradients(self, step: int) -> dict[str, float]:
+        """Compute the gradients of a step; returns its losses over all processes."""
         rank, count = self.processes.process_index, self.processes.num_processes
-        mine = self.sampler(step, rank, count)
-        rows = [sum(int(e.learned.sum()) for e in mine), sum(int(e.kept.sum()) for e in mine)]
-        num_predicted, num_kept = self._summed(torch.tensor(rows, dtype=torch.float64)).tolist()
-        parts = parts_of(mine, self.recipe.micro_rows)
+        own = self.sampler(step, rank, count)
+        predicted = sum(int(example.predicted.sum()) for example in own)
+        kept = sum(int(example.depth_kept.sum()) for example in own)
+        rows = torch.tensor([predicted, kept], dtype=torch.float64)
+        num_predicted, num_kept = self._summed(rows).tolist()
+        parts = parts_of(own, self.recipe.micro_rows)
         losses = torch.zeros(2, dtype=torch.float64)
         for number, part in enumerate(parts, 1):
-            is_last = number == len(parts)  # the gradients of all processes meet after it
+            is_last = number == len(parts)  # synchronizes the gradients of all processes
             with nullcontext() if is_last else self.processes.no_sync(self.objective):
-                total, *terms = self.objective(*self._inputs(part), num_predicted, num_kept)
-                (total * count).backward()  # processes are averaged, and their losses add up
+                total, *terms = self.objective(*self._arguments(part), num_predicted, num_kept)
+                (total * count).backward()  # gradients are averaged, losses summed
             losses += torch.stack(terms).detach().cpu().double()
         first, rest = self._summed(losses).tolist()
         return {"codebook0": first, "rest": rest}
 
     def loss_of(self, corpus: Corpus) -> dict[str, float]:
-        """Mean losses over a corpus, every acoustic code counted, by the weights to be exported."""
+        """Mean losses of the exported weights over a corpus, with all acoustic codes."""
         plain = dataclasses.replace(
             self.recipe.samples, turns=(1.0,), joined=(1.0,), depth_share=1.0, any_speaker=0.0,
             history_noise=0.0, spelled_sentences=0.0,
@@ -172,7 +174,7 @@ class LMTraining:
             return held_out_losses(self._new_objective(), examples, self.recipe.micro_rows)
 
     def weights(self) -> dict[str, Tensor]:
-        """What is worth keeping: averages where there are any, adapters merged; on the CPU."""
+        """The weights to export, on the CPU: averages if there are any, with adapters merged."""
         with self.averages.applied() if self.averages else nullcontext():
             return merged(self.model, self.exact)
 
@@ -191,20 +193,20 @@ class LMTraining:
             codebook_weights=self.recipe.codebook_weights,
         )
 
-    def _inputs(self, part: list[Example]) -> tuple[Tensor, ...]:
-        return collate(part).to(self.processes.device).inputs
+    def _arguments(self, part: list[Example]) -> tuple[Tensor, ...]:
+        return collate(part).to(self.processes.device).arguments()
 
     def _summed(self, numbers: Tensor) -> Tensor:
         """The sum over all processes."""
         if self.processes.num_processes == 1:
             return numbers
-        there = numbers.to(self.processes.device)
-        summed: Tensor = self.processes.reduce(there, reduction="sum")
+        on_device = numbers.to(self.processes.device)
+        summed: Tensor = self.processes.reduce(on_device, reduction="sum")
         return summed.cpu()
 
 
 class _Trained:
-    """State of those parameters of a model that are trained; all of them without adapters."""
+    """The state of a model's trained parameters; without adapters these are all."""
 
     def __init__(self, model: CSM) -> None:
         self.model = model
@@ -216,7 +218,7 @@ class _Trained:
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         missing = self.state_dict().keys() ^ state_dict.keys()
         if missing:
-            raise KeyError(f"{len(missing)} other trained weights, such as {min(missing)}")
+            raise KeyError(f"{len(missing)} trained weights differ, such as {min(missing)}")
         self.model.load_state_dict(state_dict, strict=False)
 
 
@@ -229,7 +231,7 @@ def new_model(sizes: Any, seed: int) -> CSM:
 
 
 def initialize(model: CSM) -> None:
-    """Small normal weights; what adds to the residual stream starts at zero."""
+    """Set small normal weights; the outputs to the residual stream start at zero."""
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.ndim < 2:
