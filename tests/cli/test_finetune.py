@@ -1,4 +1,4 @@
-"""`causerie finetune`: what reaches the work, what a person sees, and how it fails."""
+"""`causerie finetune`: its options, output and errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from causerie.data.shards import Turn
 from causerie.finetune import run as module
 from causerie.finetune.choice import choose
 from causerie.finetune.report import Report
-from causerie.finetune.run import Wishes
+from causerie.finetune.run import FinetuneOptions
 
 CONSENT = "--i-have-consent"
 
@@ -38,12 +38,12 @@ def figures(wer: float, similarity: float) -> dict[str, float]:
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[Wishes]:
-    """What is asked for, in place of doing it."""
-    seen: list[Wishes] = []
+def recorded(monkeypatch: pytest.MonkeyPatch) -> list[FinetuneOptions]:
+    """The options of runs, which are recorded instead of done."""
+    seen: list[FinetuneOptions] = []
 
-    def finetune(wishes: Wishes, **_: object) -> Report:
-        seen.append(wishes)
+    def finetune(options: FinetuneOptions, **_: object) -> Report:
+        seen.append(options)
         checkpoints = {5: figures(0.06, 0.91), 10: figures(0.08, 0.92)}
         return Report(
             base="petit", voice="ann", prompt=[turn(0)], learned=[turn(0), turn(1)],
@@ -56,15 +56,15 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Wishes]:
     return seen
 
 
-def test_options_reach_the_work_and_the_table_is_shown(asked: list[Wishes]) -> None:
+def test_options_are_passed_on_and_the_table_is_printed(recorded: list[FinetuneOptions]) -> None:
     done = run(
         "talks", "--from", "petit", "--out", "made", "--voice", "ann", "--steps", "10",
         "--decoder-steps", "0", "--set", "recipe.lr=1e-4", "--set", "lora.rank=8",
         "--device", "cpu", CONSENT,
     )  # fmt: skip
     assert done.exit_code == 0, done.stderr
-    assert asked == [
-        Wishes(
+    assert recorded == [
+        FinetuneOptions(
             folder=Path("talks"), base="petit", out=Path("made"), voice="ann", steps=10,
             decoder_steps=0, changes=("recipe.lr=1e-4", "lora.rank=8"), device="cpu",
         )
@@ -73,22 +73,22 @@ def test_options_reach_the_work_and_the_table_is_shown(asked: list[Wishes]) -> N
         assert shown in done.stdout
     assert "learned 2 sentences (4 s), 1 sentence (2 s) of them the prompt" in done.stdout
     assert done.stdout.splitlines()[-1].startswith("wrote made/model · hear it: causerie say")
-    assert done.stderr.startswith("warning: no checkpoint is understood and stops within a point")
+    assert done.stderr.startswith("warning: no checkpoint is within one point of the base")
     assert done.stderr.count("\n") == 1
 
 
-def test_without_consent_nothing_is_done(asked: list[Wishes]) -> None:
+def test_without_consent_nothing_is_done(recorded: list[FinetuneOptions]) -> None:
     done = run("talks", "--from", "petit", "--out", "made")
     assert done.exit_code == 2
     assert done.stderr.startswith("causerie: a voice belongs to a person: ")
     assert CONSENT in done.stderr
     assert done.stderr.count("\n") == 1
-    assert asked == []
+    assert recorded == []
 
 
 @pytest.mark.parametrize(("answer", "code"), [(True, 0), (False, 2)])
-def test_at_a_terminal_it_asks(
-    asked: list[Wishes], monkeypatch: pytest.MonkeyPatch, answer: bool, code: int
+def test_a_terminal_asks_for_consent(
+    recorded: list[FinetuneOptions], monkeypatch: pytest.MonkeyPatch, answer: bool, code: int
 ) -> None:
     questions: list[str] = []
 
@@ -96,11 +96,11 @@ def test_at_a_terminal_it_asks(
         questions.append(question)
         return answer
 
-    monkeypatch.setattr(command, "_someone_is_there", lambda: True)
+    monkeypatch.setattr(command, "_is_interactive", lambda: True)
     monkeypatch.setattr(typer, "confirm", confirm)
     assert run("talks", "--from", "petit", "--out", "made").exit_code == code
-    assert questions == ["Does whoever speaks in talks consent to being imitated?"]
-    assert len(asked) == answer
+    assert questions == ["Does the speaker in talks consent to being imitated?"]
+    assert len(recorded) == answer
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A fine-tuning of a tiny model on words that are tones, judged by what knows them."""
+"""Fine-tunes a tiny model on words that are tones, with a recognizer of these tones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from causerie.audio.audio import Audio
 from causerie.evaluate import speaking
 from causerie.evaluate.tools import Tools
 from causerie.finetune.report import Report
-from causerie.finetune.run import Wishes, finetune
+from causerie.finetune.run import FinetuneOptions, finetune
 from tests.data import speech
 
 CHANGES = (
@@ -23,7 +23,7 @@ CHANGES = (
 
 
 def hear(samples: NDArray[np.float32]) -> str:
-    """The words of a recording; of what a tiny model babbles, none in particular."""
+    """The words of a recording; "alpha" for the noise of an untrained model."""
     try:
         return speech.hear(samples)
     except IndexError:
@@ -46,26 +46,26 @@ def record(folder: Path, count: int = 8) -> Path:
     return folder
 
 
-def run(model: Path, folder: Path, out: Path, **wishes: Any) -> Report:
-    speaking.MAX_DURATION_S = 0.4  # a tiny random model never ends by itself
+def run(model: Path, folder: Path, out: Path, **options: Any) -> Report:
+    speaking.MAX_DURATION_S = 0.4  # a tiny random model never stops
     values: dict[str, Any] = {
-        "steps": 2, "decoder_steps": 1, "changes": CHANGES, "device": "cpu", **wishes,
+        "steps": 2, "decoder_steps": 1, "changes": CHANGES, "device": "cpu", **options,
     }  # fmt: skip
-    said: list[str] = values.pop("said", [])
+    messages: list[str] = values.pop("messages", [])
     return finetune(
-        Wishes(folder=folder, base=str(model), out=out, **values),
+        FinetuneOptions(folder=folder, base=str(model), out=out, **values),
         tools=tools(),
         detect=speech.detect,
-        say=said.append,
+        on_message=messages.append,
     )
 
 
 class Killed(BaseException):
-    """As good as a kill: nothing but `finally` runs after it."""
+    """Ends a run like a kill: only `finally` blocks run after it."""
 
 
 def run_and_kill(model: Path, folder: Path, out: Path, number: int) -> None:
-    """Run until the file `number` of all is written, but not yet in its place."""
+    """Run until file number `number` is written, but not yet renamed."""
     replace, left = os.replace, number
 
     def count(source: Any, target: Any) -> Any:

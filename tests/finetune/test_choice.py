@@ -1,4 +1,4 @@
-"""Which checkpoint is taken."""
+"""The choice of a checkpoint."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def figures(wer: float, similarity: float, stopped: float = 1.0) -> dict[str, fl
     return {"wer": wer, "similarity": similarity, "stopped": stopped}
 
 
-def test_the_most_similar_of_those_that_are_understood_and_stop() -> None:
+def test_the_most_similar_qualified_checkpoint_is_chosen() -> None:
     found = choose(
         {
             50: figures(0.03, 0.75),
@@ -30,22 +30,22 @@ def test_stops_are_compared_with_the_base() -> None:
     assert not qualifies(figures(0.03, 0.9, stopped=0.94), {**BASE, "stopped": 0.96})
 
 
-def test_where_none_qualifies_it_is_the_best_understood_and_a_warning() -> None:
+def test_without_a_qualified_one_the_lowest_error_rate_is_chosen_with_a_warning() -> None:
     found = choose({50: figures(0.06, 0.80), 100: figures(0.09, 0.85)}, BASE)
     assert (found.step, found.qualified) == (50, ())
     (warning,) = found.warnings
-    assert "no checkpoint is understood and stops within a point of the base" in warning
-    assert "6.0% of words wrong (base 3.0%)" in warning
+    assert "no checkpoint is within one point of the base in word error rate and stops" in warning
+    assert "a word error rate of 6.0% (base 3.0%)" in warning
 
 
-def test_a_voice_that_came_no_closer_is_told() -> None:
+def test_a_voice_that_is_not_more_similar_has_a_warning() -> None:
     found = choose({50: figures(0.03, 0.69), 100: figures(0.03, 0.68)}, BASE)
     assert found.step == 50
     (warning,) = found.warnings
-    assert warning.startswith("training brought the voice no closer: similarity 0.69, and 0.70")
+    assert warning.startswith("training did not make the voice more similar: 0.69, and 0.70")
 
 
-def test_of_equals_the_earlier_one() -> None:
+def test_among_equals_the_earliest_is_chosen() -> None:
     same = figures(0.03, 0.8)
     assert choose({100: same, 50: same}, BASE).step == 50
     same = figures(0.9, 0.8)

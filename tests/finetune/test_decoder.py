@@ -1,4 +1,4 @@
-"""A decoder learns a voice; the codes stay what they were."""
+"""Training a codec's decoder on a voice, without changing the codes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from causerie.codec.mimi import Mimi
 from causerie.config import MimiConfig
 from causerie.data.shards import codec_fingerprint
 from causerie.errors import ConfigError
-from causerie.finetune.decoder import STEPS, VoiceRecipe, adapt, pitched, usual_steps
+from causerie.finetune.decoder import STEPS, VoiceRecipe, adapt, default_steps, shift_pitch
 from tests import tiny
 
 RATE = 24_000
@@ -32,18 +32,18 @@ def recipe(steps: int) -> VoiceRecipe:
 
 
 @pytest.mark.parametrize("factor", [0.6, 1.0, 1.7])
-def test_a_sound_in_another_pitch_is_as_long(factor: float) -> None:
-    found = pitched(tone(300), factor, RATE)
+def test_shift_pitch_keeps_the_length(factor: float) -> None:
+    found = shift_pitch(tone(300), factor, RATE)
     assert found.shape == (RATE,)
     middle = found[RATE // 4 : 3 * RATE // 4]
     peak = int(torch.fft.rfft(middle * torch.hann_window(len(middle))).abs().argmax())
     assert peak * RATE / len(middle) == pytest.approx(300 * factor, abs=3)
-    assert pitched(tone(300, 0.01), factor, RATE).shape == (240,)  # shorter than a window
+    assert shift_pitch(tone(300, 0.01), factor, RATE).shape == (240,)  # shorter than a window
 
 
 def test_only_the_decoder_learns(tmp_path: Path) -> None:
     codec = tiny.mimi()
-    before, codes_are = (
+    before, fingerprint = (
         {n: t.clone() for n, t in codec.state_dict().items()},
         codec_fingerprint(codec),
     )
@@ -56,11 +56,11 @@ def test_only_the_decoder_learns(tmp_path: Path) -> None:
         n.split(".")[0] for n, t in codec.state_dict().items() if not torch.equal(t, before[n])
     }
     assert moved == {"upsample", "decoder_transformer", "decoder"}
-    assert codec_fingerprint(codec) == codes_are
+    assert codec_fingerprint(codec) == fingerprint
     assert np.mean(seen[-3:]) < np.mean(seen[:3])
 
 
-def test_killed_it_goes_on_to_the_same_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_run_resumes_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole, parts = tiny.mimi(), tiny.mimi()
     adapt(whole, recordings(), recipe(4), tiny.NUM_CODEBOOKS, tmp_path / "whole.pt")
 
@@ -80,7 +80,7 @@ def test_killed_it_goes_on_to_the_same_end(tmp_path: Path, monkeypatch: pytest.M
         adapt(tiny.mimi(), recordings(), recipe(5), tiny.NUM_CODEBOOKS, state)
 
 
-def test_a_large_codec_is_left_as_it_is() -> None:
-    assert usual_steps(tiny.mimi()) == STEPS
+def test_a_large_codec_is_not_trained() -> None:
+    assert default_steps(tiny.mimi()) == STEPS
     with torch.device("meta"):
-        assert usual_steps(Mimi(MimiConfig())) == 0
+        assert default_steps(Mimi(MimiConfig())) == 0

@@ -1,4 +1,4 @@
-"""How a voice is trained where nobody says how."""
+"""The default training configuration of a voice."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def configure(**changes: Any) -> LMConfig:
     return configuration(**values)
 
 
-def test_sentences_and_size_say_how_long_and_how_fast() -> None:
+def test_steps_and_learning_rate_follow_from_sentences_and_size() -> None:
     small = configure()
     assert (small.recipe.steps, small.recipe.lr, small.watch.every) == (200, 5e-4, 50)
     assert small.recipe.samples.depth_share == 1 / 2
@@ -48,14 +48,14 @@ def test_values_can_be_changed() -> None:
     ("change", "message"),
     [
         ("recipe.lrr=1", "unknown key recipe.lrr: did you mean lr"),
-        ("base=other", "base cannot be changed here; that is --from"),
+        ("base=other", "base cannot be changed here: use --from"),
         ("from_scratch=true", "use `causerie train lm`"),
         ("watch.every=0", "watch.every must be above 0"),
         ('watch.metrics=["wer"]', "similarity, stopping is missing"),
         ("recipe.steps=few", "recipe.steps must be a whole number, not 'few'"),
     ],
 )
-def test_what_has_no_place_is_told(change: str, message: str) -> None:
+def test_wrong_changes_are_refused(change: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         configure(changes=[change])
     assert message in str(caught.value)

@@ -1,4 +1,4 @@
-"""What is held out, what is the prompt, and that both stay so."""
+"""The split into training, held-out and prompt sentences."""
 
 from __future__ import annotations
 
@@ -61,53 +61,53 @@ def base() -> Checkpoint:
     return tiny.checkpoint()
 
 
-def test_sentences_of_one_recording_are_parted_and_stand_alone(
+def test_sentences_of_a_recording_are_split_and_become_conversations(
     base: Checkpoint, tmp_path: Path
 ) -> None:
     data = data_of(tmp_path / "data")
-    parts = recordings.part(data, base)
-    assert (len(parts.learned), len(parts.held_out)) == (6, 2)
-    assert {*parts.learned} | {*parts.held_out} == {*data.turns}
-    assert {*parts.prompt} <= {*parts.learned}
-    recordings.write(tmp_path / "learned", parts.learned, data)
+    split = recordings.split(data, base)
+    assert (len(split.learned), len(split.held_out)) == (6, 2)
+    assert {*split.learned} | {*split.held_out} == {*data.turns}
+    assert {*split.prompt} <= {*split.learned}
+    recordings.write(tmp_path / "learned", split.learned, data)
     written = SpeechData.open(tmp_path / "learned")
-    assert [turn.text for turn in written.turns] == [turn.text for turn in parts.learned]
-    for turn, source in zip(written.turns, parts.learned, strict=True):
+    assert [turn.text for turn in written.turns] == [turn.text for turn in split.learned]
+    for turn, source in zip(written.turns, split.learned, strict=True):
         assert np.array_equal(written.codes_of(turn), data.codes_of(source))
     corpus = Corpus.from_shards(written, base.front_end, tiny.NUM_CODEBOOKS)
     assert [len(numbers) for numbers in corpus.conversations] == [1] * 6
-    recordings.write(tmp_path / "learned", parts.learned, data)  # again: it is there
+    recordings.write(tmp_path / "learned", split.learned, data)  # exists already
 
 
-def test_the_voice_has_said_the_prompt(base: Checkpoint, tmp_path: Path) -> None:
+def test_the_context_of_the_voice_is_the_prompt(base: Checkpoint, tmp_path: Path) -> None:
     data = data_of(tmp_path)
-    parts = recordings.part(data, base)
-    voice = recordings.voice_of("ann", parts.prompt, data, 3)
+    split = recordings.split(data, base)
+    voice = recordings.voice_of("ann", split.prompt, data, 3)
     assert (voice.name, voice.speaker) == ("ann", 0)
-    assert [segment.text for segment in voice.segments] == [turn.text for turn in parts.prompt]
+    assert [segment.text for segment in voice.segments] == [turn.text for turn in split.prompt]
     codes = voice.segments[0].codes
     assert codes is not None
-    assert np.array_equal(codes.numpy(), data.codes_of(parts.prompt[0])[:, :3].T)
+    assert np.array_equal(codes.numpy(), data.codes_of(split.prompt[0])[:, :3].T)
 
 
-def test_a_changed_text_or_code_is_noticed(base: Checkpoint, tmp_path: Path) -> None:
+def test_the_fingerprint_changes_with_the_texts(base: Checkpoint, tmp_path: Path) -> None:
     one, two = data_of(tmp_path / "one"), data_of(tmp_path / "two", texts="The dog sat. {}")
-    prints = [recordings.fingerprint(recordings.part(data, base), data) for data in (one, one, two)]
-    assert prints[0] == prints[1] != prints[2]
+    hashes = [
+        recordings.fingerprint(recordings.split(data, base), data) for data in (one, one, two)
+    ]
+    assert hashes[0] == hashes[1] != hashes[2]
 
 
-def test_what_is_no_voice_is_told(base: Checkpoint, tmp_path: Path) -> None:
+def test_several_speakers_or_few_sentences_are_refused(base: Checkpoint, tmp_path: Path) -> None:
     several = SpeechData.open(write_shards(tmp_path / "several"))
-    with pytest.raises(ConfigError, match=r"has 3 speakers \(A, B, C\), and one voice is made"):
-        recordings.part(several, base)
+    with pytest.raises(ConfigError, match=r"has 3 speakers \(A, B, C\), but a voice needs"):
+        recordings.split(several, base)
     few = data_of(tmp_path / "few", speakers="AAAAA")
-    with pytest.raises(ConfigError, match="has 5 sentences that can be used, and at least 6"):
-        recordings.part(few, base)
+    with pytest.raises(ConfigError, match="has 5 usable sentences, but at least 6 are needed"):
+        recordings.split(few, base)
 
 
-def test_sentences_that_the_model_cannot_take_are_left_out_and_told(
-    base: Checkpoint, tmp_path: Path
-) -> None:
+def test_sentences_too_long_for_the_model_are_left_out(base: Checkpoint, tmp_path: Path) -> None:
     data = data_of(tmp_path, texts="word " * 30 + "{}")
-    with pytest.raises(ConfigError, match="has 0 sentences that can be used"):
-        recordings.part(data, base)
+    with pytest.raises(ConfigError, match="has 0 usable sentences"):
+        recordings.split(data, base)

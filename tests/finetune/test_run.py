@@ -1,4 +1,4 @@
-"""From recordings to a model with their voice, whole, killed, and refused."""
+"""Fine-tuning on recordings: complete, killed and refused runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from causerie.data.shards import SpeechData
 from causerie.errors import ConfigError
 from causerie.evaluate import speaking
 from causerie.finetune.choice import Choice
-from causerie.finetune.run import Wishes, voice_name
+from causerie.finetune.run import FinetuneOptions, voice_name
 from causerie.folder_lock import holds_only_lock, lock_folder
 from causerie.voices import Voice
 from tests import tiny
@@ -27,7 +27,7 @@ from tests.finetune import small
 
 @pytest.fixture(autouse=True, scope="module")
 def brief() -> Iterator[None]:
-    """What the runs make short is long again for others."""
+    """Undo the limit that `small.run` sets."""
     before = speaking.MAX_DURATION_S
     yield
     speaking.MAX_DURATION_S = before
@@ -104,7 +104,7 @@ def test_the_report_has_base_and_all_checkpoints(finished: Path) -> None:
     assert kinds == {"recordings": 2, "base": 1, "model": 1}
 
 
-def test_the_same_again_changes_nothing_and_other_wishes_are_refused(
+def test_a_second_run_changes_nothing_and_other_options_are_refused(
     finished: Path, tiny_folder: Path, recorded: Path, tmp_path: Path
 ) -> None:
     out = shutil.copytree(finished, tmp_path / "out")
@@ -126,7 +126,7 @@ def test_a_folder_in_use_is_refused(tiny_folder: Path, recorded: Path, tmp_path:
     assert holds_only_lock(tmp_path)
 
 
-def test_killed_anywhere_it_goes_on_to_the_same_end(
+def test_a_killed_run_resumes_exactly(
     finished: Path, tiny_folder: Path, recorded: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
@@ -141,7 +141,7 @@ def test_killed_anywhere_it_goes_on_to_the_same_end(
     assert all(torch.equal(tensor, other[name]) for name, tensor in last.items())
 
 
-def test_a_decoder_that_learned_the_voice_needs_no_prompt(
+def test_a_trained_decoder_needs_no_prompt(
     finished: Path, tiny_folder: Path, recorded: Path, tmp_path: Path
 ) -> None:
     first = finished / "run" / "checkpoints" / "000000"
@@ -167,7 +167,7 @@ def test_a_decoder_that_learned_the_voice_needs_no_prompt(
 def test_the_voice_of_step_0_has_no_context(
     tiny_folder: Path, recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chosen = Choice(step=0, qualified=(0,), why="it was said so")
+    chosen = Choice(step=0, qualified=(0,), why="the test says so")
     monkeypatch.setattr("causerie.finetune.run.choose", lambda *_: chosen)
     small.run(tiny_folder, recorded, tmp_path / "out", steps=1)
     tts = TTS.from_pretrained(tmp_path / "out" / "model", device="cpu")
@@ -175,34 +175,40 @@ def test_the_voice_of_step_0_has_no_context(
     assert tts.generate("hi", voice="ann-b", seed=0, max_duration_s=0.3).samples.size > 0
 
 
-def test_a_prepared_folder_is_taken_as_it_is(
+def test_a_prepared_folder_is_used_as_it_is(
     finished: Path, tiny_folder: Path, recorded: Path, tmp_path: Path
 ) -> None:
     prepared = shutil.copytree(finished / "data", tmp_path / "ann")
-    said: list[str] = []
-    report = small.run(tiny_folder, prepared, tmp_path / "one", said=said)
-    assert said[0] == f"{prepared} is prepared already: taken as it is"
+    messages: list[str] = []
+    report = small.run(tiny_folder, prepared, tmp_path / "one", messages=messages)
+    assert messages[:2] == [
+        "1 of 5: prepare the recordings",
+        f"{prepared} is already prepared and is used as it is",
+    ]
+    phases = [line for line in messages if re.match(r"\d of 5: ", line)]
+    assert [phase[0] for phase in phases] == ["1", "2", "3", "4", "5"]
+    assert "4 of 5: train the adapters for 2 steps, with checkpoints every 1" in phases
     assert not (tmp_path / "one" / "data").exists()
     assert report.ceilings.keys() == {"recordings", "recordings after codec"}
     facts = json.loads((prepared / "report.json").read_text())
     (prepared / "report.json").write_text(json.dumps({**facts, "folder": str(tmp_path / "gone")}))
     report = small.run(tiny_folder, prepared, tmp_path / "two")
     assert report.ceilings.keys() == {"decoded recordings"}
-    assert any("are not where they were" in line for line in report.lines())
+    assert any("are gone: similarity is to their codes" in line for line in report.lines())
 
 
-def test_what_cannot_be_is_told_before_any_work(
+def test_mistakes_are_found_before_any_work(
     tiny_folder: Path, recorded: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    for wishes, message in (
+    for options, message in (
         ({"voice": "7"}, "'7' cannot be the name of a voice"),
         ({"voice": "a/b"}, "'a/b' cannot be the name of a voice"),
         ({"changes": ("recipe.lrr=1",)}, "unknown key recipe.lrr"),
         ({"device": "tpu"}, "device must be auto, cpu or cuda"),
     ):
         with pytest.raises(ConfigError, match=message):
-            small.run(tiny_folder, recorded, out, **wishes)
+            small.run(tiny_folder, recorded, out, **options)
     with pytest.raises(ConfigError, match="there is no folder"):
         small.run(tiny_folder, tmp_path / "nowhere", out)
     (tmp_path / "mine").mkdir()
@@ -211,9 +217,9 @@ def test_what_cannot_be_is_told_before_any_work(
         small.run(tiny_folder, recorded, tmp_path / "mine")
 
 
-def test_voices_are_called_as_their_folders(tmp_path: Path) -> None:
+def test_voices_are_named_after_their_folders(tmp_path: Path) -> None:
     def name(folder: str, voice: str = "") -> str:
-        return voice_name(Wishes(folder=Path(folder), base="b", out=tmp_path, voice=voice))
+        return voice_name(FinetuneOptions(folder=Path(folder), base="b", out=tmp_path, voice=voice))
 
     assert name("/talks/Ann's Voice") == "ann-s-voice"
     assert name("/talks/Ann", "Bea_2") == "Bea_2"

@@ -1,21 +1,19 @@
-"""`causerie finetune`: a new voice from recordings, in one command."""
+"""`causerie finetune`: makes a new voice from recordings."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from causerie.cli.console import bar, note
+from causerie.cli.console import note
 from causerie.cli.options import Changes
+from causerie.cli.progress import show_progress
 from causerie.errors import ConfigError
 
 if TYPE_CHECKING:
-    from causerie.evaluate.run import Tell
     from causerie.finetune.report import Report
 
 
@@ -23,30 +21,34 @@ def finetune(
     folder: Annotated[
         Path,
         typer.Argument(
-            help="Recordings of one person with transcripts, as `causerie data prepare` takes "
-            "them, or what it wrote.",
+            help="Recordings of one person with transcripts, as for `causerie data prepare`, or "
+            "its output folder.",
         ),
     ],
     base: Annotated[
         str,
-        typer.Option("--from", metavar="MODEL", help="petit, a folder or file, or a hub id."),
+        typer.Option(
+            "--from", metavar="MODEL", help="Base model: petit, a folder or file, or a hub id."
+        ),
     ],
     out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="A new folder, or one that was begun.")
+        Path,
+        typer.Option("--out", metavar="DIR", help="Output folder, new or of the same run."),
     ],
     voice: Annotated[
-        str, typer.Option(metavar="NAME", help="Of the new voice; that of FOLDER by default.")
+        str,
+        typer.Option(metavar="NAME", help="Name of the new voice; by default that of FOLDER."),
     ] = "",
     steps: Annotated[
         int | None,
-        typer.Option(min=1, help="Of training; by default as many as there are sentences for."),
+        typer.Option(min=1, help="Training steps; by default 2 per sentence, 100 to 3,000."),
     ] = None,
     decoder_steps: Annotated[
         int | None,
         typer.Option(
             min=0,
-            help="Of training the codec's decoder; by default 200 for small codecs, as petit's is, "
-            "and none for others.",
+            help="Training steps of the codec's decoder; by default 200 for small codecs, such as "
+            "petit's, and 0 for others.",
         ),
     ] = None,
     changes: Changes = None,
@@ -54,30 +56,30 @@ def finetune(
     consent: Annotated[
         bool,
         typer.Option(
-            "--i-have-consent", help="Whoever speaks in the recordings agrees to being imitated."
+            "--i-have-consent", help="The speaker of the recordings consents to the imitation."
         ),
     ] = False,
 ) -> None:
-    """Teach a model a voice: prepare, train, judge checkpoints, choose one, write it.
+    """Make a model with a new voice from recordings.
 
     causerie finetune recordings/ann --from petit --out ann --i-have-consent
 
-    Killed at any time, the same command goes on. DIR/report.html is the report.
+    Prepares the recordings, trains, evaluates checkpoints, and writes the best one. Run the command
+    again to resume a killed run. The report is DIR/report.html.
     """
-    _ask_for_consent(folder, consent)
-    with _telling() as tell:
-        from causerie.finetune.run import Wishes, finetune
+    _require_consent(folder, consent)
+    with show_progress() as on_progress:
+        from causerie.finetune.run import FinetuneOptions, finetune
 
         report = finetune(
-            Wishes(
+            FinetuneOptions(
                 folder=folder, base=base, out=out, voice=voice, steps=steps,
-                decoder_steps=decoder_steps,
-                changes=tuple(changes or ()), device=device,
+                decoder_steps=decoder_steps, changes=tuple(changes or ()), device=device,
             ),
-            say=note,
-            tell=tell,
+            on_message=note,
+            on_progress=on_progress,
         )  # fmt: skip
-    _show(report)
+    _print_table(report)
     typer.echo(
         f"wrote {out / 'model'} · hear it: causerie say --model {out / 'model'} "
         f'--voice {report.voice} "Hello." · the report is {out / "report.html"}'
@@ -86,24 +88,24 @@ def finetune(
         note(f"warning: {warning}")
 
 
-def _ask_for_consent(folder: Path, given: bool) -> None:
-    """Raise ConfigError without the consent of whoever is imitated."""
+def _require_consent(folder: Path, given: bool) -> None:
+    """Ask for the speaker's consent at a terminal; raise ConfigError without it."""
     if given:
         return
-    question = f"Does whoever speaks in {folder} consent to being imitated?"
-    if not (_someone_is_there() and typer.confirm(question, default=False, err=True)):
+    question = f"Does the speaker in {folder} consent to being imitated?"
+    if not (_is_interactive() and typer.confirm(question, default=False, err=True)):
         raise ConfigError(
-            "a voice belongs to a person: where whoever speaks in the recordings consents to being "
-            "imitated, say so by --i-have-consent"
+            "a voice belongs to a person: if the speaker of the recordings consents to being "
+            "imitated, confirm it by --i-have-consent"
         )
 
 
-def _someone_is_there() -> bool:
+def _is_interactive() -> bool:
     return sys.stdin.isatty()
 
 
-def _show(report: Report) -> None:
-    """The table, and what was chosen."""
+def _print_table(report: Report) -> None:
+    """Print the figures of base and checkpoints, and the choice."""
     from rich.console import Console
     from rich.table import Table
 
@@ -118,20 +120,3 @@ def _show(report: Report) -> None:
     Console(markup=False, highlight=False).print(table)
     for line in report.lines():
         typer.echo(line)
-
-
-@contextmanager
-def _telling() -> Iterator[Tell]:
-    """What is done and how far it is, where stderr is a terminal."""
-    from rich.progress import Progress, TextColumn
-
-    shown = TextColumn("{task.description}", markup=False)  # names of files may hold brackets
-    with bar(shown, *Progress.get_default_columns()[1:]) as shows:
-        task = shows.add_task("loading", total=None)
-
-        def tell(what: str, done: int, total: int) -> None:
-            if shows.tasks[0].total != total or done < shows.tasks[0].completed:
-                shows.reset(task, total=total)  # another thing: its time is counted anew
-            shows.update(task, completed=done, total=total, description=what)
-
-        yield tell

@@ -1,6 +1,7 @@
-"""Which checkpoint is taken, by what was measured of each. Knows nothing of models or files.
+"""Chooses a checkpoint by its figures. Knows nothing of models or files.
 
-Of those that are understood and that stop about as well as the base, the most similar.
+The choice is the most similar of those that are about as intelligible as the base, and that stop
+about as often.
 """
 
 from __future__ import annotations
@@ -8,23 +9,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-#: So much worse than the base, of 1, may words be understood, and may utterances end.
+#: How far word error rate and share of stops may be worse than the base's, absolute.
 TOLERANCE = 0.01
-_EXACT = 1e-9  # what rounding may do
+_ROUNDING = 1e-9
 
-#: Figures of a model by name; here "wer", "similarity" and "stopped" count.
+#: Figures of a model by name; the choice uses "wer", "similarity" and "stopped".
 Figures = Mapping[str, float]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """What was chosen.
+    """The chosen checkpoint.
 
     Attributes:
-        step: of the checkpoint.
-        qualified: steps of the checkpoints that may be chosen.
-        why: in one sentence.
-        warnings: what a user must know, a line each; none where all is well.
+        step: step of the checkpoint.
+        qualified: steps of the checkpoints that qualified.
+        why: the reason, as one sentence.
+        warnings: lines for the user about a poor result.
     """
 
     step: int
@@ -34,40 +35,40 @@ class Choice:
 
 
 def qualifies(figures: Figures, base: Figures) -> bool:
-    """Whether a checkpoint is understood, and stops, about as well as the base."""
+    """Whether a checkpoint is about as intelligible as the base, and stops about as often."""
     return (
-        figures["wer"] <= base["wer"] + TOLERANCE + _EXACT
-        and figures["stopped"] >= base["stopped"] - TOLERANCE - _EXACT
+        figures["wer"] <= base["wer"] + TOLERANCE + _ROUNDING
+        and figures["stopped"] >= base["stopped"] - TOLERANCE - _ROUNDING
     )
 
 
 def choose(checkpoints: Mapping[int, Figures], base: Figures) -> Choice:
-    """The checkpoint to take, one at least being there.
+    """The most similar qualified checkpoint, else the one with the lowest word error rate.
 
-    Where none qualifies, it is that with the fewest words wrong; of equals, the earlier one.
+    Among equals the earliest wins. There must be at least one checkpoint.
     """
     qualified = tuple(step for step in sorted(checkpoints) if qualifies(checkpoints[step], base))
     if qualified:
         step = max(qualified, key=lambda step: checkpoints[step]["similarity"])
         why = (
             f"step {step} is the most similar of the {len(qualified)} of {len(checkpoints)} "
-            f"checkpoints that are understood and stop within a point of the base"
+            f"checkpoints within one point of the base in word error rate and stops"
         )
         warnings = []
     else:
         step = min(sorted(checkpoints), key=lambda step: checkpoints[step]["wer"])
-        why = f"step {step} has the fewest words wrong, since no checkpoint qualifies"
+        why = f"step {step} has the lowest word error rate; no checkpoint qualifies"
         found = checkpoints[step]
         warnings = [
-            f"no checkpoint is understood and stops within a point of the base: step {step} has "
-            f"{found['wer']:.1%} of words wrong (base {base['wer']:.1%}) and stops "
-            f"{found['stopped']:.0%} of the time (base {base['stopped']:.0%}); train fewer steps, "
-            f"lower recipe.lr, or give more recordings"
+            "no checkpoint is within one point of the base in word error rate and stops: step "
+            f"{step} has a word error rate of {found['wer']:.1%} (base {base['wer']:.1%}) and "
+            f"stops {found['stopped']:.0%} of the time (base {base['stopped']:.0%}); train fewer "
+            "steps, lower recipe.lr, or add recordings"
         ]
     reached, before = checkpoints[step]["similarity"], base["similarity"]
     if reached <= before:
         warnings.append(
-            f"training brought the voice no closer: similarity {reached:.2f}, and {before:.2f} of "
-            f"the base by the voice's prompt alone; train more steps, or give more recordings"
+            f"training did not make the voice more similar: {reached:.2f}, and {before:.2f} for "
+            "the base with the voice's prompt alone; train more steps, or add recordings"
         )
     return Choice(step=step, qualified=qualified, why=why, warnings=tuple(warnings))

@@ -1,11 +1,11 @@
-"""Teaches the decoder of a codec one voice, in which it then says whatever codes it is given.
+"""Trains the decoder of a codec on one voice, in which it then speaks any codes.
 
-The encoder and the codebooks rest, so codes stay what they were, and a language model that knows
-them needs no training at all. Half of what is learned is codes of the recordings in another pitch
-and with other formants, whose sound is to be that of the recordings as they are: so the decoder
-takes from codes what is said, and the voice from itself.
+Encoder and codebooks are frozen, so codes do not change and a language model for them needs no
+training. Half of the training windows use codes of the recordings with another pitch and other
+formants, while the target is the original recording: so the decoder takes the content from the
+codes, and the voice from its weights.
 
-Knows nothing of texts or language models. It works on the CPU.
+Runs on the CPU. Knows nothing of texts or language models.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ from causerie.codec.mimi import Mimi
 from causerie.train import spectral_losses
 from causerie.train.loop import Descent, Loop, OnStep
 
-#: Codecs of fewer parameters have a decoder that learned few voices: it is taught the new one.
+#: Codecs with fewer parameters know few voices, so their decoder is trained on the new one.
 SMALL = 20_000_000
 STEPS = 200
 SAVE_EVERY = 50
-#: The vocoder's window, 43 ms at 24 kHz, and its hop.
+#: Window of the phase vocoder, 43 ms at 24 kHz, and its hop.
 WINDOW, HOP = 1024, 256
 
 
 @dataclass(frozen=True, kw_only=True)
 class VoiceRecipe:
-    """Everything a run depends on, beside codec and recordings.
+    """Everything a run depends on, apart from codec and recordings.
 
     Attributes:
-        window_frames: length of what is cut from recordings.
-        shifted: part of the windows whose codes are of another pitch.
-        versions: other pitches of each recording, drawn once …
-        furthest: … up to so many times higher or lower.
-        noisy_codes: part of the deepest codes that are exchanged for others.
+        window_frames: length of the windows cut from recordings.
+        shifted: share of the windows whose codes have another pitch.
+        versions: number of other pitches per recording, drawn once.
+        furthest: largest factor of the pitch, up or down.
+        noisy_codes: probability that a code of the deepest codebook is replaced by another.
     """
 
     steps: int
@@ -68,14 +68,14 @@ def adapt(
     *,
     on_step: OnStep | None = None,
 ) -> None:
-    """Train a codec's decoder in place, resuming from the file `state` where it exists.
+    """Train a codec's decoder in place, resuming from the file `state` if it exists.
 
     Args:
-        recordings: of the voice.
-        num_codebooks: that the decoder will be given.
+        recordings: recordings of the voice.
+        num_codebooks: number of codebooks that the language model generates.
 
     Raises:
-        ConfigError: the file is of another run.
+        ConfigError: the state file belongs to another run.
     """
     phase = _Phase(codec, recordings, recipe, num_codebooks)
     optimizer = torch.optim.AdamW(
@@ -97,30 +97,30 @@ def adapt(
         parameter.requires_grad_(False).grad = None
 
 
-def pitched(pcm: Tensor, factor: float, sample_rate: int) -> Tensor:
-    """A waveform (N,) with pitch and formants times `factor`, as long and as fast as it was.
+def shift_pitch(pcm: Tensor, factor: float, sample_rate: int) -> Tensor:
+    """A waveform (N,) with pitch and formants multiplied by `factor` and the same timing.
 
-    A phase vocoder makes it longer by the factor, and resampling shortens it again.
+    A phase vocoder stretches it by the factor, and resampling shortens it again.
     """
     window = torch.hann_window(WINDOW)
     padded = F.pad(pcm, (0, max(0, WINDOW - len(pcm))))
     spectrum = torch.stft(padded, WINDOW, HOP, window=window, return_complex=True)  # (bins, frames)
-    places = torch.arange(0, spectrum.shape[1] - 1, 1 / factor)
-    before = places.long()
-    after, share = before + 1, places - before
-    size = (1 - share) * spectrum[:, before].abs() + share * spectrum[:, after].abs()
-    usual = 2 * math.pi * HOP * torch.arange(WINDOW // 2 + 1)[:, None] / WINDOW
-    turned = spectrum[:, after].angle() - spectrum[:, before].angle() - usual
-    turned = turned - 2 * math.pi * torch.round(turned / (2 * math.pi)) + usual
-    phase = torch.cumsum(torch.cat([spectrum[:, :1].angle(), turned[:, :-1]], 1), 1)
-    longer = torch.istft(torch.polar(size, phase), WINDOW, HOP, window=window).numpy()
+    positions = torch.arange(0, spectrum.shape[1] - 1, 1 / factor)
+    before = positions.long()
+    after, share = before + 1, positions - before
+    magnitude = (1 - share) * spectrum[:, before].abs() + share * spectrum[:, after].abs()
+    expected = 2 * math.pi * HOP * torch.arange(WINDOW // 2 + 1)[:, None] / WINDOW
+    advance = spectrum[:, after].angle() - spectrum[:, before].angle() - expected
+    advance = advance - 2 * math.pi * torch.round(advance / (2 * math.pi)) + expected
+    phase = torch.cumsum(torch.cat([spectrum[:, :1].angle(), advance[:, :-1]], 1), 1)
+    longer = torch.istft(torch.polar(magnitude, phase), WINDOW, HOP, window=window).numpy()
     found = torch.from_numpy(resample(longer, round(sample_rate * factor), sample_rate))
     return F.pad(found[: len(pcm)], (0, max(0, len(pcm) - len(found))))
 
 
 @dataclass
 class _Phase:
-    """Windows of recordings, and what the decoder makes of their codes."""
+    """Draws windows of recordings, and computes the decoder's loss on them."""
 
     codec: Mimi
     recordings: Sequence[Audio]
@@ -141,7 +141,7 @@ class _Phase:
         assert not state
 
     def loss(self, generator: torch.Generator) -> Tensor:
-        """Distance of a batch of windows."""
+        """The spectral loss of a random batch of windows."""
         codec, recipe = self.codec, self.recipe
         pool = self._pool or self._encoded()
         self._pool = pool
@@ -159,7 +159,7 @@ class _Phase:
         return spectral_losses.multi_scale_mel(decoded, pcm, codec.config.sample_rate)
 
     def _encoded(self) -> list[tuple[Tensor, list[Tensor]]]:
-        """Each recording, and its codes (K, T) as it is and in other pitches."""
+        """Each recording, with its codes (K, T) in the original and in other pitches."""
         rate, generator = self.codec.config.sample_rate, torch.Generator().manual_seed(0)
         pool = []
         for audio in self.recordings:
@@ -167,7 +167,7 @@ class _Phase:
             versions = [pcm]
             for _ in range(self.recipe.versions):
                 power = 2 * float(torch.rand((), generator=generator)) - 1
-                versions.append(pitched(pcm, self.recipe.furthest**power, rate))
+                versions.append(shift_pitch(pcm, self.recipe.furthest**power, rate))
             codes = [self.codec.encode(one[None, None], self.num_codebooks)[0] for one in versions]
             pool.append((pcm, codes))
         return pool
@@ -175,7 +175,7 @@ class _Phase:
     def _window(
         self, pool: Sequence[tuple[Tensor, list[Tensor]]], generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """A waveform (1, N) and codes (K, frames) of the same time; silence past the end."""
+        """A random window (1, N) and its codes (K, frames), padded past the end."""
 
         def draw(count: int) -> int:
             return int(torch.randint(count, (), generator=generator))
@@ -193,6 +193,6 @@ class _Phase:
         return F.pad(cut, (0, frames * size - len(cut)))[None], codes
 
 
-def usual_steps(codec: Mimi) -> int:
-    """How long a codec's decoder is trained where nobody says: not at all if it is large."""
+def default_steps(codec: Mimi) -> int:
+    """Default number of training steps of a codec's decoder: none if the codec is large."""
     return STEPS if sum(p.numel() for p in codec.parameters()) < SMALL else 0

@@ -1,7 +1,7 @@
-"""Measures the base and every checkpoint alike: by speech in the new voice, and by held-out loss.
+"""Measures the base and each checkpoint, by speech in the new voice and by held-out loss.
 
-All speak the same sentences with the same seeds after the same prompt, so what differs is what the
-training did. Figures that exist already are read.
+All speak the same sentences with the same seeds after the same prompt, so differences are due to
+training.
 """
 
 from __future__ import annotations
@@ -29,38 +29,38 @@ from causerie.train.lm.samples import ConversationSampler, Script
 from causerie.tts import TTS
 from causerie.voices import Voice
 
-#: Where a checkpoint's report and samples are.
+#: Folder of a checkpoint's report and samples.
 EVALUATION = "evaluation"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Judge:
-    """What all are measured by.
+    """Measures models in the new voice.
 
     Attributes:
-        config: of the training; `watch` says what is spoken and which metrics judge.
-        voice: the new one.
-        like: sound of the held-out sentences.
-        prompt, held_out: turns; the loss is that of each of the latter after all of the former.
-        data: holds their codes.
-        tell: is told how far it is.
+        config: the training configuration; `watch` has the sentences and the metrics.
+        voice: the new voice.
+        targets: audio of the held-out sentences, for similarity.
+        prompt, held_out: the loss is that of each held-out turn after the prompt's turns.
+        data: holds the codes of these turns.
+        on_progress: called with the current work, the number of its units done, and their total.
     """
 
     config: LMConfig
     voice: Voice
-    like: Sequence[Audio]
+    targets: Sequence[Audio]
     prompt: Sequence[Turn]
     held_out: Sequence[Turn]
     data: SpeechData
     tools: Tools
-    tell: Tell
+    on_progress: Tell
 
     def __call__(self, folder: Path) -> Mapping[str, float]:
-        """Figures of the checkpoint in a folder, to which report and samples are added."""
+        """Figures of the checkpoint in a folder; writes report and samples there."""
         return self.measure(TTS.from_pretrained(folder, device=self.config.device), folder)
 
     def measure(self, tts: TTS, out: Path) -> dict[str, float]:
-        """Figures of a model; its report and samples go to a folder in `out`."""
+        """Figures of a model; writes report and samples into a folder in `out`."""
         watch = self.config.watch
         report = evaluate(
             tts,
@@ -69,9 +69,9 @@ class Judge:
             count=watch.count,
             only=watch.metrics,
             out=out / EVALUATION,
-            like={self.voice.name: self.like},
+            like={self.voice.name: self.targets},
             tools=self.tools,
-            tell=self.tell,
+            tell=self.on_progress,
         )
         return {**report.numbers, **self._losses(tts.checkpoint)}
 
@@ -91,7 +91,7 @@ class Judge:
         return held_out_losses(objective, examples, recipe.micro_rows)
 
     def _corpus(self, checkpoint: Checkpoint) -> Corpus:
-        """Turns of the prompt, then those that are held out."""
+        """The prompt's turns, then the held-out turns."""
         turns = [*self.prompt, *self.held_out]
         num_codebooks = checkpoint.model.config.num_codebooks
         return Corpus(
@@ -104,26 +104,26 @@ class Judge:
         )
 
 
-def ceilings(
-    like: Sequence[Audio], base: Checkpoint, tools: Tools, *, recorded: bool
+def recording_similarities(
+    targets: Sequence[Audio], base: Checkpoint, tools: Tools, *, recorded: bool
 ) -> dict[str, float]:
-    """How similar held-out recordings are to each other, as they are and after the codec.
+    """Similarity of held-out recordings to each other, as recorded and after the codec.
 
-    Each is compared with all others, as generated speech is with all of them. No model with this
-    codec, as it is, can be expected to go far beyond the second.
+    Each is compared with all others, as generated speech is with all of them. Unless the codec is
+    trained, the second figure is about the most that a model can reach.
 
     Args:
-        recorded: whether they are recordings; what was decoded from codes is after the codec.
+        recorded: whether the targets are recordings rather than decoded codes.
     """
-    kinds = {"decoded recordings": list(like)}
+    kinds = {"decoded recordings": list(targets)}
     if recorded:
         num_codebooks = base.model.config.num_codebooks
-        after = [round_trip(base.codec, audio, num_codebooks) for audio in like]
-        kinds = {"recordings": list(like), "recordings after codec": after}
+        after = [round_trip(base.codec, audio, num_codebooks) for audio in targets]
+        kinds = {"recordings": list(targets), "recordings after codec": after}
     found = {}
     for name, sounds in kinds.items():
         clips = [
-            Clip(text="", audio=sound, voice=str(n), like=(*like[:n], *like[n + 1 :]))
+            Clip(text="", audio=sound, voice=str(n), like=(*targets[:n], *targets[n + 1 :]))
             for n, sound in enumerate(sounds)
         ]
         found[name] = similarity.measure(clips, tools).numbers["similarity"]

@@ -1,6 +1,6 @@
-"""Sentences of one voice: which are learned, which are held out, and which are its prompt.
+"""Splits the sentences of a voice into training, held-out and prompt sentences.
 
-Works on a prepared folder; the same folder gives the same parts.
+The same prepared folder gives the same split.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from causerie.errors import AudioError, ConfigError, TextError
 from causerie.prompt import Segment
 from causerie.voices import Voice
 
-#: Of the speech, a tenth is held out, but at least and at most so many seconds …
+#: Share of the speech to hold out, with its minimum and maximum in seconds.
 HELD_OUT, MIN_HELD_OUT_S, MAX_HELD_OUT_S = 0.1, 10.0, 60.0
-#: … and at least so many sentences, but never more than a third of them.
+#: Minimum number of sentences to hold out, and their maximum share.
 MIN_HELD_OUT, MAX_SHARE = 3, 1 / 3
-#: Fewer sentences are no voice.
+#: Minimum number of sentences of a voice.
 MIN_SENTENCES = 6
-#: Seconds of the prompt, and of a sentence that is best for it.
+#: Length of the prompt in seconds, and the best length of one of its sentences.
 MIN_PROMPT_S, MAX_PROMPT_S, BEST_S = 5.0, 10.0, 3.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parts:
-    """Turns of a voice.
+class Split:
+    """The turns of a voice.
 
     Attributes:
-        learned: what is trained on.
-        held_out: what never is.
-        prompt: those of the learned ones that the voice is made of.
-        notes: what was left out, and why.
+        learned: turns for training.
+        held_out: turns that are never trained on.
+        prompt: those training turns that are the voice's prompt.
+        notes: lines for the user about sentences that were left out.
     """
 
     learned: tuple[Turn, ...]
@@ -49,45 +49,44 @@ class Parts:
     notes: tuple[str, ...] = ()
 
 
-def part(data: SpeechData, base: Checkpoint) -> Parts:
-    """What of a prepared folder is learned, and what is held out.
+def split(data: SpeechData, base: Checkpoint) -> Split:
+    """Split the turns of a prepared folder.
 
     Raises:
-        ConfigError: it holds several speakers, or too few sentences that the model can read.
+        ConfigError: the folder has several speakers, or too few sentences that the model can use.
     """
     speakers = sorted({turn.speaker for turn in data.turns})
     if len(speakers) > 1:
         raise ConfigError(
-            f"{data.folder} has {len(speakers)} speakers ({', '.join(speakers[:5])}), and one "
-            "voice is made at a time: give the recordings of one, in one folder without folders "
-            "in it, or by a list that names one speaker"
+            f"{data.folder} has {len(speakers)} speakers ({', '.join(speakers[:5])}), but a voice "
+            "needs exactly one: use a folder without subfolders, or a manifest with one speaker"
         )
     turns = [turn for turn in data.turns if _fits(turn, base)]
     if len(turns) < MIN_SENTENCES:
         raise ConfigError(
-            f"{data.folder} has {len(turns)} sentences that can be used, and at least "
-            f"{MIN_SENTENCES} are needed (some minutes of speech are better): add recordings"
+            f"{data.folder} has {len(turns)} usable sentences, but at least {MIN_SENTENCES} are "
+            "needed, better some minutes of speech: add recordings"
         )
     left_out = len(data.turns) - len(turns)
     notes = (
-        [f"left out: {left_out} of {len(data.turns)} sentences are too long, or cannot be read"]
+        [f"left out: {left_out} of {len(data.turns)} sentences are too long or unreadable"]
         if left_out
         else []
     )
     lengths = [turn.num_frames / data.frame_rate for turn in turns]
     chosen = held_out(lengths)
     learned = [number for number in range(len(turns)) if number not in chosen]
-    heard = [learned[place] for place in prompt([lengths[number] for number in learned])]
-    return Parts(
+    prompted = [learned[place] for place in prompt([lengths[number] for number in learned])]
+    return Split(
         learned=tuple(turns[number] for number in learned),
         held_out=tuple(turns[number] for number in sorted(chosen)),
-        prompt=tuple(turns[number] for number in heard),
+        prompt=tuple(turns[number] for number in prompted),
         notes=tuple(notes),
     )
 
 
 def held_out(lengths_s: Sequence[float]) -> set[int]:
-    """Numbers of the sentences that are held out, by chance but always the same."""
+    """Indexes of the sentences to hold out, random but always the same."""
     wanted_s = min(MAX_HELD_OUT_S, max(MIN_HELD_OUT_S, HELD_OUT * sum(lengths_s)))
     chosen: set[int] = set()
     for number in np.random.default_rng(0).permutation(len(lengths_s)).tolist():
@@ -100,7 +99,7 @@ def held_out(lengths_s: Sequence[float]) -> set[int]:
 
 
 def prompt(lengths_s: Sequence[float]) -> list[int]:
-    """Numbers of whole sentences of about 5 to 10 s together, none too long or short."""
+    """Indexes of sentences with a total length of about 5 to 10 s, none too long or short."""
     chosen: list[int] = []
     for number in sorted(range(len(lengths_s)), key=lambda n: abs(lengths_s[n] - BEST_S)):
         have_s = sum(lengths_s[one] for one in chosen)
@@ -112,7 +111,7 @@ def prompt(lengths_s: Sequence[float]) -> list[int]:
 
 
 def voice_of(name: str, turns: Sequence[Turn], data: SpeechData, num_codebooks: int) -> Voice:
-    """A voice of speaker 0 that has said these turns."""
+    """A voice with these turns as context, all by speaker 0."""
     segments = [
         Segment(
             speaker=0,
@@ -125,9 +124,9 @@ def voice_of(name: str, turns: Sequence[Turn], data: SpeechData, num_codebooks: 
 
 
 def write(folder: Path, turns: Sequence[Turn], data: SpeechData) -> None:
-    """Write turns as a prepared folder in which each stands alone, so that any can follow another.
+    """Write a prepared folder with each turn as its own conversation, unless it exists already.
 
-    What was written before is taken to be the same.
+    Training can then combine any of them.
     """
     if (folder / INDEX).is_file():
         return
@@ -144,10 +143,10 @@ def write(folder: Path, turns: Sequence[Turn], data: SpeechData) -> None:
     writer.close()
 
 
-def fingerprint(parts: Parts, data: SpeechData) -> str:
-    """Changes with every text and code, and with what is learned, held out, and the prompt."""
+def fingerprint(split: Split, data: SpeechData) -> str:
+    """A hash of the split, with all texts and codes."""
     found = hashlib.blake2b(data.codec.encode(), digest_size=16)
-    for turns in (parts.learned, parts.held_out, parts.prompt):
+    for turns in (split.learned, split.held_out, split.prompt):
         found.update(b"%d" % len(turns))
         for turn in turns:
             found.update(turn.text.encode())
@@ -155,11 +154,11 @@ def fingerprint(parts: Parts, data: SpeechData) -> str:
     return found.hexdigest()
 
 
-def sounds(turns: Sequence[Turn], folder: Path, sample_rate: int) -> list[Audio] | None:
-    """What was recorded of turns; None where the recordings cannot be found any more.
+def audio_of(turns: Sequence[Turn], folder: Path, sample_rate: int) -> list[Audio] | None:
+    """The recorded audio of turns; None if the recordings are gone.
 
     Args:
-        folder: of the recordings.
+        folder: folder of the recordings.
     """
     found: dict[Turn, Audio] = {}
     for source in {turn.source: None for turn in turns}:
@@ -170,13 +169,13 @@ def sounds(turns: Sequence[Turn], folder: Path, sample_rate: int) -> list[Audio]
         for turn in turns:
             if turn.source == source:
                 first, last = (round(time * sample_rate) for time in (turn.start_s, turn.end_s))
-                samples = sound.samples[first:last].copy()  # lets go of the rest
+                samples = sound.samples[first:last].copy()  # frees the recording
                 found[turn] = Audio(samples=samples, sample_rate=sample_rate)
     return [found[turn] for turn in turns]
 
 
 def _fits(turn: Turn, base: Checkpoint) -> bool:
-    """Whether the model can read the text, and take the turn."""
+    """Whether the model can read the text, and the turn fits into its context."""
     try:
         tokens = base.tokenizer.encode(base.front_end(turn.text).text, 0)
     except TextError:

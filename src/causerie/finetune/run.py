@@ -1,13 +1,13 @@
-"""From a folder of recordings to a model with a new voice: one run, that goes on when killed.
+"""Makes a model with a new voice from a folder of recordings. Killed runs resume.
 
-    OUT/finetune.json       what was asked for; a run with other wishes is refused
-    OUT/data                the recordings, prepared; see `causerie.data.prepare`
+    OUT/finetune.json       the options; a run with other options is refused
+    OUT/data                the prepared recordings; see `causerie.data.prepare`
     OUT/run                 the training; see `causerie.train.lm.run`
-    OUT/run/data            what is learned, each sentence by itself
+    OUT/run/data            the training sentences, each as a conversation of its own
     OUT/run/base            figures and speech of the base with the voice's prompt
-    OUT/run/decoder.pt      the codec's decoder, where it learns the voice; see `decoder`
-    OUT/run/checkpoints     figures and speech of each
-    OUT/model               the chosen one, merged, with the voice; our layout
+    OUT/run/decoder.pt      the state of decoder training; see `causerie.finetune.decoder`
+    OUT/run/checkpoints     checkpoints with figures and speech
+    OUT/model               the chosen checkpoint, merged, with the voice; our layout
     OUT/transformers        the same for transformers
     OUT/samples             held-out recordings, and the first sentences of base and model
     OUT/report.{json,html}  the figures, the choice and its reason
@@ -43,35 +43,39 @@ from causerie.extras import need
 from causerie.finetune import decoder, recordings, report
 from causerie.finetune.choice import choose
 from causerie.finetune.defaults import configuration
-from causerie.finetune.judge import EVALUATION, Judge, ceilings
+from causerie.finetune.judge import EVALUATION, Judge, recording_similarities
+from causerie.finetune.recordings import Split
 from causerie.finetune.report import Report
 from causerie.folder_lock import holds_only_lock, lock_folder
 from causerie.train.lm.config import LMConfig
 from causerie.train.lm.run import FIGURES, train_lm, whole_folder, write_model
+from causerie.train.log import losses_text
 from causerie.train.loop import differences
 from causerie.train.processes import find_processes
 from causerie.tts import TTS
 from causerie.voices import Voice
 
-WISHES = "finetune.json"
-#: What of the training's configuration the outcome depends on, beside what is asked for.
-_SETTLED = ("recipe", "lora", "watch", "dtype")
-#: So many samples of each kind are put together.
+OPTIONS_FILE = "finetune.json"
+#: Tables of the training configuration that the result depends on, besides the options.
+_FIXED_TABLES = ("recipe", "lora", "watch", "dtype")
+#: Number of audio samples of each kind.
 SAMPLES = 5
+PHASES = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wishes:
-    """What is wanted.
+class FinetuneOptions:
+    """The options of a fine-tuning.
 
     Attributes:
-        folder: recordings as `causerie data prepare` takes them, or what it wrote.
+        folder: recordings as for `causerie data prepare`, or its output folder.
         base: the model to start from.
-        out: a new folder, or one that was begun.
-        voice: its name; by default that of the folder.
-        steps: of training; None takes them from the number of sentences.
-        decoder_steps: of the codec's decoder; 0 leaves it as it is, and None decides by its size.
-        changes: ``a.b=value`` each, of the training; see `causerie.train.lm.config`.
+        out: output folder, new or of the same run.
+        voice: name of the voice; by default that of the folder.
+        steps: training steps; None derives them from the number of sentences.
+        decoder_steps: training steps of the codec's decoder; 0 for none, None to decide by the
+            codec's size.
+        changes: ``a.b=value`` each, changes to the `causerie.train.lm.config.LMConfig`.
         device: "auto", "cpu" or "cuda".
     """
 
@@ -86,242 +90,311 @@ class Wishes:
 
 
 def finetune(
-    wishes: Wishes,
+    options: FinetuneOptions,
     *,
     tools: Tools | None = None,
     detect: Detector | None = None,
-    say: Callable[[str], None] = print,
-    tell: Tell | None = None,
+    on_message: Callable[[str], None] = print,
+    on_progress: Tell = silent,
 ) -> Report:
-    """Make a voice, or go on where a run was killed.
+    """Make a voice, or resume a killed run.
 
     Args:
-        tools: what judges; Whisper base and Resemblyzer by default.
-        detect: finds speech; Silero by default.
-        say: told what a user should know on the way, a line each.
-        tell: told how far it is.
+        tools: models for evaluation; by default Whisper base and Resemblyzer.
+        detect: finds speech; by default Silero.
+        on_message: called with each line for the user, such as the beginning of a phase.
+        on_progress: called with the current work, the number of its units done, and their total.
 
     Raises:
-        ConfigError: wishes that contradict each other or an earlier run, too few sentences, or a
-            package that is not installed; all of it told before any work that is long.
+        ConfigError: options that contradict each other or an earlier run, too few sentences, a
+            missing package, or a folder in use. Raised before any long work where possible.
         CheckpointError: the base cannot be loaded.
     """
-    tools, tell = tools or Tools(), tell or silent
-    name = voice_name(wishes)
-    _check_out(wishes.out)
-    configure = _Configure(wishes)
-    configure(num_parameters=1, num_sentences=1)  # mistakes are told before anything is loaded
-    if not (wishes.folder / INDEX).is_file():
-        manifest.find(wishes.folder, wishes.out)
-    _load(tools, wishes.device)
-    with lock_folder(wishes.out):
-        return _finetune(wishes, name, configure, tools, detect, say, tell)
+    tools = tools or Tools()
+    name = voice_name(options)
+    _check_out(options.out)
+    _configure(options, num_parameters=1, num_sentences=1)  # find mistakes before loading anything
+    if not (options.folder / INDEX).is_file():
+        manifest.find(options.folder, options.out)
+    _check_packages(tools, options.device)
+    with lock_folder(options.out):
+        return _Finetuning(options, name, tools, detect, on_message, on_progress).run()
 
 
-def _finetune(
-    wishes: Wishes,
-    name: str,
-    configure: _Configure,
-    tools: Tools,
-    detect: Detector | None,
-    say: Callable[[str], None],
-    tell: Tell,
-) -> Report:
-    """Make the voice, in a folder that is locked."""
-    tell("loading", 0, 1)
-    base = TTS.from_pretrained(wishes.base, device=wishes.device)
-    if name in base.checkpoint.voices:
-        raise ConfigError(f"{wishes.base} has a voice {name!r} already: choose another --voice")
-    asked = {
-        "recordings": str(wishes.folder.resolve()), "base": wishes.base, "voice": name,
-        "steps": wishes.steps, "changes": list(wishes.changes),
-        "decoder_steps": wishes.decoder_steps,
-    }  # fmt: skip
-    _settle(wishes.out, asked)
-    data = _prepared(wishes, base.checkpoint, tools, detect, say, tell)
-    data.require_codec(base.checkpoint.codec)
-    parts = recordings.part(data, base.checkpoint)
-    for line in parts.notes:
-        say(line)
-    config = configure(
-        num_parameters=sum(p.numel() for p in base.checkpoint.model.parameters()),
-        num_sentences=len(parts.learned),
-    )
-    facts = {key: value for key, value in dataclasses.asdict(config).items() if key in _SETTLED}
-    _settle(wishes.out, {"data": recordings.fingerprint(parts, data), **facts})
-    recordings.write(Path(config.data), parts.learned, data)
+@dataclass(frozen=True)
+class _Finetuning:
+    """A run in a locked folder."""
 
-    voice = recordings.voice_of(
-        name, parts.prompt, data, base.checkpoint.model.config.num_codebooks
-    )
-    like, notes = _like(parts.held_out, data, base.checkpoint)
-    judge = Judge(
-        config=config, voice=voice, like=like, prompt=parts.prompt, held_out=parts.held_out,
-        data=data, tools=tools, tell=tell,
-    )  # fmt: skip
-    tell("listening to the recordings", 0, 1)
-    limits = ceilings(like, base.checkpoint, tools, recorded=not notes)
-    run = Path(config.out)
-    before = _measured(base, judge, run / "base")
-    del base  # the training loads its own
-    start = load(wishes.base)
-    start, alone, heard = _taught(wishes, start, parts.learned, data, judge, tell)
-    notes += heard
-    train_lm(
-        config,
-        base=start,
-        judge=judge,
-        on_step=lambda step, numbers: tell(_losses(numbers), step + 1, config.recipe.steps),
-        on_message=say,
-    )
-    checkpoints = {
-        int(path.parent.name): json.loads(path.read_text("utf-8"))
-        for path in sorted((run / "checkpoints").glob(f"*/{FIGURES}"))
-    }
-    choice = choose(checkpoints, before)
-    chosen = run / "checkpoints" / f"{choice.step:06d}"
-    tell("writing", 0, 1)
-    voice = alone if choice.step == 0 else voice
-    notes += _write_models(chosen, config, voice, wishes.out)
-    samples = _write_samples(wishes.out / "samples", like, run / "base", chosen)
-    found = Report(
-        base=wishes.base,
-        voice=name,
-        prompt=parts.prompt,
-        learned=parts.learned,
-        held_out=parts.held_out,
-        frame_rate=data.frame_rate,
-        ceilings=limits,
-        before=before,
-        checkpoints=checkpoints,
-        choice=choice,
-        notes=[*parts.notes, *notes],
-    )
-    write_whole(wishes.out / "report.html", found.to_html(samples).encode())
-    write_whole(wishes.out / "report.json", found.to_json().encode())
-    return found
+    options: FinetuneOptions
+    name: str
+    tools: Tools
+    detect: Detector | None
+    on_message: Callable[[str], None]
+    on_progress: Tell
+
+    def run(self) -> Report:
+        """Do all phases that are not done yet."""
+        options, name = self.options, self.name
+        self._begin(1, "prepare the recordings")
+        self.on_progress("loading the base model", 0, 1)
+        base = TTS.from_pretrained(options.base, device=options.device)
+        if name in base.checkpoint.voices:
+            raise ConfigError(
+                f"{options.base} has a voice {name!r} already: choose another --voice"
+            )
+        facts = {
+            "recordings": str(options.folder.resolve()), "base": options.base, "voice": name,
+            "steps": options.steps, "changes": list(options.changes),
+            "decoder_steps": options.decoder_steps,
+        }  # fmt: skip
+        _check_facts(options.out, facts)
+        data = self._prepared(base.checkpoint)
+        data.require_codec(base.checkpoint.codec)
+        split = recordings.split(data, base.checkpoint)
+        for line in split.notes:
+            self.on_message(line)
+        config = _configure(
+            options,
+            num_parameters=sum(p.numel() for p in base.checkpoint.model.parameters()),
+            num_sentences=len(split.learned),
+        )
+        tables = {k: value for k, value in dataclasses.asdict(config).items() if k in _FIXED_TABLES}
+        _check_facts(options.out, {"data": recordings.fingerprint(split, data), **tables})
+        recordings.write(Path(config.data), split.learned, data)
+
+        self._begin(2, "measure the base model")
+        voice = recordings.voice_of(
+            name, split.prompt, data, base.checkpoint.model.config.num_codebooks
+        )
+        targets, notes = _target_audio(split.held_out, data, base.checkpoint)
+        judge = Judge(
+            config=config, voice=voice, targets=targets, prompt=split.prompt,
+            held_out=split.held_out, data=data, tools=self.tools, on_progress=self.on_progress,
+        )  # fmt: skip
+        self.on_progress("measuring the recordings", 0, 1)
+        ceilings = recording_similarities(targets, base.checkpoint, self.tools, recorded=not notes)
+        run = Path(config.out)
+        before = _base_figures(base, judge, run / "base")
+        del base  # training loads its own
+
+        start = load(options.base)
+        start, decoder_voice, more = self._train_decoder(start, split, data, judge)
+        notes += more
+
+        steps = config.recipe.steps
+        every = config.watch.every
+        self._begin(4, f"train the adapters for {steps:,} steps, with checkpoints every {every}")
+        train_lm(
+            config,
+            base=start,
+            judge=judge,
+            on_step=lambda step, numbers: self.on_progress(
+                f"training the adapters, {losses_text(numbers)}", step + 1, steps
+            ),
+            on_message=self.on_message,
+        )
+        checkpoints = {
+            int(path.parent.name): json.loads(path.read_text("utf-8"))
+            for path in sorted((run / "checkpoints").glob(f"*/{FIGURES}"))
+        }
+
+        self._begin(5, "choose a checkpoint and write the model")
+        self.on_progress("writing", 0, 1)
+        choice = choose(checkpoints, before)
+        chosen = run / "checkpoints" / f"{choice.step:06d}"
+        voice = decoder_voice if choice.step == 0 else voice
+        notes += _write_models(chosen, config, voice, options.out)
+        samples = _write_samples(options.out / "samples", targets, run / "base", chosen)
+        found = Report(
+            base=options.base,
+            voice=name,
+            prompt=split.prompt,
+            learned=split.learned,
+            held_out=split.held_out,
+            frame_rate=data.frame_rate,
+            ceilings=ceilings,
+            before=before,
+            checkpoints=checkpoints,
+            choice=choice,
+            notes=[*split.notes, *notes],
+        )
+        write_whole(options.out / "report.html", found.to_html(samples).encode())
+        write_whole(options.out / "report.json", found.to_json().encode())
+        return found
+
+    def _begin(self, number: int, phase: str) -> None:
+        self.on_message(f"{number} of {PHASES}: {phase}")
+
+    def _prepared(self, base: Checkpoint) -> SpeechData:
+        """The recordings as codes. A prepared folder is used as it is."""
+        folder = self.options.folder
+        if (folder / INDEX).is_file():
+            self.on_message(f"{folder} is already prepared and is used as it is")
+            return SpeechData.open(folder)
+        out = self.options.out / "data"
+        found = prepare.prepare(
+            folder.resolve(),
+            out,
+            codec=base.codec,
+            recognize=self.tools.recognizer,
+            recognizer="Whisper base",
+            detect=self.detect,
+            on_progress=lambda done, total, name: self.on_progress(
+                f"preparing {name}", done, total
+            ),
+        )
+        for line in found.summary():
+            self.on_message(line)
+        if found.dropped:
+            self.on_message(f"{out / prepare.REPORT} has the reason for each that was dropped")
+        return SpeechData.open(out)
+
+    def _train_decoder(
+        self, start: Checkpoint, split: Split, data: SpeechData, judge: Judge
+    ) -> tuple[Checkpoint, Voice, list[str]]:
+        """Train the codec's decoder on the voice, if wanted, and judge it as checkpoint 0.
+
+        Checkpoint 0 is the base's language model without a prompt, which speaks clearly, in the
+        voice of the decoder.
+
+        Args:
+            start: the base; its codec is trained in place.
+
+        Returns:
+            The base without its voices, which would all sound like the new one; the voice of
+            checkpoint 0; and notes.
+        """
+        voice = Voice(name=self.name)
+        steps = self.options.decoder_steps
+        if steps is None:
+            steps = decoder.default_steps(start.codec)
+        if not steps:
+            self._begin(3, "train the codec's decoder (skipped: 0 steps)")
+            return start, voice, []
+        folder = prepare.recordings_of(data.folder)
+        rate = start.codec.config.sample_rate
+        audio = recordings.audio_of(split.learned, folder, rate) if folder is not None else None
+        if audio is None:
+            self._begin(3, "train the codec's decoder (skipped: the recordings are gone)")
+            note = "the codec's decoder was not trained: that needs the recordings themselves"
+            return start, voice, [note]
+        self._begin(3, f"train the codec's decoder for {steps:,} steps")
+        run = Path(judge.config.out)
+        decoder.adapt(
+            start.codec,
+            audio,
+            decoder.VoiceRecipe(steps=steps),
+            start.model.config.num_codebooks,
+            run / "decoder.pt",
+            on_step=lambda step, numbers: self.on_progress(
+                f"training the decoder, {losses_text(numbers)}", step + 1, steps
+            ),
+        )
+        others = sorted(start.voices)
+        start = dataclasses.replace(start, voices={})
+        first = run / "checkpoints" / f"{0:06d}"
+        if not (first / FIGURES).is_file():
+            model = start.model
+            write_model(first, start, model.state_dict(), model.config, judge.config.dtype)
+            figures = {"step": 0, **dataclasses.replace(judge, voice=voice, prompt=())(first)}
+            write_whole(first / FIGURES, (json.dumps(figures, indent=2) + "\n").encode())
+        note = (
+            "the codec's decoder was trained on the voice: step 0 is the base's language model "
+            "without a prompt, decoded by it"
+        )
+        if others:
+            note += (
+                f"; the base's voices ({', '.join(others)}) are dropped, since they would sound "
+                "like the new one"
+            )
+        return start, voice, [note]
 
 
-def voice_name(wishes: Wishes) -> str:
-    """The voice's name: as it is wished, or the folder's, made safe.
+def voice_name(options: FinetuneOptions) -> str:
+    """The name of the voice: as given, or the folder's without special characters.
 
     Raises:
-        ConfigError: it is not safe as a file's name, or is a number.
+        ConfigError: the name is a number, or not safe as a file name.
     """
-    name = wishes.voice
+    name = options.voice
     if not name:
-        name = re.sub(r"[^\w-]+", "-", wishes.folder.resolve().name).strip("-").lower()
+        name = re.sub(r"[^\w-]+", "-", options.folder.resolve().name).strip("-").lower()
     if not re.fullmatch(r"[\w-]+", name) or name.isdigit():
         raise ConfigError(
-            f"{name!r} cannot be the name of a voice: give one of letters, with digits, - and _ "
-            "if need be (--voice)"
+            f"{name!r} cannot be the name of a voice: choose one of letters, digits, - and _, with "
+            "at least one letter (--voice)"
         )
     return name
 
 
-@dataclass(frozen=True)
-class _Configure:
-    """The configuration of the training, as soon as it is known how much there is to learn."""
-
-    wishes: Wishes
-
-    def __call__(self, *, num_parameters: int, num_sentences: int) -> LMConfig:
-        run = self.wishes.out / "run"
-        return configuration(
-            base=self.wishes.base,
-            data=str(run / "data"),
-            out=str(run),
-            device=self.wishes.device,
-            num_parameters=num_parameters,
-            num_sentences=num_sentences,
-            steps=self.wishes.steps,
-            changes=self.wishes.changes,
-        )
+def _configure(options: FinetuneOptions, *, num_parameters: int, num_sentences: int) -> LMConfig:
+    """The configuration of the training."""
+    run = options.out / "run"
+    return configuration(
+        base=options.base,
+        data=str(run / "data"),
+        out=str(run),
+        device=options.device,
+        num_parameters=num_parameters,
+        num_sentences=num_sentences,
+        steps=options.steps,
+        changes=options.changes,
+    )
 
 
-def _load(tools: Tools, device: str) -> None:
-    """What is not installed is told before anything is done."""
+def _check_packages(tools: Tools, device: str) -> None:
+    """Raise ConfigError for missing packages, before any work."""
     _ = tools.encoder
     words.normaliser()
     need("peft", "train")
     if find_processes(device).num_processes > 1:  # type: ignore[arg-type]
-        raise ConfigError("fine-tuning a voice takes one process: start it without torchrun")
+        raise ConfigError("fine-tuning uses one process: start it without torchrun")
     _ = tools.recognizer
 
 
 def _check_out(out: Path) -> None:
     if out.exists() and not out.is_dir():
-        raise ConfigError(f"cannot write into {out}: it is no folder")
-    if out.is_dir() and not holds_only_lock(out) and not (out / WISHES).is_file():
-        raise ConfigError(f"{out} holds other files: write into a new or empty folder")
+        raise ConfigError(f"cannot write into {out}: it is not a folder")
+    if out.is_dir() and not holds_only_lock(out) and not (out / OPTIONS_FILE).is_file():
+        raise ConfigError(f"{out} holds other files: choose a new or empty folder")
 
 
-def _settle(out: Path, facts: Mapping[str, Any]) -> None:
-    """Note what a run depends on.
+def _check_facts(out: Path, facts: Mapping[str, Any]) -> None:
+    """Write down what a run depends on.
 
     Raises:
-        ConfigError: it was something else before.
+        ConfigError: an earlier run in the folder had other facts.
     """
-    path, new = out / WISHES, json.loads(json.dumps(facts))
+    path, new = out / OPTIONS_FILE, json.loads(json.dumps(facts))
     try:
-        out.mkdir(parents=True, exist_ok=True)
         old = json.loads(path.read_text("utf-8")) if path.is_file() else {}
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{path} cannot be read or written: {error}") from error
+        raise ConfigError(f"{path} cannot be read: {error}") from error
     changed = differences({name: old.get(name, value) for name, value in new.items()}, new)
     if changed:
         raise ConfigError(
-            f"{out} is of another run ({'; '.join(changed)}): give the old values, or another --out"
+            f"{out} is of another run ({'; '.join(changed)}): restore the old values, or choose "
+            "another --out"
         )
     write_whole(path, (json.dumps({**old, **new}, indent=2) + "\n").encode())
 
 
-def _prepared(
-    wishes: Wishes,
-    base: Checkpoint,
-    tools: Tools,
-    detect: Detector | None,
-    say: Callable[[str], None],
-    tell: Tell,
-) -> SpeechData:
-    """The recordings as codes; those of a prepared folder as they are."""
-    if (wishes.folder / INDEX).is_file():
-        say(f"{wishes.folder} is prepared already: taken as it is")
-        return SpeechData.open(wishes.folder)
-    out = wishes.out / "data"
-    found = prepare.prepare(
-        wishes.folder.resolve(),
-        out,
-        codec=base.codec,
-        recognize=tools.recognizer,
-        recognizer="Whisper base",
-        detect=detect,
-        on_progress=lambda done, total, name: tell(f"preparing {name}", done, total),
-    )
-    for line in found.summary():
-        say(line)
-    if found.dropped:
-        say(f"why each was dropped is in {out / prepare.REPORT}")
-    return SpeechData.open(out)
-
-
-def _like(
+def _target_audio(
     turns: Sequence[Turn], data: SpeechData, base: Checkpoint
 ) -> tuple[list[Audio], list[str]]:
-    """Sound of turns that the voice is to be like, and a note where it is not as recorded."""
+    """Audio of the held-out turns, and a note if it is decoded rather than recorded."""
     rate = base.codec.config.sample_rate
     folder = prepare.recordings_of(data.folder)
-    found = recordings.sounds(turns, folder, rate) if folder is not None else None
+    found = recordings.audio_of(turns, folder, rate) if folder is not None else None
     if found is not None:
         return found, []
     codes = [torch.from_numpy(data.codes_of(turn).T.astype("int64")) for turn in turns]
     return [decoded(base.codec, one) for one in codes], [
-        f"the recordings that {data.folder} was made of are not where they were: similarity is to "
-        "what the codec made of them"
+        f"the recordings of {data.folder} are gone: similarity is to their codes, decoded"
     ]
 
 
-def _measured(base: TTS, judge: Judge, folder: Path) -> dict[str, float]:
+def _base_figures(base: TTS, judge: Judge, folder: Path) -> dict[str, float]:
     """Figures of the base, measured once."""
     path = folder / FIGURES
     if not path.is_file():
@@ -331,68 +404,8 @@ def _measured(base: TTS, judge: Judge, folder: Path) -> dict[str, float]:
     return found
 
 
-def _taught(
-    wishes: Wishes,
-    start: Checkpoint,
-    learned: Sequence[Turn],
-    data: SpeechData,
-    judge: Judge,
-    tell: Tell,
-) -> tuple[Checkpoint, Voice, list[str]]:
-    """Teach the codec's decoder the voice, where that is wanted, and judge what it does alone.
-
-    That is checkpoint 0: the base's own language model without any prompt, which says all clearly,
-    in the decoder's voice.
-
-    Args:
-        start: the base; its codec is changed.
-
-    Returns:
-        The base without its voices, which would all sound like the new one; the voice that
-        checkpoint 0 speaks in; and notes.
-    """
-    alone = Voice(name=judge.voice.name)
-    steps = wishes.decoder_steps
-    if steps is None:
-        steps = decoder.usual_steps(start.codec)
-    if not steps:
-        return start, alone, []
-    folder = prepare.recordings_of(data.folder)
-    rate = start.codec.config.sample_rate
-    found = recordings.sounds(learned, folder, rate) if folder is not None else None
-    if found is None:
-        note = "the codec's decoder was not trained: that needs the recordings themselves"
-        return start, alone, [note]
-    run = Path(judge.config.out)
-    decoder.adapt(
-        start.codec,
-        found,
-        decoder.VoiceRecipe(steps=steps),
-        start.model.config.num_codebooks,
-        run / "decoder.pt",
-        on_step=lambda step, numbers: tell(
-            f"training the decoder · {numbers['mel']:.3f}", step + 1, steps
-        ),
-    )
-    others = sorted(start.voices)
-    start = dataclasses.replace(start, voices={})
-    first = run / "checkpoints" / f"{0:06d}"
-    if not (first / FIGURES).is_file():
-        model = start.model
-        write_model(first, start, model.state_dict(), model.config, judge.config.dtype)
-        figures = dataclasses.replace(judge, voice=alone, prompt=())(first)
-        write_whole(first / FIGURES, (json.dumps({"step": 0, **figures}, indent=2) + "\n").encode())
-    note = (
-        "the codec's decoder learned the voice: step 0 is the base's language model without a "
-        "prompt, heard by that decoder"
-    )
-    if others:
-        note += f"; the base's voices ({', '.join(others)}) are not kept, they would sound alike"
-    return start, alone, [note]
-
-
 def _write_models(chosen: Path, config: LMConfig, voice: Voice, out: Path) -> list[str]:
-    """The chosen checkpoint with its voice, in both layouts; what the second one lacks."""
+    """Write the chosen checkpoint with its voice in both layouts; returns notes on the second."""
     (chosen / "voices").mkdir(exist_ok=True)
     voice.save(chosen / "voices" / f"{voice.name}.safetensors")
     checkpoint = load(chosen)
@@ -408,13 +421,13 @@ def _write_models(chosen: Path, config: LMConfig, voice: Voice, out: Path) -> li
 
 
 def _write_samples(
-    folder: Path, like: Sequence[Audio], base: Path, chosen: Path
+    folder: Path, targets: Sequence[Audio], base: Path, chosen: Path
 ) -> dict[str, list[str]]:
     """Write a few recordings and samples of base and model; return their paths in the output."""
     shutil.rmtree(folder, ignore_errors=True)
     for kind in ("recordings", "base", "model"):
         (folder / kind).mkdir(parents=True)
-    for number, audio in enumerate(like[:SAMPLES], 1):
+    for number, audio in enumerate(targets[:SAMPLES], 1):
         audio.save(folder / "recordings" / f"{number:03d}.flac")
     for kind, source in (("base", base), ("model", chosen)):
         spoken = sorted((source / EVALUATION / "samples" / "clips").glob("*.flac"))
@@ -424,8 +437,3 @@ def _write_samples(
         kind: [f"{folder.name}/{kind}/{path.name}" for path in sorted((folder / kind).iterdir())]
         for kind in ("recordings", "base", "model")
     }
-
-
-def _losses(numbers: Mapping[str, float]) -> str:
-    losses = [f"{name} {numbers[name]:.2f}" for name in ("codebook0", "rest") if name in numbers]
-    return f"training · {' · '.join(losses)}"
