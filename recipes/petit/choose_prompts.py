@@ -1,10 +1,10 @@
-"""Which utterances make the voices of a model: prompts.json, from codes and the codec's decoder.
+"""Chooses the utterances that are the voices' prompts, and prints prompts.json.
 
     python recipes/petit/choose_prompts.py WORK CODEC > recipes/petit/prompts.json
 
-Of each voice, some statements of a few seconds are drawn by chance and decoded. Those of which the
-recogniser hears every word are put in order of how like they are to the voice's mean, plus how good
-they sound; the first are the voice's prompt. CODEC is a model, or a folder of a codec.
+Decodes some random statements of each voice, a few seconds long, and ranks them by word errors,
+then by similarity to the mean of the voice plus sound quality. The first ones are the prompt.
+CODEC is a model, or a codec folder.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from causerie.evaluate.tools import Tools
 from causerie.evaluate.words import compare
 
 SHORTEST_S, LONGEST_S = 2.4, 4.2
-OPINION = 0.1  # of similarity that a point of P.808 is worth
+OPINION = 0.1  # similarity that counts as much as one point of P.808
 
 
 def candidates(speech: EncodedSpeech, frame_rate: float, count: int) -> dict[str, list[int]]:
-    """Some statements of each voice."""
+    """Indexes of some statements of each voice."""
     found: dict[str, list[int]] = {}
     seconds = np.diff(speech.starts) / frame_rate
     for index, (voice, text) in enumerate(zip(speech.voices, speech.texts, strict=True)):
@@ -43,8 +43,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("work", type=Path)
     parser.add_argument("codec")
-    parser.add_argument("--count", type=int, default=14, help="drawn of a voice (%(default)s)")
-    parser.add_argument("--prompts", type=int, default=2, help="of a voice (%(default)s)")
+    parser.add_argument("--count", type=int, default=14, help="statements per voice (%(default)s)")
+    parser.add_argument("--prompts", type=int, default=2, help="utterances each (%(default)s)")
     args = parser.parse_args()
     torch.set_num_threads(1)
     codec, speech = load_codec(args.codec), EncodedSpeech.load(args.work / "codes.npz")

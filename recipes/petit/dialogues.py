@@ -1,9 +1,9 @@
-"""Dialogues of two speakers for training: templates and words of our own, as JSON lines.
+"""Prints training dialogues of two speakers, made from our templates and words, as JSON lines.
 
     python recipes/petit/dialogues.py > dialogues.jsonl
 
-A line is {"conversation": name, "turns": [{"speaker": "a" or "b", "text"}, …]}. Always prints the
-same dialogues. No digits, no dialogue twice, none of the held-out sentences.
+A line is {"conversation": name, "turns": [{"speaker": "a" or "b", "text"}, …]}. The dialogues are
+always the same, all different, without digits and without held-out sentences.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from causerie.evaluate.sentences import read_sentences
 
 NUM_DIALOGUES = 6_000
 MAX_TURNS = 6
-JOIN_EVERY = 4  # dialogues goes on with another subject
+JOIN_EVERY = 4  # each 4th dialogue continues with another template
 MAX_WORDS = 22  # in a turn
 SPEAKERS = "ab"
 BOUND = re.compile(r"\{(\w+)#(\w+)(?::(\w+))?\}")
 MAY_REPEAT = re.compile(r"\{(digit|d|phone|code|small|price|number|house|\w+:pl|\w+#\w+:spelled)\b")
 
 Dialogue = tuple[str, ...]
-"""Its turns, the first by speaker a."""
+"""Turns by alternating speakers, starting with a."""
 
 
 def read_templates() -> list[Dialogue]:
@@ -38,7 +38,7 @@ def read_templates() -> list[Dialogue]:
 
 
 def joined(template: Dialogue, others: list[Dialogue], chance: random.Random) -> Dialogue:
-    """A template that goes on with another, where speakers still take turns and it stays short."""
+    """The template followed by another, if speakers still alternate and it is not too long."""
     spare = MAX_TURNS - len(template)
     fitting = [
         other
@@ -51,12 +51,12 @@ def joined(template: Dialogue, others: list[Dialogue], chance: random.Random) ->
 
 
 def spelled(phrase: str) -> str:
-    """Its letters by name: "Anna" becomes "A, N, N, A"."""
+    """The phrase spelled out: "Anna" becomes "A, N, N, A"."""
     return ", ".join(letter.upper() for letter in phrase if letter.isalpha())
 
 
 def fill(template: Dialogue, decks: Decks) -> Dialogue:
-    """A dialogue of a template; what is bound by the same name stays the same in all turns."""
+    """A dialogue from a template; slots with the same name get the same words in all turns."""
     bound: dict[tuple[str, str], str] = {}
 
     def one(match: re.Match[str]) -> str:
@@ -72,7 +72,7 @@ def fill(template: Dialogue, decks: Decks) -> Dialogue:
 
 
 def held_out() -> Callable[[str], bool]:
-    """Whether a text holds one of the held-out sentences, whatever its punctuation."""
+    """A predicate: whether a text has a held-out sentence, ignoring punctuation."""
     forbidden = [_words(sentence) for sentence in read_sentences()]
     shortest = min(map(len, forbidden))
 
@@ -88,7 +88,7 @@ def _words(text: str) -> str:
 
 
 def dialogues(count: int = NUM_DIALOGUES) -> list[Dialogue]:
-    """So many different dialogues, in random order; the same every time."""
+    """`count` different dialogues in random order, the same ones every time."""
     chance = random.Random(0)
     slots = read_slots(HERE / "everyday" / "slots.txt")
     slots.update(read_slots(HERE / "everyday" / "dialogue_slots.txt", ";"))
@@ -101,12 +101,12 @@ def dialogues(count: int = NUM_DIALOGUES) -> list[Dialogue]:
                 template = joined(template, templates, chance)
             for _ in range(4):
                 turns = fill(template, decks)
-                said_twice = any(
+                repetitive = any(
                     repeats(turn) and not MAY_REPEAT.search(line)
                     for turn, line in zip(turns, template, strict=True)
                 )
                 long = any(len(turn.split()) > MAX_WORDS for turn in turns)
-                if turns in found or said_twice or long or any(map(is_held_out, turns)):
+                if turns in found or repetitive or long or any(map(is_held_out, turns)):
                     continue
                 found[turns] = None
                 break
@@ -119,8 +119,8 @@ def dialogues(count: int = NUM_DIALOGUES) -> list[Dialogue]:
 def main() -> None:
     argparse.ArgumentParser(description=__doc__.split("\n")[0]).parse_args()
     for number, turns in enumerate(dialogues()):
-        said = [{"speaker": SPEAKERS[place % 2], "text": text} for place, text in enumerate(turns)]
-        print(json.dumps({"conversation": f"d{number:05d}", "turns": said}))
+        rows = [{"speaker": SPEAKERS[place % 2], "text": text} for place, text in enumerate(turns)]
+        print(json.dumps({"conversation": f"d{number:05d}", "turns": rows}))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Words misheard of a model's speech, or of sound files: `causerie eval`, as the recipe needs it.
+"""Word error rate of a model's speech, or of sound files: `causerie eval` for the recipe.
 
-    python recipes/petit/evaluate.py --model DIR --json out.json --save-wavs heard/
-    python recipes/petit/evaluate.py --from-wavs heard/    # sound files, one a sentence, by name
+    python recipes/petit/evaluate.py --model DIR --json out.json --save-wavs wavs/
+    python recipes/petit/evaluate.py --from-wavs wavs/    # one file per sentence, in name order
 
 The sentences are the first 50 held-out ones. Needs `pip install causerie[evaluate]`, no network.
 """
@@ -30,7 +30,7 @@ WORST = 10
 
 
 def speak(model: str, sentences: list[str], seed: int, save: Path | None) -> list[Clip]:
-    """Each sentence by the model."""
+    """A clip of each sentence, spoken by the model."""
     speaking = Speaking(TTS.from_pretrained(model), seed=seed)
     clips = []
     for number, sentence in enumerate(
@@ -45,11 +45,11 @@ def speak(model: str, sentences: list[str], seed: int, save: Path | None) -> lis
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--model", default="petit", help="a name, folder or hub id (%(default)s)")
-    parser.add_argument("--sentences", type=Path, default=HELD_OUT, help="a text file, one a line")
-    parser.add_argument("--count", type=int, default=50, help="the first so many (%(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of the first sentence (%(default)s)")
-    parser.add_argument("--threads", type=int, default=0, help="of the recogniser; 0: all")
-    parser.add_argument("--from-wavs", type=Path, help="score these files in place of a model")
+    parser.add_argument("--sentences", type=Path, default=HELD_OUT, help="a file, one per line")
+    parser.add_argument("--count", type=int, default=50, help="number of sentences (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of the first one (%(default)s)")
+    parser.add_argument("--threads", type=int, default=0, help="threads of the recognizer; 0: all")
+    parser.add_argument("--from-wavs", type=Path, help="score these files instead of a model")
     parser.add_argument("--save-wavs", type=Path, help="keep the speech in this folder")
     parser.add_argument("--json", type=Path, help="write figures and sentences here")
     args = parser.parse_args()

@@ -1,8 +1,8 @@
-"""Everyday English sentences for training: templates of our own, filled with words of our own.
+"""Prints everyday English training sentences, made from our templates and words.
 
     python recipes/petit/everyday_sentences.py > everyday.txt
 
-Always prints the same sentences. No digits, no duplicates, none of the held-out sentences.
+The sentences are always the same, all different, without digits and without held-out sentences.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from causerie.evaluate.sentences import read_sentences
 
 HERE = Path(__file__).parent
 NUM_SENTENCES = 40_000
-WORDS = range(1, 19)  # so long may a sentence be
+WORDS = range(1, 19)  # possible lengths of a sentence
 PAIR_EVERY = 10
 SLOT = re.compile(r"\{(\w+)(?::(\w+))?\}")
 SMALL_WORDS = frozenset(
@@ -24,7 +24,7 @@ SMALL_WORDS = frozenset(
     "quite pretty rather some number degrees dollars twenty thirty forty fifty sixty seventy "
     "eighty ninety hundred thousand their morning evening".split()
 )
-# base: past, participle; where one form is given, it serves as both
+# base form: past/participle; a single form serves as both
 IRREGULAR = {
     verb: (forms.split("/")[0], forms.split("/")[-1])
     for verb, _, forms in (
@@ -127,7 +127,7 @@ def inflect(phrase: str, form: str) -> str:
 
 
 class Decks:
-    """Draws the entries of each slot in turn, shuffled, so that all are used equally often."""
+    """Draws the entries of each slot from shuffled decks, so that all are equally frequent."""
 
     def __init__(self, slots: dict[str, list[str]], chance: random.Random) -> None:
         self.slots, self.chance = slots, chance
@@ -162,7 +162,7 @@ def read_slots(path: Path, separator: str = ",") -> dict[str, list[str]]:
 
 
 def _joined(entries: list[str]) -> list[str]:
-    """Entries without duplicates, except templates, which weigh as often as they are listed."""
+    """Entries without duplicates, except templates, whose weight is how often they are listed."""
     return [e for i, e in enumerate(entries) if "{" in e or e not in entries[:i]]
 
 
@@ -193,7 +193,7 @@ def repeats(sentence: str) -> bool:
 
 
 def sentences(count: int = NUM_SENTENCES) -> list[str]:
-    """So many sentences, in random order; the same every time."""
+    """`count` sentences in random order, the same ones every time."""
     chance = random.Random(0)
     decks = Decks(read_slots(HERE / "everyday" / "slots.txt"), chance)
     lines = (HERE / "everyday" / "templates.txt").read_text("utf-8").splitlines()

@@ -1,12 +1,11 @@
-"""What each part of `petit` loses by itself, as sound for evaluate.py to hear.
+"""Writes speech that passed one part of `petit`, for evaluate.py to measure its loss.
 
-    python recipes/petit/gates.py MODEL codec     OUT   # the teacher's speech through the codec
-    python recipes/petit/gates.py MODEL acoustics OUT   # true codebook 0 and history, sampled rest
+    python recipes/petit/gates.py MODEL codec     OUT   # the teacher's speech, encoded and decoded
+    python recipes/petit/gates.py MODEL acoustics OUT   # codebook 0 given, acoustic codes sampled
     python recipes/petit/evaluate.py --from-wavs OUT
 
-The sentences are the first held-out ones, or of a file, spoken by voices of voices.toml in turn.
-"codec" should lose at most 5 % of the words, "acoustics" at most 15 %, before a language model is
-worth its training.
+Voices of voices.toml speak the first held-out sentences, or those of a file, in turn. Train a
+language model only if "codec" loses at most 5 % of the words, and "acoustics" at most 15 %.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from causerie.nn.kv_cache import KVCache
 
 @torch.inference_mode()
 def sampled_acoustics(checkpoint: Checkpoint, text: str, codes: Tensor, seed: int) -> Tensor:
-    """Codes (T, K) whose codebook 0 is true and whose others the depth decoder draws."""
+    """Codes (T, K) with the given codebook 0; the depth decoder samples the others."""
     model, defaults = checkpoint.model, checkpoint.defaults
     tokens = checkpoint.tokenizer.encode(checkpoint.front_end(text).text, 0)
     num_codebooks = model.config.num_codebooks
@@ -62,7 +61,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--count", type=int, default=50)
     parser.add_argument("--sentences", type=Path, default=HELD_OUT)
-    parser.add_argument("--voices", default="heart", help="with commas between them (%(default)s)")
+    parser.add_argument("--voices", default="heart", help="names, with commas (%(default)s)")
     args = parser.parse_args()
     checkpoint = load(args.model, device=torch.device("cpu"), dtype=torch.float32)
     codec, known = checkpoint.codec, read_voices()

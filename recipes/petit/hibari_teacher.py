@@ -1,6 +1,6 @@
-"""The first teacher: hibari-tts (Apache-2.0), its one voice "heart", with its own alignment.
+"""The first teacher: hibari-tts (Apache-2.0) with its voice "heart" and its own alignment.
 
-Knows nothing of texts: phonemes in, a waveform at 24 kHz out.
+Phonemes in, a waveform at 24 kHz out.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import onnx
 import onnxruntime
 from hibari import dsp
 
-DURATIONS = "/ReduceSum_1_output_0"  # the node of the teacher's graph that holds them
+DURATIONS = "/ReduceSum_1_output_0"  # graph node with the durations
 
 
 class Teacher:
@@ -34,7 +34,7 @@ class Teacher:
     def __call__(
         self, phonemes: str, seed: int, speed: float = 1.0
     ) -> tuple[np.ndarray, list[int]]:
-        """Waveform (N,) and, for each 25 ms, the index of the symbol spoken then.
+        """A waveform (N,), and the index of the symbol spoken in each 25 ms step.
 
         The symbols are the phonemes with a silence on each side.
         """

@@ -1,10 +1,10 @@
-"""What the voices of voices.toml are worth: words, sound, speed, and how far apart they are.
+"""Measures the voices of voices.toml: word errors, sound quality, speed and similarity.
 
-    python recipes/petit/judge_voices.py LEXICON.txt.gz --count 24 --save heard/
+    python recipes/petit/judge_voices.py LEXICON.txt.gz --count 24 --save sounds/
 
-Each voice speaks the first held-out sentences; Whisper base, DNSMOS and Resemblyzer judge, as in
-`causerie eval`. Prints two Markdown tables. Cosines are means over all pairs of sentences, on the
-diagonal over pairs of different sentences.
+Each voice speaks the first held-out sentences. Uses Whisper base, DNSMOS and Resemblyzer, as
+`causerie eval` does, and prints two Markdown tables. Cosines are means over all pairs of sentences,
+on the diagonal over pairs of different sentences.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ HEAD = "| voice | sex | WER % | CER % | DNSMOS OVRL / SIG / BAK | P.808 | RTF | 
 
 
 def speak(voice: Voice, texts: list[str], lexicon: Lexicon) -> tuple[list[Audio], float]:
-    """The texts in a voice, and the processor seconds that a second of it took."""
+    """The texts spoken in a voice, and the compute seconds per second of speech."""
     speaker, sounds = Speaker(voice), []
-    speaker(lexicon.read(texts[0]).phonemes, 0)  # the first is slower
+    speaker(lexicon.read(texts[0]).phonemes, 0)  # the first call is slower
     before = time.process_time()
     for number, text in enumerate(texts):
         wave, _ = tidy(speaker(lexicon.read(text).phonemes, number)[0])
@@ -42,7 +42,7 @@ def speak(voice: Voice, texts: list[str], lexicon: Lexicon) -> tuple[list[Audio]
 
 
 def cosine(one: np.ndarray, other: np.ndarray) -> float:
-    """Mean cosine of vectors (sentences, 256) of two voices, without those of the same sound."""
+    """Mean cosine of two voices' vectors (sentences, 256), without pairs of the same sound."""
     found = one @ other.T
     if one is other:
         found = found[~np.eye(len(found), dtype=bool)]
@@ -52,8 +52,8 @@ def cosine(one: np.ndarray, other: np.ndarray) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("lexicon", type=Path)
-    parser.add_argument("--count", type=int, default=24, help="sentences a voice (%(default)s)")
-    parser.add_argument("--voice", action="append", help="only these; default: all of the plan")
+    parser.add_argument("--count", type=int, default=24, help="sentences per voice (%(default)s)")
+    parser.add_argument("--voice", action="append", help="only these voices; default: all")
     parser.add_argument("--save", type=Path, help="keep the sounds in this folder")
     args = parser.parse_args()
     lexicon, texts = Lexicon.load(args.lexicon), read_sentences()[: args.count]
@@ -77,8 +77,8 @@ def main() -> None:
         )
     print("\n".join([HEAD, "|---" * 8 + "|", *rows, ""]))
     print("| |" + "|".join(vectors) + "|\n" + "|---" * (len(vectors) + 1) + "|")
-    for name, mine in vectors.items():
-        values = (f"{cosine(mine, other):.2f}" for other in vectors.values())
+    for name, own in vectors.items():
+        values = (f"{cosine(own, other):.2f}" for other in vectors.values())
         print(f"|{name}|{'|'.join(values)}|")
 
 

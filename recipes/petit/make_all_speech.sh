@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Makes all speech of voices.toml: every voice speaks its turns of the dialogues, then sentences.
+# Makes all speech of voices.toml: each voice speaks its dialogue turns, then sentences.
 #
 #     recipes/petit/make_all_speech.sh WORK [WORDNET [JOBS]]
 #
-# WORK gets the texts, speech/ for training and aside/ with the voices that no training hears.
-# WORDNET holds data.noun and its siblings. JOBS voices speak at a time, each on one thread. It can
-# be killed; run it again and it goes on. README.md says how long it takes.
+# WORK gets the texts, speech/ for training, and aside/ with the voices that are kept aside.
+# WORDNET holds data.noun and the other files of wordnet-base. JOBS voices run at a time, each on one
+# thread. Run the script again to resume a killed run. README.md has the durations.
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
 work=$(readlink -m "$1")
@@ -15,14 +15,14 @@ lexicon=$here/../../src/causerie/assets/petit/lexicon.txt.gz
 export OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 mkdir -p "$work"
 cd "$here"
-trap 'kill $(jobs -p) 2> /dev/null || true' EXIT # leave no job behind that a new run would meet
+trap 'kill $(jobs -p) 2> /dev/null || true' EXIT # a leftover job would disturb a new run
 
 if [ ! -e "$work/sentences.txt" ]; then
     { python wordnet_sentences.py "$wordnet"; python everyday_sentences.py; } > "$work/sentences.new"
     mv "$work/sentences.new" "$work/sentences.txt"
 fi
 python dialogues.py > "$work/dialogues.jsonl"
-python voices.py > "$work/plan.txt" # slow voices first, so that no core waits at the end
+python voices.py > "$work/plan.txt" # slow voices first, so that all cores finish together
 running=0
 while read -r voice hours folder; do
     if ((running == jobs)); then

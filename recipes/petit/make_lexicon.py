@@ -1,8 +1,8 @@
-"""The pronouncing lexicon of `petit`: misaki's American one, as hibari-tts ships it, and our words.
+"""Writes the lexicon of `petit`: misaki's American lexicon, as hibari-tts ships it, and our words.
 
     python recipes/petit/make_lexicon.py src/causerie/assets/petit/lexicon.txt.gz
 
-Both lexicons are Apache-2.0. `extra_words.txt` holds names and newer words that misaki's lacks.
+Both lexicons are Apache-2.0. `extra_words.txt` has names and newer words that misaki's lacks.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ import hibari
 
 EXTRA = Path(__file__).parent / "extra_words.txt"
 WORD = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)*")
-SAME_SOUND = str.maketrans("ɾʔ", "Tt")  # what the teacher does not know: flap, glottal stop
+SAME_SOUND = str.maketrans("ɾʔ", "Tt")  # symbols that the teacher lacks: flap, glottal stop
 
 
 def main() -> None:
     assets = Path(hibari.__file__).parent / "assets"
     symbols = set(json.loads((assets / "vocab.json").read_text("utf-8"))) - {" "}
     entries: dict[str, str] = {}
-    for name in ("silver", "gold"):  # gold wins over silver, and small letters over capitals
+    for name in ("silver", "gold"):  # gold overrides silver, lower case upper case
         source = assets / f"lexicon_us_{name}.json.gz"
         readings = json.loads(gzip.decompress(source.read_bytes()))
         for word, reading in sorted(readings.items(), key=lambda item: item[0].islower()):
@@ -35,7 +35,7 @@ def main() -> None:
             sounds = reading.translate(SAME_SOUND)
             if symbols.issuperset(sounds):
                 entries[word.lower()] = sounds
-    for letter in "bcdefghjklmnopqrstuvwxyz":  # read by name where they stand alone
+    for letter in "bcdefghjklmnopqrstuvwxyz":  # single letters are read by their names
         entries.pop(letter, None)
     for line in EXTRA.read_text("utf-8").splitlines():
         word, sounds = line.split("\t")

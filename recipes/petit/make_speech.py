@@ -1,19 +1,19 @@
-"""Step 1 of the recipe for `petit`: a voice speaks sentences and dialogues; its alignment stays.
+"""Speaks sentences and dialogues in a voice, and writes audio with phoneme alignment.
 
     SPEAK="python recipes/petit/make_speech.py SENTENCES.txt LEXICON.txt.gz OUT"
     $SPEAK --part 0 --of 2                                        # all sentences, by "heart"
     $SPEAK --voice bruno --hours 5 --dialogues DIALOGUES.jsonl
 
-The voices are those of voices.toml; "heart" is hibari-tts as it is. All texts are read by
-causerie's own lexicon, so that training and use see the same phonemes. A voice speaks its turns of
-the dialogues first, all of them, and then sentences until its hours are full. Written to OUT:
+The voices are those of voices.toml; "heart" is hibari-tts unchanged. All texts are read with
+causerie's own lexicon, so that training and inference have the same phonemes. A voice speaks all
+its dialogue turns, then sentences up to its hours. Output:
 
     bruno0.i16    all waveforms, 24 kHz, 16 bit, one after another
-    bruno0.jsonl  one line an utterance: text, phonemes, voice, start, num_samples, trimmed_s, and
-                  for each 25 ms the index of the symbol spoken then (the teacher's inputs are the
-                  phonemes with a silence on each side); in a dialogue also conversation and turn
+    bruno0.jsonl  one line per utterance: text, phonemes, voice, start, num_samples, trimmed_s, and
+                  durations: the index of the symbol spoken in each 25 ms step (the teacher's input
+                  is the phonemes with a silence on each side); in dialogues also conversation, turn
 
-Killed and started again with the same arguments, it goes on after the last whole utterance.
+A killed run, started again with the same arguments, resumes after the last complete utterance.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ from voices import Speaker, Voice, cast, read_voices
 from causerie.text.pronounce import Lexicon
 
 SAMPLE_RATE = 24_000
-PEAK = 0.7  # waveforms are scaled to this peak at most
-SILENCE = 0.004  # below this level the ends are trimmed …
-LEAD_S, TAIL_S = 0.06, 0.16  # … to so much silence
+PEAK = 0.7  # louder waveforms are scaled down to this peak
+SILENCE = 0.004  # level below which the ends are trimmed
+LEAD_S, TAIL_S = 0.06, 0.16  # silence that stays at the start and the end
 
 
 @dataclass(frozen=True)
 class Line:
-    """What a voice is to say.
+    """A text to speak.
 
     Attributes:
-        seed: of the teacher's noise.
-        conversation, turn: its place in a dialogue; None for a sentence by itself.
+        seed: seed of the teacher's noise.
+        conversation, turn: its place in a dialogue; None for a single sentence.
     """
 
     text: str
@@ -55,7 +55,7 @@ class Line:
 
 
 def tidy(wave: np.ndarray) -> tuple[np.ndarray, int]:
-    """The speech without long silences at its ends, no louder than PEAK; and where it started."""
+    """The speech without long silences at its ends, at most as loud as PEAK, and its start."""
     factor = min(1.0, PEAK / (np.abs(wave).max() + 1e-9))
     loud = np.flatnonzero(np.abs(wave) > SILENCE)
     if not len(loud):
@@ -65,17 +65,17 @@ def tidy(wave: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def turns_of(voice: str, dialogues: Path, voices: dict[str, Voice]) -> Iterator[Line]:
-    """What a voice says in the dialogues that it is cast in."""
-    for number, row in enumerate(dialogues.read_text("utf-8").splitlines()):
-        dialogue = json.loads(row)
+    """The turns of a voice in all dialogues."""
+    for number, line in enumerate(dialogues.read_text("utf-8").splitlines()):
+        dialogue = json.loads(line)
         names = dict(zip("ab", cast(dialogue["conversation"], voices), strict=True))
-        for turn, said in enumerate(dialogue["turns"]):
-            if names[said["speaker"]] == voice:
-                yield Line(said["text"], number, dialogue["conversation"], turn)
+        for turn, row in enumerate(dialogue["turns"]):
+            if names[row["speaker"]] == voice:
+                yield Line(row["text"], number, dialogue["conversation"], turn)
 
 
 def sentences_of(voice: str, sentences: Path) -> list[Line]:
-    """All sentences, in an order of the voice's own."""
+    """All sentences, in a random order that depends on the voice."""
     texts = sentences.read_text("utf-8").splitlines()
     lines = [Line(text, number) for number, text in enumerate(texts)]
     random.Random(voice).shuffle(lines)
@@ -88,8 +88,8 @@ def main() -> None:
     parser.add_argument("lexicon", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--voice", default="heart", choices=[*read_voices()])
-    parser.add_argument("--dialogues", type=Path, help="what dialogues.py printed")
-    parser.add_argument("--hours", type=float, help="of speech, then it is enough; default: all")
+    parser.add_argument("--dialogues", type=Path, help="output of dialogues.py")
+    parser.add_argument("--hours", type=float, help="stop after this much speech; default: all")
     parser.add_argument("--part", type=int, default=0)
     parser.add_argument("--of", type=int, default=1)
     args = parser.parse_args()
@@ -114,7 +114,7 @@ def main() -> None:
             if spoken >= len(done) and start >= enough and line.conversation is None:
                 break
             phonemes = lexicon.read(line.text).phonemes
-            if not speaker.knows(phonemes):  # a word that it cannot read
+            if not speaker.knows(phonemes):  # a word with unknown symbols
                 if line.conversation is not None:
                     sys.exit(f"{args.voice} cannot read {line.text!r} in {line.conversation}")
                 skipped += 1
@@ -122,7 +122,7 @@ def main() -> None:
             spoken += 1
             if spoken <= len(done):
                 if done[spoken - 1] != line.text:
-                    sys.exit(f"{index_path} was made of other texts: remove it to start anew")
+                    sys.exit(f"{index_path} was made from other texts: delete it to start again")
                 continue
             wave, durations = speaker(phonemes, line.seed)
             wave, first = tidy(wave)

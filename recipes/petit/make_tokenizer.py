@@ -1,4 +1,4 @@
-"""Write the tokenizer of `petit`: one token a phoneme, its stress and a space before it included.
+"""Writes the tokenizer of `petit`: one token per phoneme, with its stress and a space before it.
 
 python recipes/petit/make_tokenizer.py OUT/tokenizer.json
 """

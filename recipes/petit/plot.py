@@ -1,8 +1,8 @@
-"""Plot the training curves of `petit` for its model card, and print the minutes of each phase.
+"""Plots the training curves of `petit` for its model card, and prints the minutes of each phase.
 
     python recipes/petit/plot.py WORK OUT.png
 
-Phases without a log in WORK are left out.
+Skips phases without a log in WORK.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from matplotlib import pyplot
 
 from causerie.train.log import read_log
 
-CURVES = (  # log, title, the losses to show
+CURVES = (  # log, title, losses to plot
     ("encoder", "encoder and codebooks", {"spectrum_all": "log spectrum"}),
     (
         "codec",
@@ -30,7 +30,7 @@ CURVES = (  # log, title, the losses to show
         {
             "mel": "multi-scale log mel",
             "phone_divergence": "phone divergence",
-            "discriminator": "discriminator (2: by chance)",
+            "discriminator": "discriminator (2: chance)",
         },
     ),
     ("lm", "language model", {"codebook0": "codebook 0", "rest": "acoustic codebooks"}),

@@ -1,8 +1,8 @@
-"""A folder of recordings with transcripts, as `causerie finetune` takes it, from made speech.
+"""Writes a folder of recordings with transcripts for `causerie finetune`, from synthetic speech.
 
     python recipes/petit/recordings.py SPEECH leon OUT --minutes 5
 
-SPEECH is what make_speech.py wrote.
+SPEECH is the output folder of make_speech.py.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument("speech", type=Path)
     parser.add_argument("voice")
     parser.add_argument("out", type=Path)
-    parser.add_argument("--minutes", type=float, default=5, help="of speech (%(default)s)")
+    parser.add_argument("--minutes", type=float, default=5, help="length (%(default)s)")
     args = parser.parse_args()
     speech = SpeechFolder(args.speech, SAMPLE_RATE)
     args.out.mkdir(parents=True, exist_ok=True)

@@ -3,21 +3,21 @@
 #
 #     recipes/petit/run.sh WORK [WORDNET [START]]
 #
-# WORK gets everything (10 GB); WORDNET holds data.noun and its siblings, as Debian's package
-# wordnet-base installs them. With START, such as `petit`, training begins with that model's weights.
-# Needs `pip install -e . --group recipe`. Every step can be killed; run the script again
-# and it goes on. README.md says how long it takes.
+# WORK gets all output (10 GB). WORDNET holds data.noun and the other files of Debian's package
+# wordnet-base. With START, such as `petit`, training starts from that model's weights.
+# Needs `pip install -e . --group recipe`. Run the script again to resume a killed run.
+# README.md has the durations.
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
 work=$(readlink -m "$1")
 wordnet=$(readlink -m "${2:-/usr/share/wordnet}")
 assets=$here/../../src/causerie/assets/petit
-# training frees and takes large tensors all the time: do not give the memory back in between
+# training allocates large tensors all the time: keep the memory instead of returning it
 export MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=17179869184 MALLOC_ARENA_MAX=2
 export OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 mkdir -p "$work"
 cd "$here"
-trap 'kill $(jobs -p) 2> /dev/null || true' EXIT # leave no job behind that a new run would meet
+trap 'kill $(jobs -p) 2> /dev/null || true' EXIT # a leftover job would disturb a new run
 
 python make_lexicon.py "$assets/lexicon.txt.gz"
 python make_tokenizer.py "$assets/tokenizer.json"

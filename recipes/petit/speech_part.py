@@ -1,7 +1,4 @@
-"""What an interrupted make_speech.py has left of a part, and how to go on with it.
-
-Knows nothing of the teacher: an index of JSON lines and a file of 16-bit samples.
-"""
+"""Resumes the output of a killed make_speech.py: an index of JSON lines and 16-bit samples."""
 
 from __future__ import annotations
 
@@ -13,13 +10,10 @@ SAMPLE_BYTES = 2
 
 
 def resume(audio: Path, index: Path) -> tuple[list[str], int]:
-    """Cut both files after the last whole utterance.
-
-    Whole means that its line is complete and its samples are all there; what stands behind it
-    in either file is removed.
+    """Cut both files after the last complete utterance, which has its line and all its samples.
 
     Returns:
-        The texts of the whole utterances, and the number of their samples.
+        The texts of the complete utterances, and the number of their samples.
     """
     texts: list[str] = []
     num_samples = index_bytes = 0

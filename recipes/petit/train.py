@@ -1,19 +1,19 @@
-"""Train `petit`, phase by phase; every phase can be killed and started again.
+"""Trains `petit`, phase by phase. Every phase resumes if it was killed.
 
     python recipes/petit/train.py encoder    SPEECH WORK      # 1. encoder and codebooks
-    python recipes/petit/train.py recognizer SPEECH WORK      # 2. a listener for the decoder
+    python recipes/petit/train.py recognizer SPEECH WORK      # 2. phone recognizer
     python recipes/petit/train.py codec      SPEECH WORK      # 3. the whole codec
     python recipes/petit/train.py encode     SPEECH WORK      # 4. speech → codes
-    python recipes/petit/train.py decoder    SPEECH WORK      # 5. codes → sound, better
+    python recipes/petit/train.py decoder    SPEECH WORK      # 5. a better decoder
     python recipes/petit/train.py lm         SPEECH WORK      # 6. text → codes
     python recipes/petit/train.py export     SPEECH WORK OUT  # 7. the model folder
 
-SPEECH is the folder that make_all_speech.sh filled; WORK gets the state files and, for each phase,
-a log of JSON lines. Phases 5 and 6 may run side by side. Phase 7 refuses what has
-not done all its steps, unless `--unfinished` is given.
+SPEECH is the folder that make_all_speech.sh writes. WORK gets the state files and a log of JSON
+lines per phase. Phases 5 and 6 can run at the same time. Phase 7 refuses unfinished phases without
+`--unfinished`.
 
-With ``--base MODEL``, such as the shipped `petit`, phases 3, 5 and 6 begin with its weights, so
-that phase 1 is not needed, and phases 4 and 7 take its codec in place of a trained one.
+With ``--base MODEL``, such as the shipped `petit`, phases 3, 5 and 6 start from its weights, so
+phase 1 is not needed, and phases 4 and 7 use its codec.
 """
 
 from __future__ import annotations
@@ -60,25 +60,25 @@ HERE = Path(__file__).parent
 ASSETS = HERE.parents[1] / "src/causerie/assets/petit"
 HELD_OUT = set(read_sentences())
 
-TRAINED_CODEBOOKS = 6  # phase 1 learns so many …
-NUM_CODEBOOKS = 4  # … of which so many are kept
-DEFAULT_VOICE = "heart"  # who speaks where no voice is asked for
-# What other voices say alone comes so many times in an epoch: heart has 70 % of the speech.
+TRAINED_CODEBOOKS = 6  # codebooks in phase 1
+NUM_CODEBOOKS = 4  # codebooks of the codec, the first of those
+DEFAULT_VOICE = "heart"  # the voice without a prompt
+# Repetitions per epoch of single utterances of the other voices; heart has 70 % of the speech.
 REPEATED = {
     "clara": 2, "bruno": 3, "mia": 3, "theo": 3, "oscar": 4, "nadia": 4, "felix": 4,
 }  # fmt: skip
-# What each voice is: statements that choose_prompts.py found clear. Where the speech lacks them, as
-# that of a voice that is not named here, they are so many of about so many seconds.
+# The prompts of the voices: statements that choose_prompts.py found clear. Other voices, and speech
+# without these statements, use NUM_PROMPTS statements of about PROMPT_S seconds.
 PROMPTS: dict[str, list[str]] = json.loads((HERE / "prompts.json").read_text("utf-8"))
 NUM_PROMPTS, PROMPT_S = 2, 3.6
-UNCLEAR = {"nadia", "felix"}  # do not ship: too many of their words are lost in the codec
+UNCLEAR = {"nadia", "felix"}  # not shipped: the codec loses too many of their words
 
-# The shipped model came to its weights by a longer way, as the recipe grew. Codec, of one voice,
-# three codebooks and two layers: encoder 2,000 steps, decoder 6,200 by spectra and 4,700 more with
-# the listener, the whole 2,300, decoder 2,600; then with four codebooks, three layers and eight
-# voices: the whole 5,100, and the decoder as below. LM: 11,600 steps of one voice on earlier codes,
-# then as below, its rate falling first as if to step 4,200 and from step 2,200 on as to 3,800. What
-# follows is the short way, which was not yet gone from start to end.
+# The shipped model was trained in more steps, as the recipe grew. Codec with one voice, three
+# codebooks and two layers: encoder 2,000 steps, decoder 6,200 with spectral losses and 4,700 with
+# the recognizer, the whole codec 2,300, decoder 2,600. Then with four codebooks, three layers and
+# eight voices: the whole codec 5,100, decoder as below. LM: 11,600 steps with one voice on earlier
+# codes, then as below, with a rate schedule to step 4,200, and from step 2,200 on to step 3,800.
+# The settings below are shorter and have not been run from start to end.
 ENCODER = EncoderRecipe(steps=2000)
 RECOGNIZER = RecognizerRecipe(steps=1500)
 CODEC = CodecRecipe(steps=6000, stretched=0.25)
@@ -136,16 +136,16 @@ def model_config(text_vocab_size: int) -> CSMConfig:
 
 
 def cpu_checkpoint(source: str) -> Checkpoint:
-    """A model to begin with, whose phonemes, tokens and sizes are the recipe's."""
+    """The base model, which must have the recipe's phonemes, tokens and sizes."""
     return load(source, device=torch.device("cpu"), dtype=torch.float32)
 
 
 def fill(model: CSM, weights: dict[str, Tensor]) -> None:
-    """Take over weights, also of fewer codebooks: those that they lack keep what they have."""
+    """Copy weights, possibly of fewer codebooks; other codebooks keep their weights."""
     own = model.state_dict()
     assert own.keys() == weights.keys()
     for name, tensor in weights.items():
-        own[name][: len(tensor)].copy_(tensor)  # codebooks are rows, one after another
+        own[name][: len(tensor)].copy_(tensor)  # each codebook is a block of rows
 
 
 def encoder(speech: Path, work: Path) -> None:
@@ -166,7 +166,7 @@ def recognizer(speech: Path, work: Path) -> None:
 
 
 def listener(work: Path) -> PhoneRecognizer:
-    """The recogniser of phase 2."""
+    """The phone recognizer of phase 2."""
     found = PhoneRecognizer(codec_config(NUM_CODEBOOKS).sample_rate)
     state = work / "recognizer/state.pt"
     found.load_state_dict(trained(state, "recognizer", RECOGNIZER.steps, unfinished=False))
@@ -179,7 +179,10 @@ def codec(speech: Path, work: Path, base: str | None = None) -> None:
     else:
         found = cpu_checkpoint(base).codec
         if found.config != codec_config(NUM_CODEBOOKS):
-            sys.exit(f"train.py: the codec of {base} has other sizes, {found.config}: begin anew")
+            sys.exit(
+                f"train.py: the codec of {base} has other sizes, {found.config}: train one without "
+                "--base"
+            )
         weights = {"codec": found.state_dict()}
     train_codec(
         codec_config(NUM_CODEBOOKS),
@@ -193,7 +196,7 @@ def codec(speech: Path, work: Path, base: str | None = None) -> None:
 
 
 def codec_weights(work: Path, base: str | None = None) -> dict[str, Tensor]:
-    """Those of phase 3, of a codec's folder that was put in its place, or of a model."""
+    """The codec's weights, from phase 3, from a codec folder at its place, or from a model."""
     if base is not None:
         return cpu_checkpoint(base).codec.state_dict()
     state = work / "codec/state.pt"
@@ -213,7 +216,7 @@ def decoder(speech: Path, work: Path, base: str | None = None) -> None:
 
 
 class EncodingWorker:
-    """Encodes groups of utterances in a process of its own, on one thread."""
+    """Encodes groups of utterances in its own process, on one thread."""
 
     def __init__(self, speech: Path, work: Path, base: str | None) -> None:
         torch.set_num_threads(1)
@@ -222,7 +225,7 @@ class EncodingWorker:
         self.folder = SpeechFolder(speech, self.codec.config.sample_rate)
 
     def __call__(self, group: list[int]) -> list[np.ndarray]:
-        """Codes (T, K) of utterances, given by their places in the folder."""
+        """Codes (T, K) of utterances, given by their indexes in the folder."""
         utterances = [self.folder.utterances[index] for index in group]
         frame = self.codec.config.frame_size
         frames = [-(-u.num_samples // frame) for u in utterances]
@@ -248,7 +251,7 @@ def encode(speech: Path, work: Path, base: str | None = None) -> None:
     rate = codec_config(NUM_CODEBOOKS).sample_rate
     utterances = SpeechFolder(speech, rate).utterances
     chosen = [index for index, u in enumerate(utterances) if u.text not in HELD_OUT]
-    chosen.sort(key=lambda index: utterances[index].num_samples)  # little padding in a group
+    chosen.sort(key=lambda index: utterances[index].num_samples)  # for little padding
     groups = [chosen[start : start + 8] for start in range(0, len(chosen), 8)]
     with ProcessPoolExecutor(
         torch.get_num_threads(),
@@ -265,7 +268,7 @@ def encode(speech: Path, work: Path, base: str | None = None) -> None:
 
 
 def balanced(corpus: Corpus) -> Corpus:
-    """The corpus with what rare voices say alone as often as `REPEATED` says."""
+    """The corpus with single utterances of rare voices repeated as in `REPEATED`."""
     conversations = [
         conversation
         for conversation in corpus.conversations
@@ -293,37 +296,36 @@ def lm(speech: Path, work: Path, base: str | None = None) -> None:
 
 
 def trained(path: Path, name: str, steps: int, unfinished: bool) -> dict[str, Tensor]:
-    """Weights of a module in a state file; exits if it has not done its steps."""
+    """Weights of a module in a state file; exits if the phase is unfinished."""
     state = torch.load(path, weights_only=True)
     if state["step"] < steps and not unfinished:
         sys.exit(
             f"train.py: {path} is at step {state['step']} of {steps}: "
-            "let it finish, or give --unfinished"
+            "finish it, or use --unfinished"
         )
     weights: dict[str, Tensor] = state["modules"][name]
     return weights
 
 
 def prompt(speech: EncodedSpeech, name: str) -> list[int]:
-    """The utterances of a voice that are its context."""
+    """Indexes of the utterances that are a voice's prompt."""
     own = [
         index
         for index, (voice, text) in enumerate(zip(speech.voices, speech.texts, strict=True))
         if voice == name and text.endswith(".")
     ]
-    said = {speech.texts[index]: index for index in own}
+    spoken = {speech.texts[index]: index for index in own}
     wanted = PROMPTS.get(name, [])
-    if wanted and all(text in said for text in wanted):
-        return [said[text] for text in wanted]
+    if wanted and all(text in spoken for text in wanted):
+        return [spoken[text] for text in wanted]
     seconds = np.diff(speech.starts) / codec_config(NUM_CODEBOOKS).frame_rate
     return sorted(own, key=lambda index: abs(seconds[index] - PROMPT_S))[:NUM_PROMPTS]
 
 
 def make_voices(speech: EncodedSpeech, out: Path) -> None:
-    """Write each voice of the speech: utterances of its own, as context for what it says next.
+    """Write a file for each voice, with some of its utterances as context.
 
-    They are one turn, as the language model has learned a voice from one turn of one to three
-    utterances.
+    They form one turn: the language model was trained with turns of one to three utterances.
     """
     out.mkdir(parents=True, exist_ok=True)
     for name in sorted({*speech.voices} - UNCLEAR - {""}):
@@ -373,14 +375,14 @@ def main() -> None:
     parser.add_argument("phase", choices=PHASES)
     parser.add_argument("paths", nargs="+", type=Path)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--base", metavar="MODEL", help="begin with its weights, or take its codec")
+    parser.add_argument("--base", metavar="MODEL", help="start from its weights, or use its codec")
     parser.add_argument("--unfinished", action="store_true", help="export before the last step")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     more = {"unfinished": args.unfinished} if args.phase == "export" else {}
     if args.base is not None:
         if args.phase in ("encoder", "recognizer"):
-            parser.error(f"--base is for the later phases: {args.phase} begins with no model")
+            parser.error(f"--base is for the later phases: {args.phase} starts without a model")
         globals()[args.phase](*args.paths, args.base, **more)
     else:
         globals()[args.phase](*args.paths, **more)

@@ -1,8 +1,8 @@
-"""The voices of voices.toml: which there are, who speaks in a dialogue, and how each speaks.
+"""The voices of voices.toml, their casting in dialogues, and their speech.
 
-    python recipes/petit/voices.py       # the plan: a line a voice, "name hours folder", slow first
+    python recipes/petit/voices.py       # prints the plan, slowest voice first: name, hours, folder
 
-Knows nothing of texts or files of speech. A teacher is imported when a voice needs it.
+A teacher is imported when a voice needs it.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ else:
     import tomli as tomllib
 
 PLAN = Path(__file__).parent / "voices.toml"
-SECONDS_PER_SECOND = {"hibari": 0.006, "kokoro": 0.41, "world": 0.06}  # to speak, on one thread
+SECONDS_PER_SECOND = {"hibari": 0.006, "kokoro": 0.41, "world": 0.06}  # compute, one thread
 
 
 @dataclass(frozen=True, kw_only=True)
 class Voice:
-    """One voice; see voices.toml for what its fields mean."""
+    """One voice; voices.toml documents the fields."""
 
     name: str
     sex: str
@@ -58,21 +58,17 @@ class Voice:
 
     @property
     def shifted(self) -> bool:
-        """Whether WORLD changes what the teacher said."""
+        """Whether WORLD changes the teacher's speech."""
         return (self.pitch, self.formant, self.intonation) != (1.0, 1.0, 1.0)
 
     @property
     def rtf(self) -> float:
-        """Seconds of one thread for a second of speech, about."""
+        """Approximate compute seconds per second of speech, on one thread."""
         return SECONDS_PER_SECOND[self.teacher] + SECONDS_PER_SECOND["world"] * self.shifted
 
 
 class Speaker:
-    """A voice that can speak.
-
-    Args:
-        voice: which.
-    """
+    """Speaks in a voice."""
 
     def __init__(self, voice: Voice) -> None:
         self.voice = voice
@@ -92,11 +88,11 @@ class Speaker:
             self.shift = shift
 
     def knows(self, phonemes: str) -> bool:
-        """Whether it can say them."""
+        """Whether the teacher can speak all these phonemes."""
         return all(symbol in self.vocab for symbol in phonemes)
 
     def __call__(self, phonemes: str, seed: int) -> tuple[np.ndarray, list[int]]:
-        """Waveform (N,) and, for each 25 ms, the index of the symbol spoken then.
+        """A waveform (N,), and the index of the symbol spoken in each 25 ms step.
 
         The symbols are the phonemes with a silence on each side.
         """
@@ -111,16 +107,16 @@ class Speaker:
 
 
 def read_voices(path: Path = PLAN) -> dict[str, Voice]:
-    """The voices of a plan by name, in its order."""
+    """The voices of a plan by name, in the file's order."""
     tables = tomllib.loads(path.read_text("utf-8"))
     return {name: Voice(name=name, **table) for name, table in tables.items()}
 
 
 def cast(conversation: str, voices: Mapping[str, Voice]) -> tuple[str, str]:
-    """Who speaks as a and as b in a conversation; the same every time.
+    """The voices of speakers a and b in a conversation, the same ones every time.
 
-    Two different voices of those not kept aside. Voices of many hours come more often, but less
-    than their hours say: dialogues are where a model learns to tell voices apart.
+    They differ, and neither is kept aside. Their probability is the square root of their hours, so
+    that small voices occur too: dialogues teach a model to distinguish voices.
     """
     chance = random.Random(conversation)
     names = [name for name, voice in voices.items() if not voice.kept_aside]

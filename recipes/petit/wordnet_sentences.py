@@ -1,4 +1,4 @@
-"""Usage examples of WordNet 3.0 (Debian package wordnet-base) as training sentences.
+"""Prints the usage examples of WordNet 3.0 (Debian package wordnet-base) as sentences.
 
 python recipes/petit/wordnet_sentences.py /usr/share/wordnet > sentences.txt
 """

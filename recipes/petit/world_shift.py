@@ -1,7 +1,4 @@
-"""Makes another voice of a voice, with WORLD: other pitch, other formants, same timing.
-
-Knows nothing of teachers: a waveform in, one of the same length out.
-"""
+"""Changes pitch and formants of a waveform with WORLD, keeping its timing."""
 
 from __future__ import annotations
 
@@ -13,12 +10,12 @@ PERIOD_MS = 5.0
 
 
 def shift(wave: np.ndarray, pitch: float, formant: float, intonation: float) -> np.ndarray:
-    """A waveform (N,) in another voice.
+    """The waveform (N,) in another voice.
 
     Args:
         pitch: factor of the mean pitch.
-        formant: factor of the resonances' frequencies; below 1 is a longer throat.
-        intonation: factor of the pitch's distance from its mean, on a logarithmic scale.
+        formant: factor of the resonances' frequencies; below 1 is a longer vocal tract.
+        intonation: factor of the log pitch's distance from its mean.
     """
     pcm = wave.astype(np.float64)
     coarse, times = pyworld.dio(pcm, SAMPLE_RATE, frame_period=PERIOD_MS)
@@ -29,17 +26,15 @@ def shift(wave: np.ndarray, pitch: float, formant: float, intonation: float) -> 
     if voiced.any():
         mean = np.exp(np.log(pitches[voiced]).mean())
         pitches[voiced] = pitch * mean * (pitches[voiced] / mean) ** intonation
-    spoken = pyworld.synthesize(
-        pitches, stretched(envelope, formant), noise, SAMPLE_RATE, PERIOD_MS
-    )
+    spoken = pyworld.synthesize(pitches, stretch(envelope, formant), noise, SAMPLE_RATE, PERIOD_MS)
     shifted = np.zeros(len(wave), np.float32)
     size = min(len(wave), len(spoken))  # WORLD counts in whole periods
     shifted[:size] = spoken[:size]
     return shifted
 
 
-def stretched(envelope: np.ndarray, factor: float) -> np.ndarray:
-    """Power spectra (frames, bins) whose frequencies are multiplied; past the end, the last."""
+def stretch(envelope: np.ndarray, factor: float) -> np.ndarray:
+    """Power spectra (frames, bins) with frequencies multiplied; the last bin fills the end."""
     bins = envelope.shape[1]
     source = np.minimum(np.arange(bins) / factor, bins - 1)
     below = np.minimum(source.astype(int), bins - 2)
