@@ -1,4 +1,4 @@
-"""`causerie train`: what reaches the training, and how it fails."""
+"""`causerie train`: its options, output and errors."""
 
 from __future__ import annotations
 
@@ -72,9 +72,7 @@ def test_mistakes_take_one_line(config: Path, arguments: list[str], message: str
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_the_judge_speaks_what_the_configuration_asks_for(
-    tiny_folder: Path, tmp_path: Path
-) -> None:
+def test_the_judge_speaks_the_configured_sentences(tiny_folder: Path, tmp_path: Path) -> None:
     recipe = LMRecipe(steps=1, lr=1.0)
     quiet = LMConfig(base="b", data="d", out="o", device="cpu", recipe=recipe)
     assert _judge(quiet) is None
@@ -92,9 +90,7 @@ def test_the_judge_speaks_what_the_configuration_asks_for(
     assert (folder / "evaluation" / "report.json").is_file()
 
 
-def test_training_without_its_packages_says_what_to_install(
-    config: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_package_is_named(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "accelerate", None)
     done = run("lm", str(config))
     assert done.exit_code == 2

@@ -1,9 +1,9 @@
-"""A training that is killed as by ``kill -9``, again and again, until it is done.
+"""Trains, killed by SIGKILL several times, until the training is done.
 
     python -m tests.train.kill_worker FOLDER SEED
 
-Each life is a fork of this process, which has torch loaded already. A life ends at a random step,
-or in the middle of writing a checkpoint; the last one is left alone.
+Each run is a fork of this process, so torch is loaded once. A run is killed at a random step, or
+while it writes a state file; the last run is not killed.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ import torch
 
 from tests.train.lm.test_training import RECIPE, training
 
-LIVES = 5
-LONG = dataclasses.replace(RECIPE, steps=20)  # saved after every second one
+KILLS = 5
+LONG = dataclasses.replace(RECIPE, steps=20)  # saved every 2 steps
 
 
 def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def live(folder: Path, steps_to_live: int, in_checkpoint: bool) -> None:
-    """Train, and die after so many steps, or while the checkpoint after them is written."""
+def train_until_killed(folder: Path, steps_to_live: int, in_checkpoint: bool) -> None:
+    """Train, and die after `steps_to_live` steps, or while the next state file is written."""
     run = training(folder, LONG)
     left = [steps_to_live]
     write = torch.save
@@ -54,11 +54,11 @@ def live(folder: Path, steps_to_live: int, in_checkpoint: bool) -> None:
 def main(folder: Path, seed: int) -> None:
     torch.set_num_threads(1)
     dice = random.Random(seed)
-    for life in range(LIVES):
+    for number in range(KILLS):
         steps_to_live = dice.randint(2, 5)
         pid = os.fork()
         if not pid:
-            live(folder, steps_to_live, in_checkpoint=bool(life % 2))
+            train_until_killed(folder, steps_to_live, in_checkpoint=bool(number % 2))
             os._exit(0)
         _, status = os.waitpid(pid, 0)
         print("killed" if os.WIFSIGNALED(status) else f"ended {os.WEXITSTATUS(status)}")

@@ -1,4 +1,4 @@
-"""Training runs that are killed in the middle."""
+"""Kills training runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Killed(Exception):
 
 
 def run_and_kill(train: Callable[[OnStep], Any]) -> None:
-    """Train until step 3, the state being saved after every second step."""
+    """Train with a save every 2 steps, and kill the run at step 3."""
 
     def kill(step: int, numbers: dict[str, float]) -> None:
         if step == 3:

@@ -1,4 +1,4 @@
-"""Killed by SIGKILL at five random moments, in steps and in checkpoints, a run ends the same."""
+"""A run killed five times at random moments ends with the same weights."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def test_five_kills_change_nothing(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    *lives, step = done.stdout.split()
-    assert lives == ["killed"] * 5
-    assert 4 <= int(step) < 20  # the lives before the last came on
+    *runs, step = done.stdout.split()
+    assert runs == ["killed"] * 5
+    assert 4 <= int(step) < 20  # the killed runs made progress
     state = torch.load(tmp_path / "killed" / "state.pt", weights_only=True)
     assert state["step"] == whole.step
     assert_same(whole.model.state_dict(), state["modules"]["model"])

@@ -1,4 +1,4 @@
-"""The times of a training that was killed and resumed."""
+"""Training curves of killed and resumed runs."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ def read(path: Path) -> list[tuple[float, float]]:
     return [(row["step"], round(row["minutes"] * 60, 3)) for row in log.read_log(path)]
 
 
-def test_a_resumed_run_goes_on_in_time(tmp_path: Path) -> None:
+def test_times_of_resumed_runs_add_up(tmp_path: Path) -> None:
     path = write(tmp_path / "log", (50, 10), (100, 20), 100, (150, 30), (200, 41))
     assert read(path) == [(50, 10), (100, 20), (150, 50), (200, 61)]
 
 
-def test_steps_done_twice_are_shown_once_but_took_their_time(tmp_path: Path) -> None:
+def test_repeated_steps_are_dropped_but_their_time_counts(tmp_path: Path) -> None:
     path = write(tmp_path / "log", (50, 10), (100, 20), 50, (100, 9), (150, 19), 150, (200, 8))
     assert read(path) == [(50, 10), (100, 20), (150, 39), (200, 47)]
 
 
-def test_older_logs_have_no_marks(tmp_path: Path) -> None:
+def test_logs_without_resume_marks(tmp_path: Path) -> None:
     went_back = write(tmp_path / "seconds", (50, 10), (100, 20), (150, 9), (200, 18))
     assert read(went_back) == [(50, 10), (100, 20), (150, 29), (200, 38)]
     repeated = write(tmp_path / "steps", (50, 10), (100, 20), (50, 21), (100, 40), (150, 60))
     assert read(repeated) == [(50, 10), (100, 20), (150, 80)]
 
 
-def test_what_is_written_is_read(tmp_path: Path) -> None:
+def test_written_logs_are_read(tmp_path: Path) -> None:
     path = tmp_path / "work" / "lm.log"
     for first, last in ((0, 120), (100, 200)):  # killed at 120, saved at 100
         now = iter(range(0, 100_000, 7))
@@ -57,7 +57,7 @@ def test_losses_in_words() -> None:
     assert log.losses_text(numbers) == "loss 3.41 (codebook 0), 4.20 (others)"
 
 
-def test_a_log_that_never_began_is_not_resumed(tmp_path: Path) -> None:
+def test_an_empty_log_is_not_resumed(tmp_path: Path) -> None:
     path = tmp_path / "lm.log"
     path.touch()
     run = log.Log(path)
@@ -66,7 +66,7 @@ def test_a_log_that_never_began_is_not_resumed(tmp_path: Path) -> None:
     assert [*json.loads(path.read_text("utf-8"))] == ["step", "seconds", "loss"]
 
 
-def test_the_steps_since_the_last_row_are_written_at_the_end(tmp_path: Path) -> None:
+def test_flush_writes_the_last_steps(tmp_path: Path) -> None:
     path = tmp_path / "lm.log"
     run = log.Log(path, every=4)
     for step in range(6):

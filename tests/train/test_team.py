@@ -1,4 +1,4 @@
-"""Two processes on the CPU learn what one learns."""
+"""Two processes on the CPU train as one does."""
 
 from __future__ import annotations
 

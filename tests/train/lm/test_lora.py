@@ -1,4 +1,4 @@
-"""Adapters: where they go, that they change nothing at first, and that merged is the same."""
+"""Low-rank adapters: placement, merging, and saving."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def logits(model: CSM) -> Tensor:
 
 
 def adapted(lora: Lora = LORA) -> CSM:
-    """A model whose adapters do something."""
+    """A model with random adapters."""
     model = tiny.csm()
     add_adapters(model, lora, seed=0)
     torch.manual_seed(2)
@@ -39,7 +39,7 @@ def adapted(lora: Lora = LORA) -> CSM:
     return model
 
 
-def test_new_adapters_change_nothing_and_all_else_is_frozen() -> None:
+def test_new_adapters_change_nothing_and_freeze_the_rest() -> None:
     plain, model = tiny.csm(), tiny.csm()
     add_adapters(model, LORA, seed=0)
     assert torch.equal(logits(model), logits(plain))
@@ -67,7 +67,7 @@ def test_only_the_chosen_parts_are_adapted(lora: Lora, count: int) -> None:
     assert {name.split(".")[-1] for name in names} <= {*LAYER_PARTS}
 
 
-def test_the_codec_has_the_same_names_and_is_left_alone() -> None:
+def test_the_codec_is_not_adapted() -> None:
     """Names as q_proj alone would match these, were the codec inside the model."""
     checkpoint = tiny.checkpoint()
     before = {name: id(module) for name, module in checkpoint.codec.named_modules()}
@@ -76,7 +76,7 @@ def test_the_codec_has_the_same_names_and_is_left_alone() -> None:
     assert not any("lora_" in name for name, _ in checkpoint.codec.named_parameters())
 
 
-def test_merged_computes_the_same() -> None:
+def test_merged_weights_compute_the_same() -> None:
     model, plain = adapted(), tiny.csm()
     assert not torch.allclose(logits(model), logits(plain), atol=0.1)
     expected = logits(model)
@@ -85,7 +85,7 @@ def test_merged_computes_the_same() -> None:
     assert torch.equal(logits(model), expected)  # and the adapters are still there
 
 
-def test_a_written_adapter_gives_the_same_again(tmp_path: Path) -> None:
+def test_a_saved_adapter_merges_to_the_same_weights(tmp_path: Path) -> None:
     model = adapted()
     save_adapter(model, LORA, tmp_path, "tiny")
     plain = tiny.csm()
@@ -93,7 +93,7 @@ def test_a_written_adapter_gives_the_same_again(tmp_path: Path) -> None:
     torch.testing.assert_close(logits(plain), logits(model), atol=2e-5, rtol=1e-5)
 
 
-def test_peft_reads_a_written_adapter(tmp_path: Path) -> None:
+def test_peft_loads_a_saved_adapter(tmp_path: Path) -> None:
     lora = Lora(rank=2, alpha=6.0)
     model = adapted(lora)
     save_adapter(model, lora, tmp_path, "tiny")
@@ -101,7 +101,7 @@ def test_peft_reads_a_written_adapter(tmp_path: Path) -> None:
     assert torch.equal(logits(theirs.base_model.model), logits(model))
 
 
-def test_adapters_that_do_not_fit(tmp_path: Path) -> None:
+def test_adapters_of_other_models_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="holds no readable adapter"):
         merge_adapter(tiny.csm(), tmp_path)
     save_adapter(adapted(), LORA, tmp_path, "tiny")

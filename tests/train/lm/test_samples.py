@@ -1,4 +1,4 @@
-"""Which conversations a step learns: rows, context, chances, and that nothing else matters."""
+"""The conversations of a step: rows, context, random choices, and what they depend on."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def turn_rows(index: int, speaker: int) -> np.ndarray:
     return rows
 
 
-def test_a_conversation_is_its_turns_with_speakers_in_order_of_appearance() -> None:
+def test_speakers_are_numbered_in_order_of_appearance() -> None:
     example = sampler().example(Script(((0,), (1,), (2,)), 0), 0)
     expected = np.concatenate([turn_rows(0, 0), turn_rows(1, 1), turn_rows(2, 0)])
     assert np.array_equal(example.rows, expected)
@@ -71,7 +71,7 @@ def test_a_conversation_is_its_turns_with_speakers_in_order_of_appearance() -> N
     assert np.array_equal(example.depth_kept, example.predicted)
 
 
-def test_only_the_default_speaker_is_learned_before_its_second_turn() -> None:
+def test_only_the_default_speaker_has_a_loss_without_context() -> None:
     found = sampler(Samples(batch=4, depth_share=1.0, default_speaker="B"))
     example = found.example(Script(((0,), (1,), (2,)), 0), 0)  # A, B, A
     first = len(turn_rows(0, 0))
@@ -83,12 +83,12 @@ def test_only_the_default_speaker_is_learned_before_its_second_turn() -> None:
     assert all(len(script.turns) == 2 for script in alone)
 
 
-def test_a_default_speaker_that_never_speaks_is_refused() -> None:
+def test_a_default_speaker_without_turns_is_refused() -> None:
     with pytest.raises(ConfigError, match="'D' is not in the data, whose speakers are A, B, C"):
         sampler(Samples(default_speaker="D"))
 
 
-def test_context_turns_are_read_but_not_learned() -> None:
+def test_context_turns_have_no_loss() -> None:
     example = sampler().example(Script(((0,), (1,), (2,)), 2), 0)
     context = len(turn_rows(0, 0)) + len(turn_rows(1, 1))
     assert not example.predicted[:context].any()
@@ -96,7 +96,7 @@ def test_context_turns_are_read_but_not_learned() -> None:
     assert (example.rows[:context, 0] >= 0).any()
 
 
-def test_each_turn_is_learned_once_whatever_fits() -> None:
+def test_each_turn_has_a_loss_once() -> None:
     for learn in ("all", "last"):
         for max_frames in (9, 14, 20, 30):
             lengths = [5, 9, 4, 4, 8, 1, 9]
@@ -108,7 +108,7 @@ def test_each_turn_is_learned_once_whatever_fits() -> None:
     assert windows([5, 9, 4], 14, "all") == [(0, 2, 0), (2, 3, 2)]
 
 
-def test_every_conversation_comes_once_an_epoch() -> None:
+def test_each_conversation_occurs_once_per_epoch() -> None:
     drawn = sampler(Samples(batch=2))
     seen = [drawn.script(position) for position in range(8)]
     assert Counter(seen[:4]) == Counter(seen[4:]) == Counter(drawn.scripts)
@@ -119,7 +119,7 @@ def test_every_conversation_comes_once_an_epoch() -> None:
     assert set(learned.values()) == {2}
 
 
-def test_batches_are_of_like_length_and_of_different_conversations() -> None:
+def test_batches_have_different_conversations_of_similar_length() -> None:
     drawn = sampler(Samples(batch=2), conversations=[[4], [3], [0], [5], [1], [2]])
     steps = [[len(example.rows) for example in drawn(step)] for step in range(3)]
     lengths = sorted(ROWS)
@@ -131,7 +131,7 @@ def same(ours: Example, theirs: Example) -> bool:
     return all(np.array_equal(a, vars(theirs)[name]) for name, a in vars(ours).items())
 
 
-def test_processes_share_what_one_would_learn() -> None:
+def test_processes_divide_the_batch_of_one() -> None:
     samples = Samples(batch=5, depth_share=0.5, any_speaker=0.5, history_noise=0.3)
     for step in range(3):
         alone = sampler(samples)(step)
@@ -153,7 +153,7 @@ def test_a_step_depends_on_seed_and_step_alone() -> None:
     assert not all(same(a, b) for a, b in zip(fresh(5), others, strict=True))
 
 
-def test_turns_alone_are_gathered_with_others_of_their_speaker() -> None:
+def test_single_turns_of_a_speaker_are_combined() -> None:
     samples = Samples(batch=4, turns=(0.0, 1.0), joined=(0.0, 1.0))
     drawn = sampler(samples)
     for position in range(40):
@@ -169,7 +169,7 @@ def test_turns_alone_are_gathered_with_others_of_their_speaker() -> None:
     }
 
 
-def test_what_does_not_fit_leaves_the_oldest_turns_and_utterances_out() -> None:
+def test_the_oldest_turns_and_utterances_are_left_out() -> None:
     short = sampler(max_frames=ROWS[1] + ROWS[2])
     example = short.example(Script(((0,), (1,), (2,)), 0), 0)
     assert len(example.rows) == ROWS[1] + ROWS[2]
@@ -177,7 +177,7 @@ def test_what_does_not_fit_leaves_the_oldest_turns_and_utterances_out() -> None:
     assert set(joined.rows[:, 0].tolist()) == {-1, 0, 2 + 1}
 
 
-def test_turns_that_never_fit_are_told_and_end_a_conversation() -> None:
+def test_turns_that_never_fit_are_noted_and_split_a_conversation() -> None:
     drawn = sampler(max_frames=max(ROWS) - 1, conversations=[[4, 5, 1], [0]])
     assert drawn.notes == (
         f"left out: 1 of 4 turns are longer than the model's {max(ROWS) - 1} rows",
@@ -187,7 +187,7 @@ def test_turns_that_never_fit_are_told_and_end_a_conversation() -> None:
         sampler(max_frames=9)
 
 
-def test_speaker_numbers_are_drawn_where_asked() -> None:
+def test_random_speaker_numbers() -> None:
     digits = [TOKENIZER.encode("", speaker)[2] for speaker in range(10)]
 
     def drawn(any_speaker: float) -> list[list[int]]:
@@ -206,7 +206,7 @@ def test_speaker_numbers_are_drawn_where_asked() -> None:
     assert all(first == third != second for first, second, third in random)
 
 
-def test_the_depth_share_is_of_the_learned_rows() -> None:
+def test_the_depth_share_is_of_the_predicted_rows() -> None:
     made = sampler(Samples(depth_share=0.25))
     examples = [made.example(Script(((0,), (1,), (2,)), 1), place) for place in range(200)]
     assert not any((example.depth_kept & ~example.predicted).any() for example in examples)
@@ -216,7 +216,7 @@ def test_the_depth_share_is_of_the_learned_rows() -> None:
     assert any(stop.any() for stop in stops)
 
 
-def test_history_noise_is_read_and_not_learned() -> None:
+def test_history_noise_is_in_the_inputs_only() -> None:
     made = sampler(Samples(history_noise=0.5))
     example = made.example(Script(((0,), (1,), (2,)), 0), 0)
     audio = example.rows[:, 0] >= 0
@@ -252,6 +252,6 @@ def test_rows_may_have_different_lengths() -> None:
         ({"history_noise": 1.5}, "history_noise must be from 0 to 1, not 1.5"),
     ],
 )
-def test_values_that_mean_nothing(values: dict[str, float], message: str) -> None:
+def test_invalid_values_are_refused(values: dict[str, float], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Samples(**values)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Language-model training: what a step learns, in one piece or several, and where it goes on."""
+"""Language model training: gradients in parts, resume, and precision."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def gradients(run: LMTraining) -> dict[str, Tensor]:
     return {name: p.grad.clone() for name, p in run.model.named_parameters() if p.grad is not None}
 
 
-def test_every_part_learns(tmp_path: Path) -> None:
+def test_all_parts_learn(tmp_path: Path) -> None:
     run = training(tmp_path)
     run.add_gradients(0)
     found = gradients(run)
@@ -76,7 +76,7 @@ def test_every_part_learns(tmp_path: Path) -> None:
         assert gradient.abs().sum() > 0, name
 
 
-def test_the_stop_row_alone_teaches_backbone_projection_and_depth_decoder(tmp_path: Path) -> None:
+def test_the_stop_row_alone_trains_backbone_projection_and_depth_decoder(tmp_path: Path) -> None:
     run = training(tmp_path)
     batch = collate(run.sampler(0))
     stops = batch.predicted & (batch.frames[..., :-1] == 0).all(-1)
@@ -115,7 +115,7 @@ def test_parts_hold_the_whole_batch_within_their_rows(tmp_path: Path) -> None:
     assert max(sizes) <= 250
 
 
-def test_a_batch_gives_each_conversation_what_it_gets_alone(tmp_path: Path) -> None:
+def test_a_conversation_has_the_same_loss_in_a_batch_and_alone(tmp_path: Path) -> None:
     """Padded rows are learned as if each conversation were by itself."""
     run = training(tmp_path)
     examples = run.sampler(1)
@@ -135,7 +135,7 @@ def assert_same(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
-def test_a_killed_run_continues_to_the_bit(tmp_path: Path, optimizer: str) -> None:
+def test_a_killed_run_resumes_exactly(tmp_path: Path, optimizer: str) -> None:
     recipe = dataclasses.replace(RECIPE, optimizer=optimizer)
 
     def train(at: Path, on_step: OnStep | None = None) -> LMTraining:
@@ -176,7 +176,7 @@ def test_a_state_of_another_model_is_refused(tmp_path: Path) -> None:
         )  # fmt: skip
 
 
-def test_a_loss_that_is_not_finite_ends_the_run(tmp_path: Path) -> None:
+def test_an_infinite_loss_ends_the_run(tmp_path: Path) -> None:
     run = training(tmp_path)
     with torch.no_grad():
         run.model.projection.weight[0, 0] = torch.inf
@@ -250,7 +250,7 @@ def names_of(model: CSM, optimizer: torch.optim.Optimizer) -> list[list[str]]:
     return [[names[id(p)] for p in group["params"]] for group in optimizer.param_groups]
 
 
-def test_training_learns_the_codes_by_heart(tmp_path: Path) -> None:
+def test_training_memorizes_the_codes(tmp_path: Path) -> None:
     samples = Samples(batch=6, depth_share=0.5)
     recipe = dataclasses.replace(RECIPE, steps=60, warmup=5, samples=samples, ema=0.0)
     run = training(tmp_path, recipe, save_every=100)
@@ -261,7 +261,7 @@ def test_training_learns_the_codes_by_heart(tmp_path: Path) -> None:
     assert after["held_out_rest"] < 0.9 * before["held_out_rest"]
 
 
-def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
+def test_contradictory_settings_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="codebook_weights has 3 numbers, but the model has 2"):
         training(tmp_path, dataclasses.replace(RECIPE, codebook_weights=(1.0, 1.0, 1.0)))
 
