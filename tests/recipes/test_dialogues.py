@@ -60,7 +60,7 @@ def test_no_turn_holds_a_held_out_sentence(module: ModuleType, written: list[Dia
     assert not any(is_held_out(turn) for turns in written for turn in turns)
 
 
-def test_what_is_printed_is_the_same_every_time(
+def test_the_output_is_the_same_every_time(
     module: ModuleType,
     written: list[Dialogue],
     monkeypatch: pytest.MonkeyPatch,
@@ -75,7 +75,7 @@ def test_what_is_printed_is_the_same_every_time(
     assert speakers == {"ababab"[:size] for size in range(2, 7)}
 
 
-def test_what_is_bound_stays_the_same_and_can_be_spelled(module: ModuleType) -> None:
+def test_named_slots_are_constant_and_can_be_spelled(module: ModuleType) -> None:
     chance = module.random.Random(0)
     decks = module.Decks({"name": ["Anna", "Zoe"], "vp": ["call {name}"]}, chance)
     first, second, third = module.fill(

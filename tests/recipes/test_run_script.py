@@ -42,9 +42,7 @@ def test_the_whole_recipe(recipe: Path, tmp_path: Path) -> None:
     assert after == ["plot.py", "gates.py", "evaluate.py", "gates.py", "evaluate.py", "evaluate.py"]
 
 
-def test_a_model_to_start_with_takes_the_place_of_the_first_phase(
-    recipe: Path, tmp_path: Path
-) -> None:
+def test_a_start_model_replaces_the_first_phase(recipe: Path, tmp_path: Path) -> None:
     status, calls = run(recipe, tmp_path, "nothing", "wordnet", "petit")
     assert status == 0
     phases = {call.split()[1]: call for call in calls if call.startswith("train.py")}
@@ -54,7 +52,7 @@ def test_a_model_to_start_with_takes_the_place_of_the_first_phase(
 
 
 @pytest.mark.parametrize("part", ["dialogues.py", "voices.py"])
-def test_speech_that_failed_is_not_done(recipe: Path, tmp_path: Path, part: str) -> None:
+def test_failed_speech_ends_the_script(recipe: Path, tmp_path: Path, part: str) -> None:
     status, calls = run(recipe, tmp_path, part)
     assert status == 3
     assert not (tmp_path / "work/speech/done").exists()

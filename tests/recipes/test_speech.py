@@ -1,4 +1,4 @@
-"""make_speech.py with a voice that hums: what it writes, and going on where it was killed."""
+"""make_speech.py with a voice that hums: its output, and resuming killed runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WORDS = {"the": "ðə", "is": "ɪz", "here": "hˈɪɹ", "one": "wˈʌn", "two": 
 
 
 class Hum:
-    """Speaks 50 ms a symbol; knows no "z" until it is told."""
+    """Speaks 50 ms per symbol; does not know "z" unless `knows_z` is set."""
 
     knows_z = False
 
@@ -136,7 +136,7 @@ def test_sentences_fill_the_hours(
     assert not all(places)
 
 
-def test_killed_and_started_again_it_writes_the_same(
+def test_a_killed_run_resumes_exactly(
     speech: ModuleType, texts: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arguments = ("--hours", str(12 / 3600), "--dialogues", str(texts[1]))
@@ -158,7 +158,7 @@ def test_other_texts_are_not_mixed_in(
 ) -> None:
     run(speech, texts, tmp_path)
     texts[0].write_text("\n".join(f"{text} Look!" for text in SENTENCES), "utf-8")
-    with pytest.raises(SystemExit, match="made of other texts"):
+    with pytest.raises(SystemExit, match="made from other texts"):
         run(speech, texts, tmp_path)
 
 

@@ -33,13 +33,13 @@ def part(tmp_path: Path) -> tuple[Path, Path]:
     return audio, index
 
 
-def test_a_new_part_begins_at_nothing(resume: Resume, tmp_path: Path) -> None:
+def test_a_new_part_is_empty(resume: Resume, tmp_path: Path) -> None:
     audio, index = tmp_path / "part0.i16", tmp_path / "part0.jsonl"
     assert resume(audio, index) == ([], 0)
     assert audio.read_bytes() == index.read_bytes() == b""
 
 
-def test_whole_utterances_stay(resume: Resume, part: tuple[Path, Path]) -> None:
+def test_complete_utterances_are_kept(resume: Resume, part: tuple[Path, Path]) -> None:
     before = [path.read_bytes() for path in part]
     assert resume(*part) == ([*SIZES], 220)
     assert [path.read_bytes() for path in part] == before
@@ -53,7 +53,9 @@ def test_samples_without_a_line_are_cut(resume: Resume, part: tuple[Path, Path])
     assert audio.read_bytes() == whole
 
 
-def test_a_line_cut_short_goes_with_its_samples(resume: Resume, part: tuple[Path, Path]) -> None:
+def test_an_incomplete_line_is_removed_with_its_samples(
+    resume: Resume, part: tuple[Path, Path]
+) -> None:
     audio, index = part
     lines = index.read_bytes().splitlines(keepends=True)
     index.write_bytes(b"".join(lines)[:-1])
@@ -62,14 +64,14 @@ def test_a_line_cut_short_goes_with_its_samples(resume: Resume, part: tuple[Path
     assert audio.stat().st_size == 300
 
 
-def test_a_line_without_all_its_samples_goes(resume: Resume, part: tuple[Path, Path]) -> None:
+def test_a_line_without_all_its_samples_is_removed(resume: Resume, part: tuple[Path, Path]) -> None:
     audio, index = part
     audio.write_bytes(audio.read_bytes()[:250])
     assert resume(audio, index) == (["one"], 100)
     assert audio.stat().st_size == 200
 
 
-def test_an_index_alone_is_worth_nothing(resume: Resume, part: tuple[Path, Path]) -> None:
+def test_an_index_without_audio_is_removed(resume: Resume, part: tuple[Path, Path]) -> None:
     audio, index = part
     audio.unlink()
     assert resume(audio, index) == ([], 0)

@@ -64,7 +64,7 @@ def test_sentences_are_written_once(recipe: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("failing", ["everyday", "dialogues.py", "voices.py", "slow", "quick"])
-def test_a_failure_is_not_done(recipe: Path, tmp_path: Path, failing: str) -> None:
+def test_a_failure_is_reported(recipe: Path, tmp_path: Path, failing: str) -> None:
     status, _ = run(recipe, tmp_path, failing)
     assert status == 3
     assert not (tmp_path / "work" / "speech" / "done").exists()

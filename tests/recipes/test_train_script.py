@@ -1,4 +1,4 @@
-"""train.py: the language model goes on where it was; what export refuses, and what it writes."""
+"""train.py: its phases, resume, and export."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def run(
 
 
 def write_codes(train: ModuleType, speech: Path, work: Path) -> EncodedSpeech:
-    """Codes of a folder's speech, drawn by chance."""
+    """Write random codes for a folder of speech."""
     utterances = SpeechFolder(speech, 24_000).utterances
     codes = np.random.default_rng(0).integers(1, 1024, (len(utterances), 10, train.NUM_CODEBOOKS))
     encoded = EncodedSpeech.of(utterances, [*codes])
@@ -74,9 +74,7 @@ def test_the_language_model_is_trained_on_the_codes_of_the_speech(
     assert set(state["modules"]) == {"model"}
 
 
-def test_what_rare_voices_say_alone_is_learned_more_often(
-    train: ModuleType, tmp_path: Path
-) -> None:
+def test_single_utterances_of_rare_voices_are_repeated(train: ModuleType, tmp_path: Path) -> None:
     folder = write_speech_folder(tmp_path / "speech", voices=(train.DEFAULT_VOICE, "oscar"))
     corpus = write_codes(train, folder, tmp_path).corpus()
     corpus = dataclasses.replace(corpus, conversations=[[0], [1], [2, 3], [4], [5]])
@@ -118,7 +116,7 @@ def test_the_codec_is_trained_phase_by_phase(
 
 
 def write_states(train: ModuleType, work: Path, decoder: int, lm: int) -> tuple[Mimi, CSM]:
-    """State files of untrained modules that claim so many steps."""
+    """Write state files of untrained modules with these step numbers."""
     tokenizer = train.TextTokenizer.load(train.ASSETS / "tokenizer.json")
     codec = Mimi(train.codec_config(train.NUM_CODEBOOKS))
     model = CSM(train.model_config(tokenizer.vocab_size))
@@ -133,7 +131,7 @@ def write_states(train: ModuleType, work: Path, decoder: int, lm: int) -> tuple[
 
 
 @pytest.mark.parametrize("short", ["decoder", "lm"])
-def test_an_unfinished_training_is_exported_only_if_asked(
+def test_an_unfinished_training_is_exported_on_request_only(
     train: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, short: str
 ) -> None:
     steps = {"decoder": train.DECODER.steps, "lm": train.LM.steps}
@@ -169,7 +167,7 @@ def test_every_voice_of_the_speech_comes_with_the_model(
     assert segment.codes.T.tolist() == said.tolist()
 
 
-def test_a_voice_is_what_was_found_clear_and_an_unclear_one_does_not_ship(
+def test_prompts_are_the_chosen_ones_and_unclear_voices_are_not_shipped(
     train: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     voices = ("ann", "bob", "eve")
@@ -218,7 +216,7 @@ def test_training_starts_with_the_weights_of_a_model(
             assert torch.equal(started[name][key], tensor.half().float()), key
 
 
-def test_a_codec_of_other_sizes_is_nothing_to_begin_with(
+def test_a_codec_of_other_sizes_is_refused(
     train: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes = dataclasses.replace(train.codec_config(train.NUM_CODEBOOKS), ffn_dim=64)
@@ -227,9 +225,7 @@ def test_a_codec_of_other_sizes_is_nothing_to_begin_with(
         run(train, monkeypatch, "speech", "work", "--base", "petit", phase="codec")
 
 
-def test_a_codec_s_folder_takes_the_place_of_its_training(
-    train: ModuleType, tmp_path: Path
-) -> None:
+def test_a_codec_folder_replaces_its_training(train: ModuleType, tmp_path: Path) -> None:
     torch.manual_seed(0)
     codec = Mimi(train.codec_config(train.NUM_CODEBOOKS))
     save_codec(tmp_path / "codec", codec, dtype=torch.float16)
@@ -237,7 +233,7 @@ def test_a_codec_s_folder_takes_the_place_of_its_training(
         assert torch.equal(tensor, codec.state_dict()[name].half().float()), name
 
 
-def test_a_model_may_begin_with_one_of_fewer_codebooks(train: ModuleType) -> None:
+def test_a_model_can_start_from_one_with_fewer_codebooks(train: ModuleType) -> None:
     sizes = train.model_config(300)
     torch.manual_seed(0)
     old, new = CSM(dataclasses.replace(sizes, num_codebooks=3)), CSM(sizes)

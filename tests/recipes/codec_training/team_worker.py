@@ -20,8 +20,10 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     speech, out = (Path(name) for name in sys.argv[1:])
     train_encoder(TINY, dataclasses.replace(ENCODER, batch=4), speech, out / "encoder")
-    listener = PhoneRecognizer(24_000, dim=8)
-    codec = train_codec(TINY, dataclasses.replace(CODEC, batch=4), speech, listener, out / "codec")
+    recognizer = PhoneRecognizer(24_000, dim=8)
+    codec = train_codec(
+        TINY, dataclasses.replace(CODEC, batch=4), speech, recognizer, out / "codec"
+    )
     if torch.distributed.get_rank() == 1:
         torch.save(codec.state_dict(), out / "second.pt")
     torch.distributed.destroy_process_group()

@@ -24,15 +24,15 @@ def test_reads_utterances_and_pads_past_the_end(tmp_path: Path) -> None:
     assert not wave[last.num_samples :].any()
 
 
-def test_who_speaks_where_is_read_where_the_folder_says_it(tmp_path: Path) -> None:
+def test_voice_and_dialogue_are_read(tmp_path: Path) -> None:
     path = write_speech_folder(tmp_path / "speech")
     index = path / "part0.jsonl"
     rows = [json.loads(line) for line in index.read_text("utf-8").splitlines()]
     rows[1] |= {"voice": "heart", "conversation": "d7", "turn": 3}
     index.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
-    plain, told = SpeechFolder(path, 24_000).utterances[:2]
+    plain, annotated = SpeechFolder(path, 24_000).utterances[:2]
     assert (plain.voice, plain.conversation, plain.turn) == ("", "", 0)
-    assert (told.voice, told.conversation, told.turn) == ("heart", "d7", 3)
+    assert (annotated.voice, annotated.conversation, annotated.turn) == ("heart", "d7", 3)
 
 
 def test_labels_follow_the_alignment_and_skip_stress_marks(tmp_path: Path) -> None:
@@ -44,10 +44,10 @@ def test_labels_follow_the_alignment_and_skip_stress_marks(tmp_path: Path) -> No
     assert "".join(in_order) == "ðə kæt sæt."
 
 
-def test_a_sound_is_labelled_before_its_steps_come(tmp_path: Path) -> None:
+def test_labels_correct_the_alignment_lag(tmp_path: Path) -> None:
     folder = SpeechFolder(write_speech_folder(tmp_path / "speech"), 24_000)
     utterance = dataclasses.replace(folder.utterances[0], durations=(0,) * 12 + (1,) * 20)
-    labels = folder.labels(utterance, 0, 40, 40)  # ð begins at step 12, 0.3 s: heard at 0.25 s
+    labels = folder.labels(utterance, 0, 40, 40)  # ð begins at step 12, 0.3 s: its sound at 0.25 s
     assert np.flatnonzero(labels).tolist() == list(range(10, 30))
 
 
@@ -62,7 +62,7 @@ def test_labels_and_windows_count_in_the_folder_s_rate(tmp_path: Path) -> None:
 
 
 def voices(folder: Path, samples: dict[str, int]) -> SpeechFolder:
-    """Of each voice one utterance: a sound from its middle on, labelled as what is spoken."""
+    """One utterance per voice: silence, then noise that is labelled as speech."""
     for voice, count in samples.items():
         pcm = np.zeros(count, "<i2")
         pcm[count // 2 :] = 10_000 + 1_000 * np.random.default_rng(0).standard_normal(count // 2)
@@ -86,22 +86,22 @@ def test_voices_are_drawn_by_the_fourth_root_of_their_amount(tmp_path: Path) -> 
     assert 0.28 < share < 0.39
 
 
-def test_labels_follow_sound_that_is_played_faster_or_slower(tmp_path: Path) -> None:
+def test_labels_follow_stretched_windows(tmp_path: Path) -> None:
     folder = voices(tmp_path, {"one": 48_000})
     sampler = WindowSampler(
         folder, batch=40, num_samples=60_000, label_rate=50, seed=0, stretched=1.0
     )
     pcm, labels = sampler(0)
     loud = pcm[:, 0].unflatten(1, (-1, 480)).mean(2) > 0.15
-    heard = labels > 0
+    labelled = labels > 0
     begins = loud.float().argmax(1)
     assert begins.min() < 43  # 50 unstretched
     assert begins.max() > 57
-    assert (begins - heard.float().argmax(1)).abs().max() <= 1
-    assert (loud != heard).sum(1).max() <= 2
+    assert (begins - labelled.float().argmax(1)).abs().max() <= 1
+    assert (loud != labelled).sum(1).max() <= 2
 
 
-def test_symbols_keep_the_order_that_weights_know() -> None:
+def test_the_order_of_symbols_is_fixed() -> None:
     assert SYMBOLS == " ,.!?;:—…AIOWYTQSbdfhijklmnpstuvwzæðŋɐɑɔəɛɜɡɪɹʃʊʌʒʤʧθᵊᵻ"
 
 

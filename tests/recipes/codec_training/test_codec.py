@@ -69,7 +69,7 @@ def test_codebooks_find_clusters_and_gradients_pass_straight_through() -> None:
     assert commitment.item() < 0.1
 
 
-def test_zero_acoustic_codebooks_give_exactly_nothing() -> None:
+def test_zero_acoustic_codebooks_give_zeros() -> None:
     branch = Branch(TINY, 2)
     trainer = BranchTrainer(branch)
     out, _ = trainer(torch.randn(2, 16, 40), 0, torch.Generator().manual_seed(0))
@@ -102,9 +102,7 @@ def codec_with_codebooks() -> Mimi:
     return codec
 
 
-def assert_continues_to_the_bit(
-    train: Callable[[Path, OnStep | None], nn.Module], at: Path
-) -> None:
+def assert_resumes_exactly(train: Callable[[Path, OnStep | None], nn.Module], at: Path) -> None:
     """`train`, killed and started again, ends with the weights of a run that was not killed."""
     whole = train(at / "whole", None)
     run_and_kill(lambda kill: train(at / "part", kill))
@@ -113,7 +111,7 @@ def assert_continues_to_the_bit(
         assert torch.equal(tensor, resumed[name]), name
 
 
-def test_a_discriminator_sees_the_same_part_of_speech_and_copy() -> None:
+def test_the_discriminator_sees_the_same_part_of_both_waveforms() -> None:
     recipe = dataclasses.replace(DECODER, adversarial_part=0.5)
     phase = DecoderPhase(codec_with_codebooks(), PhoneRecognizer(24_000, dim=8), recipe)
     pcm = torch.arange(40.0).reshape(4, 1, 10)
@@ -128,7 +126,7 @@ def test_a_discriminator_sees_the_same_part_of_speech_and_copy() -> None:
     assert firsts == {*range(6)}
 
 
-def test_a_discriminator_hears_soft_sounds_too() -> None:
+def test_the_discriminator_sees_soft_sounds() -> None:
     torch.manual_seed(0)
     scale = Discriminator(windows=(256,), channels=2).scales[0]
     for layer in (*scale.layers, scale.score):
@@ -138,34 +136,34 @@ def test_a_discriminator_hears_soft_sounds_too() -> None:
     assert seen[1] > 0.15 * seen[0]  # a hundredth without compression
 
 
-def test_a_killed_encoder_run_continues_to_the_bit(tmp_path: Path) -> None:
+def test_a_killed_encoder_run_resumes_exactly(tmp_path: Path) -> None:
     data = write_speech_folder(tmp_path / "speech")
-    assert_continues_to_the_bit(
+    assert_resumes_exactly(
         lambda out, on_step: train_encoder(TINY, ENCODER, data, out, on_step=on_step), tmp_path
     )
 
 
-def test_a_killed_recognizer_run_continues_to_the_bit(tmp_path: Path) -> None:
+def test_a_killed_recognizer_run_resumes_exactly(tmp_path: Path) -> None:
     data = write_speech_folder(tmp_path / "speech")
-    assert_continues_to_the_bit(
+    assert_resumes_exactly(
         lambda out, on_step: train_recognizer(RECOGNIZER, data, out, 24_000, on_step=on_step),
         tmp_path,
     )
 
 
-def test_a_killed_codec_run_continues_to_the_bit(tmp_path: Path) -> None:
+def test_a_killed_codec_run_resumes_exactly(tmp_path: Path) -> None:
     data = write_speech_folder(tmp_path / "speech")
     listener = PhoneRecognizer(24_000, dim=8)
-    assert_continues_to_the_bit(
+    assert_resumes_exactly(
         lambda out, on_step: train_codec(TINY, CODEC, data, listener, out, on_step=on_step),
         tmp_path,
     )
 
 
-def test_a_killed_decoder_run_continues_to_the_bit(tmp_path: Path) -> None:
+def test_a_killed_decoder_run_resumes_exactly(tmp_path: Path) -> None:
     data = write_speech_folder(tmp_path / "speech")
     codec, listener = codec_with_codebooks(), PhoneRecognizer(24_000, dim=8)
-    assert_continues_to_the_bit(
+    assert_resumes_exactly(
         lambda out, on_step: train_decoder(
             TINY, DECODER, data, listener, out, start_from=codec.state_dict(), on_step=on_step
         ),
@@ -178,18 +176,18 @@ def moved_parts(before: Weights, after: Mimi) -> set[str]:
     return {name.split(".")[0] for name in moved}
 
 
-def test_a_decoder_run_leaves_encoder_codebooks_and_listener_alone(tmp_path: Path) -> None:
+def test_decoder_training_changes_the_decoder_only(tmp_path: Path) -> None:
     data = write_speech_folder(tmp_path / "speech")
     codec, listener = codec_with_codebooks(), PhoneRecognizer(24_000, dim=8)
-    heard_before = {name: tensor.clone() for name, tensor in listener.state_dict().items()}
+    recognizer_before = {name: tensor.clone() for name, tensor in listener.state_dict().items()}
     before = {name: tensor.clone() for name, tensor in codec.state_dict().items()}
     after = train_decoder(TINY, DECODER, data, listener, tmp_path, start_from=before)
     assert moved_parts(before, after) == {"upsample", "decoder_transformer", "decoder"}
     for name, tensor in listener.state_dict().items():
-        assert torch.equal(tensor, heard_before[name]), name
+        assert torch.equal(tensor, recognizer_before[name]), name
 
 
-def test_a_codec_run_goes_on_with_what_the_encoder_learned(tmp_path: Path) -> None:
+def test_codec_training_starts_from_the_encoder(tmp_path: Path) -> None:
     data = write_speech_folder(tmp_path / "speech")
     sizes = dataclasses.replace(TINY, num_codebooks=5)
     train_encoder(sizes, ENCODER, data, tmp_path / "encoder")
@@ -231,7 +229,7 @@ def test_the_rarest_code_becomes_code_0_of_codebook_0(tmp_path: Path) -> None:
     assert weights["quantizer.semantic.centroids"][0, :, 0].tolist() == [6, 3, 0, 9]
 
 
-def test_the_recognizer_learns_and_hears_a_difference(tmp_path: Path) -> None:
+def test_the_recognizer_learns_and_measures_differences(tmp_path: Path) -> None:
     data = write_speech_folder(tmp_path / "speech")
     seen: list[float] = []
     recipe = dataclasses.replace(RECOGNIZER, steps=60, warmup=5)
@@ -242,17 +240,17 @@ def test_the_recognizer_learns_and_hears_a_difference(tmp_path: Path) -> None:
     folder = SpeechFolder(data, 24_000)
     wave = torch.from_numpy(folder.waveform(folder.utterances[0], 0, 9_600))[None, None]
 
-    def heard(other: torch.Tensor) -> list[float]:
+    def distance(other: torch.Tensor) -> list[float]:
         both = recognizer_distance(recognizer, other, wave, torch.Generator().manual_seed(0))
         return [value.item() for value in both]
 
-    assert heard(wave) == pytest.approx([0, 0], abs=1e-6)
-    nearly, silence = heard(0.9 * wave), heard(0 * wave)
+    assert distance(wave) == pytest.approx([0, 0], abs=1e-6)
+    nearly, silence = distance(0.9 * wave), distance(0 * wave)
     assert 0 < nearly[0] < silence[0]
     assert 0 < nearly[1] < silence[1]
 
 
-def test_encoded_speech_comes_back_from_disk(tmp_path: Path) -> None:
+def test_saved_encoded_speech_is_loaded(tmp_path: Path) -> None:
     data = write_speech_folder(tmp_path / "speech", voices=("ann", "bob"))
     speech = encoded(data, codec_with_codebooks())
     assert speech.voices == ["ann", "bob"] * 3
