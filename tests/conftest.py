@@ -7,6 +7,8 @@ from pathlib import Path
 
 # Triton reads it when it is imported, which torch may do: kernels run on the CPU, slowly.
 os.environ["TRITON_INTERPRET"] = "1"
+# For the processes that tests start; for this one, see below.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch

@@ -38,6 +38,8 @@ FENCES = {
     "bash", "bash hub", "bash judges", "bash server", "python", "python hub", "python server",
     "js clients", "python clients", "text",
 }  # fmt: skip
+#: Pages whose examples take long.
+SLOW = {"benchmarks.md", "data.md", "evaluation.md", "finetuning.md", "training.md"}
 ADDRESS = "127.0.0.1:8000"
 TIMEOUT_S = 300
 
@@ -140,7 +142,9 @@ def split_bash(code: str) -> tuple[list[str], list[str], list[str]]:
     lines = [line for line in code.replace("\\\n", " ").splitlines() if line.strip()]
     makes = [line for line in lines if line.startswith("make ") or line == "make"]
     pips = [line for line in lines if line.startswith("pip ")]
-    return makes, pips, [line for line in lines if line not in makes + pips]
+    others = [line for line in lines if line not in makes + pips]
+    # uvx and pipx run the script `causerie` of a package that they install first.
+    return makes, pips, [re.sub(r"^(uvx|pipx run) causerie ", "causerie ", line) for line in others]
 
 
 def check_bash(block: Block, folder: Path, env: dict[str, str]) -> None:
@@ -225,7 +229,15 @@ def test_every_fence_says_how_it_is_tested(page: Path) -> None:
     assert {block.kind for block in blocks_of(page)} <= FENCES
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if blocks_of(page)], ids=name_of)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=[pytest.mark.slow] if page.name in SLOW else [])
+        for page in PAGES
+        if blocks_of(page)
+    ],
+    ids=name_of,
+)
 def test_examples_run(
     page: Path, tmp_path: Path, shell_env: dict[str, str], request: pytest.FixtureRequest
 ) -> None:

@@ -14,6 +14,8 @@ import torch
 from causerie.bench.result import from_lines
 from tests.engine.recorder import Recorder
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 SMALL = "--device cpu --subject tiny --frames 1 --streams 1,2 --contexts 5,20 --no-compile".split()
 

@@ -14,6 +14,8 @@ pytest.importorskip("triton", reason="Triton is for Linux")
 
 from causerie.engine.runners.slot_kernels import LAUNCHES
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

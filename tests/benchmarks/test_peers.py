@@ -16,6 +16,8 @@ from torch import nn
 from causerie.bench.run import Bench, load_comparison, send_peak
 from tests.bench.test_run import small
 
+pytestmark = pytest.mark.slow
+
 #: Runs a bench with these peers and measures.
 Compare: TypeAlias = Callable[..., Bench]
 

@@ -16,6 +16,8 @@ from causerie.native import library
 from causerie.nn.kv_cache import KVCache
 from tests import tiny
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -19,6 +19,8 @@ from causerie.config import CSMConfig, LlamaConfig
 from causerie.model.csm import CSM
 from tests import tiny
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 LLAMA = LlamaConfig(num_layers=2, dim=128, num_heads=8, num_kv_heads=2, head_dim=16, ffn_dim=512)
 SIZES = CSMConfig(

@@ -231,6 +231,7 @@ def test_invalid_turns_are_dropped(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_killed_runs_write_the_same_shards(mixed: Path, tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     run(mixed, whole)

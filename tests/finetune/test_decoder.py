@@ -60,6 +60,7 @@ def test_only_the_decoder_learns(tmp_path: Path) -> None:
     assert np.mean(seen[-3:]) < np.mean(seen[:3])
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole, parts = tiny.mimi(), tiny.mimi()
     adapt(whole, recordings(), recipe(4), tiny.NUM_CODEBOOKS, tmp_path / "whole.pt")

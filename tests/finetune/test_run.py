@@ -126,6 +126,7 @@ def test_a_folder_in_use_is_refused(tiny_folder: Path, recorded: Path, tmp_path:
     assert holds_only_lock(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_exactly(
     finished: Path, tiny_folder: Path, recorded: Path, tmp_path: Path
 ) -> None:

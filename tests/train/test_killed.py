@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
 from tests.train.kill_worker import LONG
@@ -15,6 +16,7 @@ from tests.train.lm.test_training import assert_same, training
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_five_kills_change_nothing(tmp_path: Path) -> None:
     whole = training(tmp_path / "whole", LONG)
     whole.run()

@@ -14,6 +14,8 @@ from tests.server.process import Served, served
 from tests.server.running import petit
 from tests.server.test_voices import TEXT, wav
 
+pytestmark = pytest.mark.slow
+
 
 def upload(url: str, sample: bytes, name: str) -> httpx.Response:
     return httpx.post(

@@ -331,6 +331,7 @@ def test_processes_wait_for_each_other(tmp_path: Path, monkeypatch: pytest.Monke
     assert ours.read("voices/x") == b"ours"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked")
 @pytest.mark.parametrize(("kind", "least"), [("voice", 3), ("rename", 3), ("delete", 2)])
 def test_a_write_killed_at_any_step_is_complete_or_absent(
