@@ -1,7 +1,7 @@
 // The nonlinear functions of the codec, sixteen numbers at a time, and a way to map them over
-// arrays of any length. Knows nothing of layers.
+// arrays of any length. Knows nothing about layers.
 //
-// Each function of one number gives the same bits wherever the number stands in an array.
+// A function gives the same bits for a number at any place in an array.
 #pragma once
 
 #include "simd.hpp"
@@ -28,7 +28,7 @@ void map(const float* x, float* y, int64_t n, F&& f) {
     for (int64_t i = 0; i < n; i += kLanes) store_some(y + i, f(load_some(x + i, n - i, 0)), n - i);
 }
 
-// eˣ - 1 for x ≤ 0, to about 1e-7 relative, near 0 too; x is held above -87.
+// eˣ - 1 for x ≤ 0, to about 1e-7 relative, near 0 too; x is clamped to -87.
 inline Floats expm1(const Floats& x) {
     const Floats held = at_least(floats(-87.0f), x);
     Ints power;

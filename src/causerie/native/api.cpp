@@ -1,5 +1,5 @@
-// The library itself, its threads and its products, for Python. `csm.cpp` and `mimi.cpp` have
-// functions of their own.
+// The functions for Python of the library, its threads and its products. `csm.cpp` and `mimi.cpp`
+// have their own.
 #include "api.hpp"
 
 #include <cstring>
@@ -8,10 +8,10 @@
 
 using namespace causerie;
 
-// Of the sources that this was built from: see build.py.
+// The hash of the sources of this build: see build.py.
 CAUSERIE_API const char* causerie_source_hash() { return CAUSERIE_SOURCE_HASH; }
 
-// Whether this machine runs the kernels of that name. Asked of the generic ones.
+// Whether this machine runs the named kernels. Called in the generic library.
 CAUSERIE_API int causerie_runs(const char* kernels) {
     if (!std::strcmp(kernels, "generic")) return 1;
 #if defined(__x86_64__)

@@ -7,10 +7,10 @@
 namespace causerie {
 namespace {
 
-constexpr int64_t kQueryRows = 16;  // at once: their scores stay in L2
+constexpr int64_t kQueryRows = 16;  // per block, whose scores stay in L2
 
 struct Scratch {
-    Buffer<float> turned;     // a key, or queries (rows, E)
+    Buffer<float> turned;     // a rotated key, or queries (rows, E)
     Buffer<uint16_t> queries;  // the same in bf16
     Buffer<float> scores;     // (rows, positions), then their exponentials
     Buffer<uint16_t> weights;  // the same in bf16
@@ -18,7 +18,7 @@ struct Scratch {
 
 thread_local Scratch scratch;
 
-// Feature j turns with feature j + E/2: as causerie.nn.rope does it, to the bit.
+// Rotates features j and j + E/2 as causerie.nn.rope does, to the bit.
 void rotate(const float* x, const Rotation& by, int64_t position, int64_t head_dim, float* out) {
     const int64_t half = head_dim / 2;
     const float* cos = by.cos + position * half;
@@ -29,7 +29,7 @@ void rotate(const float* x, const Rotation& by, int64_t position, int64_t head_d
     }
 }
 
-// Rows of fp32 numbers as words for products with a cache.
+// fp32 rows as words for products with a cache.
 Inputs words_of(const float* x, int64_t rows, int64_t ld, Format format, Buffer<uint16_t>& rounded) {
     if (format == Format::f32)
         return {reinterpret_cast<const uint32_t*>(x), ld, nullptr, nullptr, 0};
@@ -38,7 +38,7 @@ Inputs words_of(const float* x, int64_t rows, int64_t ld, Format format, Buffer<
     return {reinterpret_cast<const uint32_t*>(out), ld / 2, nullptr, nullptr, 0};
 }
 
-// Products of `count` rows with panels 0 … num_panels - 1, words 0 … num_words - 1 of k. Calls
+// Products of `count` rows with panels 0 … num_panels - 1, over words 0 … num_words - 1 of k. Calls
 // give(row, panel, sixteen results).
 template <class Give>
 void product(Format format, const Panels& w, const Inputs& x, int64_t count, int64_t num_panels,
@@ -59,8 +59,8 @@ void product(Format format, const Panels& w, const Inputs& x, int64_t count, int
     }
 }
 
-// Scores → exponentials of their distance from the largest; gives their sum. What is past `count`,
-// up to the end of the row, becomes 0.
+// Replaces scores by the exponentials of their distance from the largest; returns their sum. The rest
+// of the row, from `count` on, becomes 0.
 float exponentials(float* scores, int64_t count, int64_t end, float scale) {
     const int64_t padded = round_up(count, kLanes);
     for (int64_t i = count; i < padded; ++i) scores[i] = -std::numeric_limits<float>::infinity();
@@ -83,7 +83,7 @@ struct Head {
     int64_t queries() const { return sizes.num_heads / sizes.num_kv_heads; }
 };
 
-// A tile of turned queries: row r is query r % queries of the position first + r / queries. Results
+// A tile of rotated queries: row r is query r % queries of the position first + r / queries. Results
 // go to out + (r / queries) · ldo + (r % queries) · E.
 void attend_tile(const Head& head, const float* turned, int64_t row, int64_t count, int64_t first,
                  float* out, int64_t ldo) {

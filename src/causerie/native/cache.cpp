@@ -5,9 +5,9 @@
 namespace causerie {
 namespace {
 
-constexpr int64_t kWord = 64;  // bytes of a word of sixteen lanes
+constexpr int64_t kWord = 64;  // bytes in a word of sixteen lanes
 
-// Numbers to a word of a lane.
+// Numbers in a word of a lane.
 int64_t per_word(Format format) { return format == Format::bf16 ? 2 : 1; }
 
 }  // namespace
@@ -59,11 +59,11 @@ void Cache::put(int64_t layer, int64_t head, int64_t position, const float* key,
         uint16_t* word = reinterpret_cast<uint16_t*>(value_panel + e / kPanel * v.panel_bytes) +
                          (position / 2 * kPanel + e % kPanel) * 2;
         word[half] = to_bf16(value[e]);
-        if (!half) word[1] = 0;  // a weight of 0 would not take back an infinity left there
+        if (!half) word[1] = 0;  // a weight of 0 does not cancel an old infinity
     }
 }
 
-// The parts of every head that hold the first rows: copy(offset, bytes).
+// Calls copy(offset, bytes) for the parts of every head that hold the first rows.
 template <class Copy>
 void Cache::each_piece(int64_t num_rows, Copy&& copy) const {
     const int64_t keys = (num_rows + kPanel - 1) / kPanel * key_words_ * kWord;
@@ -88,7 +88,7 @@ void Cache::save(int64_t num_rows, uint8_t* to) const {
     });
 }
 
-// The pieces of more rows begin with those of fewer.
+// The parts of more rows begin with those of fewer.
 void Cache::load(int64_t num_rows, int64_t num_saved, const uint8_t* from) {
     const uint8_t* piece = from;
     const int64_t keys = (num_rows + kPanel - 1) / kPanel * key_words_ * kWord;

@@ -19,7 +19,7 @@ uint32_t room_for_others(int64_t num_words) {
         sizeof(CompactHeader::Other));
 }
 
-// The bytes that are most frequent, in their order.
+// The most frequent bytes, in ascending order.
 void most_frequent(const std::array<int64_t, 256>& counts, uint8_t* tops) {
     std::array<int, 256> order;
     std::iota(order.begin(), order.end(), 0);
@@ -80,7 +80,7 @@ void expand(const Compact& panel, int64_t begin, int64_t end, uint8_t* out) {
     }
 }
 #else
-void expand(const Compact&, int64_t, int64_t, uint8_t*) {}  // nothing is kept like that
+void expand(const Compact&, int64_t, int64_t, uint8_t*) {}  // these kernels do not compact weights
 #endif
 
 }  // namespace causerie

@@ -1,9 +1,9 @@
-// bf16 weights in three quarters of their bytes, and all of their bits.
+// Lossless storage of bf16 weights in three quarters of their size.
 //
-// The high byte of a bf16 number is its sign and seven bits of its exponent. Weights of a layer are of
-// about one size, so sixteen such bytes are those of all but a few in a hundred thousand. A panel
-// keeps the low bytes as they are, four bits for which of its sixteen a high byte is, and the few
-// others by themselves. Knows nothing of products.
+// The high byte of a bf16 number is its sign and seven bits of its exponent. The weights of a layer
+// have similar magnitudes, so sixteen high bytes cover all but a few in a hundred thousand. A panel
+// stores the low bytes, four bits per high byte as an index into its sixteen, and the few other
+// numbers separately. Knows nothing about products.
 #pragma once
 
 #include <cstddef>
@@ -14,23 +14,23 @@
 
 namespace causerie {
 
-// Words (two bf16 numbers of each of sixteen rows) that are kept together, and their bytes: codes of
-// the high bytes of all four, then the low bytes.
+// Words (two bf16 numbers of each of sixteen rows) in a step, and the bytes of a step: the codes of
+// the high bytes of all four words, then the low bytes.
 constexpr int64_t kStepWords = 4;
 constexpr int64_t kStepBytes = 3 * 64;
 constexpr int64_t kStepNumbers = 32 * kStepWords;
 
-// Whether these kernels have an instruction that looks up sixteen bytes at once. Without it, looking
-// up costs more than reading.
+// Whether these kernels have an instruction for sixteen table look-ups. Without it, the look-up costs
+// more than reading 16 bits.
 #if defined(__AVX2__)
 constexpr bool kCompacts = true;
 #else
 constexpr bool kCompacts = false;
 #endif
 
-// What is kept of a panel but its steps.
+// The header of a panel.
 struct CompactHeader {
-    // A number whose high byte is not among the sixteen.
+    // A number whose high byte is not in the table.
     struct Other {
         uint32_t index;  // in the panel
         uint32_t bits;
@@ -38,22 +38,22 @@ struct CompactHeader {
     uint8_t tops[16];
     uint32_t num_others;
     uint32_t unused;
-    Other others[1];  // by their index; there is room for one in a few thousand
+    Other others[1];  // in order of index; there is room for one in a few thousand
 };
 
 inline int64_t compact_header_bytes(int64_t num_words) { return 64 * (1 + num_words / 256); }
 
-// Bytes of a panel of so many words, a multiple of kStepWords.
+// The size of a panel with `num_words` words, a multiple of kStepWords.
 inline int64_t compact_bytes(int64_t num_words) {
     return compact_header_bytes(num_words) + num_words / kStepWords * kStepBytes;
 }
 
-// One of some panels that are read together: their headers, then their steps in turns, so that
-// memory is read from the first byte to the last.
+// One of several panels that are read together: their headers, then their interleaved steps, so that
+// memory is read sequentially.
 struct Compact {
     uint8_t* header_at;
     uint8_t* steps;
-    int64_t stride;  // bytes from a step to the next
+    int64_t stride;  // bytes between steps
 
     Compact(uint8_t* panels, int64_t num_panels, int64_t index, int64_t num_words)
         : header_at(panels + index * compact_header_bytes(num_words)),
@@ -62,19 +62,19 @@ struct Compact {
     CompactHeader& header() const { return *reinterpret_cast<CompactHeader*>(header_at); }
 };
 
-// Keep a panel of bf16 numbers [num_words][16][2] where there are zeros. False if it has too many
-// numbers unlike the others, and what is kept is of no use.
+// Stores a panel of bf16 numbers [num_words][16][2] in zeroed memory. Returns false, and leaves the
+// memory unusable, if too many numbers are not covered by the table.
 bool compact(const uint16_t* panel, int64_t num_words, const Compact& out);
 
-// Words begin … end - 1, multiples of kStepWords, of a panel as they were.
+// The original words begin … end - 1 of a panel; both are multiples of kStepWords.
 void expand(const Compact& panel, int64_t begin, int64_t end, uint8_t* out);
 
 #if defined(__AVX2__)
-// Sixteen high bytes, for expand_step.
+// The table of sixteen high bytes for expand_step.
 #if defined(CAUSERIE_AVX512)
 typedef __m512i Tops;
 inline Tops load_tops(const uint8_t* tops) {
-    return _mm512_maskz_broadcast_i32x4(  // the plain one draws a wrong warning from GCC 12
+    return _mm512_maskz_broadcast_i32x4(  // the plain one causes a wrong warning in GCC 12
         0xffff, _mm_loadu_si128(reinterpret_cast<const __m128i*>(tops)));
 }
 #else
@@ -84,14 +84,14 @@ inline Tops load_tops(const uint8_t* tops) {
 }
 #endif
 
-// Steps that are asked for ahead of their use: the processor alone asks too late. 12 and 32 gain less.
+// Steps to prefetch ahead: the hardware prefetches too late. 12 and 32 gain less.
 constexpr int64_t kStepsAhead = 24;
 
 inline void prefetch_step(const uint8_t* step) {
     CAUSERIE_UNROLL for (int line = 0; line < 3; ++line) __builtin_prefetch(step + 64 * line);
 }
 
-// The four words of a step, but for others.
+// The four words of a step, without the numbers stored separately.
 inline void expand_step(const uint8_t* step, Tops tops, Ints (&words)[kStepWords]) {
     const Ints codes = load(static_cast<const void*>(step)), low = ints(0x0f0f0f0f);
     const Ints chosen[2] = {codes & low, shift_right(codes, 4) & low};
@@ -113,7 +113,7 @@ inline void expand_step(const uint8_t* step, Tops tops, Ints (&words)[kStepWords
     }
 }
 
-// Put bf16 number `at` of a step, the words of which are in order, in its place.
+// Inserts bf16 number `at` of a step into its words, which are in order.
 inline void put_number(uint32_t at, uint32_t bits, Ints (&words)[kStepWords]) {
 #if defined(CAUSERIE_AVX512)
     const __m512i number = _mm512_set1_epi16(static_cast<int16_t>(bits));

@@ -7,7 +7,7 @@
 namespace causerie {
 namespace {
 
-constexpr int64_t kPrefillRows = 120;  // read at once: a block of rows of the products
+constexpr int64_t kPrefillRows = 120;  // per block, as in the products
 
 float from_half(uint16_t x) {
     const uint32_t sign = static_cast<uint32_t>(x & 0x8000) << 16;
@@ -18,7 +18,7 @@ float from_half(uint16_t x) {
         std::memcpy(&out, &bits, sizeof out);
         return out;
     }
-    uint32_t bits = rest << 13;  // its exponent is 112 too small, which a product mends
+    uint32_t bits = rest << 13;  // the exponent is 112 too small; the product below corrects it
     float out;
     std::memcpy(&out, &bits, sizeof out);
     out *= 5.192296858534828e33f;  // 2¹¹²
@@ -59,7 +59,7 @@ void Csm::add_embedding(const Table& table, int64_t row, float* x) const {
     }
 }
 
-// The sum of what a row (K+1) does not mask out.
+// The sum of the embeddings of a row (K+1), without masked columns.
 void Csm::embed(const int32_t* row, float* x) const {
     const int64_t num_codebooks = sizes_.num_codebooks;
     std::fill(x, x + backbone_.width(), 0.0f);
@@ -106,7 +106,7 @@ void Csm::prefill(int64_t index, const int32_t* rows, int64_t n) {
 
 // -- a frame ----------------------------------------------------------------------------------
 
-// The backbone reads the frames drawn last, of all slots that have one, together.
+// The backbone reads the last drawn frames of all slots that have one, in one batch.
 void Csm::read_drawn(const Draw* draws, int64_t n) {
     const int64_t width = backbone_.width();
     float* x = x_.reserve(n * width);
@@ -163,7 +163,7 @@ void Csm::step(const Draw* draws, int64_t n, const Results& results) {
     float* inputs = inputs_.reserve(2 * n * width);
     float* x = depth_x_.reserve(2 * n * depth_width);
     float* hidden = depth_hidden_.reserve(n * depth_width);
-    // Position 0 is the backbone's hidden state, position i + 1 code i; both pass the projection.
+    // Position 0 is the backbone's hidden state, position i + 1 is code i; both pass the projection.
     float* first = hidden_.reserve(n * width);
     for (int64_t i = 0; i < n; ++i)
         std::memcpy(first + i * width, slots_[draws[i].slot].hidden.data(), width * sizeof(float));
@@ -194,7 +194,7 @@ void Csm::step(const Draw* draws, int64_t n, const Results& results) {
 
 using namespace causerie;
 
-// All that a model is made of but its weights.
+// The setup of a model without its weights.
 struct CsmSetup {
     CsmSizes sizes;
     LlamaSizes backbone, depth;

@@ -1,4 +1,4 @@
-// A CSM over slots: rows in, frames of codes out. causerie.model.csm again, for many replies at once.
+// A CSM over slots: rows in, frames of codes out. causerie.model.csm for many requests at once.
 #pragma once
 
 #include <memory>
@@ -9,21 +9,21 @@
 
 namespace causerie {
 
-// A table of embeddings, used where it is: 0 fp32, 1 bf16, 2 fp16.
+// An embedding table, used in place: 0 fp32, 1 bf16, 2 fp16.
 struct Table {
     const void* data;
     int type;
 };
 
 struct CsmSizes {
-    int64_t num_codebooks;   // K, of a row
-    int64_t num_drawn;       // codes drawn for a frame, K or fewer
-    int64_t vocab;           // rows to a codebook in the audio table
-    int64_t num_codes;       // of them, what may be drawn
+    int64_t num_codebooks;   // K, codebooks of a row
+    int64_t num_drawn;       // codes drawn per frame, K or fewer
+    int64_t vocab;           // rows per codebook in the audio table
+    int64_t num_codes;       // codes that may be drawn
     int64_t max_rows;        // of a slot
 };
 
-// What to draw for one slot.
+// The settings of the draw for one slot.
 struct Draw {
     int64_t slot;
     int64_t seed;
@@ -32,11 +32,11 @@ struct Draw {
     int64_t top_k, depth_top_k;
 };
 
-// Where the results of a step go.
+// Outputs of a step.
 struct Results {
     int32_t* codes;         // (draws, num_drawn)
-    uint8_t* broken;        // (draws), set to 1 where a logit is not finite
-    const int32_t* forced;  // codes to go on with in place of those drawn, or null
+    uint8_t* broken;        // (draws), set to 1 if a logit is not finite
+    const int32_t* forced;  // codes to continue with in place of the drawn ones, or null
     float* logits;          // (draws, num_drawn, num_codes), or null
 };
 
@@ -62,10 +62,10 @@ class Csm {
 
    private:
     struct Slot {
-        std::unique_ptr<Cache> cache;  // made when the slot is first used
+        std::unique_ptr<Cache> cache;  // allocated when the slot is first used
         std::unique_ptr<Cache> depth_cache;
         int64_t length = 0;
-        std::vector<int32_t> drawn;  // a frame that the backbone has not read yet, or none
+        std::vector<int32_t> drawn;  // the frame that the backbone has not read yet; may be empty
         Buffer<float> hidden;        // of the last row read
     };
 

@@ -8,14 +8,14 @@
 namespace causerie {
 namespace {
 
-constexpr int64_t kBlockWords = 128;  // of k: four panels of them are 32 KiB, and stay in L1
-constexpr int64_t kBlockRows = 120;   // whose sums stay in L2 meanwhile
-constexpr int64_t kFewRows = 48;      // that expand compact weights anew for each tile of rows
-// Chunks to a thread. Each begins with weights that nobody has asked for: 16 cost a tenth of a frame.
+constexpr int64_t kBlockWords = 128;  // of k: four such panels are 32 KiB and stay in L1
+constexpr int64_t kBlockRows = 120;   // their sums stay in L2
+constexpr int64_t kFewRows = 48;      // up to which each tile of rows expands compact weights itself
+// Chunks per thread. Each begins with weights that were not prefetched: 16 cost 10 % of a frame.
 constexpr int64_t kChunks = 4;
-constexpr int64_t kAlone = 1 << 16;   // multiplications that are not worth another thread
+constexpr int64_t kAlone = 1 << 16;   // multiplications up to which one thread is faster
 
-// Words of 32 bits that k inputs make.
+// 32-bit words of k inputs.
 int64_t num_words(Format format, int64_t k) {
     switch (format) {
         case Format::f32: return k;
@@ -53,7 +53,7 @@ void finish(Floats total, const Result& to, int64_t row, int64_t column, int64_t
 
 #if defined(__AVX2__)
 // Adds the products of a block of rows and PANELS panels of compact weights to its sums. Few rows
-// expand weights in registers; many, and panels that could not be compacted, a piece at a time.
+// expand weights in registers; many rows, and uncompacted panels, use a buffer.
 template <int PANELS>
 void block_compact(const Packed& w, const Inputs& x, int64_t panel, int64_t num_rows, int rows,
                    Floats* sums) {
@@ -88,7 +88,7 @@ template <int PANELS>
 void block_compact(const Packed&, const Inputs&, int64_t, int64_t, int, Floats*) {}
 #endif
 
-// A block of rows times PANELS panels: all of k.
+// A block of rows times PANELS panels, over all of k.
 template <int PANELS>
 void block(const Packed& w, const Inputs& x, int64_t panel, int64_t row, int64_t num_rows,
            const Result& to) {

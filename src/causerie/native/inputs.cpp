@@ -31,9 +31,9 @@ float from_bits(int32_t bits) {
     return out;
 }
 
-// A group of 64 as whole numbers of ±127; gives their scale, and their sum.
+// Quantises a group of 64 to integers of ±127; returns their scale and their sum.
 float quantize_group(const Floats (&x)[4], int8_t* out, int32_t* total) {
-    Ints top = ints(0);  // bits of numbers without sign are in their order, and NaN above all
+    Ints top = ints(0);  // the bits of absolute values sort like the values, with NaN last
     for (int i = 0; i < 4; ++i) top = larger(top, as_ints(x[i]) & ints(0x7fffffff));
     const float most = from_bits(largest(top));
     const Floats inverse = floats(most > 0 ? 127.0f / most : 0.0f);
@@ -41,7 +41,7 @@ float quantize_group(const Floats (&x)[4], int8_t* out, int32_t* total) {
     for (int i = 0; i < 4; ++i) {
         Ints whole;
         nearest(x[i] * inverse, &whole);
-        whole = shift_right(shift_left(whole, 24), 24);  // the low byte, which holds it, with its sign
+        whole = shift_right(shift_left(whole, 24), 24);  // sign-extend the low byte
         added = added + whole;
         int32_t values[kLanes];
         store(values, whole);
@@ -66,11 +66,11 @@ void quantize_row(const float* x, int64_t k, int32_t offset, int8_t* out, float*
         const Floats group[4] = {load(from), load(from + 16), load(from + 32), load(from + 48)};
         int32_t total;
         scales[g] = quantize_group(group, out + g * kGroup, &total);
-        offsets[g] = -offset * total;  // takes back what was added to the weights
+        offsets[g] = -offset * total;  // compensates the offset of the weights
     }
 }
 
-// Rows to a piece of the work on them.
+// Rows per chunk of work.
 template <class Body>
 void each_row(Pool& pool, int64_t m, int64_t k, Body&& body) {
     const int64_t rows = std::max<int64_t>(1, (1 << 15) / k);

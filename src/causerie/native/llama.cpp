@@ -6,10 +6,10 @@
 namespace causerie {
 namespace {
 
-// Numbers that a thread works on before it takes the next piece.
+// Numbers per chunk of work.
 constexpr int64_t kPiece = 1 << 14;
 
-// Call body(row) for every row of that width.
+// Calls body(row) for every row of the given width.
 template <class Body>
 void each_row(Pool& pool, int64_t num_rows, int64_t width, Body&& body) {
     const int64_t rows = std::max<int64_t>(1, kPiece / width);
@@ -19,7 +19,7 @@ void each_row(Pool& pool, int64_t num_rows, int64_t width, Body&& body) {
     });
 }
 
-// Root-mean-square norm of one row, and its scale.
+// Root-mean-square norm of one row, with its scale.
 void norm_row(const float* x, const float* weight, int64_t dim, float eps, float* out) {
     Floats squares = floats(0.0f);
     for (int64_t i = 0; i < dim; i += kLanes) squares = fma(load(x + i), load(x + i), squares);
@@ -68,7 +68,7 @@ void Llama::attention(Pool& pool, const Layer& layer, int64_t index, float* x, i
     });
     if (keys_only) return;
     if (last_only)
-        for (int64_t s = 0; s < num_spans; ++s)  // upwards, so nothing is lost
+        for (int64_t s = 0; s < num_spans; ++s)  // in ascending order: nothing is overwritten
             std::memmove(x + s * width, x + (spans[s].row + spans[s].count - 1) * width,
                          width * sizeof(float));
     gemm(pool, *layer.o, attended, last_only ? num_spans : num_rows, ldo, x, width, nullptr, true);

@@ -1,7 +1,7 @@
-// A Llama-style transformer over embedded rows: the backbone, or the depth decoder. Knows nothing of
-// codes, tables or heads of a vocabulary.
+// A Llama-style transformer over embedded rows: the backbone or the depth decoder. Knows nothing about
+// codes, embedding tables or heads.
 //
-// Activations are fp32 in rows of round_up(width, 16) numbers, the last of them zero.
+// Activations are fp32 in rows of round_up(width, 16) numbers, padded with zeros.
 #pragma once
 
 #include <vector>
@@ -10,7 +10,7 @@
 
 namespace causerie {
 
-// The weights of a layer. Matrices on top of each other begin at multiples of 16 outputs.
+// The weights of a layer. Stacked matrices begin at multiples of 16 outputs.
 struct Layer {
     const Packed* qkv;      // queries, keys and values
     const Packed* o;
@@ -28,8 +28,8 @@ class Llama {
     void add_layer(Layer&& layer) { layers_.push_back(std::move(layer)); }
     void set_norm(const float* weight);
 
-    // Read embedded rows x (rows of all spans, width), which are overwritten. Gives the hidden state
-    // of the last row of each span in `hidden` (spans, width); nullptr: only keys and values matter.
+    // Reads embedded rows x (rows of all spans, width), which are overwritten. Writes the hidden state
+    // of the last row of each span to `hidden` (spans, width); nullptr: only keys and values matter.
     void read(Pool& pool, float* x, const std::vector<Span>& spans, float* hidden);
 
    private:

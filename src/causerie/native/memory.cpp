@@ -13,9 +13,9 @@ namespace {
 
 constexpr size_t kPage = size_t{2} << 20;
 constexpr size_t kSlab = 4 * kPage;
-constexpr size_t kHeader = 64;  // before each piece: the slab it is from
+constexpr size_t kHeader = 64;  // before each piece: its slab
 
-// Zeroed memory that many pieces are cut from; it goes when the last of them goes.
+// Zeroed memory shared by many pieces; freed with the last of them.
 struct Slab {
     size_t size;
     size_t used;
@@ -23,7 +23,7 @@ struct Slab {
 };
 
 std::mutex heap;
-Slab* open_slab = nullptr;  // what small pieces are cut from
+Slab* open_slab = nullptr;  // the slab of new small pieces
 
 Slab* new_slab(size_t size) {
     size = (size + kPage - 1) / kPage * kPage;
@@ -36,7 +36,7 @@ Slab* new_slab(size_t size) {
     if (aligned > start) munmap(mapped, aligned - start);
     if (start + kPage > aligned)
         munmap(reinterpret_cast<void*>(aligned + size), start + kPage - aligned);
-    madvise(reinterpret_cast<void*>(aligned), size, MADV_HUGEPAGE);  // advice: may be refused
+    madvise(reinterpret_cast<void*>(aligned), size, MADV_HUGEPAGE);  // only advice: the system may refuse
     void* memory = reinterpret_cast<void*>(aligned);
 #else
     void* memory = std::aligned_alloc(kHeader, size);

@@ -1,5 +1,5 @@
 // Memory for weights and activations: aligned, and in 2 MiB pages where the system has them.
-// Knows nothing of what is stored in it.
+// Knows nothing about its content.
 #pragma once
 
 #include <cstddef>
@@ -9,12 +9,12 @@
 
 namespace causerie {
 
-// Zeroed memory, aligned to 64 bytes. Many small pieces share the large pages that they come from,
-// so that a model of any size is read at the speed of large pages.
+// Zeroed memory, aligned to 64 bytes. Small pieces share large pages, so that a model of any size is
+// read at the speed of large pages.
 void* allocate(size_t bytes);
 void release(void* memory);
 
-// An array that grows and never shrinks. What grows is zeroed, and what was there is lost.
+// An array that grows and never shrinks. Growing zeroes the array and loses its content.
 template <class T>
 class Buffer {
    public:

@@ -1,5 +1,5 @@
-// The decoder of the Mimi codec: a frame of codes in, a frame of sound out, for numbered slots.
-// Knows nothing of files, of the language model, or of who asks for how many slots at once.
+// The decoder of the Mimi codec: a frame of codes in, a frame of audio out, for numbered slots.
+// Knows nothing about files, the language model, or scheduling.
 //
 // The maths is that of causerie/codec, which is the reference. What differs is the layout:
 // activations are channels last, (slots, columns, channels), so that
@@ -8,7 +8,7 @@
 //   - a transposed convolution of kernel 2 · stride is the same, with windows of two columns and
 //     stride · out outputs, which are `stride` columns of the result side by side.
 // Slots share nothing but weights: the products are row by row, everything else is slot by slot, so
-// a slot's sound depends on its own codes alone, to the bit.
+// a slot's audio depends only on its own codes, to the bit.
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -24,18 +24,18 @@
 namespace causerie::mimi {
 namespace {
 
-constexpr int64_t kSteps = 2;     // of the transformer, to a frame
-constexpr int64_t kMany = 16;     // columns that are worth reading the weights for
-constexpr int64_t kChunk = 4096;  // numbers of an array that a thread takes at once
+constexpr int64_t kSteps = 2;     // of the transformer per frame
+constexpr int64_t kMany = 16;     // columns from which on a slot is computed alone
+constexpr int64_t kChunk = 4096;  // numbers of an array per chunk of work
 
-// All that decoding needs to know of a slot's codes so far.
+// The streaming state of a slot.
 struct Slot {
     int64_t position = 0;   // of the next step of the transformer
-    Buffer<float> columns;  // the last ones of every convolution's input
-    Buffer<float> window;   // the keys and values that the transformer still sees
+    Buffer<float> columns;  // the last columns of every convolution's input
+    Buffer<float> window;   // keys and values of the transformer
 };
 
-// Some different slots.
+// Several different slots.
 struct Batch {
     Slot* const* slots;
     int64_t size;
@@ -44,7 +44,7 @@ struct Batch {
     Batch alone(int64_t b) const { return {slots + b, 1}; }
 };
 
-// Activations of the convolutions, which keep nothing from frame to frame.
+// Activations of the convolutions; nothing is kept between frames.
 struct Scratch {
     Buffer<float> padded, windows, hidden;
     std::vector<Buffer<float>> outputs;  // of the first convolution and of each stage
@@ -85,7 +85,7 @@ void normalize(const float* x, const Norm& norm, float eps, float* y) {
     }
 }
 
-// Feature j turns with feature j + half; to(j) is where feature j goes.
+// Rotates features j and j + half; to(j) is the place of feature j.
 template <class To>
 void rotate(const float* x, const float* cos, const float* sin, int64_t half, To&& to) {
     for (int64_t j = 0; j < half; ++j) {
@@ -130,13 +130,13 @@ class Decoder {
     Pool& pool_;
     const Sizes sizes_;
     const int64_t head_dim_, frame_size_;
-    const Window shape_;  // of every head; without memory
-    int64_t state_size_;  // of a slot's columns
+    const Window shape_;  // shape of every head; without memory
+    int64_t state_size_;  // numbers in a slot's columns
 
-    const float *semantic_, *acoustic_;  // centroids (codebooks, V, C), which the caller keeps
+    const float *semantic_, *acoustic_;  // centroids (codebooks, V, C), owned by the caller
     Linear semantic_proj_, acoustic_proj_;
     std::vector<float> upsample_;     // (4, D)
-    std::vector<float> frequencies_;  // radians a step of each pair of features of a head
+    std::vector<float> frequencies_;  // radians per step of each pair of features of a head
     std::vector<Layer> layers_;
     Conv first_;
     std::vector<Stage> stages_;
@@ -146,7 +146,7 @@ class Decoder {
     std::vector<Slot*> batch_;
     // Activations of the transformer and what is before it.
     Buffer<float> summed_, latent_, x_, normed_, qkv_, rotation_, scores_, heads_, ffn_;
-    std::vector<Scratch> scratch_;  // one a thread; the first is of whole batches too
+    std::vector<Scratch> scratch_;  // one per thread; the first is also for whole batches
 };
 
 Decoder::Decoder(Pool& pool, const Sizes& sizes, Arrays arrays, int64_t num_slots, Format format)
@@ -174,7 +174,7 @@ Decoder::Decoder(Pool& pool, const Sizes& sizes, Arrays arrays, int64_t num_slot
     if (arrays.count) throw std::invalid_argument("more arrays than the sizes ask for");
 }
 
-// The slot, which gets its memory when it is first used.
+// The slot; its memory is allocated on first use.
 Slot* Decoder::open(int64_t slot) {
     Slot& opened = slots_[slot];
     opened.columns.reserve(state_size_);
@@ -190,7 +190,7 @@ Window Decoder::window(Slot& slot, int64_t layer, int64_t head) const {
 
 void Decoder::reset(int64_t slot) {
     Slot& opened = *open(slot);
-    opened.position = 0;  // what the window holds is not seen any more
+    opened.position = 0;  // hides the old content of the window
     std::fill_n(opened.columns.data(), state_size_, 0.0f);
 }
 
@@ -205,7 +205,7 @@ void Decoder::decode(const int64_t* slots, int64_t num_slots, const int32_t* cod
     speak(batch, pcm);
 }
 
-// latent_ (B, D) of codes (B, K).
+// Computes latent_ (B, D) from codes (B, K).
 void Decoder::dequantize(const int32_t* codes, int64_t batch, int64_t num_codebooks) {
     const int64_t dim = sizes_.codebook_dim, book = sizes_.codebook_size * dim;
     float* semantic = summed_.reserve(2 * batch * dim);
@@ -223,7 +223,7 @@ void Decoder::dequantize(const int32_t* codes, int64_t batch, int64_t num_codebo
     if (num_codebooks > 1) acoustic_proj_(pool_, acoustic, batch, dim, latent, true);
 }
 
-// x_ (B, 2, D) of latent_ (B, D): a transposed convolution of stride 2, each channel for itself.
+// Computes x_ (B, 2, D) from latent_ (B, D): a depthwise transposed convolution of stride 2.
 void Decoder::upsample(const Batch& batch) {
     const int64_t dim = sizes_.dim;
     float* x = x_.reserve(rows(batch) * dim);
@@ -238,7 +238,7 @@ void Decoder::upsample(const Batch& batch) {
     }
 }
 
-// The transformer, in place over x_ (B, 2, D).
+// Runs the transformer over x_ (B, 2, D) in place.
 void Decoder::transform(const Batch& batch) {
     const int64_t dim = sizes_.dim, m = rows(batch);
     float* x = x_.data();
@@ -278,7 +278,7 @@ void Decoder::find_rotation(const Batch& batch) {
     }
 }
 
-// heads_ (B, 2, D) of qkv_ (B, 2, 3 D).
+// Computes heads_ (B, 2, D) from qkv_ (B, 2, 3 D).
 void Decoder::attend(const Batch& batch, int64_t layer) {
     const int64_t num_heads = sizes_.num_heads, num_all = batch.size * num_heads;
     const int64_t scratch_size = round_up(head_dim_, kLanes) + shape_.ring();
@@ -291,7 +291,7 @@ void Decoder::attend(const Batch& batch, int64_t layer) {
     });
 }
 
-// One head of one slot, a step after the other: the second overwrites what the first still sees.
+// One head of one slot, step by step: the second step overwrites what the first one sees.
 void Decoder::attend(Slot& slot, int64_t layer, int64_t head, const float* rotation,
                      const float* qkv, float* scratch, float* out) {
     const int64_t dim = sizes_.dim, half = head_dim_ / 2, offset = head * head_dim_;
@@ -314,7 +314,7 @@ void Decoder::attend(Slot& slot, int64_t layer, int64_t head, const float* rotat
     }
 }
 
-// pcm (B, frame_size) of x_ (B, 2, D).
+// Computes pcm (B, frame_size) from x_ (B, 2, D).
 void Decoder::speak(const Batch& batch, float* pcm) {
     Scratch& scratch = scratch_[0];
     float* y = scratch.outputs[0].reserve(rows(batch) * first_.out);
@@ -322,7 +322,7 @@ void Decoder::speak(const Batch& batch, float* pcm) {
     speak(batch, 0, y, kSteps, pcm, scratch);
 }
 
-// pcm (B, frame_size) of x (B, columns, channels), from a stage on.
+// Computes pcm (B, frame_size) from x (B, columns, channels), starting at a stage.
 void Decoder::speak(const Batch& batch, size_t stage, const float* x, int64_t columns, float* pcm,
                     Scratch& scratch) {
     for (; stage < stages_.size(); ++stage) {
@@ -336,7 +336,7 @@ void Decoder::speak(const Batch& batch, size_t stage, const float* x, int64_t co
     convolve(batch, last_, x, columns, true, pcm, scratch);
 }
 
-// The same, each slot on one thread: it has so many columns that they fill the cache.
+// The same with one thread per slot: the columns of a slot fill the cache.
 void Decoder::speak_apart(const Batch& batch, size_t stage, const float* x, int64_t columns,
                           float* pcm) {
     const int64_t size = columns * stages_[stage].up.in;
@@ -349,7 +349,7 @@ void Decoder::speak_apart(const Batch& batch, size_t stage, const float* x, int6
     });
 }
 
-// A stage's output y (B, ratio · columns, channels) of x (B, columns, 2 · channels).
+// Computes a stage's output y (B, ratio · columns, channels) from x (B, columns, 2 · channels).
 void Decoder::run(const Batch& batch, const Stage& stage, const float* x, int64_t columns,
                   float* y, Scratch& scratch) {
     const int64_t wide = stage.ratio * columns, m = batch.size * wide;
@@ -360,7 +360,7 @@ void Decoder::run(const Batch& batch, const Stage& stage, const float* x, int64_
     stage.widen(pool_, hidden, m, stage.hidden, y, true);
 }
 
-// y (B, columns, out) of x (B, columns, in).
+// Computes y (B, columns, out) from x (B, columns, in).
 void Decoder::convolve(const Batch& batch, const Conv& conv, const float* x, int64_t columns,
                        bool with_elu, float* y, Scratch& scratch) {
     const float* padded = prepend(batch, conv, x, columns, with_elu, scratch);
@@ -379,8 +379,8 @@ void Decoder::convolve(const Batch& batch, const Conv& conv, const float* x, int
     conv.map(pool_, windows, batch.size * columns, length, y);
 }
 
-// (B, left + columns, in): what the slots kept, then x, through ELU if asked.
-// The last columns are kept.
+// Writes (B, left + columns, in): the slots' stored columns, then x, through ELU if requested. Stores
+// the last columns.
 float* Decoder::prepend(const Batch& batch, const Conv& conv, const float* x, int64_t columns,
                         bool with_elu, Scratch& scratch) {
     const int64_t left = conv.left() * conv.in, size = columns * conv.in;
@@ -413,7 +413,7 @@ float* Decoder::prepend(const Batch& batch, const Conv& conv, const float* x, in
 using namespace causerie;
 using namespace causerie::mimi;
 
-// Null where the arrays do not fit the sizes. Centroids are not copied.
+// Returns null if the arrays do not fit the sizes. Centroids are not copied.
 CAUSERIE_API Decoder* causerie_mimi_new(Pool* pool, const Sizes* sizes, const float* const* arrays,
                                         const int64_t* array_sizes, int64_t num_arrays,
                                         int64_t num_slots, int format) try {
@@ -425,10 +425,10 @@ CAUSERIE_API Decoder* causerie_mimi_new(Pool* pool, const Sizes* sizes, const fl
 
 CAUSERIE_API void causerie_mimi_delete(Decoder* decoder) { delete decoder; }
 
-// Let a slot start from silence.
+// Starts a slot from silence.
 CAUSERIE_API void causerie_mimi_reset(Decoder* decoder, int64_t slot) { decoder->reset(slot); }
 
-// The next frame of some different slots: codes (B, K) → pcm (B, frame_size), all in range.
+// Decodes the next frame of B different slots: codes (B, K), all in range, → pcm (B, frame_size).
 CAUSERIE_API void causerie_mimi_decode(Decoder* decoder, const int64_t* slots, int64_t num_slots,
                                        const int32_t* codes, int64_t num_codebooks, float* pcm) {
     decoder->decode(slots, num_slots, codes, num_codebooks, pcm);

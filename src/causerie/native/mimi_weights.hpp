@@ -1,4 +1,4 @@
-// The weights of the Mimi codec's decoder, from arrays in a fixed order. Knows nothing of slots.
+// The weights of the Mimi codec's decoder, from arrays in a fixed order. Knows nothing about slots.
 #pragma once
 
 #include <memory>
@@ -19,7 +19,7 @@ struct Sizes {
     float norm_eps;
 };
 
-// Arrays in the order in which they are asked for.
+// Arrays that are consumed in order.
 struct Arrays {
     const float* const* data;
     const int64_t* sizes;
@@ -37,7 +37,7 @@ inline std::vector<float> copy(Arrays& arrays, int64_t size) {
     return std::vector<float>(from, from + size);
 }
 
-// A linear map; bias is empty where there is none.
+// A linear map; bias may be empty.
 struct Linear {
     Linear(Arrays& arrays, int64_t in, int64_t out, Format format, bool with_bias = false)
         : weight(pack(arrays.next(out * in), out, in, in, format)) {
@@ -54,7 +54,7 @@ struct Linear {
     }
 };
 
-// A convolution over windows of `kernel` columns. A slot's state holds the columns that it needs.
+// A convolution over windows of `kernel` columns, whose left columns are in the state of a slot.
 struct Conv {
     Conv(Arrays& arrays, int64_t in, int64_t out, int64_t kernel, Format format,
          int64_t* state_size)
@@ -65,7 +65,7 @@ struct Conv {
 
     Linear map;
     int64_t in, out, kernel;
-    int64_t state;  // where the columns to the left lie in a slot
+    int64_t state;  // offset of the left columns in the state of a slot
 
     int64_t left() const { return kernel - 1; }
 };
@@ -75,7 +75,7 @@ struct Norm {
     std::vector<float> gain, bias;
 };
 
-// Layer scales are part of the second of each pair of maps.
+// Layer scales are multiplied into the second map of each pair.
 struct Layer {
     Layer(Arrays& arrays, const Sizes& sizes, Format format)
         : attention_norm(arrays, sizes.dim),

@@ -1,5 +1,5 @@
-// Attention of one head to a sliding window of the past, which is kept in rings over positions.
-// Knows nothing of layers, of rotary angles, or of what the keys and values come from.
+// Attention of one head over a sliding window, stored in rings over positions. Knows nothing about
+// layers, rotary angles, or the source of keys and values.
 #pragma once
 
 #include <algorithm>
@@ -10,7 +10,7 @@
 
 namespace causerie::mimi {
 
-constexpr int64_t kBlock = 4 * kLanes;  // keys, or features of a value, that are summed at once
+constexpr int64_t kBlock = 4 * kLanes;  // keys, or features of a value, per block
 
 // The keys and values of one head, padded so that whole blocks can be read.
 struct Window {
@@ -21,7 +21,7 @@ struct Window {
     int64_t padded() const { return round_up(head_dim, kBlock); }
     int64_t size() const { return head_dim * ring() + context * padded(); }
 
-    // Of one feature at all places of the ring; of all features at one place.
+    // One feature at all places of the ring; all features at one place.
     float* keys(int64_t feature) const { return memory + feature * ring(); }
     float* values(int64_t place) const { return memory + head_dim * ring() + place * padded(); }
 };
@@ -48,7 +48,7 @@ inline float soften(float* scores, int64_t seen, int64_t num_blocks) {
     const Floats highest = floats(largest(top));
     Floats total = floats(0.0f);
     for (int64_t i = 0; i < end; i += kLanes) {
-        const Floats weight = exp(load(scores + i) - highest);  // 1e-38 where nothing is seen
+        const Floats weight = exp(load(scores + i) - highest);  // 1e-38 where masked
         store(scores + i, weight);
         total = total + weight;
     }

@@ -1,4 +1,4 @@
-// Brings weights into panels: the half of gemm.hpp that happens once.
+// Packs weights into panels: the part of gemm.hpp that runs once.
 #include <algorithm>
 #include <cmath>
 #include <utility>
@@ -37,7 +37,7 @@ void pack_compact(const Rows& rows, const Compact& out, Buffer<uint16_t>& plain)
     if (!compact(panel.data(), rows.k / 2, out)) plain = std::move(panel);
 }
 
-// A group of 64 weights as whole numbers, and how far off they are.
+// A group of 64 weights as integers, with their error.
 struct Quantized {
     uint16_t scale;
     float error;
@@ -47,20 +47,20 @@ struct Quantized {
 Quantized round_group(const Floats (&x)[4], float scale, float least, float most) {
     Quantized out;
     out.scale = to_bf16(scale);
-    const Floats rounded = floats(from_bf16(out.scale));  // what the weights will be multiplied by
+    const Floats rounded = floats(from_bf16(out.scale));  // the scale that products use
     Floats error = floats(0.0f);
     for (int i = 0; i < 4; ++i) {
         const Floats held = at_most(floats(most), at_least(floats(least), x[i] / rounded));
         Ints bits;
         const Floats off = x[i] - nearest(held, &bits) * rounded;
-        out.whole[i] = shift_right(shift_left(bits, 24), 24);  // the low byte, with its sign
+        out.whole[i] = shift_right(shift_left(bits, 24), 24);  // sign-extend the low byte
         error = fma(off, off, error);
     }
     out.error = sum(error);
     return out;
 }
 
-// The weight that is largest without its sign; NaN or infinity if there is one.
+// The weight with the largest absolute value; NaN or infinity if there is one.
 float farthest(const Floats (&x)[4]) {
     float values[kGroup];
     std::memcpy(values, x, sizeof values);
@@ -72,13 +72,13 @@ float farthest(const Floats (&x)[4]) {
 
 Quantized quantize_group(const Floats (&x)[4], Format format) {
     const float top = farthest(x);
-    if (!(std::fabs(top) > 1e-30f) || !std::isfinite(top)) {  // nothing, or nothing to be saved
+    if (!(std::fabs(top) > 1e-30f) || !std::isfinite(top)) {  // all zero, or not finite
         Quantized out{to_bf16(std::isfinite(top) ? 0.0f : top), 0, {}};
         for (Ints& whole : out.whole) whole = ints(1);
         return out;
     }
     if (format == Format::int8) return round_group(x, std::fabs(top) / 127, -127, 127);
-    // Of 16 steps, which reach further on one side, the best of a few widths.
+    // The best of several widths of 16 asymmetric steps.
     Quantized best = round_group(x, top / -8, -8, 7);
     for (float factor : {0.8f, 0.85f, 0.9f, 0.95f, 1.05f}) {
         const Quantized other = round_group(x, top / -8 * factor, -8, 7);
@@ -87,7 +87,7 @@ Quantized quantize_group(const Floats (&x)[4], Format format) {
     return best;
 }
 
-// `data` is where the panels of its tile begin, of which it is number `index` of `width`.
+// `data` is the start of the panels of its tile; this panel is number `index` of `width`.
 void pack_integers(const Rows& rows, Format format, uint8_t* data, int64_t width, int64_t index) {
     const bool nibbles = format == Format::int4;
     const int64_t scale_bytes = width * kPanel * sizeof(uint16_t);
@@ -101,7 +101,7 @@ void pack_integers(const Rows& rows, Format format, uint8_t* data, int64_t width
             uint8_t* group_at = data + first / kGroup * group_bytes;
             std::memcpy(group_at + (index * kPanel + i) * sizeof(uint16_t), &quantized.scale,
                         sizeof(uint16_t));
-            // word u of 32 bits of the group, its byte k % 4
+            // 32-bit word u of the group, byte k % 4
             const auto byte_at = [&](int64_t u, int64_t k) -> uint8_t& {
                 return group_at[scale_bytes + ((u * width + index) * kPanel + i) * 4 + k % 4];
             };

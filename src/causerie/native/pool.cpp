@@ -21,17 +21,17 @@ namespace {
 
 using Body = void (*)(void*, int64_t);
 
-// How long a thread looks for work before it sleeps. Longer spinning slows everything down where
-// another process has taken a core.
+// How long a thread spins for work before it sleeps. Longer spinning slows everything down when
+// another process uses a core.
 constexpr auto kSpin = std::chrono::microseconds(15);
 
 // The next chunk is in the low half of a ticket, the number of the job in the high half.
 constexpr uint64_t kChunk = 0xffffffff;
 constexpr uint64_t kClosed = 0x80000000;  // a chunk that no job has
 
-thread_local bool inside = false;  // in a body, where no other work may be begun
+thread_local bool inside = false;  // in a body, which must not start other work
 
-// More threads than these wait for the memory, and cost more to wake than they compute.
+// More threads than these wait for memory, and cost more to wake than they save.
 constexpr int kMostByDefault = 16;
 
 int usable_cores() {
@@ -50,7 +50,7 @@ void relax() {
 #endif
 }
 
-// Whether `ready` becomes true within the time of spinning.
+// Whether `ready` becomes true while spinning.
 template <class Ready>
 bool spin(Ready&& ready) {
     const auto end = std::chrono::steady_clock::now() + kSpin;
@@ -77,8 +77,8 @@ struct Pool::State {
     std::vector<std::thread> workers;
     std::atomic_flag busy = ATOMIC_FLAG_INIT;
 
-    // The job. `num_chunks`, `body` and `context` change only while the ticket is closed, and who
-    // draws a chunk has read them between reading the ticket and drawing: so it drew what it read.
+    // The job. `num_chunks`, `body` and `context` change only while the ticket is closed. A thread reads
+    // them between reading the ticket and drawing a chunk, so they belong to the chunk it drew.
     std::atomic<uint64_t> ticket{kClosed};
     std::atomic<uint64_t> num_chunks{0};
     std::atomic<Body> body{nullptr};
@@ -96,7 +96,7 @@ struct Pool::State {
         return (drawn & kChunk) < num_chunks.load(std::memory_order_acquire);
     }
 
-    // Work as long as there are chunks to draw.
+    // Works while there are chunks to draw.
     void work() {
         inside = true;
         uint64_t drawn = ticket.load(std::memory_order_acquire);

@@ -1,7 +1,7 @@
-// Threads that share the work of one caller. Knows nothing of what the work is.
+// Threads that share the work of one caller. Knows nothing about the work.
 //
-// Work is cut into chunks that the caller and the workers take one by one, so whoever has a core
-// does what there is: a worker that lost its core holds up nothing but the chunk it has begun.
+// The caller and the workers take chunks of work one by one, so threads that have a core do the work:
+// a worker that lost its core delays only the chunk it has begun.
 #pragma once
 
 #include <cstdint>
@@ -11,9 +11,8 @@ namespace causerie {
 
 class Pool {
    public:
-    // Of `num_threads` threads, the caller's included; 0: of as many as this process may use,
-    // up to 16.
-    // The others are started by the first work that is worth it.
+    // `num_threads` threads, including the caller's; 0: as many as this process may use, up to 16.
+    // The others start with the first work that needs them.
     explicit Pool(int num_threads);
     ~Pool();
     Pool(const Pool&) = delete;
@@ -21,8 +20,8 @@ class Pool {
 
     int num_threads() const;
 
-    // Call body(context, chunk) for every chunk of 0 … num_chunks - 1, and return when all are done.
-    // If another thread is being served, or from within a body, the caller does all of it alone.
+    // Calls body(context, chunk) for every chunk 0 … num_chunks - 1; returns when all are done. While the
+    // pool serves another thread, or within a body, the caller does all chunks alone.
     void run(int64_t num_chunks, void (*body)(void*, int64_t), void* context);
 
    private:
@@ -30,7 +29,7 @@ class Pool {
     std::unique_ptr<State> state_;
 };
 
-// Call body(chunk) for every chunk of 0 … num_chunks - 1, on any thread and in any order.
+// Calls body(chunk) for every chunk 0 … num_chunks - 1, on any thread and in any order.
 template <class Body>
 void parallel(Pool& pool, int64_t num_chunks, Body&& body) {
     if (num_chunks <= 1 || pool.num_threads() == 1) {

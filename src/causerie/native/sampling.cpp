@@ -19,7 +19,7 @@ uint64_t mix(uint64_t x) {
 
 // The k-th largest of some values.
 float kth_largest(const float* values, int64_t count, int64_t k) {
-    std::vector<float> kept(values, values + k);  // the smallest of the largest is at the front
+    std::vector<float> kept(values, values + k);  // a heap: the smallest is at the front
     std::make_heap(kept.begin(), kept.end(), std::greater<float>());
     for (int64_t i = k; i < count; ++i) {
         if (!(values[i] > kept.front())) continue;

@@ -1,8 +1,8 @@
-// Sixteen numbers at a time, in whatever registers the target has: one of AVX-512, two of AVX2,
-// four of 128 bits elsewhere. Knows nothing of products or models.
+// Sixteen numbers at a time, in the registers of the target: one of AVX-512, two of AVX2, four of
+// 128 bits elsewhere. Knows nothing about products or models.
 //
-// The library is compiled with -ffp-contract=off: what is fused is written `fma`, so that the same
-// expression gives the same bits wherever it is compiled in one library.
+// The library is compiled with -ffp-contract=off: fused operations are written `fma`, so the same
+// expression gives the same bits everywhere in one library.
 #pragma once
 
 #include <cstdint>
@@ -42,10 +42,10 @@ struct Ints {
 
 #define CAUSERIE_UNROLL _Pragma("GCC unroll 16")
 
-// A loop over the registers that make up sixteen lanes.
+// A loop over the registers of sixteen lanes.
 #define CAUSERIE_PARTS _Pragma("GCC unroll 4") for (int i = 0; i < kParts; ++i)
 
-// Register by register: a copy of all at once goes through the stack where there are several.
+// Register by register: copying several at once goes through the stack.
 inline Floats load(const float* p) {
     Floats out;
     CAUSERIE_PARTS std::memcpy(&out.part[i], p + i * kPartLanes, kRegister);
@@ -124,7 +124,7 @@ inline Ints shift_left(const Ints& a, int bits) {
     CAUSERIE_PARTS out.part[i] = a.part[i] << bits;
     return out;
 }
-inline Ints shift_right(const Ints& a, int bits) {  // with the sign
+inline Ints shift_right(const Ints& a, int bits) {  // arithmetic
     Ints out;
     CAUSERIE_PARTS out.part[i] = a.part[i] >> bits;
     return out;
@@ -146,7 +146,7 @@ inline Ints larger(const Ints& a, const Ints& b) {
     return out;
 }
 
-// a · b + c, rounded once where the target can.
+// a · b + c, rounded once if the target can.
 inline Floats fma(const Floats& a, const Floats& b, const Floats& c) {
     Floats out;
 #if defined(CAUSERIE_AVX512)
@@ -177,7 +177,7 @@ inline Floats dot2(const Ints& a, const Ints& b, const Floats& c) {
 #endif
 }
 
-// c plus the products of the four bytes in each lane: a without sign, b with it.
+// c plus the products of the four bytes in each lane: a unsigned, b signed.
 inline Ints dot4(const Ints& a, const Ints& b, const Ints& c) {
     Ints out;
 #if defined(CAUSERIE_AVX512)
@@ -239,15 +239,15 @@ inline int32_t largest(const Ints& x) {
     return v[0];
 }
 
-// The nearest whole numbers as floats, and in the low bits of the second as integers; |x| < 2²².
+// The nearest integers as floats, and in the low bits of the second as integers; |x| < 2²².
 inline Floats nearest(const Floats& x, Ints* integers) {
-    const Floats shifter = floats(12582912.0f);  // 1.5 · 2²³: its last bit is worth 1
+    const Floats shifter = floats(12582912.0f);  // 1.5 · 2²³: its last bit stands for 1
     const Floats shifted = x + shifter;
     *integers = as_ints(shifted);
     return shifted - shifter;
 }
 
-// eˣ to about 1e-7 relative; 0 and the largest numbers are not reached: x is held in ±87.
+// eˣ to about 1e-7 relative; x is clamped to ±87.
 inline Floats exp(const Floats& x) {
     const Floats held = at_most(floats(87.0f), at_least(floats(-87.0f), x));
     Ints power;

@@ -1,7 +1,7 @@
-// The innermost loops of a product: some rows of inputs times some panels of packed weights.
+// The innermost loops of a product: several rows of inputs times several panels of packed weights.
 //
-// Knows nothing of threads or of how a product is cut. Whatever the cut, an element's sum runs over
-// k from the first to the last in one accumulator, so the results of all cuts are equal to the bit.
+// Knows nothing about threads or the tiling of a product. With any tiling, an element's sum runs over k
+// in order in one accumulator, so all tilings give equal results, to the bit.
 #pragma once
 
 #include <algorithm>
@@ -11,12 +11,12 @@
 
 namespace causerie {
 
-// Rows ready to be multiplied, in words of 32 bits: one fp32, two bf16 or four int8 numbers.
+// Inputs of a product in 32-bit words: one fp32, two bf16 or four int8 numbers.
 struct Inputs {
     const uint32_t* words;
-    int64_t ld;             // words from a row to the next
+    int64_t ld;             // words between rows
     const float* scales;    // (rows, groups), int8 and int4 only
-    const int32_t* offsets;  // (rows, groups): what the sums of a group begin with
+    const int32_t* offsets;  // (rows, groups): initial values of the sums of a group
     int64_t groups;
 
     Inputs from(int64_t row) const {
@@ -25,8 +25,8 @@ struct Inputs {
     }
 };
 
-// Panels of weights that lie `panel_bytes` apart; of int8 and int4, those of a tile, which lie in
-// turns: see gemm.hpp.
+// Panels of weights, `panel_bytes` apart; for int8 and int4, the interleaved panels of a tile: see
+// gemm.hpp.
 struct Panels {
     const uint8_t* data;
     int64_t panel_bytes;
@@ -40,9 +40,9 @@ constexpr int kTileRows = 3, kTilePanels = 2;
 constexpr int kTileRows = 3, kTilePanels = 1;
 #endif
 
-constexpr int64_t kQuads = kGroup / 4;  // words to a group
+constexpr int64_t kQuads = kGroup / 4;  // words per group
 
-// Bytes that int8 and int4 ask for ahead of their use when there are few rows.
+// Bytes that int8 and int4 prefetch ahead when there are few rows.
 constexpr int64_t kAhead = 2048;
 
 // fp32 and bf16: a word at a time. Adds words begin … end - 1 of k to the sums.
@@ -72,15 +72,15 @@ inline void multiply_floats(const Panels& w, const Inputs& x, int64_t begin, int
         CAUSERIE_UNROLL for (int p = 0; p < PANELS; ++p) sums[r * PANELS + p] = acc[r][p];
 }
 
-// int8 and int4: a group at a time, exact within it. begin and end are at groups.
+// int8 and int4: a group at a time, exact within it. begin and end are multiples of a group.
 template <Format F, int ROWS, int PANELS>
 inline void multiply_integers(const Panels& w, const Inputs& x, int64_t begin, int64_t end,
                               Floats* sums) {
-    constexpr int64_t kBytes = F == Format::int8 ? 64 : 32;  // of a panel, a word of k
+    constexpr int64_t kBytes = F == Format::int8 ? 64 : 32;  // of a panel per word of k
     constexpr int64_t kScales = PANELS * kPanel * sizeof(uint16_t);
     const Ints nibble = ints(0x0f0f0f0f);
     const uint8_t* at = w.data + begin / kQuads * (kScales + PANELS * kQuads * kBytes);
-    if constexpr (ROWS <= 2)  // what the loop asks for lies further on
+    if constexpr (ROWS <= 2)  // the loop prefetches further ahead
         for (int64_t line = 0; line < kAhead; line += 64) __builtin_prefetch(at + line);
     for (int64_t g = begin / kQuads; g < end / kQuads; ++g) {
         Ints acc[ROWS][PANELS];
@@ -166,7 +166,7 @@ void multiply_compact(const Packed& w, int64_t panel, const Inputs& x, Floats* s
         headers[p] = &w.compact_at(panel + p).header();
         tops[p] = load_tops(headers[p]->tops);
     }
-    uint32_t next[PANELS] = {};  // of the others
+    uint32_t next[PANELS] = {};  // index of the next separate number
     const uint8_t* at = w.compact_at(panel).steps;
     const uint32_t* row = x.words;
     for (int64_t step = 0; step < kStepsAhead; ++step) prefetch_step(at + step * kStepBytes);
@@ -179,7 +179,7 @@ void multiply_compact(const Packed& w, int64_t panel, const Inputs& x, Floats* s
                 dot2(weights[i], ints(static_cast<int32_t>(row[r * x.ld + i])), acc[r][p]);
     };
     for (int64_t step = 0;; ++step) {
-        int64_t end = steps;  // up to the next step that has other numbers
+        int64_t end = steps;  // up to the next step with separate numbers
         for (int p = 0; p < PANELS; ++p)
             if (next[p] < headers[p]->num_others)
                 end = std::min<int64_t>(end, headers[p]->others[next[p]].index / kStepNumbers);
@@ -218,7 +218,7 @@ MultiplyCompact multiply_compact_of(int rows) {
 }
 #endif
 
-// Rows to a tile: as many as the registers hold, and of about equal tiles.
+// Rows per tile: as many as the registers hold, in tiles of about equal size.
 inline int tile_rows(int64_t m) {
     const int64_t tiles = (m + kTileRows - 1) / kTileRows;
     return static_cast<int>((m + tiles - 1) / tiles);

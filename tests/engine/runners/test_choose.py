@@ -47,7 +47,7 @@ def test_a_batched_depth_decoder_in_8_bits() -> None:
 def test_without_native_kernels_the_plain_runner_computes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(library, "problem", lambda: "they were not built; `this` builds them")
     assert isinstance(new_runner(CHECKPOINT, 1), PlainRunner)
-    with pytest.raises(ConfigError, match=r"stored as auto and int4 by native.*not built; `this`"):
+    with pytest.raises(ConfigError, match=r"store weights as auto and int4: they were not built; `this`"):
         new_runner(CHECKPOINT, 1, depth_format="int4")
 
 
@@ -65,5 +65,5 @@ def test_other_devices() -> None:
     assert isinstance(new_runner(elsewhere, 1), PlainRunner)
     with pytest.raises(ConfigError, match="a cpu, and the model is on meta"):
         new_runner(elsewhere, 1, kernels="native")
-    with pytest.raises(ConfigError, match="for a cpu: the model is on meta"):
+    with pytest.raises(ConfigError, match="store weights as auto and int8: the model is on meta"):
         new_runner(elsewhere, 1, depth_format="int8")
