@@ -265,11 +265,12 @@ def test_a_client_that_does_not_read_delays_only_itself(server: Running) -> None
             send(deaf, type="input.text", text="All the words that I know, and so on. " * 6)
             send(deaf, type="input.done")
         count, since = before, time.monotonic()
-        while time.monotonic() - since < 1:
-            if stats().num_frames != count:
+        ends_at = since + 2 * PATIENCE_S
+        while time.monotonic() - since < 1:  # a busy machine may compute no frame for a second
+            if stats().num_frames != count or not server.is_idle:
                 count, since = stats().num_frames, time.monotonic()
+            assert time.monotonic() < ends_at, "a slot stays taken"
             time.sleep(0.01)
-        assert server.is_idle
         assert before < count < before + 10 * 60  # of ten times about 150
         with server.connect(PATH) as other:
             send(other, type="input.text", text="Hello.")
@@ -287,7 +288,7 @@ def test_a_client_that_never_reads_is_disconnected(
         for _ in range(10):
             send(deaf, type="input.text", text="All the words that I know, and so on. " * 6)
             send(deaf, type="input.done")
-        server.wait_for(lambda: "is given up" in caplog.text)
+        server.wait_for(lambda: "a WebSocket is closed" in caplog.text)
         server.wait_for(lambda: server.is_idle)
         deaf.socket.close()
 
