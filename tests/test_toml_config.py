@@ -115,12 +115,12 @@ def test_written_toml_reads_back_equal(tmp_path: Path) -> None:
     ("values", "message"),
     [
         ({"model": {"max_frames": 3}}, "needs from_scratch = true"),
-        ({"lora": {}, "from_scratch": True}, "does not go with from_scratch"),
-        ({"lora": {"parts": ["heads"]}}, "parts must have backbone or depth"),
+        ({"lora": {}, "from_scratch": True}, "cannot be used with from_scratch"),
+        ({"lora": {"parts": ["heads"]}}, "parts must include backbone or depth"),
         ({"lora": {"layers": ["q"]}}, "layers must be some of q_proj"),
         ({"recipe": {"steps": 0, "lr": 1.0}}, "recipe.steps must be at least 1, not 0"),
         ({"recipe": {"steps": 1, "lr": 0.0}}, "lr must be above 0"),
-        ({"recipe": {"steps": 1, "lr": 0.1, "ema": 1.0}}, "ema must be from 0 up to"),
+        ({"recipe": {"steps": 1, "lr": 0.1, "ema": 1.0}}, "ema must be at least 0 and below 1"),
         ({"recipe": {"steps": 1, "lr": 0.1, "samples": {"batch": 0}}}, "samples.batch must be at"),
         (
             {"lora": {}, "recipe": {"steps": 1, "lr": 0.1, "optimizer": "muon"}},
