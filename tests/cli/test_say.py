@@ -300,6 +300,13 @@ def test_the_folder_is_checked_before_any_work() -> None:
         )
 
 
+def test_a_missing_package_is_reported_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    done = CliRunner().invoke(app, ["say", "Hello", "-o", "a.m4a", "--model", "./nowhere"])
+    assert done.exit_code == 2
+    assert 'pip install "causerie[server]"' in done.stderr
+
+
 def test_a_folder_is_no_file_to_write() -> None:
     Path("a.wav").mkdir()
     done = CliRunner().invoke(app, ["say", "Hello", "-o", "a.wav", "--model", "./nowhere"])

@@ -54,17 +54,17 @@ class Audio:
         object.__setattr__(self, "samples", samples.reshape(-1).astype(np.float32, copy=False))
 
     @classmethod
-    def load(cls, source: str | os.PathLike[str] | bytes | BinaryIO) -> Audio:
+    def load(cls, path: str | os.PathLike[str] | bytes | BinaryIO) -> Audio:
         """The sound of a file of any rate and channel count, mixed down to one channel.
 
         Args:
-            source: a path, the bytes of a file, or an open binary file: wav, flac, ogg, mp3, opus;
+            path: a path, the bytes of a file, or an open binary file: wav, flac, ogg, mp3, opus;
                 with PyAV (extra `data`) also m4a, webm and others.
 
         Raises:
             AudioError: the file is missing, unreadable, empty or not finite.
         """
-        samples, rate = io.read(source)
+        samples, rate = io.read(path)
         return cls(samples=samples, sample_rate=rate)
 
     @property
@@ -73,18 +73,18 @@ class Audio:
         return len(self.samples) / self.sample_rate
 
     @overload
-    def save(self, target: str | os.PathLike[str], *, format: str | None = None) -> Path: ...
+    def save(self, path: str | os.PathLike[str], *, format: str | None = None) -> Path: ...
 
     @overload
-    def save(self, target: BinaryIO, *, format: str | None = None) -> None: ...
+    def save(self, path: BinaryIO, *, format: str | None = None) -> None: ...
 
     def save(
-        self, target: str | os.PathLike[str] | BinaryIO, *, format: str | None = None
+        self, path: str | os.PathLike[str] | BinaryIO, *, format: str | None = None
     ) -> Path | None:
         """Write a sound file; returns its path.
 
         Args:
-            target: a path, or an open binary file.
+            path: a path, or an open binary file.
             format: wav, flac, ogg, mp3, opus or m4a. None takes the extension of the path, and wav
                 for an open file.
 
@@ -92,9 +92,9 @@ class Audio:
             AudioError: the format is unknown, or the path cannot be written.
             ConfigError: the format needs PyAV (extra `data` or `server`), as m4a does.
         """
-        if isinstance(target, (str, os.PathLike)):
-            return io.write(target, self.samples, self.sample_rate, format)
-        target.write(self.to_bytes(format=format or "wav"))
+        if isinstance(path, (str, os.PathLike)):
+            return io.write(path, self.samples, self.sample_rate, format)
+        path.write(self.to_bytes(format=format or "wav"))
         return None
 
     def to_bytes(self, *, format: str = "wav") -> bytes:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from causerie.audio.extensions import format_of
 from causerie.cli.console import progress
-from causerie.cli.options import Device, Model, check_folder
+from causerie.cli.options import Device, Model, check_folder, check_sound_file
 from causerie.errors import AudioError, ConfigError
 
 if TYPE_CHECKING:
@@ -75,8 +74,7 @@ def decode(
 
     causerie codec decode speech.safetensors -o again.wav
     """
-    format_of(output)
-    check_folder(output)
+    check_sound_file(output)
     with progress(f"decoding {codes}"):
         import torch
 

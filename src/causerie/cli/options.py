@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
+from causerie.audio.extensions import format_of
 from causerie.errors import AudioError
+from causerie.extras import need
 from causerie.voice_file import BUNDLED, is_speaker_number, read_header, unknown_voice, voice_files
 
 #: In the folder of a low-rank adapter, which has no voices of its own.
@@ -68,6 +70,19 @@ def check_voice(voice: str | None, model: str) -> None:
     voices = known_voices(model)
     if voices is not None and voice not in voices:
         raise unknown_voice(voice, voices)
+
+
+def check_sound_file(output: str | os.PathLike[str]) -> None:
+    """Check that a sound file can be written, before any work.
+
+    Raises:
+        AudioError: the extension is unknown, or the folder is missing or not writable.
+        ConfigError: the format needs a package that is not installed.
+    """
+    name = format_of(output)
+    check_folder(output)
+    if name == "m4a":
+        need("av", "server")
 
 
 def check_folder(output: str | os.PathLike[str]) -> None:

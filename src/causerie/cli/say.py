@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from causerie.audio.extensions import format_of
 from causerie.cli.console import note, progress
 from causerie.cli.options import (
     Device,
     Model,
     WeightFormat,
-    check_folder,
+    check_sound_file,
     check_voice,
     complete_voice,
 )
@@ -120,8 +119,7 @@ def say(
     if output == "-" and sys.stdout.isatty():
         raise ConfigError("-o - would write sound to the terminal: pipe it on, or give -o FILE")
     if output not in (None, "-"):
-        format_of(output)
-        check_folder(output)
+        check_sound_file(output)
     check_voice(voice, model)
     words = _read_text(text, file)
     formats = {"backbone_format": backbone_format, "depth_format": depth_format}
