@@ -70,7 +70,7 @@ def test_a_late_reply_is_refused_with_retry_after(busy: Running) -> None:
         error = answer.json()["error"]
         assert (answer.status_code, error["code"]) == (503, "overloaded")
         assert error["type"] == "server_error"
-        assert "0.3 s to the first sound" in error["message"]
+        assert "0.3 s to the first audio" in error["message"]
         assert answer.elapsed.total_seconds() > DEADLINE_S
         assert int(answer.headers["retry-after"]) >= 1
         assert int(answer.headers["retry-after-ms"]) > 0

@@ -137,11 +137,11 @@ def test_attested_voices_of_all_formats(server: Running, speech: np.ndarray) -> 
 @pytest.mark.parametrize(
     ("change", "status", "code", "words"),
     [
-        ({"consent_attested": "false"}, 400, "consent_required", "must agree"),
+        ({"consent_attested": "false"}, 400, "consent_required", "must consent"),
         ({"consent": "cons_nobody"}, 400, "consent_not_found", "no consent"),
         ({"ref_text": ""}, 400, "missing_required_parameter", "ref_text"),
-        ({"name": "Heart"}, 409, "name_taken", "built in"),
-        ({"name": "Alloy"}, 409, "name_taken", "built in"),
+        ({"name": "Heart"}, 409, "name_taken", "built-in"),
+        ({"name": "Alloy"}, 409, "name_taken", "built-in"),
         ({"name": "7"}, 400, "invalid_value", "speaker number"),
         ({"audio_sample": b"hello"}, 415, "invalid_audio", "cannot be read as sound"),
         ({"audio_sample": b""}, 400, "invalid_audio", "empty"),
