@@ -96,7 +96,9 @@ def test_codec_alone(tiny_folder: Path) -> None:
 
 def test_codec_alone_of_another_version(folder: Path) -> None:
     change_config(folder, version=2)
-    with pytest.raises(CheckpointError, match="has version 2 of the layout, and this causerie reads 1"):
+    with pytest.raises(
+        CheckpointError, match="has version 2 of the layout, and this causerie reads 1"
+    ):
         load_codec(folder)
 
 

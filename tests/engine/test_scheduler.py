@@ -324,7 +324,7 @@ def test_a_deadline_ends_waiting_and_reading_requests_only() -> None:
     assert not sounding.is_done
     assert isinstance(waiting.error, DeadlineError)
     assert "waited for a stream for 1." in str(waiting.error)
-    assert "had 0.5 s to the first sound" in str(waiting.error)
+    assert "had 0.5 s to the first audio" in str(waiting.error)
     assert "began, but had no audio" in str(reading.error)
 
 

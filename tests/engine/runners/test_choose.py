@@ -47,7 +47,7 @@ def test_a_batched_depth_decoder_in_8_bits() -> None:
 def test_without_native_kernels_the_plain_runner_computes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(library, "problem", lambda: "they were not built; `this` builds them")
     assert isinstance(new_runner(CHECKPOINT, 1), PlainRunner)
-    with pytest.raises(ConfigError, match=r"store weights as auto and int4: they were not built; `this`"):
+    with pytest.raises(ConfigError, match=r"weights as auto and int4: .*not built; `this`"):
         new_runner(CHECKPOINT, 1, depth_format="int4")
 
 
