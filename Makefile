@@ -66,7 +66,7 @@ dist: $(VENV)/.release ## Build what is published: an sdist, and a wheel for thi
 	$(BIN)/twine check --strict dist/*
 
 test-dist: dist ## Install the wheel in a clean environment and speak, and run the sdist's own tests
-	$(BIN)/python tests/packaging/clean.py dist
+	$(BIN)/python tests/packaging/clean_install.py dist
 
 check: lint test ## Everything that a change must pass
 
