@@ -29,7 +29,9 @@ def bench(
     ] = None,
     kernels: Annotated[
         str | None,
-        typer.Option(help="native, batched, plain, separated by commas. Default: the fastest."),
+        typer.Option(
+            help="Runners: native, batched, plain, separated by commas. Default: the fastest."
+        ),
     ] = None,
     peers: Annotated[
         str,
@@ -51,7 +53,7 @@ def bench(
     prefill: Annotated[int, typer.Option(help="Rows of the prompt.")] = 1000,
     frames: Annotated[int, typer.Option(help="Frames per round.")] = 8,
     rounds: Annotated[int, typer.Option(help="Rounds; all implementations take turns.")] = 5,
-    sounds: Annotated[int, typer.Option(help="First sounds of each kind.")] = 20,
+    sounds: Annotated[int, typer.Option(help="Number of first sounds measured of each kind.")] = 20,
     threads: Annotated[int, typer.Option(help="Number of threads; 0 for torch's default.")] = 0,
     read: Annotated[
         list[Path] | None,

@@ -39,8 +39,8 @@ def lm(
 
     causerie train lm voice.toml --set recipe.steps=2000
 
-    Run the command again to resume a killed run. Several GPUs: torchrun --nproc-per-node 2 -m
-    causerie …
+    Run the command again to resume a killed run. On several GPUs, start it as
+    torchrun --nproc-per-node 2 -m causerie train lm voice.toml
     """
     from causerie import toml_config
     from causerie.train.lm.config import LMConfig

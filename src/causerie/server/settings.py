@@ -40,12 +40,19 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     model: str = Field("petit", description="petit, a folder or file, or a hub id.")
-    models: str = Field("", description="Folder of further models and adapters, each by its name.")
-    max_models: int = Field(2, ge=1, description="How many of them stay loaded.")
+    models: str = Field(
+        "",
+        description="Folder of further models and adapters, each served under its folder's name.",
+    )
+    max_models: int = Field(2, ge=1, description="Further models kept loaded, besides the first.")
     device: str = Field("auto", description="Device: auto, cpu, cuda, cuda:1 or mps.")
     dtype: str = Field("auto", description="Number format of the language model.")
-    backbone_format: str = Field("auto", description="Of its backbone: auto, int8 or int4.")
-    depth_format: str = Field("auto", description="Of its depth decoder: auto, int8 or int4.")
+    backbone_format: str = Field(
+        "auto", description="Weight format of the backbone: auto, int8 or int4."
+    )
+    depth_format: str = Field(
+        "auto", description="Weight format of the depth decoder: auto, int8 or int4."
+    )
     max_streams: int = Field(8, ge=1, description="Replies computed at the same time.")
     max_queue: int = Field(64, ge=0, description="Replies that may wait; further ones get a 429.")
     deadline_s: float | None = Field(
@@ -55,8 +62,10 @@ class Settings(BaseSettings):
     )
     api_key: Names = Field((), description="Keys, any of which a client must send.")
     no_key: bool = Field(False, description="Allow everyone, even on a public address.")
-    allowed_host: Names = Field((), description="Host names by which browsers may reach us.")
-    cors: Names = Field((), description="Origins of web pages that may call us, or *.")
+    allowed_host: Names = Field(
+        (), description="Host names by which browsers may reach this server."
+    )
+    cors: Names = Field((), description="Origins of web pages that may call this server, or *.")
     strict: bool = Field(False, description="Refuse unsupported fields instead of ignoring them.")
     max_input_chars: int = Field(20_000, ge=1, le=20_000, description="Longest text of a request.")
     max_upload_mb: float = Field(10.0, gt=0, le=1000, description="Largest recording, in MiB.")
@@ -66,19 +75,27 @@ class Settings(BaseSettings):
     )
     cloning: bool = Field(True, description="Whether voices can be made from recordings.")
     transcribe: Literal["auto", "off"] = Field(
-        "auto", description="Transcribe recordings without a text, if a recogniser is installed."
+        "auto", description="Transcribe recordings without a text, if a recognizer is installed."
     )
     allow_urls: bool = Field(False, description="Fetch recordings that requests give as URLs.")
-    wyoming: int | None = Field(None, ge=0, le=65535, description="Port for Home Assistant.")
-    wyoming_host: str = Field("127.0.0.1", description="Address for Home Assistant.")
-    ray: bool = Field(False, description="Serve by Ray, in several processes or machines.")
+    wyoming: int | None = Field(
+        None, ge=0, le=65535, description="Port of the Wyoming protocol, for Home Assistant."
+    )
+    wyoming_host: str = Field("127.0.0.1", description="Address of the Wyoming protocol.")
+    ray: bool = Field(
+        False, description="Serve with Ray, in several processes or on several machines."
+    )
     replicas: int = Field(1, ge=1, description="Copies of the model, with --ray.")
     max_replicas: int | None = Field(None, ge=1, description="With --ray: scale up to this many.")
-    gpus_per_replica: float = Field(0, ge=0, description="With --ray; a fraction shares one.")
+    gpus_per_replica: float = Field(
+        0, ge=0, description="GPUs per replica, with --ray; a fraction shares a GPU."
+    )
     scale_down_s: float = Field(
         300, ge=0, description="Idle seconds before a surplus replica stops."
     )
-    cpus_per_replica: float = Field(1, gt=0, description="With --ray; may be a fraction.")
+    cpus_per_replica: float = Field(
+        1, gt=0, description="CPU cores per replica, with --ray; may be a fraction."
+    )
     ray_address: str = Field("", description="Ray cluster to join; empty starts one here.")
     log_format: Literal["text", "json"] = Field("text", description="Format of the log.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
