@@ -1,4 +1,4 @@
-"""A real server, and a speech recogniser that checks what its clients receive."""
+"""A real server, and a speech recognizer that checks what its clients receive."""
 
 from __future__ import annotations
 

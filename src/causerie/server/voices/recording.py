@@ -68,10 +68,10 @@ def _speech(data: bytes, sample_rate: int) -> NDArray[np.float32]:
 
 
 def transcribe(samples: NDArray[np.float32], sample_rate: int, language: str) -> str | None:
-    """The words spoken, by the installed speech recogniser; None if none is installed.
+    """The words spoken, by the installed speech recognizer; None if none is installed.
 
     Raises:
-        ApiError: no words were recognised.
+        ApiError: no words were recognized.
     """
     from causerie.data.whisper import Whisper, packaged_whisper
 
@@ -82,11 +82,11 @@ def transcribe(samples: NDArray[np.float32], sample_rate: int, language: str) ->
     from causerie.audio.resample import resample
 
     with _transcribing:
-        recognise = Whisper(str(weights), language=language.partition("-")[0] or "en")
-        text = recognise(resample(samples, sample_rate, 16_000, "recording"))
+        recognizer = Whisper(str(weights), language=language.partition("-")[0] or "en")
+        text = recognizer(resample(samples, sample_rate, 16_000, "recording"))
     text = text.strip()
     if not text:
-        raise _refused("no words were recognised in the recording: send its transcript as ref_text")
+        raise _refused("no words were recognized in the recording: send its transcript as ref_text")
     return text
 
 
