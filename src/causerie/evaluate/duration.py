@@ -1,8 +1,8 @@
 """Compares the duration of speech with the duration expected for its text.
 
 The expected duration is 0.24 s + 0.059 s per letter, with numbers written out. The line was fitted
-to the first 50 default sentences by `petit`'s teacher (hibari-tts, "heart", ends trimmed), with a
-standard deviation of 0.23 s; 90 % of these clips have ratios between 0.86 and 1.16. Calmer voices
+to the first 50 default sentences by a teacher of `petit` (hibari-tts, "heart", ends trimmed), with
+a standard deviation of 0.23 s; 90 % of these clips have ratios between 0.86 and 1.16. Calmer voices
 have about 1.3. Below 0.5 words are missing; above 2 the speech stalls or rambles.
 """
 

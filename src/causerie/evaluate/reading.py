@@ -5,7 +5,7 @@ the front end of the checkpoint reads phonemes. The codec encodes the audio, and
 the likelihood of these codes given each text; the likelier reading was spoken. This classifies the
 audio itself and needs no other model. Its accuracy on known readings is measured with each result.
 
-On 60 utterances of 15 homographs by petit's teacher, half of them read against their context, petit
+On 60 utterances of 15 homographs by hibari-tts, half of them read against their context, petit
 makes no error; on its own speech with spelled-out readings, one in 60. The alternative, dynamic
 time warping of log mels against speech of both readings, makes 4 to 6.
 """
