@@ -38,8 +38,6 @@ FENCES = {
     "bash", "bash hub", "bash judges", "bash server", "python", "python hub", "python server",
     "js clients", "python clients", "text",
 }  # fmt: skip
-#: Pages whose examples take long.
-SLOW = {"benchmarks.md", "data.md", "evaluation.md", "finetuning.md", "training.md"}
 ADDRESS = "127.0.0.1:8000"
 TIMEOUT_S = 300
 
@@ -229,15 +227,8 @@ def test_every_fence_says_how_it_is_tested(page: Path) -> None:
     assert {block.kind for block in blocks_of(page)} <= FENCES
 
 
-@pytest.mark.parametrize(
-    "page",
-    [
-        pytest.param(page, marks=[pytest.mark.slow] if page.name in SLOW else [])
-        for page in PAGES
-        if blocks_of(page)
-    ],
-    ids=name_of,
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks_of(page)], ids=name_of)
 def test_examples_run(
     page: Path, tmp_path: Path, shell_env: dict[str, str], request: pytest.FixtureRequest
 ) -> None:
@@ -281,7 +272,8 @@ def test_every_public_name_is_in_the_reference() -> None:
         for name in re.findall(r"^::: (\S+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     }
     for name in sorted({*causerie.__all__} - {"__version__"}):
-        assert documented & {f"causerie.{name}", getattr(causerie, name).__module__}, name
+        module = getattr(causerie, name).__module__
+        assert documented & {f"causerie.{name}", module, f"{module}.{name}"}, name
 
 
 def test_every_make_target_is_listed() -> None:

@@ -136,7 +136,6 @@ def test_sentences_fill_the_hours(
     assert not all(places)
 
 
-@pytest.mark.slow
 def test_a_killed_run_resumes_exactly(
     speech: ModuleType, texts: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

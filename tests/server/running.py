@@ -23,8 +23,6 @@ from causerie.tts import TTS
 #: Seconds after which a test that waits for a message fails.
 PATIENCE_S = 30.0
 ACTIVE = "causerie_active_streams "
-#: A slot must be free within a frame, 0.08 s; the rest is a margin for busy machines.
-SOON_S = 0.5
 
 
 @functools.cache
@@ -59,6 +57,20 @@ class Running:
         """Whether no slot is taken and no request waits."""
         stats = self.tts.engine.stats()
         return stats.active == stats.waiting == 0
+
+    @property
+    def num_cancelled(self) -> int:
+        """Requests that were cancelled so far."""
+        return self.tts.engine.stats().done["cancelled"]
+
+    def wait_for_cancellation(self, before: int) -> None:
+        """Wait until all slots are free; a request must have been cancelled, not completed.
+
+        Args:
+            before: `num_cancelled` earlier.
+        """
+        self.wait_for(lambda: self.is_idle and self.num_active == 0)
+        assert self.num_cancelled > before, "the reply was generated to its end"
 
     @property
     def num_active(self) -> int:

@@ -115,6 +115,7 @@ def test_the_cuda_image_does_not_fall_back_to_the_cpu() -> None:
     assert _environment(ROOT / "docker" / "Dockerfile.cuda")["CAUSERIE_DEVICE"] == "cuda"
 
 
+@pytest.mark.slow
 def test_the_command_needs_a_key_to_serve(tmp_path: Path) -> None:
     path = ROOT / "docker" / "Dockerfile"
     program, *arguments = [*_json(path, "ENTRYPOINT"), *_json(path, "CMD")]

@@ -22,6 +22,8 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.server.running import PATIENCE_S, Running, receive, running, send
 
+pytestmark = pytest.mark.slow
+
 NUM_CASES = int(os.environ.get("CAUSERIE_FUZZ", "160"))
 ONLY = os.environ.get("CAUSERIE_FUZZ_ONLY")
 AT_ONCE = 6

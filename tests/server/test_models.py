@@ -240,7 +240,7 @@ def test_models_that_cannot_be_loaded(tts: TTS, folder: Path, tmp_path: Path) ->
     async def task() -> None:
         all_models = models(tts, tmp_path, max_models=1)
         for name, message in {
-            "empty": "holds no adapter that can be read",
+            "empty": "holds no readable adapter",
             "other": "is an adapter of /models/csm-1b, not of",
             "petit": "model petit has another codec than",
         }.items():

@@ -17,7 +17,7 @@ from websockets.exceptions import InvalidStatus
 
 from causerie.audio.io import pcm16
 from causerie.server.voices.openai_names import openai_voice
-from tests.server.running import PATIENCE_S, SOON_S, Running, petit, receive, running, send
+from tests.server.running import PATIENCE_S, Running, petit, receive, running, send
 
 TEXT = "Hello there. How are you today? I hope that all is well with you and with your family."
 LONG = "All the words that I know, and so on and on. " * 12
@@ -206,9 +206,10 @@ def test_cancel_and_truncate(server: Running) -> None:
         await create(connection, LONG)
         await connection.response.create()
         events = await until(connection, "response.output_audio.delta")
+        cancelled = server.num_cancelled
         await connection.response.cancel()
         events += await until(connection, "response.done")
-        assert server.wait_for(lambda: server.is_idle) < SOON_S
+        server.wait_for_cancellation(cancelled)
         done = events[-1].response
         assert (done.status, done.status_details.reason) == ("cancelled", "client_cancelled")
         assert kinds(events)[-6:] == [
@@ -409,9 +410,10 @@ def test_a_disconnect_frees_the_slots_within_a_frame(server: Running) -> None:
             event = receive(socket)
             if event["type"] == "response.output_audio.delta":
                 ids.add(event["response_id"])
+        cancelled = server.num_cancelled
         assert not server.is_idle
         socket.socket.close()
-        assert server.wait_for(lambda: server.is_idle) < SOON_S
+        server.wait_for_cancellation(cancelled)
 
 
 def test_keys(tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ from causerie.tts import TTS
 from tests import tiny
 from tests.server.running import PATIENCE_S, Running, running
 
+pytestmark = pytest.mark.slow
+
 load_all_checks()
 CHECKED = [
     not_a_server_error,

@@ -46,6 +46,7 @@ def test_a_reply_is_completed_and_new_ones_are_refused(tmp_path: Path) -> None:
         assert "Traceback" not in server.log
 
 
+@pytest.mark.slow
 def test_a_reply_is_cut_off_after_the_grace_period(tmp_path: Path) -> None:
     speech = {**SPEECH, "input": TEXT * 10}
     with (
@@ -63,6 +64,7 @@ def test_a_reply_is_cut_off_after_the_grace_period(tmp_path: Path) -> None:
         assert "Traceback" not in server.log
 
 
+@pytest.mark.slow
 def test_without_replies_the_server_exits_at_once(tmp_path: Path) -> None:
     with served(tmp_path) as server:
         started = time.monotonic()

@@ -19,7 +19,7 @@ from websockets.sync.client import ClientConnection
 
 from causerie.audio.io import pcm16
 from causerie.server import sockets
-from tests.server.running import PATIENCE_S, SOON_S, Running, petit, receive, running, send
+from tests.server.running import PATIENCE_S, Running, petit, receive, running, send
 
 PATH = "/v1/audio/speech/stream"
 TEXT = "Hello there. How are you today? I hope that all is well with you and with your family."
@@ -171,9 +171,10 @@ def test_the_slot_is_free_within_a_frame_of_a_cancel(
     send(socket, type="input.text", text="All the words that I know, and more. " * 30)
     assert receive(socket)["type"] == "audio.start"
     socket.recv(timeout=PATIENCE_S)
+    cancelled = server.num_cancelled
     assert not server.is_idle
     send(socket, type="input.cancel")
-    assert server.wait_for(lambda: server.is_idle) < SOON_S
+    server.wait_for_cancellation(cancelled)
     _, messages = receive_until(socket)
     assert "input.cancelled" in kinds(messages)
 
@@ -236,9 +237,10 @@ def test_a_disconnect_frees_the_slot_within_a_frame(server: Running) -> None:
         send(socket, type="input.done")
         socket.recv(timeout=PATIENCE_S)
         socket.recv(timeout=PATIENCE_S)
+        cancelled = server.num_cancelled
         assert not server.is_idle
         socket.socket.close()  # without a close frame
-        assert server.wait_for(lambda: server.is_idle) < SOON_S
+        server.wait_for_cancellation(cancelled)
 
 
 def test_open_sockets_are_counted(server: Running) -> None:

@@ -13,6 +13,8 @@ from causerie.train.processes import find_processes
 from tests.train.launch import finish, start
 from tests.train.lm.test_training import assert_same, training
 
+pytestmark = pytest.mark.slow
+
 
 def test_two_processes_give_the_losses_and_weights_of_one(tmp_path: Path) -> None:
     workers = start("tests.train.team_worker", tmp_path)

@@ -24,6 +24,8 @@ pytest.importorskip("triton", reason="Triton is for Linux")
 
 from causerie.engine.runners import slot_kernels
 
+pytestmark = pytest.mark.slow
+
 NUM_SLOTS, NUM_POSITIONS, NUM_CODEBOOKS = 3, 41, 3
 
 

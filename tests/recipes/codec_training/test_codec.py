@@ -32,8 +32,6 @@ from causerie.train.spectral_losses import log_mel, multi_scale_mel
 from tests.recipes.speech import write_speech_folder
 from tests.train.killed import run_and_kill
 
-pytestmark = pytest.mark.slow
-
 Weights = dict[str, torch.Tensor]
 TINY = MimiConfig(
     num_filters=4, dim=16, ratios=(4, 5, 6, 8), num_layers=1, num_heads=2, ffn_dim=32,

@@ -16,8 +16,6 @@ from tests.recipes.speech import write_speech_folder
 from tests.train.launch import finish, start
 from tests.train.lm.test_training import assert_same
 
-pytestmark = pytest.mark.slow
-
 
 def test_two_processes_train_one_codec(tmp_path: Path) -> None:
     speech, out = write_speech_folder(tmp_path / "speech"), tmp_path / "out"
