@@ -233,10 +233,10 @@ class TTS:
         seed: int | None = None,
         max_duration_s: float | None = None,
     ) -> Stream:
-        """Speak a text as a stream of pieces: the first has 80 ms, later ones more.
+        """Speak a text as a stream of chunks: the first has 80 ms, later ones more.
 
         Arguments, errors and samples are those of `generate`. Errors in the arguments are raised
-        here, before the first piece.
+        here, before the first chunk.
 
         The text may also be an iterable of its parts, such as the tokens of a language model. Each
         sentence is spoken as soon as a word or `FLUSH` follows it, with earlier sentences as

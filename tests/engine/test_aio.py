@@ -103,7 +103,7 @@ def test_several_loops_and_threads_share_one_engine(new_runner: NewRunner) -> No
     assert [made[number] for number in range(9)] == alone(new_runner, requests)
 
 
-def test_the_first_pieces_are_frames(new_runner: NewRunner) -> None:
+def test_the_first_chunks_are_frames(new_runner: NewRunner) -> None:
     async def task(running: AsyncEngine) -> list[int]:
         return [len(piece) async for piece in running.speak(request(HELLO, max_frames=8))]
 

@@ -42,13 +42,13 @@ def test_never_dry_where_steps_are_faster_than_sound(seed: int, slowest: float) 
     assert times[0] <= slowest  # the first piece leaves with the first frame
 
 
-def test_pieces_double_where_sound_takes_no_time() -> None:
+def test_chunks_double_where_sound_takes_no_time() -> None:
     sizes, _, _ = listen(iter(lambda: 0.0, None), 31)
     assert sizes == [1, 1, 1, 2, 4, 8, 8, 6]
 
 
 @pytest.mark.parametrize(("step_s", "grown"), [(0.01, 30), (0.04, 40), (0.079, 10_000)])
-def test_pieces_grow_with_the_lead(step_s: float, grown: int) -> None:
+def test_chunks_grow_with_the_lead(step_s: float, grown: int) -> None:
     sizes, _, _ = listen(iter(lambda: step_s, None), 200)
     before = sum(sizes[: sizes.index(MAX_CHUNK)]) if MAX_CHUNK in sizes else 10_000
     assert before <= grown

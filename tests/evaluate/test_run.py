@@ -66,7 +66,7 @@ def test_every_metric_has_figures_and_descriptions(tts: TTS, tmp_path: Path) -> 
         recordings=[audio(tone(0.5))],
         tools=tools(),
         out=tmp_path / "out",
-        tell=lambda what, done, total: steps.append(what),
+        on_progress=lambda what, done, total: steps.append(what),
     )
     assert set(LINES) - {"similarity_across"} == {
         name for name in report.numbers if "/" not in name

@@ -130,11 +130,11 @@ def test_a_stream_that_is_closed_by_another_task_ends_and_frees_its_slot(tts: TT
         first = asyncio.Event()
 
         async def listen() -> int:
-            num_pieces = 0
+            num_chunks = 0
             async for _ in stream:
-                num_pieces += 1
+                num_chunks += 1
                 first.set()
-            return num_pieces
+            return num_chunks
 
         listener = asyncio.create_task(listen())
         await first.wait()
@@ -294,7 +294,7 @@ class Recorder:
     def __init__(self) -> None:
         self.calls: list[str | int] = []
 
-    def on_piece(self, reply: AsyncStream, num_samples: int) -> None:
+    def on_chunk(self, reply: AsyncStream, num_samples: int) -> None:
         assert reply.first_sound_ms is not None
         self.calls.append(num_samples)
 

@@ -15,7 +15,7 @@ from causerie.errors import AudioError
 
 if TYPE_CHECKING:
     from causerie.audio.audio import Audio
-    from causerie.evaluate.run import Tell
+    from causerie.evaluate.run import OnProgress
 
 SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
 
@@ -70,7 +70,7 @@ def evaluate(
     chosen = _listed(only)
     check_metrics(chosen, has_recordings=recordings is not None)
     texts = read_sentences(sentences or HELD_OUT)
-    with _progress(f"loading {model}") as tell:
+    with _progress(f"loading {model}") as on_progress:
         from causerie.evaluate.run import evaluate
         from causerie.evaluate.tools import Tools
         from causerie.tts import TTS
@@ -91,7 +91,7 @@ def evaluate(
             recordings=_sounds(recordings) if recordings is not None else [],
             like={speaker.name: targets for speaker in speakers},
             tools=Tools(threads=threads),
-            tell=tell,
+            on_progress=on_progress,
         )
     typer.echo(report.to_json() if as_json else "\n".join(report.lines()), nl=not as_json)
     if out is not None:
@@ -99,14 +99,14 @@ def evaluate(
 
 
 @contextmanager
-def _progress(message: str) -> Iterator[Tell]:
+def _progress(message: str) -> Iterator[OnProgress]:
     """Show the progress on a terminal."""
     with progress(message) as show:
 
-        def tell(what: str, done: int, total: int) -> None:
+        def on_progress(what: str, done: int, total: int) -> None:
             show(f"{what} … {done} of {total}" if total > 1 else f"{what} …")
 
-        yield tell
+        yield on_progress
 
 
 def _listed(names: str | None) -> list[str] | None:

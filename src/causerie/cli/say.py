@@ -227,10 +227,10 @@ def _emit(stream: Stream, output: str | None, play: bool) -> tuple[Audio, str | 
             sinks.append(stack.enter_context(loudspeaker))
         show = stack.enter_context(progress("speaking"))
         num_samples = 0
-        for piece in stream:
+        for chunk in stream:
             for sink in sinks:
-                sink.write(piece)
-            num_samples += len(piece)
+                sink.write(chunk)
+            num_samples += len(chunk)
             where = f"piece {len(stream.texts)} of {stream.num_pieces}"
             show(f"speaking {where} · {num_samples / stream.sample_rate:.1f} s of speech so far")
     audio = stream.audio()

@@ -55,7 +55,7 @@ CONTEXT_METRICS: Mapping[str, Callable[[Speaking], tuple[Measured, list[Clip]]]]
 METRICS = (*CLIP_METRICS, "codec", *CONTEXT_METRICS)
 
 #: Called with the current work, the number of steps done, and the total.
-Tell = Callable[[str, int, int], None]
+OnProgress = Callable[[str, int, int], None]
 
 
 def evaluate(
@@ -70,7 +70,7 @@ def evaluate(
     recordings: Sequence[Audio] = (),
     like: Mapping[str, Sequence[Audio]] | None = None,
     tools: Tools | None = None,
-    tell: Tell | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Report:
     """Evaluate a model.
 
@@ -84,7 +84,7 @@ def evaluate(
         recordings: recordings for the codec metric.
         like: recordings to compare each voice with, instead of its own prompt.
         tools: tools to reuse over several evaluations.
-        tell: called with the progress.
+        on_progress: called with the progress.
 
     Raises:
         ConfigError: a metric is unknown, the count is below 1, or a package is not installed.
@@ -95,7 +95,7 @@ def evaluate(
     count = len(sentences) if count is None else count
     if count < 1 or not sentences:
         raise ConfigError(f"{count} utterances of {len(sentences)} sentences: 1 or more needed")
-    tools, tell = tools or Tools(), tell or silent
+    tools, on_progress = tools or Tools(), on_progress or silent
     _load(tools, chosen)
     speaking = Speaking(tts, voices=voices, seed=seed, like=like)
     report = Report(
@@ -109,19 +109,21 @@ def evaluate(
         if "speed" in chosen:  # warm up
             tts.generate(sentences[0], voice=speaking.voices[0], seed=seed, max_duration_s=0.5)
         for number in range(count):
-            tell("speaking", number, count)
+            on_progress("speaking", number, count)
             sentence = sentences[number % len(sentences)]
             clips.append(speaking.speak(sentence, speaking.next_voice()))
-        measure_clips(clips, report, [name for name in chosen if name in CLIP_METRICS], tools, tell)
+        measure_clips(
+            clips, report, [name for name in chosen if name in CLIP_METRICS], tools, on_progress
+        )
     samples = {"clips": clips}
     if "codec" in chosen:
-        tell("codec", 0, 1)
+        on_progress("codec", 0, 1)
         checkpoint = tts.checkpoint
         num_codebooks = checkpoint.model.config.num_codebooks
         report.add(round_trip.measure(checkpoint.codec, recordings, num_codebooks), "codec")
     for name in chosen:
         if name in CONTEXT_METRICS:
-            tell(name, 0, 1)
+            on_progress(name, 0, 1)
             # so that the seed and voice do not depend on other metrics
             speaking = Speaking(tts, voices=voices, seed=seed, like=like)
             measured, samples[name] = CONTEXT_METRICS[name](speaking)
@@ -136,7 +138,7 @@ def measure_clips(
     report: Report,
     metrics: Sequence[str],
     tools: Tools,
-    tell: Tell | None = None,
+    on_progress: OnProgress | None = None,
 ) -> None:
     """Add the results of metrics of clips to a report; the clips may come from any source."""
     rows = [
@@ -145,7 +147,7 @@ def measure_clips(
     ]
     report.add(Measured(numbers={}, rows=rows), "clips")
     for number, name in enumerate(metrics):
-        (tell or silent)(f"measuring {name}", number, len(metrics))
+        (on_progress or silent)(f"measuring {name}", number, len(metrics))
         report.add(CLIP_METRICS[name](clips, tools), "clips")
 
 

@@ -18,7 +18,7 @@ from causerie.data.shards import SpeechData, Turn
 from causerie.evaluate import similarity
 from causerie.evaluate.clip import Clip
 from causerie.evaluate.round_trip import round_trip
-from causerie.evaluate.run import Tell, evaluate
+from causerie.evaluate.run import OnProgress, evaluate
 from causerie.evaluate.sentences import HELD_OUT, read_sentences
 from causerie.evaluate.tools import Tools
 from causerie.train.lm.config import LMConfig, Samples
@@ -53,7 +53,7 @@ class Judge:
     held_out: Sequence[Turn]
     data: SpeechData
     tools: Tools
-    on_progress: Tell
+    on_progress: OnProgress
 
     def __call__(self, folder: Path) -> Mapping[str, float]:
         """Figures of the checkpoint in a folder; writes report and samples there."""
@@ -71,7 +71,7 @@ class Judge:
             out=out / EVALUATION,
             like={self.voice.name: self.targets},
             tools=self.tools,
-            tell=self.on_progress,
+            on_progress=self.on_progress,
         )
         return {**report.numbers, **self._losses(tts.checkpoint)}
 

@@ -37,7 +37,7 @@ from causerie.data.shards import INDEX, SpeechData, Turn, write_whole
 from causerie.errors import ConfigError
 from causerie.evaluate import words
 from causerie.evaluate.round_trip import decoded
-from causerie.evaluate.run import Tell, silent
+from causerie.evaluate.run import OnProgress, silent
 from causerie.evaluate.tools import Tools
 from causerie.extras import need
 from causerie.finetune import decoder, recordings, report
@@ -95,7 +95,7 @@ def finetune(
     tools: Tools | None = None,
     detect: Detector | None = None,
     on_message: Callable[[str], None] = print,
-    on_progress: Tell = silent,
+    on_progress: OnProgress = silent,
 ) -> Report:
     """Make a voice, or resume a killed run.
 
@@ -130,7 +130,7 @@ class _Finetuning:
     tools: Tools
     detect: Detector | None
     on_message: Callable[[str], None]
-    on_progress: Tell
+    on_progress: OnProgress
 
     def run(self) -> Report:
         """Do all phases that are not done yet."""

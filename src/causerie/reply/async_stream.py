@@ -28,20 +28,20 @@ Outcome: TypeAlias = Literal["end", "limit", "cancelled", "error"]
 class ReplyObserver(Protocol):
     """Is called as a reply is handed out, for example to count it."""
 
-    def on_piece(self, reply: AsyncStream, num_samples: int) -> None:
-        """Called for each piece, before the listener gets it."""
+    def on_chunk(self, reply: AsyncStream, num_samples: int) -> None:
+        """Called for each chunk, before the listener gets it."""
 
     def on_end(self, reply: AsyncStream, outcome: Outcome) -> None:
         """Called once: at the end, on an error, on close, or when the reply is dropped."""
 
 
 class AsyncStream(Reply, AsyncIterator[NDArray[np.float32]]):
-    """Speech while it is generated, for one task: an iterator over pieces (N,), fp32.
+    """Speech while it is generated, for one task: an iterator over chunks (N,), fp32.
 
     Another task may close it; the iteration then ends, and `stopped` stays None.
 
     Attributes:
-        observer: is called for each piece and at the end. Set it before the first piece.
+        observer: is called for each chunk and at the end. Set it before the first chunk.
     """
 
     def __init__(
@@ -83,28 +83,28 @@ class AsyncStream(Reply, AsyncIterator[NDArray[np.float32]]):
         await self._begin_turn()
 
     async def __anext__(self) -> NDArray[np.float32]:
-        """The next piece, once it is ready.
+        """The next chunk, once it is ready.
 
         Raises:
             CauserieError: the reason why the reply cannot go on.
         """
         try:
-            piece = await self._next_piece()
+            chunk = await self._next_chunk()
         except BaseException as error:
             was_over = self._is_over
             cancelled = isinstance(error, asyncio.CancelledError)
             await self._close("cancelled" if cancelled else "error")
             if not was_over:
                 raise
-            piece = None
-        if piece is None:
+            chunk = None
+        if chunk is None:
             self._finish(self.stopped or "cancelled")
             raise StopAsyncIteration
         if self.first_sound_ms is None:
             self.first_sound_ms = 1000 * (time.perf_counter() - self._started)
         if self.observer is not None:
-            self.observer.on_piece(self, len(piece))
-        return piece
+            self.observer.on_chunk(self, len(chunk))
+        return chunk
 
     async def aclose(self) -> None:
         """Stop generating; the slot is free at the engine's next step."""
@@ -137,17 +137,17 @@ class AsyncStream(Reply, AsyncIterator[NDArray[np.float32]]):
         if observer is not None:
             observer.on_end(self, outcome)
 
-    async def _next_piece(self) -> NDArray[np.float32] | None:
-        """The next piece of this turn or of the next one; None at the end."""
+    async def _next_chunk(self) -> NDArray[np.float32] | None:
+        """The next chunk of this turn or of the next one; None at the end."""
         while not self._is_over and (self._speech is not None or await self._begin_turn()):
             speech = self._speech
             assert speech is not None
             started = time.perf_counter()
-            piece = await anext(speech, None)
+            chunk = await anext(speech, None)
             self._busy_s += time.perf_counter() - started
-            if piece is not None:
-                self._count_piece(piece)
-                return piece
+            if chunk is not None:
+                self._count_chunk(chunk)
+                return chunk
             self._count_turn(speech.handle)
             self._speech = self._cut = None
         return None

@@ -44,7 +44,7 @@ class Reply:
         notes: warnings for the listener.
         num_frames: frames handed out so far.
         num_underruns: how often audio came later than playback needed it, in finished turns.
-        first_sound_ms: time from the request to the first piece; None until then.
+        first_sound_ms: time from the request to the first chunk; None until then.
     """
 
     def __init__(
@@ -144,10 +144,10 @@ class Reply:
     def _record_turn(self, turn: Turn) -> None:
         self._turns.append(Text(turn.text, turn.speaker, turn.limit_s))
 
-    def _count_piece(self, piece: NDArray[np.float32]) -> None:
-        """Count a piece that is handed out."""
-        self.num_frames += len(piece) // self._frame_size
-        self._peak = max(self._peak, float(np.abs(piece).max()))
+    def _count_chunk(self, chunk: NDArray[np.float32]) -> None:
+        """Count a chunk that is handed out."""
+        self.num_frames += len(chunk) // self._frame_size
+        self._peak = max(self._peak, float(np.abs(chunk).max()))
 
     def _count_turn(self, handle: Handle) -> None:
         """Count a finished turn."""

@@ -1,4 +1,4 @@
-"""A reply for one thread, which steps the engine while it waits for the next piece."""
+"""A reply for one thread, which steps the engine while it waits for the next chunk."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class Stream(Reply, Iterator[NDArray[np.float32]]):
-    """Speech while it is generated: an iterator over pieces of samples (N,), fp32.
+    """Speech while it is generated: an iterator over chunks of samples (N,), fp32.
 
     `TTS.stream` returns one.
     """
@@ -31,30 +31,30 @@ class Stream(Reply, Iterator[NDArray[np.float32]]):
         self._engine, self._source = engine, turns
         self._is_live = True
         self._current: Handle | None = None
-        self._pieces: list[NDArray[np.float32]] = []
+        self._chunks: list[NDArray[np.float32]] = []
 
     def __next__(self) -> NDArray[np.float32]:
-        """The next piece of samples (N,)."""
+        """The next chunk of samples (N,)."""
         started = time.perf_counter()
         try:
-            piece = None if self._is_over else self._next_piece()
+            chunk = None if self._is_over else self._next_chunk()
         except BaseException:
             self.close()
             raise
         finally:
             self._busy_s += time.perf_counter() - started
-        if piece is None:
+        if chunk is None:
             self._is_over = True
             raise StopIteration
         if self.first_sound_ms is None:
             self.first_sound_ms = 1000 * self._busy_s
-        self._pieces.append(piece)
-        return piece
+        self._chunks.append(chunk)
+        return chunk
 
     def collect(self) -> Audio:
         """Generate the rest and return the whole reply.
 
-        Faster than iterating, as the engine does not pace the pieces for a listener.
+        Faster than iterating, as the engine does not pace the chunks for a listener.
         """
         self._is_live = False
         for _ in self:
@@ -75,7 +75,7 @@ class Stream(Reply, Iterator[NDArray[np.float32]]):
     def audio(self) -> Audio:
         """The reply so far."""
         return Audio(
-            samples=np.concatenate([np.zeros(0, np.float32), *self._pieces]),
+            samples=np.concatenate([np.zeros(0, np.float32), *self._chunks]),
             sample_rate=self.sample_rate,
             stopped=self.stopped,
             seed=self.seed,
@@ -94,25 +94,25 @@ class Stream(Reply, Iterator[NDArray[np.float32]]):
     def _handle(self) -> Handle | None:
         return self._current
 
-    def _next_piece(self) -> NDArray[np.float32] | None:
-        """The next piece of this turn or of the next one; None at the end."""
+    def _next_chunk(self) -> NDArray[np.float32] | None:
+        """The next chunk of this turn or of the next one; None at the end."""
         while self._current is not None or self._begin_turn():
             assert self._current is not None
             while not self._current.is_ready(self._size(self._current)):
                 self._engine.wait(self._current, self._current.num_ready + 1)
-            piece = self._current.take(self._size(self._current))
-            if piece is not None:
+            chunk = self._current.take(self._size(self._current))
+            if chunk is not None:
                 self._sizes.count(
-                    len(piece) // self._engine.runner.frame_size, self._engine.clock()
+                    len(chunk) // self._engine.runner.frame_size, self._engine.clock()
                 )
-                self._count_piece(piece)
-                return piece
+                self._count_chunk(chunk)
+                return chunk
             self._count_turn(self._current)
             self._current = None
         return None
 
     def _size(self, handle: Handle) -> int:
-        """Frames of the next piece; fewer while a listener waits."""
+        """Frames of the next chunk; fewer while a listener waits."""
         return self._sizes.size(self._engine.clock(), handle.num_ready)
 
     def _begin_turn(self) -> bool:

@@ -33,7 +33,7 @@ CLIENT_GONE = 499
 
 
 class AudioSource(Protocol):
-    """Pieces of audio (N,), fp32, such as an `AsyncStream`. It must be closed."""
+    """Chunks of audio (N,), fp32, such as an `AsyncStream`. It must be closed."""
 
     def __aiter__(self) -> AsyncIterator[NDArray[np.float32]]: ...
 
@@ -117,19 +117,19 @@ async def complete(
         CauserieError, ApiError: the reply failed.
     """
     try:
-        pieces = await unless_gone(request, collect(source))
+        chunks = await unless_gone(request, collect(source))
     finally:
         await source.aclose()  # `collect` may not have begun
-    if pieces is None:
+    if chunks is None:
         return Response(status_code=CLIENT_GONE)
-    data, kind = encode_file(pieces, new_encoder)
+    data, kind = encode_file(chunks, new_encoder)
     if wrap is not None:
         data = wrap(data)
     return Response(data, media_type=content_type or kind, headers=dict(headers or {}))
 
 
 async def collect(source: AudioSource) -> list[NDArray[np.float32]]:
-    """All pieces of a source, which is then closed."""
+    """All chunks of a source, which is then closed."""
     try:
         return [pcm async for pcm in source]
     finally:
@@ -137,11 +137,11 @@ async def collect(source: AudioSource) -> list[NDArray[np.float32]]:
 
 
 def encode_file(
-    pieces: Sequence[NDArray[np.float32]], new_encoder: NewEncoder
+    chunks: Sequence[NDArray[np.float32]], new_encoder: NewEncoder
 ) -> tuple[bytes, str]:
     """A whole file, with its length in the header, and its media type."""
-    encoder = new_encoder(sum(map(len, pieces)))
-    return b"".join([*map(encoder.encode, pieces), encoder.finish()]), encoder.content_type
+    encoder = new_encoder(sum(map(len, chunks)))
+    return b"".join([*map(encoder.encode, chunks), encoder.finish()]), encoder.content_type
 
 
 async def encoded(source: AudioSource, encoder: Encoder) -> AsyncIterator[bytes]:

@@ -25,7 +25,7 @@ MAX_CONTEXT_LINES = 4
 
 
 class DialogueReply:
-    """The reply to a list of lines; iterate over its pieces (N,), fp32.
+    """The reply to a list of lines; iterate over its chunks (N,), fp32.
 
     If there are several voices, each gets a speaker number of its own.
 
@@ -68,7 +68,7 @@ class DialogueReply:
             self._sampling["seed"] = self.seed
 
     async def __aiter__(self) -> AsyncIterator[NDArray[np.float32]]:
-        """The pieces of all lines, and the silence between them."""
+        """The chunks of all lines, and the silence between them."""
         for number, line in enumerate(self._lines):
             if line.pause_s:
                 yield self._silence(line.pause_s)

@@ -54,7 +54,7 @@ class _ReplyMetrics:
         self._has_begun = False
         metrics.num_active += 1
 
-    def on_piece(self, reply: AsyncStream, num_samples: int) -> None:
+    def on_chunk(self, reply: AsyncStream, num_samples: int) -> None:
         """See `ReplyObserver`."""
         if not self._has_begun:
             self._has_begun = True
