@@ -23,7 +23,7 @@ from causerie.errors import (
 
 
 class ErrorStatus(NamedTuple):
-    """How an error is reported over HTTP.
+    """The HTTP status and the code that report an error.
 
     Attributes:
         param: the field of the request that caused it, where that is always the same one.

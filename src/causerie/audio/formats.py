@@ -63,7 +63,7 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class _Format:
-    """How FFmpeg encodes a format; formats without a codec are encoded here.
+    """FFmpeg settings of a format; formats without a codec are encoded here.
 
     Attributes:
         bit_rates: the lowest and the highest bit rate per second; None if it cannot be chosen.

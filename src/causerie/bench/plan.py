@@ -1,4 +1,4 @@
-"""What a benchmark measures, checked before it starts."""
+"""The plan of a benchmark, checked before it starts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Variant: TypeAlias = "tuple[Kernels, tuple[str, str]]"
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What to measure.
+    """The measurements of a benchmark.
 
     Attributes:
         formats: pairs of weight formats (backbone, depth decoder) for the native kernels; other

@@ -69,7 +69,7 @@ Build: TypeAlias = Callable[[CSMConfig, MimiConfig, torch.dtype], T]
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """What causerie is compared with: other implementations, and the limit that memory sets.
+    """The comparison of a benchmark: other implementations, and the limit that memory sets.
 
     Attributes:
         models, codecs: by the names that `--peers` takes. Building one raises ConfigError if its

@@ -40,7 +40,7 @@ class CachedRunner:
         return num_rows
 
     def cuts(self, ticket: Ticket, end: int) -> list[int]:
-        """Where to cut the rows that are read next, up to `end`.
+        """The positions at which to cut the rows that are read next, up to `end`.
 
         A row-invariant runner needs a cut only where the prefix to be cached ends.
         """

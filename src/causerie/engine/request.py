@@ -19,7 +19,7 @@ CHUNK_ROWS = 64
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """How codes are drawn: codebook 0 with the first pair, the acoustic ones with the second.
+    """Sampling settings: the first pair is for codebook 0, the second for the acoustic codebooks.
 
     The noise depends on (seed, frame, codebook, code) only: see `causerie.model.sampling`.
     """
@@ -80,7 +80,7 @@ class Request:
 
 
 def chunk_ends(part_ends: Sequence[int], chunk_rows: int = CHUNK_ROWS) -> tuple[int, ...]:
-    """Where a prompt is cut for reading: at the end of each part, and every `chunk_rows` within.
+    """The positions that cut a prompt: the end of each part, and every `chunk_rows` within it.
 
     The cuts depend on the prompt only. So do, then, the results of a runner that is not
     row-invariant.

@@ -150,7 +150,7 @@ def _sizes(config: MimiConfig) -> _Sizes:
 def _arrays(codec: Mimi) -> Iterator[Floats]:
     """The weights in the order in which the C++ side reads them, fp32 and contiguous.
 
-    Computed by numpy: between so many small operations torch's threads would spin.
+    Computed by numpy: torch's threads would spin between the many small operations.
     """
     config = codec.config
     semantic, acoustic = codec.quantizer.semantic, codec.quantizer.acoustic

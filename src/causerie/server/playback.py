@@ -1,4 +1,4 @@
-"""How much of a conversation its listener has heard, which is the context of the next reply.
+"""The part of a conversation that the listener has heard: the context of the next reply.
 
 A reply that was interrupted counts only as far as it was played. Knows no protocol.
 """

@@ -88,7 +88,7 @@ class SpeechService:
 
     @property
     def sample_rate(self) -> int:
-        """Of all audio, in Hz."""
+        """The sample rate of all audio, in Hz."""
         return self.tts.sample_rate
 
     @property

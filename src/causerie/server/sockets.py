@@ -1,4 +1,4 @@
-"""What the WebSocket protocols share: messages, and text that is written while it is spoken.
+"""The common part of the WebSocket protocols: messages, and text that grows while it is spoken.
 
     async with Socket.open(websocket) as socket:
         while True:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True, eq=False)
 class ServerState:
-    """What an app has been given, and what it has loaded.
+    """The settings of an app, and the objects that it has loaded.
 
     Attributes:
         given_tts: the model, where the caller of `create_app` loaded it.

@@ -1,1 +1,1 @@
-"""What the server answers to, a file a protocol."""
+"""The routes of the server: one file for each protocol."""

@@ -43,7 +43,7 @@ class SpeechBody(BaseModel):
 
     @property
     def speed(self) -> float:
-        """Of the playback."""
+        """The speed of the playback."""
         return (self.voice_settings and self.voice_settings.speed) or 1.0
 
 

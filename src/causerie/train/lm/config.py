@@ -16,7 +16,7 @@ LAYER_PARTS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "
 
 @dataclass(frozen=True, kw_only=True)
 class Samples:
-    """How the training examples of a step are made.
+    """Settings for the training examples of a step.
 
     Attributes:
         batch: conversations per step, over all processes.
