@@ -63,8 +63,20 @@ async def hear(speech: RequestStream) -> Said:
     return frames, sound, speech.handle.state.value
 
 
+#: Threads that were there before the test: another module's engine may run in this process.
+_before: set[threading.Thread] = set()
+
+
+@pytest.fixture(autouse=True)
+def other_threads() -> None:
+    _before.clear()
+    _before.update(threading.enumerate())
+
+
 def threads_of_engines() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "causerie engine"]
+    """The engine threads that this test started."""
+    new = set(threading.enumerate()) - _before
+    return [thread for thread in new if thread.name == "causerie engine"]
 
 
 def test_many_tasks_get_the_same_audio_as_alone(new_runner: NewRunner) -> None:
