@@ -67,6 +67,10 @@ def test_each_reply_is_counted_once_and_gives_its_model_back(folder: Path) -> No
         yield "Hello "
         raise RuntimeError("the client's language model is gone")
 
+    async def waiting() -> AsyncIterator[str]:
+        await asyncio.Event().wait()
+        yield "never"
+
     async def task(service: SpeechService) -> None:
         def users() -> int:
             return service.models._models[OTHER].num_users
@@ -88,9 +92,8 @@ def test_each_reply_is_counted_once_and_gives_its_model_back(folder: Path) -> No
         assert (service.metrics.num_active, users()) == (0, 0)
         assert counted(service) == {"limit": 1, "cancelled": 1}
 
-        # Its task is cancelled.
-        reply = await service.speak(HELLO, model=OTHER, protocol="test")
-
+        # Its task is cancelled before there is text, so that no sound can come first.
+        reply = await service.speak(waiting(), model=OTHER, protocol="test")
         listener = asyncio.create_task(listen(reply))
         await asyncio.sleep(0)
         listener.cancel()
