@@ -9,6 +9,7 @@ import pytest
 
 from causerie.errors import CheckpointError
 from causerie.text.pronounce import Lexicon, spell
+from causerie.voice_file import BUNDLED
 
 ENTRIES = {
     "cat": "kˈæt", "dish": "dˈɪʃ", "puppy": "pˈʌpi", "stop": "stˈɑp", "bake": "bˈAk",
@@ -77,3 +78,16 @@ def test_a_damaged_lexicon_is_an_error(tmp_path: Path) -> None:
         Lexicon.load(path)
     path.write_bytes(gzip.compress("cat\tkˈæt\ndog\tdˈɔɡ\n".encode()))
     assert Lexicon.load(path).entries == {"cat": "kˈæt", "dog": "dˈɔɡ"}
+    path.write_bytes(gzip.compress("dog\tdˈɔɡ\ncat\tkˈæt\n".encode()))
+    with pytest.raises(CheckpointError, match="not sorted by word"):
+        Lexicon.load(path)
+
+
+def test_every_word_of_the_bundled_lexicon_is_found() -> None:
+    path = BUNDLED / "lexicon.txt.gz"
+    lines = gzip.decompress(path.read_bytes()).decode().splitlines()
+    expected = dict(line.split("\t") for line in lines)
+    entries = Lexicon.load(path).entries
+    assert dict(entries) == expected
+    for unknown in ("", "'", "aaaaaa", "zzzzzz", "ａ", "cat\tk", "cat\n"):
+        assert unknown not in entries

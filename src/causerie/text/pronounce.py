@@ -12,7 +12,7 @@ import gzip
 import re
 import unicodedata
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,29 +61,22 @@ class Lexicon:
         entries: word → phonemes (stress marks stand before their vowel).
     """
 
-    def __init__(self, entries: dict[str, str]) -> None:
+    def __init__(self, entries: Mapping[str, str]) -> None:
         self.entries = entries
 
     @classmethod
     def load(cls, path: Path) -> Lexicon:
-        """The lexicon in a gzipped file of ``word<TAB>phonemes`` lines.
+        """The lexicon in a gzipped file of ``word<TAB>phonemes`` lines, sorted by word.
 
         Raises:
             CheckpointError: the file is missing or damaged.
         """
         try:
-            text = gzip.decompress(path.read_bytes()).decode("utf-8")
-        except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+            return cls(_SortedLines(gzip.decompress(path.read_bytes())))
+        except (OSError, EOFError, zlib.error, ValueError) as error:
             raise CheckpointError(
                 f"{path} is no readable lexicon ({error}): fetch it again"
             ) from None
-        fields = text.strip("\n").replace("\n", "\t").split("\t")
-        words, phonemes = fields[0::2], fields[1::2]
-        if len(words) != len(phonemes) or text.count("\t") != len(words):
-            raise CheckpointError(
-                f"{path} is no readable lexicon (a line is not word<TAB>phonemes): fetch it again"
-            )
-        return cls(dict(zip(words, phonemes, strict=True)))
 
     def word(self, word: str) -> str:
         """The phonemes of one word; an unknown word is spelled in full-width letters."""
@@ -172,6 +165,42 @@ def _stems(word: str) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 def _undoubled(stem: str) -> tuple[str, ...]:
     return (stem[:-1],) if len(stem) > 2 and stem[-1] == stem[-2] else ()
+
+
+class _SortedLines(Mapping[str, str]):
+    """The entries of a lexicon file, found by bisection: a dict of them takes 0.1 s to build."""
+
+    def __init__(self, lines: bytes) -> None:
+        self._lines = b"\n" + lines.strip(b"\n") + b"\n"
+        if self._lines.count(b"\t") != len(self):
+            raise ValueError("a line is not word<TAB>phonemes")
+        step = len(self._lines) // 64 + 1
+        words = [self._line_at(at)[0] for at in range(0, len(self._lines) - 1, step)]
+        if words != sorted(words):
+            raise ValueError("its lines are not sorted by word")
+
+    def __len__(self) -> int:
+        return self._lines.count(b"\n") - 1
+
+    def __iter__(self) -> Iterator[str]:
+        return (line.split(b"\t")[0].decode() for line in self._lines.strip(b"\n").split(b"\n"))
+
+    def __getitem__(self, word: str) -> str:
+        sought = word.encode()
+        low, high = 0, len(self._lines) - 1  # at line ends, the line between them
+        while low < high:
+            found, phonemes, start, end = self._line_at((low + high) // 2)
+            if found == sought:
+                return phonemes.decode()
+            low, high = (end, high) if found < sought else (low, start)
+        raise KeyError(word)
+
+    def _line_at(self, at: int) -> tuple[bytes, bytes, int, int]:
+        """Word and phonemes of the line around an offset, and the line ends on both sides."""
+        start = self._lines.rindex(b"\n", 0, at + 1)
+        end = self._lines.index(b"\n", at + 1)
+        word, phonemes = self._lines[start + 1 : end].split(b"\t")
+        return word, phonemes, start, end
 
 
 def spell(word: str) -> str:
