@@ -6,13 +6,16 @@ on demand, and no file stays open or mapped. Knows nothing about the meaning of 
 
 from __future__ import annotations
 
+import json
 import pickle
 import re
+import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -117,12 +120,13 @@ def _same(one: LazyTensor, other: LazyTensor) -> bool:
 
 def _open(path: Path) -> Tensors:
     if path.suffix == ".safetensors":
-        with _reading(path), safe_open(path, "pt") as file:
+        with _reading(path):
+            with safe_open(path, "pt"):  # checks the header against the size of the file
+                header = _header(path)
             return {
-                name: LazyTensor(
-                    tuple(file.get_slice(name).get_shape()), partial(_read_safetensor, path, name)
-                )
-                for name in file.keys()  # noqa: SIM118 - the file is not a mapping
+                name: LazyTensor(tuple(entry["shape"]), partial(_read_safetensor, path, name))
+                for name, entry in header.items()
+                if name != "__metadata__"
             }
     if path.suffix in (".pt", ".pth", ".bin", ".ckpt"):
         return {
@@ -130,6 +134,14 @@ def _open(path: Path) -> Tensors:
             for name, tensor in _unpickle(path).items()
         }
     raise CheckpointError(f"{path} is neither .safetensors nor a pickle (.pt, .pth, .bin, .ckpt)")
+
+
+def _header(path: Path) -> dict[str, dict[str, Any]]:
+    # safetensors' own get_slice takes half a millisecond a name.
+    with path.open("rb") as file:
+        (size,) = struct.unpack("<Q", file.read(8))
+        header: dict[str, dict[str, Any]] = json.loads(file.read(size))
+    return header
 
 
 def _read_safetensor(path: Path, name: str) -> Tensor:
