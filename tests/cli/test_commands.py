@@ -105,6 +105,22 @@ def test_program_fails_in_one_line(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["say", "--seed", "x", "Hi."], "--seed': 'x' is not a whole number"),
+        (["say", "--seed", "1.5", "Hi."], "--seed': '1.5' is not a whole number"),
+        (["say", "--temperature", "hot", "Hi."], "--temperature': 'hot' is not a number"),
+        (["finetune", "--steps", "0", "folder"], "--steps': Input should be greater than"),
+    ],
+)
+def test_a_value_that_does_not_convert(arguments: list[str], message: str) -> None:
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_interruption_ends_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*args: object) -> None:
         raise KeyboardInterrupt

@@ -1,8 +1,8 @@
 """The command `causerie`: all commands, and how they fail.
 
 An error is one line on stderr that says what to do, and exit code 2. Help, completion and errors
-in arguments must be quick: typer is plain here, as its rich help and its conversion of values
-(pydantic) double the time of a start.
+in arguments must be quick: typer is plain here, as its rich help and its conversion of values by
+pydantic double the time of a start.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from causerie.cli.bench import bench
 from causerie.cli.eval import evaluate
 from causerie.cli.finetune import finetune
 from causerie.cli.serve import serve
+from causerie.cli.values import convert_without_pydantic
 from causerie.cli.voices import voices
 from causerie.errors import CauserieError
 
@@ -66,6 +67,7 @@ class Commands(TyperGroup):
 def _skip_conversion_in(command: Any, context: Any) -> None:
     """Apply `_skip_conversion` to a command and its subcommands."""
     _skip_conversion(command.get_params(context))
+    convert_without_pydantic(command.params)
     for subcommand in getattr(command, "commands", {}).values():
         _skip_conversion_in(subcommand, context)
 
