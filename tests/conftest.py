@@ -10,15 +10,21 @@ os.environ["TRITON_INTERPRET"] = "1"
 # For the processes that tests start; for this one, see below.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import httpx._config
 import pytest
 import torch
 
 from causerie.checkpoint import save
 from tests import tiny
+from tests.patience import PATIENCE_S
 
 # One thread: tiny models gain nothing from more, and two threads whose core another process takes
 # wait for each other at every product (the suite took five times as long).
 torch.set_num_threads(1)
+
+# httpx gives up after 5 s, in which a busy machine may not answer.
+for _phase in ("connect", "read", "write", "pool"):
+    setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, _phase, PATIENCE_S)
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.patience import PATIENCE_S
 from tests.server.running import running
 
 CONF = files("causerie.integrations.speech_dispatcher").joinpath("causerie-generic.conf")
@@ -80,7 +81,7 @@ def test_sigkill_stops_the_audio_at_once(tmp_path: Path) -> None:
         speaking = subprocess.Popen(command(LONG, server.port, slow), start_new_session=True)
         server.wait_for(lambda: played.exists() and played.stat().st_size > 10_000)
         os.killpg(speaking.pid, signal.SIGKILL)
-        assert speaking.wait(5) == -signal.SIGKILL
+        assert speaking.wait(PATIENCE_S) == -signal.SIGKILL
         size = played.stat().st_size
         server.wait_for(lambda: server.is_idle)
         time.sleep(0.2)

@@ -14,6 +14,7 @@ import soundfile
 from playwright.sync_api import Page, expect
 
 from tests.page.conftest import Open
+from tests.patience import PATIENCE_S
 from tests.server.process import Served, served
 
 TEXT = "The sun came out after the storm, and we walked along the beach until it was dark."
@@ -75,7 +76,7 @@ def test_errors_are_shown(open_page: Open, tmp_path: Path) -> None:
         page.get_by_role("button", name="Speak").click()
         expect(page.locator("#speak-take .error")).to_contain_text("can be spoken")
         server.terminate()
-        server.process.wait(20)
+        server.process.wait(PATIENCE_S)
         page.locator("#text").fill("Hello.")
         page.get_by_role("button", name="Speak").click()
         expect(page.locator("#speak-take .error")).not_to_be_empty()

@@ -12,8 +12,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-#: Seconds within which a server must start, and exit.
-PATIENCE_S = 90.0
+from tests.patience import PATIENCE_S
 
 
 class Served:

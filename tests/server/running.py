@@ -19,9 +19,8 @@ from websockets.sync.client import ClientConnection, connect
 from causerie.server.app import create_app
 from causerie.server.settings import Settings
 from causerie.tts import TTS
+from tests.patience import PATIENCE_S
 
-#: Seconds after which a test that waits for a message fails.
-PATIENCE_S = 30.0
 ACTIVE = "causerie_active_streams "
 
 
@@ -41,7 +40,12 @@ class Running:
 
     def connect(self, path: str, **options: Any) -> ClientConnection:
         """Open a WebSocket."""
-        options = {"open_timeout": PATIENCE_S, "close_timeout": 5, "max_size": None, **options}
+        options = {
+            "open_timeout": PATIENCE_S,
+            "close_timeout": PATIENCE_S,
+            "max_size": None,
+            **options,
+        }
         return connect(self.base + path, **options)
 
     def wait_for(self, condition: Callable[[], bool], seconds: float = PATIENCE_S) -> float:
@@ -99,10 +103,10 @@ def running(voices: Path, tts: TTS | None = None, **settings: Any) -> Iterator[R
                 time.sleep(0.005)
             here = Running(tts, server.servers[0].sockets[0].getsockname()[1])
             yield here
-            here.wait_for(lambda: here.is_idle, 10)
+            here.wait_for(lambda: here.is_idle)
         finally:
             server.should_exit = True
-            thread.join(20)
+            thread.join(PATIENCE_S)
         assert not thread.is_alive()
     assert not errors.lines
 

@@ -17,7 +17,8 @@ from causerie.errors import ConfigError
 from causerie.server.settings import Settings
 from causerie.tts import TTS
 from tests import tiny
-from tests.server.running import PATIENCE_S, Running, receive, running, send
+from tests.patience import PATIENCE_S
+from tests.server.running import Running, receive, running, send
 
 LONG = "We go down to the river, and we cross the bridge as long as it stands. " * 3
 DEADLINE_S = 0.3

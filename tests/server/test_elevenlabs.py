@@ -19,7 +19,8 @@ from websockets.sync.client import ClientConnection
 
 from causerie.audio.io import pcm16
 from causerie.text.growing import FLUSH, Flush
-from tests.server.running import PATIENCE_S, Running, petit, receive, running, send
+from tests.patience import PATIENCE_S
+from tests.server.running import Running, petit, receive, running, send
 
 SINGLE = "/v1/text-to-speech/heart/stream-input?output_format=pcm_24000&seed=5"
 MULTI = "/v1/text-to-speech/heart/multi-stream-input?output_format=pcm_24000&seed=5"

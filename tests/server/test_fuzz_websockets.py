@@ -20,7 +20,8 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.server.running import PATIENCE_S, Running, receive, running, send
+from tests.patience import PATIENCE_S
+from tests.server.running import Running, receive, running, send
 
 pytestmark = pytest.mark.slow
 
@@ -262,7 +263,7 @@ def test_the_server_survives_all_messages(tmp_path: Path) -> None:
         numbers = [int(ONLY)] if ONLY else list(range(NUM_CASES))
         ends = asyncio.run(converse_all(server, numbers))
         print(ends)
-        server.wait_for(lambda: server.is_idle, 10)
+        server.wait_for(lambda: server.is_idle)
         if not ONLY:
             assert ends["over"] > NUM_CASES / 5
         with server.connect("/v1/audio/speech/stream") as socket:

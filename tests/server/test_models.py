@@ -89,7 +89,7 @@ def alone(tiny_folder: Path, folder: Path) -> dict[str, bytes]:
 
 
 def post(server: Running, **changes: object) -> httpx.Response:
-    return httpx.post(f"{server.http}/v1/audio/speech", json={**BODY, **changes}, timeout=60)
+    return httpx.post(f"{server.http}/v1/audio/speech", json={**BODY, **changes})
 
 
 def loaded(server: Running) -> list[str]:
@@ -124,7 +124,6 @@ def test_a_model_is_a_voice_in_every_protocol(server: Running, alone: dict[str, 
     talk = httpx.post(
         f"{server.http}/v1/audio/dialogue",
         json={"turns": turns, "seed": 5, "max_duration_s": LIMIT_S, "response_format": "pcm"},
-        timeout=60,
     )
     assert talk.status_code == 200, talk.text
     assert len(talk.content) > 2 * 2 * 24_000 * LIMIT_S
@@ -137,7 +136,7 @@ def test_models_are_listed(server: Running) -> None:
     assert httpx.get(f"{server.http}/v1/models/leon").json()["id"] == "leon"
     voices = httpx.get(f"{server.http}/v1/audio/voices").json()["voices"]
     assert {"ada", "leon", "zoe"} <= {one["id"] for one in voices}
-    preview = httpx.get(f"{server.http}/v1/audio/voices/leon/preview", timeout=60)
+    preview = httpx.get(f"{server.http}/v1/audio/voices/leon/preview")
     assert preview.status_code == 200
 
 

@@ -17,7 +17,8 @@ from websockets.exceptions import InvalidStatus
 
 from causerie.audio.io import pcm16
 from causerie.server.voices.openai_names import openai_voice
-from tests.server.running import PATIENCE_S, Running, petit, receive, running, send
+from tests.patience import PATIENCE_S
+from tests.server.running import Running, petit, receive, running, send
 
 TEXT = "Hello there. How are you today? I hope that all is well with you and with your family."
 LONG = "All the words that I know, and so on and on. " * 12

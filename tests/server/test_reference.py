@@ -32,7 +32,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 def post(server: Running, path: str = "/v1/audio/speech", **body: Any) -> httpx.Response:
     fields = {"input": "Hello.", "response_format": "pcm", "seed": 1, **body}
-    return httpx.post(server.http + path, json=fields, timeout=30)
+    return httpx.post(server.http + path, json=fields)
 
 
 def encoded(file: bytes) -> str:
@@ -44,7 +44,6 @@ def test_it_speaks_like_an_uploaded_voice(server: Running, speech: np.ndarray) -
         f"{server.http}/v1/audio/voices",
         data={"name": "me", "ref_text": TEXT, "consent_attested": "true"},
         files={"audio_sample": ("me.wav", wav(speech), "audio/wav")},
-        timeout=30,
     )
     assert made.status_code == 200, made.text
     expected = post(server, voice="me").content

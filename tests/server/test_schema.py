@@ -27,7 +27,8 @@ from causerie.server.app import create_app
 from causerie.server.settings import Settings
 from causerie.tts import TTS
 from tests import tiny
-from tests.server.running import PATIENCE_S, Running, running
+from tests.patience import PATIENCE_S
+from tests.server.running import Running, running
 
 pytestmark = pytest.mark.slow
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.patience import PATIENCE_S
 from tests.server.process import Served, served
 
 #: About 20 s of speech, which takes a few seconds to generate.
@@ -26,7 +27,7 @@ def _begin_shutdown(server: Served) -> None:
 
 
 def test_a_reply_is_completed_and_new_ones_are_refused(tmp_path: Path) -> None:
-    with served(tmp_path) as server, httpx.Client(base_url=server.url, timeout=30) as client:
+    with served(tmp_path) as server, httpx.Client(base_url=server.url) as client:
         whole = client.post("/v1/audio/speech", json=SPEECH).content
         with client.stream("POST", "/v1/audio/speech", json=SPEECH) as response:
             chunks = response.iter_bytes()
@@ -42,7 +43,7 @@ def test_a_reply_is_completed_and_new_ones_are_refused(tmp_path: Path) -> None:
             assert httpx.get(f"{server.url}/health").status_code == 200
             received += b"".join(chunks)
         assert received == whole
-        assert server.process.wait(10) == 0
+        assert server.process.wait(PATIENCE_S) == 0
         assert "Traceback" not in server.log
 
 
@@ -59,7 +60,7 @@ def test_a_reply_is_cut_off_after_the_grace_period(tmp_path: Path) -> None:
         started = time.monotonic()
         with pytest.raises(httpx.RemoteProtocolError):
             sum(map(len, chunks))
-        assert server.process.wait(10) == 0
+        assert server.process.wait(PATIENCE_S) == 0
         assert time.monotonic() - started < 5
         assert "Traceback" not in server.log
 
@@ -69,5 +70,5 @@ def test_without_replies_the_server_exits_at_once(tmp_path: Path) -> None:
     with served(tmp_path) as server:
         started = time.monotonic()
         server.terminate()
-        assert server.process.wait(10) == 0
+        assert server.process.wait(PATIENCE_S) == 0
         assert time.monotonic() - started < 3

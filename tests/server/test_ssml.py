@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from causerie.audio.io import pcm16
-from tests.server.running import PATIENCE_S, Running, petit, receive, running, send
+from tests.patience import PATIENCE_S
+from tests.server.running import Running, petit, receive, running, send
 
 HELLO = "Hello, my friend."
 

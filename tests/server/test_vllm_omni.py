@@ -19,7 +19,8 @@ from websockets.sync.client import ClientConnection
 
 from causerie.audio.io import pcm16
 from causerie.server import sockets
-from tests.server.running import PATIENCE_S, Running, petit, receive, running, send
+from tests.patience import PATIENCE_S
+from tests.server.running import Running, petit, receive, running, send
 
 PATH = "/v1/audio/speech/stream"
 TEXT = "Hello there. How are you today? I hope that all is well with you and with your family."
@@ -160,7 +161,7 @@ def test_cancel_reports_what_was_spoken(server: Running, socket: ClientConnectio
     assert answer["utterance_index"] == 0
     assert "Hello there.".startswith(answer["text"])
     assert answer["text"]
-    server.wait_for(lambda: server.is_idle, 1)
+    server.wait_for(lambda: server.is_idle)
     done = receive(socket)
     assert (done["type"], done["stopped"]) == ("session.done", "cancelled")
 

@@ -55,7 +55,7 @@ def client(server: Running) -> Iterator[openai.OpenAI]:
 def post(server: Running, **fields: Any) -> httpx.Response:
     sample = fields.pop("audio_sample")
     files = {"audio_sample": ("me.wav", sample, "audio/wav")}
-    return httpx.post(f"{server.http}/v1/audio/voices", data=fields, files=files, timeout=30)
+    return httpx.post(f"{server.http}/v1/audio/voices", data=fields, files=files)
 
 
 def say(client: openai.OpenAI, voice: Any) -> bytes:
@@ -87,7 +87,7 @@ def test_the_life_of_a_voice_with_a_recorded_consent(
     assert [one["id"] for one in listed["uploaded_voices"]] == [voice.id]
     with pytest.raises(openai.ConflictError, match="'Ada'"):
         client.audio.voice_consents.delete(consent.id)
-    preview = httpx.get(f"{server.http}/v1/audio/voices/{voice.id}/preview", timeout=30)
+    preview = httpx.get(f"{server.http}/v1/audio/voices/{voice.id}/preview")
     samples, rate = soundfile.read(io.BytesIO(preview.content))
     assert rate == 24_000
     assert len(samples) > 12_000
@@ -256,7 +256,7 @@ def test_a_model_without_named_voices_lists_numbers(tmp_path: Path) -> None:
     with running(tmp_path, TTS(tiny.checkpoint())) as server:
         for voice in httpx.get(f"{server.http}/v1/audio/voices").json()["voices"]:
             body = {"input": "Hi.", "voice": voice["id"], "max_duration_s": 0.2}
-            spoken = httpx.post(f"{server.http}/v1/audio/speech", json=body, timeout=30)
+            spoken = httpx.post(f"{server.http}/v1/audio/speech", json=body)
             assert spoken.status_code == 200, spoken.text
 
 

@@ -30,6 +30,7 @@ from causerie.server.service import SpeechService
 from causerie.server.settings import Settings
 from causerie.server.voices.store import open_store
 from causerie.server.wyoming import WyomingServer
+from tests.patience import PATIENCE_S
 from tests.server.running import petit
 
 TEXT = "Hello there. How are you today? I hope that all is well with you and with your family."
@@ -111,7 +112,7 @@ def test_a_text_that_is_being_written(tmp_path: Path) -> None:
         await client.write_event(SynthesizeStart(voice=SynthesizeVoice(name="heart")).event())
         for word in TEXT.split():
             await client.write_event(SynthesizeChunk(text=f"{word} ").event())
-        begun = await asyncio.wait_for(events(client, AudioChunk.is_type), 10)
+        begun = await asyncio.wait_for(events(client, AudioChunk.is_type), PATIENCE_S)
         assert AudioStart.is_type(begun[0].type)  # before the end of the text
         await client.write_event(Synthesize(text=TEXT).event())  # a copy for old servers: ignored
         await client.write_event(SynthesizeStop().event())

@@ -34,6 +34,7 @@ from causerie.server.voices.store import (
 from causerie.tts import TTS
 from causerie.voices import Voice
 from tests import tiny
+from tests.patience import PATIENCE_S
 
 RATE = 24_000
 SOUND = np.random.default_rng(0).normal(0, 0.1, 3 * RATE).astype(np.float32)
@@ -160,7 +161,7 @@ def test_concurrent_adds_of_one_name_store_at_most_one_voice(where: str) -> None
     barrier = threading.Barrier(6)
 
     def slowly(name: str, segment: Segment) -> Voice:
-        barrier.wait(10)  # by now, all have found the name free
+        barrier.wait(PATIENCE_S)  # by now, all have found the name free
         return made(name, segment)
 
     def add(number: int) -> str | None:
