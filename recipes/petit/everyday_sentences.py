@@ -16,8 +16,8 @@ from causerie.evaluate.sentences import read_sentences
 
 HERE = Path(__file__).parent
 NUM_SENTENCES = 40_000
-WORDS = range(1, 19)  # possible lengths of a sentence
-PAIR_EVERY = 10
+WORDS = range(1, 27)  # possible lengths of a sentence
+PAIR_EVERY = 6
 SLOT = re.compile(r"\{(\w+)(?::(\w+))?\}")
 SMALL_WORDS = frozenset(
     "with your that this have about will from they when what would there then please very really "
