@@ -70,7 +70,7 @@ def texts(tmp_path: Path) -> tuple[Path, Path]:
     ]
     dialogues.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     entries = {**WORDS, "look": "lˈʊk", **{animal: f"kˈæ{animal}" for animal in ANIMALS}}
-    lines = "".join(f"{word}\t{phonemes}\n" for word, phonemes in entries.items())
+    lines = "".join(f"{word}\t{phonemes}\n" for word, phonemes in sorted(entries.items()))
     (tmp_path / "lexicon.txt.gz").write_bytes(gzip.compress(lines.encode()))
     return sentences, dialogues
 
