@@ -5,6 +5,7 @@ Weights have the scale of a trained network, so that an error anywhere shows in 
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import torch
@@ -13,7 +14,14 @@ from torch import Tensor, nn
 
 from causerie.checkpoint import Checkpoint
 from causerie.codec.mimi import Mimi
-from causerie.config import CSMConfig, LlamaConfig, MimiConfig, RopeScaling
+from causerie.codec.source_filter import SourceFilter
+from causerie.config import (
+    CSMConfig,
+    LlamaConfig,
+    MimiConfig,
+    RopeScaling,
+    SourceFilterConfig,
+)
 from causerie.model.csm import CSM
 from causerie.text.front_end import FrontEnd
 from causerie.text.tokenizer import BOS, EOS, TextTokenizer
@@ -50,6 +58,14 @@ def mimi_config() -> MimiConfig:
     )  # fmt: skip
 
 
+def source_filter_config() -> MimiConfig:
+    """The same Mimi with a source-filter decoder, 20 thousand parameters."""
+    decoder = SourceFilterConfig(
+        front_dim=24, front_layers=2, front_kernel=3, dim=16, num_layers=2, kernel=4
+    )
+    return dataclasses.replace(mimi_config(), decoder=decoder)
+
+
 def csm(seed: int = 0, config: CSMConfig | None = None) -> CSM:
     """A CSM of random weights."""
     torch.manual_seed(seed)
@@ -65,6 +81,9 @@ def mimi(seed: int = 0, config: MimiConfig | None = None) -> Mimi:
     randomize(codec)
     for branch in (codec.quantizer.semantic, codec.quantizer.acoustic):
         nn.init.normal_(branch.centroids)
+    if isinstance(codec.decoder, SourceFilter):
+        with torch.no_grad():  # gains near one: exp makes errors out of anything larger
+            codec.decoder.output.weight.mul_(0.3)
     return codec
 
 

@@ -8,6 +8,9 @@ from typing import Any
 
 from causerie.errors import ConfigError
 
+#: Samples from one set of parameters of the source-filter decoder to the next: 5 ms at 24 kHz.
+HOP = 120
+
 
 @dataclass(frozen=True, kw_only=True)
 class RopeScaling:
@@ -74,6 +77,40 @@ class CSMConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SourceFilterConfig:
+    """Sizes of the source-filter decoder.
+
+    Attributes:
+        front_dim, front_layers, front_kernel: of the blocks that see one column per frame.
+        dim, num_layers, kernel: of the blocks that see `steps` columns per frame.
+        expansion: width inside a block, as a multiple of its own.
+        steps: columns per frame.
+        hops_per_step: sets of parameters per column, one for each hop of 120 samples.
+    """
+
+    front_dim: int = 256
+    front_layers: int = 3
+    front_kernel: int = 5
+    dim: int = 192
+    num_layers: int = 6
+    kernel: int = 7
+    expansion: int = 3
+    steps: int = 8
+    hops_per_step: int = 2
+
+    def __post_init__(self) -> None:
+        _require_positive(
+            self, "front_dim", "front_layers", "front_kernel", "dim", "num_layers", "kernel",
+            "expansion", "steps", "hops_per_step",
+        )  # fmt: skip
+
+    @property
+    def frame_size(self) -> int:
+        """Samples per frame."""
+        return HOP * self.steps * self.hops_per_step
+
+
+@dataclass(frozen=True, kw_only=True)
 class MimiConfig:
     """Sizes of a Mimi codec. The defaults are Kyutai's.
 
@@ -83,6 +120,7 @@ class MimiConfig:
         ratios: upsampling of the decoder's stages in order; the encoder uses them reversed.
         context: 25 Hz steps that a transformer position attends to, itself included.
         num_codebooks: K, the first of which is semantic.
+        decoder: a source-filter decoder in place of SEANet's, which is Mimi's own.
     """
 
     sample_rate: int = 24_000
@@ -102,6 +140,7 @@ class MimiConfig:
     num_codebooks: int = 32
     codebook_size: int = 2048
     codebook_dim: int = 256
+    decoder: SourceFilterConfig | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "ratios", tuple(self.ratios))  # JSON has lists only
@@ -113,6 +152,12 @@ class MimiConfig:
             raise ConfigError(f"dim {self.dim} does not split into {self.num_heads} even heads")
         if not self.ratios or any(ratio < 1 for ratio in self.ratios):
             raise ConfigError(f"ratios must be positive, not {self.ratios}")
+        own = self.decoder and (24_000, self.decoder.frame_size)
+        if own and own != (self.sample_rate, self.frame_size):
+            raise ConfigError(
+                f"the source-filter decoder makes frames of {own[1]} samples at {own[0]} Hz, the "
+                f"encoder has frames of {self.frame_size} at {self.sample_rate} Hz"
+            )
 
     @property
     def stride(self) -> int:

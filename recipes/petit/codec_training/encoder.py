@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from causerie.codec.conv import CausalConv1d
 from causerie.codec.mimi import Mimi
-from causerie.codec.seanet import ResidualBlock
+from causerie.codec.seanet import Decoder, ResidualBlock
 from causerie.codec.transformer import Layer as TransformerLayer
 from causerie.config import MimiConfig
 from causerie.train import spectral_losses
@@ -173,6 +173,7 @@ def initialize(codec: Mimi) -> None:
         first = codec.encoder.layers[0]
         assert isinstance(first, CausalConv1d)
         first.weight.mul_(10)  # speech has an RMS near 0.07, where ELU is linear
+        assert isinstance(codec.decoder, Decoder)
         last = codec.decoder.layers[-1]
         assert isinstance(last, CausalConv1d)
         last.weight.mul_(0.1)

@@ -1,8 +1,9 @@
 """Mimi: the complete codec, offline and streaming.
 
 Encode: SEANet → transformer → downsample → quantize. Decode: dequantize → upsample →
-transformer → SEANet. A frame is 1,920 samples, 80 ms. Streaming has no look-ahead, and its
-results equal the offline ones however the frames are chunked. Source: kyutai-labs/moshi.
+transformer → SEANet, or dequantize → source-filter decoder. A frame is 1,920 samples, 80 ms.
+Streaming has no look-ahead, and its results equal the offline ones however the frames are chunked.
+Source: kyutai-labs/moshi; the source-filter decoder is ours.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from causerie.codec.conv import CausalConv1d, CausalConvTranspose1d
 from causerie.codec.rvq import SplitQuantizer
 from causerie.codec.seanet import Decoder, Encoder
+from causerie.codec.source_filter import SourceFilter, SourceFilterState
 from causerie.codec.transformer import LayerState, Transformer
 from causerie.config import MimiConfig
 
@@ -41,7 +43,7 @@ class EncoderState:
 
 @dataclass
 class DecoderState:
-    """Streaming state of the decoder."""
+    """Streaming state of SEANet's decoder."""
 
     upsample: Tensor
     transformer: list[LayerState]
@@ -59,6 +61,10 @@ class Mimi(nn.Module):
         self.encoder_transformer = Transformer(config)
         self.downsample = CausalConv1d(dim, dim, 4, stride=2, bias=False, replicate=True)
         self.quantizer = SplitQuantizer(config)
+        self.decoder: Decoder | SourceFilter
+        if config.decoder is not None:
+            self.decoder = SourceFilter(config.decoder, dim)
+            return
         self.upsample = CausalConvTranspose1d(dim, dim, 4, stride=2, groups=dim, bias=False)
         self.decoder_transformer = Transformer(config)
         self.decoder = Decoder(config)
@@ -73,8 +79,10 @@ class Mimi(nn.Module):
             self.downsample.new_state(batch),
         )
 
-    def new_decoder_state(self, batch: int = 1) -> DecoderState:
+    def new_decoder_state(self, batch: int = 1) -> DecoderState | SourceFilterState:
         """State of `batch` streams about to start."""
+        if isinstance(self.decoder, SourceFilter):
+            return self.decoder.new_state(batch)
         return DecoderState(
             self.upsample.new_state(batch),
             self.decoder_transformer.new_state(batch),
@@ -95,8 +103,14 @@ class Mimi(nn.Module):
         return self.quantizer.encode(self.latent(pcm, state), self._num_codebooks(num_codebooks))
 
     @torch.no_grad()
-    def decode_step(self, codes: Tensor, state: DecoderState) -> Tensor:
+    def decode_step(self, codes: Tensor, state: DecoderState | SourceFilterState) -> Tensor:
         """Waveform (B, 1, T · frame_size) of the next frames of codes (B, any K, T)."""
+        if isinstance(state, SourceFilterState):
+            # Frame by frame: the waveform does not depend, to the bit, on how a stream is cut.
+            frames = [
+                self.waveform(self.quantizer.decode(f), state) for f in codes.split(1, dim=-1)
+            ]
+            return torch.cat(frames, dim=-1)
         return self.waveform(self.quantizer.decode(codes), state)
 
     # -- offline -----------------------------------------------------------------------------
@@ -134,11 +148,19 @@ class Mimi(nn.Module):
         out: Tensor = self.downsample(x, state and state.downsample)
         return out
 
-    def waveform(self, latent: Tensor, state: DecoderState | None = None) -> Tensor:
+    def waveform(
+        self, latent: Tensor, state: DecoderState | SourceFilterState | None = None
+    ) -> Tensor:
         """Waveform (B, 1, T · frame_size) of a latent (B, D, T)."""
+        out: Tensor
+        if isinstance(self.decoder, SourceFilter):
+            assert not isinstance(state, DecoderState)
+            out = self.decoder(latent, state)
+            return out
+        assert not isinstance(state, SourceFilterState)
         x = self.upsample(latent, state and state.upsample)
         x = self.decoder_transformer(x, state and state.transformer)
-        out: Tensor = self.decoder(x, state and state.seanet)
+        out = self.decoder(x, state and state.seanet)
         return out
 
     def _num_codebooks(self, asked: int | None) -> int:

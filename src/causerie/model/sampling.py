@@ -13,14 +13,10 @@ import torch
 from torch import Tensor
 
 from causerie.errors import ConfigError
+from causerie.nn.hashing import STEP, mix
 
 #: Seeds are 0 … MAX_SEED.
 MAX_SEED = 2**63 - 1
-
-# The constants of SplitMix64 (Steele, Lea & Flood 2014), as signed 64-bit integers.
-_STEP = 0x9E3779B97F4A7C15 - 2**64
-_MIX_1 = 0xBF58476D1CE4E5B9 - 2**64
-_MIX_2 = 0x94D049BB133111EB - 2**64
 
 
 def check(temperature: float, top_k: int | None) -> None:
@@ -102,8 +98,8 @@ def gumbel_noise(seeds: Tensor, frame: int | Tensor, num_codebooks: int, size: i
     codebooks = torch.arange(num_codebooks, device=seeds.device)
     counters = codebooks[:, None] * 2**32 + torch.arange(size, device=seeds.device)
     frames = frame if isinstance(frame, Tensor) else torch.full_like(seeds, frame)
-    key = _mix(_mix(seeds * _STEP) + frames * _STEP)  # products wrap
-    bits = _mix(key[:, None, None] + counters * _STEP)
+    key = mix(mix(seeds * STEP) + frames * STEP)  # products wrap
+    bits = mix(key[:, None, None] + counters * STEP)
     # 23 bits plus one half: exact in fp32, and never 0 or 1, so both logarithms are finite.
     uniform = ((bits >> 41 & (2**23 - 1)).float() + 0.5) / 2**23
     return -(-uniform.log()).log()
@@ -112,19 +108,6 @@ def gumbel_noise(seeds: Tensor, frame: int | Tensor, num_codebooks: int, size: i
 def noise(seeds: Tensor, frame: int, codebook: int, size: int) -> Tensor:
     """The noise (B, V) of one codebook: a row of `gumbel_noise`."""
     return gumbel_noise(seeds, frame, codebook + 1, size)[:, codebook]
-
-
-def _mix(x: Tensor) -> Tensor:
-    """SplitMix64's finalizer: every bit of the result depends on every bit of x."""
-    x = (x ^ _shift(x, 30)) * _MIX_1
-    x = (x ^ _shift(x, 27)) * _MIX_2
-    return x ^ _shift(x, 31)
-
-
-def _shift(x: Tensor, bits: int) -> Tensor:
-    """Logical shift to the right; torch's own fills with the sign."""
-    out: Tensor = x >> bits & (2 ** (64 - bits) - 1)
-    return out
 
 
 def _is_number(value: object) -> bool:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from causerie.codec.conv import CausalConv1d, CausalConvTranspose1d
 from causerie.codec.mimi import Mimi
-from causerie.codec.seanet import ResidualBlock
+from causerie.codec.seanet import Decoder, ResidualBlock
 from causerie.codec.transformer import Layer
 from causerie.config import MimiConfig
 from causerie.native.products import FORMATS, Floats, Pool, declare, pointer
@@ -161,6 +161,7 @@ def _arrays(codec: Mimi) -> Iterator[Floats]:
     layers: list[Layer] = list(codec.decoder_transformer.layers)  # type: ignore[arg-type]
     for layer in layers:
         yield from _layer(layer)
+    assert isinstance(codec.decoder, Decoder)
     for part in codec.decoder.layers:
         if isinstance(part, ResidualBlock):
             yield from _convolution(part.narrow)

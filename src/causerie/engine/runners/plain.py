@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from causerie.codec.mimi import DecoderState, Mimi
+from causerie.codec.source_filter import SourceFilterState
 from causerie.engine.runner import BrokenSlotsError, Draw, Rows, SavedRows
 from causerie.model.csm import CSM
 from causerie.model.sampling import gumbel_noise, sample
@@ -36,7 +37,7 @@ class Slot:
     cache: KVCache
     hidden: Tensor | None = None
     codes: Tensor | None = None
-    codec: DecoderState | None = None
+    codec: DecoderState | SourceFilterState | None = None
 
 
 class PlainRunner:

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from causerie.codec.mimi import Mimi
+from causerie.codec.seanet import Decoder
 from causerie.codec.transformer import Layer
 from causerie.nn.rope import inverse_frequencies, rotate
 
@@ -25,6 +26,7 @@ class SlotCodec:
 
     def __init__(self, codec: Mimi, num_slots: int) -> None:
         config = codec.config
+        assert isinstance(codec.decoder, Decoder)
         self.codec = codec
         some = codec.upsample.weight
         self._layers: list[Layer] = list(codec.decoder_transformer.layers)  # type: ignore[arg-type]
