@@ -45,6 +45,7 @@ from causerie.checkpoint.load import Checkpoint, GenerationDefaults, load, load_
 from causerie.checkpoint.save import save
 from causerie.codec.mimi import Mimi
 from causerie.config import CSMConfig, LlamaConfig, MimiConfig
+from causerie.device import has_fast_bf16
 from causerie.evaluate.sentences import read_sentences
 from causerie.model.csm import CSM
 from causerie.prompt import Segment
@@ -230,7 +231,7 @@ class EncodingWorker:
         frame = self.codec.config.frame_size
         frames = [-(-u.num_samples // frame) for u in utterances]
         pcm = np.stack([self.folder.waveform(u, 0, max(frames) * frame) for u in utterances])
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=has_fast_bf16(torch.device("cpu"))):
             batch = self.codec.encode(torch.from_numpy(pcm)[:, None])
         return [row[:, :n].T.numpy().astype(np.int16) for row, n in zip(batch, frames, strict=True)]
 

@@ -84,7 +84,7 @@ class DecoderPhase:
         self, step: int, pcm: Tensor, labels: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, dict[str, float]]:
         codec = self.codec
-        autocast = torch.autocast(pcm.device.type, torch.bfloat16, enabled=self.recipe.autocast)
+        autocast = torch.autocast(pcm.device.type, torch.bfloat16, enabled=self.recipe.autocasts)
         with torch.no_grad(), autocast:
             unquantized = codec.latent(pcm).float()
             codes = codec.quantizer.encode(unquantized, codec.config.num_codebooks)
@@ -96,7 +96,7 @@ class DecoderPhase:
     ) -> tuple[Tensor, dict[str, float]]:
         """Loss and numbers of decoded latents (B, D, T) against waveforms (B, 1, N)."""
         recipe = self.recipe
-        with torch.autocast(pcm.device.type, torch.bfloat16, enabled=recipe.autocast):
+        with torch.autocast(pcm.device.type, torch.bfloat16, enabled=recipe.autocasts):
             decoded = self.codec.waveform(latent).float()
             features, phones = recognizer_distance(self.recognizer, decoded, pcm, generator)
         mel = spectral_losses.multi_scale_mel(decoded, pcm, self.codec.config.sample_rate)
@@ -137,7 +137,7 @@ class DecoderPhase:
         return decoded[kept], pcm[kept]
 
     def _adversarial(self, decoded: Tensor, pcm: Tensor) -> tuple[Tensor, Tensor, float]:
-        with torch.autocast(pcm.device.type, torch.bfloat16, enabled=self.recipe.autocast):
+        with torch.autocast(pcm.device.type, torch.bfloat16, enabled=self.recipe.autocasts):
             real = self.discriminator(pcm)
             fake = self.discriminator(decoded.detach())
             discriminated = discriminator_loss(real, fake)
@@ -145,7 +145,7 @@ class DecoderPhase:
         discriminated.backward()
         distributed.average_gradients(self.discriminator.parameters())
         self.discriminator_optimizer.step()
-        with torch.autocast(pcm.device.type, torch.bfloat16, enabled=self.recipe.autocast):
+        with torch.autocast(pcm.device.type, torch.bfloat16, enabled=self.recipe.autocasts):
             with torch.no_grad():
                 real = self.discriminator(pcm)
             fake = self.discriminator(decoded)

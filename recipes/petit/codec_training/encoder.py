@@ -122,7 +122,7 @@ class EncoderPhase:
         draw = torch.rand((), generator=generator).item()
         dropped = draw < recipe.dropout
         num_acoustic = int(draw / recipe.dropout * all_acoustic) if dropped else all_acoustic
-        with torch.autocast(pcm.device.type, torch.bfloat16, enabled=recipe.autocast):
+        with torch.autocast(pcm.device.type, torch.bfloat16, enabled=recipe.autocasts):
             latent = self.codec.latent(pcm)
             if step < recipe.quantize_from:
                 semantic = latent

@@ -115,7 +115,7 @@ class RecognizerPhase:
         self, step: int, pcm: Tensor, labels: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, dict[str, float]]:
         gain, noise = augmentation(pcm.shape, generator)
-        with torch.autocast(pcm.device.type, torch.bfloat16, enabled=self.recipe.autocast):
+        with torch.autocast(pcm.device.type, torch.bfloat16, enabled=self.recipe.autocasts):
             _, logits = self.recognizer(gain * pcm + noise)
         error = F.cross_entropy(logits, labels)
         right = (logits.argmax(1) == labels).float().mean()

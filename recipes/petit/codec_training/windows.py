@@ -9,6 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from causerie.device import has_fast_bf16
 from causerie.errors import ConfigError
 from causerie.train.loop import Descent, HasState, Loop, OnStep
 from causerie.train.processes import find_processes
@@ -22,6 +23,7 @@ class WindowRecipe:
 
     Attributes:
         stretched: share of the windows played faster or slower, see `WindowSampler`.
+        autocast: compute products in bf16, where the processor does not emulate them.
     """
 
     steps: int
@@ -33,6 +35,11 @@ class WindowRecipe:
     stretched: float = 0.0
     autocast: bool = True
     seed: int = 0
+
+    @property
+    def autocasts(self) -> bool:
+        """Whether products are in bf16 on this machine."""
+        return self.autocast and has_fast_bf16(torch.device("cpu"))
 
 
 class WindowPhase(HasState, Protocol):

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from causerie.audio.audio import Audio
 from causerie.audio.resample import resample
 from causerie.codec.mimi import Mimi
+from causerie.device import has_fast_bf16
 from causerie.train import spectral_losses
 from causerie.train.loop import Descent, Loop, OnStep
 
@@ -154,7 +155,7 @@ class _Phase:
         codes = torch.where(swap, codes[order], codes)
         with torch.no_grad():
             latent = codec.quantizer.decode(codes)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=has_fast_bf16(pcm.device)):
             decoded = codec.waveform(latent).float()
         return spectral_losses.multi_scale_mel(decoded, pcm, codec.config.sample_rate)
 

@@ -15,6 +15,7 @@ import numpy as np
 from causerie.audio.audio import Audio
 from causerie.checkpoint.load import Checkpoint
 from causerie.data.shards import SpeechData, Turn
+from causerie.device import has_fast_bf16
 from causerie.evaluate import similarity
 from causerie.evaluate.clip import Clip
 from causerie.evaluate.round_trip import round_trip
@@ -87,7 +88,8 @@ class Judge:
             for number in range(len(self.held_out))
         ]
         recipe = self.config.recipe
-        objective = Objective(model, autocast=recipe.precision == "bf16")
+        autocast = recipe.precision == "bf16" and has_fast_bf16(model.projection.weight.device)
+        objective = Objective(model, autocast=autocast)
         return held_out_losses(objective, examples, recipe.micro_rows)
 
     def _corpus(self, checkpoint: Checkpoint) -> Corpus:

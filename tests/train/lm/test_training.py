@@ -192,6 +192,23 @@ def test_milestones_come_after_their_steps_and_at_the_end(tmp_path: Path) -> Non
     assert seen == [(2, 2), (4, 4), (5, 5)]
 
 
+@pytest.fixture
+def fast_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A processor with instructions for bf16."""
+    monkeypatch.setattr("causerie.train.lm.training.has_fast_bf16", lambda device: True)
+
+
+def test_bf16_is_fp32_where_it_would_be_emulated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: {"avx2": True, "avx512_bf16": False})
+    rough = training(tmp_path, dataclasses.replace(RECIPE, precision="bf16"), Lora(rank=2))
+    assert {p.dtype for p in rough.model.parameters()} == {torch.float32}
+    exact = training(tmp_path, RECIPE, Lora(rank=2))
+    assert rough.add_gradients(0) == exact.add_gradients(0)
+
+
+@pytest.mark.usefixtures("fast_bf16")
 def test_bf16_learns_nearly_the_same_and_keeps_fp32_weights(tmp_path: Path) -> None:
     exact, rough = (
         training(tmp_path),
@@ -203,6 +220,7 @@ def test_bf16_learns_nearly_the_same_and_keeps_fp32_weights(tmp_path: Path) -> N
     assert {p.dtype for p in rough.model.parameters()} == {torch.float32}
 
 
+@pytest.mark.usefixtures("fast_bf16")
 @pytest.mark.parametrize("parts", [("backbone", "depth"), ("backbone", "heads")])
 def test_frozen_weights_in_bf16_change_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parts: tuple[Any, ...]

@@ -77,8 +77,9 @@ class LMRecipe:
         clip: maximum gradient norm.
         ema: decay of the weight averages that are evaluated and exported; 0 for none.
         codebook_weights: loss weights of the acoustic codebooks; None for equal weights.
-        precision: precision of matrix products. Trained weights, their averages, norms, rotary
-            angles, softmax and losses are always fp32.
+        precision: precision of matrix products; with "bf16" they are in fp32 on processors that
+            only emulate bf16. Trained weights, their averages, norms, rotary angles, softmax and
+            losses are always fp32.
         micro_rows: most rows, padding included, that a process computes at once; it accumulates
             the gradients of its part of a batch.
         recompute: recompute layers in the backward pass, which needs less memory.

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from causerie.device import has_fast_bf16
 from causerie.errors import ConfigError
 from causerie.model.csm import CSM
 from causerie.text.tokenizer import TextTokenizer
@@ -43,7 +44,7 @@ class LMTraining:
 
     Args:
         model: the model, trained in place: its parameters that require a gradient. With bf16
-            precision the others are stored in bf16 (see `halve_frozen`).
+            products the others are stored in bf16 (see `halve_frozen`).
         state: path of the state file.
         processes: the processes that train together; by default those that were launched.
         facts: what else the run depends on. Changed facts are refused, as a changed recipe is.
@@ -83,7 +84,8 @@ class LMTraining:
             corpus, tokenizer, recipe.samples, max_frames=model.config.max_frames, seed=recipe.seed
         )
         # before the model moves to the device, so that the exact weights stay on the CPU
-        self.exact = halve_frozen(model) if recipe.precision == "bf16" else {}
+        self.autocast = recipe.precision == "bf16" and has_fast_bf16(self.processes.device)
+        self.exact = halve_frozen(model) if self.autocast else {}
         model.to(self.processes.device)
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.modules: dict[str, Stateful] = {"model": _Trained(model)}
@@ -188,7 +190,7 @@ class LMTraining:
     def _new_objective(self) -> Objective:
         return Objective(
             self.model,
-            autocast=self.recipe.precision == "bf16",
+            autocast=self.autocast,
             depth_weight=self.recipe.depth_weight,
             codebook_weights=self.recipe.codebook_weights,
         )
