@@ -15,7 +15,6 @@ from causerie.codec.source_filter import (
     APERIODICITY_HZ,
     CYCLE,
     ENVELOPE_HZ,
-    HOP,
     SAMPLE_RATE,
     Parameters,
     SourceFilter,
@@ -23,7 +22,7 @@ from causerie.codec.source_filter import (
     synthesize,
     tables,
 )
-from causerie.config import SourceFilterConfig
+from causerie.config import HOP, SourceFilterConfig
 from causerie.errors import ConfigError
 from tests import tiny
 

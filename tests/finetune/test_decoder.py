@@ -41,8 +41,19 @@ def test_shift_pitch_keeps_the_length(factor: float) -> None:
     assert shift_pitch(tone(300, 0.01), factor, RATE).shape == (240,)  # shorter than a window
 
 
-def test_only_the_decoder_learns(tmp_path: Path) -> None:
-    codec = tiny.mimi()
+DECODERS = pytest.mark.parametrize(
+    ("config", "trained"),
+    [
+        (tiny.mimi_config(), {"upsample", "decoder_transformer", "decoder"}),
+        (tiny.source_filter_config(), {"decoder"}),
+    ],
+    ids=["seanet", "source-filter"],
+)
+
+
+@DECODERS
+def test_only_the_decoder_learns(config: MimiConfig, trained: set[str], tmp_path: Path) -> None:
+    codec = tiny.mimi(config=config)
     before, fingerprint = (
         {n: t.clone() for n, t in codec.state_dict().items()},
         codec_fingerprint(codec),
@@ -55,14 +66,17 @@ def test_only_the_decoder_learns(tmp_path: Path) -> None:
     moved = {
         n.split(".")[0] for n, t in codec.state_dict().items() if not torch.equal(t, before[n])
     }
-    assert moved == {"upsample", "decoder_transformer", "decoder"}
+    assert moved == trained
     assert codec_fingerprint(codec) == fingerprint
     assert np.mean(seen[-3:]) < np.mean(seen[:3])
 
 
 @pytest.mark.slow
-def test_a_killed_run_resumes_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole, parts = tiny.mimi(), tiny.mimi()
+@DECODERS
+def test_a_killed_run_resumes_exactly(
+    config: MimiConfig, trained: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, parts, again = (tiny.mimi(config=config) for _ in range(3))
     adapt(whole, recordings(), recipe(4), tiny.NUM_CODEBOOKS, tmp_path / "whole.pt")
 
     def kill(step: int, numbers: dict[str, float]) -> None:
@@ -73,12 +87,11 @@ def test_a_killed_run_resumes_exactly(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr("causerie.finetune.decoder.SAVE_EVERY", 1)
     with pytest.raises(KeyboardInterrupt):
         adapt(parts, recordings(), recipe(4), tiny.NUM_CODEBOOKS, state, on_step=kill)
-    again = tiny.mimi()
     adapt(again, recordings(), recipe(4), tiny.NUM_CODEBOOKS, state)
     for one, other in zip(whole.parameters(), again.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=0)
     with pytest.raises(ConfigError, match="steps was 4, is 5"):
-        adapt(tiny.mimi(), recordings(), recipe(5), tiny.NUM_CODEBOOKS, state)
+        adapt(tiny.mimi(config=config), recordings(), recipe(5), tiny.NUM_CODEBOOKS, state)
 
 
 def test_a_large_codec_is_not_trained() -> None:
