@@ -233,6 +233,36 @@ def test_spelling_keeps_punctuation_and_word_count() -> None:
     assert spell_some("The cat", "ðə kˈæt sˈæt.", 1.0, random) == "ðə kˈæt sˈæt."
 
 
+def test_a_share_of_the_texts_lacks_its_final_punctuation() -> None:
+    turns = [f"Is it {i}?!" for i in range(len(TURNS))]
+    spoken = dataclasses.replace(corpus([[0], [2], [5]]), words=turns, spoken=turns)
+
+    readings = {}
+    for ending in ("?!", ""):
+        for last in range(len(TURNS)):
+            for first in ("", *(f"{turn} " for turn in turns)):
+                text = f"{first}Is it {last}{ending}"
+                readings[text] = TOKENIZER.encode(text, 0)
+
+    def texts(share: float) -> list[str]:
+        samples = Samples(batch=4, joined=(0.5, 0.5), learn="last", unpunctuated=share)
+        drawn = ConversationSampler(spoken, TOKENIZER, samples, max_frames=200, seed=0)
+        found = []
+        for position in range(40):
+            rows = drawn.example(drawn.script(position), position).rows
+            tokens = rows[rows[:, -1] >= 0, -1].tolist()
+            found.append(next(text for text in readings if readings[text] == tokens))
+        return found
+
+    assert all(text.endswith("?!") for text in texts(0.0))
+    bare = texts(0.4)
+    assert 6 < sum(not text.endswith("?!") for text in bare) < 30
+    assert all(text.endswith(("?!", *"012345")) for text in bare)
+    joined = [text for text in bare if text.count("Is") > 1]
+    assert joined
+    assert all("?!" in text for text in joined), "only the end is bare"
+
+
 def test_rows_may_have_different_lengths() -> None:
     no, yes = np.array([False, False]), np.array([False, True])
     long = np.array([[-1, -1, 5], [3, 4, -1]])

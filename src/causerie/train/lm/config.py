@@ -35,6 +35,8 @@ class Samples:
         spelled_sentences: share of the utterances in which words are spelled.
         spelled_words: share of the words that are spelled in these utterances. Spelling is for
             models that read phonemes.
+        unpunctuated: share of the turns whose text lacks its final punctuation, as people often
+            write it. A model that has always seen it goes on speaking until it comes.
     """
 
     batch: int = 32
@@ -47,6 +49,7 @@ class Samples:
     history_noise: float = 0.0
     spelled_sentences: float = 0.0
     spelled_words: float = 0.3
+    unpunctuated: float = 0.0
 
     def __post_init__(self) -> None:
         _at_least(self, 1, "batch")
@@ -57,7 +60,8 @@ class Samples:
                     f"{name} must be probabilities that sum to 1, not {list(chances)}"
                 )
         for name in (
-            "depth_share", "any_speaker", "history_noise", "spelled_sentences", "spelled_words"
+            "depth_share", "any_speaker", "history_noise", "spelled_sentences", "spelled_words",
+            "unpunctuated",
         ):  # fmt: skip
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} must be from 0 to 1, not {getattr(self, name)}")

@@ -206,8 +206,10 @@ class ConversationSampler:
         spelled = [self._spelled(number, random) for number in turn]
         plain = [self.corpus.spoken[number] for number in turn]
         codes = np.concatenate([self.corpus.codes_of(number) for number in turn])
+        bare = self.samples.unpunctuated and random.random() < self.samples.unpunctuated
         for spoken in (spelled, plain):
-            tokens = self.tokenizer.encode(" ".join(spoken), speaker)
+            text = " ".join(spoken)
+            tokens = self.tokenizer.encode(text.rstrip(PUNCTUATION) if bare else text, speaker)
             if len(tokens) + len(codes) < self.max_frames:
                 break
         rows = np.full((len(tokens) + len(codes) + 1, codes.shape[1] + 1), -1, np.int64)
