@@ -27,7 +27,8 @@ def _begin_shutdown(server: Served) -> None:
 
 
 def test_a_reply_is_completed_and_new_ones_are_refused(tmp_path: Path) -> None:
-    with served(tmp_path) as server, httpx.Client(base_url=server.url) as client:
+    grace = ("--grace-s", str(PATIENCE_S))
+    with served(tmp_path, *grace) as server, httpx.Client(base_url=server.url) as client:
         whole = client.post("/v1/audio/speech", json=SPEECH).content
         with client.stream("POST", "/v1/audio/speech", json=SPEECH) as response:
             chunks = response.iter_bytes()
