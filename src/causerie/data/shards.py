@@ -235,7 +235,9 @@ class ShardWriter:
 
 def codec_fingerprint(codec: Mimi) -> str:
     """A hash that is equal for codecs with the same encoder, whatever their decoders."""
-    found = hashlib.blake2b(json.dumps(asdict(codec.config)).encode(), digest_size=16)
+    sizes = asdict(codec.config)
+    del sizes["decoder"]
+    found = hashlib.blake2b(json.dumps(sizes).encode(), digest_size=16)
     for name, tensor in sorted(codec.state_dict().items()):
         if name.startswith(("decoder", "upsample")) or "output_proj" in name:
             continue
