@@ -47,7 +47,7 @@ class Recorder(TorchDispatchMode):
         packet, waits = func.overloadpacket, f"{func} makes the host wait"
         assert packet not in _WAITING, waits
         if packet is _ATEN.where:  # which copies numbers to the device first
-            assert all(tensor.dim() for tensor in args), waits
+            assert all(isinstance(value, Tensor) and value.dim() for value in args), waits
         if packet in _INDEXING:  # which counts what is true in a mask
             assert all(index is None or index.dtype != torch.bool for index in args[1]), waits
         out = func(*args, **(kwargs or {}))

@@ -165,6 +165,11 @@ class SourceFilterState:
         """All tensors, in a fixed order."""
         return [*self.columns, self.hop, self.step, self.phase, self.excitation, self.sound]
 
+    def rows(self, streams: Tensor) -> SourceFilterState:
+        """A copy of the state of some streams."""
+        *columns, hop, step, phase, excitation, sound = (t[streams] for t in self.tensors)
+        return SourceFilterState(columns, hop, step, phase, excitation, sound)
+
 
 class CausalBlock(nn.Module):
     """A ConvNeXt block (Liu et al. 2022) that sees only the past: (B, N, C) → (B, N, C)."""
@@ -323,7 +328,8 @@ def _pulses(pitch: Tensor, voiced: Tensor, state: SourceFilterState) -> Tensor:
     n = harmonics.floor()
     below = 2 * (angle / 2).sin()
     flat = below.abs() < 2e-3
-    total = torch.where(flat, n + 0.5, ((n + 0.5) * angle).sin() / below.where(~flat, 1.0)) - 0.5
+    ratio = ((n + 0.5) * angle).sin() / below.masked_fill(flat, 1.0)
+    total = torch.where(flat, n + 0.5, ratio) - 0.5
     total = total + (harmonics - n) * ((n + 1) * angle).cos()
     level = 2 * (frequency / SAMPLE_RATE).sqrt()
     return total * level * voiced.repeat_interleave(HOP, dim=-1)

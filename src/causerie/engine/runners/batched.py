@@ -24,7 +24,7 @@ from torch import Tensor
 from causerie.codec.mimi import Mimi
 from causerie.engine.runner import BrokenSlotsError, Draw, Rows, SavedRows
 from causerie.engine.runners.cuda_graph import CudaRecorder, Eager, Graphs, Runs, has_graphs
-from causerie.engine.runners.slot_codec import SlotCodec
+from causerie.engine.runners.slot_codec import new_slot_codec
 from causerie.engine.runners.slot_model import Attention, SlotModel, fused
 from causerie.model.csm import CSM
 from causerie.nn.kv_cache import SavedPositions
@@ -88,7 +88,7 @@ class BatchedRunner:
             attention=attention, compiled=compiled, depth_int8=depth_int8,
         )  # fmt: skip
         self._by_kernels = _by_kernels(self._model, min(kernel_slots, num_slots))
-        self._codec = SlotCodec(codec, num_slots)
+        self._codec = new_slot_codec(codec, num_slots)
         self._sizes = [*(size for size in SIZES if size < num_slots), num_slots]
         self._lengths = [*(size for size in LENGTHS if size < self.max_rows), self.max_rows]
         self._ranked = [*(size for size in RANKED if size < self._num_codes), self._num_codes]

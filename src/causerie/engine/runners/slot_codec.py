@@ -1,9 +1,9 @@
 """The codec's decoder over slots: state in fixed tensors, one frame of several slots at a time.
 
-It computes `Mimi.decode_step` for one frame of streams at different positions. The convolutions are
-the codec's own, called with rows of the state. The transformer keeps its keys and values in a ring
-per slot, not in a sliding window. No step depends on the value of a tensor, so a CUDA graph can
-record it.
+It computes `Mimi.decode_step` for one frame of streams at different positions, by the codec's own
+modules, called with rows of the state. Only the transformer before SEANet keeps its keys and values
+in a ring per slot, not in a sliding window. No step depends on the value of a tensor, so a CUDA
+graph can record it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from causerie.codec.mimi import Mimi
 from causerie.codec.seanet import Decoder
+from causerie.codec.source_filter import SourceFilter, tables
 from causerie.codec.transformer import Layer
 from causerie.nn.rope import inverse_frequencies, rotate
 
@@ -21,8 +22,11 @@ from causerie.nn.rope import inverse_frequencies, rotate
 STEPS = 2
 
 
-class SlotCodec:
-    """State of `num_slots` streams. Slot `num_slots` is a dummy for rows that pad a batch."""
+class SlotSeanet:
+    """Streams of a codec with SEANet's decoder.
+
+    Slot `num_slots` is a dummy for rows that pad a batch.
+    """
 
     def __init__(self, codec: Mimi, num_slots: int) -> None:
         config = codec.config
@@ -91,3 +95,38 @@ class SlotCodec:
             ffn = layer.ffn_out(F.gelu(layer.ffn_in(layer.ffn_norm(x))))
             x = x + layer.ffn_scale * ffn
         return x
+
+
+class SlotSourceFilter:
+    """Streams of a codec with a source-filter decoder, like `SlotSeanet`."""
+
+    def __init__(self, codec: Mimi, num_slots: int) -> None:
+        assert isinstance(codec.decoder, SourceFilter)
+        self.codec = codec
+        self._state = codec.decoder.new_state(num_slots + 1)
+        tables(self._state.sound.device)  # copied to the device now, not in a recording
+
+    def reset(self, slot: int) -> None:
+        """Start the slot from silence."""
+        for state in self._state.tensors:
+            state[slot].zero_()
+
+    def decode(self, codes: Tensor, slots: Tensor, positions: Tensor) -> Tensor:
+        """Audio (B, frame_size) of the next frames of codes (B, K).
+
+        Args:
+            slots: (B,), all different except for the dummy.
+            positions: not used; the state counts the hops.
+        """
+        state = self._state.rows(slots)
+        pcm = self.codec.decode_step(codes[..., None], state)
+        for tensor, new in zip(self._state.tensors, state.tensors, strict=True):
+            tensor.index_copy_(0, slots, new)
+        return pcm[:, 0]
+
+
+def new_slot_codec(codec: Mimi, num_slots: int) -> SlotSeanet | SlotSourceFilter:
+    """New streams of a codec, by its kind of decoder."""
+    if isinstance(codec.decoder, SourceFilter):
+        return SlotSourceFilter(codec, num_slots)
+    return SlotSeanet(codec, num_slots)
