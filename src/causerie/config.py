@@ -155,8 +155,8 @@ class MimiConfig:
         own = self.decoder and (24_000, self.decoder.frame_size)
         if own and own != (self.sample_rate, self.frame_size):
             raise ConfigError(
-                f"the source-filter decoder makes frames of {own[1]} samples at {own[0]} Hz, the "
-                f"encoder has frames of {self.frame_size} at {self.sample_rate} Hz"
+                f"decoder makes frames of {own[1]} samples at {own[0]} Hz, and the encoder has "
+                f"frames of {self.frame_size} at {self.sample_rate} Hz"
             )
 
     @property

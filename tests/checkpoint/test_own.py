@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -10,8 +11,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from causerie.checkpoint import GenerationDefaults, load, load_codec, save
+from causerie.checkpoint import GenerationDefaults, load, load_codec, save, save_codec
 from causerie.checkpoint.fill import MAX_NAMES
+from causerie.config import MimiConfig
 from causerie.errors import CheckpointError, ConfigError
 from tests import tiny
 
@@ -88,6 +90,50 @@ def test_lexicon_comes_along(folder: Path, tmp_path: Path) -> None:
     change_config(folder, front_end="phonemes")
     save(tmp_path / "copy", load(folder))
     assert load(tmp_path / "copy").front_end("Hello.") == load(folder).front_end("Hello.")
+
+
+def test_source_filter_round_trip_is_exact(tmp_path: Path) -> None:
+    codec = tiny.mimi(config=tiny.source_filter_config())
+    save(tmp_path / "model", dataclasses.replace(tiny.checkpoint(), codec=codec))
+    save_codec(tmp_path / "codec", codec)
+    for again in (
+        load(tmp_path / "model").codec,
+        load_codec(tmp_path / "model"),
+        load_codec(tmp_path / "codec"),
+    ):
+        assert again.config == codec.config
+        assert equal(again, codec)
+
+
+def test_configuration_without_a_source_filter_decoder_has_no_new_key(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
+    """Versions without this decoder read it."""
+    save_codec(tmp_path, tiny.mimi())
+    for folder in (tiny_folder, tmp_path):
+        codec = json.loads((folder / "config.json").read_text())["codec"]
+        names = [field.name for field in dataclasses.fields(MimiConfig)]
+        assert list(codec) == [name for name in names if name != "decoder"]
+
+
+@pytest.mark.parametrize(
+    ("decoder", "message"),
+    [
+        ("seanet", "codec.decoder must be a table, not 'seanet'"),
+        ({"width": 4}, "unknown key codec.decoder.width"),
+        ({"dims": 4}, "unknown key codec.decoder.dims: did you mean dim"),
+        ({"dim": 0}, "codec.decoder.SourceFilterConfig.dim must be a positive integer, not 0"),
+        ({"dim": "wide"}, "codec.decoder.dim must be a whole number, not 'wide'"),
+        ({"steps": 4}, "codec.decoder makes frames of 960 samples"),
+        ({}, "tensors .* missing: .*decoder.body.0"),
+    ],
+)
+def test_wrong_decoder(folder: Path, decoder: object, message: str) -> None:
+    codec = json.loads((folder / "config.json").read_text())["codec"]
+    change_config(folder, codec={**codec, "decoder": decoder})
+    for read in (load, load_codec):
+        with pytest.raises(CheckpointError, match=message):
+            read(folder)
 
 
 def test_codec_alone(tiny_folder: Path) -> None:

@@ -82,3 +82,11 @@ def test_defaults_there_and_back(
     assert (again.temperature, again.top_k) == (temperature, 0)
     assert again.acoustic_temperature == defaults.acoustic_temperature
     assert again.acoustic_top_k == 5
+
+
+def test_a_source_filter_decoder_is_refused(tmp_path: Path) -> None:
+    codec = tiny.mimi(config=tiny.source_filter_config())
+    checkpoint = dataclasses.replace(tiny.checkpoint(), codec=codec)
+    with pytest.raises(CheckpointError, match=r"source-filter decoder.*save the model in causerie"):
+        save_transformers(tmp_path / "out", checkpoint)
+    assert not (tmp_path / "out").exists()

@@ -185,5 +185,5 @@ def test_windows_add_up_to_one() -> None:
 
 
 def test_a_frame_of_another_size_is_an_error() -> None:
-    with pytest.raises(ConfigError, match="frames of 960 samples"):
+    with pytest.raises(ConfigError, match=r"^decoder makes frames of 960 samples at 24000 Hz, and"):
         dataclasses.replace(tiny.mimi_config(), decoder=SourceFilterConfig(steps=4))

@@ -228,7 +228,16 @@ def csm_to_transformers(config: CSMConfig, codec: MimiConfig) -> dict[str, Any]:
 
 
 def mimi_to_transformers(config: MimiConfig) -> dict[str, Any]:
-    """Sizes for a config of model type mimi."""
+    """Sizes for a config of model type mimi.
+
+    Raises:
+        CheckpointError: the codec has a source-filter decoder.
+    """
+    if config.decoder is not None:
+        raise CheckpointError(
+            "the codec has a source-filter decoder, and the layout of transformers has a place for "
+            "SEANet's only: save the model in causerie's own layout, by causerie.checkpoint.save"
+        )
     sizes = {theirs: getattr(config, ours) for ours, theirs in _MIMI_NAMES.items()}
     return {
         "model_type": "mimi",

@@ -149,7 +149,8 @@ def csm_entries(config: CSMConfig, layout: CSMLayout) -> list[Entry]:
 
 
 def mimi_entries(config: MimiConfig, layout: MimiLayout) -> list[Entry]:
-    """Every tensor of a Mimi of these sizes."""
+    """Every tensor of a Mimi of these sizes, with SEANet's decoder."""
+    assert config.decoder is None, "the layout has no source-filter decoder"
     column = ("transformers", "kyutai").index(layout)
     entries = [Entry(ours, (theirs[column],), SAME) for ours, theirs in _MIMI.items()]
     entries += [Entry(ours, (theirs,), SAME) for ours, theirs in _seanet(config, layout)]

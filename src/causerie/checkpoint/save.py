@@ -26,6 +26,7 @@ from causerie.checkpoint.load import (
     Checkpoint,
 )
 from causerie.codec.mimi import Mimi
+from causerie.config import MimiConfig
 from causerie.text.front_end import LEXICON_FILE
 
 # The tokens that transformers puts in place of audio frames: their own names and Llama 3's.
@@ -47,7 +48,7 @@ def save(folder: Path | str, checkpoint: Checkpoint, *, dtype: torch.dtype | Non
             "format": FORMAT,
             "version": VERSION,
             "model": asdict(checkpoint.model.config),
-            "codec": asdict(checkpoint.codec.config),
+            "codec": _codec_sizes(checkpoint.codec.config),
             "front_end": checkpoint.front_end.kind,
             "generation": asdict(checkpoint.defaults),
         },
@@ -71,7 +72,7 @@ def save_codec(folder: Path | str, codec: Mimi, *, dtype: torch.dtype | None = N
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    sizes = {"format": FORMAT, "version": VERSION, "codec": asdict(codec.config)}
+    sizes = {"format": FORMAT, "version": VERSION, "codec": _codec_sizes(codec.config)}
     _write_json(folder / "config.json", sizes)
     tensors = _foreign(codec, prefixed(same_names(codec), CODEC_PREFIX))
     _write_tensors(folder / "model.safetensors", tensors, dtype)
@@ -87,14 +88,17 @@ def save_transformers(
 
     Args:
         dtype: of all tensors on disk; by default their own.
+
+    Raises:
+        CheckpointError: the codec has a source-filter decoder, which transformers does not know.
     """
+    sizes, codec_sizes = checkpoint.model.config, checkpoint.codec.config
+    config = configs.csm_to_transformers(sizes, codec_sizes)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    sizes, codec_sizes = checkpoint.model.config, checkpoint.codec.config
     tensors = _foreign(checkpoint.model, csm_entries(sizes, "transformers"))
     codec_entries = prefixed(mimi_entries(codec_sizes, "transformers"), FOREIGN_CODEC_PREFIX)
     tensors |= _foreign(checkpoint.codec, codec_entries)
-    config = configs.csm_to_transformers(sizes, codec_sizes)
     audio_ids = _audio_ids(checkpoint)
     if audio_ids is None:
         audio_ids = sizes.text_vocab_size, sizes.text_vocab_size + 1
@@ -116,6 +120,11 @@ def save_transformers(
     _write_json(folder / "generation_config.json", _generation_config(checkpoint, token_ids))
     _write_tensors(folder / "model.safetensors", tensors, dtype)
     checkpoint.tokenizer.save(folder / "tokenizer.json")
+
+
+def _codec_sizes(config: MimiConfig) -> dict[str, Any]:
+    """The sizes without a `decoder` of None, a key that earlier versions do not know."""
+    return {name: value for name, value in asdict(config).items() if value is not None}
 
 
 def _generation_config(
