@@ -74,6 +74,7 @@ def test_info_shows_the_installation_and_the_model(tiny_folder: Path) -> None:
         "  backbone       3 layers, width 64, 4 heads",
         "  context        128 positions, 10 s",
         "  tokens         260, front end plain",
+        "  decoder        SEANet",
         "  codes          5 codebooks of 32",
         "  rate           24000 Hz, 12.5 frames a second",
         "voices           none by name",

@@ -55,6 +55,7 @@ def _show_model(tts: TTS) -> None:
     _line("  tokens", f"{checkpoint.tokenizer.vocab_size}, front end {checkpoint.front_end.kind}")
     _line("  sampling", f"temperature {defaults.temperature}, top_k {defaults.top_k}")
     _line("codec", f"{_count(checkpoint.codec)} parameters")
+    _line("  decoder", "SEANet" if codec.decoder is None else "source-filter")
     _line("  codes", f"{sizes.num_codebooks} codebooks of {codec.codebook_size}")
     _line("  rate", f"{codec.sample_rate} Hz, {codec.frame_rate:g} frames a second")
     _line("voices", ", ".join(tts.voices) or "none by name; speaker numbers 0, 1, 2, …")
