@@ -67,9 +67,9 @@ def floor_bytes(implementation: Implementation, *, rows: int, streams: int, code
         weight_bytes=NATIVE_BYTES if compact else BYTES,
     )  # fmt: skip
     if codec:
-        mimi = checkpoint.codec
-        parts = (mimi.upsample, mimi.decoder_transformer, mimi.decoder)
-        total += 4 * sum(p.numel() for part in parts for p in part.parameters())  # fp32
+        weights = checkpoint.codec.named_parameters()
+        decoding = (p for name, p in weights if name.startswith(("upsample", "decoder")))
+        total += 4 * sum(p.numel() for p in decoding)  # fp32
     return total
 
 

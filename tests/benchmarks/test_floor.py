@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 from pathlib import Path
 from types import ModuleType
@@ -9,8 +10,11 @@ from types import ModuleType
 import pytest
 import torch
 
-from causerie.config import csm_1b
+from causerie.bench.ours import Ours
+from causerie.config import MimiConfig, csm_1b
+from causerie.engine.runners.plain import PlainRunner
 from causerie.model.csm import CSM
+from tests import tiny
 
 ROOT = Path(__file__).parents[2]
 
@@ -48,6 +52,21 @@ def test_each_stream_reads_its_keys_and_values(floor: ModuleType) -> None:
     none = floor.frame_bytes(config, "bfloat16", "bfloat16")
     some = floor.frame_bytes(config, "bfloat16", "bfloat16", rows=10, streams=3)
     assert some - none == 3 * 10 * 32 * 1024
+
+
+@pytest.mark.parametrize("config", [tiny.mimi_config(), tiny.source_filter_config()])
+def test_sound_reads_the_weights_of_the_decoder(floor: ModuleType, config: MimiConfig) -> None:
+    checkpoint = dataclasses.replace(tiny.checkpoint(), codec=tiny.mimi(config=config))
+    runner = PlainRunner(checkpoint.model, checkpoint.codec, 1)
+    ours = Ours("tiny", checkpoint, runner, ("float32", "float32"))
+    with_codec, without = (
+        floor.floor_bytes(ours, rows=0, streams=1, codec=codec) for codec in (True, False)
+    )
+    mimi = checkpoint.codec
+    encoding = (mimi.encoder, mimi.encoder_transformer, mimi.downsample, mimi.quantizer)
+    weights = sum(p.numel() for p in mimi.parameters())
+    weights -= sum(p.numel() for part in encoding for p in part.parameters())
+    assert with_codec - without == 4 * weights
 
 
 def test_bandwidth_is_measured(floor: ModuleType) -> None:
