@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shutil
@@ -13,7 +14,7 @@ import torch
 from transformers import CsmForConditionalGeneration
 
 from causerie import TTS
-from causerie.checkpoint import load
+from causerie.checkpoint import load, save
 from causerie.data.shards import SpeechData
 from causerie.errors import ConfigError
 from causerie.evaluate import speaking
@@ -163,6 +164,25 @@ def test_a_trained_decoder_needs_no_prompt(
     assert report.checkpoints.keys() == {1, 2}
     unchanged = load(tmp_path / "out" / "model").codec.state_dict()
     assert all(torch.equal(tensor, before[name]) for name, tensor in unchanged.items())
+
+
+def test_a_base_with_a_source_filter_decoder(
+    recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its decoder is trained, and the model not written for transformers."""
+    monkeypatch.setattr("causerie.native.library.problem", lambda: "not wanted here")
+    codec = tiny.mimi(config=tiny.source_filter_config())
+    save(tmp_path / "base", dataclasses.replace(tiny.checkpoint(), codec=codec))
+    out = tmp_path / "out"
+    report = small.run(tmp_path / "base", recorded, out, decoder_steps=2)
+    assert any("not written for transformers" in note for note in report.notes)
+    assert not (out / "transformers").exists()
+    after = load(out / "model").codec.state_dict()
+    changed = {
+        name for name, weight in codec.state_dict().items() if not torch.equal(after[name], weight)
+    }
+    assert changed
+    assert all(name.startswith("decoder.") for name in changed)
 
 
 def test_the_voice_of_step_0_has_no_context(

@@ -32,6 +32,11 @@ TRANSFORMERS_PHONEMES = (
     "This model reads phonemes, and transformers has no place for what writes them: give it text "
     "that `causerie.checkpoint.load(MODEL).front_end(text)` has read."
 )
+#: Why a model is not written for transformers.
+NO_TRANSFORMERS = (
+    "the model was not written for transformers, which does not know the codec's source-filter "
+    "decoder"
+)
 
 
 @dataclass(frozen=True, kw_only=True)

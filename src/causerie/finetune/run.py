@@ -8,7 +8,7 @@
     OUT/run/decoder.pt      the state of decoder training; see `causerie.finetune.decoder`
     OUT/run/checkpoints     checkpoints with figures and speech
     OUT/model               the chosen checkpoint, merged, with the voice; our layout
-    OUT/transformers        the same for transformers
+    OUT/transformers        the same for transformers, if it knows the codec's decoder
     OUT/samples             held-out recordings, and the first sentences of base and model
     OUT/report.{json,html}  the figures, the choice and its reason
 
@@ -405,12 +405,17 @@ def _base_figures(base: TTS, judge: Judge, folder: Path) -> dict[str, float]:
 
 
 def _write_models(chosen: Path, config: LMConfig, voice: Voice, out: Path) -> list[str]:
-    """Write the chosen checkpoint with its voice in both layouts; returns notes on the second."""
+    """Write the chosen checkpoint with its voice in both layouts; returns notes on the second.
+
+    transformers has no layout for a codec with a source-filter decoder.
+    """
     (chosen / "voices").mkdir(exist_ok=True)
     voice.save(chosen / "voices" / f"{voice.name}.safetensors")
     checkpoint = load(chosen)
     model = checkpoint.model
     write_model(out / "model", checkpoint, model.state_dict(), model.config, config.dtype)
+    if checkpoint.codec.config.decoder is not None:
+        return [report.NO_TRANSFORMERS]
     lacks = [report.TRANSFORMERS]
     if checkpoint.front_end.kind == "phonemes":
         lacks.append(report.TRANSFORMERS_PHONEMES)
