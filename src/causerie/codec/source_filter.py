@@ -189,7 +189,7 @@ class CausalBlock(nn.Module):
 
     def forward(self, x: Tensor, state: Tensor) -> Tensor:
         seen = torch.cat((state, x), dim=1)
-        state.copy_(seen[:, -state.shape[1] :].detach())
+        state.copy_(seen[:, x.shape[1] :].detach())
         y = self.mix(seen.transpose(1, 2)).transpose(1, 2)
         y = self.narrow(F.gelu(self.widen(self.norm(y))))
         out: Tensor = x + self.scale * y
