@@ -15,43 +15,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from drawn_codes import drawn_codes
 from make_speech import tidy
-from torch import Tensor
 from voices import Speaker, read_voices
 
 from causerie.audio.audio import Audio
-from causerie.checkpoint.load import Checkpoint, load
+from causerie.checkpoint.load import load
 from causerie.evaluate.sentences import HELD_OUT, read_sentences
-from causerie.model import sampling
-from causerie.nn.kv_cache import KVCache
-
-
-@torch.inference_mode()
-def sampled_acoustics(checkpoint: Checkpoint, text: str, codes: Tensor, seed: int) -> Tensor:
-    """Codes (T, K) with the given codebook 0; the depth decoder samples the others."""
-    model, defaults = checkpoint.model, checkpoint.defaults
-    tokens = checkpoint.tokenizer.encode(checkpoint.front_end(text).text, 0)
-    num_codebooks = model.config.num_codebooks
-    frames = torch.zeros(1, len(tokens) + len(codes), num_codebooks + 1, dtype=torch.long)
-    mask = torch.zeros_like(frames, dtype=torch.bool)
-    frames[0, : len(tokens), -1], mask[0, : len(tokens), -1] = torch.tensor(tokens), True
-    frames[0, len(tokens) :, :-1], mask[0, len(tokens) :, :-1] = codes, True
-    hidden = model.backbone(model.embed_frames(frames, mask))[0, len(tokens) - 1 : -1]
-    seeds = seed * 100_000 + torch.arange(len(codes))
-
-    def sample(logits: Tensor, codebook: int) -> Tensor:
-        if codebook == 0:
-            return codes[:, 0]
-        usable = logits[:, : checkpoint.codec.config.codebook_size]
-        return sampling.sample(
-            usable,
-            defaults.acoustic_temperature,
-            defaults.acoustic_top_k,
-            sampling.noise(seeds, 0, codebook, usable.shape[-1]),
-        )
-
-    cache = KVCache(model.config.depth, len(codes), num_codebooks)
-    return model.depth_decode(hidden, cache, sample)
 
 
 def main() -> None:
@@ -76,7 +46,8 @@ def main() -> None:
                 torch.from_numpy(wave)[None, None], checkpoint.model.config.num_codebooks
             )
             if args.gate == "acoustics":
-                codes = sampled_acoustics(checkpoint, text, codes[0].T, number).T[None]
+                phonemes = checkpoint.front_end(text).text
+                codes = drawn_codes(checkpoint, (), phonemes, codes[0].T, number).T[None]
             wave = codec.decode(codes)[0, 0].numpy()
         Audio(samples=wave.astype(np.float32), sample_rate=24_000).save(
             args.out / f"{number + 1:03d}.wav"

@@ -8,6 +8,10 @@
     python recipes/petit/train.py lm         SPEECH WORK      # 6. text → codes
     python recipes/petit/train.py export     SPEECH WORK OUT  # 7. the model folder
 
+and, in the place of phase 5's decoder, for the model after the shipped one:
+
+    python recipes/petit/train.py source_filter SPEECH WORK   # a source-filter decoder
+
 SPEECH is the folder that make_all_speech.sh writes. WORK gets the state files and a log of JSON
 lines per phase. Phases 5 and 6 can run at the same time. Phase 7 refuses unfinished phases without
 `--unfinished`.
@@ -36,6 +40,7 @@ from codec_training.phone_recognizer import (
     RecognizerRecipe,
     train_recognizer,
 )
+from codec_training.source_filter import SourceFilterRecipe, train_source_filter
 from codec_training.whole_codec import CodecRecipe, finished_weights, train_codec
 from encoded_speech import EncodedSpeech
 from rich.progress import track
@@ -44,7 +49,7 @@ from torch import Tensor
 from causerie.checkpoint.load import Checkpoint, GenerationDefaults, load, load_codec
 from causerie.checkpoint.save import save
 from causerie.codec.mimi import Mimi
-from causerie.config import CSMConfig, LlamaConfig, MimiConfig
+from causerie.config import CSMConfig, LlamaConfig, MimiConfig, SourceFilterConfig
 from causerie.device import has_fast_bf16
 from causerie.evaluate.sentences import read_sentences
 from causerie.model.csm import CSM
@@ -84,6 +89,7 @@ ENCODER = EncoderRecipe(steps=2000)
 RECOGNIZER = RecognizerRecipe(steps=1500)
 CODEC = CodecRecipe(steps=6000, stretched=0.25)
 DECODER = DecoderRecipe(steps=460, lr=6e-4, warmup=50, stretched=0.1)
+SOURCE_FILTER = SourceFilterRecipe(steps=12_000, spoken_from=8000)  # not run to its end yet
 LM = LMRecipe(
     steps=3800,
     lr=2e-3,
@@ -213,6 +219,22 @@ def decoder(speech: Path, work: Path, base: str | None = None) -> None:
         work / "decoder",
         start_from=codec_weights(work, base),
         on_step=Log(work / "decoder.log"),
+    )
+
+
+def source_filter(speech: Path, work: Path, base: str | None = None) -> None:
+    """Train a source-filter decoder on WORK/targets, which decoder_targets.py writes."""
+    config = dataclasses.replace(codec_config(NUM_CODEBOOKS), decoder=SourceFilterConfig())
+    codec = Mimi(config)
+    own = codec.state_dict()
+    weights = {name: w for name, w in codec_weights(work, base).items() if name in own}
+    codec.load_state_dict({**own, **weights})
+    train_source_filter(
+        codec,
+        SOURCE_FILTER,
+        work / "targets",
+        work / "source_filter",
+        on_step=Log(work / "source_filter.log"),
     )
 
 
@@ -368,7 +390,9 @@ def export(
     save(out, dataclasses.replace(checkpoint, voices=voices), dtype=torch.float16)
 
 
-PHASES = ("encoder", "recognizer", "codec", "encode", "decoder", "lm", "export")
+PHASES = (
+    "encoder", "recognizer", "codec", "encode", "decoder", "source_filter", "lm", "export",
+)  # fmt: skip
 
 
 def main() -> None:

@@ -1,0 +1,158 @@
+"""Training of the source-filter decoder: its windows, its two parts, and exact resume."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+
+from causerie.codec.source_filter import (
+    APERIODICITY_HZ,
+    ENVELOPE_HZ,
+    Parameters,
+    SourceFilter,
+    synthesize,
+)
+from causerie.config import HOP
+from causerie.errors import ConfigError
+from tests import tiny
+
+FRAMES, HOPS = 24, 16  # per utterance, and hops per frame
+
+
+@pytest.fixture
+def module(recipe: Path) -> ModuleType:
+    assert recipe
+    return importlib.import_module("codec_training.source_filter")
+
+
+def write_voice(folder: Path, pitch_hz: float, seed: int) -> None:
+    """Three utterances whose codes follow their level."""
+    random = np.random.default_rng(seed)
+    count = 3 * FRAMES
+    loud = random.integers(0, 4, count)
+    hops = count * HOPS
+    envelope = -np.array(ENVELOPE_HZ) / 4000 - 4 + np.repeat(loud, HOPS)[:, None]
+    pitch = np.full(hops, pitch_hz, np.float32)
+    given = Parameters(
+        pitch=torch.from_numpy(pitch)[None],
+        voicing=torch.full((1, hops), 9.0),
+        envelope=torch.from_numpy(envelope).float()[None],
+        aperiodicity=torch.full((1, hops, len(APERIODICITY_HZ)), -3.0),
+    )
+    pcm = torch.cat((synthesize(given)[0, HOP:], torch.zeros(HOP))).numpy()
+    codes = np.stack([loud + 4 * seed, *random.integers(0, 8, (tiny.NUM_CODEBOOKS - 1, count))], 1)
+    folder.mkdir(parents=True)
+    arrays = {
+        "codes": codes.astype(np.int16),
+        "drawn": codes.astype(np.int16) + 8,
+        "pcm": (pcm.clip(-1, 1) * 32767).astype(np.int16),
+        "pitch": pitch,
+        "voiced": np.ones(hops, np.uint8),
+        "envelope": envelope.astype(np.float16),
+        "aperiodicity": np.full((hops, len(APERIODICITY_HZ)), -3, np.float16),
+        "starts": np.arange(4) * FRAMES,
+    }
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", array)
+
+
+@pytest.fixture
+def targets(tmp_path: Path) -> Path:
+    for seed, (name, pitch_hz) in enumerate({"low": 100.0, "high": 220.0}.items()):
+        write_voice(tmp_path / "targets" / name, pitch_hz, seed)
+    (tmp_path / "targets" / "broken.partial").mkdir()
+    return tmp_path / "targets"
+
+
+def test_windows_are_parts_of_utterances(module: ModuleType, targets: Path) -> None:
+    folder = module.TargetFolder(targets)
+    assert len(folder.voices) == 2
+    recipe = module.SourceFilterRecipe(steps=9, spoken_from=5, batch=16, window_frames=10)
+    windows = folder.windows(recipe, 3)
+    assert windows.codes.shape == (16, tiny.NUM_CODEBOOKS, 10)
+    assert windows.pcm.shape == (16, 1, 10 * HOPS * HOP)
+    assert windows.envelope.shape == (16, 10 * HOPS, len(ENVELOPE_HZ))
+    drawn = windows.codes[:, 0, 0] >= 8
+    assert 2 < drawn.sum() < 14
+    level = windows.codes[:, 0] % 4
+    expected = -4 + level.repeat_interleave(HOPS, 1)
+    torch.testing.assert_close(windows.envelope[..., 0], expected.float(), atol=0.01, rtol=0)
+    low = windows.codes[:, 0, 0] % 8 < 4
+    assert (windows.tracks.pitch[low] == 100).all()
+    assert (windows.tracks.pitch[~low] == 220).all()
+    again = folder.windows(recipe, 3)
+    assert torch.equal(again.pcm, windows.pcm)
+    assert not torch.equal(folder.windows(recipe, 4).pcm, windows.pcm)
+    long = module.SourceFilterRecipe(steps=9, spoken_from=5, batch=2, window_frames=FRAMES + 2)
+    padded = folder.windows(long, 0)
+    assert (padded.pcm[..., -2 * HOPS * HOP :] == 0).all()
+    assert (padded.tracks.voiced[:, -2 * HOPS :] == 0).all()
+
+
+def test_targets_must_exist(module: ModuleType, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"decoder_targets\.py"):
+        module.TargetFolder(tmp_path)
+
+
+def test_it_learns_parameters_then_speaks(
+    module: ModuleType, targets: Path, tmp_path: Path
+) -> None:
+    recipe = module.SourceFilterRecipe(
+        steps=60, spoken_from=45, batch=4, window_frames=8, warmup=3, lr=1e-2, drawn=0.0
+    )
+    seen: list[dict[str, float]] = []
+    codec = tiny.mimi(config=tiny.source_filter_config())
+    before = {name: weight.clone() for name, weight in codec.state_dict().items()}
+    trained = module.train_source_filter(
+        codec, recipe, targets, tmp_path / "out", on_step=lambda _, numbers: seen.append(numbers)
+    )
+    assert len(seen) == 60
+    assert "mel" not in seen[44]
+    assert {"mel", "features", "discriminator"} <= seen[45].keys()
+    assert seen[45]["lr"] < seen[40]["lr"] * 2
+    assert np.mean([n["envelope"] for n in seen[40:45]]) < 0.5 * seen[0]["envelope"]
+    assert np.mean([n["pitch"] for n in seen[40:45]]) < 0.5 * seen[0]["pitch"]
+    moved = {n for n, w in trained.state_dict().items() if not torch.equal(w, before[n])}
+    assert moved
+    assert all(name.startswith("decoder.") for name in moved)
+    assert isinstance(trained.decoder, SourceFilter)
+
+
+def test_it_learns_from_waveforms_alone(module: ModuleType, targets: Path, tmp_path: Path) -> None:
+    recipe = module.SourceFilterRecipe(
+        steps=40, spoken_from=0, batch=4, window_frames=8, warmup=3, spoken_lr=1e-2, drawn=0.0,
+        parameter_weight=0.0,
+    )  # fmt: skip
+    seen: list[dict[str, float]] = []
+    codec = tiny.mimi(config=tiny.source_filter_config())
+    module.train_source_filter(
+        codec, recipe, targets, tmp_path / "out", on_step=lambda _, numbers: seen.append(numbers)
+    )
+    assert np.mean([n["mel"] for n in seen[-5:]]) < 0.7 * seen[0]["mel"]
+
+
+def test_a_killed_run_resumes_exactly(module: ModuleType, targets: Path, tmp_path: Path) -> None:
+    recipe = module.SourceFilterRecipe(steps=6, spoken_from=3, batch=2, window_frames=6, warmup=1)
+
+    def run(out: Path, kill_at: int | None = None) -> dict[str, torch.Tensor]:
+        def kill(step: int, numbers: dict[str, float]) -> None:
+            if step == kill_at:
+                raise KeyboardInterrupt
+
+        codec = tiny.mimi(config=tiny.source_filter_config())
+        module.train_source_filter(codec, recipe, targets, out, on_step=kill, save_every=1)
+        weights: dict[str, torch.Tensor] = codec.state_dict()
+        return weights
+
+    whole = run(tmp_path / "whole")
+    for kill_at in (1, 4):
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path / "parts", kill_at)
+        assert torch.load(tmp_path / "parts" / "state.pt")["step"] == kill_at
+    resumed = run(tmp_path / "parts")
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
