@@ -27,6 +27,13 @@ for _phase in ("connect", "read", "write", "pool"):
     setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, _phase, PATIENCE_S)
 
 
+@pytest.fixture(autouse=True)
+def no_progress_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a terminal, a command that takes long prints a line: not what tests look for."""
+    monkeypatch.setattr("causerie.cli.console.LINE_S", float("inf"))
+    monkeypatch.setattr("causerie.cli.progress.LINE_EVERY_S", float("inf"))
+
+
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint folder in our own layout with a tiny random model; do not change it."""

@@ -7,6 +7,11 @@ import pytest
 from causerie.cli.progress import LINE_EVERY_S, ProgressLines, duration, show_progress
 
 
+@pytest.fixture(autouse=True)
+def no_progress_lines() -> None:
+    """Here, they are what is tested."""
+
+
 def test_lines_have_units_and_the_time_left() -> None:
     lines: list[str] = []
     now = [0.0]
