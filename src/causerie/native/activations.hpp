@@ -66,4 +66,57 @@ inline Floats gelu(const Floats& x) {
     return (x - size * expm1(floats(0.0f) - z * p)) * floats(0.5f);
 }
 
+// ln(1 + z) for 0 ≤ z ≤ 1, to about 2e-7 relative.
+inline Floats log1p(const Floats& z) {
+    Floats p = floats(5.2534578e-3f);  // ln(1 + z) / z, interpolated at Chebyshev's points
+    p = fma(p, z, floats(-2.9588507e-2f));
+    p = fma(p, z, floats(7.8361668e-2f));
+    p = fma(p, z, floats(-1.3674770e-1f));
+    p = fma(p, z, floats(1.9111431e-1f));
+    p = fma(p, z, floats(-2.4844370e-1f));
+    p = fma(p, z, floats(3.3319271e-1f));
+    p = fma(p, z, floats(-4.9999502e-1f));
+    p = fma(p, z, floats(9.9999997e-1f));
+    return p * z;
+}
+
+struct SinCos {
+    Floats sin, cos;
+};
+
+// Of r + quadrant · π/2, |r| ≤ π/4, to about 1e-7; the low two bits of the quadrant count.
+inline SinCos sin_cos(const Floats& r, const Ints& quadrant) {
+    const Floats square = r * r;
+    Floats s = floats(-1.9515295891e-4f);  // the polynomials of Cephes' sinf and cosf
+    s = fma(s, square, floats(8.3321608736e-3f));
+    s = fma(s, square, floats(-1.6666654611e-1f));
+    s = fma(s, square * r, r);
+    Floats c = floats(2.443315711809948e-5f);
+    c = fma(c, square, floats(-1.388731625493765e-3f));
+    c = fma(c, square, floats(4.166664568298827e-2f));
+    c = fma(c, square * square, fma(square, floats(-0.5f), floats(1.0f)));
+    const Ints odd = not_zero(quadrant & ints(1));
+    const Ints minus_sin = shift_left(quadrant & ints(2), 30);
+    const Ints minus_cos = shift_left((quadrant + ints(1)) & ints(2), 30);
+    return {as_floats(as_ints(select(odd, c, s)) ^ minus_sin),
+            as_floats(as_ints(select(odd, s, c)) ^ minus_cos)};
+}
+
+// Of x radians, |x| < 10⁴, to about 2e-7.
+inline SinCos sin_cos(const Floats& x) {
+    Ints quadrant;
+    const Floats n = nearest(x * floats(0.63661977f), &quadrant);  // 2 / π
+    // x - n π/2, π/2 in three parts of which the first two have few digits.
+    Floats r = fma(n, floats(-1.5703125f), x);
+    r = fma(n, floats(-4.837512969970703e-4f), r);
+    return sin_cos(fma(n, floats(-7.549789954891882e-8f), r), quadrant);
+}
+
+// Of 2π t / 2³²: the reduction is exact.
+inline SinCos sin_cos_of_turn(const Ints& t) {
+    const Ints quadrant = shift_right(t + ints(1 << 29), 30);
+    const Ints rest = t - shift_left(quadrant, 30);
+    return sin_cos(to_floats(rest) * floats(1.4629180792671596e-9f), quadrant);
+}
+
 }  // namespace causerie

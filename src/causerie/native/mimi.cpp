@@ -10,14 +10,13 @@
 // Slots share nothing but weights: the products are row by row, everything else is slot by slot, so
 // a slot's audio depends only on its own codes, to the bit.
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <functional>
 #include <numeric>
 #include <vector>
 
-#include "activations.hpp"
 #include "api.hpp"
+#include "codec.hpp"
 #include "mimi_weights.hpp"
 #include "mimi_window.hpp"
 
@@ -26,7 +25,6 @@ namespace {
 
 constexpr int64_t kSteps = 2;     // of the transformer per frame
 constexpr int64_t kMany = 16;     // columns from which on a slot is computed alone
-constexpr int64_t kChunk = 4096;  // numbers of an array per chunk of work
 
 // The streaming state of a slot.
 struct Slot {
@@ -50,41 +48,6 @@ struct Scratch {
     std::vector<Buffer<float>> outputs;  // of the first convolution and of each stage
 };
 
-// -- arrays ---------------------------------------------------------------------------------------
-
-template <class F>
-void map_all(Pool& pool, float* x, int64_t n, F&& f) {
-    parallel(pool, (n + kChunk - 1) / kChunk, [&](int64_t chunk) {
-        const int64_t begin = chunk * kChunk;
-        map(x + begin, x + begin, std::min(kChunk, n - begin), f);
-    });
-}
-
-// Σ f(x) over n numbers; f(fill) must be 0.
-template <class F>
-float sum_of(const float* x, int64_t n, float fill, F&& f) {
-    Floats total = floats(0.0f);
-    for (int64_t i = 0; i < n; i += kLanes) total = total + f(load_some(x + i, n - i, fill));
-    return sum(total);
-}
-
-// y = LayerNorm(x), a row.
-void normalize(const float* x, const Norm& norm, float eps, float* y) {
-    const int64_t n = static_cast<int64_t>(norm.gain.size());
-    const float mean = sum_of(x, n, 0.0f, [](const Floats& v) { return v; }) / n;
-    const float square = sum_of(x, n, mean, [&](const Floats& v) {
-        const Floats distance = v - floats(mean);
-        return distance * distance;
-    });
-    const float scale = 1.0f / std::sqrt(square / n + eps);
-    for (int64_t i = 0; i < n; i += kLanes) {
-        const Floats standard = (load_some(x + i, n - i, 0.0f) - floats(mean)) * floats(scale);
-        const Floats gain = load_some(norm.gain.data() + i, n - i, 0.0f);
-        const Floats bias = load_some(norm.bias.data() + i, n - i, 0.0f);
-        store_some(y + i, fma(standard, gain, bias), n - i);
-    }
-}
-
 // Rotates features j and j + half; to(j) is the place of feature j.
 template <class To>
 void rotate(const float* x, const float* cos, const float* sin, int64_t half, To&& to) {
@@ -106,7 +69,6 @@ class Decoder {
 
    private:
     Slot* open(int64_t slot);
-    void dequantize(const int32_t* codes, int64_t batch, int64_t num_codebooks);
     void upsample(const Batch& batch);
     void transform(const Batch& batch);
     void find_rotation(const Batch& batch);
@@ -133,8 +95,7 @@ class Decoder {
     const Window shape_;  // shape of every head; without memory
     int64_t state_size_;  // numbers in a slot's columns
 
-    const float *semantic_, *acoustic_;  // centroids (codebooks, V, C), owned by the caller
-    Linear semantic_proj_, acoustic_proj_;
+    Codebooks codebooks_;
     std::vector<float> upsample_;     // (4, D)
     std::vector<float> frequencies_;  // radians per step of each pair of features of a head
     std::vector<Layer> layers_;
@@ -145,7 +106,7 @@ class Decoder {
     std::vector<Slot> slots_;
     std::vector<Slot*> batch_;
     // Activations of the transformer and what is before it.
-    Buffer<float> summed_, latent_, x_, normed_, qkv_, rotation_, scores_, heads_, ffn_;
+    Buffer<float> latent_, x_, normed_, qkv_, rotation_, scores_, heads_, ffn_;
     std::vector<Scratch> scratch_;  // one per thread; the first is also for whole batches
 };
 
@@ -157,10 +118,7 @@ Decoder::Decoder(Pool& pool, const Sizes& sizes, Arrays arrays, int64_t num_slot
                                   std::multiplies<int64_t>())),
       shape_{head_dim_, sizes.context, nullptr},
       state_size_(sizes.dim),  // of the upsampling
-      semantic_(arrays.next(sizes.codebook_size * sizes.codebook_dim)),
-      acoustic_(arrays.next((sizes.num_codebooks - 1) * sizes.codebook_size * sizes.codebook_dim)),
-      semantic_proj_(arrays, sizes.codebook_dim, sizes.dim, Format::f32),
-      acoustic_proj_(arrays, sizes.codebook_dim, sizes.dim, Format::f32),
+      codebooks_(arrays, sizes.num_codebooks, sizes.codebook_size, sizes.codebook_dim, sizes.dim),
       upsample_(copy(arrays, 2 * kSteps * sizes.dim)),
       frequencies_(copy(arrays, head_dim_ / 2)),
       layers_(transformer(arrays, sizes, format)),
@@ -171,7 +129,7 @@ Decoder::Decoder(Pool& pool, const Sizes& sizes, Arrays arrays, int64_t num_slot
       slots_(num_slots),
       scratch_(pool.num_threads()) {
     for (Scratch& scratch : scratch_) scratch.outputs.resize(1 + stages_.size());
-    if (arrays.count) throw std::invalid_argument("more arrays than the sizes ask for");
+    arrays.end();
 }
 
 // The slot; its memory is allocated on first use.
@@ -199,28 +157,10 @@ void Decoder::decode(const int64_t* slots, int64_t num_slots, const int32_t* cod
     batch_.clear();
     for (int64_t b = 0; b < num_slots; ++b) batch_.push_back(open(slots[b]));
     const Batch batch{batch_.data(), num_slots};
-    dequantize(codes, num_slots, num_codebooks);
+    codebooks_(pool_, codes, num_slots, num_codebooks, latent_.reserve(num_slots * sizes_.dim));
     upsample(batch);
     transform(batch);
     speak(batch, pcm);
-}
-
-// Computes latent_ (B, D) from codes (B, K).
-void Decoder::dequantize(const int32_t* codes, int64_t batch, int64_t num_codebooks) {
-    const int64_t dim = sizes_.codebook_dim, book = sizes_.codebook_size * dim;
-    float* semantic = summed_.reserve(2 * batch * dim);
-    float* acoustic = semantic + batch * dim;
-    std::fill_n(acoustic, batch * dim, 0.0f);
-    for (int64_t b = 0; b < batch; ++b, codes += num_codebooks) {
-        std::copy_n(semantic_ + codes[0] * dim, dim, semantic + b * dim);
-        for (int64_t k = 1; k < num_codebooks; ++k) {
-            const float* centroid = acoustic_ + (k - 1) * book + codes[k] * dim;
-            for (int64_t i = 0; i < dim; ++i) acoustic[b * dim + i] += centroid[i];
-        }
-    }
-    float* latent = latent_.reserve(batch * sizes_.dim);
-    semantic_proj_(pool_, semantic, batch, dim, latent);
-    if (num_codebooks > 1) acoustic_proj_(pool_, acoustic, batch, dim, latent, true);
 }
 
 // Computes x_ (B, 2, D) from latent_ (B, D): a depthwise transposed convolution of stride 2.
@@ -248,7 +188,7 @@ void Decoder::transform(const Batch& batch) {
     float* ffn = ffn_.reserve(m * sizes_.ffn_dim);
     const auto normalize_all = [&](const Norm& norm) {
         for (int64_t row = 0; row < m; ++row)
-            normalize(x + row * dim, norm, sizes_.norm_eps, normed + row * dim);
+            norm(x + row * dim, sizes_.norm_eps, normed + row * dim);
     };
     find_rotation(batch);
     for (int64_t i = 0; i < sizes_.num_layers; ++i) {
@@ -340,12 +280,8 @@ void Decoder::speak(const Batch& batch, size_t stage, const float* x, int64_t co
 void Decoder::speak_apart(const Batch& batch, size_t stage, const float* x, int64_t columns,
                           float* pcm) {
     const int64_t size = columns * stages_[stage].up.in;
-    const int64_t num_workers = std::min<int64_t>(batch.size, scratch_.size());
-    std::atomic<int64_t> next{0};
-    parallel(pool_, num_workers, [&](int64_t worker) {
-        for (int64_t b; (b = next++) < batch.size;)
-            speak(batch.alone(b), stage, x + b * size, columns, pcm + b * frame_size_,
-                  scratch_[worker]);
+    parallel_workers(pool_, batch.size, [&](int64_t worker, int64_t b) {
+        speak(batch.alone(b), stage, x + b * size, columns, pcm + b * frame_size_, scratch_[worker]);
     });
 }
 

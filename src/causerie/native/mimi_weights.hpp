@@ -1,11 +1,9 @@
 // The weights of the Mimi codec's decoder, from arrays in a fixed order. Knows nothing about slots.
 #pragma once
 
-#include <memory>
-#include <stdexcept>
 #include <vector>
 
-#include "gemm.hpp"
+#include "codec.hpp"
 
 namespace causerie::mimi {
 
@@ -17,41 +15,6 @@ struct Sizes {
     int64_t num_ratios;
     const int64_t* ratios;
     float norm_eps;
-};
-
-// Arrays that are consumed in order.
-struct Arrays {
-    const float* const* data;
-    const int64_t* sizes;
-    int64_t count;
-
-    const float* next(int64_t size) {
-        if (count == 0 || *sizes != size) throw std::invalid_argument("an array does not fit");
-        --count, ++sizes;
-        return *data++;
-    }
-};
-
-inline std::vector<float> copy(Arrays& arrays, int64_t size) {
-    const float* from = arrays.next(size);
-    return std::vector<float>(from, from + size);
-}
-
-// A linear map; bias may be empty.
-struct Linear {
-    Linear(Arrays& arrays, int64_t in, int64_t out, Format format, bool with_bias = false)
-        : weight(pack(arrays.next(out * in), out, in, in, format)) {
-        if (with_bias) bias = copy(arrays, out);
-    }
-
-    std::unique_ptr<Packed> weight;
-    std::vector<float> bias;
-
-    void operator()(Pool& pool, const float* x, int64_t m, int64_t ldx, float* y,
-                    bool accumulate = false) const {
-        gemm(pool, *weight, x, m, ldx, y, weight->n, bias.empty() ? nullptr : bias.data(),
-             accumulate);
-    }
 };
 
 // A convolution over windows of `kernel` columns, whose left columns are in the state of a slot.
@@ -68,11 +31,6 @@ struct Conv {
     int64_t state;  // offset of the left columns in the state of a slot
 
     int64_t left() const { return kernel - 1; }
-};
-
-struct Norm {
-    Norm(Arrays& arrays, int64_t dim) : gain(copy(arrays, dim)), bias(copy(arrays, dim)) {}
-    std::vector<float> gain, bias;
 };
 
 // Layer scales are multiplied into the second map of each pair.

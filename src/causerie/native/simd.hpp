@@ -32,6 +32,7 @@ constexpr int kPartLanes = kLanes / kParts;
 
 typedef float FloatPart __attribute__((vector_size(kRegister)));
 typedef int32_t IntPart __attribute__((vector_size(kRegister)));
+typedef uint32_t WordPart __attribute__((vector_size(kRegister)));
 
 struct Floats {
     FloatPart part[kParts];
@@ -89,6 +90,13 @@ inline Floats to_floats(const Ints& x) {
     return out;
 }
 
+// Rounded towards 0; |x| < 2³¹.
+inline Ints to_ints(const Floats& x) {
+    Ints out;
+    CAUSERIE_PARTS out.part[i] = __builtin_convertvector(x.part[i], IntPart);
+    return out;
+}
+
 inline Floats operator+(const Floats& a, const Floats& b) {
     Floats out;
     CAUSERIE_PARTS out.part[i] = a.part[i] + b.part[i];
@@ -109,14 +117,30 @@ inline Floats operator/(const Floats& a, const Floats& b) {
     CAUSERIE_PARTS out.part[i] = a.part[i] / b.part[i];
     return out;
 }
+// Sums and products of integers wrap.
 inline Ints operator+(const Ints& a, const Ints& b) {
     Ints out;
-    CAUSERIE_PARTS out.part[i] = a.part[i] + b.part[i];
+    CAUSERIE_PARTS out.part[i] = (IntPart)((WordPart)a.part[i] + (WordPart)b.part[i]);
+    return out;
+}
+inline Ints operator-(const Ints& a, const Ints& b) {
+    Ints out;
+    CAUSERIE_PARTS out.part[i] = (IntPart)((WordPart)a.part[i] - (WordPart)b.part[i]);
+    return out;
+}
+inline Ints operator*(const Ints& a, const Ints& b) {
+    Ints out;
+    CAUSERIE_PARTS out.part[i] = (IntPart)((WordPart)a.part[i] * (WordPart)b.part[i]);
     return out;
 }
 inline Ints operator&(const Ints& a, const Ints& b) {
     Ints out;
     CAUSERIE_PARTS out.part[i] = a.part[i] & b.part[i];
+    return out;
+}
+inline Ints operator^(const Ints& a, const Ints& b) {
+    Ints out;
+    CAUSERIE_PARTS out.part[i] = a.part[i] ^ b.part[i];
     return out;
 }
 inline Ints shift_left(const Ints& a, int bits) {
@@ -146,19 +170,52 @@ inline Ints larger(const Ints& a, const Ints& b) {
     return out;
 }
 
+// All bits of a lane where a < b, or where integers are not 0; `select` takes such masks.
+inline Ints less(const Floats& a, const Floats& b) {
+    Ints out;
+    CAUSERIE_PARTS out.part[i] = a.part[i] < b.part[i];
+    return out;
+}
+inline Ints not_zero(const Ints& a) {
+    Ints out;
+    CAUSERIE_PARTS out.part[i] = a.part[i] != 0;
+    return out;
+}
+inline Floats select(const Ints& mask, const Floats& a, const Floats& b) {
+    Floats out;
+    CAUSERIE_PARTS out.part[i] = mask.part[i] ? a.part[i] : b.part[i];
+    return out;
+}
+
 // a · b + c, rounded once if the target can.
+inline FloatPart fma(FloatPart a, FloatPart b, FloatPart c) {
+#if defined(CAUSERIE_AVX512)
+    return (FloatPart)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined(CAUSERIE_AVX2)
+    return (FloatPart)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#elif defined(__aarch64__)
+    return (FloatPart)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+#else
+    return a * b + c;
+#endif
+}
 inline Floats fma(const Floats& a, const Floats& b, const Floats& c) {
     Floats out;
+    CAUSERIE_PARTS out.part[i] = fma(a.part[i], b.part[i], c.part[i]);
+    return out;
+}
+
+inline Floats sqrt(const Floats& x) {
+    Floats out;
 #if defined(CAUSERIE_AVX512)
-    out.part[0] = (FloatPart)_mm512_fmadd_ps((__m512)a.part[0], (__m512)b.part[0], (__m512)c.part[0]);
+    out.part[0] = (FloatPart)_mm512_sqrt_ps((__m512)x.part[0]);
 #elif defined(CAUSERIE_AVX2)
-    CAUSERIE_PARTS out.part[i] =
-        (FloatPart)_mm256_fmadd_ps((__m256)a.part[i], (__m256)b.part[i], (__m256)c.part[i]);
+    CAUSERIE_PARTS out.part[i] = (FloatPart)_mm256_sqrt_ps((__m256)x.part[i]);
 #elif defined(__aarch64__)
-    CAUSERIE_PARTS out.part[i] = (FloatPart)vfmaq_f32(
-        (float32x4_t)c.part[i], (float32x4_t)a.part[i], (float32x4_t)b.part[i]);
+    CAUSERIE_PARTS out.part[i] = (FloatPart)vsqrtq_f32((float32x4_t)x.part[i]);
 #else
-    CAUSERIE_PARTS out.part[i] = a.part[i] * b.part[i] + c.part[i];
+    CAUSERIE_PARTS for (int j = 0; j < kPartLanes; ++j)
+        out.part[i][j] = __builtin_sqrtf(x.part[i][j]);
 #endif
     return out;
 }

@@ -5,6 +5,7 @@
 
 int main() {
     test_simd();
+    test_fft();
     test_products();
     test_attention();
     test_sampling();

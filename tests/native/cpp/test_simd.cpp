@@ -41,6 +41,9 @@ void arithmetic() {
         CHECK(same(quotients[i], a[i] / b[i]));
         CHECK(same(fused[i], scalar_fma(a[i], b[i], c[i])));
     }
+    float picked[kLanes];
+    store(picked, select(less(x, y), x, z));
+    for (int i = 0; i < kLanes; ++i) CHECK(same(picked[i], a[i] < b[i] ? a[i] : c[i]));
     double total = 0;
     float most = a[0];
     for (float value : a) total += value, most = std::fmax(most, value);
@@ -74,6 +77,15 @@ void integers() {
     });
     each(shift_right(x, 7), [](int32_t i, int32_t) { return i >> 7; });
     each(larger(x, y), [](int32_t i, int32_t j) { return std::max(i, j); });
+    each(x - y, [](int32_t i, int32_t j) {
+        return static_cast<int32_t>(static_cast<uint32_t>(i) - static_cast<uint32_t>(j));
+    });
+    each(x * y, [](int32_t i, int32_t j) {
+        return static_cast<int32_t>(static_cast<uint32_t>(i) * static_cast<uint32_t>(j));
+    });
+    each(x ^ y, [](int32_t i, int32_t j) { return i ^ j; });
+    each(not_zero(x & ints(1)), [](int32_t i, int32_t) { return i & 1 ? -1 : 0; });
+    each(to_ints(floats(-2.75f)), [](int32_t, int32_t) { return -2; });
     each(ints(-5), [](int32_t, int32_t) { return -5; });
     each(as_ints(as_floats(x)), [](int32_t i, int32_t) { return i; });
     int32_t most = a[0];
@@ -178,6 +190,24 @@ void functions() {
         float y[kLanes];
         store(y, gelu(floats(x)));
         CHECK_NEAR(y[0], x * std::erfc(-x / std::sqrt(2.0)) / 2, 1e-6);
+    }
+    function([](const Floats& x) { return log1p(x); }, [](double x) { return std::log1p(x); }, 0, 1, 3e-7);
+    function([](const Floats& x) { return sqrt(x); }, [](double x) { return std::sqrt(x); }, 0, 1e4, 1e-7);
+    for (double x = -600; x < 600; x += 0.37) {
+        float sines[kLanes], cosines[kLanes];
+        const float rounded = static_cast<float>(x);
+        const SinCos found = sin_cos(floats(rounded));
+        store(sines, found.sin), store(cosines, found.cos);
+        CHECK_NEAR(sines[0], std::sin(static_cast<double>(rounded)), 2e-7);
+        CHECK_NEAR(cosines[0], std::cos(static_cast<double>(rounded)), 2e-7);
+    }
+    for (int64_t t = -(int64_t{1} << 31); t < int64_t{1} << 31; t += 1234567) {
+        float sines[kLanes], cosines[kLanes];
+        const SinCos found = sin_cos_of_turn(ints(static_cast<int32_t>(t)));
+        store(sines, found.sin), store(cosines, found.cos);
+        const double angle = 2 * 3.14159265358979323846 * t / 4294967296.0;
+        CHECK_NEAR(sines[0], std::sin(angle), 2e-7);
+        CHECK_NEAR(cosines[0], std::cos(angle), 2e-7);
     }
     float rounded[kLanes];
     Ints integers;

@@ -19,9 +19,10 @@ from causerie.engine.runner import BrokenSlotsError, Draw, Rows, SavedRows
 from causerie.errors import ConfigError
 from causerie.model.csm import CSM
 from causerie.model.llama import Block, Llama
+from causerie.native.codec import native_decoder
 from causerie.native.csm import LayerWeights, NativeCsm, NativeDraw, Part, SavedCache
+from causerie.native.decoder import Weights
 from causerie.native.library import load
-from causerie.native.mimi import NativeDecoder, Weights
 from causerie.native.products import FORMATS, Floats, Format, Pool
 
 
@@ -75,7 +76,7 @@ class NativeRunner:
         self._pool = Pool(num_threads, load(kernels))
         self._config = config
         self._csm = _packed(model, codec.config.codebook_size, self)
-        self._codec = NativeDecoder(codec, num_slots, weights=codec_format, pool=self._pool)
+        self._codec = native_decoder(codec, num_slots, codec_format, self._pool)
         self._lengths = [0] * num_slots  # rows read, and the drawn one
 
     @property
