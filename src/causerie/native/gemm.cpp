@@ -33,9 +33,10 @@ struct Result {
     bool accumulate;
 };
 
-// Sixteen outputs of a row at y, of which `count` exist.
-void finish(Floats total, const Result& to, int64_t row, int64_t column, int64_t count) {
+// Sixteen outputs of a row at y, of which `count` exist. The sums by reference: a copy stalls.
+void finish(const Floats& sums, const Result& to, int64_t row, int64_t column, int64_t count) {
     float* y = to.y + row * to.ldy + column;
+    Floats total = sums;
     if (count == kLanes) {
         if (to.bias) total = total + load(to.bias + column);
         if (to.accumulate) total = total + load(y);
