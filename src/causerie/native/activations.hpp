@@ -29,7 +29,7 @@ void map(const float* x, float* y, int64_t n, F&& f) {
 }
 
 // eˣ - 1 for x ≤ 0, to about 1e-7 relative, near 0 too; x is clamped to -87.
-inline Floats expm1(const Floats& x) {
+CAUSERIE_INLINE Floats expm1(const Floats& x) {
     const Floats held = at_least(floats(-87.0f), x);
     Ints power;
     const Floats n = nearest(held * floats(1.44269504f), &power);  // log2 e
@@ -46,12 +46,12 @@ inline Floats expm1(const Floats& x) {
 }
 
 // x, or eˣ - 1 below 0.
-inline Floats elu(const Floats& x) {
+CAUSERIE_INLINE Floats elu(const Floats& x) {
     return at_least(floats(0.0f), x) + expm1(at_most(floats(0.0f), x));
 }
 
 // x Φ(x) = (x + |x| erf(|x| / √2)) / 2, Φ the normal distribution: not the tanh approximation.
-inline Floats gelu(const Floats& x) {
+CAUSERIE_INLINE Floats gelu(const Floats& x) {
     const Floats size = as_floats(as_ints(x) & ints(0x7fffffff));  // |x|
     const Floats z = at_most(floats(4.0f), size * floats(0.70710678f));  // erf(4) rounds to 1
     // erf z = 1 - e^(-z p(z)); p has the least largest relative error, 3.5e-8, over 0 … 4.
@@ -67,7 +67,7 @@ inline Floats gelu(const Floats& x) {
 }
 
 // ln(1 + z) for 0 ≤ z ≤ 1, to about 2e-7 relative.
-inline Floats log1p(const Floats& z) {
+CAUSERIE_INLINE Floats log1p(const Floats& z) {
     Floats p = floats(5.2534578e-3f);  // ln(1 + z) / z, interpolated at Chebyshev's points
     p = fma(p, z, floats(-2.9588507e-2f));
     p = fma(p, z, floats(7.8361668e-2f));
@@ -85,7 +85,7 @@ struct SinCos {
 };
 
 // Of r + quadrant · π/2, |r| ≤ π/4, to about 1e-7; the low two bits of the quadrant count.
-inline SinCos sin_cos(const Floats& r, const Ints& quadrant) {
+CAUSERIE_INLINE SinCos sin_cos(const Floats& r, const Ints& quadrant) {
     const Floats square = r * r;
     Floats s = floats(-1.9515295891e-4f);  // the polynomials of Cephes' sinf and cosf
     s = fma(s, square, floats(8.3321608736e-3f));
@@ -103,7 +103,7 @@ inline SinCos sin_cos(const Floats& r, const Ints& quadrant) {
 }
 
 // Of x radians, |x| < 10⁴, to about 2e-7.
-inline SinCos sin_cos(const Floats& x) {
+CAUSERIE_INLINE SinCos sin_cos(const Floats& x) {
     Ints quadrant;
     const Floats n = nearest(x * floats(0.63661977f), &quadrant);  // 2 / π
     // x - n π/2, π/2 in three parts of which the first two have few digits.
@@ -113,7 +113,7 @@ inline SinCos sin_cos(const Floats& x) {
 }
 
 // Of 2π t / 2³²: the reduction is exact.
-inline SinCos sin_cos_of_turn(const Ints& t) {
+CAUSERIE_INLINE SinCos sin_cos_of_turn(const Ints& t) {
     const Ints quadrant = shift_right(t + ints(1 << 29), 30);
     const Ints rest = t - shift_left(quadrant, 30);
     return sin_cos(to_floats(rest) * floats(1.4629180792671596e-9f), quadrant);

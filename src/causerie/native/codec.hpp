@@ -64,6 +64,7 @@ struct Linear {
     }
 };
 
+// Give f as a lambda: a name is a pointer, which the compiler does not inline.
 template <class F>
 void map_all(Pool& pool, float* x, int64_t n, F&& f) {
     parallel(pool, (n + kChunk - 1) / kChunk, [&](int64_t chunk) {

@@ -199,7 +199,7 @@ void Decoder::transform(const Batch& batch) {
         layer.out(pool_, heads, m, dim, x, true);
         normalize_all(layer.ffn_norm);
         layer.ffn_in(pool_, normed, m, dim, ffn);
-        map_all(pool_, ffn, m * sizes_.ffn_dim, gelu);
+        map_all(pool_, ffn, m * sizes_.ffn_dim, [](const Floats& v) { return gelu(v); });
         layer.ffn_out(pool_, ffn, m, sizes_.ffn_dim, x, true);
     }
     for (int64_t b = 0; b < batch.size; ++b) batch[b].position += kSteps;
@@ -292,7 +292,7 @@ void Decoder::run(const Batch& batch, const Stage& stage, const float* x, int64_
     float* hidden = scratch.hidden.reserve(m * stage.hidden);
     convolve(batch, stage.up, x, columns, true, y, scratch);
     convolve(batch, stage.narrow, y, wide, true, hidden, scratch);
-    map_all(pool_, hidden, m * stage.hidden, elu);
+    map_all(pool_, hidden, m * stage.hidden, [](const Floats& v) { return elu(v); });
     stage.widen(pool_, hidden, m, stage.hidden, y, true);
 }
 
@@ -328,7 +328,7 @@ float* Decoder::prepend(const Batch& batch, const Conv& conv, const float* x, in
         const float* from = x + b * size + begin;
         float* to = padded + b * (left + size) + left + begin;
         if (with_elu)
-            map(from, to, count, elu);
+            map(from, to, count, [](const Floats& v) { return elu(v); });
         else
             std::copy_n(from, count, to);
     });

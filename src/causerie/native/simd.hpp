@@ -41,6 +41,9 @@ struct Ints {
     IntPart part[kParts];
 };
 
+// Functions of registers that are long, but must not pass them through memory.
+#define CAUSERIE_INLINE inline __attribute__((always_inline))
+
 #define CAUSERIE_UNROLL _Pragma("GCC unroll 16")
 
 // A loop over the registers of sixteen lanes.
@@ -305,7 +308,7 @@ inline Floats nearest(const Floats& x, Ints* integers) {
 }
 
 // eˣ to about 1e-7 relative; x is clamped to ±87.
-inline Floats exp(const Floats& x) {
+CAUSERIE_INLINE Floats exp(const Floats& x) {
     const Floats held = at_most(floats(87.0f), at_least(floats(-87.0f), x));
     Ints power;
     const Floats n = nearest(held * floats(1.44269504f), &power);  // log2 e

@@ -159,7 +159,7 @@ void Decoder::run(const Block& block, float* x) {
     parallel(pool_, num_slots,
              [&](int64_t b) { mix(block, *batch_[b], x + b * size, normed + b * size); });
     block.widen(pool_, normed, rows, block.dim, hidden);
-    map_all(pool_, hidden, rows * wide, gelu);
+    map_all(pool_, hidden, rows * wide, [](const Floats& v) { return gelu(v); });
     block.narrow(pool_, hidden, rows, wide, x, true);
 }
 
