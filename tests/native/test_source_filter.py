@@ -31,7 +31,7 @@ from tests.engine import asking
 from tests.kernels import KERNELS
 from tests.native.streams import Streams, alone, in_torch, random_codes
 
-#: Codes → sizes. Petit's are the true ones; in the others nothing is a multiple of sixteen, and a
+#: Name → sizes. Petit's are the true ones; in the others nothing is a multiple of sixteen, and a
 #: frame has 3 or 18 hops, fewer and more than a register has lanes.
 SIZES = {
     "tiny": tiny.source_filter_config(),
@@ -78,7 +78,7 @@ def difference(ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> float:
 @pytest.mark.parametrize("name", SIZES)
 def test_equals_the_codec(name: str, kernels: str) -> None:
     codec = codec_of(name)
-    codes = random_codes(codec.config, 70)  # more frames than the noise has in petit
+    codes = random_codes(codec.config, 70)  # the noise of petit repeats after 64
     with torch.inference_mode():
         latent = codec.quantizer.decode(torch.from_numpy(codes.T).long()[None])
         voiced = source_filter(codec).predict(latent).voicing > 0
