@@ -166,11 +166,8 @@ def test_a_trained_decoder_needs_no_prompt(
     assert all(torch.equal(tensor, before[name]) for name, tensor in unchanged.items())
 
 
-def test_a_base_with_a_source_filter_decoder(
-    recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_base_with_a_source_filter_decoder(recorded: Path, tmp_path: Path) -> None:
     """Its decoder is trained, and the model not written for transformers."""
-    monkeypatch.setattr("causerie.native.library.problem", lambda: "not wanted here")
     codec = tiny.mimi(config=tiny.source_filter_config())
     save(tmp_path / "base", dataclasses.replace(tiny.checkpoint(), codec=codec))
     out = tmp_path / "out"
