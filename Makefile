@@ -21,6 +21,8 @@ CLIENTS_PIP := $(CLIENTS)/bin/python $(INSTALL) -c constraints-clients.txt
 export SAY_TEXT := $(value TEXT)
 export SAY_OUT := $(value OUT)
 unexport TEXT OUT
+# Without it, every worker and server of the tests compiles all modules again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help say serve test test-all test-page test-aarch64 test-clients dist test-dist check lint docs format parity-full memory bench bench-petit quality wer clean
