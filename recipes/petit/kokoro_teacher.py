@@ -75,3 +75,7 @@ class Kokoro:
         )
         steps = durations.ravel().round().astype(int)
         return LEVEL * wave.ravel(), np.repeat(np.arange(len(ids)), steps).tolist()
+
+
+if __name__ == "__main__":
+    print(f"the model is {core.model_path()}")

@@ -22,6 +22,7 @@ if [ ! -e "$work/sentences.txt" ]; then
     mv "$work/sentences.new" "$work/sentences.txt"
 fi
 python dialogues.py > "$work/dialogues.jsonl"
+python kokoro_teacher.py # assembles its model: two voices at a time would spoil the file
 python voices.py > "$work/plan.txt" # slow voices first, so that all cores finish together
 running=0
 while read -r voice hours folder; do

@@ -52,6 +52,8 @@ def test_every_voice_of_the_plan_speaks(recipe: Path, tmp_path: Path) -> None:
     assert texts == "A text of wordnet_sentences.py.\nA text of everyday_sentences.py.\n"
     spoken = {call.split()[5]: call for call in calls if call.startswith("make_speech.py")}
     assert [*sorted(spoken)] == ["other", "quick", "slow"]
+    first = min(number for number, call in enumerate(calls) if call.startswith("make_speech.py"))
+    assert calls.index("kokoro_teacher.py") < first, "its model is assembled once"
     for voice, hours, folder in (("slow", "1.5", "speech"), ("other", "2.0", "aside")):
         assert spoken[voice].split()[3] == str(work / folder)
         assert f"--hours {hours} --dialogues {work}/dialogues.jsonl" in spoken[voice]
