@@ -1,8 +1,8 @@
-"""The source-filter decoder: a small network says how a voice sounds, and a synthesizer says it.
+"""The source-filter decoder: a network predicts how speech sounds, a synthesizer makes the wave.
 
-It stands behind the same encoder, quantizer and codes as SEANet, which has to learn the phase of
-every wave. Here the network predicts pitch, voicing, spectral envelope and aperiodicity, 200 times
-a second, and the synthesizer filters pulses and noise by them:
+It decodes the same codes as SEANet, which has to learn the phase of every wave. Here the network
+predicts pitch, voicing, spectral envelope and aperiodicity, 200 times a second, and the synthesizer
+filters pulses and noise by them:
 
     latent, 12.5 Hz → causal blocks → 8 steps a frame → causal blocks → 2 hops a step: parameters
     pulses, noise → windows of two hops → spectra · minimum-phase filters → overlap and add
@@ -58,7 +58,7 @@ def band_centers(least_hz: float, share: float) -> list[float]:
 ENVELOPE_HZ = band_centers(40.0, 30.0)
 APERIODICITY_HZ = band_centers(300.0, 5.0)
 
-#: Numbers that the network gives for a hop: voicing, pitch, envelope, aperiodicity.
+#: Outputs of the network for a hop: voicing, pitch, envelope, aperiodicity.
 SPLIT = (1, 1, len(ENVELOPE_HZ), len(APERIODICITY_HZ))
 NUM_OUTPUTS = sum(SPLIT)
 
@@ -125,7 +125,7 @@ def _white_noise(size: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Parameters:
-    """What the network says about each hop.
+    """The network's output for each hop.
 
     Attributes:
         pitch: (B, N), in Hz, also where the sound is unvoiced.
@@ -147,7 +147,7 @@ class SourceFilterState:
     Attributes:
         columns: inputs of each block that its next step also sees, (B, kernel - 1, C).
         hop: (B,) int64, number of the next hop.
-        step: (B,) int64, what the last sample added to the phase, in cycles / CYCLE.
+        step: (B,) int64, the last sample's increment of the phase, in cycles / CYCLE.
         phase: (B,) int64, of the last sample.
         excitation: (B, WINDOW - HOP), pulses that the next window also sees.
         sound: (B, FFT - HOP), sums that the next windows complete.

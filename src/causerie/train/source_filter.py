@@ -1,8 +1,7 @@
 """Losses of the source-filter decoder on speech whose pitch is known.
 
-The synthesizer is differentiable, but not by pitch and voicing: they are learned from the tracks of
-the original, and the waveform is made with those tracks, so that its harmonics are where the
-original has them.
+The synthesizer is not differentiable by pitch and voicing. So these two have a loss of their own,
+and the waveform is made with the pitch of the original, so that the harmonics agree.
 """
 
 from __future__ import annotations
