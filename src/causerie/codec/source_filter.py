@@ -222,17 +222,10 @@ class SourceFilter(nn.Module):
 
     def new_state(self, batch: int) -> SourceFilterState:
         """State of `batch` streams about to start."""
+        state = new_synthesis_state(batch, self.input.weight.device)
         blocks: list[CausalBlock] = [*self.front, *self.body]
-        counters = torch.zeros((3, batch), dtype=torch.int64, device=self.input.weight.device)
-        zeros = self.input.weight.new_zeros
-        return SourceFilterState(
-            columns=[block.new_state(batch) for block in blocks],
-            hop=counters[0].clone(),
-            step=counters[1].clone(),
-            phase=counters[2].clone(),
-            excitation=zeros((batch, WINDOW - HOP)),
-            sound=zeros((batch, FFT - HOP)),
-        )
+        state.columns = [block.new_state(batch) for block in blocks]
+        return state
 
     def forward(self, latent: Tensor, state: SourceFilterState | None = None) -> Tensor:
         """The waveform of the next frames, or of a whole stream where `state` is None."""
@@ -261,12 +254,15 @@ class SourceFilter(nn.Module):
 
 def new_synthesis_state(batch: int, device: torch.device) -> SourceFilterState:
     """State of the synthesizer alone."""
-    counters = torch.zeros((3, batch), dtype=torch.int64, device=device)
+
+    def counter() -> Tensor:
+        return torch.zeros(batch, dtype=torch.int64, device=device)
+
     return SourceFilterState(
         columns=[],
-        hop=counters[0].clone(),
-        step=counters[1].clone(),
-        phase=counters[2].clone(),
+        hop=counter(),
+        step=counter(),
+        phase=counter(),
         excitation=torch.zeros((batch, WINDOW - HOP), device=device),
         sound=torch.zeros((batch, FFT - HOP), device=device),
     )
