@@ -89,7 +89,9 @@ ENCODER = EncoderRecipe(steps=2000)
 RECOGNIZER = RecognizerRecipe(steps=1500)
 CODEC = CodecRecipe(steps=6000, stretched=0.25)
 DECODER = DecoderRecipe(steps=460, lr=6e-4, warmup=50, stretched=0.1)
-SOURCE_FILTER = SourceFilterRecipe(steps=12_000, spoken_from=8000)  # not run to its end yet
+SOURCE_FILTER = SourceFilterRecipe(
+    steps=12_000, judged_from=5000, spoken_from=8000
+)  # not run to its end yet
 LM = LMRecipe(
     steps=3800,
     lr=2e-3,

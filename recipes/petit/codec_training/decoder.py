@@ -22,12 +22,7 @@ from causerie.train import spectral_losses
 from causerie.train.loop import OnStep
 from codec_training import distributed
 from codec_training.aligned_speech import SpeechFolder
-from codec_training.discriminator import (
-    Discriminator,
-    adversarial_loss,
-    discriminator_loss,
-    feature_loss,
-)
+from codec_training.discriminator import Adversary, Discriminator
 from codec_training.encoder import new_codec
 from codec_training.phone_recognizer import LABEL_RATE, PhoneRecognizer, recognizer_distance
 from codec_training.windows import WindowRecipe, train_on_windows
@@ -69,15 +64,12 @@ class DecoderPhase:
     def __init__(self, codec: Mimi, recognizer: PhoneRecognizer, recipe: DecoderRecipe) -> None:
         self.codec, self.recipe = codec, recipe
         self.recognizer = recognizer.requires_grad_(False)
-        self.discriminator = Discriminator()
-        self.discriminator_optimizer = torch.optim.AdamW(
-            self.discriminator.parameters(), lr=recipe.discriminator_lr, betas=(0.5, 0.9)
-        )
+        self.adversary = Adversary(Discriminator(), recipe.discriminator_lr)
         trained = [codec.upsample, codec.decoder_transformer, codec.decoder]
         self.parameters = [p for module in trained for p in module.parameters()]
         self.modules: dict[str, nn.Module] = {
             "codec": codec,
-            "discriminator": self.discriminator,
+            "discriminator": self.adversary.module,
         }
 
     def __call__(
@@ -105,8 +97,9 @@ class DecoderPhase:
         numbers = {"mel": mel.item(), "phone_features": features.item()}
         numbers["phone_divergence"] = phones.item()
         if step >= recipe.adversarial_from:
-            adversarial, matched, discriminated = self._adversarial(
-                *self._crop(decoded, pcm, generator)
+            decoded, pcm = self._crop(decoded, pcm, generator)
+            adversarial, matched, discriminated = self.adversary(
+                [pcm], [decoded], autocasts=recipe.autocasts
             )
             total = total + recipe.adversarial_weight * adversarial
             total = total + recipe.feature_weight * matched
@@ -136,26 +129,11 @@ class DecoderPhase:
         kept = (slice(count), slice(None), slice(first, first + length))
         return decoded[kept], pcm[kept]
 
-    def _adversarial(self, decoded: Tensor, pcm: Tensor) -> tuple[Tensor, Tensor, float]:
-        with torch.autocast(pcm.device.type, torch.bfloat16, enabled=self.recipe.autocasts):
-            real = self.discriminator(pcm)
-            fake = self.discriminator(decoded.detach())
-            discriminated = discriminator_loss(real, fake)
-        self.discriminator_optimizer.zero_grad()
-        discriminated.backward()
-        distributed.average_gradients(self.discriminator.parameters())
-        self.discriminator_optimizer.step()
-        with torch.autocast(pcm.device.type, torch.bfloat16, enabled=self.recipe.autocasts):
-            with torch.no_grad():
-                real = self.discriminator(pcm)
-            fake = self.discriminator(decoded)
-            return adversarial_loss(fake), feature_loss(real, fake), discriminated.item()
-
     def extra_state(self) -> dict[str, Any]:
-        return {"discriminator_optimizer": self.discriminator_optimizer.state_dict()}
+        return {"discriminator_optimizer": self.adversary.state_dict()}
 
     def load_extra_state(self, state: dict[str, Any]) -> None:
-        self.discriminator_optimizer.load_state_dict(state["discriminator_optimizer"])
+        self.adversary.load_state_dict(state["discriminator_optimizer"])
 
 
 def train_decoder(

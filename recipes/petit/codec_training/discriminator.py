@@ -1,11 +1,16 @@
-"""Multi-scale STFT discriminator, and the hinge and feature-matching losses that use it."""
+"""Discriminators of waveforms and of spectra, and the hinge and feature-matching losses."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
+
+from codec_training import distributed
 
 #: Outputs of the layers of one scale; the last are the scores.
 Features = list[Tensor]
@@ -57,6 +62,87 @@ class Discriminator(nn.Module):
 
     def forward(self, pcm: Tensor) -> list[Features]:
         return [scale(pcm) for scale in self.scales]
+
+
+class SpectrumDiscriminator(nn.Module):
+    """2-D convolutions over a log spectrum and its change over time."""
+
+    def __init__(self, channels: int = 24) -> None:
+        super().__init__()
+        c = channels
+        self.layers = nn.ModuleList(
+            weight_norm(nn.Conv2d(inside, outside, kernel, stride, padding))
+            for inside, outside, kernel, stride, padding in (
+                (2, c, 5, (2, 1), 2),
+                (c, c, 5, (2, 1), 2),
+                (c, 2 * c, 5, (2, 2), 2),
+                (2 * c, 2 * c, 3, 1, 1),
+            )
+        )
+        self.score = weight_norm(nn.Conv2d(2 * c, 1, 3, padding=1))
+
+    def forward(self, spectrum: Tensor) -> Features:
+        """Features of spectra (B, bands, N) with mean 0 and deviation 1."""
+        change = F.pad(spectrum[..., 1:] - spectrum[..., :-1], (1, 0))
+        x = torch.stack((spectrum, 2 * change), dim=1)
+        features = []
+        for layer in self.layers:
+            x = F.leaky_relu(layer(x), 0.2)
+            features.append(x)
+        return [*features, self.score(x)]
+
+
+class SpectraDiscriminator(nn.Module):
+    """One `SpectrumDiscriminator` per spectrum."""
+
+    def __init__(self, num_spectra: int) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(SpectrumDiscriminator() for _ in range(num_spectra))
+
+    def forward(self, *spectra: Tensor) -> list[Features]:
+        return [part(spectrum) for part, spectrum in zip(self.parts, spectra, strict=True)]
+
+
+class Adversary:
+    """A discriminator that learns with each batch that it judges.
+
+    Args:
+        module: inputs → features of each of its parts.
+    """
+
+    def __init__(self, module: nn.Module, lr: float) -> None:
+        self.module = module
+        self.optimizer = torch.optim.AdamW(module.parameters(), lr=lr, betas=(0.5, 0.9))
+
+    def __call__(
+        self, real: Sequence[Tensor], fake: Sequence[Tensor], *, autocasts: bool = False
+    ) -> tuple[Tensor, Tensor, float]:
+        """Take a step; return the generator's adversarial and feature losses, and its own loss.
+
+        Args:
+            real, fake: inputs of the module.
+            autocasts: compute in bfloat16.
+        """
+        autocast = torch.autocast(real[0].device.type, torch.bfloat16, enabled=autocasts)
+        with autocast:
+            seen = self.module(*real), self.module(*(one.detach() for one in fake))
+            own = discriminator_loss(*seen)
+        self.optimizer.zero_grad()
+        own.backward()
+        distributed.average_gradients(self.module.parameters())
+        self.optimizer.step()
+        with autocast:
+            with torch.no_grad():
+                judged = self.module(*real)
+            features = self.module(*fake)
+            return adversarial_loss(features), feature_loss(judged, features), own.item()
+
+    def state_dict(self) -> dict[str, Any]:
+        """State of the optimizer."""
+        return self.optimizer.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.optimizer.load_state_dict(state)
 
 
 def discriminator_loss(real: list[Features], fake: list[Features]) -> Tensor:

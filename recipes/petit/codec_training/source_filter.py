@@ -1,9 +1,10 @@
 """Trains a source-filter decoder on the codes of a codec that stay as they are.
 
 First it learns WORLD's parameters of the speech, which needs no synthesis. Means of parameters
-sound muffled, so from step ``spoken_from`` on it speaks: the waveform is compared with the
-original by multi-scale mel distances, and a small discriminator sees log mel spectra of both. Part
-of the windows has codes that the language model has drawn, so the decoder learns its mistakes.
+sound muffled, so from step ``judged_from`` on a small discriminator sees the envelopes. From step
+``spoken_from`` on the decoder speaks: the waveform's log mel spectra are compared with those of the
+original, and discriminators see both. Part of the windows has codes that the language model has
+drawn, so the decoder learns its mistakes.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import weight_norm
 
 from causerie.codec.mimi import Mimi
 from causerie.codec.source_filter import ENVELOPE_HZ, Parameters, SourceFilter
@@ -25,18 +25,17 @@ from causerie.errors import ConfigError
 from causerie.train import spectral_losses
 from causerie.train.loop import SAVE_EVERY, Descent, Loop, OnStep
 from causerie.train.source_filter import Tracks, pitch_loss, spoken
-from codec_training.discriminator import (
-    Features,
-    adversarial_loss,
-    discriminator_loss,
-    feature_loss,
-)
+from codec_training.discriminator import Adversary, SpectraDiscriminator
 
 #: Envelopes whose mean is below this log gain are nearly silent, and count less.
 QUIET, QUIET_WEIGHT = -9.0, 0.15
-#: Log mel spectra that the discriminator sees: window, hop, mels; and their mean and deviation.
-SPECTRA = ((512, 120, 80), (1024, 240, 80))
-MEL_MEAN, MEL_DEVIATION = -5.0, 2.0
+#: Mean and deviation of log envelopes, and of log mel spectra.
+ENVELOPE_SCALE, MEL_SCALE = (-6.0, 2.7), (-5.0, 2.0)
+#: Log mel spectra that are compared: window, hop, mels. Discriminators see the first ones.
+SPECTRA = ((1024, 240, 80), (512, 120, 80), (2048, 480, 96))
+NUM_JUDGED = 1
+#: Start of a window whose sound is not compared.
+UNSEEN_MS = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,18 +43,21 @@ class SourceFilterRecipe:
     """Everything a run depends on, apart from codec and data.
 
     Attributes:
-        spoken_from: first step that compares waveforms.
+        judged_from: first step with a discriminator.
+        spoken_from: first step that compares spectra of waveforms.
         drawn: share of the windows with codes that the language model has drawn.
         parameter_weight: of the distance of parameters, once waveforms are compared.
         adversarial_weight, feature_weight: of the discriminator's score and its features.
-        spoken_lr: highest learning rate from `spoken_from` on.
+        judged_lr, spoken_lr: highest learning rates from these steps on.
     """
 
     steps: int
+    judged_from: int
     spoken_from: int
     batch: int = 8
     window_frames: int = 25
     lr: float = 2e-3
+    judged_lr: float = 1e-3
     spoken_lr: float = 8e-4
     warmup: int = 50
     betas: tuple[float, float] = (0.8, 0.98)
@@ -141,34 +143,6 @@ class TargetFolder:
         return window | {name: cut(name, hops) for name in names}
 
 
-class MelDiscriminator(nn.Module):
-    """2-D convolutions over log mel spectra and their change over time."""
-
-    def __init__(self, channels: int = 24) -> None:
-        super().__init__()
-        c = channels
-        self.layers = nn.ModuleList(
-            weight_norm(nn.Conv2d(inside, outside, kernel, stride, padding))
-            for inside, outside, kernel, stride, padding in (
-                (2, c, 5, (2, 1), 2),
-                (c, c, 5, (2, 1), 2),
-                (c, 2 * c, 5, (2, 2), 2),
-                (2 * c, 2 * c, 3, 1, 1),
-            )
-        )
-        self.score = weight_norm(nn.Conv2d(2 * c, 1, 3, padding=1))
-
-    def forward(self, mel: Tensor) -> Features:
-        """Features of spectra (B, mels, N)."""
-        change = F.pad(mel[..., 1:] - mel[..., :-1], (1, 0))
-        x = torch.stack((mel, 2 * change), dim=1)
-        features = []
-        for layer in self.layers:
-            x = F.leaky_relu(layer(x), 0.2)
-            features.append(x)
-        return [*features, self.score(x)]
-
-
 class SourceFilterPhase:
     """Losses of the decoder's training."""
 
@@ -176,14 +150,13 @@ class SourceFilterPhase:
         assert isinstance(codec.decoder, SourceFilter)
         self.codec, self.recipe = codec, recipe
         self.decoder = codec.decoder
-        self.discriminators = nn.ModuleList(MelDiscriminator() for _ in SPECTRA)
-        self.discriminator_optimizer = torch.optim.AdamW(
-            self.discriminators.parameters(), lr=recipe.discriminator_lr, betas=(0.5, 0.9)
-        )
+        self.envelopes = Adversary(SpectraDiscriminator(1), recipe.discriminator_lr)
+        self.mels = Adversary(SpectraDiscriminator(NUM_JUDGED), recipe.discriminator_lr)
         self.parameters = list(self.decoder.parameters())
         self.modules: dict[str, nn.Module] = {
             "codec": codec,
-            "discriminators": self.discriminators,
+            "envelopes": self.envelopes.module,
+            "mels": self.mels.module,
         }
 
     def loss(
@@ -197,50 +170,48 @@ class SourceFilterPhase:
         envelope, aperiodicity = parameter_distances(predicted, windows)
         pitch = pitch_loss(predicted, windows.tracks)
         parameters = envelope + recipe.aperiodicity_weight * aperiodicity
-        numbers = {"envelope": envelope, "aperiodicity": aperiodicity, "pitch": pitch}
+        losses = {"envelope": envelope, "aperiodicity": aperiodicity, "pitch": pitch}
+        total = 0.5 * pitch
         if step < recipe.spoken_from:
-            total = parameters + 0.5 * pitch
+            total = total + parameters
+            adversary = self.envelopes
+            pair = [[_envelope_spectrum(one.envelope)] for one in (windows, predicted)]
         else:
             sound = spoken(predicted, windows.tracks, generator)
-            original = windows.pcm[..., : sound.shape[-1]]
-            # The first frames of a window lack the past that they have when they are spoken.
-            seen = slice(self.codec.config.frame_size * 5 // 2, None)
-            sound, original = sound[..., seen], original[..., seen]
-            rate = self.codec.config.sample_rate
-            mel = spectral_losses.multi_scale_mel(sound, original, rate)
-            fooled, matched, caught = self._judged(sound, original)
-            total = mel + recipe.parameter_weight * parameters + 0.5 * pitch
+            spectra = [self._spectra(pcm) for pcm in (windows.pcm[..., : sound.shape[-1]], sound)]
+            mel = torch.stack([F.l1_loss(a, b) for a, b in zip(*spectra, strict=True)]).mean()
+            total = total + mel + recipe.parameter_weight * parameters
+            losses["mel"] = mel
+            adversary = self.mels
+            pair = [[_scaled(mels, *MEL_SCALE) for mels in one[:NUM_JUDGED]] for one in spectra]
+        numbers = {name: float(value.detach()) for name, value in losses.items()}
+        if step >= recipe.judged_from:
+            fooled, matched, numbers["discriminator"] = adversary(*pair)
             total = total + recipe.adversarial_weight * fooled + recipe.feature_weight * matched
-            numbers |= {"mel": mel, "features": matched, "discriminator": caught}
-        return total, {name: float(value.detach()) for name, value in numbers.items()}
+            numbers["features"] = float(matched.detach())
+        return total, numbers
 
-    def _judged(self, sound: Tensor, original: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Score and feature distance of the sound, and the loss of the discriminators' step."""
+    def _spectra(self, pcm: Tensor) -> list[Tensor]:
+        """Log mel spectra, without those of frames that lack the past that they have in use."""
         rate = self.codec.config.sample_rate
-        pairs = [
-            [
-                (spectral_losses.log_mel(pcm, *spectrum, rate) - MEL_MEAN) / MEL_DEVIATION
-                for pcm in (original, sound)
-            ]
-            for spectrum in SPECTRA
-        ]
-        both = list(zip(self.discriminators, pairs, strict=True))
-        real = [judge(mels[0]) for judge, mels in both]
-        fake = [judge(mels[1].detach()) for judge, mels in both]
-        caught = discriminator_loss(real, fake)
-        self.discriminator_optimizer.zero_grad()
-        caught.backward()
-        self.discriminator_optimizer.step()
-        with torch.no_grad():
-            real = [judge(mels[0]) for judge, mels in both]
-        fake = [judge(mels[1]) for judge, mels in both]
-        return adversarial_loss(fake), feature_loss(real, fake), caught
+        seen = pcm[..., UNSEEN_MS * rate // 1000 :]
+        return [spectral_losses.log_mel(seen, *spectrum, rate) for spectrum in SPECTRA]
 
     def extra_state(self) -> dict[str, Any]:
-        return {"discriminator_optimizer": self.discriminator_optimizer.state_dict()}
+        return {"envelopes": self.envelopes.state_dict(), "mels": self.mels.state_dict()}
 
     def load_extra_state(self, state: dict[str, Any]) -> None:
-        self.discriminator_optimizer.load_state_dict(state["discriminator_optimizer"])
+        self.envelopes.load_state_dict(state["envelopes"])
+        self.mels.load_state_dict(state["mels"])
+
+
+def _scaled(spectrum: Tensor, mean: float, deviation: float) -> Tensor:
+    return (spectrum - mean) / deviation
+
+
+def _envelope_spectrum(envelope: Tensor) -> Tensor:
+    """What the discriminator sees of envelopes (B, N, bands): (B, bands, N / 2), every 10 ms."""
+    return _scaled(envelope[:, ::2].transpose(1, 2), *ENVELOPE_SCALE)
 
 
 def parameter_distances(predicted: Parameters, windows: Windows) -> tuple[Tensor, Tensor]:
@@ -308,14 +279,10 @@ def train_source_filter(
         return numbers
 
     loop.begin(vars(recipe))
-    if loop.step < recipe.spoken_from:
-        first = Descent(
-            steps=recipe.spoken_from, lr=recipe.lr, warmup=recipe.warmup, clip=recipe.clip
-        )
-        loop.descend(gradients, first, on_step)
-    second = Descent(
-        first=recipe.spoken_from, steps=recipe.steps, lr=recipe.spoken_lr, warmup=recipe.warmup,
-        clip=recipe.clip,
-    )  # fmt: skip
-    loop.descend(gradients, second, on_step)
+    begins = [0, recipe.judged_from, recipe.spoken_from, recipe.steps]
+    rates = [recipe.lr, recipe.judged_lr, recipe.spoken_lr]
+    for first, end, lr in zip(begins[:-1], begins[1:], rates, strict=True):
+        if loop.step < end:
+            descent = Descent(first=first, steps=end, lr=lr, warmup=recipe.warmup, clip=recipe.clip)
+            loop.descend(gradients, descent, on_step)
     return codec
