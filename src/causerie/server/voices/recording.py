@@ -6,26 +6,18 @@ Knows nothing of HTTP except the errors it raises.
 from __future__ import annotations
 
 import threading
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from causerie.audio.recording import MAX_CLIPPED, distorted, examine
 from causerie.data.sound import read_sound
 from causerie.errors import AudioError
 from causerie.extras import need
 from causerie.server.errors import ApiError
 
-#: Seconds of speech in a voice: shorter does not capture the voice, longer fills the context.
-MIN_S, MAX_S = 1.5, 30.0
 #: Maximum seconds of an upload, before the silence at its ends is trimmed.
 MAX_RAW_S = 120.0
-#: Maximum share of samples at full scale.
-MAX_CLIPPED = 0.01
-#: Level of speech relative to the loudest 50 ms; seconds to keep around the speech.
-SPEECH_LEVEL, MARGIN_S = 0.03, 0.1
-#: RMS of the loudest 50 ms below which a recording counts as silent.
-SILENCE = 0.003
 
 _transcribing = threading.Lock()
 
@@ -52,19 +44,14 @@ def _speech(data: bytes, sample_rate: int) -> NDArray[np.float32]:
     except AudioError as error:
         status, code = (413, "too_large") if "longer" in str(error) else (415, "invalid_audio")
         raise _refused(str(error), status=status, code=code) from error
+    # Resampling moves peaks, so clipping is measured in the file.
     clipped = sound.clipped_share(0, sound.duration_s)
     if clipped > MAX_CLIPPED:
-        raise _refused(
-            f"the recording is distorted: {100 * clipped:.0f} % of its samples are at full scale; "
-            f"record it again at a lower level"
-        )
-    samples = _trimmed(sound.samples, sample_rate)
-    seconds = len(samples) / sample_rate
-    if not MIN_S <= seconds <= MAX_S:
-        raise _refused(
-            f"the recording has {seconds:.1f} s of speech: a voice needs {MIN_S:g} to {MAX_S:g} s"
-        )
-    return samples
+        raise _refused(f"the recording {distorted(clipped)}")
+    found = examine(sound.samples, sample_rate)
+    for fault in found.of("silent", "short", "long"):
+        raise _refused(f"the recording {fault.message}")
+    return sound.samples[found.start : found.end]
 
 
 def transcribe(samples: NDArray[np.float32], sample_rate: int, language: str) -> str | None:
@@ -88,21 +75,6 @@ def transcribe(samples: NDArray[np.float32], sample_rate: int, language: str) ->
     if not text:
         raise _refused("no words were recognized in the recording: send its transcript as ref_text")
     return text
-
-
-def _trimmed(samples: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
-    window = sample_rate // 20
-    num_windows = len(samples) // window
-    if num_windows == 0:
-        raise _refused("the recording is shorter than 50 ms")
-    windows = samples[: num_windows * window].reshape(num_windows, window)
-    level: NDArray[Any] = np.sqrt(np.mean(np.square(windows), axis=1))
-    if level.max() < SILENCE:
-        raise _refused("the recording is silent: check the microphone")
-    loud = np.flatnonzero(level >= SPEECH_LEVEL * level.max())
-    margin = round(MARGIN_S * sample_rate)
-    start = max(0, loud[0] * window - margin)
-    return samples[start : (loud[-1] + 1) * window + margin]
 
 
 def _refused(message: str, *, status: int = 400, code: str = "invalid_audio") -> ApiError:
