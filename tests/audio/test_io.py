@@ -118,6 +118,18 @@ def test_channels_are_averaged(tmp_path: Path) -> None:
     np.testing.assert_allclose(samples, (left + right) / 2, atol=1e-6)
 
 
+def test_channels_that_cancel_each_other_are_refused(tmp_path: Path) -> None:
+    left = tone(44_100)
+    soundfile.write(tmp_path / "a.wav", np.stack((left, -left), 1), 44_100)
+    with pytest.raises(AudioError, match=r"channels of audio file .*a\.wav cancel each other"):
+        files.read(tmp_path / "a.wav")
+    with pytest.raises(AudioError, match="channels of audio cancel each other"):
+        mono(np.stack((left, -0.99 * left)))
+    assert mono(np.stack((left, -0.5 * left))).max() > 0.1
+    assert not mono(np.zeros((2, 100), np.float32)).any()
+    assert mono(np.stack((1e-5 * left, -1e-5 * left))).shape == left.shape  # silence with dither
+
+
 def test_writing_what_was_read_changes_nothing(tmp_path: Path) -> None:
     values = np.arange(-32768, 32768, dtype=np.int16)
     soundfile.write(tmp_path / "a.wav", values, 24_000)

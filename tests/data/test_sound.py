@@ -33,6 +33,16 @@ def test_channels_are_mixed_and_resampled(tmp_path: Path) -> None:
     assert np.abs(sound.samples[: len(wanted)] - wanted[: len(sound.samples)]).max() < 1e-4
 
 
+def test_channels_that_cancel_each_other_are_refused(tmp_path: Path) -> None:
+    left = tone(25, 44_100)
+    soundfile.write(tmp_path / "a.wav", np.stack([left, -left], 1), 44_100)
+    with pytest.raises(AudioError, match="cancel each other"):
+        read_sound(tmp_path / "a.wav", 24_000)
+    left[: len(left) // 2] = 0  # one part with sound of both suffices
+    soundfile.write(tmp_path / "b.wav", np.stack([left[::-1], -left[::-1] + left], 1), 44_100)
+    assert read_sound(tmp_path / "b.wav", 24_000).duration_s == pytest.approx(25, abs=1e-3)
+
+
 def test_a_rate_that_fits_is_kept_as_it_is(tmp_path: Path) -> None:
     samples = tone(1, 24_000)
     soundfile.write(tmp_path / "a.wav", samples, 24_000, subtype="FLOAT")

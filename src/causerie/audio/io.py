@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from causerie.audio import ffmpeg
 from causerie.audio.extensions import FORMATS, format_of
-from causerie.audio.resample import check_rate, mono
+from causerie.audio.resample import check_rate, mix, mono
 from causerie.errors import AudioError, ConfigError
 from causerie.files import write_bytes
 
@@ -43,7 +43,8 @@ def read(source: str | os.PathLike[str] | bytes | BinaryIO) -> tuple[NDArray[np.
         source: a path, the bytes of a file, or an open binary file.
 
     Raises:
-        AudioError: the file is missing, unreadable, empty or not finite.
+        AudioError: the file is missing, unreadable, empty or not finite, or its channels cancel
+            each other.
     """
     if isinstance(source, bytes):
         name, contents = "audio", source
@@ -57,7 +58,7 @@ def read(source: str | os.PathLike[str] | bytes | BinaryIO) -> tuple[NDArray[np.
         samples, rate = _decode(contents, name, error)
     if not len(samples):
         raise AudioError(f"{name} is empty: it has no samples")
-    return mono(samples.mean(axis=1, dtype=np.float64), name), int(rate)
+    return mono(mix(samples, 1, name), name), int(rate)
 
 
 def _decode(

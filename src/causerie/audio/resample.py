@@ -12,6 +12,9 @@ from causerie.errors import AudioError
 
 #: Sample rates outside this range are mistakes (a duration, a rate in kHz).
 MIN_RATE, MAX_RATE = 1_000, 768_000
+#: Channels whose mean has less than this share of their power cancel each other, unless they are
+#: nearly silent.
+CANCELLED, AUDIBLE = 1e-3, 1e-7
 
 
 def mono(samples: ArrayLike, name: str = "audio") -> NDArray[np.float32]:
@@ -37,11 +40,29 @@ def mono(samples: ArrayLike, name: str = "audio") -> NDArray[np.float32]:
         middle = 0 if array.dtype.kind == "i" else (info.max + 1) // 2
         array = (array.astype(np.float64) - middle) / (info.max + 1 - middle)
     if array.ndim == 2:
-        array = array.mean(axis=int(np.argmin(array.shape)), dtype=np.float64)
+        array = mix(array, int(np.argmin(array.shape)), name)
     if not np.isfinite(array).all():
         bad = int(array.size - np.isfinite(array).sum())
         raise AudioError(f"{name} holds {bad:,} samples that are not finite numbers (NaN or inf)")
     return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def mix(channels: NDArray[Any], axis: int, name: str = "audio") -> NDArray[np.float64]:
+    """The mean of the channels, which are along an axis.
+
+    Raises:
+        AudioError: they cancel each other.
+    """
+    mixed: NDArray[np.float64] = channels.mean(axis=axis, dtype=np.float64)
+    power = np.square(channels, dtype=np.float64).mean()
+    check_mixed(float(power), float(np.square(mixed).mean()), name)
+    return mixed
+
+
+def check_mixed(power: float, mixed_power: float, name: str = "audio") -> None:
+    """Raise AudioError if channels of this mean power cancel each other in their mean."""
+    if power > AUDIBLE and mixed_power < CANCELLED * power:
+        raise AudioError(f"the channels of {name} cancel each other: give one of them alone")
 
 
 def resample(

@@ -18,7 +18,7 @@ import soxr
 from numpy.typing import NDArray
 
 from causerie.audio.ffmpeg import decoding
-from causerie.audio.resample import check_rate
+from causerie.audio.resample import check_mixed, check_rate
 from causerie.errors import AudioError
 
 #: Extensions of files that may contain audio.
@@ -69,7 +69,8 @@ def read_sound(source: Path | bytes, sample_rate: int, *, max_s: float | None = 
         max_s: limit of its length; reading stops there.
 
     Raises:
-        AudioError: the file is missing, unreadable, empty, too long or not finite.
+        AudioError: the file is missing, unreadable, empty, too long or not finite, or its channels
+            cancel each other.
         ConfigError: the format needs PyAV, which is not installed.
     """
     if isinstance(source, Path) and not source.is_file():
@@ -97,7 +98,7 @@ def _gather(
     resampler = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32", quality="HQ")
     pieces: list[NDArray[np.float32]] = []
     clipped: list[NDArray[np.float64]] = []
-    num_read = 0
+    num_read, power, mixed_power = 0, 0.0, 0.0
     for block in blocks:
         if not np.isfinite(block).all():
             raise AudioError(f"{name} has samples that are not finite (NaN or inf)")
@@ -106,12 +107,15 @@ def _gather(
         if max_s is not None and num_read > max_s * rate:
             raise AudioError(f"{name} is longer than {max_s:g} s: shorten it")
         mixed = block.mean(axis=1, dtype=np.float64).astype(np.float32)
+        power += float(np.square(block).sum(dtype=np.float64)) / block.shape[1]
+        mixed_power += float(np.square(mixed).sum(dtype=np.float64))
         pieces.append(mixed if rate == sample_rate else resampler.resample_chunk(mixed))
     if rate != sample_rate:
         pieces.append(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
     samples = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
     if not len(samples):
         raise AudioError(f"{name} is empty: it has no samples")
+    check_mixed(power / num_read, mixed_power / num_read, name)
     return Sound(
         samples=samples,
         sample_rate=sample_rate,
