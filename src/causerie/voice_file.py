@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from causerie.errors import CheckpointError, UnknownVoiceError
+from causerie.errors import CheckpointError, ConfigError, UnknownVoiceError
 
 FORMAT = {"format": "causerie voice", "version": "1"}
 #: Its `voices` folder holds the voices of petit.
@@ -30,12 +30,15 @@ class VoiceHeader:
         speaker: the speaker number in the prompt.
         segments: speaker and text of each segment.
         num_frames: frames of audio in all segments.
+        licence, consent: see `Voice`.
     """
 
     name: str
     speaker: int
     segments: tuple[dict[str, Any], ...]
     num_frames: int
+    licence: str = ""
+    consent: str = ""
 
 
 def voice_files(folder: Path) -> dict[str, Path]:
@@ -89,6 +92,15 @@ def parse_header(header: bytes, name: str) -> VoiceHeader:
 def is_speaker_number(voice: str) -> bool:
     """Whether a voice is given as a plain speaker number."""
     return voice.isascii() and voice.isdigit()
+
+
+def recording_is_no_voice(voice: str | os.PathLike[str]) -> ConfigError:
+    """The error for a recording in place of a voice."""
+    name = os.fspath(voice)
+    return ConfigError(
+        f"{name} is a recording, not a voice: make a voice of it by causerie voice make {name} "
+        f"-o {Path(voice).stem}.safetensors, or pass it as context"
+    )
 
 
 def unknown_voice(voice: str, names: Collection[str]) -> UnknownVoiceError:

@@ -17,10 +17,17 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from causerie.audio.extensions import is_sound_file
 from causerie.errors import CauserieError, CheckpointError, ConfigError
 from causerie.files import write_bytes
 from causerie.prompt import Segment, check_speaker
-from causerie.voice_file import FORMAT, is_speaker_number, parse_header, unknown_voice
+from causerie.voice_file import (
+    FORMAT,
+    is_speaker_number,
+    parse_header,
+    recording_is_no_voice,
+    unknown_voice,
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,11 +38,15 @@ class Voice:
         name: the name to call it by.
         speaker: the speaker number of the new text.
         segments: context before every text. A saved voice has the codes of each segment.
+        licence: of the voice, such as "CC0-1.0"; empty if unknown.
+        consent: who consents to the imitation, and how; empty if unknown.
     """
 
     name: str
     speaker: int = 0
     segments: tuple[Segment, ...] = ()
+    licence: str = ""
+    consent: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "speaker", check_speaker(self.speaker))
@@ -75,8 +86,9 @@ class Voice:
                 )
             stored[f"codes.{index}"] = segment.codes.to(torch.int32).contiguous()
         turns = [{"speaker": segment.speaker, "text": segment.text} for segment in self.segments]
-        facts = json.dumps({"name": self.name, "speaker": self.speaker, "segments": turns})
-        return save(stored, {**(metadata or {}), **FORMAT, "voice": facts})
+        facts = {"name": self.name, "speaker": self.speaker, "segments": turns}
+        facts |= {key: getattr(self, key) for key in ("licence", "consent") if getattr(self, key)}
+        return save(stored, {**(metadata or {}), **FORMAT, "voice": json.dumps(facts)})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Voice:
@@ -112,7 +124,13 @@ class Voice:
                 Segment(**segment, codes=tensors[f"codes.{index}"].long())
                 for index, segment in enumerate(header.segments)
             )
-            return cls(name=header.name, speaker=header.speaker, segments=segments)
+            return cls(
+                name=header.name,
+                speaker=header.speaker,
+                segments=segments,
+                licence=header.licence,
+                consent=header.consent,
+            )
         except CheckpointError:
             raise
         except (SafetensorError, CauserieError, KeyError, TypeError, ValueError) as error:
@@ -145,6 +163,8 @@ def find_voice(
         raise ConfigError(
             f"voice must be a name, a voice file, a Voice or a speaker number, not {voice!r}"
         )
+    if is_sound_file(voice):
+        raise recording_is_no_voice(voice)
     if isinstance(voice, os.PathLike) or voice.endswith(".safetensors"):
         return Voice.load(voice)
     if voice in voices:

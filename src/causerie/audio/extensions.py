@@ -24,3 +24,8 @@ def format_of(path: str | os.PathLike[str]) -> str:
             f"use one of {', '.join(f'.{name}' for name in FORMATS)}"
         )
     return extension[1:]
+
+
+def is_sound_file(path: str | os.PathLike[str]) -> bool:
+    """Whether a path has the extension of one of the formats."""
+    return Path(path).suffix.lower()[1:] in FORMATS

@@ -35,7 +35,10 @@ SLOW_FROM_S = 2.0
 #: Longest pause within speech.
 MAX_PAUSE_S = 3.0
 
-Kind = Literal["silent", "short", "long", "clipped", "noise", "pace", "pause"]
+#: The last two need a recognizer and a speaker encoder: see `causerie.new_voice`.
+Kind = Literal[
+    "silent", "short", "long", "clipped", "noise", "pace", "pause", "transcript", "speakers"
+]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from causerie.audio.extensions import format_of
-from causerie.errors import AudioError
+from causerie.audio.extensions import format_of, is_sound_file
+from causerie.errors import AudioError, ConfigError
 from causerie.extras import need
-from causerie.voice_file import BUNDLED, is_speaker_number, read_header, unknown_voice, voice_files
+from causerie.voice_file import (
+    BUNDLED,
+    is_speaker_number,
+    read_header,
+    recording_is_no_voice,
+    unknown_voice,
+    voice_files,
+)
 
 #: In the folder of a low-rank adapter, which has no voices of its own.
 _ADAPTER = "adapter_config.json"
@@ -38,6 +46,33 @@ Changes = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Change a value, such as recipe.lr=1e-4."),
 ]
 
+Consent = Annotated[
+    str | None,
+    typer.Option(
+        help='Who consents to the imitation, and how: "Ann Lee, by e-mail on 2026-01-02". It is '
+        "kept in the voice.",
+        metavar="LINE",
+        show_default=False,
+    ),
+]
+
+
+def confirmed_consent(recordings: Path, line: str | None) -> str:
+    """The consent to the use of a voice: the given line, or the answer at a terminal.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if line and line.strip():
+        return " ".join(line.split())
+    question = f"Does the speaker in {recordings} consent to being imitated?"
+    if sys.stdin.isatty() and typer.confirm(question, default=False, err=True):
+        return "confirmed when the voice was made"
+    raise ConfigError(
+        "a voice belongs to a person: if the speaker of the recording consents to being imitated, "
+        'say so by --consent "NAME, how and when"'
+    )
+
 
 def complete_voice(context: typer.Context, incomplete: str) -> list[str]:
     """Names of voices for the shell's completion of --voice."""
@@ -61,9 +96,12 @@ def check_voice(voice: str | None, model: str) -> None:
     Raises:
         UnknownVoiceError: the model has no voice of this name.
         CheckpointError: the voice file is missing or damaged.
+        ConfigError: it is a recording.
     """
     if voice is None or is_speaker_number(voice):
         return
+    if is_sound_file(voice):
+        raise recording_is_no_voice(voice)
     if voice.endswith(".safetensors"):
         read_header(voice)
         return

@@ -19,7 +19,7 @@ def voices(
         bool, typer.Option("--json", help="Print one line of JSON for each voice.")
     ] = False,
 ) -> None:
-    """List the voices of a model: name, speaker number, seconds of audio, text.
+    """List the voices of a model: name, speaker number, seconds of audio, text, terms.
 
     causerie voices --model ./my-model
     """
@@ -33,12 +33,17 @@ def voices(
         header = read_header(path)
         seconds = header.num_frames / frame_rate
         text = " ".join(segment["text"] for segment in header.segments)
+        terms = {"licence": header.licence, "consent": header.consent}
         if as_json:
             facts = {"name": name, "speaker": header.speaker, "seconds": round(seconds, 2)}
-            typer.echo(json.dumps({**facts, "text": text}, ensure_ascii=False))
+            facts |= {"text": text} | {key: value for key, value in terms.items() if value}
+            typer.echo(json.dumps(facts, ensure_ascii=False))
         else:
             shown = text if len(text) <= 60 else f"{text[:59]}…"
             typer.echo(f"{name:<16} speaker {header.speaker}  {seconds:5.1f} s  {shown}")
+            for key, value in terms.items():
+                if value:
+                    typer.echo(f"{'':<16} {key}: {value}")
     if not found and not as_json:
         typer.echo(f"{model} has no named voices; use speaker numbers 0, 1, 2, …")
 

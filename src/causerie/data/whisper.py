@@ -77,6 +77,14 @@ class Whisper:
         return " ".join(segment.text.strip() for segment in segments)
 
 
+def packaged_recognizer(language: str = "en") -> Whisper | None:
+    """Whisper base from its packages; None if one of them is not installed."""
+    weights = packaged_whisper()
+    if weights is None or importlib.util.find_spec("faster_whisper") is None:
+        return None
+    return Whisper(str(weights), language=language)
+
+
 def packaged_whisper() -> Path | None:
     """The folder of Whisper base, joined from its two packages at first use; None without them.
 

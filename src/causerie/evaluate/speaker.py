@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causerie.audio.audio import Audio
+from causerie.errors import ConfigError
 from causerie.extras import need
 
 #: Returns the unit vector (256,) of a speaker; None if there is no speech.
@@ -47,3 +48,11 @@ class Resemblyzer:
             return None
         vector: NDArray[np.float32] = self.model.embed_utterance(speech)
         return vector
+
+
+def installed_encoder() -> Encoder | None:
+    """Resemblyzer; None if it is not installed."""
+    try:
+        return Resemblyzer()
+    except ConfigError:
+        return None

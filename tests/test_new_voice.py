@@ -1,0 +1,167 @@
+"""A voice from one recording: what is examined, and `causerie voice make`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+from typer.testing import CliRunner
+
+from causerie.audio.audio import Audio
+from causerie.cli import app
+from causerie.cli import voice as command
+from causerie.errors import AudioError, ConfigError, TextError
+from causerie.new_voice import check_recording
+from causerie.tts import TTS
+from causerie.voice_file import read_header
+from causerie.voices import Voice
+
+HELLO = Path(__file__).parents[1] / "docs/audio/hello.flac"
+RATE = 24_000
+WORDS = "Hello, it is nice to meet you. " * 3
+#: What most voices are made with here.
+TERMS = ["--consent", "Ann, by e-mail"]
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("recordings") / "ann.wav"
+    samples = np.tile(Audio.load(HELLO).samples, 3)
+    soundfile.write(path, np.concatenate([np.zeros(RATE), samples, np.zeros(2 * RATE)]), RATE)
+    return path
+
+
+def changed(recording: Path, change: float, name: str) -> Path:
+    """The recording at another level, beside it."""
+    samples, rate = soundfile.read(recording)
+    path = recording.with_name(name)
+    soundfile.write(path, np.clip(change * samples, -1, 1), rate)
+    return path
+
+
+def vectors(*found: list[float]) -> list[NDArray[np.float32]]:
+    return [np.array(vector, np.float32) for vector in found]
+
+
+def test_a_clear_recording_is_cut_to_its_speech(recording: Path) -> None:
+    checked = check_recording(recording, WORDS, RATE)
+    assert checked.faults == ()
+    assert checked.text == WORDS.strip()
+    assert checked.heard is None
+    assert 5 < checked.audio.duration_s < soundfile.info(recording).duration - 2.5
+
+
+def test_the_recognizer_writes_and_compares_the_transcript(recording: Path) -> None:
+    def heard(samples: NDArray[np.float32]) -> str:
+        assert len(samples) > 5 * 16_000
+        return f" {WORDS}"
+
+    assert check_recording(recording, None, RATE, recognizer=heard).text == WORDS.strip()
+    assert check_recording(recording, WORDS.upper(), RATE, recognizer=heard).faults == ()
+    other = "An umbrella is of no use to fish, as everybody ought to know by now, I think."
+    faults = check_recording(recording, other, RATE, recognizer=heard).faults
+    assert [fault.kind for fault in faults] == ["transcript"]
+    assert "heard 'Hello, it is nice" in faults[0].message
+
+
+def test_words_are_needed(recording: Path) -> None:
+    with pytest.raises(TextError, match="no recognizer is installed: give the words by --text"):
+        check_recording(recording, None, RATE)
+    with pytest.raises(TextError, match="no words were recognized"):
+        check_recording(recording, "  ", RATE, recognizer=lambda _: " ")
+
+
+def test_a_second_speaker_is_found(recording: Path) -> None:
+    for second, kinds in (([0.6, 0.8], ["speakers"]), ([0.8, 0.6], [])):
+        found = iter(vectors([1, 0], second))
+        checked = check_recording(
+            recording, WORDS, RATE, encoder=lambda _, found=found: next(found)
+        )
+        assert [fault.kind for fault in checked.faults] == kinds
+    silent = check_recording(recording, WORDS, RATE, encoder=lambda _: None)
+    assert silent.faults == ()
+
+
+def test_a_silent_recording_is_refused(recording: Path) -> None:
+    with pytest.raises(AudioError, match=r"still\.wav is silent"):
+        check_recording(changed(recording, 1e-4, "still.wav"), WORDS, RATE)
+
+
+@pytest.fixture
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> object:
+    """Runs `causerie voice make` without recognizer and encoder."""
+    monkeypatch.setattr("causerie.data.whisper.packaged_recognizer", lambda: None)
+    monkeypatch.setattr("causerie.evaluate.speaker.installed_encoder", lambda: None)
+    out = str(tmp_path / "ann.safetensors")
+
+    def run(*arguments: str) -> tuple[int, str, Path]:
+        done = CliRunner().invoke(app, ["voice", "make", *arguments, "-o", out])
+        return done.exit_code, done.output, Path(out)
+
+    return run
+
+
+def test_the_command_writes_a_voice(recording: Path, make) -> None:  # type: ignore[no-untyped-def]
+    code, output, path = make(str(recording), "--text", WORDS, *TERMS, "--licence", "CC0-1.0")
+    assert code == 0, output
+    assert f"wrote {path} · 5." in output
+    voice = Voice.load(path)
+    assert (voice.name, voice.licence, voice.consent) == ("ann", "CC0-1.0", "Ann, by e-mail")
+    assert voice.segments[0].text == WORDS.strip()
+    header = read_header(path)
+    assert (header.licence, header.consent) == ("CC0-1.0", "Ann, by e-mail")
+    spoken = TTS.from_pretrained("petit").generate("Hi.", voice=path, max_duration_s=2.0)
+    assert 0.2 < spoken.duration_s < 2.0
+
+
+def test_terms_are_listed(recording: Path, make, tiny_folder: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    _, _, path = make(str(recording), "--text", WORDS, *TERMS, "--licence", "CC0-1.0")
+    folder = tmp_path / "model"
+    (folder / "voices").mkdir(parents=True)
+    (folder / "config.json").write_bytes((tiny_folder / "config.json").read_bytes())
+    (folder / "voices" / "ann.safetensors").write_bytes(path.read_bytes())
+    shown = CliRunner().invoke(app, ["voices", "--model", str(folder)]).output
+    assert "licence: CC0-1.0\n" in shown
+    assert "consent: Ann, by e-mail\n" in shown
+    shown = CliRunner().invoke(app, ["voices", "--model", str(folder), "--json"]).output
+    assert '"licence": "CC0-1.0", "consent": "Ann, by e-mail"' in shown
+
+
+def test_consent_is_needed(recording: Path, make, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    code, output, path = make(str(recording), "--text", WORDS)
+    assert code == 2
+    assert "a voice belongs to a person" in output
+    assert not path.exists()
+
+
+def test_a_faulty_recording_needs_force(recording: Path, make) -> None:  # type: ignore[no-untyped-def]
+    loud = changed(recording, 200.0, "loud.wav")
+    code, output, path = make(str(loud), "--text", WORDS * 9, *TERMS)
+    assert code == 2
+    assert "is distorted" in output
+    assert "; it has a transcript that is too long" in output
+    assert not path.exists()
+    code, output, path = make(str(loud), "--text", WORDS * 9, *TERMS, "--force")
+    assert code == 0
+    assert "warning: " in output
+    assert path.is_file()
+
+
+def test_other_names_and_folders_are_refused(recording: Path, tmp_path: Path) -> None:
+    for out, wanted in (("ann.wav", "a voice is a .safetensors file"), ("no/a.safetensors", "no/")):
+        arguments = ["voice", "make", str(recording), *TERMS, "-o", str(tmp_path / out)]
+        done = CliRunner().invoke(app, arguments)
+        assert done.exit_code == 2
+        assert wanted in done.output
+    assert command.app.info.help == "Make a voice from a recording."
+
+
+def test_a_recording_as_voice_says_how_to_make_one(recording: Path, tiny_folder: Path) -> None:
+    with pytest.raises(ConfigError, match=r"is a recording, not a voice: .* causerie voice make"):
+        TTS.from_pretrained(tiny_folder).generate("Hi.", voice=str(recording))
+    done = CliRunner().invoke(app, ["say", "Hi.", "--voice", "ann.mp3"])
+    assert done.exit_code == 2
+    assert "causerie voice make ann.mp3 -o ann.safetensors" in done.output
