@@ -73,7 +73,7 @@ def complete(*words: str) -> list[str]:
 
 
 def test_the_shell_completes_commands_and_voices(tiny_folder: Path) -> None:
-    assert complete("vo") == ["voices"]
+    assert complete("vo") == ["voices", "voice"]
     assert complete("say", "--voice", "") == PETIT
     assert complete("say", "--voice", "he") == ["heart"]
     assert complete("say", "--model", str(tiny_folder), "--voice", "") == []
