@@ -9,7 +9,9 @@ import pytest
 
 import causerie
 from causerie.errors import CheckpointError, ConfigError, TextError
-from causerie.text.front_end import FrontEnd, Spoken
+from causerie.text.front_end import FrontEnd, Spoken, in_words
+from causerie.text.growing import GrowingText
+from causerie.text.split import split
 
 PETIT = Path(causerie.__file__).parent / "assets" / "petit"
 
@@ -67,3 +69,80 @@ def test_unknown_kind_missing_and_damaged_lexicon(tmp_path: Path) -> None:
     (tmp_path / "lexicon.txt.gz").write_bytes(gzip.compress(b"cat\tk")[:-9])
     with pytest.raises(CheckpointError, match="no readable lexicon"):
         FrontEnd.load("phonemes", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Done", "Done.", "Done -", "Done —", '"Done"', "(Done)", "Done 😀", "Done;", "Done:",
+        "Done,", "Done *", "# Done", "- Done", "**Done**", "Done “", "| Done |", "`Done`", "Done–",
+        "Done)",
+        "Done.)", 'Done."', "Done. 😀", "<b>Done</b>", "> Done", "Done\n---", "[Done](x)",
+    ],
+)  # fmt: skip
+def test_phonemes_end_in_a_full_stop(phonemes: FrontEnd, text: str) -> None:
+    assert phonemes(text).text == "dˈʌn."
+
+
+@pytest.mark.parametrize(
+    ("text", "end"), [("Done?", "n?"), ("Done!", "n!"), ("Done…", "n…"), ("Done...", "n…"),
+                      ("Done?)", "n?"), ('Done!" 😀', "n!")]
+)  # fmt: skip
+def test_other_stops_stay(phonemes: FrontEnd, text: str, end: str) -> None:
+    assert phonemes(text).text.endswith(end)
+
+
+def test_a_piece_of_a_cut_sentence_ends_in_a_comma(phonemes: FrontEnd) -> None:
+    pieces = split("word " * 100, 250)
+    assert [phonemes(piece).text[-1] for piece in pieces] == [",", "."]
+    growing = GrowingText(250)
+    growing.add("I went to")
+    (cut,) = growing.flush()
+    assert phonemes(cut).text[-1] == ","
+    growing.add(" the sea — Done!")
+    (rest,) = growing.flush()
+    assert phonemes(rest).text[-1] == "!"
+
+
+def test_blocks_are_read_one_by_one(phonemes: FrontEnd) -> None:
+    text = "# Title\n\n- Red apples\n- Green 😀\n\n```py\nx\n```\n> Hi"
+    spoken = phonemes(text)
+    alone = ["Title", "Red apples", "Green", "Hi"]
+    assert spoken.text == " ".join(phonemes(block).text for block in alone)
+    assert spoken.skipped == "😀"
+    assert [part.reason for part in spoken.left_out] == ["code"]
+
+
+def test_a_whole_text_sounds_as_it_does_in_pieces(phonemes: FrontEnd) -> None:
+    text = "Dr. Lee paid $5.\n\n1. Red\n2. Blue\n\nThe US economy - GIVE US more **now. And** then?"
+    growing = GrowingText(250)
+    streamed = [piece for char in text for piece in growing.add(char)] + growing.end()
+    expected = phonemes(text).text
+    for pieces in (streamed, split(text, 250), split(text, 60)):
+        assert " ".join(phonemes(piece).text for piece in pieces) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[link](http://x.com)", "link"),
+        ("# Title\nSome\ntext\n\n- one\n- two", "Title. Some, text. one. two"),
+        ("# Title\nIt has 5\nlines", "Title. It has five, lines"),
+        ("1. Pay $5\n2. Go", "one, Pay five dollars. two, Go"),
+        ("| Item | Price |\n|---|---|\n| Tea | $5 |", "Item, Price. Tea, five dollars"),
+        ("Name | Age\n--- | ---\nTom | 5", "Name, Age. Tom, five"),
+        ("Q&amp;A at 5&nbsp;pm", "Q and A at five P M"),
+        ("> 90 %", "greater than ninety percent"),
+        ("# 5 in line", "number five in line"),
+        (r"C:\Users", "C: backslash Users"),
+        ("approx. 5 min.", "approximately five minutes."),
+    ],
+)
+def test_words(text: str, words: str) -> None:
+    assert in_words(text) == words
+
+
+@pytest.mark.parametrize("text", ["```\nls\n```", "<think>Hm", "![](x)", "<!-- a -->", "| |\n|-|"])
+def test_text_without_a_reading_is_refused(phonemes: FrontEnd, text: str) -> None:
+    with pytest.raises(TextError, match="can be spoken"):
+        phonemes(text)

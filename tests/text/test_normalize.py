@@ -120,8 +120,6 @@ WORDS = {
     "#tag by @bob": "hashtag tag by at bob",
     "**bold**, _it_ and `code`": "bold, it and code",
     "snake_case": "snake case",
-    "[link](http://x.com)": "link",
-    "# Title\nSome\ntext\n\n- one\n- two": "Title. Some text. one. two",
     "Wait... what?!": "Wait... what?!",
     "word - word": "word—word",
     "a < b > c": "a less than b greater than c",

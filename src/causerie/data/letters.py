@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from causerie.extras import need
-from causerie.text.normalize import normalize
+from causerie.text.front_end import in_words
 
 
 def letters(text: str) -> str:
@@ -13,7 +13,7 @@ def letters(text: str) -> str:
 
 def spoken_letters(text: str, language: str) -> str:
     """The letters of a text as spoken: English numbers and abbreviations as words."""
-    return letters(normalize(text) if language == "en" else text)
+    return letters(in_words(text) if language == "en" else text)
 
 
 def character_error_rate(text: str, recognized: str, language: str) -> float:

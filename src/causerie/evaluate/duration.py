@@ -14,7 +14,7 @@ import numpy as np
 
 from causerie.evaluate.clip import Clip, Measured
 from causerie.evaluate.tools import Tools
-from causerie.text.normalize import normalize
+from causerie.text.front_end import in_words
 
 BEGIN_S, LETTER_S = 0.24, 0.059
 TOO_SHORT, TOO_LONG = 0.5, 2.0
@@ -22,7 +22,7 @@ TOO_SHORT, TOO_LONG = 0.5, 2.0
 
 def expected_s(text: str) -> float:
     """The expected duration of a text."""
-    letters = sum(character.isalpha() for character in normalize(text))
+    letters = sum(character.isalpha() for character in in_words(text))
     return BEGIN_S + LETTER_S * letters
 
 

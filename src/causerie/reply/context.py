@@ -52,8 +52,8 @@ class ContextEncoder:
         spoken = self.checkpoint.front_end(text)
         return Part(tokens=self.checkpoint.tokenizer.encode(spoken.text, speaker)), spoken
 
-    def segment(self, segment: Segment, name: str) -> tuple[Part, str]:
-        """A segment of context as a part of a prompt, and the characters that were skipped.
+    def segment(self, segment: Segment, name: str) -> tuple[Part, Spoken]:
+        """A segment of context as a part of a prompt and as the front end reads it.
 
         Args:
             name: the segment's name in errors.
@@ -79,7 +79,7 @@ class ContextEncoder:
                 raise AudioError(f"{name} has neither audio nor codes: it must be said already")
         part = Part(tokens=part.tokens, codes=codes)
         check_length(part.num_rows, self.checkpoint.model.config.max_frames, name)
-        return part, spoken.skipped
+        return part, spoken
 
     def _checked(self, codes: Tensor, name: str) -> Tensor:
         """The codes (K, T) on the CPU, checked against the model."""

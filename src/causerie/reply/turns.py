@@ -17,9 +17,10 @@ from causerie.errors import ConfigError, TextError
 from causerie.prompt import Part, Segment, build_prompt
 from causerie.reply.context import ContextEncoder
 from causerie.reply.turn import Turn
+from causerie.text.blocks import LeftOut
 from causerie.text.check import check_text
 from causerie.text.growing import Flush, GrowingText
-from causerie.text.split import split
+from causerie.text.split import Piece, split
 from causerie.voices import Voice
 
 #: Longer text is spoken in pieces of at most this many characters.
@@ -85,7 +86,7 @@ class Turns:
         self._parts: Iterator[str | Flush] | AsyncIterator[str | Flush] | None = None
         self._growing = GrowingText(MAX_PIECE_CHARS)
         if isinstance(text, str):  # report what is wrong with it before any sound
-            self._add(split(text, MAX_PIECE_CHARS) or [text])
+            self._add(split(text, MAX_PIECE_CHARS) or [Piece(text)])
             self._check_speakable()
             self._next([])
         else:
@@ -124,7 +125,7 @@ class Turns:
             part = await _next_part(self._parts)
             if part is _END:
                 self._parts = None
-                self._add(self._growing.flush())
+                self._add(self._growing.end())
             elif isinstance(part, Flush):
                 self._add(self._growing.flush())
             else:
@@ -132,7 +133,7 @@ class Turns:
         self._check_speakable()
         return self._next(spoken)
 
-    def _add(self, pieces: Iterable[str]) -> None:
+    def _add(self, pieces: Iterable[Piece]) -> None:
         """Append pieces. Text that cannot be spoken becomes a note.
 
         Raises:
@@ -143,11 +144,14 @@ class Turns:
                 part, spoken = self._encoder.text(piece, self.speaker)
             except TextError as error:
                 self._unspeakable = self._unspeakable or error
-                self._note_skipped(piece)
+                self._note_left_out(piece.left_out)
+                if piece.sentences:
+                    self._note_skipped(piece)
                 continue
             likely = math.ceil((RESERVE_S + RESERVE_S_A_CHAR * len(spoken.text)) * self._frame_rate)
             self._turn([], 0, (piece, part, likely))
             self._pieces.append((piece, part, likely))
+            self._note_left_out(spoken.left_out)
             self._note_skipped(spoken.skipped)
 
     def _check_speakable(self) -> None:
@@ -186,8 +190,9 @@ class Turns:
         return turn
 
     def _encode(self, segment: Segment, name: str) -> Part:
-        part, skipped = self._encoder.segment(segment, name)
-        self._note_skipped(skipped)
+        part, spoken = self._encoder.segment(segment, name)
+        self._note_left_out(spoken.left_out)
+        self._note_skipped(spoken.skipped)
         return part
 
     def _turn(
@@ -231,8 +236,13 @@ class Turns:
 
     def _note_skipped(self, skipped: str) -> None:
         if skipped:
-            shown = skipped if len(skipped) <= 40 else skipped[:39] + "…"
-            self.notes.append(f"skipped: cannot read {shown!r}")
+            self.notes.append(f"skipped: cannot read {_excerpt(skipped)}")
+
+    def _note_left_out(self, left_out: Iterable[LeftOut]) -> None:
+        for part in left_out:
+            note = f"skipped: {part.reason} {_excerpt(part.text)}"
+            if note not in self.notes:
+                self.notes.append(note)
 
 
 def listed(segments: object, name: str) -> list[Segment]:
@@ -247,6 +257,10 @@ def listed(segments: object, name: str) -> list[Segment]:
         kind = type(segments).__name__
         raise ConfigError(f"{name} must be a list of Segments, not {kind}: write [segment]")
     return list(segments)
+
+
+def _excerpt(text: str) -> str:
+    return repr(text if len(text) <= 40 else text[:39] + "…")
 
 
 def _num_frames(spoken: Sequence[Tensor]) -> int:

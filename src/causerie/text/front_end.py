@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from causerie.errors import CheckpointError, ConfigError, TextError
+from causerie.text.blocks import LeftOut
 from causerie.text.normalize import normalize
 from causerie.text.pronounce import PUNCTUATION, Lexicon
+from causerie.text.split import Piece, whole
 
 KINDS = ("plain", "phonemes")
 LEXICON_FILE = "lexicon.txt.gz"
 _PAUSES = frozenset(PUNCTUATION + " ")
+_STOPS = ".!?…"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,10 +28,12 @@ class Spoken:
     Attributes:
         text: text or phonemes.
         skipped: the characters that cannot be read, in order.
+        left_out: the blocks that are not read, and why.
     """
 
     text: str
     skipped: str = ""
+    left_out: tuple[LeftOut, ...] = ()
 
 
 class FrontEnd:
@@ -68,7 +73,10 @@ class FrontEnd:
         return cls(kind, Lexicon.load(path))
 
     def __call__(self, text: str) -> Spoken:
-        """Convert a text.
+        """Convert a text. Phonemes end in a stop, or in a comma where a `Piece` cuts a sentence.
+
+        Args:
+            text: as written. A `Piece` has been read already.
 
         Raises:
             TextError: the text is blank, or nothing in it can be spoken.
@@ -77,13 +85,34 @@ class FrontEnd:
             raise TextError(f"text is empty ({_excerpt(text)}): give at least one word")
         if self.lexicon is None:
             return Spoken(text=text)
-        reading = self.lexicon.read(normalize(text))
-        if _PAUSES.issuperset(reading.phonemes):
+        piece = text if isinstance(text, Piece) else whole(text)
+        phonemes, skipped = [], ""
+        for sentence in piece.sentences:
+            reading = self.lexicon.read(normalize(sentence.text))
+            skipped += reading.unread
+            if not _PAUSES.issuperset(reading.phonemes):
+                phonemes.append(_ended(reading.phonemes, "," if sentence.is_open else "."))
+        if not phonemes:
             raise TextError(
                 f"nothing in {_excerpt(text)} can be spoken: this model reads English words, "
                 "numbers and the usual symbols"
             )
-        return Spoken(text=reading.phonemes, skipped=reading.unread)
+        return Spoken(text=" ".join(phonemes), skipped=skipped, left_out=piece.left_out)
+
+
+def in_words(text: str) -> str:
+    """A text in words, without markup. Sentences but the last end in a stop."""
+    words = [normalize(sentence.text) for sentence in whole(text).sentences]
+    words = [sentence for sentence in words if sentence]
+    ended = [words if words[-1] in PUNCTUATION + "\"')" else words + "." for words in words[:-1]]
+    return " ".join([*ended, *words[-1:]])
+
+
+def _ended(phonemes: str, stop: str) -> str:
+    """The phonemes with a stop at their end; a model invents words where there is none."""
+    if phonemes[-1] in _STOPS:
+        return phonemes
+    return phonemes.rstrip(PUNCTUATION + " ") + stop
 
 
 def _check(kind: str) -> None:

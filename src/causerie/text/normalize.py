@@ -1,4 +1,4 @@
-"""Writes numbers, abbreviations, symbols, addresses and markup as words, for a lexicon.
+"""Writes numbers, abbreviations, symbols and addresses as words, for a lexicon.
 
 Words and their punctuation do not change, nor do characters without an English reading (emoji,
 other scripts), which the caller reports. Does not know phonemes; `causerie.text.quantities` reads
@@ -71,6 +71,7 @@ _SYMBOLS = {
     "÷": "divided by", "°": "degrees", "§": "section", "²": "squared", "³": "cubed", "π": "pi",
     "√": "square root of", "∞": "infinity", "→": "to", "←": "from", "$": "dollars", "€": "euros",
     "£": "pounds", "¥": "yen", "¢": "cents", "₹": "rupees", "/": "slash",
+    "\\": "backslash",
 }  # fmt: skip
 _ADDRESS_SYMBOLS = {
     ".": "dot", "/": "slash", "-": "dash", "_": "underscore", "@": "at", ":": "colon", "+": "plus",
@@ -84,12 +85,6 @@ def _words(table: dict[str, str]) -> str:
 
 
 _END = r"(?= [A-Z]| ?$)"  # of a sentence, perhaps
-
-_MARKER = re.compile(r"(?:(?P<heading>#{1,6})|>|[-+*•–]|(?P<number>[0-9]{1,3})[.)]) +(?=\S)")
-_RULER = re.compile(r"[-*_=]{3,}|```.*|~~~.*")
-_LINK = re.compile(r"!?\[([^\[\]]{0,300})\]\([^()\s]{0,600}\)")
-_TAG = re.compile(r"</?[A-Za-z][^<>]{0,200}>")
-_EMPHASIS = re.compile(r"(?<!\w)(\*{1,3}|_{1,3}|`{1,3}|~~)(?=\S)([^*_`~]{1,500}?)(?<=\S)\1(?!\w)")
 
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,4}")
 _URL = re.compile(
@@ -121,19 +116,17 @@ _ARROW = re.compile(r"(?<![-=<])[-=]{1,2}>")
 _COMPARED = re.compile(r"(?<=[\w)] )[<>](?= ?[\w(])|(?<=[0-9])[<>](?=[0-9])|[<>](?=[0-9])")
 _REPEATED = re.compile(f"([{re.escape(''.join(_SYMBOLS))}])\\1{{2,}}")
 _SYMBOL = re.compile(f"[{re.escape(''.join(_SYMBOLS))}]")
-_BRACKETS = str.maketrans("[]{}<>|", "()()(),", "*`~^\\#")
+_BRACKETS = str.maketrans("[]{}<>|", "()()(),", "*`~^#")
 _SPACE_BEFORE = re.compile(r" +(?=[,.!?;:…)])")
 _DANGLING = re.compile(r"(?<=\w)-(?= |$)|(?<=\( )|(?<=\() +")
 
 
 def normalize(text: str) -> str:
-    """The text as it is read aloud, on one line.
+    """A text without markup as it is read aloud, on one line; `causerie.text.blocks` reads markup.
 
-    Paragraphs, headings and list items end in a full stop. Web addresses lose their scheme, query
-    and fragment.
+    Web addresses lose their scheme, query and fragment.
     """
-    text = _one_line(text.translate(_TABLE))
-    text = _EMPHASIS.sub(r"\2", _TAG.sub(" ", _LINK.sub(r"\1", text)))
+    text = " ".join(text.translate(_TABLE).split())
     text = _EMAIL.sub(lambda match: _address(match[0]), text)
     text = _FILE_TYPE.sub(" dot ", _URL.sub(_url, text))
     text = _abbreviations(text)
@@ -144,27 +137,6 @@ def normalize(text: str) -> str:
     text = _SYMBOL.sub(lambda match: f" {_SYMBOLS[match[0]]} ", _REPEATED.sub(r"\1", text))
     text = text.replace("_", " ").translate(_BRACKETS)
     return _SPACE_BEFORE.sub("", _DANGLING.sub("", " ".join(text.split())))
-
-
-def _one_line(text: str) -> str:
-    """The lines joined; the end of a paragraph ends a sentence."""
-    paragraphs: list[list[str]] = [[]]
-    for line in text.split("\n"):
-        line = line.strip()
-        if not line or _RULER.fullmatch(line):
-            paragraphs.append([])
-            continue
-        marker = _MARKER.match(line)
-        if marker:
-            line = line[marker.end() :]
-            paragraphs.append([f"{marker['number']},", line] if marker["number"] else [line])
-            if marker["heading"]:
-                paragraphs.append([])
-        else:
-            paragraphs[-1].append(line)
-    whole = [" ".join(" ".join(lines).split()) for lines in paragraphs if lines]
-    ended = [p if p[-1] in ".!?:;,…—" else p + "." for p in whole[:-1]]
-    return " ".join([*ended, *whole[-1:]])
 
 
 def _abbreviations(text: str) -> str:

@@ -1,54 +1,264 @@
-"""Splits long text where a reader would pause. Does not know models."""
+"""Splits text into pieces to speak, at the ends of sentences where that is possible.
+
+`SentenceReader` cuts a growing text into sentences, and `Packer` joins them to pieces. A whole text
+takes the same path, so that its sentences are those of the same text while it is written. Does not
+know models.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import sentencex
 
+from causerie.text.blocks import BlockEnd, BlockReader, Event, LeftOut, Plain
 
-def split(text: str, max_chars: int) -> list[str]:
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence, a heading, an item of a list, or a part of a long sentence.
+
+    Attributes:
+        text: without markup, on one line.
+        end: the position after it in the text as written.
+        is_open: the sentence goes on in the next one.
+    """
+
+    text: str
+    end: int
+    is_open: bool
+
+
+class Piece(str):
+    """A piece of a text as written, with its sentences.
+
+    Attributes:
+        sentences: how it is read. Empty if it is left out, as a code block.
+        left_out: what is not read of it.
+    """
+
+    sentences: tuple[Sentence, ...]
+    left_out: tuple[LeftOut, ...]
+
+    def __new__(
+        cls, text: str, sentences: Iterable[Sentence] = (), left_out: Iterable[LeftOut] = ()
+    ) -> Piece:
+        """A piece of a text."""
+        piece = super().__new__(cls, text)
+        piece.sentences, piece.left_out = tuple(sentences), tuple(left_out)
+        return piece
+
+
+def split(text: str, max_chars: int) -> list[Piece]:
     """Pieces of a text, each as long as possible but at most `max_chars` characters.
 
     Pieces end at the ends of sentences; a sentence longer than that is cut at commas, then between
-    words. A longer word is not cut. Only white space between pieces is lost.
+    words. A longer word is not cut. Only white space and markup between pieces are lost.
     """
-    return _split(text.strip(), max_chars, 0)
+    reader, packer = SentenceReader(max_chars), Packer(max_chars, min_chars=max_chars)
+    packer.add_source(text)
+    pieces = [*packer.add(reader.add(text)), *packer.add(reader.end())]
+    return pieces + packer.rest(to_end=True)
 
 
-def sentences(text: str, *, keep: bool = False) -> list[str]:
-    """The sentences of a text; a line break ends one, "Dr." and "$3.50" do not.
+def whole(text: str) -> Piece:
+    """A text as one piece."""
+    reader = SentenceReader(sys.maxsize)
+    read = [*reader.add(text), *reader.end()]
+    return Piece(
+        text,
+        [item for item in read if isinstance(item, Sentence)],
+        [item for item in read if isinstance(item, LeftOut)],
+    )
+
+
+class SentenceReader:
+    """Cuts a growing text into sentences.
+
+    A sentence is complete once a word follows it.
 
     Args:
-        keep: keep the white space after each, so that they join to the text.
+        max_chars: a longer sentence is cut into several.
     """
-    found = [
-        sentence for line in text.splitlines(keepends=True) for sentence in _sentences_of(line)
-    ]
-    return found if keep else [sentence.strip() for sentence in found if sentence.strip()]
+
+    def __init__(self, max_chars: int) -> None:
+        self._max_chars = max_chars
+        self._blocks = BlockReader()
+        self._open = ""  # from the start of the unfinished sentence
+        self._ends: list[int] = []  # of the source of its characters
+        self._num_seen = 0  # characters of it in which no sentence ends
+        self._found: list[Sentence | LeftOut] = []
+
+    def add(self, text: str) -> list[Sentence | LeftOut]:
+        """Append text; returns the sentences that are now complete."""
+        for events in self._blocks.add(text):
+            self._read(events)
+            self._look()
+        return self._take()
+
+    def flush(self) -> list[Sentence | LeftOut]:
+        """The rest of the text so far. An unfinished sentence is cut."""
+        self._read(self._blocks.flush())
+        self._end(is_open=self._blocks.is_in_sentence)
+        return self._take()
+
+    def end(self) -> list[Sentence | LeftOut]:
+        """The rest; the text ends here."""
+        self._read(self._blocks.end())
+        return self._take()
+
+    def _take(self) -> list[Sentence | LeftOut]:
+        found, self._found = self._found, []
+        return found
+
+    def _read(self, events: Iterable[Event]) -> None:
+        for event in events:
+            if isinstance(event, Plain):
+                text, ends = event.text, event.ends
+                if not self._open and text[0] == " ":
+                    text, ends = text[1:], ends[1:]
+                self._open += text
+                self._ends += ends
+            elif isinstance(event, BlockEnd):
+                self._end(is_open=False)
+            else:
+                self._found.append(event)
+
+    def _look(self) -> None:
+        """Cut off complete sentences. The text ends with a word."""
+        seen, self._num_seen = self._num_seen, max(0, len(self._open) - 1)
+        if _MAY_END.search(self._open, seen):
+            for sentence in sentences(self._open + " ")[:-1]:
+                self._cut(sentence)
+            self._num_seen = max(0, len(self._open) - 1)
+        if len(self._open) > self._max_chars:  # do not wait for its end
+            for part in _parts(self._open, self._max_chars)[:-1]:
+                self._cut(part, is_open=True)
+            self._num_seen = max(0, len(self._open) - 1)
+
+    def _end(self, *, is_open: bool) -> None:
+        """Cut off all."""
+        found = sentences(self._open)
+        for number, sentence in enumerate(found, 1):
+            self._cut(sentence, is_open=is_open and number == len(found))
+        self._num_seen = 0
+
+    def _cut(self, sentence: str, *, is_open: bool = False) -> None:
+        """Cut off a sentence, in parts if it is long."""
+        parts = _parts(sentence.strip(), self._max_chars)
+        for number, part in enumerate(parts, 1):
+            end = self._ends[len(part) - 1]
+            self._found.append(Sentence(part, end, is_open or number < len(parts)))
+            size = len(part)
+            size += self._open[size : size + 1] == " "
+            self._open, self._ends = self._open[size:], self._ends[size:]
 
 
-def _sentences_of(line: str) -> list[str]:
-    return list(sentencex.segment("en", line))
+class Packer:
+    """Joins sentences to pieces.
+
+    Args:
+        max_chars: of a piece.
+        min_chars: pieces are complete at this length.
+        is_quick: the first piece is one sentence.
+    """
+
+    def __init__(self, max_chars: int, *, min_chars: int, is_quick: bool = False) -> None:
+        self._max_chars, self._min_chars = max_chars, min_chars
+        self._is_quick = is_quick
+        self._source = ""  # the text from the end of the latest piece
+        self._start = 0  # its position
+        self._waiting: list[Sentence] = []
+        self._left_out: list[LeftOut] = []
+
+    def add_source(self, text: str) -> None:
+        """Append the text as written, before its sentences."""
+        self._source += text
+
+    def add(self, read: Iterable[Sentence | LeftOut]) -> list[Piece]:
+        """Append sentences; returns the pieces that are now complete."""
+        pieces: list[Piece] = []
+        for item in read:
+            if isinstance(item, LeftOut):
+                if item.is_block:
+                    pieces += self.rest()
+                    piece = self._piece(item.end, (), [*self._left_out, item])
+                    first, *others = _parts(piece, self._max_chars)
+                    pieces += [Piece(first, (), piece.left_out), *map(Piece, others)]
+                    self._left_out = []
+                else:
+                    self._left_out.append(item)
+                continue
+            if self._waiting and self._size(item) > self._max_chars:
+                pieces += self.rest()
+            self._waiting.append(item)
+            if self._is_quick or self._size() >= self._min_chars:
+                pieces += self.rest()
+        return pieces
+
+    def rest(self, *, to_end: bool = False) -> list[Piece]:
+        """A piece of the sentences that wait.
+
+        Args:
+            to_end: include the text after them, which has no words.
+        """
+        if not self._waiting:
+            return []
+        end = self._start + len(self._source) if to_end else self._waiting[-1].end
+        piece = self._piece(end, self._waiting, self._left_out)
+        self._waiting, self._left_out, self._is_quick = [], [], False
+        return [piece]
+
+    def _size(self, *more: Sentence) -> int:
+        """The length of a piece of the sentences that wait and these."""
+        all_of_them = [*self._waiting, *more]
+        read = sum(len(sentence.text) for sentence in all_of_them) + len(all_of_them) - 1
+        written = self._source[: all_of_them[-1].end - self._start].strip()
+        return max(read, len(written))
+
+    def _piece(self, end: int, read: Iterable[Sentence], left_out: Iterable[LeftOut]) -> Piece:
+        text, self._source = self._source[: end - self._start], self._source[end - self._start :]
+        self._start = end
+        return Piece(text.strip(), read, left_out)
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a line, with the white space after each; "Dr." does not end one."""
+    found: list[str] = []
+    for sentence in sentencex.segment("en", text):
+        if found and _NO_END.search(found[-1]):
+            found[-1] += sentence
+        else:
+            found.append(sentence)
+    return found
+
+
+# Abbreviations after which a sentence goes on and that sentencex does not know.
+_NO_END = re.compile(r"(?<![\w.])(?:approx|dept|est|misc|incl|excl|resp|cf|viz|ca|e\.g|i\.e)\.\s*$")
+# A character that may end a sentence, before a word.
+_MAY_END = re.compile(r"[^\w\s,] ")
 
 
 def _after_commas(text: str) -> list[str]:
     return re.split(r"(?<=[,;:—–])\s+", text)
 
 
-# At the end of a sentence, else after a comma or similar, else between words.
-_CUTS: tuple[Callable[[str], list[str]], ...] = (sentences, _after_commas, str.split)
+# After a comma or similar, else between words.
+_CUTS: tuple[Callable[[str], list[str]], ...] = (_after_commas, str.split)
 
 
-def _split(text: str, max_chars: int, level: int) -> list[str]:
+def _parts(text: str, max_chars: int, level: int = 0) -> list[str]:
+    """Parts of a sentence, each as long as possible but at most `max_chars` characters."""
     if len(text) <= max_chars or level == len(_CUTS):
         return [text] if text else []
-    pieces: list[str] = []
+    parts: list[str] = []
     for part in _CUTS[level](text):
-        joined = f"{pieces[-1]} {part}" if pieces else part
-        if pieces and len(joined) <= max_chars:
-            pieces[-1] = joined
+        joined = f"{parts[-1]} {part}" if parts else part
+        if parts and len(joined) <= max_chars:
+            parts[-1] = joined
         else:
-            pieces.extend(_split(part, max_chars, level + 1))
-    return pieces
+            parts.extend(_parts(part, max_chars, level + 1))
+    return parts

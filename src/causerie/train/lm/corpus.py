@@ -15,8 +15,7 @@ import numpy as np
 
 from causerie.data.shards import SpeechData
 from causerie.errors import ConfigError, TextError
-from causerie.text.front_end import FrontEnd
-from causerie.text.normalize import normalize
+from causerie.text.front_end import FrontEnd, in_words
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -62,7 +61,7 @@ class Corpus:
                 continue
             skipped += bool(read.skipped)
             turns.append(turn)
-            words.append(normalize(turn.text) if front_end.lexicon else turn.text)
+            words.append(in_words(turn.text) if front_end.lexicon else turn.text)
             spoken.append(read.text)
         if not turns:
             raise ConfigError(f"{data.folder} has no turn that the model's front end can read")

@@ -1,0 +1,279 @@
+"""Reads the markup within a paragraph: markdown's inline syntax, HTML tags and entities.
+
+Every rule looks at the characters around it and at a bounded number of characters after it, so
+that text can be read while it is written. Does not know blocks or lines.
+"""
+
+from __future__ import annotations
+
+import enum
+import html
+import re
+from dataclasses import dataclass
+from html.entities import html5
+
+#: Characters that are plain text wherever they stand. A web address is one run with its symbols.
+ORDINARY = re.compile(
+    r"(?:https?://|www\.)[^\s<>()\[\]*`\"\\]{1,2000}"
+    r"|(?:(?!https?://|www\.)[^\s\\`*_~\[!<&])+"
+)
+#: The longest construct. One that is not closed within it is plain text.
+MAX_CHARS = 1_000
+
+_ESCAPED = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
+_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+_TARGET = re.compile(
+    r"\(\s*(?:<[^<>\n]*>|(?:[^\s()]|\([^\s()]*\))*)(?:\s+(?:\"[^\"]*\"|'[^']*'|\([^()]*\)))?\s*\)"
+)
+_BRACKET = re.compile(r"\\.|[\[\]]", re.S)
+_REFERENCE = re.compile(r"\[(?![0-9]+\])[^\[\]]*\]")
+_FOOTNOTE = re.compile(r"\[\^[^\[\]\s]{1,60}\]")
+_PAUSE = re.compile(
+    r"\[(?:pause|break|silence)(?:[ :=]+[0-9.]{1,6} ?(?:ms|s|sec|seconds?)?)?\]", re.I
+)
+_AUTOLINK = re.compile(r"<((?:https?|mailto):[^\s<>]+|[\w.+-]+@[\w.-]+)>")
+_COMMENT = "<!--"
+_ATTRIBUTE = (
+    r"\s+(?:[A-Za-z_:@][\w:.-]*\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s\"'=<>`]+)"
+    r"|(?:open|disabled|checked|hidden|selected|controls|autoplay|async|defer|reversed)(?=[\s/>]))"
+)
+_TAG = re.compile(
+    rf"<(?P<close>/?)(?P<name>[A-Za-z][\w:-]*)(?P<attributes>(?:{_ATTRIBUTE})*)\s*/?>"
+)
+_NO_TAG = re.compile(r"</?[\w:-]+\s+[^\s=<>]+\s+[^\s=]")
+_ALT = re.compile(r"\salt\s*=\s*(?:\"([^\"]*)\"|'([^']*)')", re.I)
+_SUPERSCRIPT = re.compile(r"<sup>\s*([-+]?[0-9n]{1,6})\s*</sup>", re.I)
+_RAISED = str.maketrans("0123456789+-n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ")
+_POWER_OF = re.compile(r"(?:[0-9)]|(?<![A-Za-z])[A-Za-z]{1,3})\Z")
+
+#: Elements whose content is left out, with the reason.
+HIDDEN = {
+    "think": "reasoning", "thinking": "reasoning", "thought": "reasoning", "reasoning": "reasoning",
+    "script": "code", "style": "code", "pre": "code", "svg": "code",
+}  # fmt: skip
+_BLOCKS = frozenset(
+    "p div section article header footer main nav aside h1 h2 h3 h4 h5 h6 ul ol dl li dt dd "
+    "blockquote table thead tbody tfoot tr caption hr form fieldset figure figcaption details "
+    "summary address body html head title".split()
+)
+_INLINE = frozenset(
+    "a abbr b bdi bdo big button center cite code data del dfn em font i iframe input ins kbd "
+    "label mark nobr option picture q rp rt ruby s samp select small source span strike strong "
+    "sub sup textarea time tt u var video wbr".split()
+)
+_SSML = frozenset(
+    "speak voice prosody emphasis say-as phoneme token w lang audio lexicon metadata desc".split()
+)
+
+
+class Kind(enum.Enum):
+    """The kind of a token."""
+
+    TEXT = enum.auto()
+    MARKUP = enum.auto()  # no reading
+    INNER = enum.auto()  # the characters from `start` to `stop` are read in its place
+    LINE = enum.auto()  # a line break
+    CELL = enum.auto()  # the start of a table's cell
+    BLOCK = enum.auto()  # the end of a paragraph
+    HIDDEN = enum.auto()  # the start of the element `text`, whose content is left out
+    NOTE = enum.auto()  # no reading, because of the reason `text`
+
+
+@dataclass(frozen=True)
+class Token:
+    """A part of a paragraph that ends before index `end`."""
+
+    kind: Kind
+    end: int
+    text: str = ""
+    start: int = 0
+    stop: int = 0
+
+
+def token(raw: str, at: int, stop: int, *, is_closed: bool) -> Token | None:
+    """The token at an index where `ORDINARY` does not match.
+
+    Args:
+        stop: the end of the paragraph, or of its visible part.
+        is_closed: `stop` is the end of the paragraph.
+
+    Returns:
+        None if the characters after `stop` decide.
+    """
+    is_closed = is_closed or stop - at > MAX_CHARS
+    stop = min(stop, at + MAX_CHARS)
+    char = raw[at]
+    if char == "\\":
+        return _backslash(raw, at, stop)
+    if char in "*_~":
+        return _emphasis(raw, at, stop)
+    if char == "`":
+        found = _code(raw, at, stop)
+    elif char == "&":
+        found = _entity(raw, at, stop)
+        is_closed = True  # it has no white space, so that the whole word is visible
+    elif char == "<":
+        found = _angle(raw, at, stop)
+        is_closed = is_closed or _ended_angle(raw, at, stop)
+    elif char == "[" or raw.startswith("![", at):
+        found = _bracket(raw, at, stop, is_closed=is_closed)
+        is_closed = is_closed or _ended_bracket(raw, at, stop)
+    else:
+        return Token(Kind.TEXT, at + 1, char)
+    if found is None and is_closed:
+        run = re.compile(re.escape(char) + "+").match(raw, at, stop) if char == "`" else None
+        end = run.end() if run else at + 1
+        return Token(Kind.TEXT, end, raw[at:end])
+    return found
+
+
+def _backslash(raw: str, at: int, stop: int) -> Token:
+    following = raw[at + 1 : min(at + 2, stop)]
+    if following == "\n":
+        return Token(Kind.LINE, at + 1)
+    if following in _ESCAPED and following:
+        return Token(Kind.TEXT, at + 2, following)
+    return Token(Kind.TEXT, at + 1, "\\")
+
+
+def _emphasis(raw: str, at: int, stop: int) -> Token:
+    """A run of `*`, `_` or `~`: a marker has a word at one side, and is dropped without its pair.
+
+    Between two digits or letters only `**` and `~~` are markers, so that products and names with
+    underscores stay.
+    """
+    char, end = raw[at], at
+    while end < stop and raw[end] == char:
+        end += 1
+    size = end - at
+    before = raw[at - 1] if at else " "
+    after = raw[end] if end < stop else " "
+    text = Token(Kind.TEXT, end, raw[at:end])
+    if char == "~" and size != 2:
+        return text
+    if char == "_" and size >= 3 and not (before.isalnum() or after.isalnum()):
+        return Token(Kind.TEXT, end, "blank")  # to be filled in
+    if before.isspace() and after.isspace():
+        return text
+    if before.isalnum() and after.isalnum():
+        is_marker = size >= 2 and char != "_" and not (before.isdigit() and after.isdigit())
+        return Token(Kind.MARKUP, end) if is_marker else text
+    if char == "*" and size == 1 and _is_product(raw, at, end, stop):
+        return text
+    return Token(Kind.MARKUP, end)
+
+
+def _is_product(raw: str, at: int, end: int, stop: int) -> bool:
+    """Whether a star stands between two numbers: 2 *3."""
+    before = raw[max(0, at - 2) : at].strip()
+    after = raw[end : min(end + 2, stop)].strip()
+    return before[-1:].isdigit() and after[:1].isdigit()
+
+
+def _code(raw: str, at: int, stop: int) -> Token | None:
+    opened = re.compile("`+").match(raw, at, stop)
+    assert opened is not None
+    for closed in re.compile("`+").finditer(raw, opened.end(), stop):
+        if len(closed[0]) == len(opened[0]):
+            inner = raw[opened.end() : closed.start()]
+            return Token(Kind.TEXT, closed.end(), inner.replace("\n", " ").strip() or " ")
+    return None
+
+
+def _entity(raw: str, at: int, stop: int) -> Token | None:
+    match = _ENTITY.match(raw, at, stop)
+    if match is None or (match[0][1] != "#" and match[0][1:] not in html5):
+        return None
+    return Token(Kind.TEXT, match.end(), html.unescape(match[0]))
+
+
+def _angle(raw: str, at: int, stop: int) -> Token | None:
+    if raw.startswith(_COMMENT, at):
+        return Token(Kind.HIDDEN, at + len(_COMMENT), _COMMENT)
+    match = _AUTOLINK.match(raw, at, stop)
+    if match:
+        return Token(Kind.TEXT, match.end(), match[1].removeprefix("mailto:"))
+    match = _SUPERSCRIPT.match(raw, at, stop)
+    if match:
+        is_power = _POWER_OF.search(raw[max(0, at - 8) : at])
+        text = match[1].translate(_RAISED) if is_power else ""
+        return Token(Kind.TEXT if text else Kind.MARKUP, match.end(), text)
+    match = _TAG.match(raw, at, stop)
+    return _tag(match) if match else None
+
+
+def _ended_angle(raw: str, at: int, stop: int) -> bool:
+    """Whether the visible text shows that no tag begins here."""
+    if not re.match(r"<[A-Za-z/!]", raw[at : at + 2]) or raw.find(">", at, stop) >= 0:
+        return True
+    return _NO_TAG.match(raw, at, stop) is not None
+
+
+def _tag(match: re.Match[str]) -> Token:
+    name, end = match["name"].lower(), match.end()
+    if name in HIDDEN:
+        return Token(Kind.MARKUP, end) if match["close"] else Token(Kind.HIDDEN, end, name)
+    if name == "br":
+        return Token(Kind.LINE, end)
+    if name in ("td", "th"):
+        return Token(Kind.MARKUP if match["close"] else Kind.CELL, end)
+    if name in _BLOCKS:
+        return Token(Kind.BLOCK, end)
+    if name == "img":
+        alt = _ALT.search(match["attributes"])
+        text = html.unescape(alt[1] or alt[2] or "") if alt else ""
+        return Token(Kind.TEXT, end, text) if text.strip() else Token(Kind.NOTE, end, "image")
+    if name == "break":
+        return Token(Kind.NOTE, end, "pause")
+    if name in _SSML or ":" in name:
+        return Token(Kind.NOTE, end, "markup")
+    if name in _INLINE or match["close"] or match["attributes"]:
+        return Token(Kind.MARKUP, end)
+    placeholder = match["name"].replace("_", " ")  # Dear <name>
+    is_joined = match.string[end : end + 1].isalnum()
+    return Token(Kind.TEXT, end, f"{placeholder} " if is_joined else placeholder)
+
+
+def _closing(raw: str, at: int, stop: int) -> int:
+    """The index of the bracket that closes the one at `at`, or -1."""
+    if raw.find("]", at, stop) < 0:
+        return -1
+    depth = 0
+    for match in _BRACKET.finditer(raw, at, stop):
+        depth += {"[": 1, "]": -1}.get(match[0], 0)
+        if depth == 0:
+            return match.start()
+    return -1
+
+
+def _ended_bracket(raw: str, at: int, stop: int) -> bool:
+    """Whether the text after a closed bracket is visible and opens no target of a link."""
+    closing = _closing(raw, at + (raw[at] == "!"), stop)
+    if not 0 <= closing < stop - 1:
+        return False
+    end = {"(": ")", "[": "]"}.get(raw[closing + 1])
+    return end is None or raw.find(end, closing + 2, stop) >= 0
+
+
+def _bracket(raw: str, at: int, stop: int, *, is_closed: bool) -> Token | None:
+    """A link, an image, the mark of a footnote or a pause. Other brackets are plain text."""
+    opening = at + (raw[at] == "!")
+    if opening == at:
+        match = _FOOTNOTE.match(raw, at, stop)
+        if match:
+            return Token(Kind.MARKUP, match.end())
+        match = _PAUSE.match(raw, at, stop)
+        if match:
+            return Token(Kind.NOTE, match.end(), "pause")
+    closing = _closing(raw, opening, stop)
+    if closing < 0:
+        return None
+    target = _TARGET.match(raw, closing + 1, stop)
+    is_index = opening == at and at > 0 and (raw[at - 1].isalnum() or raw[at - 1] in "_)]")
+    if target is None and not is_index and not raw[opening + 1 : closing].isdigit():
+        target = _REFERENCE.match(raw, closing + 1, stop)
+    if target is None:
+        return None
+    if raw[at] == "!" and not raw[opening + 1 : closing].strip():
+        return Token(Kind.NOTE, target.end(), "image")
+    return Token(Kind.INNER, target.end(), start=opening + 1, stop=closing)
