@@ -103,6 +103,20 @@ def test_growing_text_sounds_the_same_however_it_comes(petit: TTS) -> None:
         np.testing.assert_array_equal(sound, sounds[0])
 
 
+def test_blocks_that_are_left_out_become_notes(petit: TTS) -> None:
+    text = "Run:\n\n```sh\nls\n```\n<think>So…</think>Done 😀 ![](x.png)"
+    with_code = petit.stream(text)
+    assert with_code.num_pieces == 2
+    assert with_code.notes == [
+        "skipped: code '```sh\\nls\\n```'",
+        "skipped: reasoning '<think>So…</think>'",
+        "skipped: image '![](x.png)'",
+        "skipped: cannot read '😀'",
+    ]
+    with pytest.raises(TextError, match="nothing in '```"):
+        petit.stream("```\nls\n```")
+
+
 def test_a_sentence_sounds_while_the_next_is_not_written_yet(tts: TTS) -> None:
     async def task() -> None:
         more = asyncio.Event()

@@ -76,6 +76,7 @@ _HEADING_ENDS = re.compile(r"[ \t]+#+[ \t]*$")
 _FENCE = re.compile(r"(?P<fence>`{3,})(?P<info>[^`]*)|(?P<tildes>~{3,})(?P<words>.*)")
 _DEFINITION = re.compile(r"\[[^\[\]]{1,100}\]:[ \t]+\S+(?:[ \t]+[\"'(].*)?\s*")
 _FOOTNOTE = re.compile(r"\[\^[^\[\]\s]{1,60}\]:[ \t]*")
+_INLINE_BULLETS = frozenset("•◦▪‣●")
 _CELL = re.compile(r"(?:\\.|`[^`]*`|[^|\\])+")
 #: Languages of a fence whose content is prose.
 _PROSE = frozenset("text txt plain plaintext markdown md".split())
@@ -102,7 +103,9 @@ _FUNCTION_WORDS = frozenset(
 )
 _PAUSED = re.compile(r"[.!?…:;,—–-][\"'”’»)\]]*\Z")
 # "Tom:" or "b)" before a line; a line like "Step 1: mix"; a line in bold, which is a heading.
-_BEGINS_LINE = re.compile(r"[*_\"'“(]{0,3}[A-Z][^\s:]{0,30}:[*_]{0,3}|\(?[A-Za-z0-9]{1,3}\)")
+_BEGINS_LINE = re.compile(
+    r"[*_\"'“(]{0,3}[A-Z][^\s:]{0,30}:[*_]{0,3}|\(?[A-Za-z0-9]{1,3}\)|[A-H]\."
+)
 _LABELLED = re.compile(r"[*_\"'“(]{0,3}[A-Z][^.!?:]{0,30}:[*_]{0,3}(?:\s|$)")
 _BOLD = re.compile(r"(\*\*|__)(?!\s)[^*_]+\1:?")
 _WORD, _WORD_OR_SPACE = re.compile(r"\S+"), re.compile(r"\s+|\S+")
@@ -143,6 +146,7 @@ class BlockReader:
         self._latest = ""  # its latest line
         self._said = ""  # its latest characters
         self._has_space = False  # white space that waits for a word
+        self._pause_at: int | None = None  # the position of a comma that waits for a word
         # Of the lines before.
         self._in_list = False
         self._is_fenced_prose = False
@@ -211,6 +215,10 @@ class BlockReader:
             if word.isspace():
                 self._has_space = bool(self._said)
                 continue
+            if self._pause_at is not None:
+                self._chars.append(",")
+                self._ends.append(self._pause_at)
+                self._pause_at = None
             if self._has_space:
                 self._has_space = False
                 self._chars.append(" ")
@@ -225,9 +233,9 @@ class BlockReader:
             self._ends[-1] = self._base + end
 
     def _pause(self, end: int) -> None:
+        """Put a comma before the next word of the paragraph, if there is no pause yet."""
         if self._said and not _PAUSED.search(self._said):
-            self._has_space = False
-            self._put(",", end)
+            self._pause_at = self._base + end
         self._has_space = bool(self._said)
 
     def _end_block(self) -> None:
@@ -235,7 +243,7 @@ class BlockReader:
             self._emit(BlockEnd())
         self._is_open = self._is_quote = self._has_cells = False
         self._is_labelled = self._breaks_hard = self._has_space = False
-        self._longest, self._latest, self._said = 0, "", ""
+        self._longest, self._latest, self._said, self._pause_at = 0, "", "", None
 
     def _leave_out(self, reason: str, start: int, end: int, *, is_block: bool) -> None:
         text = self._raw[start:end].strip()
@@ -483,7 +491,10 @@ class BlockReader:
             ordinary = inline.ORDINARY.match(self._raw, pos, stop)
             if ordinary:
                 pos = ordinary.end()
-                self._put(ordinary[0], pos, is_exact=True)
+                if ordinary[0] in _INLINE_BULLETS:
+                    self._pause(pos)
+                else:
+                    self._put(ordinary[0], pos, is_exact=True)
                 self._pos = max(self._pos, pos)
                 continue
             if self._raw[pos].isspace():
