@@ -92,6 +92,11 @@ BLOCKS = {
     "    Once upon a time there was a king.\nHe was old.": [
         "Once upon a time there was a king.", "He was old.",
     ],
+    "    from you have I been absent in the spring,\n    If April; (so)": [
+        "from you have I been absent in the spring, If April; (so)"
+    ],
+    "Text\n\n    for i in x:\n        go\n\nDone": ["Text", "Done"],
+    "Text\n\n\timport os\n\nDone": ["Text", "Done"],
     "Use `ls -l` and ``a ` b``.": ["Use ls -l and a ` b."],
     "`a*b*c` and `<div>` and `&amp;`": ["a*b*c and <div> and &amp;"],
     "An ` alone": ["An ` alone"],
@@ -117,6 +122,7 @@ BLOCKS = {
     "[![Build](a)](b) passes": ["Build passes"],
     "[a][1] and [b][ref], [c][]": ["[a][1] and b, c"],
     '[ref]: https://a.b "Title"\nText': ["Text"],
+    "[Tom]: Hello.\n[Anna]: Bye": ["[Tom]: Hello.", "[Anna]: Bye"],
     "A fact[^1] here.\n\n[^1]: The note.": ["A fact here.", "The note."],
     "[laughs] Oh [sic] (yes)": ["[laughs] Oh [sic] (yes)"],
     "a[0][1] and [2]": ["a[0][1] and [2]"],

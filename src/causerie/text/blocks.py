@@ -74,7 +74,9 @@ _HEADING = re.compile(r"#{1,6}[ \t]+(?=\S)")
 _HASH_NUMBER = re.compile(r"# (?=[0-9]+ +[a-z])")  # "# 5 in line"
 _HEADING_ENDS = re.compile(r"[ \t]+#+[ \t]*$")
 _FENCE = re.compile(r"(?P<fence>`{3,})(?P<info>[^`]*)|(?P<tildes>~{3,})(?P<words>.*)")
-_DEFINITION = re.compile(r"\[[^\[\]]{1,100}\]:[ \t]+\S+(?:[ \t]+[\"'(].*)?\s*")
+_DEFINITION = re.compile(
+    r"\[[^\[\]]{1,100}\]:[ \t]+(?:<\S*>|#\S+|\S*(?:/|\w\.\w)\S*)(?:[ \t]+[\"'(].*)?\s*"
+)
 _FOOTNOTE = re.compile(r"\[\^[^\[\]\s]{1,60}\]:[ \t]*")
 _INLINE_BULLETS = frozenset("•◦▪‣●")
 _CELL = re.compile(r"(?:\\.|`[^`]*`|[^|\\])+")
@@ -82,9 +84,9 @@ _CELL = re.compile(r"(?:\\.|`[^`]*`|[^|\\])+")
 _PROSE = frozenset("text txt plain plaintext markdown md".split())
 #: An indented line is code if it looks like it: people indent prose too.
 _CODE = re.compile(
-    r".*(?:[;{}\\]|\)\s*:|==|!=|[-=]>|\+=|\w\(|\w\s=\s\S|</|/>).*|.*[:,(\[]"
-    r"|(?:\$|>>>|#!|//|#include|import|from|def|class|return|if|for|while|const|let|var|sudo|pip|"
-    r"npm|git|cd|ls)\s.*"
+    r".*(?:[{}]|\)\s*:|==|!=|[-=]>|\+=|\w\(|\w\s=\s\S|</|/>).*|.*(?:[(\[\\]|[=()].*;)"
+    r"|(?:\$|>>>|#!|//|/\*|#include|sudo|pip|npm|git)\s.*|(?:import|cd)\s[\w./~]+"
+    r"|from\s\S+\simport\s.*|(?:if|for|while|def|class)\s.*\w:"
 )
 # Where a construct that spans lines must end: at a line that begins a block.
 _REGION_END = re.compile(r"\n[ \t]*(?:\n|[-+*•>#|]|```|~~~|[0-9]{1,9}[.)]\s)")
