@@ -32,6 +32,7 @@ BLOCKS = {
     "**Overview**\nThe text": ["Overview", "The text"],
     "__Overview:__\nThe text": ["Overview:", "The text"],
     "Text\n# Title\nMore": ["Text", "Title", "More"],
+    "## 1. Setup\nText": ["1, Setup", "Text"],
     # Lists.
     "- one\n- two": ["one", "two"],
     "* one\n+ two\n• three\n– four\n◦ five": ["one", "two", "three", "four", "five"],
@@ -163,10 +164,12 @@ BLOCKS = {
     "a<b and c>d": ["a<b and c>d"],
     "I <3 you": ["I <3 you"],
     "x <y": ["x <y"],
+    "<!DOCTYPE html><html><body>Hi</body></html>": ["Hi"],
     # SSML and pauses outside of SSML.
     'Wait <break time="1s"/> now': ["Wait, now"],
     "Wait [pause:2s] now. [pause 0.5s] So": ["Wait, now.", "So"],
     "<speak>One</speak>": ["One"],
+    "Stop<break/>. Go": ["Stop.", "Go"],
     # Lines.
     "Red\nBlue\nGreen\nYellow": ["Red, Blue, Green, Yellow"],
     "red\nblue": ["red, blue"],
@@ -197,6 +200,7 @@ BLOCKS = {
     "Mr.\nSmith": ["Mr. Smith"],
     "One\r\nTwo\r\n\r\nThree": ["One, Two", "Three"],
     "One\n\n\n \nTwo": ["One", "Two"],
+    "— Hello\n— Hi": ["— Hello", "— Hi"],
     "A. one\nB. two": ["A. one", "B. two"],
     "one • two • three": ["one, two, three"],
     "<li>One\n<li>Two": ["One", "Two"],

@@ -78,6 +78,7 @@ _DEFINITION = re.compile(
     r"\[[^\[\]]{1,100}\]:[ \t]+(?:<\S*>|#\S+|\S*(?:/|\w\.\w)\S*)(?:[ \t]+[\"'(].*)?\s*"
 )
 _FOOTNOTE = re.compile(r"\[\^[^\[\]\s]{1,60}\]:[ \t]*")
+_CLOSES = frozenset(".,!?;:…")
 _INLINE_BULLETS = frozenset("•◦▪‣●")
 _CELL = re.compile(r"(?:\\.|`[^`]*`|[^|\\])+")
 #: Languages of a fence whose content is prose.
@@ -217,6 +218,8 @@ class BlockReader:
             if word.isspace():
                 self._has_space = bool(self._said)
                 continue
+            if word[0] in _CLOSES:
+                self._pause_at, self._has_space = None, self._has_space and self._pause_at is None
             if self._pause_at is not None:
                 self._chars.append(",")
                 self._ends.append(self._pause_at)
@@ -228,6 +231,12 @@ class BlockReader:
             self._chars.append(word)
             self._ends += range(end - len(word) + 1, end + 1) if is_exact else [end] * len(word)
             self._said = (self._said + word)[-8:]
+
+    def _put_number(self, number: str, end: int) -> int:
+        """Append the number of an item; returns `end`."""
+        self._put(f"{number},", end)
+        self._has_space = True
+        return end
 
     def _cover(self, end: int) -> None:
         """Count the characters up to `end` to the source of the latest one."""
@@ -384,7 +393,11 @@ class BlockReader:
         if heading:
             self._end_block()
             ends = _HEADING_ENDS.search(content)
-            self._scan(at + heading.end(), stop - (len(ends[0]) if ends else 0), stop, True)
+            at += heading.end()
+            numbered = _NUMBER.match(content, heading.end())
+            if numbered:
+                at = self._put_number(numbered["number"], at + len(numbered[0]))
+            self._scan(at, stop - (len(ends[0]) if ends else 0), stop, True)
             self._cover(stop)
             self._end_block()
             self._pos = after
@@ -396,8 +409,7 @@ class BlockReader:
             self._break_line(content, at, is_indented=line[0].isspace())
         self._is_open, self._is_quote = True, marked.is_quote
         if marked.number:
-            self._put(f"{marked.number},", at)
-            self._has_space = True
+            self._put_number(marked.number, at)
         if marked.is_greater:
             self._put(">", at)
         if number:
@@ -444,7 +456,8 @@ class BlockReader:
         last = self._latest.rsplit(maxsplit=1)[-1] if self._latest else ""
         goes_on = first.islower()
         begins = _BEGINS_LINE.fullmatch(word) or (self._is_labelled and first.isupper())
-        if self._has_cells or begins or _PICTOGRAM.match(word) or _BOLD.fullmatch(self._latest):
+        begins = begins or _PICTOGRAM.match(word) or (word[:1] in "—―" and self._latest[:1] in "—―")
+        if self._has_cells or begins or _BOLD.fullmatch(self._latest):
             is_quote = self._is_quote
             self._end_block()
             self._is_quote = is_quote

@@ -33,6 +33,7 @@ _PAUSE = re.compile(
 )
 _AUTOLINK = re.compile(r"<((?:https?|mailto):[^\s<>]+|[\w.+-]+@[\w.-]+)>")
 _COMMENT = "<!--"
+_DECLARATION = re.compile(r"<(?:![A-Za-z]|\?[A-Za-z])[^<>]*>")
 _ATTRIBUTE = (
     r"\s+(?:[A-Za-z_:@][\w:.-]*\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s\"'=<>`]+)"
     r"|(?:open|disabled|checked|hidden|selected|controls|autoplay|async|defer|reversed)(?=[\s/>]))"
@@ -190,6 +191,9 @@ def _entity(raw: str, at: int, stop: int) -> Token | None:
 def _angle(raw: str, at: int, stop: int) -> Token | None:
     if raw.startswith(_COMMENT, at):
         return Token(Kind.HIDDEN, at + len(_COMMENT), _COMMENT)
+    match = _DECLARATION.match(raw, at, stop)
+    if match:
+        return Token(Kind.MARKUP, match.end())
     match = _AUTOLINK.match(raw, at, stop)
     if match:
         return Token(Kind.TEXT, match.end(), match[1].removeprefix("mailto:"))
@@ -204,7 +208,7 @@ def _angle(raw: str, at: int, stop: int) -> Token | None:
 
 def _ended_angle(raw: str, at: int, stop: int) -> bool:
     """Whether the visible text shows that no tag begins here."""
-    if not re.match(r"<[A-Za-z/!]", raw[at : at + 2]) or raw.find(">", at, stop) >= 0:
+    if not re.match(r"<[A-Za-z/!?]", raw[at : at + 2]) or raw.find(">", at, stop) >= 0:
         return True
     return _NO_TAG.match(raw, at, stop) is not None
 
