@@ -243,6 +243,8 @@ def test_sentences_of_blocks(text: str, expected: list[str]) -> None:
         ("<think>\nHm\n</think>B", [("reasoning", "<think>\nHm\n</think>")]),
         ("A <!-- b --> c", [("comment", "<!-- b -->")]),
         ("A ![](b.png)", [("image", "![](b.png)")]),
+        ("Hello there. And so on it goes. ![](b.png)", [("image", "![](b.png)")]),
+        ("![](b.png)", [("image", "![](b.png)")]),
         ("A [pause:2s] b", [("pause", "[pause:2s]")]),
         ("A <break/> b", [("pause", "<break/>")]),
         ("A <emphasis>b</emphasis>", [("markup", "<emphasis>"), ("markup", "</emphasis>")]),

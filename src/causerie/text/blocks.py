@@ -5,8 +5,9 @@ end like paragraphs, cells and short lines in a comma. What is not read, such as
 Markdown is read as language models write it, and what may be prose stays prose.
 
 The rule for a line break within a paragraph: it is a space if the next word would have made the
-line longer than a short line is, else a pause. So wrapped paragraphs have no pauses, and poems,
-addresses and bare lists have.
+line longer than a short line is, or if the line ends in a word such as "the"; else it is a pause.
+So wrapped paragraphs have no pauses, and poems, addresses and bare lists have. A line that begins
+like "Tom:" or "b)" ends the line before it like a paragraph.
 
 Text is read at the ends of words only, so that the events do not depend on how it was cut. Does
 not know sentences.

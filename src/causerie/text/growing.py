@@ -48,4 +48,4 @@ class GrowingText:
 
     def end(self) -> list[Piece]:
         """The remaining pieces; the text ends here."""
-        return self._packer.add(self._reader.end()) + self._packer.rest()
+        return self._packer.add(self._reader.end()) + self._packer.rest(to_end=True)

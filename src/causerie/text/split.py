@@ -203,9 +203,10 @@ class Packer:
         """A piece of the sentences that wait.
 
         Args:
-            to_end: include the text after them, which has no words.
+            to_end: include the text after them, which has no words. It is a piece itself if it is
+                left out.
         """
-        if not self._waiting:
+        if not self._waiting and not (to_end and self._left_out):
             return []
         end = self._start + len(self._source) if to_end else self._waiting[-1].end
         piece = self._piece(end, self._waiting, self._left_out)
