@@ -187,6 +187,31 @@ def csm_1b() -> CSMConfig:
     )
 
 
+def marvis_250m() -> CSMConfig:
+    """The sizes of Marvis-AI/marvis-tts-250m: 0.57 billion parameters, SmolLM2's text tokens."""
+    return CSMConfig(
+        backbone=LlamaConfig(
+            num_layers=6, dim=1536, num_heads=12, num_kv_heads=3, head_dim=128, ffn_dim=8192
+        ),
+        depth=LlamaConfig(
+            num_layers=4, dim=1024, num_heads=8, num_kv_heads=2, head_dim=128, ffn_dim=4096
+        ),
+        text_vocab_size=49_152,
+    )
+
+
+def miso_8b() -> CSMConfig:
+    """The sizes of MisoLabs/MisoTTS: 8.2 billion parameters."""
+    return CSMConfig(
+        backbone=LlamaConfig(
+            num_layers=32, dim=4096, num_heads=32, num_kv_heads=8, head_dim=128, ffn_dim=14_336
+        ),
+        depth=LlamaConfig(
+            num_layers=8, dim=1536, num_heads=24, num_kv_heads=6, head_dim=64, ffn_dim=6912
+        ),
+    )
+
+
 def _require_positive(config: Any, *names: str) -> None:
     for name in names:
         value = getattr(config, name)

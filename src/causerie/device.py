@@ -36,14 +36,23 @@ def find_device(device: str | torch.device) -> torch.device:
     return found
 
 
-def find_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
-    """The dtype with this name; "auto" is bfloat16 on cuda and float32 elsewhere.
+def find_dtype(
+    dtype: str | torch.dtype, device: torch.device, stored: torch.dtype = torch.float32
+) -> torch.dtype:
+    """The dtype with this name.
+
+    "auto" is bfloat16 on cuda; elsewhere it is bfloat16 for weights that are stored so, and float32
+    for all others.
+
+    Args:
+        stored: the dtype of the weights on disk.
 
     Raises:
         ConfigError: the model does not run in this dtype.
     """
     if dtype == "auto":
-        return torch.bfloat16 if device.type == "cuda" else torch.float32
+        keeps = device.type == "cuda" or stored == torch.bfloat16
+        return torch.bfloat16 if keeps else torch.float32
     found = _DTYPES.get(dtype) if isinstance(dtype, str) else dtype
     if found not in _DTYPES.values():
         raise ConfigError(

@@ -29,6 +29,7 @@ from causerie.engine.request import Sampling
 from causerie.engine.runners.choose import check_formats, new_runner
 from causerie.errors import CheckpointError, ConfigError, TextError
 from causerie.model import sampling
+from causerie.native import library
 from causerie.prompt import Segment
 from causerie.reply.async_stream import AsyncStream
 from causerie.reply.context import ContextEncoder
@@ -114,10 +115,12 @@ class TTS:
         """Load a checkpoint.
 
         Args:
-            source: "petit" (part of this package), a folder or file, or a hub id.
+            source: "petit" (part of this package), a folder or file, or a hub id; a low-rank
+                adapter is merged into its base.
             device: "auto" takes cuda, else mps, else cpu.
-            dtype: dtype of the language model; "auto" is bfloat16 on cuda, else float32. The codec
-                is always float32.
+            dtype: dtype of the language model; "auto" is bfloat16 on cuda, and on a CPU if the
+                weights are stored so and native kernels compute; else float32. The codec is always
+                float32.
             max_streams: replies that are generated at the same time; more wait.
             max_queue: replies that may wait; more are refused with `QueueFullError`.
             prefix_cache_mb: memory in MiB for the keys and values of voices and contexts, so that
@@ -133,10 +136,16 @@ class TTS:
         place = find_device(device)
         where = source if isinstance(source, str) else Path(source)
         check_formats(backbone_format, depth_format)  # before loading, which takes long
-        number = find_dtype(dtype, place)
+        find_dtype(dtype, place)  # likewise
+        keeps = place.type == "cpu" and library.problem() is None
         started = time.perf_counter()
-        checkpoint = load(where, device=place, dtype=number)
+        checkpoint = load(
+            where,
+            device=place,
+            dtype=lambda stored: find_dtype(dtype, place, stored if keeps else torch.float32),
+        )
         seconds = time.perf_counter() - started
+        number = checkpoint.model.projection.weight.dtype
         log.info("loaded %s on %s in %s, %.1f s", checkpoint.name, place, number, seconds)
         return cls(
             checkpoint,

@@ -13,16 +13,18 @@ import httpx
 import pytest
 
 from causerie.audio.io import pcm16
+from causerie.checkpoint import save
+from causerie.checkpoint.adapter import Adapter
 from causerie.errors import CheckpointError, ConfigError, QueueFullError
 from causerie.prompt import Segment
 from causerie.server.model_folder import ModelFolder
 from causerie.server.models import LoadedModel, Models
 from causerie.server.settings import Settings
 from causerie.train.lm.config import LMConfig, LMRecipe, Lora, Samples
-from causerie.train.lm.lora import merge_adapter
 from causerie.train.lm.run import train_lm
 from causerie.tts import TTS
 from causerie.voices import Voice
+from tests import tiny
 from tests.server.running import Running, receive, running, send
 from tests.train.shards import write_shards
 
@@ -80,7 +82,7 @@ def alone(tiny_folder: Path, folder: Path) -> dict[str, bytes]:
             folder / "leon" / "model" if name == "leon" else tiny_folder, device="cpu"
         )
         if name in ("ada", "zoe"):
-            merge_adapter(tts.checkpoint.model, folder / name / "adapter")
+            Adapter.open(folder / name / "adapter").merge_into(tts.checkpoint.model)
         voice = folder / "ada" / "adapter" / "voices" / "ada.safetensors" if name == "ada" else None
         audio = tts.generate(BODY["input"], voice=voice, seed=5, max_duration_s=LIMIT_S)
         found[name] = pcm16(audio.samples).tobytes()
@@ -233,6 +235,9 @@ def test_models_that_cannot_be_loaded(tts: TTS, folder: Path, tmp_path: Path) ->
     adapter("empty")
     weights = (folder / "ada" / "adapter" / "adapter_model.safetensors").read_bytes()
     (adapter("other", "/models/csm-1b") / "adapter_model.safetensors").write_bytes(weights)
+    away = tmp_path.with_name("another-base")
+    save(away, tiny.checkpoint(seed=7))
+    (adapter("away", str(away)) / "adapter_model.safetensors").write_bytes(weights)
     (adapter("same", tts.checkpoint.name) / "adapter_model.safetensors").write_bytes(weights)
     (tmp_path / "petit").symlink_to(Path(__file__).parents[2] / "src/causerie/assets/petit")
 
@@ -240,13 +245,16 @@ def test_models_that_cannot_be_loaded(tts: TTS, folder: Path, tmp_path: Path) ->
         all_models = models(tts, tmp_path, max_models=1)
         for name, message in {
             "empty": "holds no readable adapter",
-            "other": "is an adapter of /models/csm-1b, not of",
+            "other": "is an adapter of /models/csm-1b, which cannot be opened",
             "petit": "model petit has another codec than",
+            "away": "model away has another codec than",
         }.items():
             with pytest.raises(CheckpointError, match=message):
                 await all_models.take(name)
         assert all_models.loaded == []
-        await all_models.take("same")
+        (await all_models.take("same")).give_back()
+        save(away, dataclasses.replace(tiny.checkpoint(seed=7), codec=tts.checkpoint.codec))
+        assert (await all_models.take("away")).tts.checkpoint.base == str(away)
         await all_models.aclose()
 
     asyncio.run(task())

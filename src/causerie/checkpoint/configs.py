@@ -6,16 +6,40 @@ A setting that our models do not support is an error, unless it has no effect on
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
-from causerie.config import CSMConfig, LlamaConfig, MimiConfig, RopeScaling, csm_1b
+from causerie.config import (
+    CSMConfig,
+    LlamaConfig,
+    MimiConfig,
+    RopeScaling,
+    csm_1b,
+    marvis_250m,
+    miso_8b,
+)
 from causerie.errors import CheckpointError
 
 Json = Mapping[str, Any]
 
-#: Sizes of the flavors in an original config.json, from SesameAILabs/csm, models.py.
-FLAVORS = {"llama-1B": csm_1b().backbone, "llama-100M": csm_1b().depth}
+#: Sizes of the flavors in an original config.json: SesameAILabs/csm, Marvis and MisoTTS.
+FLAVORS = {
+    "llama-1B": csm_1b().backbone,
+    "llama-100M": csm_1b().depth,
+    "llama-250M": marvis_250m().backbone,
+    "llama-60M": marvis_250m().depth,
+    "llama-8B": miso_8b().backbone,
+    "llama-300M": miso_8b().depth,
+}
+
+_ORIGINAL_NAMES = {  # ours: theirs
+    "backbone": "backbone_flavor",
+    "depth": "decoder_flavor",
+    "num_codebooks": "audio_num_codebooks",
+    "audio_vocab_size": "audio_vocab_size",
+    "text_vocab_size": "text_vocab_size",
+}
 
 #: Kyutai's file does not contain its sizes; there is one Mimi.
 KYUTAI_MIMI = MimiConfig()
@@ -81,25 +105,29 @@ _MIMI_FIXED = {
 # -- original ----------------------------------------------------------------------------------
 
 
-def csm_from_original(values: Json) -> CSMConfig:
+def csm_from_original(values: Json, measure: Callable[[], CSMConfig]) -> CSMConfig:
     """Sizes from the config.json of SesameAILabs/csm.
 
+    Args:
+        measure: returns the sizes by the shapes of the tensors; called if a size is missing.
+
     Raises:
-        CheckpointError: a flavor is unknown, or a size is missing.
+        CheckpointError: a flavor is unknown.
     """
-    try:
-        return CSMConfig(
-            backbone=FLAVORS[values["backbone_flavor"]],
-            depth=FLAVORS[values["decoder_flavor"]],
-            num_codebooks=values["audio_num_codebooks"],
-            audio_vocab_size=values["audio_vocab_size"],
-            text_vocab_size=values["text_vocab_size"],
-        )
-    except KeyError as error:
-        raise CheckpointError(
-            f"config.json: {error.args[0]!r} is missing or not a known flavor; the flavors are "
-            f"{', '.join(FLAVORS)}, other sizes need the transformers layout"
-        ) from error
+    for name in ("backbone_flavor", "decoder_flavor"):
+        if name in values and values[name] not in FLAVORS:
+            raise CheckpointError(
+                f"config.json: {values[name]!r} is not a known flavor; the flavors are "
+                f"{', '.join(FLAVORS)}; for other sizes remove {name}, and the shapes show them"
+            )
+    named: dict[str, Any] = {
+        ours: values[theirs] for ours, theirs in _ORIGINAL_NAMES.items() if theirs in values
+    }
+    for ours in {"backbone", "depth"} & named.keys():
+        named[ours] = FLAVORS[named[ours]]
+    if len(named) == len(_ORIGINAL_NAMES):
+        return CSMConfig(**named)
+    return replace(measure(), **named)
 
 
 # -- from transformers ---------------------------------------------------------------------------

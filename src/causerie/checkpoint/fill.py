@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
@@ -20,13 +20,22 @@ PIECE = 2**15 - 1  # torch uses threads from 2^15 elements on
 MAX_NAMES = 5
 
 
+#: From a tensor in fp32 to another one of the same shape.
+Change = Callable[[Tensor], Tensor]
+
+
 @dataclass(frozen=True)
 class Filling:
-    """A module on the meta device, and the checkpoint's tensors for it."""
+    """A module on the meta device, and the checkpoint's tensors for it.
+
+    Attributes:
+        changes: of some of our tensors, by name; applied in fp32.
+    """
 
     module: nn.Module
     entries: Sequence[Entry]
     dtype: torch.dtype
+    changes: Mapping[str, Change] = field(default_factory=dict)
 
 
 def same_names(module: nn.Module) -> list[Entry]:
@@ -60,8 +69,13 @@ def fill(fillings: Sequence[Filling], tensors: Tensors, device: torch.device, wh
     states: dict[int, dict[str, torch.Tensor]] = {id(filling): {} for filling in fillings}
     # The largest first: the memory for its conversion is free again before the model is complete.
     for _, filling, entry in sorted(wanted, key=lambda item: -item[0]):
-        foreign = [_copy(tensors[name].read(), device, filling.dtype) for name in entry.theirs]
-        states[id(filling)][entry.ours] = entry.form.join(foreign).contiguous()
+        change = filling.changes.get(entry.ours)
+        dtype = filling.dtype if change is None else torch.float32
+        foreign = [_copy(tensors[name].read(), device, dtype) for name in entry.theirs]
+        tensor = entry.form.join(foreign)
+        if change is not None:
+            tensor = change(tensor).to(filling.dtype)
+        states[id(filling)][entry.ours] = tensor.contiguous()
     for filling in fillings:
         filling.module.load_state_dict(states[id(filling)], assign=True)
         filling.module.eval()

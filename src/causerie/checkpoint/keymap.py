@@ -22,6 +22,9 @@ from torch import Tensor
 
 from causerie.config import CSMConfig, MimiConfig
 
+#: Prefixes of the codec's tensor names, in our own layout and in that of transformers.
+CODEC_PREFIX, FOREIGN_CODEC_PREFIX = "codec.", "codec_model."
+
 CSMLayout = Literal["transformers", "original"]
 MimiLayout = Literal["transformers", "kyutai"]
 
@@ -131,20 +134,28 @@ _MIMI_CODEBOOK = (
 )
 
 
+def csm_name(ours: str, layout: CSMLayout) -> str:
+    """The name of one of our tensors of a CSM in a layout."""
+    column = ("transformers", "original").index(layout)
+    if ours in _CSM:
+        return _CSM[ours][column]
+    stack, _, layer, rest = ours.split(".", 3)
+    return f"{_CSM_STACKS[stack][column]}.layers.{layer}.{_CSM_LAYER[rest][column]}"
+
+
 def csm_entries(config: CSMConfig, layout: CSMLayout) -> list[Entry]:
     """The entries of all tensors of a CSM of these sizes."""
-    column = ("transformers", "original").index(layout)
-    entries = [Entry(ours, (theirs[column],), SAME) for ours, theirs in _CSM.items()]
+    entries = [Entry(ours, (csm_name(ours, layout),), SAME) for ours in _CSM]
     for stack, llama in (("backbone", config.backbone), ("depth", config.depth)):
         forms = {
             "attention.q_proj.weight": interleaved(llama.num_heads),
             "attention.k_proj.weight": interleaved(llama.num_kv_heads),
         }
         for layer in range(llama.num_layers):
-            for ours, theirs in _CSM_LAYER.items():
-                form = forms.get(ours, SAME) if layout == "original" else SAME
-                name = f"{_CSM_STACKS[stack][column]}.layers.{layer}.{theirs[column]}"
-                entries.append(Entry(f"{stack}.layers.{layer}.{ours}", (name,), form))
+            for inner in _CSM_LAYER:
+                form = forms.get(inner, SAME) if layout == "original" else SAME
+                ours = f"{stack}.layers.{layer}.{inner}"
+                entries.append(Entry(ours, (csm_name(ours, layout),), form))
     return entries
 
 

@@ -2,15 +2,16 @@
 
     our own          config.json with "format": "causerie"; weights, codec, all in one folder
     transformers     config.json of model type csm; the codec is among the weights
-    original         config.json with flavors (or none: csm-1b); the codec is a file beside the
-                     weights, or is downloaded from Kyutai
+    original         config.json with flavors, or none; the codec is a file beside the weights, or
+                     is downloaded from Kyutai
 
-No tensor may be missing, surplus or misshapen.
+A low-rank adapter is merged into its base, see `causerie.checkpoint.adapter`. No tensor may be
+missing, surplus or misshapen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,39 +21,51 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from causerie.checkpoint import configs
+from causerie.checkpoint.adapter import Adapter, apply_changes
 from causerie.checkpoint.fill import Filling, fill, prefixed, same_names
+from causerie.checkpoint.foreign import tensors_problem
 from causerie.checkpoint.keymap import (
+    CODEC_PREFIX,
     CSM_ALIASES,
+    FOREIGN_CODEC_PREFIX,
     MIMI_ALIASES,
+    CSMLayout,
+    Entry,
     MimiLayout,
     csm_entries,
     mimi_entries,
 )
 from causerie.checkpoint.locate import (
+    ADAPTER,
     CODECS,
+    TOKENIZERS,
     kyutai_file,
     locate,
     locate_codec,
+    locate_tokenizer,
     read_json,
-    weight_files,
 )
-from causerie.checkpoint.tensors import Tensors, fold_weight_norm, open_files, rename, under
+from causerie.checkpoint.shapes import csm_from_shapes, is_published
+from causerie.checkpoint.source import Source, adapter_at, open_base, open_source
+from causerie.checkpoint.tensors import Tensors, fold_weight_norm, rename, stored_dtype, under
 from causerie.codec.mimi import Mimi
-from causerie.config import CSMConfig, MimiConfig, csm_1b
+from causerie.config import CSMConfig, MimiConfig
 from causerie.dataclass_dict import from_dict
 from causerie.errors import CheckpointError, ConfigError
 from causerie.model import sampling
 from causerie.model.csm import CSM
 from causerie.text.front_end import FrontEnd
 from causerie.text.tokenizer import TextTokenizer
+from causerie.voice_file import voice_files
 
 FORMAT, VERSION = "causerie", 1
-#: Prefixes of tensor names in our own layout.
-MODEL_PREFIX, CODEC_PREFIX = "model.", "codec."
-#: Prefix of the codec's tensor names in the layout of transformers.
-FOREIGN_CODEC_PREFIX = "codec_model."
-#: How names end that only MLX writes: mlx-audio nests the model, quantized layers have scales.
-MLX_NAMES = ("model.text_embeddings.weight", ".scales")
+#: Prefix of the language model's tensor names in our own layout.
+MODEL_PREFIX = "model."
+#: A dtype, or a function that chooses one by the dtype of the weights on disk.
+DtypeChoice = torch.dtype | Callable[[torch.dtype], torch.dtype]
+
+#: Text tokens of Llama 3.2, csm-1b and MisoTTS.
+LLAMA_VOCAB = CSMConfig.text_vocab_size
 
 M = TypeVar("M", bound=nn.Module)
 T = TypeVar("T")
@@ -96,6 +109,7 @@ class Checkpoint:
         codec: always in fp32.
         voices: files of the checkpoint's voices, by name.
         folder: the folder of its other files.
+        base: the model that an adapter was merged into; "" if the source was no adapter.
     """
 
     name: str
@@ -106,36 +120,49 @@ class Checkpoint:
     folder: Path
     defaults: GenerationDefaults = field(default_factory=GenerationDefaults)
     voices: dict[str, Path] = field(default_factory=dict)
+    base: str = ""
 
 
 @dataclass(frozen=True)
-class _Source:
-    """The open files of a checkpoint."""
+class _Wanted:
+    """What the models that are loaded should be."""
 
-    path: Path
-    folder: Path
-    config: Mapping[str, Any]
-    tensors: Tensors
+    device: torch.device
+    dtype: DtypeChoice
+    adapter: Adapter | None
 
 
 def load(
     source: str | Path = "petit",
     *,
     device: torch.device | str = "cpu",
-    dtype: torch.dtype = torch.float32,
+    dtype: DtypeChoice = torch.float32,
+    base: str | Path | None = None,
 ) -> Checkpoint:
     """Load a checkpoint.
 
     Args:
-        source: ``petit``, a local folder or weight file, or a hub id with optional ``@revision``.
+        source: ``petit``, a local folder or weight file, or a hub id with optional ``@revision``;
+            also an adapter, which is merged into its base in fp32.
         dtype: of the language model; the codec is always fp32.
+        base: the base of an adapter, in place of the one that it names.
 
     Raises:
         CheckpointError: it cannot be found or read, or its tensors do not fit its sizes.
     """
-    opened, device = _open(source), torch.device(device)
+    path = locate(source)
+    adapter = adapter_at(path)
+    if adapter is not None:
+        opened = open_base(adapter, base)
+    elif base is not None:
+        raise CheckpointError(f"{path} is not an adapter: it has no {ADAPTER}, and needs no base")
+    else:
+        opened = open_source(path)
+    wanted = _Wanted(torch.device(device), dtype, adapter)
+    if problem := tensors_problem(opened.path, opened.tensors):
+        raise CheckpointError(problem)
     if _is_own(opened):
-        model, codec = _load_own(opened, device, dtype)
+        model, codec = _load_own(opened, wanted)
         kind = opened.config.get("front_end", "plain")
         front_end = _checked(opened, lambda: FrontEnd.load(kind, opened.folder))
         generation = opened.config.get("generation", {})
@@ -144,13 +171,13 @@ def load(
         )
     else:
         if "embed_text_tokens.weight" in opened.tensors:
-            model, codec = _load_transformers(opened, device, dtype)
+            model, codec = _load_transformers(opened, wanted)
         elif "text_embeddings.weight" in opened.tensors:
-            model, codec = _load_original(opened, device, dtype)
+            model, codec = _load_original(opened, wanted)
         else:
             raise _unknown_layout(opened)
         front_end, defaults = FrontEnd("plain"), _foreign_defaults(opened.folder)
-    voices = sorted((opened.folder / "voices").glob("*.safetensors"))
+    voices = voice_files(opened.folder) | (voice_files(adapter.folder) if adapter else {})
     return Checkpoint(
         name=str(source),
         model=model,
@@ -159,7 +186,8 @@ def load(
         front_end=front_end,
         folder=opened.folder,
         defaults=defaults,
-        voices={path.stem: path for path in voices},
+        voices=voices,
+        base=str(base or adapter.base or opened.folder) if adapter else "",
     )
 
 
@@ -178,7 +206,7 @@ def load_codec(
     Raises:
         CheckpointError: it cannot be found or read, or its tensors do not fit its sizes.
     """
-    opened, device = _open(source, codec_alone=True), torch.device(device)
+    opened, device = open_source(locate(source, codec_alone=True)), torch.device(device)
     tensors, values = opened.tensors, opened.config
     if _is_own(opened):
         sizes = _checked(opened, lambda: from_dict(MimiConfig, values.get("codec", {}), "codec."))
@@ -209,20 +237,15 @@ def load_codec(
 # -- layouts -----------------------------------------------------------------------------------
 
 
-def _unknown_layout(opened: _Source) -> CheckpointError:
+def _unknown_layout(opened: Source) -> CheckpointError:
     """The error for a checkpoint that has none of the layouts."""
-    if any(name.endswith(MLX_NAMES) for name in opened.tensors):
-        return CheckpointError(
-            f"{opened.path} holds weights for MLX, which causerie does not read: use the model's "
-            "repository for transformers, often the same name with -transformers behind it"
-        )
     return CheckpointError(
         f"{opened.path} holds no CSM of a known layout: no config.json of causerie, no "
         "embed_text_tokens.weight (transformers), no text_embeddings.weight (original)"
     )
 
 
-def _is_own(opened: _Source) -> bool:
+def _is_own(opened: Source) -> bool:
     """Whether it has our own layout; raises CheckpointError for another version of it."""
     if opened.config.get("format") != FORMAT:
         return False
@@ -235,32 +258,20 @@ def _is_own(opened: _Source) -> bool:
     return True
 
 
-def _load_own(opened: _Source, device: torch.device, dtype: torch.dtype) -> tuple[CSM, Mimi]:
+def _load_own(opened: Source, wanted: _Wanted) -> tuple[CSM, Mimi]:
     values = opened.config
     sizes = _checked(opened, lambda: from_dict(CSMConfig, values.get("model", {}), "model."))
     codec_sizes = _checked(opened, lambda: from_dict(MimiConfig, values.get("codec", {}), "codec."))
     model, codec = _empty(CSM, sizes), _empty(Mimi, codec_sizes)
-    fillings = [
-        Filling(model, prefixed(same_names(model), MODEL_PREFIX), dtype),
-        Filling(codec, prefixed(same_names(codec), CODEC_PREFIX), torch.float32),
-    ]
-    fill(fillings, opened.tensors, device, str(opened.path))
+    entries = prefixed(same_names(model), MODEL_PREFIX)
+    codec_entries = prefixed(same_names(codec), CODEC_PREFIX)
+    _fill(wanted, opened, opened.tensors, (model, entries), (codec, codec_entries))
     return model, codec
 
 
-def _load_transformers(
-    opened: _Source, device: torch.device, dtype: torch.dtype
-) -> tuple[CSM, Mimi]:
+def _load_transformers(opened: Source, wanted: _Wanted) -> tuple[CSM, Mimi]:
     values = opened.config
     codec_values = values.get("codec_config") or {}
-    sizes = _checked(opened, lambda: configs.csm_from_transformers(values))
-    codec_sizes = _checked(opened, lambda: configs.mimi_from_transformers(codec_values))
-    model, codec = _empty(CSM, sizes), _empty(Mimi, codec_sizes)
-    codec_entries = mimi_entries(codec_sizes, "transformers")
-    fillings = [
-        Filling(model, csm_entries(sizes, "transformers"), dtype),
-        Filling(codec, prefixed(codec_entries, FOREIGN_CODEC_PREFIX), torch.float32),
-    ]
     inside = under(opened.tensors, FOREIGN_CODEC_PREFIX)
     codec_tensors = rename(fold_weight_norm(inside), MIMI_ALIASES["transformers"])
     tensors = {
@@ -270,21 +281,71 @@ def _load_transformers(
     }
     tensors = rename(tensors, CSM_ALIASES["transformers"])
     tensors |= {FOREIGN_CODEC_PREFIX + name: tensor for name, tensor in codec_tensors.items()}
-    fill(fillings, tensors, device, str(opened.path))
+    sizes = None if values else _measured(opened, tensors, "transformers")
+    if sizes is None or not is_published(sizes):  # shapes do not show the rotary embedding
+        sizes = _checked(opened, lambda: configs.csm_from_transformers(values))
+    codec_sizes = (
+        _checked(opened, lambda: configs.mimi_from_transformers(codec_values))
+        if values
+        else configs.KYUTAI_MIMI
+    )
+    model, codec = _empty(CSM, sizes), _empty(Mimi, codec_sizes)
+    entries = csm_entries(sizes, "transformers")
+    codec_entries = prefixed(mimi_entries(codec_sizes, "transformers"), FOREIGN_CODEC_PREFIX)
+    _fill(wanted, opened, tensors, (model, entries), (codec, codec_entries))
     return model, codec
 
 
-def _load_original(opened: _Source, device: torch.device, dtype: torch.dtype) -> tuple[CSM, Mimi]:
-    if "backbone_flavor" in opened.config:
-        sizes = _checked(opened, lambda: configs.csm_from_original(opened.config))
-    elif opened.config:  # sesame/csm-1b: transformers' config.json beside the original weights
-        sizes = _checked(opened, lambda: configs.csm_from_transformers(opened.config))
+def _load_original(opened: Source, wanted: _Wanted) -> tuple[CSM, Mimi]:
+    values = opened.config
+    tensors = rename(opened.tensors, CSM_ALIASES["original"])
+    if "model_type" in values and ("depth_decoder_config" in values or "hidden_size" in values):
+        # sesame/csm-1b: transformers' config.json beside the original weights
+        sizes = _checked(opened, lambda: configs.csm_from_transformers(values))
     else:
-        sizes = csm_1b()
-    model = _empty(CSM, sizes)
-    filling = Filling(model, csm_entries(sizes, "original"), dtype)
-    fill([filling], rename(opened.tensors, CSM_ALIASES["original"]), device, str(opened.path))
-    return model, load_codec(_codec_beside(opened.folder), device=device)
+        sizes = _checked(
+            opened,
+            lambda: configs.csm_from_original(
+                values, lambda: _measured(opened, tensors, "original")
+            ),
+        )
+    model, codec = (
+        _empty(CSM, sizes),
+        load_codec(_codec_beside(opened.folder), device=wanted.device),
+    )
+    _fill(wanted, opened, tensors, (model, csm_entries(sizes, "original")), codec)
+    return model, codec
+
+
+def _measured(opened: Source, tensors: Tensors, layout: CSMLayout) -> CSMConfig:
+    """The sizes by the shapes of the tensors."""
+    shapes = {name: tensor.shape for name, tensor in tensors.items()}
+    try:
+        return csm_from_shapes(shapes, layout)
+    except (CheckpointError, ConfigError) as error:
+        raise CheckpointError(f"{opened.path} holds no complete CSM: {error}") from error
+
+
+def _fill(
+    wanted: _Wanted,
+    opened: Source,
+    tensors: Tensors,
+    model: tuple[CSM, Sequence[Entry]],
+    codec: tuple[Mimi, Sequence[Entry]] | Mimi,
+) -> None:
+    """Fill the model, and the codec if it is among the tensors, with the adapter merged."""
+    (csm, entries), mimi = model, codec if isinstance(codec, Mimi) else codec[0]
+    changes = wanted.adapter.changes(csm, mimi) if wanted.adapter else ({}, {})
+    dtype = wanted.dtype
+    if not isinstance(dtype, torch.dtype):
+        names = (name for entry in entries for name in entry.theirs if name in tensors)
+        dtype = dtype(stored_dtype(tensors[name] for name in names))
+    fillings = [Filling(csm, entries, dtype, changes[0])]
+    if not isinstance(codec, Mimi):
+        fillings.append(Filling(mimi, codec[1], torch.float32, changes[1]))
+    else:
+        apply_changes(codec, changes[1])
+    fill(fillings, tensors, wanted.device, str(opened.path))
 
 
 def _codec_beside(folder: Path) -> Path:
@@ -308,16 +369,10 @@ def _codec_beside(folder: Path) -> Path:
 # -- side files --------------------------------------------------------------------------------
 
 
-def _open(source: str | Path, *, codec_alone: bool = False) -> _Source:
-    path = locate(source, codec_alone=codec_alone)
-    folder, files = (path, weight_files(path)) if path.is_dir() else (path.parent, [path])
-    config = folder / "config.json"
-    values = read_json(config) if config.is_file() else {}
-    return _Source(path, folder, values, open_files(files))
-
-
 def _load_tokenizer(folder: Path, sizes: CSMConfig) -> TextTokenizer:
     path = folder / "tokenizer.json"
+    if not path.is_file() and sizes.text_vocab_size == LLAMA_VOCAB:  # MisoTTS has none of its own
+        path = _llama_tokenizer(path)
     if not path.is_file():
         raise CheckpointError(
             f"{path} is missing: copy it from the source of the checkpoint; csm-1b's is on "
@@ -330,6 +385,22 @@ def _load_tokenizer(folder: Path, sizes: CSMConfig) -> TextTokenizer:
             f"{sizes.text_vocab_size}: it belongs to another model"
         )
     return tokenizer
+
+
+def _llama_tokenizer(missing: Path) -> Path:
+    """Llama 3.2's tokenizer.json from the hub.
+
+    Raises:
+        CheckpointError: it cannot be downloaded; names the file to put in its place.
+    """
+    try:
+        return locate_tokenizer()
+    except CheckpointError as error:
+        repo, filename = TOKENIZERS[0]
+        raise CheckpointError(
+            f"{missing} is missing: put {filename} of https://huggingface.co/{repo} there, as it "
+            f"cannot be downloaded now: {error}"
+        ) from error
 
 
 def _foreign_defaults(folder: Path) -> GenerationDefaults:
@@ -374,7 +445,7 @@ def _empty(kind: Callable[[Any], M], sizes: CSMConfig | MimiConfig) -> M:
         return kind(sizes)
 
 
-def _checked(opened: _Source, read: Callable[[], T]) -> T:
+def _checked(opened: Source, read: Callable[[], T]) -> T:
     """The result of `read`, whose errors get the name of the configuration file."""
     try:
         return read()

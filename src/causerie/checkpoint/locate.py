@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from causerie.checkpoint.foreign import file_problem, folder_problem
 from causerie.errors import CheckpointError
 
 BUNDLED = "petit"
@@ -23,6 +24,12 @@ CODECS = (
     ("kyutai/moshiko-pytorch-bf16", "tokenizer-e351c8d8-checkpoint125.safetensors"),
     ("kyutai/mimi", "model.safetensors"),
 )
+
+#: Llama 3.2's tokenizer, for models that come without it: copies with equal content.
+TOKENIZERS = (("unsloth/csm-1b", "tokenizer.json"), ("sesame/csm-1b", "tokenizer.json"))
+#: Files of a low-rank adapter in peft's format: its configuration, and either of its weights.
+ADAPTER = "adapter_config.json"
+ADAPTER_WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
 
 _HUB_ID = re.compile(r"(?P<repo>\w[\w.-]*/\w[\w.-]*)(?:@(?P<revision>[\w./-]+))?")
 #: Kyutai's name for Mimi beside a language model.
@@ -71,12 +78,26 @@ def locate_codec() -> Path:
     Raises:
         CheckpointError: the download failed.
     """
+    return _copy_of(CODECS)
+
+
+def locate_tokenizer() -> Path:
+    """Llama 3.2's tokenizer: a copy from the cache, or the first copy, downloaded.
+
+    Raises:
+        CheckpointError: the download failed.
+    """
+    return _copy_of(TOKENIZERS)
+
+
+def _copy_of(copies: Sequence[tuple[str, str]]) -> Path:
+    """One of several equal files, as repositories and names."""
     from causerie.checkpoint import hub
 
-    for repo, filename in CODECS:
+    for repo, filename in copies:
         if found := hub.cached(repo, filename):
             return found
-    repo, filename = CODECS[0]
+    repo, filename = copies[0]
     return hub.snapshot(repo, None, (filename,)) / filename
 
 
@@ -100,7 +121,16 @@ def weight_files(folder: Path) -> list[Path]:
                 f"{folder} lacks {len(missing)} of {len(names)} weight files, such as "
                 f"{missing[0]}: download it again"
             )
-    raise CheckpointError(f"{folder} holds no weights; looked for {', '.join(_WEIGHTS)}")
+    if (folder / ADAPTER).is_file():
+        raise CheckpointError(f"{folder} is an adapter, and a whole model is needed here")
+    raise CheckpointError(
+        folder_problem(folder) or f"{folder} holds no weights; looked for {', '.join(_WEIGHTS)}"
+    )
+
+
+def has_weights(folder: Path) -> bool:
+    """Whether a folder holds the weights of a whole model."""
+    return any(all((folder / name).is_file() for name in names) for names in _weights(folder))
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -140,12 +170,16 @@ def _download(repo: str, revision: str | None, codec_alone: bool) -> Path:
             return found
     else:
         folder = hub.snapshot(repo, revision, _SIDE_FILES)
+        if (folder / ADAPTER).is_file():
+            return hub.snapshot(repo, folder.name, ADAPTER_WEIGHTS)
     for names in _weights(folder):
         # by its commit: the branch may move between the two downloads
         folder = hub.snapshot(repo, folder.name, names)
         if all((folder / name).is_file() for name in names):
             return folder
     offline = " or is not in the cache, and HF_HUB_OFFLINE is set" if hub.is_offline() else ""
+    if "gguf" in repo.lower() and (problem := file_problem(Path(f"{repo}.gguf"))):
+        raise CheckpointError(problem)
     raise CheckpointError(
         f"{repo} holds none of {', '.join(_WEIGHTS)}{offline}; "
         f"see https://huggingface.co/{repo}/tree/{folder.name}"

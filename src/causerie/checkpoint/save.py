@@ -16,15 +16,14 @@ from torch import Tensor, nn
 
 from causerie.checkpoint import configs
 from causerie.checkpoint.fill import prefixed, same_names
-from causerie.checkpoint.keymap import Entry, csm_entries, mimi_entries
-from causerie.checkpoint.load import (
+from causerie.checkpoint.keymap import (
     CODEC_PREFIX,
     FOREIGN_CODEC_PREFIX,
-    FORMAT,
-    MODEL_PREFIX,
-    VERSION,
-    Checkpoint,
+    Entry,
+    csm_entries,
+    mimi_entries,
 )
+from causerie.checkpoint.load import FORMAT, MODEL_PREFIX, VERSION, Checkpoint
 from causerie.codec.mimi import Mimi
 from causerie.config import MimiConfig
 from causerie.text.front_end import LEXICON_FILE

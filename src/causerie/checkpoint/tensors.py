@@ -21,6 +21,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from causerie.checkpoint.foreign import file_problem
 from causerie.errors import CheckpointError
 
 
@@ -33,14 +34,23 @@ class LazyTensor:
     """
 
     shape: tuple[int, ...]
+    dtype: torch.dtype
     read: Callable[[], Tensor]
 
 
 Tensors = dict[str, LazyTensor]
 
+#: Parts of names that torch.compile and DistributedDataParallel add.
+_WRAPPERS = ((r"(?:^|(?<=\.))(?:_orig_mod|module)\.", ""),)
+#: The names of dtypes in a safetensors header; torch has no others that a model is stored in.
+_DTYPES = {
+    "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
+    "F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2,
+}  # fmt: skip
+
 
 def open_files(paths: Iterable[Path]) -> Tensors:
-    """All tensors of safetensors files and pickles.
+    """All tensors of safetensors files and pickles, named without `_orig_mod.` and `module.`.
 
     Raises:
         CheckpointError: a file is damaged or of an unknown kind, or a name is in two files.
@@ -54,7 +64,13 @@ def open_files(paths: Iterable[Path]) -> Tensors:
                 f"{path} repeats {len(twice):,} tensors of another file, such as {twice[0]}"
             )
         tensors |= found
-    return tensors
+    return rename(tensors, _WRAPPERS)
+
+
+def stored_dtype(tensors: Iterable[LazyTensor]) -> torch.dtype:
+    """The dtype that all of these tensors have, or float32 if they differ."""
+    dtypes = {tensor.dtype for tensor in tensors}
+    return dtypes.pop() if len(dtypes) == 1 else torch.float32
 
 
 def under(tensors: Tensors, prefix: str) -> Tensors:
@@ -102,7 +118,8 @@ def fold_weight_norm(tensors: Tensors) -> Tensors:
         weight = name.removesuffix("_g")
         if f"{weight}_v" in plain and weight not in plain:
             length, direction = plain.pop(name), plain.pop(f"{weight}_v")
-            plain[weight] = LazyTensor(direction.shape, partial(_fold, length, direction))
+            fold = partial(_fold, length, direction)
+            plain[weight] = LazyTensor(direction.shape, torch.float32, fold)
     return plain
 
 
@@ -124,15 +141,21 @@ def _open(path: Path) -> Tensors:
             with safe_open(path, "pt"):  # checks the header against the size of the file
                 header = _header(path)
             return {
-                name: LazyTensor(tuple(entry["shape"]), partial(_read_safetensor, path, name))
+                name: LazyTensor(
+                    tuple(entry["shape"]),
+                    _DTYPES.get(entry["dtype"], torch.uint8),
+                    partial(_read_safetensor, path, name),
+                )
                 for name, entry in header.items()
                 if name != "__metadata__"
             }
     if path.suffix in (".pt", ".pth", ".bin", ".ckpt"):
         return {
-            name: LazyTensor(tuple(tensor.shape), partial(_read_pickled, path, name))
+            name: LazyTensor(tuple(tensor.shape), tensor.dtype, partial(_read_pickled, path, name))
             for name, tensor in _unpickle(path).items()
         }
+    if problem := file_problem(path):
+        raise CheckpointError(problem)
     raise CheckpointError(f"{path} is neither .safetensors nor a pickle (.pt, .pth, .bin, .ckpt)")
 
 

@@ -18,6 +18,7 @@ from causerie.cli import codec, data, info, say, train, voice
 from causerie.cli.bench import bench
 from causerie.cli.eval import evaluate
 from causerie.cli.finetune import finetune
+from causerie.cli.merge import merge
 from causerie.cli.serve import serve
 from causerie.cli.values import convert_without_pydantic
 from causerie.cli.voices import voices
@@ -99,6 +100,7 @@ app.add_typer(codec.app, name="codec")
 app.add_typer(data.app, name="data")
 app.add_typer(train.app, name="train")
 app.command("finetune")(finetune)
+app.command("merge")(merge)
 app.command("info")(info.info)
 app.command("eval")(evaluate)
 app.command("bench")(bench)

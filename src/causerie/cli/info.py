@@ -49,6 +49,9 @@ def _show_model(tts: TTS) -> None:
     sizes, codec = checkpoint.model.config, checkpoint.codec.config
     defaults = checkpoint.defaults
     _line("model", f"{checkpoint.name}, {_count(checkpoint.model)} parameters")
+    if checkpoint.base:
+        _line("  adapter of", checkpoint.base)
+    _line("  weights", str(checkpoint.model.projection.weight.dtype).removeprefix("torch."))
     for name, part in (("backbone", sizes.backbone), ("depth decoder", sizes.depth)):
         _line(f"  {name}", f"{part.num_layers} layers, width {part.dim}, {part.num_heads} heads")
     _line("  context", f"{sizes.max_frames} positions, {sizes.max_frames / codec.frame_rate:.0f} s")

@@ -27,7 +27,8 @@ _ADAPTER = "adapter_config.json"
 Model = Annotated[
     str,
     typer.Option(
-        help="petit (part of causerie), a folder or file, or a hub id such as sesame/csm-1b.",
+        help="petit (part of causerie), the folder or file of a model or an adapter, or a hub id "
+        "such as sesame/csm-1b.",
         metavar="NAME",
     ),
 ]

@@ -1,6 +1,7 @@
 """The models of a server: the first, which is always loaded, and those loaded on demand.
 
-The latter are in a folder, see `causerie.server.model_folder`. They use the codec of the first, as
+The latter are in a folder, see `causerie.server.model_folder`. An adapter of the first model is
+merged into a copy of it. They use the codec of the first, as
 models fine-tuned from it do, so uploaded voices and earlier turns are valid context for them too. A
 few stay loaded, each with an engine of its own; a further one replaces the least recently used,
 never one that is speaking. Knows no protocol but the error
@@ -12,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import copy
 import dataclasses
-import json
 import logging
 import time
 from collections import OrderedDict
@@ -21,14 +21,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from causerie.checkpoint.adapter import Adapter
 from causerie.checkpoint.load import Checkpoint
 from causerie.engine.stats import Stats
 from causerie.errors import CheckpointError, ConfigError, QueueFullError
 from causerie.server.errors import unknown_model
-from causerie.server.model_folder import ADAPTER, FolderModel, ModelFolder
+from causerie.server.model_folder import FolderModel, ModelFolder
 from causerie.server.settings import Settings
 from causerie.server.voices.store import codec_id
-from causerie.train.lm.lora import merge_adapter
 from causerie.tts import TTS
 
 log = logging.getLogger("causerie.server")
@@ -206,8 +206,9 @@ class Models:
         self._past += dataclasses.replace(stats, active=0, waiting=0, prefix_bytes=0)
 
     def _open(self, found: FolderModel) -> TTS:
-        if found.is_adapter:
-            tts = TTS(self._adapted(found), **_engine_options(self.settings))
+        adapter = Adapter.open(found.folder) if found.is_adapter else None
+        if adapter is not None and self._is_base(adapter):
+            tts = TTS(self._adapted(adapter, found), **_engine_options(self.settings))
         else:
             tts = load_tts(self.settings, found.folder)
         if codec_id(tts) != codec_id(self.first) or tts.sample_rate != self.first.sample_rate:
@@ -218,15 +219,19 @@ class Models:
         _ = tts.engine  # made now, which takes a while, not at the first request
         return tts
 
-    def _adapted(self, found: FolderModel) -> Checkpoint:
+    def _is_base(self, adapter: Adapter) -> bool:
+        """Whether an adapter belongs to the first model, which is in memory already."""
         first = self.first.checkpoint
-        base = _base_of(found.folder)
-        if base and model_id(base) != model_id(first.name):
-            raise CheckpointError(f"{found.folder} is an adapter of {base}, not of {first.name}")
+        if first.base:  # another adapter is merged into it
+            return False
+        return not adapter.base or model_id(adapter.base) == model_id(first.name)
+
+    def _adapted(self, adapter: Adapter, found: FolderModel) -> Checkpoint:
+        first = self.first.checkpoint
         model = copy.deepcopy(first.model)
-        merge_adapter(model, found.folder)
+        adapter.merge_into(model, first.codec)
         return dataclasses.replace(
-            first, name=found.name, model=model, voices=self.voices_of(found)
+            first, name=found.name, model=model, voices=self.voices_of(found), base=first.name
         )
 
 
@@ -254,15 +259,6 @@ def _engine_options(settings: Settings) -> dict[str, Any]:
         "backbone_format": settings.backbone_format,
         "depth_format": settings.depth_format,
     }
-
-
-def _base_of(adapter: Path) -> str:
-    """The name of the model that an adapter was trained from; "" if it is not recorded."""
-    try:
-        base = json.loads((adapter / ADAPTER).read_text("utf-8")).get("base_model_name_or_path")
-    except (OSError, ValueError, AttributeError) as error:
-        raise CheckpointError(f"{adapter / ADAPTER} cannot be read: {error}") from error
-    return str(base or "")
 
 
 def model_id(name: str) -> str:

@@ -12,24 +12,29 @@ from tokenizers import Tokenizer
 from causerie.errors import CheckpointError
 
 BOS, EOS = "<|begin_of_text|>", "<|end_of_text|>"
+#: The tokens around a segment: Llama 3's, and those that Marvis takes from SmolLM2.
+_PAIRS = ((BOS, EOS), ("<|im_start|>", "<|im_end|>"))
 
 
 class TextTokenizer:
-    """A tokenizer that puts Llama 3's begin and end tokens around every segment.
+    """A tokenizer that puts a begin and an end token around every segment.
 
     Args:
         tokenizer: is changed to read special tokens in a text as plain text, and not to cut or pad.
 
     Raises:
-        CheckpointError: it lacks ``<|begin_of_text|>`` or ``<|end_of_text|>``.
+        CheckpointError: it lacks ``<|begin_of_text|>`` or ``<|end_of_text|>``, and SmolLM2's two.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         tokenizer.encode_special_tokens = True
         tokenizer.no_truncation()
         tokenizer.no_padding()
-        bos, eos = tokenizer.token_to_id(BOS), tokenizer.token_to_id(EOS)
-        if bos is None or eos is None:
+        for pair in _PAIRS:
+            bos, eos = map(tokenizer.token_to_id, pair)
+            if bos is not None and eos is not None:
+                break
+        else:
             raise CheckpointError(f"the tokenizer has no {BOS} or no {EOS}; it is not one of CSM's")
         self.tokenizer, self.bos_id, self.eos_id = tokenizer, bos, eos
 

@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from causerie.checkpoint.adapter import Adapter
 from causerie.errors import CheckpointError
 from causerie.model.csm import CSM
 from causerie.train.lm.config import LAYER_PARTS, Lora
-from causerie.train.lm.lora import HEADS, add_adapters, merge_adapter, merged, save_adapter, targets
+from causerie.train.lm.lora import HEADS, add_adapters, merged, save_adapter, targets
 from tests import tiny
 
 LORA = Lora(rank=2, alpha=6.0, parts=("backbone", "depth", "heads"))
@@ -89,7 +90,7 @@ def test_a_saved_adapter_merges_to_the_same_weights(tmp_path: Path) -> None:
     model = adapted()
     save_adapter(model, LORA, tmp_path, "tiny")
     plain = tiny.csm()
-    merge_adapter(plain, tmp_path)
+    Adapter.open(tmp_path).merge_into(plain)
     torch.testing.assert_close(logits(plain), logits(model), atol=2e-5, rtol=1e-5)
 
 
@@ -102,10 +103,12 @@ def test_peft_loads_a_saved_adapter(tmp_path: Path) -> None:
 
 
 def test_adapters_of_other_models_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="holds no readable adapter"):
-        merge_adapter(tiny.csm(), tmp_path)
+    with pytest.raises(CheckpointError, match="cannot be read as JSON"):
+        Adapter.open(tmp_path)
     save_adapter(adapted(), LORA, tmp_path, "tiny")
     other = CSM(tiny.csm_config())
     other.projection = torch.nn.Linear(3, 4, bias=False)
-    with pytest.raises(CheckpointError, match=r"adapter of another model: projection\.weight"):
-        merge_adapter(other, tmp_path)
+    with pytest.raises(
+        CheckpointError, match=r"adapter of another model: 1 of .* projection\.weight \(48, 64\)"
+    ):
+        Adapter.open(tmp_path).merge_into(other)

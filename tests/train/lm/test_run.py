@@ -12,13 +12,13 @@ import torch
 
 from causerie import TTS, toml_config
 from causerie.checkpoint import load
+from causerie.checkpoint.adapter import Adapter
 from causerie.data.shards import SpeechData, codec_fingerprint
 from causerie.errors import ConfigError
 from causerie.folder_lock import lock_folder
 from causerie.text.front_end import FrontEnd
 from causerie.train.lm.config import LMConfig, LMRecipe, Lora, Samples, Watch
 from causerie.train.lm.corpus import Corpus
-from causerie.train.lm.lora import merge_adapter
 from causerie.train.lm.run import train_lm
 from tests import tiny
 from tests.train.shards import write_shards
@@ -104,7 +104,7 @@ def test_lora_writes_a_merged_model_and_an_adapter(
     wanted = config(tiny_folder, data, tmp_path, lora=Lora(rank=2, keep="both"))
     assert train_lm(wanted) == tmp_path / "model"
     again = load(tiny_folder).model
-    merge_adapter(again, tmp_path / "adapter")
+    Adapter.open(tmp_path / "adapter").merge_into(again)
     merged, before = load(tmp_path / "model").model.state_dict(), tiny.csm().state_dict()
     for name, tensor in again.state_dict().items():
         torch.testing.assert_close(merged[name], tensor, atol=1e-6, rtol=1e-5)

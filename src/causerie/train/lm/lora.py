@@ -1,21 +1,19 @@
 """Adds low-rank adapters to a CSM, merges them, and writes them, with peft.
 
 peft sees the language model only. The model stays a `CSM`; adapters replace its linear layers.
+`causerie.checkpoint.adapter` reads the files that `save_adapter` writes.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
-from causerie.errors import CheckpointError
 from causerie.extras import need
 from causerie.model.csm import CSM
 from causerie.train.lm.config import Lora
@@ -106,36 +104,6 @@ def save_adapter(model: CSM, lora: Lora, folder: Path, base: str) -> None:
         if ".lora_" in name or (name in HEADS and "heads" in lora.parts)
     }
     save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
-
-
-def merge_adapter(model: CSM, folder: Path | str) -> None:
-    """Merge an adapter that `save_adapter` wrote into the weights of its base, in place.
-
-    Raises:
-        CheckpointError: the adapter cannot be read, or belongs to another model.
-    """
-    folder = Path(folder)
-    config: dict[str, Any] = {}
-    try:
-        config = json.loads((folder / "adapter_config.json").read_text("utf-8"))
-        found = load_file(folder / "adapter_model.safetensors")
-        scale = config["lora_alpha"] / config["r"]
-    except (OSError, SafetensorError, ValueError, KeyError) as error:
-        raise CheckpointError(f"{folder} holds no readable adapter: {error}") from error
-    tensors = {name.removeprefix("base_model.model."): t for name, t in found.items()}
-    weights = dict(model.named_parameters())
-    with torch.no_grad():
-        for name, tensor in tensors.items():
-            if name.endswith(".lora_B.weight"):
-                continue
-            target = name.replace(".lora_A.weight", ".weight")
-            delta = tensor
-            if target != name:
-                delta = scale * tensors[name.replace("lora_A", "lora_B")].float() @ tensor.float()
-            if target not in weights or weights[target].shape != delta.shape:
-                raise CheckpointError(f"{folder} is an adapter of another model: {target}")
-            weight = weights[target]
-            weight.copy_(delta if target == name else weight.float() + delta.to(weight.device))
 
 
 def _config(model: CSM, lora: Lora) -> LoraConfig:
