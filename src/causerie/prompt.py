@@ -28,14 +28,14 @@ class Segment:
 
     Attributes:
         speaker: number of the speaker in this conversation: 0, 1, 2, …
-        text: the words of `audio`.
+        text: the words of `audio`; "" if they are unknown.
         audio: of any rate and channel count: `Audio`, a file, or an array.
         sample_rate: of `audio` in Hz, if it is an array.
         codes: (K, T) of the codec, in place of `audio`.
     """
 
     speaker: int
-    text: str
+    text: str = ""
     audio: Audio | NDArray[np.float32] | str | os.PathLike[str] | None = None
     sample_rate: int | None = None
     codes: Tensor | None = None

@@ -195,6 +195,7 @@ class TTS:
         top_k: int | None = None,
         seed: int | None = None,
         max_duration_s: float | None = None,
+        one_prompt: bool = False,
     ) -> Audio:
         """Speak a text.
 
@@ -202,13 +203,16 @@ class TTS:
             text: long text is spoken in pieces that end at the ends of sentences.
             voice: a name in `voices`, a voice file, a `Voice`, or a speaker number; None is
                 speaker 0.
-            context: earlier turns, oldest first; the reply continues their conversation.
+            context: earlier turns, oldest first; the reply continues their conversation. A turn
+                whose words are unknown has the text "".
             temperature: sampling temperature; 0 always takes the most likely code. The temperature
                 of the acoustic codes changes in proportion. None: the checkpoint's.
             top_k: sample among the k most likely codes; 0: among all. None: the checkpoint's.
             seed: the same seed gives the same samples; None picks one, see `Audio.seed`.
             max_duration_s: cut the speech after this time. None: long text is spoken to its end,
                 but a piece is cut after 60 s if the model does not stop by itself.
+            one_prompt: give the model the whole text at once, as csm-1b's own code does, and not
+                in pieces; a text that is too long for it is an error.
 
         Returns:
             The speech, which is empty if the model stops at once.
@@ -229,6 +233,7 @@ class TTS:
             top_k=top_k,
             seed=seed,
             max_duration_s=max_duration_s,
+            one_prompt=one_prompt,
         ).collect()
 
     def stream(
@@ -241,6 +246,7 @@ class TTS:
         top_k: int | None = None,
         seed: int | None = None,
         max_duration_s: float | None = None,
+        one_prompt: bool = False,
     ) -> Stream:
         """Speak a text as a stream of chunks: the first has 80 ms, later ones more.
 
@@ -255,7 +261,7 @@ class TTS:
         started = time.perf_counter()
         if isinstance(text, AsyncIterable):
             raise TextError("text is asynchronous: use TTS.astream, or give a plain iterable")
-        turns = self._turns(text, voice, context, max_duration_s)
+        turns = self._turns(text, voice, context, max_duration_s, one_prompt)
         return Stream(engine, turns, self._sampling(temperature, top_k, seed), started)
 
     async def astream(
@@ -268,6 +274,7 @@ class TTS:
         top_k: int | None = None,
         seed: int | None = None,
         max_duration_s: float | None = None,
+        one_prompt: bool = False,
         deadline_s: float | None = None,
         continues: bool = False,
     ) -> AsyncStream:
@@ -289,7 +296,7 @@ class TTS:
         """
         started = time.perf_counter()
         running, turns = await asyncio.to_thread(
-            lambda: (self._running(), self._turns(text, voice, context, max_duration_s))
+            lambda: (self._running(), self._turns(text, voice, context, max_duration_s, one_prompt))
         )
         settings = self._sampling(temperature, top_k, seed)
         stream = AsyncStream(
@@ -329,6 +336,7 @@ class TTS:
         voice: str | int | os.PathLike[str] | Voice | None,
         context: Sequence[Segment] | None,
         max_duration_s: float | None,
+        one_prompt: bool,
     ) -> Turns:
         return Turns(
             self._context,
@@ -336,6 +344,7 @@ class TTS:
             voice=find_voice(voice, self.checkpoint.voices),
             context=context,
             max_duration_s=max_duration_s,
+            one_prompt=one_prompt,
         )
 
     def make_voice(self, name: str, segments: Sequence[Segment], speaker: int = 0) -> Voice:

@@ -115,17 +115,27 @@ def test_settings_reach_the_model(say: Any, expected: Any) -> None:
     assert np.array_equal(files.pcm16(files.read("a.wav")[0]), files.pcm16(wanted.samples))
 
 
-def test_context_file_is_relative_to_itself(say: Any, expected: Any) -> None:
+@pytest.mark.parametrize("words", [{"text": "Before."}, {"text": ""}, {}])
+def test_context_file_is_relative_to_itself(say: Any, expected: Any, words: dict[str, str]) -> None:
     from causerie.prompt import Segment
 
     Path("talk").mkdir()
     sound = np.random.default_rng(0).normal(0, 0.1, 8_820)
     soundfile.write("talk/one.wav", sound, 44_100)
-    turns = [{"speaker": 1, "text": "Before.", "audio": "one.wav"}]
+    turns = [{"speaker": 1, **words, "audio": "one.wav"}]
     Path("talk/context.json").write_text(json.dumps(turns))
     say("Hello", "-o", "a.wav", "--context", "talk/context.json", "--seed", "1")
-    said = Segment(speaker=1, text="Before.", audio="talk/one.wav")
+    said = Segment(speaker=1, **words, audio="talk/one.wav")
     wanted = expected("Hello", context=[said])
+    assert np.array_equal(files.pcm16(files.read("a.wav")[0]), files.pcm16(wanted.samples))
+
+
+def test_one_prompt(say: Any, expected: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "MAX_PIECE_CHARS", 8)
+    text = "One. 1. Two. 2."
+    wanted = expected(text, one_prompt=True)
+    assert not np.array_equal(wanted.samples, expected(text).samples)
+    say(text, "-o", "a.wav", "--seed", "1", "--one-prompt")
     assert np.array_equal(files.pcm16(files.read("a.wav")[0]), files.pcm16(wanted.samples))
 
 

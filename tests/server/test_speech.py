@@ -167,6 +167,20 @@ def test_context_changes_the_reply(server: Running) -> None:
     ]
     assert [answer.status_code for answer in answers] == [200, 200]
     assert answers[0].content == answers[1].content != plain.content
+    unknown = post(
+        server, input=TEXT, response_format="pcm", seed=1, context=[{"speaker": 1, "audio": audio}]
+    )
+    assert unknown.status_code == 200
+    assert unknown.content not in (plain.content, answers[0].content)
+
+
+def test_one_prompt(server: Running) -> None:
+    text = "It is a fine day, and we walk to the sea. " * 7  # 293 characters
+    options = {"seed": 1, "voice": "theo", "max_duration_s": 1.0}
+    whole = petit().generate(text, one_prompt=True, **options)
+    assert not np.array_equal(whole.samples, petit().generate(text, **options).samples)
+    answer = post(server, input=text, response_format="pcm", one_prompt=True, **options)
+    assert answer.content == pcm16(whole.samples).tobytes()
 
 
 def test_unsupported_fields_are_reported(server: Running, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
     [{"speaker": 0, "text": "What they said.", "audio": "turn1.wav"}, …]
 
-Paths are relative to the file.
+Paths are relative to the file. A turn whose words are unknown has no text.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ def _segment(turn: object, name: str, folder: Path) -> Segment:
     wanted = 'an object such as {"speaker": 0, "text": "…", "audio": "turn.wav"}'
     if not isinstance(turn, dict):
         raise ConfigError(f"{name} must be {wanted}, not {_kind(turn)}")
+    turn = {"text": "", **turn}
     missing, unknown = sorted(_KEYS.keys() - turn.keys()), sorted(turn.keys() - _KEYS.keys())
     if missing or unknown:
         raise ConfigError(f"{name}: missing keys {missing}, unknown keys {unknown}; write {wanted}")

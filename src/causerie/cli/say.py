@@ -95,10 +95,18 @@ def say(
             show_default=False,
         ),
     ] = None,
+    one_prompt: Annotated[
+        bool,
+        typer.Option(
+            "--one-prompt",
+            help="Give the model the whole text at once, not in pieces of 250 letters.",
+        ),
+    ] = False,
     context: Annotated[
         Path | None,
         typer.Option(
-            help='Earlier turns, as JSON: [{"speaker": 0, "text": "…", "audio": "a.wav"}, …]',
+            help='Earlier turns, as JSON: [{"speaker": 0, "text": "…", "audio": "a.wav"}, …]; text '
+            "may be missing.",
             metavar="FILE",
         ),
     ] = None,
@@ -126,7 +134,7 @@ def say(
     tts, settings = _load(model, device, dtype, formats, context)
     settings |= {
         "voice": voice, "temperature": temperature, "top_k": top_k, "seed": seed,
-        "max_duration_s": max_duration,
+        "max_duration_s": max_duration, "one_prompt": one_prompt,
     }  # fmt: skip
     if out_dir is not None:
         _say_lines(tts, words, out_dir, settings, model, skip_existing, as_json)

@@ -52,6 +52,10 @@ class ContextEncoder:
         spoken = self.checkpoint.front_end(text)
         return Part(tokens=self.checkpoint.tokenizer.encode(spoken.text, speaker)), spoken
 
+    def _speaker_alone(self, speaker: int) -> Part:
+        """The text of a segment without words."""
+        return Part(tokens=self.checkpoint.tokenizer.encode("", speaker))
+
     def segment(self, segment: Segment, name: str) -> tuple[Part, Spoken]:
         """A segment of context as a part of a prompt and as the front end reads it.
 
@@ -70,7 +74,10 @@ class ContextEncoder:
             name = f"{name} ({os.fspath(segment.audio)})"
         with _named(name):
             check_text(segment.text)
-            part, spoken = self.text(segment.text, segment.speaker)
+            if segment.text:
+                part, spoken = self.text(segment.text, segment.speaker)
+            else:  # its words are unknown
+                part, spoken = self._speaker_alone(segment.speaker), Spoken(text="")
             if segment.codes is not None:
                 codes = self._checked(segment.codes, name)
             elif segment.audio is not None:

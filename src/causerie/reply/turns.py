@@ -16,11 +16,12 @@ from torch import Tensor
 from causerie.errors import ConfigError, TextError
 from causerie.prompt import Part, Segment, build_prompt
 from causerie.reply.context import ContextEncoder
+from causerie.reply.pieces import Pieces
 from causerie.reply.turn import Turn
 from causerie.text.blocks import LeftOut
 from causerie.text.check import check_text
-from causerie.text.growing import Flush, GrowingText
-from causerie.text.split import Piece, split
+from causerie.text.growing import Flush
+from causerie.text.split import Piece
 from causerie.voices import Voice
 
 #: Longer text is spoken in pieces of at most this many characters.
@@ -43,6 +44,8 @@ class Turns:
         voice: its segments come before the context.
         context: earlier turns, oldest first.
         max_duration_s: limit of the whole reply; None limits each piece to `MAX_DURATION_S`.
+        one_prompt: do not cut the text into pieces; without a limit it has the time of slow speech.
+        keep_space: keep white space at both ends of the text.
 
     Attributes:
         notes: what was dropped or skipped so far.
@@ -60,6 +63,8 @@ class Turns:
         voice: Voice,
         context: Sequence[Segment] | None,
         max_duration_s: float | None,
+        one_prompt: bool = False,
+        keep_space: bool = False,
     ) -> None:
         if isinstance(text, (str, bytes, bytearray)) or not isinstance(
             text, (Iterable, AsyncIterable)
@@ -84,9 +89,10 @@ class Turns:
         self._pieces: list[tuple[str, Part, int]] = []  # text, tokens, likely frames
         self._unspeakable: TextError | None = None
         self._parts: Iterator[str | Flush] | AsyncIterator[str | Flush] | None = None
-        self._growing = GrowingText(MAX_PIECE_CHARS)
+        self._one_prompt = one_prompt
+        self._cut = Pieces(None if one_prompt else MAX_PIECE_CHARS, keep_space=keep_space)
         if isinstance(text, str):  # report what is wrong with it before any sound
-            self._add(split(text, MAX_PIECE_CHARS) or [Piece(text)])
+            self._add(self._cut.whole(text) or [Piece(text)])
             self._check_speakable()
             self._next([])
         else:
@@ -125,11 +131,11 @@ class Turns:
             part = await _next_part(self._parts)
             if part is _END:
                 self._parts = None
-                self._add(self._growing.end())
+                self._add(self._cut.end())
             elif isinstance(part, Flush):
-                self._add(self._growing.flush())
+                self._add(self._cut.flush())
             else:
-                self._add(self._growing.add(check_text(part)))
+                self._add(self._cut.add(check_text(part)))
         self._check_speakable()
         return self._next(spoken)
 
@@ -204,7 +210,10 @@ class Turns:
             used: frames of the limit that earlier turns used.
         """
         text, part, likely = piece
-        left = self._limit - used
+        limit = self._limit
+        if self._one_prompt and not self._is_limited:
+            limit = max(limit, likely)
+        left = limit - used
         prompt = build_prompt(
             [*before, part],
             num_codebooks=self._model.num_codebooks,
@@ -215,7 +224,7 @@ class Turns:
         dropped = prompt.num_dropped
         notes = [f"dropped: the oldest {dropped} of {len(before)} segments"] if dropped else []
         max_frames = min(left, self._model.max_frames - len(prompt.rows))
-        limit_s = (self._limit if max_frames == left else max_frames) / self._frame_rate
+        limit_s = (limit if max_frames == left else max_frames) / self._frame_rate
         return Turn(
             text=text,
             speaker=self.speaker,
@@ -232,7 +241,8 @@ class Turns:
             raise ConfigError(
                 f"max_duration_s must be a number of seconds above 0, not {max_duration_s!r}"
             )
-        return max(1, math.floor(max_duration_s * self._frame_rate))
+        # 2.32 s are 29 frames, and their product with 12.5 is a little less
+        return max(1, math.floor(max_duration_s * self._frame_rate + 1e-6))
 
     def _note_skipped(self, skipped: str) -> None:
         if skipped:

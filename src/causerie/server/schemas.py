@@ -52,6 +52,9 @@ class SpeechOptions(BaseModel):
     temperature: Annotated[float, Field(ge=0, le=10)] | None = None
     top_k: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
     max_duration_s: Annotated[float, Field(gt=0, le=3600)] | None = None
+    one_prompt: bool = Field(
+        False, description="Give the model the whole text at once, not in pieces."
+    )
 
     @property
     def voice_name(self) -> str | None:
@@ -70,7 +73,7 @@ class Turn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     speaker: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
-    text: Annotated[str, StringConstraints(min_length=1)]
+    text: str = Field("", description="Its words; empty if they are unknown.")
     audio: str = Field(description="A recording of it, in base64 or as a data: URL.")
 
     async def segment(self, number: int, settings: Settings) -> Segment:
@@ -209,4 +212,5 @@ def sampling_of(options: SpeechOptions) -> dict[str, Any]:
         "top_k": options.top_k,
         "seed": options.seed,
         "max_duration_s": options.max_duration_s,
+        "one_prompt": options.one_prompt,
     }

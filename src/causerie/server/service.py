@@ -164,6 +164,7 @@ class SpeechService:
         top_k: int | None = None,
         seed: int | None = None,
         max_duration_s: float | None = None,
+        one_prompt: bool = False,
         continues: bool = False,
         protocol: str,
     ) -> AsyncStream:
@@ -192,6 +193,7 @@ class SpeechService:
                 voice=voice,
                 context=context,
                 max_duration_s=max_duration_s,
+                one_prompt=one_prompt,
                 deadline_s=self.settings.deadline_s,
                 continues=continues,
                 **settings,

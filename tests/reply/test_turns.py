@@ -1,0 +1,147 @@
+"""The turns of a reply: their limits, their white space, and texts that are not cut."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, Iterable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from causerie import FLUSH, TTS, Segment
+from causerie.errors import PromptTooLongError, TextError
+from causerie.prompt import Part, build_prompt
+from causerie.reply.context import ContextEncoder
+from causerie.reply.turns import Turns
+from causerie.text.growing import Flush
+from causerie.voices import Voice
+from tests import tiny
+
+LONG = "One sentence is here. " * 20  # 440 characters
+
+
+@pytest.fixture(scope="module")
+def encoder() -> ContextEncoder:
+    return ContextEncoder(tiny.checkpoint(max_frames=2048))
+
+
+def turns_of(
+    encoder: ContextEncoder,
+    text: str | Iterable[str | Flush] | AsyncIterable[str | Flush],
+    max_duration_s: float | None = None,
+    **settings: Any,
+) -> Turns:
+    voice = Voice(name="0", segments=())
+    return Turns(encoder, text, voice=voice, context=(), max_duration_s=max_duration_s, **settings)
+
+
+def texts_of(turns: Turns) -> list[str]:
+    """The text of each turn, if every turn gives one frame."""
+
+    async def read() -> list[str]:
+        texts: list[str] = []
+        frame = torch.ones(tiny.NUM_CODEBOOKS, 1, dtype=torch.long)
+        while (turn := await turns.next_turn([frame] * len(texts))) is not None:
+            texts.append(turn.text)
+        return texts
+
+    return asyncio.run(read())
+
+
+def test_every_multiple_of_a_frame_is_that_number_of_frames(encoder: ContextEncoder) -> None:
+    for number in range(1, 1126):
+        for seconds in (number * 0.08, number * 80 / 1000, float(f"{number * 0.08:.2f}")):
+            turn = asyncio.run(turns_of(encoder, "Hi.", seconds).next_turn([]))
+            assert turn is not None
+            assert turn.max_frames == number, seconds
+    less = asyncio.run(turns_of(encoder, "Hi.", 2.3199).next_turn([]))
+    assert less is not None
+    assert less.max_frames == 28
+
+
+# -- white space ---------------------------------------------------------------------------------
+
+
+def test_white_space_at_the_ends(encoder: ContextEncoder) -> None:
+    assert texts_of(turns_of(encoder, "  Hello \n")) == ["Hello"]
+    assert texts_of(turns_of(encoder, "  Hello \n", keep_space=True)) == ["  Hello \n"]
+    kept = texts_of(turns_of(encoder, f" \t{LONG}", keep_space=True))
+    assert len(kept) == 2
+    assert kept[0].startswith(" \tOne")
+    assert kept[1].endswith("here. ")
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 100])
+@pytest.mark.parametrize("text", ["  Hello \n", "\n Hello there. How are you?  ", "Hi", " a "])
+def test_white_space_of_a_text_in_parts(encoder: ContextEncoder, text: str, size: int) -> None:
+    parts = [text[start : start + size] for start in range(0, len(text), size)]
+    kept = texts_of(turns_of(encoder, parts, keep_space=True))
+    assert " ".join(kept) == text
+    plain = texts_of(turns_of(encoder, parts))
+    assert [piece.strip() for piece in kept] == plain
+    assert texts_of(turns_of(encoder, parts, keep_space=True, one_prompt=True)) == [text]
+
+
+def test_a_flush_ends_the_text_so_far(encoder: ContextEncoder) -> None:
+    parts = [" One. ", FLUSH, " Two. "]
+    assert texts_of(turns_of(encoder, parts, keep_space=True)) == [" One. ", "Two. "]
+
+
+# -- one prompt ----------------------------------------------------------------------------------
+
+
+def test_one_prompt(encoder: ContextEncoder) -> None:
+    assert len(texts_of(turns_of(encoder, LONG))) == 2
+    assert texts_of(turns_of(encoder, LONG, one_prompt=True)) == [LONG.strip()]
+    parts = LONG.split(" ")
+    spaced = [f"{part} " for part in parts]
+    assert texts_of(turns_of(encoder, spaced, one_prompt=True)) == [LONG.strip()]
+    with pytest.raises(TextError, match="text is empty"):
+        turns_of(encoder, "  ", one_prompt=True)
+
+
+def test_one_prompt_has_the_time_of_slow_speech(encoder: ContextEncoder) -> None:
+    def limit_s(**settings: Any) -> float:
+        text = "word " * 180  # 899 characters
+        turn = asyncio.run(turns_of(encoder, text, **settings).next_turn([]))
+        assert turn is not None
+        return turn.limit_s
+
+    assert limit_s() == 60.0
+    assert limit_s(one_prompt=True) == pytest.approx(1 + 89.9, abs=0.08)
+    assert limit_s(one_prompt=True, max_duration_s=4.0) == 4.0
+
+
+def test_one_prompt_that_is_too_long() -> None:
+    with pytest.raises(PromptTooLongError, match="split the text"):
+        TTS(tiny.checkpoint()).generate(LONG, one_prompt=True)
+
+
+# -- context without text ------------------------------------------------------------------------
+
+
+def test_a_context_turn_without_text_is_its_audio(encoder: ContextEncoder) -> None:
+    """As the original has it: the speaker between begin and end, then the frames."""
+    codes = torch.randint(1, tiny.CODEBOOK_SIZE, (tiny.NUM_CODEBOOKS, 3))
+    part, skipped = encoder.segment(Segment(speaker=1, codes=codes), "context segment 1")
+    tokenizer = encoder.checkpoint.tokenizer
+    assert part.tokens == tokenizer.encode("", 1)
+    assert tokenizer.tokenizer.decode(part.tokens) == "[1]"
+    assert skipped == ""
+    hello = Part(tokens=tokenizer.encode("Hi.", 0))
+    prompt = build_prompt(
+        [part, hello], num_codebooks=tiny.NUM_CODEBOOKS, max_frames=128, reply_frames=1
+    )
+    assert prompt.part_ends == (5 + 3 + 1, 5 + 3 + 1 + len(hello.tokens))
+
+
+def test_petit_speaks_after_a_turn_without_text() -> None:
+    tts = TTS.from_pretrained("petit", device="cpu")
+    sound = np.random.default_rng(0).normal(0, 0.05, 24_000).astype(np.float32)
+    context = [Segment(speaker=1, audio=sound, sample_rate=24_000)]
+    with_turn = tts.generate("Hello.", context=context, seed=1, max_duration_s=0.4)
+    without = tts.generate("Hello.", seed=1, max_duration_s=0.4)
+    assert len(with_turn.samples)
+    assert not np.array_equal(with_turn.samples, without.samples)
