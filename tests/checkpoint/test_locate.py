@@ -128,6 +128,22 @@ def test_a_repository_without_weights(hub: Callable[..., Hub]) -> None:
         locate("anna/voice")
 
 
+@pytest.mark.parametrize("weights", ["adapter_model.safetensors", "adapter_model.bin"])
+def test_an_adapter(hub: Callable[..., Hub], weights: str) -> None:
+    """Its tokenizer and its weights, and no copy of its base."""
+    names = ("adapter_config.json", "tokenizer.json", weights)
+    built = hub({name: {} for name in (*names, "README.md", "optimizer.pt")})
+    assert locate("anna/voice@main") == built.folder
+    assert built.fetched == {*names}
+    assert built.asked[1][:2] == ("anna/voice", COMMIT)
+
+
+def test_a_repository_of_gguf(hub: Callable[..., Hub]) -> None:
+    hub({"config.json": {}})
+    with pytest.raises(CheckpointError, match=r"anna/csm-1b-GGUF.* format of GGUF.* sesame/csm-1b"):
+        locate("anna/csm-1b-GGUF")
+
+
 def test_codec_from_the_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     cached = {"kyutai/mimi": str(tmp_path / "model.safetensors")}
     monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda repo, _: cached.get(repo))

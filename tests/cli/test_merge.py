@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
+import causerie
 from causerie import TTS
 from causerie.checkpoint import save
 from causerie.cli import app
@@ -73,6 +75,19 @@ def test_info_and_say_take_an_adapter(adapter: Path, tiny_folder: Path, tmp_path
     sound = tmp_path / "a.wav"
     run("say", "Hi.", "--model", adapter, "-o", sound, "--max-duration", "0.4", "--device", "cpu")
     assert sound.stat().st_size > 10_000
+
+
+def test_voices_of_an_adapter_are_its_own_and_those_of_its_base(adapter: Path) -> None:
+    config = adapter / "adapter_config.json"
+    values = json.loads(config.read_text()) | {"base_model_name_or_path": "petit"}
+    config.write_text(json.dumps(values))
+    bundled = run("voices").splitlines()
+    (adapter / "voices").mkdir()
+    voice = Path(causerie.__file__).parent / "assets" / "petit" / "voices" / "heart.safetensors"
+    shutil.copyfile(voice, adapter / "voices" / "anna.safetensors")
+    listed = run("voices", "--model", adapter).splitlines()
+    assert listed[: len(bundled)] == bundled
+    assert [line.split()[0] for line in listed[len(bundled) :]] == ["anna"]
 
 
 def test_merge_that_cannot_be(adapter: Path, tiny_folder: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from causerie.checkpoint.adapter import Adapter
 from causerie.checkpoint.locate import ADAPTER, has_weights, locate, read_json, weight_files
 from causerie.checkpoint.tensors import Tensors, open_files
 from causerie.errors import CheckpointError
+from causerie.voice_file import voice_files
 
 
 @dataclass(frozen=True)
@@ -59,3 +60,11 @@ def open_source(path: Path) -> Source:
     config = folder / "config.json"
     values = read_json(config) if config.is_file() else {}
     return Source(path, folder, values, open_files(files))
+
+
+def voices_at(path: Path) -> dict[str, Path]:
+    """Name and file of each voice of a model, or of an adapter and its base."""
+    adapter = adapter_at(path)
+    if adapter is None:
+        return voice_files(path)
+    return voice_files(open_base(adapter, None).folder) | voice_files(adapter.folder)

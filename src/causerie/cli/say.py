@@ -99,7 +99,7 @@ def say(
         bool,
         typer.Option(
             "--one-prompt",
-            help="Give the model the whole text at once, not in pieces of 250 letters.",
+            help="Give the model the whole text at once, not in pieces of 250 characters.",
         ),
     ] = False,
     context: Annotated[

@@ -10,7 +10,7 @@ import typer
 
 from causerie.cli.options import Model, known_voices
 from causerie.config import MimiConfig
-from causerie.voice_file import BUNDLED, read_header, voice_files
+from causerie.voice_file import BUNDLED, read_header
 
 
 def voices(
@@ -24,10 +24,11 @@ def voices(
     causerie voices --model ./my-model
     """
     found = known_voices(model)
-    if found is None:  # a hub id, or an error
+    if found is None:  # an adapter, a hub id, or an error
         from causerie.checkpoint.locate import locate
+        from causerie.checkpoint.source import voices_at
 
-        found = voice_files(locate(model))
+        found = voices_at(locate(model))
     frame_rate = _frame_rate(model)
     for name, path in found.items():
         header = read_header(path)

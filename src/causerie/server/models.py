@@ -23,6 +23,7 @@ from typing import Any
 
 from causerie.checkpoint.adapter import Adapter
 from causerie.checkpoint.load import Checkpoint
+from causerie.checkpoint.locate import has_weights
 from causerie.engine.stats import Stats
 from causerie.errors import CheckpointError, ConfigError, QueueFullError
 from causerie.server.errors import unknown_model
@@ -222,7 +223,7 @@ class Models:
     def _is_base(self, adapter: Adapter) -> bool:
         """Whether an adapter belongs to the first model, which is in memory already."""
         first = self.first.checkpoint
-        if first.base:  # another adapter is merged into it
+        if first.base or has_weights(adapter.folder):  # it is merged already, or there is another
             return False
         return not adapter.base or model_id(adapter.base) == model_id(first.name)
 
