@@ -46,7 +46,14 @@ def test_the_command_that_speaks(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["say", "--help"], ["say", "--no-such-option"], ["say", "--seed", "x"]],
+    [
+        ["--help"],
+        ["say", "--help"],
+        ["say", "--no-such-option"],
+        ["say", "--seed", "x"],
+        ["say", "Hi.", "-o", "a.wav", "--model", "no model"],
+        ["say", "Hi.", "-o", "a.wav", "--model", str(Path(__file__).parent)],
+    ],
 )
 def test_command_line(arguments: list[str]) -> None:
     modules = imported_by("from causerie.cli import main; main()", *arguments)

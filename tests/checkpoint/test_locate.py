@@ -12,8 +12,9 @@ import pytest
 from huggingface_hub import errors
 
 from causerie.checkpoint import locate as module
-from causerie.checkpoint.locate import locate, locate_codec, weight_files
+from causerie.checkpoint.locate import locate, locate_codec
 from causerie.errors import CheckpointError
+from causerie.model_files import weight_files
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 PAGE = "https://huggingface.co/anna/voice"

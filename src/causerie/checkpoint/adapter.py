@@ -31,11 +31,11 @@ from causerie.checkpoint.keymap import (
     csm_entries,
     mimi_entries,
 )
-from causerie.checkpoint.locate import ADAPTER, ADAPTER_WEIGHTS, read_json
 from causerie.checkpoint.tensors import LazyTensor, open_files
 from causerie.codec.mimi import Mimi
 from causerie.errors import CheckpointError
 from causerie.model.csm import CSM
+from causerie.model_files import ADAPTER, ADAPTER_WEIGHTS, read_json
 
 #: Changes of our tensors, by name.
 Changes = dict[str, Change]

@@ -36,14 +36,12 @@ from causerie.checkpoint.keymap import (
     mimi_entries,
 )
 from causerie.checkpoint.locate import (
-    ADAPTER,
     CODECS,
     TOKENIZERS,
     kyutai_file,
     locate,
     locate_codec,
     locate_tokenizer,
-    read_json,
 )
 from causerie.checkpoint.shapes import csm_from_shapes, is_published
 from causerie.checkpoint.source import Source, adapter_at, open_base, open_source
@@ -54,6 +52,7 @@ from causerie.dataclass_dict import from_dict
 from causerie.errors import CheckpointError, ConfigError
 from causerie.model import sampling
 from causerie.model.csm import CSM
+from causerie.model_files import ADAPTER, read_json
 from causerie.text.front_end import FrontEnd
 from causerie.text.tokenizer import TextTokenizer
 from causerie.voice_file import voice_files

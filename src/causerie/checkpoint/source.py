@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from causerie.checkpoint.adapter import Adapter
-from causerie.checkpoint.locate import ADAPTER, has_weights, locate, read_json, weight_files
+from causerie.checkpoint.locate import locate
 from causerie.checkpoint.tensors import Tensors, open_files
 from causerie.errors import CheckpointError
+from causerie.model_files import ADAPTER, has_weights, read_json, weight_files
 from causerie.voice_file import voice_files
 
 

@@ -21,8 +21,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from causerie.checkpoint.foreign import file_problem
 from causerie.errors import CheckpointError
+from causerie.model_files import file_problem
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import typer
 from causerie.cli.console import progress
 from causerie.cli.options import Device, Model
 from causerie.extras import EXTRAS
+from causerie.model_files import check_source
 
 if TYPE_CHECKING:
     from torch import nn
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 def info(model: Model = "petit", device: Device = "auto") -> None:
     """Show what is installed, the device, and the facts of a model."""
+    check_source(model)
     with progress("looking around"):
         import torch
 

@@ -10,6 +10,7 @@ import typer
 
 from causerie.cli.console import progress
 from causerie.errors import CheckpointError
+from causerie.model_files import check_source
 
 
 class Layout(str, Enum):
@@ -46,6 +47,8 @@ def merge(
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise CheckpointError(f"{out} exists and is not an empty folder: name a new one")
+    for source in filter(None, (adapter, base)):
+        check_source(source)
     with progress(f"loading {adapter}"):
         from causerie.checkpoint import load, save, save_transformers
 

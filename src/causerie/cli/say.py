@@ -20,6 +20,7 @@ from causerie.cli.options import (
     complete_voice,
 )
 from causerie.errors import AudioError, ConfigError, PromptTooLongError, TextError
+from causerie.model_files import check_source
 
 if TYPE_CHECKING:
     from causerie.audio.audio import Audio
@@ -128,6 +129,7 @@ def say(
         raise ConfigError("-o - would write sound to the terminal: pipe it on, or give -o FILE")
     if output not in (None, "-"):
         check_sound_file(output)
+    check_source(model)
     check_voice(voice, model)
     words = _read_text(text, file)
     formats = {"backbone_format": backbone_format, "depth_format": depth_format}

@@ -23,9 +23,9 @@ from typing import Any
 
 from causerie.checkpoint.adapter import Adapter
 from causerie.checkpoint.load import Checkpoint
-from causerie.checkpoint.locate import has_weights
 from causerie.engine.stats import Stats
 from causerie.errors import CheckpointError, ConfigError, QueueFullError
+from causerie.model_files import has_weights
 from causerie.server.errors import unknown_model
 from causerie.server.model_folder import FolderModel, ModelFolder
 from causerie.server.settings import Settings
