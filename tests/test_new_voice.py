@@ -85,9 +85,13 @@ def test_a_second_speaker_is_found(recording: Path) -> None:
     assert silent.faults == ()
 
 
-def test_a_silent_recording_is_refused(recording: Path) -> None:
+def test_a_recording_without_speech_is_refused(recording: Path) -> None:
     with pytest.raises(AudioError, match=r"still\.wav is silent"):
         check_recording(changed(recording, 1e-4, "still.wav"), WORDS, RATE)
+    click = recording.with_name("click.wav")
+    soundfile.write(click, np.ones(96), RATE)
+    with pytest.raises(AudioError, match=r"click\.wav is shorter than 50 ms"):
+        check_recording(click, WORDS, RATE)
 
 
 @pytest.fixture

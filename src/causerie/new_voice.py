@@ -72,8 +72,8 @@ def check_recording(
     """
     sound = read_sound(path, sample_rate, max_s=MAX_RAW_S)
     found = examine(sound.samples, sample_rate)
-    for fault in found.of("silent"):
-        raise AudioError(f"{path} {fault.message}")
+    if not found.end:  # no speech at all
+        raise AudioError(f"{path} {found.faults[0].message}")
     audio = Audio(samples=sound.samples[found.start : found.end], sample_rate=sample_rate)
     heard = recognizer(audio.resampled(RATE)).strip() if recognizer else None
     text = (text or "").strip() or None

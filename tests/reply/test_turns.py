@@ -125,11 +125,11 @@ def test_one_prompt_that_is_too_long() -> None:
 def test_a_context_turn_without_text_is_its_audio(encoder: ContextEncoder) -> None:
     """As the original has it: the speaker between begin and end, then the frames."""
     codes = torch.randint(1, tiny.CODEBOOK_SIZE, (tiny.NUM_CODEBOOKS, 3))
-    part, skipped = encoder.segment(Segment(speaker=1, codes=codes), "context segment 1")
+    part, spoken = encoder.segment(Segment(speaker=1, codes=codes), "context segment 1")
     tokenizer = encoder.checkpoint.tokenizer
     assert part.tokens == tokenizer.encode("", 1)
     assert tokenizer.tokenizer.decode(part.tokens) == "[1]"
-    assert skipped == ""
+    assert (spoken.text, spoken.skipped) == ("", "")
     hello = Part(tokens=tokenizer.encode("Hi.", 0))
     prompt = build_prompt(
         [part, hello], num_codebooks=tiny.NUM_CODEBOOKS, max_frames=128, reply_frames=1

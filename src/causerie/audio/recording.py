@@ -58,7 +58,7 @@ class Examined:
     """What was measured of a recording.
 
     Attributes:
-        start, end: the samples of its speech, with a margin; (0, 0) if it is silent.
+        start, end: the samples of its speech, with a margin; (0, 0) if there is none.
         speech_s: seconds of speech, pauses left out.
         snr_db: level of speech above the quietest steps.
         pace: letters of the transcript per second of speech; None without a transcript.
@@ -86,9 +86,10 @@ def examine(samples: NDArray[np.float32], sample_rate: int, text: str | None = N
     step = max(1, round(STEP_S * sample_rate))
     steps = samples[: len(samples) // step * step].reshape(-1, step).astype(np.float64)
     level = np.sqrt(np.square(steps).mean(axis=1)) if len(steps) else np.zeros(0)
-    if not len(level) or level.max() < SILENCE:
-        silent = Fault(kind="silent", message="is silent: check the microphone")
-        return Examined(start=0, end=0, speech_s=0.0, snr_db=0.0, pace=None, faults=(silent,))
+    if not len(level):
+        return _without_speech(Fault(kind="short", message=f"is shorter than {1000 * STEP_S:g} ms"))
+    if level.max() < SILENCE:
+        return _without_speech(Fault(kind="silent", message="is silent: check the microphone"))
     loud = np.flatnonzero(level >= SPEECH_LEVEL * level.max())
     margin = round(MARGIN_S * sample_rate)
     start = max(0, int(loud[0]) * step - margin)
@@ -111,6 +112,10 @@ def examine(samples: NDArray[np.float32], sample_rate: int, text: str | None = N
         pace=pace,
         faults=tuple(fault for fault in checks if fault is not None),
     )
+
+
+def _without_speech(fault: Fault) -> Examined:
+    return Examined(start=0, end=0, speech_s=0.0, snr_db=0.0, pace=None, faults=(fault,))
 
 
 def _length(seconds: float) -> Fault | None:
