@@ -62,6 +62,11 @@ def test_capital_a_inside_a_sentence_is_the_letter(lexicon: Lexicon) -> None:
     assert lexicon.read("NASA A CAT").phonemes == "nˈæsə ɐ kˈæt"
 
 
+def test_letters_apart_are_one_initialism(lexicon: Lexicon) -> None:
+    assert lexicon.read("F B I, A T M's").phonemes == "ˌɛfbˌiˈI, ˌAtˌiˈɛmz"
+    assert lexicon.read("a C cat").phonemes == "ɐ sˈi kˈæt"
+
+
 def test_punctuation_accents_and_what_cannot_be_read(lexicon: Lexicon) -> None:
     reading = lexicon.read("Café — “cat” (puppy) … 猫?! 😀")
     assert reading.phonemes == "kæfˈA— kˈæt, pˈʌpi,"

@@ -74,6 +74,24 @@ def two_digits(number: str) -> str:
     return "oh " + digits(number[1]) if number[0] == "0" else cardinal(number)
 
 
+def label(number: str) -> str:
+    """A number that names something: "305" → three oh five; "1080" → ten eighty."""
+    if number[0] == "0" or not 3 <= len(number) <= 4:
+        return digits(number) if len(number) > 2 else cardinal(number)
+    if number.endswith("00"):
+        return year(number) if number[1] != "0" else cardinal(number)
+    if number[1:3] == "00":
+        return cardinal(number)
+    return f"{cardinal(number[:-2])} {two_digits(number[-2:])}"
+
+
+def exponent(number: str) -> str:
+    """The words after a base: "2" → squared; "6" → to the sixth; "-3" → to the minus three."""
+    if number.startswith("-"):
+        return f"to the minus {cardinal(number[1:])}"
+    return {"2": "squared", "3": "cubed"}.get(number) or f"to the {ordinal(number)}"
+
+
 def plural(words: str) -> str:
     """Plural of the last word: nineteen ninety → nineteen nineties."""
     if words.endswith("y"):

@@ -24,7 +24,10 @@ STRESSES = "ˈˌ"
 PUNCTUATION = ",.!?;:—…"
 SPELLED = {chr(ord("a") + i): chr(0xFF41 + i) for i in range(26)}
 
-_PIECE = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)*|[,.!?;:—…]+|[^\sA-Za-z,.!?;:—…]")
+_PIECE = re.compile(
+    r"(?<![A-Za-z'])[A-Z](?: [A-Z](?![A-Za-z]))+(?:'[a-z]+)?|"  # an initialism: G P U's
+    r"[A-Za-z]+(?:'[A-Za-z]+)*|[,.!?;:—…]+|[^\sA-Za-z,.!?;:—…]"
+)
 _TYPOGRAPHY = str.maketrans(
     {"’": "'", "‘": "'", "“": '"', "”": '"', "–": "—", "(": ",", ")": ",", "\u00a0": " "}
 )
@@ -86,9 +89,8 @@ class Lexicon:
             return known
         if len(lower) == 1 and lower in _LETTER_NAMES:
             return _LETTER_NAMES[lower]
-        if word.isupper() and len(word) <= 5:  # an acronym
-            names = [_LETTER_NAMES[letter] for letter in lower if letter in _LETTER_NAMES]
-            return "".join([*(name.replace("ˈ", "ˌ") for name in names[:-1]), names[-1]])
+        if word.isupper() and len(word) <= 5:
+            return _initialism(lower)
         return spell(lower)
 
     def _inflected(self, word: str) -> str | None:
@@ -97,12 +99,7 @@ class Lexicon:
             stem = next((self.entries[stem] for stem in stems if stem in self.entries), None)
             if stem is None:
                 continue
-            last = stem[-1]
-            if suffix == "ing":
-                return stem + "ɪŋ"
-            if suffix == "ed":
-                return stem + ("ᵻd" if last in "td" else "t" if last in "pkfθʃsʧ" else "d")
-            return stem + ("ᵻz" if last in "szʃʒʧʤ" else "s" if last in "ptkfθ" else "z")
+            return stem + _ending(stem, suffix)
         return None
 
     def read(self, text: str) -> Reading:
@@ -135,11 +132,33 @@ class Lexicon:
         return Reading(phonemes="".join(reversed(sounds)).strip(), unread="".join(unread))
 
     def _in_context(self, word: str, following: str) -> str:
+        if " " in word:
+            letters, apostrophe, suffix = word.replace(" ", "").lower().partition("'")
+            phonemes = _initialism(letters)
+            if apostrophe:
+                return phonemes + _ending(phonemes, suffix)
+            return phonemes
         weak = _WEAK_FORMS.get(word.lower())
         if weak is None:
             return self.word(word)
         first = following.lstrip(STRESSES)[:1]
         return weak[0 if first in VOWELS and first else 1 if first else 2]
+
+
+def _ending(stem: str, suffix: str) -> str:
+    """The phonemes of a suffix ("s", "ed", "ing" …) after those of a stem."""
+    last = stem[-1]
+    if suffix in ("ed", "d"):
+        return "ᵻd" if last in "td" else "t" if last in "pkfθʃsʧ" else "d"
+    if suffix == "s":
+        return "ᵻz" if last in "szʃʒʧʤ" else "s" if last in "ptkfθ" else "z"
+    return {"ing": "ɪŋ", "ll": "ᵊl", "re": "əɹ", "ve": "ᵊv"}.get(suffix, "")
+
+
+def _initialism(letters: str) -> str:
+    """The phonemes of letters, the last with the stress."""
+    names = [_LETTER_NAMES[letter] for letter in letters if letter in _LETTER_NAMES]
+    return "".join([*(name.replace("ˈ", "ˌ") for name in names[:-1]), names[-1]])
 
 
 def _names_a_letter(before: str) -> bool:

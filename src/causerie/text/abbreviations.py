@@ -1,0 +1,169 @@
+"""Writes abbreviations as the words they stand for: titles, streets, states, days, months."""
+
+from __future__ import annotations
+
+import re
+
+from causerie.text.calendar import DAYS, MONTHS, SHORT_DAYS, SHORT_MONTHS
+from causerie.text.numbers import digits
+from causerie.text.rules import alternatives
+
+_BEFORE_NAME = {
+    "Dr": "Doctor", "Mr": "Mister", "Mrs": "Missus", "Ms": "Miz", "Prof": "Professor",
+    "St": "Saint", "Gen": "General", "Sen": "Senator", "Rep": "Representative", "Gov": "Governor",
+    "Pres": "President", "Capt": "Captain", "Lt": "Lieutenant", "Sgt": "Sergeant",
+    "Col": "Colonel", "Cpl": "Corporal", "Messrs": "Messieurs",
+    "Rev": "Reverend", "Hon": "Honorable", "Mt": "Mount", "Ft": "Fort", "Attn": "Attention",
+}  # fmt: skip
+_AFTER_NAME = {
+    "Dr": "Drive", "St": "Street", "Ave": "Avenue", "Blvd": "Boulevard", "Rd": "Road", "Ln": "Lane",
+    "Hwy": "Highway", "Sq": "Square", "Pkwy": "Parkway", "Ct": "Court", "Pl": "Place",
+    "Jr": "Junior", "Sr": "Senior", "Inc": "Incorporated",
+    "Corp": "Corporation", "Ltd": "Limited", "Co": "Company", "Bros": "Brothers",
+}  # fmt: skip
+# Matched with their dot, in any context; the dot of those in _MAY_END may also end a sentence.
+_ABBREVIATIONS = {
+    "e.g.": "for example", "eg.": "for example", "i.e.": "that is", "etc.": "etcetera",
+    "vs.": "versus", "vs": "versus", "approx.": "approximately", "dept.": "department",
+    "Dept.": "Department", "est.": "established", "Est.": "established", "min.": "minimum",
+    "max.": "maximum", "misc.": "miscellaneous", "incl.": "including", "excl.": "excluding",
+    "resp.": "respectively", "avg.": "average", "Avg.": "Average", "Tel.": "Telephone",
+    "tel.": "telephone", "n.b.": "note well", "N.B.": "note well", "msg": "message",
+    "cf.": "compare", "viz.": "namely", "ca.": "about", "et al.": "and others",
+    "a.k.a.": "also known as", "Apt.": "Apartment", "apt.": "apartment", "Ste.": "Suite",
+    "aka": "also known as", "w/o": "without", "w/": "with", "b/c": "because", "and/or": "and or",
+    "he/she": "he or she", "his/her": "his or her", "s/he": "she or he", "P.S.": "P S",
+    "c/o": "care of", "N/A": "N A", "n/a": "N A",
+    "a.m.": "A M", "p.m.": "P M", "Ph.D.": "P H D", "M.D.": "M D", "Assn.": "Association",
+}  # fmt: skip
+_MAY_END = frozenset({"etc.", "et al.", "a.m.", "p.m.", "Ph.D.", "M.D."})
+_BEFORE_NUMBER = {
+    "No": "number", "Nos": "numbers", "Nr": "number", "pp": "pages", "p": "page",
+    "Fig": "figure", "fig": "figure", "Vol": "volume", "vol": "volume", "Ch": "chapter",
+    "ch": "chapter", "Sec": "section", "Eq": "equation", "Ver": "version", "ver": "version",
+    "Rte": "Route", "Hwy": "Highway", "ext": "extension", "Ext": "extension", "Rm": "Room",
+}  # fmt: skip
+_STATES = {
+    "AL": "Alabama", "AK": "Alaska", "AZ": "Arizona", "AR": "Arkansas", "CA": "California",
+    "CO": "Colorado", "CT": "Connecticut", "DE": "Delaware", "FL": "Florida", "GA": "Georgia",
+    "HI": "Hawaii", "ID": "Idaho", "IL": "Illinois", "IN": "Indiana", "IA": "Iowa", "KS": "Kansas",
+    "KY": "Kentucky", "LA": "Louisiana", "ME": "Maine", "MD": "Maryland", "MA": "Massachusetts",
+    "MI": "Michigan", "MN": "Minnesota", "MS": "Mississippi", "MO": "Missouri", "MT": "Montana",
+    "NE": "Nebraska", "NV": "Nevada", "NH": "New Hampshire", "NJ": "New Jersey",
+    "NM": "New Mexico", "NY": "New York", "NC": "North Carolina", "ND": "North Dakota",
+    "OH": "Ohio", "OK": "Oklahoma", "OR": "Oregon", "PA": "Pennsylvania", "RI": "Rhode Island",
+    "SC": "South Carolina", "SD": "South Dakota", "TN": "Tennessee", "TX": "Texas", "UT": "Utah",
+    "VT": "Vermont", "VA": "Virginia", "WA": "Washington", "WV": "West Virginia",
+    "WI": "Wisconsin", "WY": "Wyoming", "DC": "D C",
+}  # fmt: skip
+_COMPASS = {
+    "N": "North", "S": "South", "E": "East", "W": "West", "NW": "Northwest", "NE": "Northeast",
+    "SW": "Southwest", "SE": "Southeast",
+}  # fmt: skip
+
+_END = r"(?= [A-Z]| ?$)"  # of a sentence, perhaps
+_STREET = alternatives(
+    "Street Avenue Drive Road Lane Boulevard Highway Square Court St Ave Dr Rd Ln Blvd".split()
+)
+_INITIALS = re.compile(r"(?<![\w.])(?:[A-Z]\.){2,8}(?P<end> ?$)?")
+_INITIAL = re.compile(r"(^|(?<=[.!?(] )|\b[A-Z][a-z]{1,20} )([A-HJ-Z])\. ?(?=[A-Z])")
+_ABBREVIATION = re.compile(
+    rf"(?<![\w./])(?<![0-9] )(?P<short>{alternatives(_ABBREVIATIONS)})(?![\w/])(?P<end>{_END})?"
+)
+_TITLE = re.compile(
+    rf"\b({alternatives(_BEFORE_NAME)})\.(?= ?[A-Z]| &| and [MD])|\b(Dr|Mr|Mrs|Ms|Prof)(?= [A-Z])"
+)
+_SUFFIX = re.compile(
+    rf"(?<=[A-Za-z0-9,] )(?P<short>{alternatives(_AFTER_NAME)})\.(?P<end>{_END})?"
+    r"|(?<=[a-z] )(?P<bare>St|Ave|Rd|Blvd)(?= ?$|,)"
+)
+_NUMBERED = re.compile(rf"\b({alternatives(_BEFORE_NUMBER)})\. ?(?=[0-9])")
+_STATE = re.compile(
+    rf"(?<=[a-z], )(?P<state>{alternatives(_STATES)})(?![\w'])"
+    r"(?: (?P<zip>[0-9]{5})(?:-(?P<four>[0-9]{4}))?\b)?"
+)
+_ALSO_WORDS = frozenset("HI IN ME OH OK OR PA MA LA ID CO".split())
+_COMPASS_BEFORE = re.compile(
+    rf"\b(?P<point>[NSEW])\. (?=(?:[A-Z][a-z]+|[0-9]+\w\w) (?:{_STREET})\b)"
+)
+_COMPASS_AFTER = re.compile(
+    rf"(?<=[a-z] )(?P<point>{alternatives(_COMPASS)})\b(?=\.?(?:,| ?$| [a-z]))"
+)
+
+_DATED = SHORT_DAYS | SHORT_MONTHS
+_NAMES = {**_DATED, **{name: name for name in [*DAYS, *MONTHS]}}
+# Short for a day or month also without other words that show it.
+_CLEAR = [short for short in _DATED if short not in ("Sat", "Sun", "Jan", "Mar", "May")]
+_NAME = alternatives(_NAMES)
+_LISTED = re.compile(
+    rf"\b(?:{_NAME})"
+    rf"(?:\.?(?:,? and |,? or |, ?| & | ?[-–/] ?)(?:{_NAME})\b)+(?!-[a-z])\.?(?P<end>{_END})?"
+)
+_ONE_NAME = re.compile(rf"(?P<range>(?<=[a-z.]) ?[-–] ?)?\b(?P<name>{_NAME})\b\.?")
+_CLEAR_NAME = re.compile(
+    rf"\b(?P<short>{alternatives(_CLEAR)})\b(?!-[a-z]|')(?:\.(?= [a-z0-9(]|,))?"
+)
+_UNCLEAR_NAME = re.compile(
+    r"\b(?P<short>Sat|Sun|Jan|Mar)(?:\.(?= [a-z0-9(]|,)|(?=,? (?:[0-9]|(?:"
+    + alternatives([*MONTHS, *SHORT_MONTHS])
+    + r")\b)))"
+    r"|(?<=\b[Oo]n )(?P<on>Sat|Sun)\b|(?<=\b[Ee]very )(?P<every>Sat|Sun)\b"
+    r"|(?<=\b[Nn]ext )(?P<next>Sat|Sun)\b|(?<=\b[Ll]ast )(?P<last>Sat|Sun)\b"
+)
+
+
+def read_abbreviations(text: str) -> str:
+    """The text with words in place of abbreviations."""
+    text = _INITIALS.sub(_initials, text)
+    text = _STATE.sub(_state, text)
+    text = _COMPASS_BEFORE.sub(lambda match: _COMPASS[match["point"]] + " ", text)
+    text = _INITIAL.sub(r"\1\2 ", text)
+    text = _ABBREVIATION.sub(_abbreviation, text)
+    text = _NUMBERED.sub(lambda match: _BEFORE_NUMBER[match[1]] + " ", text)
+    text = _TITLE.sub(lambda match: _BEFORE_NAME[match[1] or match[2]], text)
+    text = _SUFFIX.sub(_suffix, text)
+    text = _days_and_months(text)
+    return text.replace("° C", "°C").replace("° F", "°F")
+
+
+def _initials(match: re.Match[str]) -> str:
+    return " ".join(match[0].replace(".", "").strip()) + _stop(match)
+
+
+def _state(match: re.Match[str]) -> str:
+    state, zip_code = match["state"], match["zip"]
+    if zip_code:
+        return f"{_STATES[state]} {digits(zip_code)}" + (
+            f", {digits(match['four'])}" if match["four"] else ""
+        )
+    at_end = match.end() == len(match.string)
+    if state in _ALSO_WORDS and not (at_end and state in ("OR", "IN", "MA", "PA", "LA", "CO")):
+        return match[0]
+    return _STATES[state]
+
+
+def _abbreviation(match: re.Match[str]) -> str:
+    short = match["short"]
+    return _ABBREVIATIONS[short] + (_stop(match) if short in _MAY_END else "")
+
+
+def _suffix(match: re.Match[str]) -> str:
+    return _AFTER_NAME[match["short"] or match["bare"]] + _stop(match)
+
+
+def _stop(match: re.Match[str]) -> str:
+    return "" if match["end"] is None else "."
+
+
+def _days_and_months(text: str) -> str:
+    text = _LISTED.sub(_listed, text)
+    text = _CLEAR_NAME.sub(lambda match: _DATED[match["short"]], text)
+    return _UNCLEAR_NAME.sub(lambda match: _DATED[next(filter(None, match.groups()))], text)
+
+
+def _listed(match: re.Match[str]) -> str:
+    """A list or range of days or months: Mon, Tue–Fri → Monday, Tuesday to Friday."""
+    read = _ONE_NAME.sub(
+        lambda one: (" to " if one["range"] else "") + _NAMES[one["name"]], match[0]
+    )
+    return read + _stop(match)

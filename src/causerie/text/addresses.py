@@ -1,0 +1,79 @@
+"""Writes web and e-mail addresses, file names and paths, hashtags and handles as words."""
+
+from __future__ import annotations
+
+import re
+
+from causerie.text.numbers import label
+
+_SYMBOLS = {
+    ".": "dot", "/": "slash", "-": "dash", "_": "underscore", "@": "at", ":": "colon", "+": "plus",
+    "~": "tilde", "=": "equals", "&": "and", "#": "hash", "%": "percent", "\\": "backslash",
+}  # fmt: skip
+_LETTERED = frozenset(
+    "io uk us de fr eu tv ai ca au jp ch nl fm ly gg cc www html htm php pdf css js ts py md txt "
+    "csv jpg png svg gz exe sql xlsx xls ppt pptx cpp sh mp3 mp4 api bbc".split()
+)
+_TOP_LEVEL = (
+    "com|org|net|edu|gov|mil|io|ai|app|dev|co|ly|gg|uk|de|fr|eu|tv|fm|info|xyz|news|blog|tech|cloud"
+)
+_FILE_TYPES = (
+    r"pdf|txt|docx?|xlsx?|pptx?|csv|jpe?g|png|gif|svg|mp[34]|wav|flac|zip|gz|tar|exe|html?|css|json|"
+    r"ya?ml|toml|ini|py|js|ts|cpp|sh|md|sql|log"
+)
+
+_EMAIL = re.compile(
+    r"(?:mailto:)?(?<![\w.+-])([\w.+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,4})"
+)
+_URL = re.compile(
+    r"(?<![\w@.])(?:https?://(?:www\.)?|www\.)(?P<full>[^\s<>\"]{1,2000})"
+    r"|(?<![\w@./-])(?P<bare>(?:[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,3}\."
+    rf"(?:{_TOP_LEVEL})\b|localhost(?=[:/]))(?::[0-9]{{1,5}})?(?:/[^\s<>\"]{{0,2000}})?)"
+)
+_PIECE = re.compile(r"[A-Za-z]+|[0-9]+|[^\w\s]|_")
+_ESCAPED = re.compile(r"%[0-9A-Fa-f]{2}")
+_FILE_TYPE = re.compile(rf"(?<=\w)\.(?P<type>{_FILE_TYPES})\b(?!\.\w)")
+_HIDDEN_FILE = re.compile(r"(?<!\S)\.(?=[A-Za-z]{2})")
+_ANY_FILE = re.compile(r"(?<!\S)\*\.(?=[a-z])")
+_DRIVE = re.compile(r"\b([A-Z]):\\")
+_BACKSLASH = re.compile(r"(?<=\w)\\(?=\w)")
+_HOME = re.compile(r"(?<!\S)~/(?=\w)")
+_HASHTAG = re.compile(r"(?<![\w&#])#(?=[A-Za-z]\w)(?P<tag>\w{2,100})")
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_SHARP = re.compile(r"\b([A-G])#(?!\w)")
+_MARKS = re.compile(r"[.@:/#\\*]")
+
+
+def read_addresses(text: str) -> str:
+    """The text with its addresses, file names and tags in words.
+
+    Web addresses lose their scheme, query and fragment.
+    """
+    if not _MARKS.search(text):
+        return text
+    text = _EMAIL.sub(lambda match: _address(match[1]), text)
+    text = _URL.sub(_url, text)
+    text = _FILE_TYPE.sub(lambda match: f" dot {_piece(match['type'])}", text)
+    text = _ANY_FILE.sub("star dot ", _HIDDEN_FILE.sub("dot ", text))
+    text = _BACKSLASH.sub(" backslash ", _DRIVE.sub(r"\1 colon backslash ", text))
+    text = _HOME.sub("tilde slash ", text)
+    text = _HASHTAG.sub(lambda match: f"hashtag {_HUMP.sub(' ', match['tag'])}", text)
+    return _SHARP.sub(r"\1 sharp", text)
+
+
+def _url(match: re.Match[str]) -> str:
+    found = match["full"] or match["bare"]
+    kept = found.rstrip(".,;:!?)'\"")
+    address = re.split("[?#]", kept, maxsplit=1)[0].rstrip("/")
+    return _address(_ESCAPED.sub(" ", address)) + found[len(kept) :]
+
+
+def _address(address: str) -> str:
+    """An address in words: a.b@c.uk → a dot b at c dot U K."""
+    return " ".join(_SYMBOLS.get(piece) or _piece(piece) for piece in _PIECE.findall(address))
+
+
+def _piece(piece: str) -> str:
+    if piece.lower() in _LETTERED:
+        return " ".join(piece.upper())
+    return label(piece) if piece.isdigit() else piece

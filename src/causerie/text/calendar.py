@@ -1,0 +1,203 @@
+"""Writes dates, times and decades as words."""
+
+from __future__ import annotations
+
+import re
+
+from causerie.text.numbers import cardinal, ordinal, plural, two_digits, year
+from causerie.text.rules import Rule, alternatives
+
+MONTHS = (
+    "January February March April May June July August September October November December"
+).split()
+DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
+SHORT_MONTHS = {month[:3]: month for month in MONTHS} | {"Sept": "September"}
+SHORT_DAYS = {day[:3]: day for day in DAYS} | {
+    "Tues": "Tuesday", "Weds": "Wednesday", "Thur": "Thursday", "Thurs": "Thursday",
+}  # fmt: skip
+
+_MONTH = {name.lower(): month for name, month in SHORT_MONTHS.items()}
+_MONTH |= {month.lower(): month for month in MONTHS}
+_MONTH_NAME = rf"(?P<month>{alternatives([*MONTHS, *SHORT_MONTHS])})"
+_YEAR = r"(?P<year>[12][0-9]{3})(?![0-9]|[.,:][0-9])"
+_DAY_END = r"(?:st|nd|rd|th)?\b(?![:/.][0-9]|,[0-9]|%)"
+_HALF_DAY = r"(?: {0,2}(?P<half>[AaPp])\.? ?[Mm]\b(?:\.(?!\s{1,3}[A-Z]|\s{0,3}$))?)"
+# A day and a month without a year are a date after these words; a fraction otherwise.
+_BEFORE_DATE = "|".join(
+    rf"(?<=\b{word} )"
+    for word in "on On by By since Since until Until due before after from dated today".split()
+)
+# Denominators that nobody uses: 10/31 is a date, 7/16 a part of an inch.
+_ONLY_DAYS = "1[345789]|2[1-9]|3[01]"
+_DECADE_BEFORE = "|".join(
+    rf"(?<=\b{word} )|(?<=\b{word}-)"
+    for word in "the The her Her his His their Their my My our your early mid Mid late and".split()
+)
+_ERA = r"(?= ?(?:music|movies?|films?|hits?|kid|fashion|style|pop|rock|era|child|nostalgia)\b)"
+
+
+def _month_of(match: re.Match[str]) -> str:
+    return _MONTH[match["month"].lower()]
+
+
+def _month_day(match: re.Match[str]) -> str:
+    if not 1 <= int(match["day"]) <= 31:
+        return match[0]
+    words = f"{_month_of(match)} {ordinal(str(int(match['day'])))}"
+    return f"{words}, {year(match['year'])}" if match["year"] else words
+
+
+def _day_month(match: re.Match[str]) -> str:
+    if not 1 <= int(match["day"]) <= 31:
+        return match[0]
+    words = f"{ordinal(str(int(match['day'])))} of {_month_of(match)}"
+    return f"{words}, {year(match['year'])}" if match["year"] else words
+
+
+def _month_days(match: re.Match[str]) -> str:
+    low, high = (ordinal(str(int(match[day]))) for day in ("day", "last"))
+    words = f"{_month_of(match)} {low} to {high}"
+    return f"{words}, {year(match['year'])}" if match["year"] else words
+
+
+def _month_year(match: re.Match[str]) -> str:
+    return f"{_month_of(match)} {year(match['year'])}"
+
+
+def _year_first(match: re.Match[str]) -> str:
+    return _date(match["month"], match["day"], match["year"]) or match[0]
+
+
+def _month_first(match: re.Match[str]) -> str:
+    """A date with the month first, as in the United States, if that is possible."""
+    first, second = match["first"], match["second"]
+    return _date(first, second, match["year"]) or _date(second, first, match["year"]) or match[0]
+
+
+def _day_first(match: re.Match[str]) -> str:
+    first, second = match["first"], match["second"]
+    return _date(second, first, match["year"]) or _date(first, second, match["year"]) or match[0]
+
+
+def _without_year(match: re.Match[str]) -> str:
+    return _date(match["first"], match["second"]) or match[0]
+
+
+def _date(month: str, day: str, of_year: str = "") -> str:
+    if not (1 <= int(month) <= 12 and 1 <= int(day) <= 31):
+        return ""
+    words = f"{MONTHS[int(month) - 1]} {ordinal(str(int(day)))}"
+    if len(of_year) == 2:
+        of_year = ("19" if int(of_year) >= 70 else "20") + of_year
+    return f"{words}, {year(of_year)}" if of_year else words
+
+
+def _numbered_month(match: re.Match[str]) -> str:
+    month = int(match["month"])
+    return f"{MONTHS[month - 1]} {year(match['year'])}" if 1 <= month <= 12 else match[0]
+
+
+def _time(match: re.Match[str]) -> str:
+    hour, minute, second = match["hour"], match["minute"], match["second"]
+    if int(hour) > 24 or int(minute) > 59:
+        return match[0]
+    words = [cardinal(str(int(hour)))]
+    if minute != "00":
+        words.append(two_digits(minute))
+    elif not match["half"] and not second:
+        words.append("o'clock" if 1 <= int(hour) <= 12 else "hundred" if int(hour) else "hours")
+    if second:
+        words.append(f"and {cardinal(str(int(second)))} second{'' if int(second) == 1 else 's'}")
+    return " ".join([*words, *_half_day(match)])
+
+
+def _hour(match: re.Match[str]) -> str:
+    return " ".join([cardinal(match["hour"]), *_half_day(match)])
+
+
+def _half_day(match: re.Match[str]) -> list[str]:
+    return [match["half"].upper(), "M"] if match["half"] else []
+
+
+def _decades(match: re.Match[str]) -> str:
+    number = match["number"]
+    return plural("two thousand" if number == "2000" else year(number))
+
+
+def _short_year(match: re.Match[str]) -> str:
+    return two_digits(match["year"])
+
+
+DATES: tuple[Rule, ...] = (
+    (
+        r"(?<![0-9/-])(?P<year>[12][0-9]{3})(?P<mark>[-/])(?P<month>[0-9]{1,2})(?P=mark)"
+        r"(?P<day>[0-9]{1,2})(?![0-9/-])T?",
+        _year_first,
+    ),
+    (
+        r"(?<![0-9/-])(?P<first>[0-9]{1,2})(?P<mark>[-/])(?P<second>[0-9]{1,2})(?P=mark)"
+        r"(?P<year>[12][0-9]{3})(?![0-9/-])",
+        _month_first,
+    ),
+    (
+        r"(?<![0-9/])(?P<first>[0-9]{1,2})/(?P<second>[0-9]{1,2})/(?P<year>[0-9]{2})(?![0-9/])",
+        _month_first,
+    ),
+    (
+        r"(?<![0-9.])(?P<first>[0-9]{1,2})\.(?P<second>[0-9]{1,2})\.(?P<year>[12][0-9]{3})"
+        r"(?![0-9]|\.[0-9])",
+        _day_first,
+    ),
+    (
+        r"(?<![0-9.])(?P<first>[0-3][0-9])\.(?P<second>[01][0-9])\.(?P<year>[0-9]{2})"
+        r"(?![0-9]|\.[0-9])",
+        _day_first,
+    ),
+    (
+        r"(?<![0-9/])(?P<month>[0-9]{1,2})/(?P<year>19[0-9]{2}|20[0-9]{2})(?![0-9/])",
+        _numbered_month,
+    ),
+    (r"(?<![0-9/])9/11(?![0-9/])", "nine eleven"),
+    (
+        rf"(?:{_BEFORE_DATE})(?P<first>1[0-2]|0?[1-9])/(?P<second>[0-3]?[0-9])(?![0-9/%.]| of\b)",
+        _without_year,
+    ),
+    (
+        rf"(?<![0-9/.,$])(?P<first>1[0-2]|0?[1-9])/(?P<second>{_ONLY_DAYS})"
+        r"(?![0-9/%]| (?:of|in)\b)",
+        _without_year,
+    ),
+    (
+        rf"\b{_MONTH_NAME}\b\.? (?P<day>[0-9]{{1,2}})(?:st|nd|rd|th)? ?[-–] ?"
+        rf"(?P<last>[0-9]{{1,2}})(?:st|nd|rd|th)?(?![0-9])(?:,? {_YEAR})?",
+        _month_days,
+    ),
+    (rf"\b{_MONTH_NAME}\b\.? (?P<day>[0-9]{{1,2}}){_DAY_END}(?:,? {_YEAR})?", _month_day),
+    (
+        rf"(?<![0-9.,])(?P<day>[0-9]{{1,2}})(?:st|nd|rd|th)? (?:of )?{_MONTH_NAME}\b\.?"
+        rf"(?:,? {_YEAR})?",
+        _day_month,
+    ),
+    (rf"\b{_MONTH_NAME}\b\.?,? {_YEAR}", _month_year),
+)
+TIMES: tuple[Rule, ...] = (
+    (
+        r"(?<![0-9.,])(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2}))?"
+        rf"(?![0-9:])(?:{_HALF_DAY}|(?P<short>[ap])\b)?",
+        lambda match: _time(match) + (f" {match['short'].upper()} M" if match["short"] else ""),
+    ),
+    (rf"(?<![0-9.,])(?P<hour>[0-9]{{1,2}}){_HALF_DAY}", _hour),
+)
+DECADES: tuple[Rule, ...] = (
+    (r"(?<![0-9.,'])(?P<number>(?:1[0-9]|20)[0-9]0)'?s\b", _decades),
+    (r"(?<![\w'])'(?P<number>[2-9]0)s\b", _decades),
+    (rf"(?:{_DECADE_BEFORE})(?P<number>[1-9]0)'?s\b", _decades),
+    (r"(?<=ing )(?P<number>20)s\b", _decades),
+    (rf"(?<![0-9.,'])(?P<number>[2-9]0)s\b{_ERA}", _decades),
+    (
+        r"(?<=\bof )(?P<number>[2-9]0)s\b|(?<=\bin )(?P<other>[2-9]0)s\b",
+        lambda match: plural(cardinal(match["number"] or match["other"])),
+    ),
+    (r"(?<![0-9.,'])(?P<number>[0-9]{1,4})'s\b", _decades),
+    (r"(?<![\w'])'(?P<year>[0-9]{2})(?![0-9]|s\b)", _short_year),
+)

@@ -1,0 +1,151 @@
+"""Writes initialisms and names with capitals inside as they are read.
+
+An initialism becomes its letters, in capitals with spaces between: GPUs → G P U's. Acronyms that
+are said as words, and words in capitals for emphasis, do not change. Does not know a lexicon:
+short words are listed here, longer ones are told from initialisms by their syllables.
+"""
+
+from __future__ import annotations
+
+import re
+
+from causerie.text.units import UNITS
+
+# Words of two and three letters that people write in capitals for emphasis.
+_SHORT_WORDS = frozenset(
+    "act add age ago air all am an and any are arm art as ask at ate bad bag bar bat bed bee "
+    "beg bet big bit box boy bug bus but buy by bye can cap car cat cow cry cup cut dad day did "
+    "die dig do dog dry due ear eat egg end eye fan far fat few fit fix fly for fox fun gas get "
+    "go god got gun guy had ham has hat he hen her hey hi him his hit hot how hug ice if ill in "
+    "ink inn is its jam jar job joy key kid law lay leg let lie lip lot low mad man map may me "
+    "men mix mom mud my net new nice no nod nor not now nut odd of off oh oil ok old on one or "
+    "our out own pay pen pet pie pig pop pot put ran rat raw red rid row run sad saw say sea "
+    "see set sex she shy sir sit six ski sky so son sun tax tea ten the tie tip to toe too top "
+    "toy try two up use van war was way we wet why win won yes yet you zip zoo bow cab den dim "
+    "dip dot elf elm era eve fig flu fog fur gap gel gum gym hay hip hop hut jaw jet jug kit "
+    "lab lap lid lit log mat mob mug nap nun oak owe owl pad pal pan pea pit pub ray rib rob "
+    "rot rub rug rum sap sew sip sob soy spa spy sub sue tab tag tan tap tar tow tub tug vet "
+    "vow wax web wed wig wit".split()
+) - {"am", "act", "sit", "arm"}
+# Initialisms that are also words: words only among other words in capitals.
+_WORDS_TOO = frozenset("am it us who act aid ids pet sat".split())
+_ACRONYMS = frozenset(
+    "pin ram rom sim gif lan wan vin ted dos cad mac bic json yaml nvidia hipaa ascii xbox captcha "
+    "crispr uefa sars jpeg jpegs nasa nato bios moma xerox isis ikea yahoo".split()
+)
+# Initialisms that could be words by their syllables.
+_INITIALISMS = frozenset(
+    "ceo cfo cto cio cia usa ufo epa api ui ux ip id ai eu uk un uae ira ev iq diy oem eta icu suv "
+    "mit led hiv gop lol iso aka ucla aclu ymca ywca usda usaf usga edta adac nyu ny la".split()
+)
+# Initialisms that people also write in small letters.
+_SMALL = (
+    "tv cd dvd pdf html https http css xml url usb gpu cpu api sms vpn gpt llm php sql ssh ftp faq "
+    "jpg png svg csv txt ceo diy"
+).split()
+
+_AFTER_NUMBER = ("AM", "PM", "ST", "ND", "RD", "TH")
+
+_CONSONANTS = "[BCDFGHJKLMNPQRSTVWXYZ]"
+_ONSET = (
+    "(?:[BCDFGHJKLMNPRSTVWXYZ]|QU|B[LR]|C[HLR]|D[RW]|F[LR]|G[HLNR]|K[LNR]|P[HLR]|RH|S[CHKLMNPTW]|"
+    "SCR|SHR|SPL|SPR|SQU|STR|T[HRW]|THR|W[HR])"
+)
+_VOWEL = "(?:A[IUY]?|E[AEIUWY]?|I[AEO]?|O[AEIOUWY]?|U[AEIY]?|Y)"
+_CODA = (
+    "(?:[BCDFGHKLMNPRSTVWXZ]|BS|C[KT]|CKS|D[DGS]|F[FT]|G[GHS]|GHT|GHTS|KS|L[BDFKLMPST]|LTH|LVE|"
+    "M[BMPS]|MPS|N[CDGKNST]|NCH|ND[SY]|NGS|NKS|NTH|NTS|P[HPST]|PTH|PTS|R[BCDFGKLMNPRST]|RCH|RDS|"
+    "RKS|RLD|RLS|RMS|RNS|RPS|RST|RTH|RTS|S[HKMPST]|SKS|STS|T[HTS]|TCH|THS|W[KLNS]|XT|ZZ|CH)"
+)
+_SYLLABLES = re.compile(f"{_ONSET}?{_VOWEL}(?:{_CODA}?{_ONSET}?{_VOWEL})*{_CODA}?")
+_LONG_WORD = re.compile(rf"(?=.*[AEIOUY])(?!.*{_CONSONANTS}{{5}}).{{6,}}")
+
+_CAPITALS = re.compile(r"[A-Z]{2}|[A-Z]&[A-Z]")
+_CAPITAL_TOKEN = re.compile(
+    r"(?<![A-Za-z'])(?P<article>A )?(?P<caps>[A-Z]{2,30})(?P<plural>'?s(?![A-Za-z]))?(?![A-Za-z]|'[A-Z]|\$)"
+)
+_SEGMENT = re.compile(r"[^.!?:;\n]*[.!?:;\n]*")
+_WORD = re.compile(r"[A-Za-z']+")
+_JOINED = re.compile(r"(?<![A-Za-z])([A-Z]{1,3})&([A-Z]{1,3})(?![A-Za-z])")
+_TWO_FOR_TO = re.compile(r"\b([BCGP])2([BCG])\b")
+_DOCTORATE = re.compile(r"\bPhD('?s)?\b|\bPh\.D\.('?s)?(?= [a-z]|,|;)")
+_MIXED = re.compile(
+    r"(?<=[a-z])(?=[A-Z]{2,6}(?:s\b|\b|[^A-Za-z]))|(?<=[A-Z]{2})(?=[A-Z][a-z]{2}|v[0-9])"
+)
+_SMALL_TOKEN = re.compile(rf"\b({'|'.join(_SMALL)})('?s)?\b(?![.'/@])")
+
+
+def read_capitals(text: str) -> str:
+    """The text with the letters of initialisms apart."""
+    text = _SMALL_TOKEN.sub(lambda match: _letters(match[1].upper(), match[2]), text)
+    if not _CAPITALS.search(text) and "PhD" not in text and "2" not in text:
+        return text
+    text = _JOINED.sub(lambda match: f"{' '.join(match[1])} and {' '.join(match[2])}", text)
+    text = _DOCTORATE.sub(lambda match: _letters("PHD", match[1] or match[2]), text)
+    text = _TWO_FOR_TO.sub(r"\1 to \2", text)
+    text = _MIXED.sub(" ", text)
+    return _SEGMENT.sub(_segment, text)
+
+
+def _segment(match: re.Match[str]) -> str:
+    segment = match[0]
+    if not _CAPITALS.search(segment):
+        return segment
+    words = _WORD.findall(segment)
+    all_capitals = len(words) > 1 and segment.upper() == segment
+    shouted = all_capitals and any(_is_word(word.replace("'", "")) for word in words)
+
+    def read(token: re.Match[str]) -> str:
+        caps, plural = token["caps"], token["plural"]
+        if _is_unit(token) or (not plural and _means_word(token, shouted=shouted)):
+            return token[0]
+        if _is_acronym(caps):
+            return token[0]
+        # A small article, as A C E O would be one initialism.
+        return ("a " if token["article"] else "") + _letters(caps, plural)
+
+    return _CAPITAL_TOKEN.sub(read, segment)
+
+
+def _letters(caps: str, plural: str | None) -> str:
+    return " ".join(caps) + ("'s" if plural else "")
+
+
+def _is_unit(token: re.Match[str]) -> bool:
+    """Whether a number before or after makes it a unit, a currency or half of a day."""
+    before = token.string[max(0, token.start() - 2) : token.start()].rstrip()
+    after = token.string[token.end() : token.end() + 2].lstrip()
+    if token["caps"] in ("USD", "EUR", "GBP", "JPY", "CHF"):
+        return before[-1:].isdigit() or after[:1].isdigit()
+    return before[-1:].isdigit() and (token["caps"] in UNITS or token["caps"] in _AFTER_NUMBER)
+
+
+def _is_acronym(caps: str) -> bool:
+    lower = caps.lower()
+    if lower in _INITIALISMS:
+        return False
+    if lower in _ACRONYMS:
+        return True
+    if len(caps) < 4:
+        return False
+    return bool((_SYLLABLES if len(caps) < 6 else _LONG_WORD).fullmatch(caps))
+
+
+def _is_word(caps: str) -> bool:
+    return caps.lower() in _SHORT_WORDS or _is_acronym(caps)
+
+
+def _means_word(token: re.Match[str], *, shouted: bool) -> bool:
+    lower = token["caps"].lower()
+    if lower in _SHORT_WORDS:
+        return True
+    if shouted:
+        return lower not in _INITIALISMS and bool(_SYLLABLES.fullmatch(token["caps"]))
+    if lower not in _WORDS_TOO:
+        return False
+    before = _WORD.findall(token.string[max(0, token.start() - 12) : token.start()])
+    after = _WORD.findall(token.string[token.end() : token.end() + 12])
+    around = before[-1:] + after[:1]
+    return any(word.isupper() and word.lower() in _SHORT_WORDS for word in around) or (
+        lower == "am" and before[-1:] == ["I"]
+    )

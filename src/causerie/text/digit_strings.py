@@ -1,0 +1,150 @@
+"""Writes numbers that are names as words: phone and card numbers, codes, versions, addresses.
+
+Their digits are read one by one or in pairs, not as one number.
+"""
+
+from __future__ import annotations
+
+import re
+
+from causerie.text.numbers import cardinal, decimal, digits, label
+from causerie.text.rules import Rule
+
+# After these words a number is read digit by digit.
+_END = r"(?![\w,]|[.:/-][0-9])"
+_CODE = (
+    r"(?<![A-Za-z])(?P<name>(?:(?:[Pp]ass|[Zz]ip |ZIP |[Pp]ost)?[Cc]ode|PIN|OTP|[Pp]assword|"
+    r"[Aa]ccount|[Aa]cct|S S N|I S B N|I D|[Ee]xtension|[Ss]erial|[Tt]racking|[Cc]onfirmation)"
+    r"\.?(?: (?:number|no\.?|code|is|was))*:?) #?(?P<digits>[0-9]{3,20})" + _END
+)
+_NUMBERED = (
+    r"(?P<name>\b(?:[Oo]rder|[Cc]ase|[Tt]icket|[Rr]eference|[Ii]nvoice|[Pp]hone|[Pp]olicy|[Mm]ember"
+    r"|[Cc]ard|[Ff]ax|[Tt]el)(?: (?:number|no\.?|is))*:?|\b[Ee]nding in"
+    r"|\b[Tt]ext [A-Za-z]{1,20} to)"
+    r" #?(?P<digits>[0-9]{4,20})" + _END
+)
+_CALLED = (
+    r"\b(?P<name>[Cc]all|[Cc]alled|[Cc]alling|[Dd]ial|[Dd]ialed|or|and) (?P<digits>[2-9]11)" + _END
+)
+_LABELED = (
+    r"\b(?P<name>[Rr]oom|[Ss]uite|[Ff]light|[Hh]ighway|[Rr]oute|[Ii]nterstate|[Ee]rror|[Gg]ate|"
+    r"[Bb]oeing|[Aa]irbus|R T X|RTX|HTTP|H T T P|[Aa]partment|[Uu]nit|[Bb]ox|[Pp]ort|[Aa]rea code)"
+    r" #?(?P<digits>[0-9]{3,4})" + _END
+)
+_STREET = (
+    r"(?<![0-9.,$€£/-])(?P<digits>[0-9]{3,5})(?P<letter>[A-D])?"
+    r"(?= (?:(?:North|South|East|West|[NSEW]\.?) )?"
+    r"(?:[A-Z][a-z]{1,20} ){1,2}"
+    r"(?:Street|Avenue|Drive|Road|Lane|Boulevard|Court|Place|Way|Square)\b)"
+)
+
+
+def _groups(match: re.Match[str]) -> str:
+    groups = re.findall(r"[0-9]+", match[0])
+    return ("plus " if match[0][0] == "+" else "") + ", ".join(map(digits, groups))
+
+
+def _vanity(match: re.Match[str]) -> str:
+    """1-800-FLOWERS → one eight hundred flowers."""
+    area = match["area"]
+    read = f"{cardinal(area[0])} hundred" if area.endswith("00") else digits(area)
+    word = match["word"].replace("-", " ").lower()
+    return f"{'one ' if match['one'] else ''}{read}, {word}"
+
+
+def _dotted(match: re.Match[str]) -> str:
+    """A version or a network address."""
+    parts = match["parts"].split(".")
+    before = "version " if match["v"] else ""
+    if len(parts) == 4:
+        return before + " dot ".join(digits(p) if len(p) == 3 else cardinal(p) for p in parts)
+    return before + " point ".join(map(cardinal, parts))
+
+
+def _version(match: re.Match[str]) -> str:
+    return "version " + decimal(match["whole"], match["part"] or "")
+
+
+def _characters(match: re.Match[str]) -> str:
+    """Letters and digits one by one: Xk9 → X K nine."""
+    return " ".join(digits(c) if c.isdigit() else c.upper() for c in match[0] if c != " ")
+
+
+def _code(match: re.Match[str]) -> str:
+    """A token that switches between letters and digits, unless it is a chemical formula."""
+    token = match[0]
+    switches = len(re.findall(r"(?<=[A-Za-z])(?=[0-9])|(?<=[0-9])(?=[A-Za-z])", token))
+    if (
+        switches < 2
+        or re.fullmatch(r"[0-9]+x[0-9]+", token)
+        or re.fullmatch(r"(?:[A-Z][a-z]?[0-9]{0,2}){2,9}", token)
+    ):
+        return token
+    return _characters(match)
+
+
+def _named_digits(match: re.Match[str]) -> str:
+    return f"{match['name']} {digits(match['digits'])}"
+
+
+def _named_label(match: re.Match[str]) -> str:
+    return f"{match['name']} {label(match['digits'])}"
+
+
+def _street(match: re.Match[str]) -> str:
+    return f"{label(match['digits'])} {match['letter'] or ''}"
+
+
+def _hash(match: re.Match[str]) -> str:
+    return f"hash {_characters(match)}".replace("#", "")
+
+
+# Before the initialisms are read: tokens of letters and digits.
+CODES: tuple[Rule, ...] = (
+    (
+        r"\b(?:(?P<one>1)-)?(?P<area>8(?:00|33|44|55|66|77|88)|900)-(?P<word>[A-Z]{2,12}(?:-[A-Z]{2,12})?)\b",
+        _vanity,
+    ),
+    (r"#(?=[0-9A-Fa-f]{0,5}[A-Fa-f])(?=[A-Fa-f]{0,5}[0-9])[0-9A-Fa-f]{6}\b", _hash),
+    (
+        r"\b(?:[A-Z]{1,2}[0-9][A-Z0-9]? [0-9][A-Z]{2}|[A-Z][0-9][A-Z] [0-9][A-Z][0-9])\b",
+        _characters,
+    ),
+    (r"(?<=\bFlight )[A-Z]{2} ?[0-9]{3,4}\b|(?<=\bflight )[A-Z]{2} ?[0-9]{3,4}\b", _characters),
+    (
+        r"(?<![\w./@#-])(?=[A-Za-z]{0,19}[0-9])(?=[0-9]{0,19}[A-Za-z])[A-Za-z0-9]{6,20}(?![\w/@-]|\.\w)",
+        _code,
+    ),
+)
+DIGIT_STRINGS: tuple[Rule, ...] = (
+    (_CODE, _named_digits),
+    (_NUMBERED, _named_digits),
+    (_CALLED, _named_digits),
+    (_LABELED, _named_label),
+    (_STREET, _street),
+    (r"(?<=[A-Z])-?(?P<digits>[0-9]{3,4})(?![0-9.,:/-])", lambda match: label(match["digits"])),
+    (
+        r"(?<=-[0-9]{4}) x(?P<digits>[0-9]{1,5})\b",
+        lambda match: f"extension {label(match['digits'])}",
+    ),
+    (r"(?<![0-9+])\+[0-9]{1,3}(?:[ .-]?\(?[0-9]{2,6}\)?){2,4}(?![0-9])", _groups),
+    (
+        r"(?<![0-9.-])(?:1[ .-])?(?:\([0-9]{3}\) ?|[0-9]{3}[ .-])[0-9]{3}[ .-][0-9]{4}(?![0-9])",
+        _groups,
+    ),
+    (r"(?<![0-9.-])[0-9]{3}-[0-9]{4}(?![0-9-])", _groups),
+    (r"(?<![0-9.,-])(?:[0-9]{4} ){3}[0-9]{4}(?![0-9])", _groups),
+    (r"(?<![0-9.,-])0[0-9]{1,4}(?: [0-9]{2,4}){1,5}(?![0-9.,:/])", _groups),
+    (r"(?<![0-9.,-])3[47][0-9]{2} [0-9]{6} [0-9]{5}(?![0-9])", _groups),
+    (r"(?<![0-9.,-])[2-9][0-9]{2}[2-9][0-9]{6}(?![0-9.,])", _groups),
+    (r"(?<![0-9-])[0-9]{1,6}(?:-[0-9]{1,9}){2,6}(?![0-9-])", _groups),
+    (
+        r"(?:\b(?P<v>[vV])\.? ?|(?<![0-9.]))(?P<parts>[0-9]{1,4}(?:\.[0-9]{1,4}){2,5})(?![0-9])",
+        _dotted,
+    ),
+    (
+        r"\b(?:v\.?|V(?=[0-9]{1,15}\.[0-9]))(?P<whole>[0-9]{1,15})(?:\.(?P<part>[0-9]{1,15}))?"
+        r"(?![0-9])",
+        _version,
+    ),
+)

@@ -1,0 +1,121 @@
+"""Writes amounts of money as words."""
+
+from __future__ import annotations
+
+import re
+
+from causerie.text.numbers import cardinal, decimal
+from causerie.text.rules import Rule, alternatives
+from causerie.text.units import PERIOD, many, per
+
+_CURRENCY = {
+    "$": ("dollar", "cent"), "€": ("euro", "cent"), "£": ("pound", "penny"), "¥": ("yen", ""),
+    "₹": ("rupee", "paisa"), "₩": ("won", ""), "₽": ("ruble", "kopeck"), "₺": ("lira", ""),
+    "₿": ("bitcoin", ""), "USD": ("dollar", "cent"), "EUR": ("euro", "cent"),
+    "GBP": ("pound", "penny"), "JPY": ("yen", ""), "CHF": ("franc", "centime"),
+    "US$": ("dollar", "cent"), "C$": ("Canadian dollar", "cent"), "R$": ("real", "centavo"),
+    "CA$": ("Canadian dollar", "cent"), "A$": ("Australian dollar", "cent"),
+    "AU$": ("Australian dollar", "cent"), "NZ$": ("New Zealand dollar", "cent"),
+    "HK$": ("Hong Kong dollar", "cent"), "S$": ("Singapore dollar", "cent"),
+}  # fmt: skip
+_BEFORE = rf"(?<![A-Za-z])(?P<currency>{alternatives(_CURRENCY)})"
+_AFTER = r"(?P<currency>[€£¥₹₩₽]|(?:USD|EUR|GBP|JPY|CHF)\b)"
+_SCALES = {
+    "k": "thousand", "m": "million", "b": "billion", "t": "trillion", "mn": "million",
+    "bn": "billion", "tn": "trillion",
+}  # fmt: skip
+_SCALE = r"(?: ?(?P<{}scale>thousand|million|billion|trillion|[bmt]n|[kKmMbBtT])(?![A-Za-z]))?"
+_AMOUNT = (
+    r"(?P<{0}whole>[0-9]{{1,3}}(?:,[0-9]{{3}}){{1,4}}|[0-9]{{1,15}})"
+    r"(?:\.(?P<{0}part>[0-9]{{1,15}}))?"
+)
+_PER = rf"(?:/(?P<per>{PERIOD})\b)?"
+_END = r"(?![0-9])"
+# "a $20 bill" has the singular.
+_ARTICLE = r"(?P<article>\b[Aa]n? )?"
+_ADJECTIVE = r"(?P<noun>(?= [a-z])|-(?=[a-z]))?"
+
+
+def _single(match: re.Match[str]) -> str:
+    words = _amount(match, "", one=bool(match["article"] and match["noun"] is not None))
+    return f"{match['article'] or ''}{words}{_per(match)}"
+
+
+def _with_cents_only(match: re.Match[str]) -> str:
+    one, hundredth = _CURRENCY[match["currency"]]
+    cents = str(int(match["part"].ljust(2, "0")))
+    if not hundredth:
+        return f"{decimal('0', match['part'])} {many(one)}"
+    return f"{cardinal(cents)} {hundredth if cents == '1' else many(hundredth)}{_per(match)}"
+
+
+def _continental(match: re.Match[str]) -> str:
+    """An amount with a decimal comma: €1.299,99."""
+    one, hundredth = _CURRENCY[match["currency"]]
+    return _coins(match["whole"].replace(".", ""), match["part"], one, hundredth)
+
+
+def _range(match: re.Match[str]) -> str:
+    if (match["part"] or match["high_part"]) and not match["high_scale"]:
+        words = f"{_amount(match, '')} to {_amount(match, 'high_')}"
+    else:
+        low, high = (_number(match, group) for group in ("", "high_"))
+        words = f"{low} to {high} {many(_CURRENCY[match['currency']][0])}"
+    return words + _per(match)
+
+
+def _number(match: re.Match[str], group: str) -> str:
+    words = decimal(match[group + "whole"].replace(",", ""), match[group + "part"] or "")
+    scale = match[group + "scale"]
+    return f"{words} {_SCALES.get(scale.lower(), scale)}" if scale else words
+
+
+def _amount(match: re.Match[str], group: str, *, one: bool = False) -> str:
+    unit, hundredth = _CURRENCY[match["currency"]]
+    whole, part = match[group + "whole"].replace(",", ""), match[group + "part"] or ""
+    if match[group + "scale"] or len(part) > 2 or not hundredth:
+        single = one or (whole == "1" and not part and not match[group + "scale"])
+        return f"{_number(match, group)} {unit if single else many(unit)}"
+    if one and not part:
+        return f"{cardinal(whole)} {unit}"
+    return _coins(whole, part, unit, hundredth)
+
+
+def _coins(whole: str, part: str, unit: str, hundredth: str) -> str:
+    cents = str(int(part.ljust(2, "0"))) if part else "0"
+    words = []
+    if whole.strip("0") or cents == "0":
+        words.append(f"{cardinal(whole)} {unit if whole == '1' else many(unit)}")
+    if cents != "0":
+        words.append(f"{cardinal(cents)} {hundredth if cents == '1' else many(hundredth)}")
+    return " and ".join(words)
+
+
+def _per(match: re.Match[str]) -> str:
+    if not match["per"]:
+        return ""
+    period = per(match["per"])
+    return f" {'an' if period == 'hour' else 'a'} {period}"
+
+
+def _cents(match: re.Match[str]) -> str:
+    return f"{cardinal(match['whole'])} cent{'' if match['whole'] == '1' else 's'}"
+
+
+_LOW = _AMOUNT.format("") + _SCALE.format("")
+_HIGH = _AMOUNT.format("high_") + _SCALE.format("high_")
+_CONTINENTAL = r"(?P<whole>[0-9]{1,3}(?:\.[0-9]{3}){0,4}),(?P<part>[0-9]{2})"
+MONEY: tuple[Rule, ...] = (
+    (r"(?<![\w)])[-−](?=[$€£¥₹₩] ?[0-9])", "minus "),
+    (r"(?P<currency>[$€£¥₹₩])[-−](?=[0-9])", lambda match: f"minus {match['currency']}"),
+    (rf"{_BEFORE} ?{_CONTINENTAL}(?![0-9,.])", _continental),
+    (rf"(?<![0-9.,]){_CONTINENTAL} ?{_AFTER}", _continental),
+    (
+        rf"{_BEFORE} ?{_LOW} ?[-–] ?(?:[$€£¥₹₩] ?)?{_HIGH}(?![0-9-]|[.,][0-9]){_PER}",
+        _range,
+    ),
+    (rf"{_ARTICLE}{_BEFORE} ?{_LOW}{_END}{_PER}{_ADJECTIVE}", _single),
+    (rf"{_ARTICLE}(?<![0-9.,]){_LOW} ?{_AFTER}{_PER}{_ADJECTIVE}", _single),
+    (rf"{_BEFORE} ?\.(?P<part>[0-9]{{1,2}})(?![0-9]){_PER}", _with_cents_only),
+    (r"(?<![0-9.,])(?P<whole>[0-9]{1,15}) ?¢", _cents),
+)

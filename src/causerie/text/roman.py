@@ -1,0 +1,90 @@
+"""Writes Roman numerals as words: chapter IV → chapter four, Henry VIII → Henry the eighth."""
+
+from __future__ import annotations
+
+import re
+
+from causerie.text.numbers import cardinal, ordinal, year
+
+_COUNTED = (
+    "chapter part act scene volume vol book section article title phase type stage class grade "
+    "level tier category appendix figure table war bowl unit round mark episode season group "
+    "schedule annex canto psalm sonnet symphony apollo step division quadrant factor"
+).split()
+_REIGNED = (
+    "Henry Louis Elizabeth George Charles Edward Richard James William Philip Ferdinand "
+    "Napoleon Pius Benedict Paul Leo Francis Gregory Innocent Urban Clement Alexander Nicholas "
+    "Peter Catherine Mary Frederick Wilhelm Otto Rudolf Leopold Albert Ivan Ramses Thutmose "
+    "Darius Xerxes Ptolemy Haakon Harald Olav Christian Carl Gustav Oscar Alfonso Felipe "
+    "Umberto Mehmed Murad Selim Suleiman Theodosius Constantine Justinian Sixtus Boniface "
+    "Robert Malcolm Harold Stephen Joseph Margaret Isabella John Juan Carlos Edmund Baldwin "
+    "Frederik Willem Maximilian Amenhotep Antiochus Seleucus Mithridates Cosimo Thomas David "
+    "Michael Samuel"
+).split()
+_NUMERAL = r"(?=[IVX]|[LC][IVXLC])C{0,2}(?:X[CL]|L?X{0,3})(?:I[XV]|V?I{0,3})"
+_ROMAN_COUNT = re.compile(
+    rf"\b(?P<before>{'|'.join(f'[{w[0].upper()}{w[0]}]{w[1:]}' for w in _COUNTED)}) "
+    rf"(?P<numeral>{_NUMERAL})(?![\w'&/-])"
+)
+_ROMAN_RANK = re.compile(
+    rf"(?<=\b)(?P<before>(?:(?:King|Queen|Pope|Emperor|Tsar|Czar|Sultan|Prince|Pharaoh) "
+    rf"[A-Z][a-z]+|(?:{'|'.join(_REIGNED)})(?: [A-Z][a-z]+)?)) (?P<numeral>{_NUMERAL})\b(?![&/-])"
+)
+_ROMAN_CENTURY = re.compile(
+    rf"\b(?P<before>[Tt]he) (?P<numeral>{_NUMERAL})(?= (?:[Cc]entury|[Dd]ynasty|Olympi|Corps))"
+)
+_ROMAN_NAME = re.compile(
+    r"\b(?P<before>[A-Z][a-z]+) (?P<numeral>(?=[IVX]{2})X{0,3}(?:I[XV]|V?I{0,3}))\b"
+    r"(?! (?:drip|line|fluid|bag|therapy|pump|antibiotic)|[&/-])"
+)
+_ROMAN_YEAR = re.compile(r"\bM(?:CM|DC{0,3}|M)(?:X[CL]|L?X{0,3})(?:I[XV]|V?I{0,3})\b")
+_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
+_ANY_NUMERAL = re.compile(r"\b[IVXLCM]+\b")
+
+
+def read_roman_numerals(text: str) -> str:
+    """The text with words in place of Roman numerals."""
+    if not _ANY_NUMERAL.search(text):
+        return text
+    text = _ROMAN_COUNT.sub(_count, text)
+    text = _ROMAN_CENTURY.sub(_century, text)
+    text = _ROMAN_RANK.sub(_rank, text)
+    text = _ROMAN_NAME.sub(_count, text)
+    return _ROMAN_YEAR.sub(lambda match: year(str(_value(match[0]))), text)
+
+
+def _count(match: re.Match[str]) -> str:
+    numeral = match["numeral"]
+    if numeral == "I" and _is_pronoun(match):
+        return match[0]
+    return f"{match['before']} {cardinal(str(_value(numeral)))}"
+
+
+def _is_pronoun(match: re.Match[str]) -> bool:
+    """Whether I after a word in small letters is the pronoun: the part I liked."""
+    return match["before"][0].islower() and bool(re.match(" [a-z]", match.string[match.end() :]))
+
+
+def _century(match: re.Match[str]) -> str:
+    return f"{match['before']} {ordinal(str(_value(match['numeral'])))}"
+
+
+def _rank(match: re.Match[str]) -> str:
+    numeral = match["numeral"]
+    if numeral == "I" and not re.match(
+        r"(?: of| was| and|'s|[.;:)!?]|$)", match.string[match.end() :]
+    ):
+        return match[0]
+    after_initial = len(numeral) == 1 and re.match(" [A-Z][a-z]", match.string[match.end() :])
+    if after_initial or (numeral == "X" and match["before"] == "Malcolm"):
+        return match[0]
+    return f"{match['before']} the {ordinal(str(_value(numeral)))}"
+
+
+def _value(numeral: str) -> int:
+    """The number of a valid Roman numeral."""
+    values = [_VALUES[letter] for letter in numeral]
+    return sum(
+        -value if any(later > value for later in values[at + 1 : at + 2]) else value
+        for at, value in enumerate(values)
+    )

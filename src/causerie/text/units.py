@@ -1,0 +1,71 @@
+"""The names of units of measurement and their plurals."""
+
+from __future__ import annotations
+
+from causerie.text.rules import alternatives
+
+UNITS = {
+    "km": "kilometer", "m": "meter", "cm": "centimeter", "mm": "millimeter", "nm": "nanometer",
+    "μm": "micrometer", "μg": "microgram", "mcg": "microgram", "μs": "microsecond",
+    "mi": "mile", "ft": "foot", "yd": "yard", "kg": "kilogram", "g": "gram", "mg": "milligram",
+    "lb": "pound", "lbs": "pound", "oz": "ounce", "fl oz": "fluid ounce", "l": "liter",
+    "L": "liter", "ml": "milliliter", "mL": "milliliter", "cl": "centiliter", "dl": "deciliter",
+    "gal": "gallon", "qt": "quart", "pt": "pint", "tbsp": "tablespoon", "tsp": "teaspoon",
+    "h": "hour", "hr": "hour", "hrs": "hour", "min": "minute", "mins": "minute", "s": "second",
+    "sec": "second", "secs": "second", "ms": "millisecond", "ns": "nanosecond", "yr": "year",
+    "yrs": "year", "mo": "month", "mos": "month", "wk": "week", "wks": "week",
+    "bit": "bit", "kbit": "kilobit", "Mbit": "megabit", "Gbit": "gigabit",
+    "kB": "kilobyte", "KB": "kilobyte", "MB": "megabyte", "GB": "gigabyte", "TB": "terabyte",
+    "PB": "petabyte", "KiB": "kibibyte", "MiB": "mebibyte", "GiB": "gibibyte",
+    "Hz": "hertz", "kHz": "kilohertz", "MHz": "megahertz", "GHz": "gigahertz",
+    "W": "watt", "kW": "kilowatt", "MW": "megawatt", "GW": "gigawatt", "kWh": "kilowatt hour",
+    "MWh": "megawatt hour", "V": "volt", "kV": "kilovolt", "mV": "millivolt", "mA": "milliamp",
+    "mAh": "milliamp hour", "Ω": "ohm", "kΩ": "kilohm", "MΩ": "megohm", "kJ": "kilojoule",
+    "hPa": "hectopascal", "kPa": "kilopascal", "mmHg": "millimeter of mercury",
+    "dB": "decibel", "px": "pixel", "kcal": "kilocalorie", "cal": "calorie", "hp": "horsepower",
+    "ha": "hectare", "mph": "mile per hour", "kph": "kilometer per hour", "mpg": "mile per gallon",
+    "fps": "frame per second", "kbps": "kilobit per second", "Mbps": "megabit per second",
+    "Gbps": "gigabit per second", "rpm": "R P M", "bpm": "B P M", "dpi": "D P I", "psi": "P S I",
+    "ppm": "P P M", "cc": "C C",
+    "km²": "square kilometer", "m²": "square meter", "cm²": "square centimeter",
+    "mm²": "square millimeter", "ft²": "square foot", "mi²": "square mile",
+    "m³": "cubic meter", "cm³": "cubic centimeter", "mm³": "cubic millimeter",
+    "sq ft": "square foot", "sq. ft": "square foot", "sq mi": "square mile", "sq m": "square meter",
+    "cu ft": "cubic foot",
+    "°C": "degree Celsius", "°F": "degree Fahrenheit", "°": "degree", "%": "percent",
+}  # fmt: skip
+_PERIODS = {
+    "s²": "second squared", "day": "day", "d": "day", "week": "week", "month": "month",
+    "year": "year", "y": "year", "hour": "hour", "minute": "minute", "second": "second",
+    "night": "night", "person": "person", "piece": "piece", "page": "page", "game": "game",
+    "user": "user", "kilo": "kilo", "pound": "pound", "unit": "unit", "seat": "seat",
+}  # fmt: skip
+_SAME_IN_PLURAL = frozenset(
+    "yen won lira percent hertz kilohertz megahertz gigahertz horsepower".split()
+) | {name for name in UNITS.values() if name.isupper()}
+_IRREGULAR = {
+    "penny": "pence", "foot": "feet", "inch": "inches", "paisa": "paise", "real": "reais",
+}  # fmt: skip
+
+UNIT = alternatives(UNITS)
+#: What may follow a slash: 5 kg/m³, $5/mo.
+PERIOD = alternatives((set(UNITS) | set(_PERIODS)) - {"%", "°", "°C", "°F"})
+
+
+def many(name: str) -> str:
+    """The plural of a currency or unit: mile per hour → miles per hour."""
+    for link in (" per ", " of "):
+        head, found, rest = name.partition(link)
+        if found:
+            return many(head) + found + rest
+    if name in _SAME_IN_PLURAL:
+        return name
+    first, space, last = name.rpartition(" ")
+    if first == "degree":
+        return f"degrees {last}"
+    return first + space + _IRREGULAR.get(last, last + "s")
+
+
+def per(symbol: str) -> str:
+    """One unit, as it is read after "per": m³ → cubic meter."""
+    return _PERIODS.get(symbol) or UNITS[symbol]
