@@ -67,8 +67,8 @@ def spelled_out(tts: TTS, sentence: str, word: Word, number: int) -> tuple[TTS, 
     lexicon, reading = tts.checkpoint.front_end.lexicon, word.readings[number]
     if lexicon is None:
         return tts, pattern.sub(reading.letters, sentence)
-    entries = dict(lexicon.entries) | {word.word: reading.phonemes}
-    front_end = FrontEnd(tts.checkpoint.front_end.kind, Lexicon(entries))
+    fixed = {**lexicon.fixed, word.word: reading.phonemes}
+    front_end = FrontEnd(tts.checkpoint.front_end.kind, Lexicon(lexicon.entries, fixed=fixed))
     checkpoint = dataclasses.replace(tts.checkpoint, front_end=front_end)
     return TTS(checkpoint, engine=tts.engine), sentence
 

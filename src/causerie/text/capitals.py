@@ -70,7 +70,8 @@ _JOINED = re.compile(r"(?<![A-Za-z])([A-Z]{1,3})&([A-Z]{1,3})(?![A-Za-z])")
 _TWO_FOR_TO = re.compile(r"\b([BCGP])2([BCG])\b")
 _DOCTORATE = re.compile(r"\bPhD('?s)?\b|\bPh\.D\.('?s)?(?= [a-z]|,|;)")
 _MIXED = re.compile(
-    r"(?<=[a-z])(?=[A-Z]{2,6}(?:s\b|\b|[^A-Za-z]))|(?<=[A-Z]{2})(?=[A-Z][a-z]{2}|v[0-9])"
+    r"(?<=[a-z])(?=[A-Z]{2,6}(?:s\b|\b|[^A-Za-z]))|"
+    r"(?<=[A-Z]{2})(?=[A-Z][a-z]{2}|v[0-9])"
 )
 _SMALL_TOKEN = re.compile(rf"\b({'|'.join(_SMALL)})('?s)?\b(?![.'/@])")
 

@@ -12,11 +12,13 @@ import gzip
 import re
 import unicodedata
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from causerie.errors import CheckpointError
+from causerie.text.homographs import choose
+from causerie.text.inflections import ending, stems
 
 VOWELS = frozenset("AIOWYiuæɑəɛɪʊʌɔɜɐᵊᵻ")
 CONSONANTS = "bdfhjklmnpstvwzðŋɡɹʃʒʤʧθT"
@@ -26,6 +28,7 @@ SPELLED = {chr(ord("a") + i): chr(0xFF41 + i) for i in range(26)}
 
 _PIECE = re.compile(
     r"(?<![A-Za-z'])[A-Z](?: [A-Z](?![A-Za-z]))+(?:'[a-z]+)?|"  # an initialism: G P U's
+    r"(?<![A-Za-z])(?:[Rr]e|[Pp]re|[Dd]e)-[A-Za-z]+|"  # prefixes that are words too
     r"[A-Za-z]+(?:'[A-Za-z]+)*|[,.!?;:—…]+|[^\sA-Za-z,.!?;:—…]"
 )
 _TYPOGRAPHY = str.maketrans(
@@ -39,6 +42,7 @@ _LETTER_NAMES = dict(
         strict=True,
     )
 )
+_PREFIXES = {"re": "ɹˌi", "pre": "pɹˌi", "de": "dˌi"}
 # Words whose phonemes depend on the next word: (before a vowel, before a consonant, at a pause).
 _WEAK_FORMS = {
     "the": ("ði", "ðə", "ðə"),
@@ -60,12 +64,17 @@ class Reading:
 class Lexicon:
     """A pronouncing lexicon of lower-case English words.
 
+    The words around a homograph choose its pronunciation (`causerie.text.homographs`).
+
     Args:
         entries: word → phonemes (stress marks stand before their vowel).
+        fixed: word → phonemes that it has in every context.
     """
 
-    def __init__(self, entries: Mapping[str, str]) -> None:
-        self.entries = entries
+    def __init__(
+        self, entries: Mapping[str, str], *, fixed: Mapping[str, str] | None = None
+    ) -> None:
+        self.entries, self.fixed = entries, fixed or {}
 
     @classmethod
     def load(cls, path: Path) -> Lexicon:
@@ -84,7 +93,10 @@ class Lexicon:
     def word(self, word: str) -> str:
         """The phonemes of one word; an unknown word is spelled in full-width letters."""
         lower = word.lower()
-        known = self.entries.get(lower) or self._inflected(lower)
+        prefix, hyphen, rest = lower.partition("-")
+        if hyphen:
+            return _PREFIXES[prefix] + self.word(rest)
+        known = self.fixed.get(lower) or self.entries.get(lower) or self._inflected(lower)
         if known:
             return known
         if len(lower) == 1 and lower in _LETTER_NAMES:
@@ -95,11 +107,11 @@ class Lexicon:
 
     def _inflected(self, word: str) -> str | None:
         """The phonemes of a regular inflection of a known word."""
-        for suffix, stems in _stems(word):
-            stem = next((self.entries[stem] for stem in stems if stem in self.entries), None)
+        for suffix, possible in stems(word):
+            stem = next((self.entries[stem] for stem in possible if stem in self.entries), None)
             if stem is None:
                 continue
-            return stem + _ending(stem, suffix)
+            return stem + ending(stem, suffix)
         return None
 
     def read(self, text: str) -> Reading:
@@ -127,32 +139,24 @@ class Lexicon:
             if item == "A" and position and _names_a_letter(out[position - 1]):
                 following = _LETTER_NAMES["a"]
             else:
-                following = self._in_context(item, following)
+                following = self._in_context(out, position, following)
             sounds.append(" " + following)
         return Reading(phonemes="".join(reversed(sounds)).strip(), unread="".join(unread))
 
-    def _in_context(self, word: str, following: str) -> str:
+    def _in_context(self, words: Sequence[str], at: int, following: str) -> str:
+        word = words[at]
         if " " in word:
             letters, apostrophe, suffix = word.replace(" ", "").lower().partition("'")
             phonemes = _initialism(letters)
             if apostrophe:
-                return phonemes + _ending(phonemes, suffix)
+                return phonemes + ending(phonemes, suffix)
             return phonemes
         weak = _WEAK_FORMS.get(word.lower())
         if weak is None:
-            return self.word(word)
+            chosen = None if word.lower() in self.fixed else choose(words, at)
+            return chosen or self.word(word)
         first = following.lstrip(STRESSES)[:1]
         return weak[0 if first in VOWELS and first else 1 if first else 2]
-
-
-def _ending(stem: str, suffix: str) -> str:
-    """The phonemes of a suffix ("s", "ed", "ing" …) after those of a stem."""
-    last = stem[-1]
-    if suffix in ("ed", "d"):
-        return "ᵻd" if last in "td" else "t" if last in "pkfθʃsʧ" else "d"
-    if suffix == "s":
-        return "ᵻz" if last in "szʃʒʧʤ" else "s" if last in "ptkfθ" else "z"
-    return {"ing": "ɪŋ", "ll": "ᵊl", "re": "əɹ", "ve": "ᵊv"}.get(suffix, "")
 
 
 def _initialism(letters: str) -> str:
@@ -164,26 +168,6 @@ def _initialism(letters: str) -> str:
 def _names_a_letter(before: str) -> bool:
     """Whether a capital A after this word is the letter (vitamin A, five A M), not the article."""
     return before not in PUNCTUATION and not (before.isupper() and len(before) > 1)
-
-
-def _stems(word: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Each possible suffix of a word with its possible stems, the most likely first."""
-    if word.endswith("'s"):
-        yield "s", (word[:-2],)
-    elif word.endswith("ies"):
-        yield "s", (word[:-1], word[:-3] + "y")
-    elif word.endswith("s") and not word.endswith("ss"):
-        yield "s", (word[:-1], word[:-2]) if word.endswith("es") else (word[:-1],)
-    elif word.endswith("ied"):
-        yield "ed", (word[:-3] + "y", word[:-1], word[:-2])
-    elif word.endswith("ed"):
-        yield "ed", (word[:-2], word[:-1], *_undoubled(word[:-2]))
-    elif word.endswith("ing"):
-        yield "ing", (word[:-3], word[:-3] + "e", *_undoubled(word[:-3]))
-
-
-def _undoubled(stem: str) -> tuple[str, ...]:
-    return (stem[:-1],) if len(stem) > 2 and stem[-1] == stem[-2] else ()
 
 
 class _SortedLines(Mapping[str, str]):
