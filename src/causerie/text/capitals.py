@@ -62,7 +62,8 @@ _LONG_WORD = re.compile(rf"(?=.*[AEIOUY])(?!.*{_CONSONANTS}{{5}}).{{6,}}")
 
 _CAPITALS = re.compile(r"[A-Z]{2}|[A-Z]&[A-Z]")
 _CAPITAL_TOKEN = re.compile(
-    r"(?<![A-Za-z'])(?P<article>A )?(?P<caps>[A-Z]{2,30})(?P<plural>'?s(?![A-Za-z]))?(?![A-Za-z]|'[A-Z]|\$)"
+    r"(?<![A-Za-z'])(?P<article>A )?(?P<caps>[A-Z]{2,30})"
+    r"(?P<plural>'?s(?![A-Za-z]))?(?![A-Za-z]|'[A-Z]|\$)"
 )
 _SEGMENT = re.compile(r"[^.!?:;\n]*[.!?:;\n]*")
 _WORD = re.compile(r"[A-Za-z']+")

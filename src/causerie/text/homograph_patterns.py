@@ -1,0 +1,286 @@
+"""The homographs whose pronunciation depends on certain words around them.
+
+Each word has patterns with their phonemes. The first pattern that is found in the sentence decides.
+The sentence is in small letters, with "_" for the word and spaces around punctuation. An empty
+pattern is the usual pronunciation.
+"""
+
+from __future__ import annotations
+
+PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
+    "lead": (
+        (
+            "lˈɛd",
+            r"\bof _(?! (?:singers?|guitar\w*|roles?|actors?|vocal\w*|writers?|times?|by)\b)|"
+            r"_ (?:paint|pipes?|poisoning|weights?|shot|bullets?|acid|free|based|pencils?|"
+            r"solder|levels|content|lined|crystal|roof|ore|mines?|exposure|apron|balloon)\b|"
+            r"\b(?:molten|melted|toxic|liquid|pencil|red|heavy) _|\b(?:of|contains?|containing|"
+            r"contained|like|from|than|and|or|with) _ ?(?:[,.;!?]|$|in the)|\b_ (?:is|"
+            r"was) (?:a |an )?(?:\w+ )?(?:metal|heavy|toxic|soft|element|poisonous)|"
+            r"\b_ (?:melts|poisons)|(?:gold|tin|zinc|copper|iron|mercury|silver)(?: ,)?(?: and|"
+            r" or)? _\b",
+        ),
+        ("lˈid", ""),
+    ),
+    "bass": (
+        (
+            "bˈæs",
+            r"\b(?:caught|catch|catches|catching|fish|fishing|fisherman|fishermen|angler|lake|"
+            r"river|pond|grilled|fried|baked|steamed|striped|largemouth|smallmouth|sea|bait|"
+            r"hooked|trout|salmon|perch|fillets?|swam|swim|swims)\b",
+        ),
+        ("bˈAs", ""),
+    ),
+    "row": (
+        (
+            "ɹˈW",
+            r"\b(?:terrible|huge|blazing|furious|bitter|public|political|loud|almighty|"
+            r"diplomatic|massive|heated|violent|angry|family|nasty) _|\b(?:had|have|having|"
+            r"has) (?:a|another) _(?! of)|\b_ (?:over|about|broke|erupted|between)\b",
+        ),
+        ("ɹˈO", ""),
+    ),
+    "tear": (
+        (
+            "tˈɪɹ",
+            r"_ (?:rolled|ran|fell|gas|ducts?|drops?|stained|streamed|slid|trickled|came|"
+            r"in (?:his|her|my|your) eyes?|down (?:his|her|my) (?:cheek|face)|slipped|glistened|"
+            r"welled)|\b(?:single|shed|shedding|sheds|wiped|wipe|cried|crying) (?:a |away a |"
+            r"away the |the |one )?_|\b(?:lone|bitter|salty|happy) _",
+        ),
+        ("tˈɛɹ", ""),
+    ),
+    "tears": (
+        (
+            "tˈɛɹz",
+            r"\b(?:he|she|it|who|that|which|\w+[^s]) _ (?:up|down|off|apart|the|it|through|his|"
+            r"her|out|open|easily|them|a|into (?!tears))|\b_ (?:up|down|apart|off) (?:the|a)|"
+            r"\b(?:ligament|muscle|small|rotator|few) _|_ in the (?:fabric|paper|sail|curtain|"
+            r"net)|\bit _ ?(?:[,.;]|$)",
+        ),
+        ("tˈɪɹz", ""),
+    ),
+    "wind": (
+        (
+            "wˈInd",
+            r"\b(?:to|will|would|can|could|must|should|you|they|we|i|may|might|then|please|"
+            r"didn't|don't|let's|and) _ (?:up|down|it|the|my|your|his|her|its|their|this|around|"
+            r"back|through|along|along|a|yarn|wool|slowly|tightly)\b|(?:^|[,.;] )(?:please |"
+            r"then )?_ (?:up|down|the|your|it|this|a)\b(?! (?:blew|blows|is|was|howl))|"
+            r"\b(?:roads?|rivers?|paths?|trails?|streets|stairs) (?:\w+ly )?_\b|\bto _ (?:[.,]|"
+            r"$)",
+        ),
+        ("wˈɪnd", ""),
+    ),
+    "winds": (
+        (
+            "wˈIndz",
+            r"\b(?:road|river|path|trail|street|stream|line|staircase|he|she|it|creek|highway|"
+            r"valley|which|that|who) (?:\w+ly )?_ (?:its|through|along|around|up|down|past|the|"
+            r"his|her|between|across|into|over)",
+        ),
+        ("wˈɪndz", ""),
+    ),
+    "wound": (
+        (
+            "wˈWnd",
+            r"_ (?:up|down|around|round|through|its|their|tightly|tight|back|along|across|"
+            r"between)\b|\b(?:he|she|they|i|we|you|it|who|mother|father|(?:had|was|were|been|is|"
+            r"are) \w+ly) _ (?:the|a|his|her|my|some|it|yarn|wool|rope|thread)\b|"
+            r"\b[a-z]+ _ the (?:clock|watch|rope|yarn|string|thread|wire|wool|film|toy|cord|"
+            r"hose)",
+        ),
+        ("wˈund", ""),
+    ),
+    "bow": (
+        (
+            "bˈW",
+            r"\b(?:to|will|would|must|should|they|we|i|he|you|did|didn't|don't|not|and|all|men|"
+            r"please) _ (?:down|before|to|out|low|his|her|their|your|my|and|as|when|politely|"
+            r"deeply|in|at|[.,])|\b(?:to|must|should|will) _\b|^_ (?:down|before|to|your|low)|"
+            r"_ (?:your|his|her|their|my) heads?\b|\b(?:take|took|takes|taking|taken|makes?|"
+            r"made|gave|give) (?:a|an|his|her|their|another|one|your)(?: \w+)? _(?! tie)|"
+            r"\b(?:deep|polite|final|graceful|low|slight|formal|courtly) _|_ of (?:the|his|her|"
+            r"their|our|a) (?:\w+ )?(?:ship|boat|vessel|yacht|canoe|ferry|submarine)|\b(?:ship|"
+            r"ship's|boat|boat's|vessel|stern|sailors?|captain|deck|anchor|canoe|port)\b",
+        ),
+        ("bˈO", ""),
+    ),
+    "bows": (
+        (
+            "bˈWz",
+            r"\b(?:he|she|who|everyone|it|the \w+[^s]) _ (?:down|before|to|out|low|his|her|and|"
+            r"[.,])|\b(?:took|take|takes|taking) (?:their |several |many |two )?_",
+        ),
+        ("bˈOz", ""),
+    ),
+    "dove": (
+        (
+            "dˈOv",
+            r"_ (?:into|in|under|off|down|for|deep|deeper|headfirst|head|right|straight|across|"
+            r"behind|underwater|from|back|out|to)\b(?! the (?:sky|cage|tree|roof))|\b(?:he|she|"
+            r"they|we|i|it|who|suddenly|then|quickly) _\b",
+        ),
+        ("dˈʌv", ""),
+    ),
+    "minute": (
+        (
+            "mInˈut",
+            r"\b(?:so|very|too|extremely|incredibly|most|such|quite|rather|almost|in|are|"
+            r"were) _(?= (?:that|detail|to|quantities|amounts|[.,])| ?$|\b(?! (?:and|or|"
+            r"by)))(?! (?:or|by))|_ (?:amounts?|quantit\w+|details?|particles?|cracks?|traces?|"
+            r"differences?|fractions?|changes?|organisms?|creatures?|fragments?|insects?|doses?|"
+            r"specks?|pieces?|variations?|examination|scale|holes?|crystals?|errors?|"
+            r"droplets?)\b",
+        ),
+        ("mˈɪnət", ""),
+    ),
+    "close": (
+        (
+            "klˈOs",
+            r"_ (?:to|by|friends?|enough|together|range|call|up|behind|relative|relationship|"
+            r"family|proximity|race|game|match|contact|attention|ties|second|shave|watch|look|"
+            r"at hand|as|knit|quarters|encounter|inspection|than|observation|fit|allies|ally|"
+            r"cousin|finish)\b(?! (?:the|my|our|his|her|their|your|this) (?:shop|door|store|"
+            r"office|account|window|road|school|business|gap|deal))|\b(?:so|very|too|as|is|are|"
+            r"was|were|be|been|being|get|gets|got|getting|come|comes|came|coming|stay|stayed|"
+            r"stays|keep|sit|sat|stood|stand|how|pretty|really|that|quite|dangerously|extremely|"
+            r"seem|seems|seemed|feel|feels|felt|remain|remained|not|held|hold|draw|drew|look|"
+            r"looks|it's|he's|she's|we're|they're|i'm|you're) _\b|\b(?:a|an|the|my|his|her|"
+            r"their|our) (?:\w*[^s ] )?_ (?!of\b|[,.!?]|$)[a-z]",
+        ),
+        (
+            "klˈOz",
+            r"\b(?:to|will|would|can|could|should|must|may|might|please|let's|don't|didn't|did|"
+            r"do|does|doesn't|won't|i|you|we|they|and|or|then|never|always|not|usually|shall|"
+            r"cannot|can't|who|a|the|it's|near|at|[a-z]+s|at the|did \w+|him|her|me|them|"
+            r"it) _\b|(?:^|[,.;:] )_ (?:the|your|my|his|her|its|our|their|that|this|it|all|both|"
+            r"any|every|a|down|each|these|those|with|windows|doors|out)\b",
+        ),
+        ("klˈOs", ""),
+    ),
+    "live": (
+        (
+            "lˈIv",
+            r"_ (?:shows?|music|performances?|concerts?|broadcasts?|streams?|streaming|"
+            r"audiences?|albums?|tv|television|radio|bands?|wires?|coverage|events?|chat|"
+            r"recordings?|videos?|versions?|reports?|updates?|animals?|bait|ammunition|rounds?|"
+            r"sports?|feeds?|footage|entertainment|demos?|theater|births?|fire|cam|cameras?|"
+            r"births|blog|lobsters?|birds|session|interview|translation|captions?|transcription|"
+            r"t v)\b|\b(?:go|going|goes|went|gone|streamed|streaming|broadcast|broadcasting|"
+            r"recorded|performed|air|aired|airing|perform|performing|play|playing|played|sing|"
+            r"singing|sang|shown|filmed|reporting|is|are|was|were|we're|it's|now|be|been|a|the|"
+            r"this|band|watched|them|him|appeared|coming) _ ?(?:[,.!?]|$|(?:from|on|at|in|"
+            r"tonight|now|today|online|here|again|before|next|every|for)\b)|\b(?:a|an|the|some|"
+            r"of|my|this|our|best|first) _ ",
+        ),
+        ("lˈɪv", ""),
+    ),
+    "lives": (
+        (
+            "lˈIvz",
+            r"\b(?:the|our|their|your|my|his|her|its|these|those|many|more|of|all|both|two|"
+            r"three|nine|thousands|millions|hundreds|save[sd]?|saving|lost|lose|loses|cost|"
+            r"costs|change[sd]?|changing|takes?|took|ruin\w*|risk\w*|human|private|daily|"
+            r"everyday|personal|innocent|other|\w+'s|\w+s'|double|past|busy|real|young|whole|"
+            r"own|some|no|affect\w*|touch\w*|black|new|long|happy|inner|social|for|improve[sd]?|"
+            r"improving|extra|separate|full|claimed) _\b|_ (?:were|are|matter|of)\b",
+        ),
+        ("lˈɪvz", ""),
+    ),
+    "read": (
+        (
+            "ɹˈid",
+            r"\b(?:to|will|would|can|could|should|must|may|might|shall|do|does|did|don't|"
+            r"doesn't|didn't|can't|cannot|couldn't|won't|wouldn't|let's|please|a|good|easy|"
+            r"quick|great|never to|not to|let me|let us|'ll|i'll|you'll|we'll|he'll|she'll|"
+            r"they'll|i'd|you'd) (?:\w+ly |always |never |just |also |not |even |still )?_\b|"
+            r"\b(?:do|does|did|can|could|will|would|should|shall|may|might|don't|didn't|"
+            r"can't) (?:you|i|we|they|he|she|it|anyone|people|the \w+|your \w+|my \w+) (?:ever |"
+            r"even |really |also |please )?_\b",
+        ),
+        (
+            "ɹˈɛd",
+            r"\b(?:have|has|had|having|i've|you've|we've|they've|haven't|hasn't|hadn't|he'd|"
+            r"she'd|was|were|been|being|is|are|be|get|got|well|widely) (?:\w+ly |already |"
+            r"never |just |ever |also |not |always |only |all |once )?_\b|\b(?:have|has|had|"
+            r"haven't|hasn't|hadn't) (?:you|i|we|they|he|she|it|anyone|people|the \w+|your \w+|"
+            r"my \w+) (?:ever |even |already |really |all |just )?_\b|\b(?:yesterday|"
+            r"last (?:night|week|month|year|summer|winter|time|sunday|monday|tuesday|wednesday|"
+            r"thursday|friday|saturday|weekend|spring|fall)|ago|this morning|earlier|"
+            r"as a (?:child|boy|girl|kid)|when (?:i|he|she|we|they) (?:was|were)|in (?:nineteen|"
+            r"two thousand|college)|once _)\b|\b(?:he|she|it|which|who|mother|father|mom|dad|"
+            r"sister|brother|teacher|sign|note|letter|message|label|headline|judge|card|"
+            r"everyone|everybody|nobody) (?:\w+ly |then |once |also |just |never |always )?_\b|"
+            r"\b(?:and|then) (?:then )?_ (?:it|the|a) \w+ (?:aloud )?to (?:him|her|me|us)|"
+            r"\b(?:sat|came|opened|took|picked|went|got)\b.* (?:and|then) _\b",
+        ),
+        ("ɹˈid", ""),
+    ),
+    "content": (
+        (
+            "kəntˈɛnt",
+            r"\b(?:is|are|was|were|be|been|being|feel|feels|felt|seem|seems|seemed|so|very|"
+            r"quite|perfectly|not|more|i'm|he's|she's|they're|we're|looked|looks|look|remain|"
+            r"remained|fully|completely|happy and|grew|rest|well|to) (?:\w+ly )?_\b(?! (?:is|"
+            r"creators?|was|for|on|of))|\b_ (?:with|to) (?:his|her|their|my|life|just|simply|"
+            r"the way|be|sit|stay|watch|let|what|wait)",
+        ),
+        ("kˈɑntˌɛnt", ""),
+    ),
+    "contents": (("kˈɑntˌɛnts", ""),),
+    "houses": (("hˈWzᵻz", ""),),
+    "deserts": (
+        (
+            "dəzˈɜɹts",
+            r"\bjust _|\b(?:he|she|who|it|never|nobody) _ (?:his|her|the|a|his|them|us|me)\b",
+        ),
+        ("dˈɛzəɹts", ""),
+    ),
+    "invalid": (
+        (
+            "ˈɪnvələd",
+            r"\b(?:an?|the|old|helpless|poor|bedridden|elderly) _ ?(?:$|[,.;!?]|(?:who|and|for|"
+            r"since|in (?:a|his|her) (?:bed|wheelchair)|after|all|mother|father|wife|husband|"
+            r"son|daughter|aunt|uncle|sister|brother|was|had|lay|sat)\b)",
+        ),
+        ("ɪnvˈælɪd", ""),
+    ),
+    "number": (
+        (
+            "nˈʌməɹ",
+            r"\b(?:grew|grow|grows|felt|feel|feels|get|gets|getting|got|even|became|becoming|"
+            r"much|went|going) _ ?(?:$|[,.;!?]|(?:and|than|by|with|every|as|still|after)\b)|"
+            r"_ than\b",
+        ),
+        ("nˈʌmbəɹ", ""),
+    ),
+    "does": (
+        (
+            "dˈOz",
+            r"\b(?:the|two|three|four|five|several|female|few|young|these|those|of|and|many|"
+            r"some|bucks and|wild) _ ?(?:$|[,.;!?]|(?:and|were|are|in|with|grazed|graze|ran|run|"
+            r"stood|walked|on|had|have|crossed|near)\b)",
+        ),
+        ("dˈʌz", ""),
+    ),
+    "used": (
+        (
+            "jˈust",
+            r"(?<!be )(?<!is )(?<!are )(?<!was )(?<!were )(?<!been )(?<!being )_ to\b|\b(?:get|"
+            r"got|getting|gets|gotten|am|i'm|you're|we're|they're|he's|she's|he was|she was|"
+            r"i was|we were|you were|they were|he is|she is|they are|we are|you are|not|be|"
+            r"become|became) _ to\b",
+        ),
+        ("jˈuzd", ""),
+    ),
+    "affect": (
+        (
+            "ˈæfˌɛkt",
+            r"\b(?:flat|blunted|positive|negative|his|her) _ ?(?:$|[,.;]|(?:was|is)\b)",
+        ),
+        ("əfˈɛkt", ""),
+    ),
+    "affects": (("əfˈɛkts", ""),),
+    "sewer": (("sˈuəɹ", ""),),
+}
