@@ -33,7 +33,7 @@ _ABBREVIATIONS = {
     "a.k.a.": "also known as", "Apt.": "Apartment", "apt.": "apartment", "Ste.": "Suite",
     "aka": "also known as", "w/o": "without", "w/": "with", "b/c": "because", "and/or": "and or",
     "he/she": "he or she", "his/her": "his or her", "s/he": "she or he", "P.S.": "P S",
-    "c/o": "care of", "N/A": "N A", "n/a": "N A",
+    "c/o": "care of", "A/C": "A C", "Ph.D.s": "P H D's", "N/A": "N A", "n/a": "N A",
     "a.m.": "A M", "p.m.": "P M", "Ph.D.": "P H D", "M.D.": "M D", "Assn.": "Association",
 }  # fmt: skip
 _MAY_END = frozenset({"etc.", "et al.", "a.m.", "p.m.", "Ph.D.", "M.D."})
@@ -41,7 +41,8 @@ _BEFORE_NUMBER = {
     "No": "number", "Nos": "numbers", "Nr": "number", "pp": "pages", "p": "page",
     "Fig": "figure", "fig": "figure", "Vol": "volume", "vol": "volume", "Ch": "chapter",
     "ch": "chapter", "Sec": "section", "Eq": "equation", "Ver": "version", "ver": "version",
-    "Rte": "Route", "Hwy": "Highway", "ext": "extension", "Ext": "extension", "Rm": "Room",
+    "Rte": "Route", "Hwy": "Highway", "ext": "extension", "Ext": "extension",
+    "c": "about", "Bldg": "Building", "nos": "numbers", "Rm": "Room",
 }  # fmt: skip
 _STATES = {
     "AL": "Alabama", "AK": "Alaska", "AZ": "Arizona", "AR": "Arkansas", "CA": "California",
@@ -77,7 +78,7 @@ _SUFFIX = re.compile(
     rf"(?<=[A-Za-z0-9,] )(?P<short>{alternatives(_AFTER_NAME)})\.(?P<end>{_END})?"
     r"|(?<=[a-z] )(?P<bare>St|Ave|Rd|Blvd)(?= ?$|,)"
 )
-_NUMBERED = re.compile(rf"\b({alternatives(_BEFORE_NUMBER)})\. ?(?=[0-9])")
+_NUMBERED = re.compile(rf"\b({alternatives(_BEFORE_NUMBER)})\. ?(?=[0-9]|[IVXL]{{1,7}}\b)")
 _STATE = re.compile(
     rf"(?<=[a-z], )(?P<state>{alternatives(_STATES)})(?![\w'])"
     r"(?: (?P<zip>[0-9]{5})(?:-(?P<four>[0-9]{4}))?\b)?"

@@ -157,6 +157,10 @@ DATES: tuple[Rule, ...] = (
         r"(?<![0-9/])(?P<month>[0-9]{1,2})/(?P<year>19[0-9]{2}|20[0-9]{2})(?![0-9/])",
         _numbered_month,
     ),
+    (
+        r"(?<![0-9/])(?P<year>(?:19|20)[0-9]{2})/(?P<last>[0-9]{2})(?![0-9/])",
+        lambda match: f"{year(match['year'])} {two_digits(match['last'])}",
+    ),
     (r"(?<![0-9/])9/11(?![0-9/])", "nine eleven"),
     (
         rf"(?:{_BEFORE_DATE})(?P<first>1[0-2]|0?[1-9])/(?P<second>[0-3]?[0-9])(?![0-9/%.]| of\b)",
@@ -180,10 +184,18 @@ DATES: tuple[Rule, ...] = (
     ),
     (rf"\b{_MONTH_NAME}\b\.?,? {_YEAR}", _month_year),
 )
+_BOOKS = (
+    "Psalms?|Genesis|Exodus|Isaiah|Proverbs|Matthew|Mark|Luke|John|Acts|Romans|Corinthians|"
+    "Revelation"
+)
 TIMES: tuple[Rule, ...] = (
     (
+        rf"\b(?P<book>{_BOOKS}) (?P<chapter>[0-9]{{1,3}}):(?P<verse>[0-9]{{1,3}})",
+        lambda m: f"{m['book']} {cardinal(m['chapter'])} {cardinal(m['verse'])}",
+    ),
+    (
         r"(?<![0-9.,])(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2}))?"
-        rf"(?![0-9:])(?:{_HALF_DAY}|(?P<short>[ap])\b)?",
+        rf"(?![0-9:]|,[0-9]{{3}})(?:{_HALF_DAY}|(?P<short>[ap])\b)?",
         lambda match: _time(match) + (f" {match['short'].upper()} M" if match["short"] else ""),
     ),
     (rf"(?<![0-9.,])(?P<hour>[0-9]{{1,2}}){_HALF_DAY}", _hour),
@@ -199,5 +211,6 @@ DECADES: tuple[Rule, ...] = (
         lambda match: plural(cardinal(match["number"] or match["other"])),
     ),
     (r"(?<![0-9.,'])(?P<number>[0-9]{1,4})'s\b", _decades),
+    (r"(?<=[QH][1-4])'(?P<year>[0-9]{2})\b", _short_year),
     (r"(?<![\w'])'(?P<year>[0-9]{2})(?![0-9]|s\b)", _short_year),
 )

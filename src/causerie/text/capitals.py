@@ -36,7 +36,8 @@ _ACRONYMS = frozenset(
 # Initialisms that could be words by their syllables.
 _INITIALISMS = frozenset(
     "ceo cfo cto cio cia usa ufo epa api ui ux ip id ai eu uk un uae ira ev iq diy oem eta icu suv "
-    "mit led hiv gop lol iso aka ucla aclu ymca ywca usda usaf usga edta adac nyu ny la".split()
+    "mit led hiv gop lol iso aka ucla aclu ymca ywca usda usaf usga edta adac "
+    "nyu ny la imho".split()
 )
 # Initialisms that people also write in small letters.
 _SMALL = (
@@ -60,7 +61,7 @@ _CODA = (
 _SYLLABLES = re.compile(f"{_ONSET}?{_VOWEL}(?:{_CODA}?{_ONSET}?{_VOWEL})*{_CODA}?")
 _LONG_WORD = re.compile(rf"(?=.*[AEIOUY])(?!.*{_CONSONANTS}{{5}}).{{6,}}")
 
-_CAPITALS = re.compile(r"[A-Z]{2}|[A-Z]&[A-Z]")
+_CAPITALS = re.compile(r"[A-Z][A-Z&/][A-Z]?")
 _CAPITAL_TOKEN = re.compile(
     r"(?<![A-Za-z'])(?P<article>A )?(?P<caps>[A-Z]{2,30})"
     r"(?P<plural>'?s(?![A-Za-z]))?(?![A-Za-z]|'[A-Z]|\$)"
@@ -68,10 +69,11 @@ _CAPITAL_TOKEN = re.compile(
 _SEGMENT = re.compile(r"[^.!?:;\n]*[.!?:;\n]*")
 _WORD = re.compile(r"[A-Za-z']+")
 _JOINED = re.compile(r"(?<![A-Za-z])([A-Z]{1,3})&([A-Z]{1,3})(?![A-Za-z])")
+_SLASHED = re.compile(r"\b([A-Z]{1,4})/([A-Z]{1,4})\b(?!/)")  # TCP/IP
 _TWO_FOR_TO = re.compile(r"\b([BCGP])2([BCG])\b")
 _DOCTORATE = re.compile(r"\bPhD('?s)?\b|\bPh\.D\.('?s)?(?= [a-z]|,|;)")
 _MIXED = re.compile(
-    r"(?<=[a-z])(?=[A-Z]{2,6}(?:s\b|\b|[^A-Za-z]))|"
+    r"(?:(?<=[a-z]{2})|(?<=\b[a-z])|(?<=\b[A-Z][a-z]))(?=[A-Z]{2,6}(?:s\b|\b|[^A-Za-z]))|"
     r"(?<=[A-Z]{2})(?=[A-Z][a-z]{2}|v[0-9])"
 )
 _SMALL_TOKEN = re.compile(rf"\b({'|'.join(_SMALL)})('?s)?\b(?![.'/@])")
@@ -85,7 +87,7 @@ def read_capitals(text: str) -> str:
     text = _JOINED.sub(lambda match: f"{' '.join(match[1])} and {' '.join(match[2])}", text)
     text = _DOCTORATE.sub(lambda match: _letters("PHD", match[1] or match[2]), text)
     text = _TWO_FOR_TO.sub(r"\1 to \2", text)
-    text = _MIXED.sub(" ", text)
+    text = _MIXED.sub(" ", _SLASHED.sub(r"\1 \2", text))
     return _SEGMENT.sub(_segment, text)
 
 

@@ -28,7 +28,8 @@ _CALLED = (
 )
 _LABELED = (
     r"\b(?P<name>[Rr]oom|[Ss]uite|[Ff]light|[Hh]ighway|[Rr]oute|[Ii]nterstate|[Ee]rror|[Gg]ate|"
-    r"[Bb]oeing|[Aa]irbus|R T X|RTX|HTTP|H T T P|[Aa]partment|[Uu]nit|[Bb]ox|[Pp]ort|[Aa]rea code)"
+    r"[Bb]oeing|[Aa]irbus|Form|R T X|H T T P|R F C|[Aa]partment|[Uu]nit|[Bb]ox|[Pp]ort|"
+    r"[Aa]rea code)"
     r" #?(?P<digits>[0-9]{3,4})" + _END
 )
 _STREET = (
@@ -56,9 +57,12 @@ def _dotted(match: re.Match[str]) -> str:
     """A version or a network address."""
     parts = match["parts"].split(".")
     before = "version " if match["v"] else ""
+    after = f" colon {label(match['port'])}" if match["port"] else ""
     if len(parts) == 4:
-        return before + " dot ".join(digits(p) if len(p) == 3 else cardinal(p) for p in parts)
-    return before + " point ".join(map(cardinal, parts))
+        read = " dot ".join(digits(p) if len(p) == 3 else cardinal(p) for p in parts)
+    else:
+        read = " point ".join(map(cardinal, parts))
+    return before + read + after
 
 
 def _version(match: re.Match[str]) -> str:
@@ -76,7 +80,7 @@ def _code(match: re.Match[str]) -> str:
     switches = len(re.findall(r"(?<=[A-Za-z])(?=[0-9])|(?<=[0-9])(?=[A-Za-z])", token))
     if (
         switches < 2
-        or re.fullmatch(r"[0-9]+x[0-9]+", token)
+        or re.fullmatch(r"[0-9]+[xp][0-9]+", token)
         or re.fullmatch(r"(?:[A-Z][a-z]?[0-9]{0,2}){2,9}", token)
     ):
         return token
@@ -107,6 +111,12 @@ CODES: tuple[Rule, ...] = (
     ),
     (r"#(?=[0-9A-Fa-f]{0,5}[A-Fa-f])(?=[A-Fa-f]{0,5}[0-9])[0-9A-Fa-f]{6}\b", _hash),
     (
+        r"#(?:(?P<same>[A-Fa-f])(?P=same){2}|(?=[0-9A-Fa-f]{0,2}[A-Fa-f])(?=[A-Fa-f]{0,2}[0-9])"
+        r"[0-9A-Fa-f]{3})\b",
+        _hash,
+    ),
+    (r"\b0x[0-9A-Fa-f]{1,16}\b", _characters),
+    (
         r"\b(?:[A-Z]{1,2}[0-9][A-Z0-9]? [0-9][A-Z]{2}|[A-Z][0-9][A-Z] [0-9][A-Z][0-9])\b",
         _characters,
     ),
@@ -123,6 +133,11 @@ DIGIT_STRINGS: tuple[Rule, ...] = (
     (_LABELED, _named_label),
     (_STREET, _street),
     (r"(?<=[A-Z])-?(?P<digits>[0-9]{3,4})(?![0-9.,:/-])", lambda match: label(match["digits"])),
+    (r"(?<=[A-Za-z][0-9])-(?P<digits>[0-9]{3,4})", lambda match: label(match["digits"])),
+    (
+        r"\b(?P<digits>40[13]) ?\(?(?P<letter>[kb])\b\)?",
+        lambda match: f"{label(match['digits'])} {match['letter']}",
+    ),
     (
         r"(?<=-[0-9]{4}) x(?P<digits>[0-9]{1,5})\b",
         lambda match: f"extension {label(match['digits'])}",
@@ -134,12 +149,14 @@ DIGIT_STRINGS: tuple[Rule, ...] = (
     ),
     (r"(?<![0-9.-])[0-9]{3}-[0-9]{4}(?![0-9-])", _groups),
     (r"(?<![0-9.,-])(?:[0-9]{4} ){3}[0-9]{4}(?![0-9])", _groups),
-    (r"(?<![0-9.,-])0[0-9]{1,4}(?: [0-9]{2,4}){1,5}(?![0-9.,:/])", _groups),
+    (r"(?<![0-9.,-])[2-9][0-9]{2} (?!19|20)[0-9]{4}(?![0-9.,])", _groups),
+    (r"(?<![0-9.,-])\(?0[0-9]{1,4}\)?(?: [0-9]{2,4}){1,5}(?![0-9.,:/])", _groups),
     (r"(?<![0-9.,-])3[47][0-9]{2} [0-9]{6} [0-9]{5}(?![0-9])", _groups),
     (r"(?<![0-9.,-])[2-9][0-9]{2}[2-9][0-9]{6}(?![0-9.,])", _groups),
     (r"(?<![0-9-])[0-9]{1,6}(?:-[0-9]{1,9}){2,6}(?![0-9-])", _groups),
     (
-        r"(?:\b(?P<v>[vV])\.? ?|(?<![0-9.]))(?P<parts>[0-9]{1,4}(?:\.[0-9]{1,4}){2,5})(?![0-9])",
+        r"(?:\b(?P<v>[vV])\.? ?|(?<![0-9.]))(?P<parts>[0-9]{1,4}(?:\.[0-9]{1,4}){2,5})"
+        r"(?::(?P<port>[0-9]{2,5}))?(?![0-9])",
         _dotted,
     ),
     (

@@ -52,7 +52,8 @@ def _with_cents_only(match: re.Match[str]) -> str:
 def _continental(match: re.Match[str]) -> str:
     """An amount with a decimal comma: €1.299,99."""
     one, hundredth = _CURRENCY[match["currency"]]
-    return _coins(match["whole"].replace(".", ""), match["part"], one, hundredth)
+    words = _coins(match["whole"].replace(".", ""), match["part"], one, hundredth)
+    return words + _per(match)
 
 
 def _range(match: re.Match[str]) -> str:
@@ -99,17 +100,18 @@ def _per(match: re.Match[str]) -> str:
 
 
 def _cents(match: re.Match[str]) -> str:
-    return f"{cardinal(match['whole'])} cent{'' if match['whole'] == '1' else 's'}"
+    return f"{cardinal(match['whole'])} cent{'' if match['whole'] == '1' else 's'}{_per(match)}"
 
 
 _LOW = _AMOUNT.format("") + _SCALE.format("")
 _HIGH = _AMOUNT.format("high_") + _SCALE.format("high_")
 _CONTINENTAL = r"(?P<whole>[0-9]{1,3}(?:\.[0-9]{3}){0,4}),(?P<part>[0-9]{2})"
 MONEY: tuple[Rule, ...] = (
+    (r"~(?=[$€£¥₹₩])", "about "),
     (r"(?<![\w)])[-−](?=[$€£¥₹₩] ?[0-9])", "minus "),
     (r"(?P<currency>[$€£¥₹₩])[-−](?=[0-9])", lambda match: f"minus {match['currency']}"),
-    (rf"{_BEFORE} ?{_CONTINENTAL}(?![0-9,.])", _continental),
-    (rf"(?<![0-9.,]){_CONTINENTAL} ?{_AFTER}", _continental),
+    (rf"{_BEFORE} ?{_CONTINENTAL}(?![0-9,]|\.[0-9]){_PER}", _continental),
+    (rf"(?<![0-9.,]){_CONTINENTAL} ?{_AFTER}{_PER}", _continental),
     (
         rf"{_BEFORE} ?{_LOW} ?[-–] ?(?:[$€£¥₹₩] ?)?{_HIGH}(?![0-9-]|[.,][0-9]){_PER}",
         _range,
@@ -117,5 +119,5 @@ MONEY: tuple[Rule, ...] = (
     (rf"{_ARTICLE}{_BEFORE} ?{_LOW}{_END}{_PER}{_ADJECTIVE}", _single),
     (rf"{_ARTICLE}(?<![0-9.,]){_LOW} ?{_AFTER}{_PER}{_ADJECTIVE}", _single),
     (rf"{_BEFORE} ?\.(?P<part>[0-9]{{1,2}})(?![0-9]){_PER}", _with_cents_only),
-    (r"(?<![0-9.,])(?P<whole>[0-9]{1,15}) ?¢", _cents),
+    (rf"(?<![0-9.,])(?P<whole>[0-9]{{1,15}}) ?¢{_PER}", _cents),
 )

@@ -58,7 +58,7 @@ _EMOTICON = re.compile(
 )
 _COMPARISONS = {">=": "≥", "<=": "≤", "!=": "≠", "==": "="}
 _COMPARISON = re.compile("[<>!=]=(?!=)")
-_MINUS_GRADE = re.compile(r"(?<=\b[ABCD])-(?= (?:grade|average|student|rating)|$|[.,])")
+_MINUS_GRADE = re.compile(r"(?<=\b[ABCDO])-(?= (?:grade|average|student|rating)|$|[.,])")
 _TO_A_POWER = re.compile(r"(?<=[A-Za-z0-9)])\^(?=[A-Za-z]\b)")
 _DASH = re.compile(r"(?<=\S) -{1,3} (?=\S)|-{2,}")
 _ARROW = re.compile(r"(?<![-=<])[-=]{1,2}>")

@@ -124,7 +124,8 @@ def _power(match: re.Match[str]) -> str:
 def _scientific(match: re.Match[str]) -> str:
     power = match["power"].replace("−", "-").lstrip("+")
     sign, power = ("-", power[1:]) if power.startswith("-") else ("", power)
-    return f"{_number(match)} times ten {exponent(sign + (power.lstrip('0') or '0'))}"
+    words = f"{_number(match)} times ten {exponent(sign + (power.lstrip('0') or '0'))}"
+    return f"{words} {many(UNITS[match['unit']])}" if match["unit"] else words
 
 
 def _year_alone(match: re.Match[str]) -> str:
@@ -141,6 +142,20 @@ _WRITTEN: tuple[Rule, ...] = (  # how numbers are written: 1 000 000, 1_000_000,
         lambda match: match[0].replace(" ", ""),
     ),
     (
+        r"(?<![0-9.,/-])(?<![0-9] )[1-9][0-9]{1,2} [0-9]{3}(?= [a-z])",
+        lambda match: match[0].replace(" ", ""),
+    ),
+    (r"(?<![0-9.,'])[0-9]{1,3}(?:'[0-9]{3}){1,4}\b", lambda match: match[0].replace("'", "")),
+    (
+        r"(?<![0-9.,])[0-9]{1,2}(?:,[0-9]{2}){1,4},[0-9]{3}(?![0-9,])",
+        lambda match: match[0].replace(",", ""),
+    ),
+    (
+        r"(?<![0-9.,])[0-9]{1,3}(?:\.[0-9]{3}){1,4},[0-9]{1,2}(?![0-9.,€£])(?! ?[€£])",
+        lambda match: match[0].replace(".", "").replace(",", "."),
+    ),
+    (r"(?<=[0-9])\*\*(?=[0-9])", lambda match: "^"),
+    (
         r"(?<![0-9_.,])[0-9]{1,3}(?:_[0-9]{3}){1,4}(?![0-9_])",
         lambda match: match[0].replace("_", ""),
     ),
@@ -154,8 +169,24 @@ _WRITTEN: tuple[Rule, ...] = (  # how numbers are written: 1 000 000, 1_000_000,
     ),
     (r"[⁰¹²³⁴-⁹]{1,3}/[0-9]{1,3}", lambda match: match[0].translate(_POWERS)),
 )
+_MANY = "people|users|views|followers|downloads|copies|jobs|homes|subscribers|steps|customers"
+_SCALES = {"k": "thousand", "m": "million", "b": "billion", "bn": "billion"}
 _SIGNS: tuple[Rule, ...] = (
-    (rf"(?<![\w.,]){_NUMBER}[eE](?P<power>[-−+]?[0-9]{{1,3}})(?![\w.])", _scientific),
+    (rf"(?<=[0-9])(k|K|m|M|bn|B)(?=\+| (?:{_MANY})\b)", lambda match: _SCALES[match[1].lower()]),
+    (r"(?<=[0-9])/(?=(?:5|10|100) (?:stars?|points?)\b)", "out of"),
+    (r"(?<=[0-9]\.[0-9])/(?=(?:5|10|100)\b)", "out of"),
+    (r"(?<=[0-9]) ?x ?(?=10[\^⁻⁰¹²³⁴-⁹])", "times"),
+    (r"(?<=[0-9][m\"']) ?[x×] ?(?=[0-9])", "by"),
+    (r"(?<=[0-9 ](?:cm|mm|ft|in)) ?[x×] ?(?=[0-9])", "by"),
+    (r"(?<=[0-9]°[CF]) ?[-–] ?(?=[0-9])|(?<=[0-9]°) ?[-–] ?(?=[0-9])", "to"),
+    (r"(?<=\bx86)-(?=64)", ""),
+    (r"(?<=[0-9])\.(?=x\b)", "point"),
+    (r"(?<![0-9-])(?P<half>[1-9]0)-(?P=half)(?![0-9-])", lambda m: f"{m['half']} {m['half']}"),
+    (
+        rf"(?<![\w.,]){_NUMBER}[eE](?P<power>[-−+]?[0-9]{{1,3}})(?![\w.])"
+        rf"(?: (?P<unit>{UNIT})(?![\w/]))?",
+        _scientific,
+    ),
     (r"(?<=[0-9%)]) ?[-−] ?(?=[0-9]{1,9} ?=)", "minus"),
     (r"(?<=/[0-9])[-–](?=[0-9]{1,2}/[0-9])", "to"),
     (r"(?<=[0-9%])(?:-| ?– ?)(?=[0-9])(?![0-9]{1,2}/[0-9])", "to"),
@@ -165,7 +196,7 @@ _SIGNS: tuple[Rule, ...] = (
     (r"(?<=noon)[-–](?=[0-9])|(?<=midnight)[-–](?=[0-9])", "to"),
     (r"(?<=[0-9]) [-−] (?=[0-9])", "minus"),
     (r"(?<![\w)^-])[-−](?=\.?[0-9])", "minus "),
-    (r"(?<=[0-9]) ?[*×] ?(?=[0-9])", "times"),
+    (r"(?<=[0-9)]) ?[*×] ?(?=[0-9(])", "times"),
     (r"(?<![0-9])(?P<width>[0-9]{3,4}) ?[x×] ?(?P<height>[0-9]{3,4})(?![0-9])", _pixels),
     (r"(?<=[0-9]) ?x ?(?=[0-9])", "by"),
     (r"(?<=[0-9])x(?= (?:as|more|less|the|[a-z]{2,12}er)\b)", "times"),
@@ -178,23 +209,28 @@ _SIGNS: tuple[Rule, ...] = (
 )
 _MEASURES: tuple[Rule, ...] = (
     (r"(?<=[0-9])/(?=[0-9]{2,3} ?mmHg)", "over"),
+    (
+        r"(?<![\w'])(?P<feet>[0-9]{1,3})'(?= by | ?(?:tall|wide|long|deep|high)\b)"
+        r"|(?<= by )(?P<more>[0-9]{1,3})'(?![0-9])",
+        lambda match: f"{cardinal(match['feet'] or match['more'])} feet",
+    ),
     (r"(?<![0-9])(?P<feet>[0-9])' ?(?P<inches>1[01]|[0-9])(?:\"|''|\b)", _height),
     (
         r"(?<![0-9.,])(?P<feet>[0-9]{1,3}) ?(?:ft|feet|foot)\.?,? (?P<inches>1[01]|[0-9]) ?"
         r"in(?:ches|ch)?\b\.?(?! the\b)",
         _feet_and_inches,
     ),
-    (rf"{_START}(?P<article>\b[Aa]n? )?{_NUMBER}\"(?![0-9])", _inch_marks),
     (rf"(?P<article>\b[Aa]n? ){_NUMBER}[ -]?in\.?(?= [a-z])(?! (?:the|a|my|this)\b)", _inches),
     (rf"(?P<article>){_START}{_NUMBER} ?in\b{_INCHES_BEFORE}", _inches),
     (
-        rf"{_ARTICLE}(?<![0-9.,/]){_NUMBER}(?:(?P<hyphen>-)| )?(?P<unit>{UNIT})"
+        rf"{_ARTICLE}(?<![0-9.,/^]){_NUMBER}(?:(?P<hyphen>-)| )?(?P<unit>{UNIT})"
         rf"(?:/(?P<per>{PERIOD}))?(?![A-Za-z0-9²³'])(?!/[A-Za-z])"
         r"(?:\.(?= [a-z]))?(?P<noun>(?= [a-z]{3}))?",
         _measure,
     ),
     (
-        rf"(?P<power>10[⁻⁺]?[⁰¹²³⁴-⁹]{{1,3}}) (?P<unit>{UNIT})(?:/(?P<per>{PERIOD}))?(?![\w²³'/])",
+        rf"(?P<power>10(?:[⁻⁺]?[⁰¹²³⁴-⁹]{{1,3}}|\^[-−]?[0-9]{{1,3}})) (?P<unit>{UNIT})"
+        rf"(?:/(?P<per>{PERIOD}))?(?![\w²³'/])",
         _after_power,
     ),
     (rf"(?<=[0-9] )(?P<noun>[a-z]{{3,20}})/(?P<per>{PERIOD})\b", _rate),
@@ -203,13 +239,15 @@ _MEASURES: tuple[Rule, ...] = (
         r"(?:st|nd|rd|th|ST|ND|RD|TH)\b",
         _nth,
     ),
-    (r"(?<![0-9/])24/7(?![0-9/])", "twenty four seven"),
+    (r"(?<![0-9/-])24[/-]7(?![0-9/-])", "twenty four seven"),
+    (r"(?<![0-9/])24/7/365(?![0-9/])", "twenty four seven three sixty five"),
     (
         r"(?<![0-9/.,])(?:(?P<whole>[0-9]{1,4})[ -])?"
         r"(?P<above>[0-9]{1,3})/(?P<below>1000|[0-9]{1,3})(?![0-9/]|\.[0-9])"
-        rf"(?:[ -]?(?P<unit>{UNIT}|in)(?![\w²³'/]))?",
+        rf"(?:[ -]?(?P<unit>{UNIT}|in|\")(?![\w²³'/]))?",
         _fraction,
     ),
+    (rf"(?P<article>\b[Aa]n? )?(?<![0-9.,/]){_NUMBER}\"(?![0-9])", _inch_marks),
     (r"(?<=[0-9]) ?/ ?(?=[0-9])", "slash"),
     (r"(?<=[0-9]):(?=[0-9])", "to"),
     (r"(?<=[A-Za-z0-9)])(?:[⁻⁺]?[⁰¹²³⁴-⁹]{1,3}| ?\^ ?[-−+]?[0-9]{1,3})", _power),
@@ -225,16 +263,22 @@ _NUMBERS: tuple[Rule, ...] = (
         r"(?![0-9]|[.,][0-9])",
         _year_alone,
     ),
-    (r"(?<![0-9])(?P<number>1080|1440|2160|720|480|360)(?=[pi]\b)", lambda m: label(m["number"])),
+    (
+        r"(?<![0-9])(?P<number>1080|1440|2160|720|480|360)(?=[pi](?![a-z]))",
+        lambda m: label(m["number"]),
+    ),
     (rf"{_START}(?P<whole>)\.(?P<part>[0-9]{{1,15}}){_END}", _number),
     (rf"(?<![0-9]){_NUMBER}{_END}", _number),
     (r"[0-9]+", lambda match: digits(match[0])),
 )
 _REWRITE = Rules(_WRITTEN, spaced=False)
 _RULES = Rules((*DATES, *DIGIT_STRINGS, *MONEY, *_SIGNS, *TIMES, *DECADES, *_MEASURES, *_NUMBERS))
+_HYPHEN_LEFT = re.compile(r"(?<=\w) {1,3}-(?=[A-Za-z])")  # of 3½-inch
 _ANY_DIGIT = re.compile(r"[0-9⁰¹²³⁴-⁹]")
 
 
 def read_quantities(text: str) -> str:
     """The text with words in place of all digits; may contain extra spaces."""
-    return _RULES(_REWRITE(text)) if _ANY_DIGIT.search(text) else text
+    if not _ANY_DIGIT.search(text):
+        return text
+    return _HYPHEN_LEFT.sub(" ", _RULES(_REWRITE(text)))

@@ -39,13 +39,15 @@ _ROMAN_NAME = re.compile(
 )
 _ROMAN_YEAR = re.compile(r"\bM(?:CM|DC{0,3}|M)(?:X[CL]|L?X{0,3})(?:I[XV]|V?I{0,3})\b")
 _VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
-_ANY_NUMERAL = re.compile(r"\b[IVXLCM]+\b")
+_WORLD_WAR = re.compile(r"\bWW(I{1,2})\b")
+_ANY_NUMERAL = re.compile(r"\b(?:WW)?[IVXLCM]+\b")
 
 
 def read_roman_numerals(text: str) -> str:
     """The text with words in place of Roman numerals."""
     if not _ANY_NUMERAL.search(text):
         return text
+    text = _WORLD_WAR.sub(lambda match: f"World War {cardinal(str(len(match[1])))}", text)
     text = _ROMAN_COUNT.sub(_count, text)
     text = _ROMAN_CENTURY.sub(_century, text)
     text = _ROMAN_RANK.sub(_rank, text)
