@@ -58,7 +58,7 @@ _CODA = (
     "M[BMPS]|MPS|N[CDGKNST]|NCH|ND[SY]|NGS|NKS|NTH|NTS|P[HPST]|PTH|PTS|R[BCDFGKLMNPRST]|RCH|RDS|"
     "RKS|RLD|RLS|RMS|RNS|RPS|RST|RTH|RTS|S[HKMPST]|SKS|STS|T[HTS]|TCH|THS|W[KLNS]|XT|ZZ|CH)"
 )
-_SYLLABLES = re.compile(f"{_ONSET}?{_VOWEL}(?:{_CODA}?{_ONSET}?{_VOWEL})*{_CODA}?")
+_SYLLABLES = f"{_ONSET}?{_VOWEL}(?:{_CODA}?{_ONSET}?{_VOWEL})*{_CODA}?"
 _LONG_WORD = re.compile(rf"(?=.*[AEIOUY])(?!.*{_CONSONANTS}{{5}}).{{6,}}")
 
 _CAPITALS = re.compile(r"[A-Z][A-Z&/][A-Z]?")
@@ -132,7 +132,7 @@ def _is_acronym(caps: str) -> bool:
         return True
     if len(caps) < 4:
         return False
-    return bool((_SYLLABLES if len(caps) < 6 else _LONG_WORD).fullmatch(caps))
+    return bool(re.fullmatch(_SYLLABLES if len(caps) < 6 else _LONG_WORD, caps))
 
 
 def _is_word(caps: str) -> bool:
@@ -144,7 +144,7 @@ def _means_word(token: re.Match[str], *, shouted: bool) -> bool:
     if lower in _SHORT_WORDS:
         return True
     if shouted:
-        return lower not in _INITIALISMS and bool(_SYLLABLES.fullmatch(token["caps"]))
+        return lower not in _INITIALISMS and bool(re.fullmatch(_SYLLABLES, token["caps"]))
     if lower not in _WORDS_TOO:
         return False
     before = _WORD.findall(token.string[max(0, token.start() - 12) : token.start()])

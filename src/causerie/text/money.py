@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from causerie.text.numbers import cardinal, decimal
-from causerie.text.rules import Rule, alternatives
-from causerie.text.units import PERIOD, many, per
+from causerie.text.rules import Rule
+from causerie.text.units import PERIOD, known, many, per
 
 _CURRENCY = {
     "$": ("dollar", "cent"), "€": ("euro", "cent"), "£": ("pound", "penny"), "¥": ("yen", ""),
@@ -18,7 +18,7 @@ _CURRENCY = {
     "AU$": ("Australian dollar", "cent"), "NZ$": ("New Zealand dollar", "cent"),
     "HK$": ("Hong Kong dollar", "cent"), "S$": ("Singapore dollar", "cent"),
 }  # fmt: skip
-_BEFORE = rf"(?<![A-Za-z])(?P<currency>{alternatives(_CURRENCY)})"
+_BEFORE = r"(?<![A-Za-z])(?P<currency>[A-Z]{0,2}[$€£¥₹₩₽₺₿]|USD|EUR|GBP|JPY|CHF)"
 _AFTER = r"(?P<currency>[€£¥₹₩₽]|(?:USD|EUR|GBP|JPY|CHF)\b)"
 _SCALES = {
     "k": "thousand", "m": "million", "b": "billion", "t": "trillion", "mn": "million",
@@ -36,13 +36,19 @@ _ARTICLE = r"(?P<article>\b[Aa]n? )?"
 _ADJECTIVE = r"(?P<noun>(?= [a-z])|-(?=[a-z]))?"
 
 
+def _names(match: re.Match[str]) -> tuple[str, str]:
+    """The currency and its hundredth; an unknown prefix of a sign is left out."""
+    currency = match["currency"]
+    return _CURRENCY.get(currency) or _CURRENCY[currency[-1]]
+
+
 def _single(match: re.Match[str]) -> str:
     words = _amount(match, "", one=bool(match["article"] and match["noun"] is not None))
     return f"{match['article'] or ''}{words}{_per(match)}"
 
 
 def _with_cents_only(match: re.Match[str]) -> str:
-    one, hundredth = _CURRENCY[match["currency"]]
+    one, hundredth = _names(match)
     cents = str(int(match["part"].ljust(2, "0")))
     if not hundredth:
         return f"{decimal('0', match['part'])} {many(one)}"
@@ -51,7 +57,7 @@ def _with_cents_only(match: re.Match[str]) -> str:
 
 def _continental(match: re.Match[str]) -> str:
     """An amount with a decimal comma: €1.299,99."""
-    one, hundredth = _CURRENCY[match["currency"]]
+    one, hundredth = _names(match)
     words = _coins(match["whole"].replace(".", ""), match["part"], one, hundredth)
     return words + _per(match)
 
@@ -72,7 +78,7 @@ def _number(match: re.Match[str], group: str) -> str:
 
 
 def _amount(match: re.Match[str], group: str, *, one: bool = False) -> str:
-    unit, hundredth = _CURRENCY[match["currency"]]
+    unit, hundredth = _names(match)
     whole, part = match[group + "whole"].replace(",", ""), match[group + "part"] or ""
     if match[group + "scale"] or len(part) > 2 or not hundredth:
         single = one or (whole == "1" and not part and not match[group + "scale"])
@@ -95,6 +101,8 @@ def _coins(whole: str, part: str, unit: str, hundredth: str) -> str:
 def _per(match: re.Match[str]) -> str:
     if not match["per"]:
         return ""
+    if not known(match):
+        return f" slash {match['per']}"
     period = per(match["per"])
     return f" {'an' if period == 'hour' else 'a'} {period}"
 

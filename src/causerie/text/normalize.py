@@ -51,7 +51,7 @@ _SYMBOLS = {
     "£": "pounds", "¥": "yen", "¢": "cents", "₹": "rupees", "/": "slash",
     "\\": "backslash",
 }  # fmt: skip
-_CODES = Rules(CODES)
+_CODES = Rules(CODES, only_if="[0-9]|#[A-Fa-f]")
 # Between spaces, so that no punctuation of a word is lost; a heart only after words.
 _EMOTICON = re.compile(
     r"(?<!\S)(?:[:;8][-'^o]?[)(\]\[DPpOo|\\/*]|:'\(|\^\^|\\o/|[xX]D)(?!\w)|(?<=[a-z.!]{2} )<3(?!\w)"

@@ -23,7 +23,7 @@ from causerie.text.numbers import (
     year,
 )
 from causerie.text.rules import Rule, Rules
-from causerie.text.units import PERIOD, UNIT, UNITS, many, per
+from causerie.text.units import PERIOD, UNIT, UNITS, known, many, per
 
 # A number: at most 15 digits before the point, or groups of three; the point only before digits.
 _NUMBER = r"(?P<whole>[0-9]{1,3}(?:,[0-9]{3}){1,4}|[0-9]{1,15})(?:\.(?P<part>[0-9]{1,15}))?"
@@ -44,6 +44,8 @@ def _number(match: re.Match[str]) -> str:
 
 
 def _measure(match: re.Match[str]) -> str:
+    if not known(match):
+        return match[0]
     name, whole = UNITS[match["unit"]], match["whole"].replace(",", "")
     attributive = match["hyphen"] or (match["article"] and match["noun"] is not None)
     single = attributive or (whole == "1" and not match["part"])
@@ -52,11 +54,15 @@ def _measure(match: re.Match[str]) -> str:
 
 
 def _after_power(match: re.Match[str]) -> str:
+    if not known(match):
+        return match[0]
     words = f"{match['power']} {many(UNITS[match['unit']])}"
     return f"{words} per {per(match['per'])}" if match["per"] else words
 
 
 def _rate(match: re.Match[str]) -> str:
+    if not known(match):
+        return match[0]
     return f"{match['noun']} per {per(match['per'])}"
 
 
@@ -91,7 +97,9 @@ def _nth(match: re.Match[str]) -> str:
 def _fraction(match: re.Match[str]) -> str:
     if not match["unit"]:
         return _parts(match)
-    unit = UNITS.get(match["unit"], "inch")
+    unit = {**UNITS, "in": "inch", '"': "inch"}.get(match["unit"])
+    if unit is None:
+        return f"{_parts(match)} {match['unit']}"
     return f"{_parts(match)} {many(unit) if match['whole'] else unit}"
 
 
@@ -125,7 +133,9 @@ def _scientific(match: re.Match[str]) -> str:
     power = match["power"].replace("−", "-").lstrip("+")
     sign, power = ("-", power[1:]) if power.startswith("-") else ("", power)
     words = f"{_number(match)} times ten {exponent(sign + (power.lstrip('0') or '0'))}"
-    return f"{words} {many(UNITS[match['unit']])}" if match["unit"] else words
+    if not match["unit"]:
+        return words
+    return f"{words} {many(UNITS[match['unit']])}" if known(match) else f"{words} {match['unit']}"
 
 
 def _year_alone(match: re.Match[str]) -> str:
@@ -164,15 +174,14 @@ _WRITTEN: tuple[Rule, ...] = (  # how numbers are written: 1 000 000, 1_000_000,
         lambda match: match[0].replace(".", ""),
     ),
     (
-        rf"(?<![0-9.,])[0-9]{{1,3}},[0-9]{{1,2}}(?= ?(?:{UNIT})(?![\w/]))",
-        lambda match: match[0].replace(",", "."),
+        rf"(?<![0-9.,])(?P<number>[0-9]{{1,3}},[0-9]{{1,2}}) ?(?P<unit>{UNIT})(?![\w/])",
+        lambda match: match[0].replace(",", ".") if known(match) else match[0],
     ),
     (r"[⁰¹²³⁴-⁹]{1,3}/[0-9]{1,3}", lambda match: match[0].translate(_POWERS)),
 )
 _MANY = "people|users|views|followers|downloads|copies|jobs|homes|subscribers|steps|customers"
 _SCALES = {"k": "thousand", "m": "million", "b": "billion", "bn": "billion"}
 _SIGNS: tuple[Rule, ...] = (
-    (rf"(?<=[0-9])(k|K|m|M|bn|B)(?=\+| (?:{_MANY})\b)", lambda match: _SCALES[match[1].lower()]),
     (r"(?<=[0-9])/(?=(?:5|10|100) (?:stars?|points?)\b)", "out of"),
     (r"(?<=[0-9]\.[0-9])/(?=(?:5|10|100)\b)", "out of"),
     (r"(?<=[0-9]) ?x ?(?=10[\^⁻⁰¹²³⁴-⁹])", "times"),
@@ -208,6 +217,7 @@ _SIGNS: tuple[Rule, ...] = (
     (r"~ ?(?=[0-9])", "about "),
 )
 _MEASURES: tuple[Rule, ...] = (
+    (rf"(?<=[0-9])(k|K|m|M|bn|B)(?=\+| (?:{_MANY})\b)", lambda match: _SCALES[match[1].lower()]),
     (r"(?<=[0-9])/(?=[0-9]{2,3} ?mmHg)", "over"),
     (
         r"(?<![\w'])(?P<feet>[0-9]{1,3})'(?= by | ?(?:tall|wide|long|deep|high)\b)"
@@ -271,8 +281,18 @@ _NUMBERS: tuple[Rule, ...] = (
     (rf"(?<![0-9]){_NUMBER}{_END}", _number),
     (r"[0-9]+", lambda match: digits(match[0])),
 )
-_REWRITE = Rules(_WRITTEN, spaced=False)
-_RULES = Rules((*DATES, *DIGIT_STRINGS, *MONEY, *_SIGNS, *TIMES, *DECADES, *_MEASURES, *_NUMBERS))
+_MONTH_OR_MARK = r"[0-9][-/.][0-9]|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
+_RULES = (
+    Rules(_WRITTEN, only_if="[0-9][ _.,'*][0-9*]|[⁰¹²³⁴-⁹]/", spaced=False),
+    Rules(DATES, only_if=_MONTH_OR_MARK),
+    Rules(DIGIT_STRINGS, only_if=r"[0-9]{3}|[0-9][.-][0-9]|[vV]\.?[0-9]|0[0-9] "),
+    Rules(MONEY, only_if="[$€£¥₹₩₽₺₿¢]|USD|EUR|GBP|JPY|CHF"),
+    Rules(_SIGNS, only_if="[^0-9A-Za-wyz ,:;?!'()]"),
+    Rules(TIMES, only_if="[0-9](?::[0-9]| {0,2}[AaPp])"),
+    Rules(DECADES, only_if="[0-9]'?s|'[0-9]{2}"),
+    Rules(_MEASURES, only_if=r"[0-9⁰¹²³⁴-⁹]"),
+    Rules(_NUMBERS, only_if="[0-9]"),
+)
 _HYPHEN_LEFT = re.compile(r"(?<=\w) {1,3}-(?=[A-Za-z])")  # of 3½-inch
 _ANY_DIGIT = re.compile(r"[0-9⁰¹²³⁴-⁹]")
 
@@ -281,4 +301,6 @@ def read_quantities(text: str) -> str:
     """The text with words in place of all digits; may contain extra spaces."""
     if not _ANY_DIGIT.search(text):
         return text
-    return _HYPHEN_LEFT.sub(" ", _RULES(_REWRITE(text)))
+    for rules in _RULES:
+        text = rules(text)
+    return _HYPHEN_LEFT.sub(" ", text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from causerie.text.numbers import cardinal, ordinal, year
+from causerie.text.rules import Rules
 
 _COUNTED = (
     "chapter part act scene volume vol book section article title phase type stage class grade "
@@ -22,37 +23,24 @@ _REIGNED = (
     "Michael Samuel"
 ).split()
 _NUMERAL = r"(?=[IVX]|[LC][IVXLC])C{0,2}(?:X[CL]|L?X{0,3})(?:I[XV]|V?I{0,3})"
-_ROMAN_COUNT = re.compile(
+_ROMAN_COUNT = (
     rf"\b(?P<before>{'|'.join(f'[{w[0].upper()}{w[0]}]{w[1:]}' for w in _COUNTED)}) "
     rf"(?P<numeral>{_NUMERAL})(?![\w'&/-])"
 )
-_ROMAN_RANK = re.compile(
+_ROMAN_RANK = (
     rf"(?<=\b)(?P<before>(?:(?:King|Queen|Pope|Emperor|Tsar|Czar|Sultan|Prince|Pharaoh) "
     rf"[A-Z][a-z]+|(?:{'|'.join(_REIGNED)})(?: [A-Z][a-z]+)?)) (?P<numeral>{_NUMERAL})\b(?![&/-])"
 )
-_ROMAN_CENTURY = re.compile(
+_ROMAN_CENTURY = (
     rf"\b(?P<before>[Tt]he) (?P<numeral>{_NUMERAL})(?= (?:[Cc]entury|[Dd]ynasty|Olympi|Corps))"
 )
-_ROMAN_NAME = re.compile(
+_ROMAN_NAME = (
     r"\b(?P<before>[A-Z][a-z]+) (?P<numeral>(?=[IVX]{2})X{0,3}(?:I[XV]|V?I{0,3}))\b"
     r"(?! (?:drip|line|fluid|bag|therapy|pump|antibiotic)|[&/-])"
 )
-_ROMAN_YEAR = re.compile(r"\bM(?:CM|DC{0,3}|M)(?:X[CL]|L?X{0,3})(?:I[XV]|V?I{0,3})\b")
+_ROMAN_YEAR = r"\bM(?:CM|DC{0,3}|M)(?:X[CL]|L?X{0,3})(?:I[XV]|V?I{0,3})\b"
 _VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
-_WORLD_WAR = re.compile(r"\bWW(I{1,2})\b")
-_ANY_NUMERAL = re.compile(r"\b(?:WW)?[IVXLCM]+\b")
-
-
-def read_roman_numerals(text: str) -> str:
-    """The text with words in place of Roman numerals."""
-    if not _ANY_NUMERAL.search(text):
-        return text
-    text = _WORLD_WAR.sub(lambda match: f"World War {cardinal(str(len(match[1])))}", text)
-    text = _ROMAN_COUNT.sub(_count, text)
-    text = _ROMAN_CENTURY.sub(_century, text)
-    text = _ROMAN_RANK.sub(_rank, text)
-    text = _ROMAN_NAME.sub(_count, text)
-    return _ROMAN_YEAR.sub(lambda match: year(str(_value(match[0]))), text)
+_WORLD_WAR = r"\bWW(I{1,2})\b"
 
 
 def _count(match: re.Match[str]) -> str:
@@ -90,3 +78,18 @@ def _value(numeral: str) -> int:
         -value if any(later > value for later in values[at + 1 : at + 2]) else value
         for at, value in enumerate(values)
     )
+
+
+#: Puts words in place of Roman numerals.
+read_roman_numerals = Rules(
+    (
+        (_WORLD_WAR, lambda match: f"World War {cardinal(str(len(match[1])))}"),
+        (_ROMAN_COUNT, _count),
+        (_ROMAN_CENTURY, _century),
+        (_ROMAN_RANK, _rank),
+        (_ROMAN_NAME, _count),
+        (_ROMAN_YEAR, lambda match: year(str(_value(match[0])))),
+    ),
+    only_if=r"[A-Za-z] [IVXLC]+\b|\bWWI|\bM[CMD]",
+    spaced=False,
+)

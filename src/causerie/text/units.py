@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from causerie.text.rules import alternatives
+import re
 
 UNITS = {
     "km": "kilometer", "m": "meter", "cm": "centimeter", "mm": "millimeter", "nm": "nanometer",
@@ -49,9 +49,19 @@ _IRREGULAR = {
     "penny": "pence", "foot": "feet", "inch": "inches", "paisa": "paise", "real": "reais",
 }  # fmt: skip
 
-UNIT = alternatives(UNITS)
+# What may be a unit; `known` looks it up. Alternatives of all units would be slow.
+UNIT = r"%|°[CF]?|(?:sq\.? |cu |fl\.? )?[A-Za-zμΩ]{1,5}[²³]?"
 #: What may follow a slash: 5 kg/m³, $5/mo.
-PERIOD = alternatives((set(UNITS) | set(_PERIODS)) - {"%", "°", "°C", "°F"})
+PERIOD = r"[A-Za-zμ]{1,6}[²³]?"
+
+
+def known(match: re.Match[str]) -> bool:
+    """Whether the groups "unit" and "per" of a match, if it has them, are units."""
+    groups = match.groupdict()
+    unit, period = groups.get("unit"), groups.get("per")
+    return (unit is None or unit in UNITS) and (
+        period is None or period in UNITS or period in _PERIODS
+    )
 
 
 def many(name: str) -> str:
