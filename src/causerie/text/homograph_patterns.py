@@ -24,6 +24,11 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "bass": (
         (
+            "bˈAs",
+            r"_ (?:guitars?|guitarist|players?|drums?|lines?|solo|clef|voice|notes?|part|singer|"
+            r"clarinet|speakers?)\b|\b(?:plays?|played|playing|double|electric|upright) (?:the )?_",
+        ),
+        (
             "bˈæs",
             r"\b(?:caught|catch|catches|catching|fish|fishing|fisherman|fishermen|angler|lake|"
             r"river|pond|grilled|fried|baked|steamed|striped|largemouth|smallmouth|sea|bait|"
@@ -95,6 +100,7 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
     "bow": (
         (
             "bˈW",
+            r"\b[a-z]+s _ (?:to|before|down)\b|"
             r"\b(?:to|will|would|must|should|they|we|i|he|you|did|didn't|don't|not|and|all|men|"
             r"please) _ (?:down|before|to|out|low|his|her|their|your|my|and|as|when|politely|"
             r"deeply|in|at|[.,])|\b(?:to|must|should|will) _\b|^_ (?:down|before|to|your|low)|"
@@ -114,6 +120,8 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
         ),
         ("bˈOz", ""),
     ),
+    "bowed": (("bˈWd", ""),),
+    "bowing": (("bˈWɪŋ", ""),),
     "dove": (
         (
             "dˈOv",
@@ -162,6 +170,7 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
     "live": (
         (
             "lˈIv",
+            r"_ on (?:air|stage|tv|television)\b|"
             r"_ (?:shows?|music|performances?|concerts?|broadcasts?|streams?|streaming|"
             r"audiences?|albums?|tv|television|radio|bands?|wires?|coverage|events?|chat|"
             r"recordings?|videos?|versions?|reports?|updates?|animals?|bait|ammunition|rounds?|"

@@ -122,6 +122,11 @@ def choose(words: Sequence[str], at: int) -> str | None:
 _ALL_PARTS = _NOUN_OR_VERB | _VERB_OR_NOUN
 
 
+def as_verb(word: str) -> str | None:
+    """The phonemes of a word as a verb; None if they do not depend on that."""
+    return _ALL_PARTS[word][1] if word in _ALL_PARTS else None
+
+
 def _by_pattern(words: Sequence[str], at: int) -> str:
     start, end = at, at + 1
     while start > 0 and at - start < 12 and words[start - 1][0] not in _ENDS:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from causerie.errors import CheckpointError
-from causerie.text.homographs import choose
+from causerie.text.homographs import as_verb, choose
 from causerie.text.inflections import ending, stems
 
 VOWELS = frozenset("AIOWYiuæɑəɛɪʊʌɔɜɐᵊᵻ")
@@ -108,10 +108,12 @@ class Lexicon:
     def _inflected(self, word: str) -> str | None:
         """The phonemes of a regular inflection of a known word."""
         for suffix, possible in stems(word):
-            stem = next((self.entries[stem] for stem in possible if stem in self.entries), None)
-            if stem is None:
+            known = next((stem for stem in possible if stem in self.entries), None)
+            if known is None:
                 continue
-            return stem + ending(stem, suffix)
+            verb = as_verb(known) if suffix in ("ed", "ing") else None
+            phonemes = verb or self.entries[known]
+            return phonemes + ending(phonemes, suffix)
         return None
 
     def read(self, text: str) -> Reading:
