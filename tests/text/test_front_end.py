@@ -134,7 +134,7 @@ def test_a_whole_text_sounds_as_it_does_in_pieces(phonemes: FrontEnd) -> None:
         ("Q&amp;A at 5&nbsp;pm", "Q and A at five P M"),
         ("> 90 %", "greater than ninety percent"),
         ("# 5 in line", "number five in line"),
-        (r"C:\Users", "C: backslash Users"),
+        (r"C:\Users", "C colon backslash Users"),
         ("approx. 5 min.", "approximately five minutes."),
     ],
 )
