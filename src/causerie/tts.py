@@ -35,7 +35,9 @@ from causerie.reply.async_stream import AsyncStream
 from causerie.reply.context import ContextEncoder
 from causerie.reply.stream import Stream
 from causerie.reply.turns import Turns, listed
+from causerie.text.check import check_text
 from causerie.text.growing import Flush
+from causerie.text.reading import TextReading, read
 from causerie.voices import Voice, find_voice
 
 log = logging.getLogger("causerie")
@@ -184,6 +186,14 @@ class TTS:
     def voices(self) -> list[str]:
         """Names of the checkpoint's voices."""
         return sorted(self.checkpoint.voices)
+
+    def read(self, text: str) -> TextReading:
+        """How a text is read: its words, phonemes and pieces, and what is left out.
+
+        Raises:
+            TextError: the text is blank, or nothing in it can be spoken.
+        """
+        return read(check_text(text), self.checkpoint.front_end)
 
     def generate(
         self,

@@ -19,6 +19,7 @@ from causerie.cli.options import (
     check_voice,
     complete_voice,
 )
+from causerie.cli.text import Text, TextFile, read_text
 from causerie.errors import AudioError, ConfigError, PromptTooLongError, TextError
 from causerie.model_files import check_source
 
@@ -32,17 +33,8 @@ DEFAULT_FILE = Path("speech.wav")
 
 
 def say(
-    text: Annotated[
-        str | None,
-        typer.Argument(
-            help="The text to speak. Without it, or with -, standard input is read.",
-            show_default=False,
-        ),
-    ] = None,
-    file: Annotated[
-        Path | None,
-        typer.Option("-f", "--file", help="Read the text from a file.", metavar="FILE"),
-    ] = None,
+    text: Text = None,
+    file: TextFile = None,
     output: Annotated[
         str | None,
         typer.Option(
@@ -131,7 +123,7 @@ def say(
         check_sound_file(output)
     check_source(model)
     check_voice(voice, model)
-    words = _read_text(text, file)
+    words = read_text(text, file, "say")
     formats = {"backbone_format": backbone_format, "depth_format": depth_format}
     tts, settings = _load(model, device, dtype, formats, context)
     settings |= {
@@ -144,27 +136,6 @@ def say(
     stream = tts.stream(words, **settings)
     audio, where = _emit(stream, output, play)
     _report(audio, words, model, where, as_json=as_json, to_stderr=output == "-")
-
-
-def _read_text(text: str | None, file: Path | None) -> str:
-    """The text to speak, from the argument, the file or standard input."""
-    usage = "give one text: causerie say TEXT, or -f FILE, or pipe it to standard input"
-    is_piped = text is None and file is None and not sys.stdin.isatty()
-    if (text is None) == (file is None) and not is_piped:
-        raise TextError(usage)
-    try:
-        if file is not None:
-            return file.read_text("utf-8")
-        if text not in (None, "-"):
-            return text
-        words = sys.stdin.buffer.read().decode("utf-8")
-    except OSError as error:
-        raise TextError(f"text file {file} cannot be opened: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise TextError(f"{file or 'standard input'} is not text in UTF-8: {error}") from error
-    if is_piped and not words:
-        raise TextError(usage)
-    return words
 
 
 def _load(

@@ -21,11 +21,9 @@ from causerie.reply.turn import Turn
 from causerie.text.blocks import LeftOut
 from causerie.text.check import check_text
 from causerie.text.growing import Flush
-from causerie.text.split import Piece
+from causerie.text.split import MAX_PIECE_CHARS, Piece
 from causerie.voices import Voice
 
-#: Longer text is spoken in pieces of at most this many characters.
-MAX_PIECE_CHARS = 250
 #: About 25 minutes of speech. A book should come in parts.
 MAX_TEXT_CHARS = 20_000
 #: Without a limit on the reply, each piece is cut here, in case the model never stops.

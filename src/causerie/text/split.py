@@ -16,6 +16,9 @@ import sentencex
 
 from causerie.text.blocks import BlockEnd, BlockReader, Event, LeftOut, Plain
 
+#: Longer text is spoken in pieces of at most this many characters.
+MAX_PIECE_CHARS = 250
+
 
 @dataclass(frozen=True)
 class Sentence:

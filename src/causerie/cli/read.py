@@ -1,0 +1,58 @@
+"""`causerie read`: shows what will be said, without saying it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from causerie.cli.console import note
+from causerie.cli.options import Model
+from causerie.cli.text import Text, TextFile, read_text
+from causerie.model_files import check_source
+from causerie.text.front_end import FrontEnd
+from causerie.text.reading import read as read_words
+from causerie.voice_file import BUNDLED
+
+
+def read(
+    text: Text = None,
+    file: TextFile = None,
+    model: Model = "petit",
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="Print one object: words, phonemes, skipped, pieces."),
+    ] = False,
+) -> None:
+    """Show how a text is read: its words, and its phonemes where the model reads those.
+
+    causerie read "It costs $5-10."
+    """
+    found = read_words(read_text(text, file, "read"), _front_end(model))
+    if as_json:
+        typer.echo(json.dumps(found.to_dict(), ensure_ascii=False))
+        return
+    typer.echo(found.words)
+    if found.phonemes is not None:
+        typer.echo(found.phonemes)
+    for part in found.skipped:
+        note(f"skipped: {part.text!r}: {part.reason}")
+
+
+def _front_end(model: str) -> FrontEnd:
+    """The front end of a model, whose weights are not read."""
+    check_source(model)
+    if model == "petit":
+        return FrontEnd.load("phonemes", BUNDLED)
+    path = Path(model).expanduser()
+    if not path.exists():  # a hub id
+        from causerie.checkpoint.locate import locate
+
+        path = locate(model)
+    folder = path if path.is_dir() else path.parent
+    config = folder / "config.json"
+    values = json.loads(config.read_text("utf-8")) if config.is_file() else {}
+    own = values.get("format") == "causerie"
+    return FrontEnd.load(values.get("front_end", "plain") if own else "plain", folder)

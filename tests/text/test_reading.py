@@ -1,0 +1,99 @@
+"""What `causerie read` and `TTS.read` show."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from causerie.cli import app
+from causerie.errors import TextError
+from causerie.text.front_end import FrontEnd
+from causerie.text.reading import Skipped, read
+from causerie.tts import TTS
+from causerie.voice_file import BUNDLED
+
+ANSWER = "# Prices\n\nIt costs **$5-10** at 5 PM, says GPT-4.\n\n```python\nx = 1\n```\n\n日 Done"
+
+
+@pytest.fixture(scope="module")
+def front_end() -> FrontEnd:
+    return FrontEnd.load("phonemes", BUNDLED)
+
+
+def test_words_phonemes_and_what_is_skipped(front_end: FrontEnd) -> None:
+    found = read(ANSWER, front_end)
+    assert found.words == "prices it costs five to ten dollars at five p m says g p t four 日 done"
+    assert found.phonemes is not None
+    assert found.phonemes.endswith("dˈʌn.")
+    assert found.skipped == (
+        Skipped(text="```python\nx = 1\n```", reason="code"),
+        Skipped(text="日", reason="cannot be read"),
+    )
+    assert "".join(found.pieces).startswith("# Prices")
+
+
+def test_long_text_is_cut_as_it_is_spoken(front_end: FrontEnd) -> None:
+    found = read("This is a sentence of eight short words. " * 12, front_end)
+    assert len(found.pieces) == 2
+    assert found.words == " ".join(["this is a sentence of eight short words"] * 12)
+
+
+def test_text_without_words_is_an_error(front_end: FrontEnd) -> None:
+    for text in ("", " \n", "日本", "```\nx = 1\n```"):
+        with pytest.raises(TextError):
+            read(text, front_end)
+
+
+def test_a_model_that_reads_text_gets_it_as_written() -> None:
+    found = read("It costs $5.", FrontEnd("plain"))
+    assert (found.words, found.phonemes, found.skipped) == ("It costs $5.", None, ())
+    assert "phonemes" not in found.to_dict()
+
+
+def test_the_library_reads_as_its_front_end() -> None:
+    tts = TTS.from_pretrained("petit")
+    assert tts.read(ANSWER) == read(ANSWER, tts.checkpoint.front_end)
+
+
+def test_the_command(tmp_path: Path, tiny_folder: Path) -> None:
+    done = CliRunner().invoke(app, ["read", "It costs $5-10."])
+    assert done.stdout.splitlines()[0] == "it costs five to ten dollars"
+    (tmp_path / "answer.md").write_text(ANSWER, encoding="utf-8")
+    done = CliRunner().invoke(app, ["read", "-f", str(tmp_path / "answer.md"), "--json"])
+    found = json.loads(done.stdout)
+    assert list(found) == ["words", "phonemes", "skipped", "pieces"]
+    assert found["skipped"][0] == {"text": "```python\nx = 1\n```", "reason": "code"}
+    assert "skipped: '日': cannot be read" in CliRunner().invoke(app, ["read", "日 Done"]).stderr
+    done = CliRunner().invoke(app, ["read", "Hi, $5.", "--model", str(tiny_folder)])
+    assert done.stdout == "Hi, $5.\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["read", " "], "text is empty"),
+        (["read", "Hi.", "-f", "a.txt"], "give one text: causerie read TEXT, or -f FILE"),
+        (["read", "Hi.", "--model", "./nowhere"], "nowhere"),
+    ],
+)
+def test_errors_are_one_line(arguments: list[str], message: str) -> None:
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_it_imports_no_torch() -> None:
+    code = (
+        "import sys; from causerie.cli import app; sys.argv[1:] = ['read', 'At 5 PM.', '--json']\n"
+        "try: app()\n"
+        "except SystemExit as error: assert not error.code\n"
+        "print(sorted({'torch', 'numpy', 'pydantic', 'transformers'} & {*sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
