@@ -126,7 +126,7 @@ def test_interruption_ends_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*args: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(say, "_read_text", interrupted)
+    monkeypatch.setattr(say, "read_text", interrupted)
     done = CliRunner().invoke(app, ["say", "Hello"])
     assert done.exit_code == 130
     assert done.stderr.strip() in ("", "causerie: stopped")  # newer versions of typer say nothing

@@ -18,6 +18,7 @@ from causerie.audio import io as files
 from causerie.audio import play
 from causerie.cli import app, console
 from causerie.cli import say as say_module
+from causerie.cli.text import read_text
 from causerie.errors import AudioError, TextError
 from causerie.reply import turns
 from causerie.text.front_end import FrontEnd, Spoken
@@ -199,9 +200,9 @@ def test_without_a_text_at_a_terminal_nothing_is_read(
         def isatty(self) -> bool:
             return True
 
-    monkeypatch.setattr(say_module.sys, "stdin", Terminal())
+    monkeypatch.setattr("sys.stdin", Terminal())
     with pytest.raises(TextError, match="give one text: causerie say TEXT"):
-        say_module._read_text(None, None)
+        read_text(None, None, "say")
 
 
 def test_an_unknown_voice_is_an_error_before_the_model_is_loaded(

@@ -335,7 +335,8 @@ def test_a_full_queue_answers_with_retry_after(server: Running) -> None:
     for thread in threads:
         thread.start()
     entered.wait()
-    server.wait_for(lambda: server.tts.engine.stats().waiting >= 2)
+    stats = server.tts.engine.stats
+    server.wait_for(lambda: (stats().active, stats().waiting) == (3, 2))
     refused = post(server, input=TEXT)
     leave.set()
     for thread in threads:

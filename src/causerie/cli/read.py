@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,9 +12,10 @@ from causerie.cli.console import note
 from causerie.cli.options import Model
 from causerie.cli.text import Text, TextFile, read_text
 from causerie.model_files import check_source
-from causerie.text.front_end import FrontEnd
-from causerie.text.reading import read as read_words
 from causerie.voice_file import BUNDLED
+
+if TYPE_CHECKING:
+    from causerie.text.front_end import FrontEnd
 
 
 def read(
@@ -30,6 +31,8 @@ def read(
 
     causerie read "It costs $5-10."
     """
+    from causerie.text.reading import read as read_words
+
     found = read_words(read_text(text, file, "read"), _front_end(model))
     if as_json:
         typer.echo(json.dumps(found.to_dict(), ensure_ascii=False))
@@ -44,6 +47,8 @@ def read(
 def _front_end(model: str) -> FrontEnd:
     """The front end of a model, whose weights are not read."""
     check_source(model)
+    from causerie.text.front_end import FrontEnd
+
     if model == "petit":
         return FrontEnd.load("phonemes", BUNDLED)
     path = Path(model).expanduser()
