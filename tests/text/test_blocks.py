@@ -460,12 +460,14 @@ def test_a_long_code_block_is_cut_for_a_front_end_that_reads_it() -> None:
 def test_time_grows_with_length_alone(unit: str) -> None:
     def seconds(length: int) -> float:
         text = unit * (length // len(unit)) + "x"
-        started = time.process_time()
-        split(text, 250)
-        return time.process_time() - started
+        times = []
+        for _ in range(3):  # the shortest, as other work disturbs the others
+            started = time.process_time()
+            split(text, 250)
+            times.append(time.process_time() - started)
+        return min(times)
 
-    seconds(1_000)
-    assert seconds(40_000) < 4 * 4 * max(seconds(10_000), 0.02)
+    assert seconds(20_000) < 4 * 4 * max(seconds(5_000), 0.02)
 
 
 def test_a_piece_has_its_sentences_in_order() -> None:
