@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from causerie.audio.audio import Audio
-from causerie.audio.recording import MAX_CLIPPED, Fault, distorted, examine
+from causerie.audio.recording import MAX_CLIPPED, MAX_RAW_S, Fault, distorted, examine
 from causerie.data.activity import RATE
 from causerie.data.letters import character_error_rate
 from causerie.data.sound import read_sound
@@ -27,8 +27,6 @@ from causerie.voices import Voice
 if TYPE_CHECKING:
     from causerie.tts import TTS
 
-#: Longest recording that is read.
-MAX_RAW_S = 120.0
 #: Share of the letters that the recognizer may hear differently.
 MAX_CER = 0.3
 #: Cosine of the two halves of a recording; one speaker has about 0.85, two have up to 0.75.

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 #: Seconds of speech in a voice: shorter does not capture the voice, longer fills the context.
 MIN_VOICE_S, MAX_VOICE_S = 1.5, 30.0
+#: Longest recording that is read, before the silence at its ends is trimmed.
+MAX_RAW_S = 120.0
 #: Maximum share of samples at full scale.
 MAX_CLIPPED = 0.01
 FULL_SCALE = 0.9999

@@ -12,6 +12,7 @@ import typer
 from causerie.audio.extensions import format_of, is_sound_file
 from causerie.errors import AudioError, ConfigError
 from causerie.extras import need
+from causerie.model_files import ADAPTER
 from causerie.voice_file import (
     BUNDLED,
     is_speaker_number,
@@ -20,9 +21,6 @@ from causerie.voice_file import (
     unknown_voice,
     voice_files,
 )
-
-#: In the folder of a low-rank adapter, which has no voices of its own.
-_ADAPTER = "adapter_config.json"
 
 Model = Annotated[
     str,
@@ -86,7 +84,7 @@ def known_voices(model: str) -> dict[str, Path] | None:
     folder = BUNDLED if model == "petit" else Path(model).expanduser()
     if folder.is_file():
         folder = folder.parent
-    if not folder.is_dir() or (folder / _ADAPTER).is_file():
+    if not folder.is_dir() or (folder / ADAPTER).is_file():
         return None
     return voice_files(folder)
 

@@ -11,7 +11,7 @@ import typer
 from causerie.cli.console import note
 from causerie.cli.options import Model
 from causerie.cli.text import Text, TextFile, read_text
-from causerie.model_files import check_source
+from causerie.model_files import check_source, read_json
 from causerie.voice_file import BUNDLED
 
 if TYPE_CHECKING:
@@ -58,6 +58,6 @@ def _front_end(model: str) -> FrontEnd:
         path = locate(model)
     folder = path if path.is_dir() else path.parent
     config = folder / "config.json"
-    values = json.loads(config.read_text("utf-8")) if config.is_file() else {}
+    values = read_json(config) if config.is_file() else {}
     own = values.get("format") == "causerie"
     return FrontEnd.load(values.get("front_end", "plain") if own else "plain", folder)

@@ -2,7 +2,7 @@
 
 An initialism becomes its letters, in capitals with spaces between: GPUs → G P U's. Acronyms that
 are said as words, and words in capitals for emphasis, do not change. Does not know a lexicon:
-short words are listed here, longer ones are told from initialisms by their syllables.
+short words are listed here, longer ones differ from initialisms by their syllables.
 """
 
 from __future__ import annotations

@@ -10,14 +10,11 @@ import threading
 import numpy as np
 from numpy.typing import NDArray
 
-from causerie.audio.recording import MAX_CLIPPED, distorted, examine
+from causerie.audio.recording import MAX_CLIPPED, MAX_RAW_S, distorted, examine
 from causerie.data.sound import read_sound
 from causerie.errors import AudioError
 from causerie.extras import need
 from causerie.server.errors import ApiError
-
-#: Maximum seconds of an upload, before the silence at its ends is trimmed.
-MAX_RAW_S = 120.0
 
 _transcribing = threading.Lock()
 
