@@ -7,8 +7,8 @@ import re
 import moshi.models.loaders as moshi_loaders
 import pytest
 import torch
+import transformers
 from torch import Tensor
-from transformers import CsmConfig, CsmForConditionalGeneration
 
 from causerie.checkpoint import configs
 from causerie.checkpoint.keymap import (
@@ -59,7 +59,7 @@ def renamed(shapes: Shapes, layout: str) -> Shapes:
 def test_transformers(csm: dict[str, Tensor], mimi: dict[str, Tensor]) -> None:
     exported = configs.csm_to_transformers(csm_1b(), MimiConfig())
     with torch.device("meta"):
-        reference = CsmForConditionalGeneration(CsmConfig(**exported))
+        reference = transformers.CsmForConditionalGeneration(transformers.CsmConfig(**exported))
     theirs = {name: tuple(tensor.shape) for name, tensor in reference.state_dict().items()}
     codec = renamed(
         {n.removeprefix("codec_model."): s for n, s in theirs.items() if "codec_model." in n},

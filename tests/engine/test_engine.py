@@ -55,7 +55,7 @@ def solo() -> Callable[[NewRunner], tuple[list[Request], list[Said]]]:
 
     def made(new_runner: NewRunner) -> tuple[list[Request], list[Said]]:
         if new_runner not in kept:
-            requests = asking.mixed(64)
+            requests = asking.mixed(64 if new_runner is asking.native else 40)  # plain is slow
             kept[new_runner] = requests, alone(new_runner, requests)
         return kept[new_runner]
 
@@ -63,7 +63,7 @@ def solo() -> Callable[[NewRunner], tuple[list[Request], list[Said]]]:
 
 
 @pytest.mark.parametrize(("num_slots", "prefix_bytes"), [(8, 50_000), (3, 0)])
-def test_64_mixed_requests_equal_those_alone(
+def test_mixed_requests_equal_those_alone(
     solo: Any, new_runner: NewRunner, num_slots: int, prefix_bytes: int
 ) -> None:
     requests, expected = solo(new_runner)
@@ -91,7 +91,7 @@ def test_64_mixed_requests_equal_those_alone(
             assert collect(engine, handle) == (frames, sound, state)
     stats = engine.stats()
     assert len(cancelled) > 2
-    assert stats.num_requests == 64 == sum(stats.done.values())
+    assert stats.num_requests == len(requests) == sum(stats.done.values())
     assert stats.done["cancelled"] == len(cancelled)
     assert max(stats.batch_sizes) > min(2, num_slots - 1)
     assert (stats.num_prefix_hits > 5) == bool(prefix_bytes)
@@ -332,7 +332,7 @@ def test_an_interrupt_leaves_no_thread_waiting(
     assert collect(engine, engine.submit(request(HELLO)))[2] == "limit"
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(5))
 def test_random_failures_and_cancels_leak_no_slot_and_spoil_no_neighbour(
     new_runner: NewRunner, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import CsmForConditionalGeneration
+import transformers
 
 from causerie import TTS
 from causerie.checkpoint import load, save
@@ -59,7 +59,9 @@ def test_the_model_speaks_in_the_voice(finished: Path, tiny_folder: Path) -> Non
 
 def test_transformers_computes_the_same(finished: Path) -> None:
     ours = load(finished / "model")
-    theirs = CsmForConditionalGeneration.from_pretrained(finished / "transformers").eval()
+    theirs = transformers.CsmForConditionalGeneration.from_pretrained(
+        finished / "transformers"
+    ).eval()
     tokens = torch.tensor([ours.tokenizer.encode("The cat sat.", 0)])
     codes = torch.randint(1, tiny.CODEBOOK_SIZE, (3, tiny.NUM_CODEBOOKS))
     frames = torch.nn.functional.pad(tokens[..., None], (tiny.NUM_CODEBOOKS, 0))

@@ -5,20 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from transformers import CsmForConditionalGeneration
+import transformers
 
 from causerie.checkpoint import Checkpoint, load
 from tests.parity import references
 
 
 @pytest.fixture(scope="module")
-def reference() -> CsmForConditionalGeneration:
+def reference() -> transformers.CsmForConditionalGeneration:
     return references.csm_of_transformers()
 
 
 @pytest.fixture(scope="module")
 def folder(
-    reference: CsmForConditionalGeneration, tmp_path_factory: pytest.TempPathFactory
+    reference: transformers.CsmForConditionalGeneration, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     return references.save(reference, tmp_path_factory.mktemp("csm"))
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import moshi.models.loaders as moshi_loaders
 import torch
+import transformers
 from moshi.models.compression import MimiModel as MoshiMimi
 from torch import Tensor, nn
-from transformers import CsmConfig, CsmForConditionalGeneration, MimiConfig, MimiModel
 
 from tests import tiny
 
@@ -41,8 +41,8 @@ _MIMI: dict[str, Any] = {
 }
 
 
-def csm_of_transformers(seed: int = 0) -> CsmForConditionalGeneration:
-    config = CsmConfig(
+def csm_of_transformers(seed: int = 0) -> transformers.CsmForConditionalGeneration:
+    config = transformers.CsmConfig(
         num_codebooks=tiny.NUM_CODEBOOKS,
         vocab_size=tiny.CODEBOOK_SIZE + 3,
         text_vocab_size=260,
@@ -81,7 +81,7 @@ def csm_of_transformers(seed: int = 0) -> CsmForConditionalGeneration:
         codec_config={"model_type": "mimi", **_MIMI},
     )
     torch.manual_seed(seed)
-    model = CsmForConditionalGeneration(config).eval()
+    model = transformers.CsmForConditionalGeneration(config).eval()
     randomize(model)
     model.depth_decoder.generation_config.update(
         min_new_tokens=tiny.NUM_CODEBOOKS - 1, max_new_tokens=tiny.NUM_CODEBOOKS - 1
@@ -89,9 +89,9 @@ def csm_of_transformers(seed: int = 0) -> CsmForConditionalGeneration:
     return model
 
 
-def mimi_of_transformers(seed: int = 0) -> MimiModel:
+def mimi_of_transformers(seed: int = 0) -> transformers.MimiModel:
     torch.manual_seed(seed)
-    model = MimiModel(MimiConfig(**_MIMI)).eval()
+    model = transformers.MimiModel(transformers.MimiConfig(**_MIMI)).eval()
     randomize(model)
     return model
 
@@ -158,7 +158,7 @@ def save(model: nn.Module, folder: Path, **options: Any) -> Path:
 
 
 @torch.no_grad()
-def latent_of(model: MimiModel, pcm: Tensor) -> tuple[Tensor, Tensor]:
+def latent_of(model: transformers.MimiModel, pcm: Tensor) -> tuple[Tensor, Tensor]:
     """Unquantized latent (B, D, T) and codes of transformers' Mimi."""
     seen: list[Tensor] = []
     encode = model.quantizer.encode

@@ -9,12 +9,11 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import peft
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
 from torch import nn
-from transformers import CsmForConditionalGeneration
 
 from causerie import TTS
 from causerie.checkpoint import load, save
@@ -33,7 +32,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # of peft and transformers, f
 @pytest.fixture(scope="module")
 def trained(
     folder: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, CsmForConditionalGeneration]:
+) -> tuple[Path, transformers.CsmForConditionalGeneration]:
     """An adapter's folder, and the model that peft merges."""
     place = tmp_path_factory.mktemp("trained") / "adapter"
     with warnings.catch_warnings(action="ignore"):
@@ -41,14 +40,16 @@ def trained(
 
 
 @pytest.fixture
-def adapter(trained: tuple[Path, CsmForConditionalGeneration], tmp_path: Path) -> Path:
+def adapter(trained: tuple[Path, transformers.CsmForConditionalGeneration], tmp_path: Path) -> Path:
     """A copy of the adapter's folder, to be changed."""
     return Path(shutil.copytree(trained[0], tmp_path / "adapter"))
 
 
-def train(folder: Path, base: Path, **settings: Any) -> CsmForConditionalGeneration:
+def train(folder: Path, base: Path, **settings: Any) -> transformers.CsmForConditionalGeneration:
     """Write an adapter with random weights; returns the model that peft merges."""
     torch.manual_seed(1)
+    import peft  # takes seconds
+
     config = peft.LoraConfig(**{"r": 2, "lora_alpha": 6, "target_modules": LAYERS, **settings})
     adapted = peft.get_peft_model(references.csm_of_transformers(), config)
     adapted.peft_config["default"].base_model_name_or_path = str(base)
@@ -59,7 +60,9 @@ def train(folder: Path, base: Path, **settings: Any) -> CsmForConditionalGenerat
     return adapted.merge_and_unload()
 
 
-def assert_equal_to(theirs: CsmForConditionalGeneration, ours: Path, tmp_path: Path) -> None:
+def assert_equal_to(
+    theirs: transformers.CsmForConditionalGeneration, ours: Path, tmp_path: Path
+) -> None:
     expected = load(references.save(theirs, tmp_path / "merged"))
     merged = load(ours)
     for part in ("model", "codec"):
@@ -93,7 +96,7 @@ def test_merged_as_peft_merges(folder: Path, tmp_path: Path, settings: dict[str,
 
 
 def test_an_adapter_speaks_as_the_merged_model(
-    trained: tuple[Path, CsmForConditionalGeneration], folder: Path, tmp_path: Path
+    trained: tuple[Path, transformers.CsmForConditionalGeneration], folder: Path, tmp_path: Path
 ) -> None:
     references.save(trained[1], tmp_path / "merged")
     codes = [
@@ -108,7 +111,7 @@ def test_an_adapter_speaks_as_the_merged_model(
 
 @pytest.mark.parametrize("layout", ["own", "beside", "relative", "pickle", "codec", "wrapped"])
 def test_where_adapters_and_bases_lie(
-    trained: tuple[Path, CsmForConditionalGeneration],
+    trained: tuple[Path, transformers.CsmForConditionalGeneration],
     adapter: Path,
     folder: Path,
     tmp_path: Path,

@@ -10,9 +10,9 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from transformers import CsmConfig, CsmForConditionalGeneration
 
 from causerie.checkpoint import Checkpoint, configs, load, save, save_transformers
 from causerie.checkpoint.locate import CODECS
@@ -71,7 +71,7 @@ def prompt(ours: Checkpoint) -> Prompt:
 
 @torch.no_grad()
 def assert_same_model(
-    reference: CsmForConditionalGeneration, ours: Checkpoint, prompt: Prompt
+    reference: transformers.CsmForConditionalGeneration, ours: Checkpoint, prompt: Prompt
 ) -> None:
     theirs = reference(**prompt.for_transformers(), output_hidden_states=True)
     hidden = ours.model.backbone(ours.model.embed_frames(prompt.frames, prompt.mask))
@@ -103,14 +103,14 @@ def _frequencies(config: LlamaConfig) -> Tensor:
 
 
 def test_text_audio_and_stop_rows(
-    reference: CsmForConditionalGeneration, ours: Checkpoint, prompt: Prompt
+    reference: transformers.CsmForConditionalGeneration, ours: Checkpoint, prompt: Prompt
 ) -> None:
     assert_same_model(reference, ours, prompt)
 
 
 @torch.no_grad()
 def test_cached_steps(
-    reference: CsmForConditionalGeneration, ours: Checkpoint, prompt: Prompt
+    reference: transformers.CsmForConditionalGeneration, ours: Checkpoint, prompt: Prompt
 ) -> None:
     theirs = reference(**prompt.for_transformers(), use_cache=True, logits_to_keep=1)
     cache = KVCache(ours.model.config.backbone, 1, 64)
@@ -128,7 +128,7 @@ def test_cached_steps(
 
 @torch.no_grad()
 def test_greedy_frames(
-    reference: CsmForConditionalGeneration, ours: Checkpoint, prompt: Prompt
+    reference: transformers.CsmForConditionalGeneration, ours: Checkpoint, prompt: Prompt
 ) -> None:
     theirs = reference.generate(
         **prompt.for_transformers(),
@@ -153,7 +153,10 @@ def test_greedy_frames(
 @pytest.mark.parametrize("amortized", [False, True])
 @torch.no_grad()
 def test_loss(
-    reference: CsmForConditionalGeneration, ours: Checkpoint, prompt: Prompt, amortized: bool
+    reference: transformers.CsmForConditionalGeneration,
+    ours: Checkpoint,
+    prompt: Prompt,
+    amortized: bool,
 ) -> None:
     labels = torch.full_like(prompt.input_ids, -100)
     labels[prompt.is_audio] = AUDIO_ID
@@ -212,7 +215,7 @@ def test_no_audio_table(folder: Path, tmp_path: Path) -> None:
 
 
 def test_shards_and_the_original_beside_them(
-    reference: CsmForConditionalGeneration, tmp_path: Path, prompt: Prompt
+    reference: transformers.CsmForConditionalGeneration, tmp_path: Path, prompt: Prompt
 ) -> None:
     """As in sesame/csm-1b, whose model.safetensors is the original one."""
     references.save(reference, tmp_path, max_shard_size="100KB")
@@ -314,7 +317,7 @@ def to_original(tensors: dict[str, Tensor], head_dims: dict[str, int]) -> dict[s
 
 @pytest.mark.parametrize("filename", ["model.safetensors", "ckpt.pt"])
 def test_original_layout(
-    reference: CsmForConditionalGeneration,
+    reference: transformers.CsmForConditionalGeneration,
     folder: Path,
     ours: Checkpoint,
     prompt: Prompt,
@@ -386,7 +389,7 @@ def test_transformers_loads_our_checkpoints(
         (tmp_path / "other" / "tokenizer.json").write_text(text)
         ours = load(tmp_path / "other")
     save_transformers(tmp_path / "export", ours)
-    theirs, report = CsmForConditionalGeneration.from_pretrained(
+    theirs, report = transformers.CsmForConditionalGeneration.from_pretrained(
         tmp_path / "export", output_loading_info=True
     )
     assert not any(report.values()), report
@@ -422,7 +425,7 @@ def test_there_and_back(ours: Checkpoint, tmp_path: Path) -> None:
 
 def test_configuration_of_csm_1b_in_transformers() -> None:
     exported = configs.csm_to_transformers(csm_1b(), MimiConfig())
-    config = CsmConfig(**{k: v for k, v in exported.items() if k != "model_type"})
+    config = transformers.CsmConfig(**{k: v for k, v in exported.items() if k != "model_type"})
     for part in (config, config.depth_decoder_config):
         rope = part.rope_parameters
         assert rope["original_max_position_embeddings"] < part.max_position_embeddings

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
 from moshi.models.compression import MimiModel as MoshiMimi
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from transformers import MimiModel
 
 from causerie.checkpoint import load_codec
 from causerie.codec.mimi import Mimi
@@ -23,6 +23,9 @@ from causerie.errors import CheckpointError
 from tests import tiny
 from tests.parity import references
 from tests.parity.references import FRAME
+
+if TYPE_CHECKING:
+    from transformers import MimiModel  # the import of transformers' models takes seconds
 
 CLOSE = {"atol": 1e-4, "rtol": 1e-4}
 LENGTHS = [1000, FRAME, 8 * FRAME - 1, 8 * FRAME, 8 * FRAME + 1, 24_000]

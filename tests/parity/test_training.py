@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import transformers
 from torch import Tensor
-from transformers import CsmForConditionalGeneration
 
 from causerie.checkpoint import Checkpoint, load, save_transformers
 from causerie.train.lm.batches import collate
@@ -41,7 +41,9 @@ class Conversation:
         self.example = Example(rows, rows, learned, kept)
         self.counts = np.array([learned.sum(), kept.sum()])
 
-    def theirs(self, reference: CsmForConditionalGeneration, **options: float) -> Tensor:
+    def theirs(
+        self, reference: transformers.CsmForConditionalGeneration, **options: float
+    ) -> Tensor:
         """Their losses of codebook 0 and of the others."""
         out = reference(**self.prompt.for_transformers(), labels=self.labels, **options)
         assert torch.allclose(out.loss, out.backbone_loss + out.depth_decoder_loss)
@@ -50,7 +52,7 @@ class Conversation:
 
 @torch.no_grad()
 def test_parts_of_a_batch_add_up_to_the_mean_of_transformers(
-    reference: CsmForConditionalGeneration, ours: Checkpoint
+    reference: transformers.CsmForConditionalGeneration, ours: Checkpoint
 ) -> None:
     batch = [Conversation(ours, (4, 3)), Conversation(ours, (2, 6))]
     counts = sum(conversation.counts for conversation in batch)
@@ -67,7 +69,7 @@ def test_parts_of_a_batch_add_up_to_the_mean_of_transformers(
 
 @torch.no_grad()
 def test_where_transformers_is_wrong_ours_differs(
-    reference: CsmForConditionalGeneration, ours: Checkpoint
+    reference: transformers.CsmForConditionalGeneration, ours: Checkpoint
 ) -> None:
     """Its Trainer gives the number of labelled frames, by which it then divides both sums."""
     conversation = Conversation(ours, (4, 3))
@@ -96,5 +98,5 @@ def test_a_trained_model_is_the_same_in_transformers(folder: Path, tmp_path: Pat
     moved = trained.model.codebook0_head.weight - base.model.codebook0_head.weight
     assert moved.abs().max() > 1e-3
     save_transformers(tmp_path / "theirs", trained)
-    theirs = CsmForConditionalGeneration.from_pretrained(tmp_path / "theirs").eval()
+    theirs = transformers.CsmForConditionalGeneration.from_pretrained(tmp_path / "theirs").eval()
     assert_same_model(theirs, trained, Prompt(trained))

@@ -51,11 +51,13 @@ def texts_of(turns: Turns) -> list[str]:
 
 
 def test_every_multiple_of_a_frame_is_that_number_of_frames(encoder: ContextEncoder) -> None:
+    turns = turns_of(encoder, "Hi.")
     for number in range(1, 1126):
         for seconds in (number * 0.08, number * 80 / 1000, float(f"{number * 0.08:.2f}")):
-            turn = asyncio.run(turns_of(encoder, "Hi.", seconds).next_turn([]))
-            assert turn is not None
-            assert turn.max_frames == number, seconds
+            assert turns._num_frames(seconds) == number, seconds
+    exact = asyncio.run(turns_of(encoder, "Hi.", 2.32).next_turn([]))
+    assert exact is not None
+    assert exact.max_frames == 29
     less = asyncio.run(turns_of(encoder, "Hi.", 2.3199).next_turn([]))
     assert less is not None
     assert less.max_frames == 28

@@ -11,8 +11,8 @@ import pytest
 from tests.patience import PATIENCE_S
 from tests.server.process import Served, served
 
-#: About 20 s of speech, which takes a few seconds to generate.
-TEXT = "We go down to the river, and we cross the bridge as long as it stands. " * 5
+#: About 12 s of speech, which takes a second or more to generate.
+TEXT = "We go down to the river, and we cross the bridge as long as it stands. " * 3
 SPEECH = {"input": TEXT, "response_format": "pcm", "seed": 1}
 
 
@@ -50,7 +50,7 @@ def test_a_reply_is_completed_and_new_ones_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_reply_is_cut_off_after_the_grace_period(tmp_path: Path) -> None:
-    speech = {**SPEECH, "input": TEXT * 10}
+    speech = {**SPEECH, "input": TEXT * 16}
     with (
         served(tmp_path, "--grace-s", "0.3") as server,
         httpx.stream("POST", f"{server.url}/v1/audio/speech", json=speech) as response,

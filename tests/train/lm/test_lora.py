@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import peft
 import pytest
 import torch
 from torch import Tensor
@@ -62,7 +61,7 @@ def test_only_the_chosen_parts_are_adapted(lora: Lora, count: int) -> None:
     names = targets(model, lora)
     assert len(names) == count
     add_adapters(model, lora, seed=0)
-    found = {n for n, m in model.named_modules() if isinstance(m, peft.tuners.lora.LoraLayer)}
+    found = {n for n, m in model.named_modules() if hasattr(m, "lora_A")}
     assert found == {*names}
     assert {name.split(".")[0] for name in names} == {*lora.parts}
     assert {name.split(".")[-1] for name in names} <= {*LAYER_PARTS}
@@ -98,6 +97,8 @@ def test_peft_loads_a_saved_adapter(tmp_path: Path) -> None:
     lora = Lora(rank=2, alpha=6.0)
     model = adapted(lora)
     save_adapter(model, lora, tmp_path, "tiny")
+    import peft  # takes seconds
+
     theirs = peft.PeftModel.from_pretrained(tiny.csm(), tmp_path)  # type: ignore[arg-type]
     assert torch.equal(logits(theirs.base_model.model), logits(model))
 
