@@ -28,8 +28,9 @@ CURVES = (  # log, title, losses to plot
         "decoder",
         "decoder",
         {
-            "mel": "multi-scale log mel",
-            "phone_divergence": "phone divergence",
+            "envelope": "log envelope",
+            "pitch": "pitch and voicing",
+            "mel": "log mel",
             "discriminator": "discriminator (2: chance)",
         },
     ),

@@ -33,10 +33,10 @@ python train.py recognizer "$work/speech" "$work"
 [ -z "${encoder:-}" ] || wait "$encoder"
 python train.py codec "$work/speech" "$work" "${start[@]}"
 [ -e "$work/codes.npz" ] || python train.py encode "$work/speech" "$work" --threads 2
-python train.py decoder "$work/speech" "$work" &
-decoder=$!
 python train.py lm "$work/speech" "$work" "${start[@]}"
-wait "$decoder"
+python train.py export "$work/speech" "$work" "$work/first" --first-decoder
+python decoder_targets.py "$work/first" "$work/speech" "$work/targets" --hours 0.5
+python train.py decoder "$work/speech" "$work"
 python train.py export "$work/speech" "$work" "$assets"
 python plot.py "$work" "$assets/curves.png"
 for gate in codec acoustics; do

@@ -4,20 +4,17 @@
     python recipes/petit/train.py recognizer SPEECH WORK      # 2. phone recognizer
     python recipes/petit/train.py codec      SPEECH WORK      # 3. the whole codec
     python recipes/petit/train.py encode     SPEECH WORK      # 4. speech → codes
-    python recipes/petit/train.py decoder    SPEECH WORK      # 5. a better decoder
-    python recipes/petit/train.py lm         SPEECH WORK      # 6. text → codes
+    python recipes/petit/train.py lm         SPEECH WORK      # 5. text → codes
+    python recipes/petit/train.py decoder    SPEECH WORK      # 6. codes → speech
     python recipes/petit/train.py export     SPEECH WORK OUT  # 7. the model folder
 
-and, in the place of phase 5's decoder, for the model after the shipped one:
-
-    python recipes/petit/train.py source_filter SPEECH WORK   # a source-filter decoder
-
 SPEECH is the folder that make_all_speech.sh writes. WORK gets the state files and a log of JSON
-lines per phase. Phases 5 and 6 can run at the same time. Phase 7 refuses unfinished phases without
-`--unfinished`.
+lines per phase. Phase 6 learns from WORK/targets, which decoder_targets.py writes with the language
+model and the codec of phase 3, exported by `--first-decoder`. Phase 7 refuses unfinished phases
+without `--unfinished`.
 
-With ``--base MODEL``, such as the shipped `petit`, phases 3, 5 and 6 start from its weights, so
-phase 1 is not needed, and phases 4 and 7 use its codec.
+With ``--base MODEL``, such as the shipped `petit`, phases 5 and 6 start from its weights, and
+phases 4 and 7 use its codec; phase 3 starts from its weights if it has Mimi's decoder.
 """
 
 from __future__ import annotations
@@ -33,7 +30,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from codec_training.aligned_speech import SpeechFolder
-from codec_training.decoder import DecoderRecipe, train_decoder
 from codec_training.encoder import EncoderRecipe, first_codebooks, train_encoder
 from codec_training.phone_recognizer import (
     PhoneRecognizer,
@@ -49,6 +45,7 @@ from torch import Tensor
 from causerie.checkpoint.load import Checkpoint, GenerationDefaults, load, load_codec
 from causerie.checkpoint.save import save
 from causerie.codec.mimi import Mimi
+from causerie.codec.source_filter import SourceFilter
 from causerie.config import CSMConfig, LlamaConfig, MimiConfig, SourceFilterConfig
 from causerie.device import has_fast_bf16
 from causerie.evaluate.sentences import read_sentences
@@ -82,16 +79,14 @@ UNCLEAR = {"nadia", "felix"}  # not shipped: the codec loses too many of their w
 # The shipped model was trained in more steps, as the recipe grew. Codec with one voice, three
 # codebooks and two layers: encoder 2,000 steps, decoder 6,200 with spectral losses and 4,700 with
 # the recognizer, the whole codec 2,300, decoder 2,600. Then with four codebooks, three layers and
-# eight voices: the whole codec 5,100, decoder as below. LM: 11,600 steps with one voice on earlier
-# codes, then as below, with a rate schedule to step 4,200, and from step 2,200 on to step 3,800.
+# eight voices: the whole codec 5,100, Mimi's decoder 460. LM: 11,600 steps with one voice on
+# earlier codes, then as below, with a rate schedule to step 4,200, and from step 2,200 on to
+# step 3,800.
 # The settings below are shorter and have not been run from start to end.
 ENCODER = EncoderRecipe(steps=2000)
 RECOGNIZER = RecognizerRecipe(steps=1500)
 CODEC = CodecRecipe(steps=6000, stretched=0.25)
-DECODER = DecoderRecipe(steps=460, lr=6e-4, warmup=50, stretched=0.1)
-SOURCE_FILTER = SourceFilterRecipe(
-    steps=12_000, judged_from=5000, spoken_from=8000
-)  # not run to its end yet
+DECODER = SourceFilterRecipe(steps=12_000, judged_from=5000, spoken_from=8000)
 LM = LMRecipe(
     steps=3800,
     lr=2e-3,
@@ -204,39 +199,36 @@ def codec(speech: Path, work: Path, base: str | None = None) -> None:
     )
 
 
-def codec_weights(work: Path, base: str | None = None) -> dict[str, Tensor]:
-    """The codec's weights, from phase 3, from a codec folder at its place, or from a model."""
+def first_codec(work: Path, base: str | None = None) -> Mimi:
+    """The codec of phase 3, of a codec folder at its place, or of a model."""
     if base is not None:
-        return cpu_checkpoint(base).codec.state_dict()
+        return cpu_checkpoint(base).codec
     state = work / "codec/state.pt"
-    return finished_weights(state) if state.exists() else load_codec(work / "codec").state_dict()
+    if not state.exists():
+        return load_codec(work / "codec")
+    codec = Mimi(codec_config(NUM_CODEBOOKS))
+    codec.load_state_dict(finished_weights(state))
+    return codec
+
+
+def with_source_filter(config: MimiConfig) -> MimiConfig:
+    return dataclasses.replace(config, decoder=SourceFilterConfig())
 
 
 def decoder(speech: Path, work: Path, base: str | None = None) -> None:
-    train_decoder(
-        codec_config(NUM_CODEBOOKS),
-        DECODER,
-        speech,
-        listener(work),
-        work / "decoder",
-        start_from=codec_weights(work, base),
-        on_step=Log(work / "decoder.log"),
-    )
-
-
-def source_filter(speech: Path, work: Path, base: str | None = None) -> None:
-    """Train a source-filter decoder on WORK/targets, which decoder_targets.py writes."""
-    config = dataclasses.replace(codec_config(NUM_CODEBOOKS), decoder=SourceFilterConfig())
-    codec = Mimi(config)
-    own = codec.state_dict()
-    weights = {name: w for name, w in codec_weights(work, base).items() if name in own}
-    codec.load_state_dict({**own, **weights})
+    first = first_codec(work, base)
+    is_new = not isinstance(first.decoder, SourceFilter)
+    codec = Mimi(with_source_filter(first.config)) if is_new else first
+    if is_new:
+        own, trained = codec.state_dict(), first.state_dict()
+        codec.load_state_dict({name: trained.get(name, own[name]) for name in own})
     train_source_filter(
         codec,
-        SOURCE_FILTER,
+        DECODER,
         work / "targets",
-        work / "source_filter",
-        on_step=Log(work / "source_filter.log"),
+        work / "decoder",
+        is_new=is_new,
+        on_step=Log(work / "decoder.log"),
     )
 
 
@@ -245,8 +237,7 @@ class EncodingWorker:
 
     def __init__(self, speech: Path, work: Path, base: str | None) -> None:
         torch.set_num_threads(1)
-        self.codec = Mimi(codec_config(NUM_CODEBOOKS))
-        self.codec.load_state_dict(codec_weights(work, base))
+        self.codec = first_codec(work, base)
         self.folder = SpeechFolder(speech, self.codec.config.sample_rate)
 
     def __call__(self, group: list[int]) -> list[np.ndarray]:
@@ -367,15 +358,21 @@ def make_voices(speech: EncodedSpeech, out: Path) -> None:
 
 
 def export(
-    speech: Path, work: Path, out: Path, base: str | None = None, *, unfinished: bool = False
+    speech: Path,
+    work: Path,
+    out: Path,
+    base: str | None = None,
+    *,
+    unfinished: bool = False,
+    first_decoder: bool = False,
 ) -> None:
     tokenizer = TextTokenizer.load(ASSETS / "tokenizer.json")
-    codec = Mimi(codec_config(NUM_CODEBOOKS))
-    if base is None:
+    if base is not None or first_decoder:
+        codec = first_codec(work, base)
+    else:
+        codec = Mimi(with_source_filter(codec_config(NUM_CODEBOOKS)))
         state = work / "decoder/state.pt"
         codec.load_state_dict(trained(state, "codec", DECODER.steps, unfinished))
-    else:
-        codec.load_state_dict(codec_weights(work, base))
     model = CSM(model_config(tokenizer.vocab_size))
     model.load_state_dict(trained(work / "lm/state.pt", "model", LM.steps, unfinished))
     checkpoint = Checkpoint(
@@ -392,9 +389,7 @@ def export(
     save(out, dataclasses.replace(checkpoint, voices=voices), dtype=torch.float16)
 
 
-PHASES = (
-    "encoder", "recognizer", "codec", "encode", "decoder", "source_filter", "lm", "export",
-)  # fmt: skip
+PHASES = ("encoder", "recognizer", "codec", "encode", "lm", "decoder", "export")
 
 
 def main() -> None:
@@ -404,9 +399,14 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--base", metavar="MODEL", help="start from its weights, or use its codec")
     parser.add_argument("--unfinished", action="store_true", help="export before the last step")
+    parser.add_argument(
+        "--first-decoder", action="store_true", help="export with the decoder of phase 3"
+    )
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    more = {"unfinished": args.unfinished} if args.phase == "export" else {}
+    more = {}
+    if args.phase == "export":
+        more = {"unfinished": args.unfinished, "first_decoder": args.first_decoder}
     if args.base is not None:
         if args.phase in ("encoder", "recognizer"):
             parser.error(f"--base is for the later phases: {args.phase} starts without a model")

@@ -36,9 +36,12 @@ def test_the_whole_recipe(recipe: Path, tmp_path: Path) -> None:
     assert (tmp_path / "work/speech/done").exists()
     assert all(str(tmp_path / "work") in call for call in calls if call.startswith("train.py"))
     steps = [" ".join(call.split()[:2]) for call in calls]
-    export = steps.index("train.py export")
-    assert {"train.py decoder", "train.py lm"} <= {*steps[:export]}
-    after = [Path(call.split()[0]).name for call in calls[export + 1 :]]
+    first = steps.index("train.py lm")
+    assert steps[first + 1] == "train.py export"
+    assert calls[first + 1].endswith("first --first-decoder")
+    assert steps[first + 2].split()[0] == "decoder_targets.py"
+    assert steps[first + 3 : first + 5] == ["train.py decoder", "train.py export"]
+    after = [Path(call.split()[0]).name for call in calls[first + 5 :]]
     assert after == ["plot.py", "gates.py", "evaluate.py", "gates.py", "evaluate.py", "evaluate.py"]
 
 
@@ -63,4 +66,5 @@ def test_failed_speech_ends_the_script(recipe: Path, tmp_path: Path, part: str) 
 def test_a_failed_training_is_not_exported(recipe: Path, tmp_path: Path, phase: str) -> None:
     status, calls = run(recipe, tmp_path, f"train.py {phase}")
     assert status == 3
-    assert not any(call.startswith("train.py export") for call in calls)
+    exports = [call for call in calls if call.startswith("train.py export")]
+    assert all(call.endswith("--first-decoder") for call in exports)

@@ -20,8 +20,10 @@ from causerie.checkpoint.save import save_codec
 from causerie.codec.mimi import Mimi
 from causerie.model.csm import CSM
 from causerie.voices import Voice
-from tests.recipes.codec_training.test_codec import CODEC, DECODER, ENCODER, RECOGNIZER, TINY
+from tests import tiny
+from tests.recipes.codec_training.test_codec import CODEC, ENCODER, RECOGNIZER, TINY
 from tests.recipes.speech import write_speech_folder
+from tests.recipes.targets import write_targets
 
 
 @pytest.fixture
@@ -88,10 +90,15 @@ def test_the_codec_is_trained_phase_by_phase(
 ) -> None:
     speech = write_speech_folder(tmp_path / "speech")
     work = tmp_path / "work"
-    for name, recipe in (
-        ("ENCODER", ENCODER), ("RECOGNIZER", RECOGNIZER), ("CODEC", CODEC), ("DECODER", DECODER)
-    ):  # fmt: skip
+    for name, recipe in (("ENCODER", ENCODER), ("RECOGNIZER", RECOGNIZER), ("CODEC", CODEC)):
         monkeypatch.setattr(train, name, dataclasses.replace(recipe, steps=2))
+    monkeypatch.setattr(
+        train,
+        "DECODER",
+        dataclasses.replace(train.DECODER, steps=2, judged_from=1, spoken_from=1, batch=2),
+    )
+    monkeypatch.setattr(train, "SourceFilterConfig", lambda: tiny.source_filter_config().decoder)
+    write_targets(work / "targets" / "low", 100.0, 0, TINY.num_codebooks)
     monkeypatch.setattr(train, "TRAINED_CODEBOOKS", TINY.num_codebooks + 1)
     monkeypatch.setattr(train, "NUM_CODEBOOKS", TINY.num_codebooks)
     monkeypatch.setattr(
@@ -104,11 +111,12 @@ def test_the_codec_is_trained_phase_by_phase(
         torch.load(work / phase / "state.pt", weights_only=True)["modules"]["codec"]
         for phase in ("codec", "decoder")
     )
-    same = {name for name in before if torch.equal(before[name], after[name])}
-    assert {name for name in before if name.startswith("encoder.")} <= same
-    assert not {name for name in same if name.startswith("decoder.")}
-    codec = Mimi(train.codec_config(TINY.num_codebooks))
-    codec.load_state_dict(train.codec_weights(work))
+    kept = {name for name in after if not name.startswith("decoder.")}
+    assert {name.split(".")[0] for name in kept} >= {"encoder", "quantizer"}
+    for name in kept - {"quantizer.semantic.centroids"}:  # code 0 is exchanged
+        assert torch.equal(before[name], after[name]), name
+    codec = train.first_codec(work)
+    assert torch.equal(codec.quantizer.semantic.centroids, after["quantizer.semantic.centroids"])
     save_codec(tmp_path / "codec", codec)
     pcm = torch.randn(1, 1, 5 * 1920)
     loaded = load_codec(tmp_path / "codec")
@@ -118,7 +126,7 @@ def test_the_codec_is_trained_phase_by_phase(
 def write_states(train: ModuleType, work: Path, decoder: int, lm: int) -> tuple[Mimi, CSM]:
     """Write state files of untrained modules with these step numbers."""
     tokenizer = train.TextTokenizer.load(train.ASSETS / "tokenizer.json")
-    codec = Mimi(train.codec_config(train.NUM_CODEBOOKS))
+    codec = Mimi(train.with_source_filter(train.codec_config(train.NUM_CODEBOOKS)))
     model = CSM(train.model_config(tokenizer.vocab_size))
     for phase, step, name, module in (
         ("decoder", decoder, "codec", codec),
@@ -185,14 +193,21 @@ def test_prompts_are_the_chosen_ones_and_unclear_voices_are_not_shipped(
 def test_training_starts_with_the_weights_of_a_model(
     train: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    codec, model = write_states(train, tmp_path / "work", train.DECODER.steps, train.LM.steps)
-    speech, work, out = (tmp_path / name for name in ("speech", "work", "out"))
+    decoded, model = write_states(train, tmp_path / "work", train.DECODER.steps, train.LM.steps)
+    first = Mimi(train.codec_config(train.NUM_CODEBOOKS))
+    save_codec(tmp_path / "work" / "codec", first)
+    speech, work, out, before = (tmp_path / name for name in ("speech", "work", "out", "before"))
     write_codes(train, write_speech_folder(speech), work)
     run(train, monkeypatch, str(speech), str(work), str(out))
+    run(train, monkeypatch, str(speech), str(work), str(before), "--first-decoder")
     started = {}
 
     def note_codec(*_: object, start_from: Any, **__: object) -> None:
         started["codec"] = start_from["codec"]
+
+    def note_decoder(codec: Mimi, *_: object, is_new: bool, **__: object) -> None:
+        assert not is_new
+        started["decoder"] = codec.state_dict()
 
     class NoteModel:
         def __init__(self, model: CSM, *_: object, **__: object) -> None:
@@ -203,17 +218,20 @@ def test_training_starts_with_the_weights_of_a_model(
     for name, stand_in in (
         ("listener", lambda work: None),
         ("train_codec", note_codec),
+        ("train_source_filter", note_decoder),
         ("LMTraining", NoteModel),
     ):
         monkeypatch.setattr(train, name, stand_in)
     no_speech = SimpleNamespace(corpus=lambda: None)
     monkeypatch.setattr(train.EncodedSpeech, "load", lambda path: no_speech)
     monkeypatch.setattr(train, "balanced", lambda corpus: corpus)
-    for phase in ("codec", "lm"):
-        run(train, monkeypatch, str(speech), str(work), "--base", str(out), phase=phase)
-    for name, module in (("codec", codec), ("lm", model)):
+    for phase, base in (("codec", before), ("decoder", out), ("lm", out)):
+        run(train, monkeypatch, str(speech), str(work), "--base", str(base), phase=phase)
+    for name, module in (("codec", first), ("decoder", decoded), ("lm", model)):
         for key, tensor in module.state_dict().items():
             assert torch.equal(started[name][key], tensor.half().float()), key
+    with pytest.raises(SystemExit, match="has other sizes"):  # no decoder of Mimi's
+        run(train, monkeypatch, str(speech), str(work), "--base", str(out), phase="codec")
 
 
 def test_a_codec_of_other_sizes_is_refused(
@@ -229,7 +247,7 @@ def test_a_codec_folder_replaces_its_training(train: ModuleType, tmp_path: Path)
     torch.manual_seed(0)
     codec = Mimi(train.codec_config(train.NUM_CODEBOOKS))
     save_codec(tmp_path / "codec", codec, dtype=torch.float16)
-    for name, tensor in train.codec_weights(tmp_path).items():
+    for name, tensor in train.first_codec(tmp_path).state_dict().items():
         assert torch.equal(tensor, codec.state_dict()[name].half().float()), name
 
 

@@ -246,6 +246,7 @@ def train_source_filter(
     targets: Path,
     out: Path,
     *,
+    is_new: bool = True,
     on_step: OnStep | None = None,
     allow_changes: bool = False,
     save_every: int = SAVE_EVERY,
@@ -253,13 +254,15 @@ def train_source_filter(
     """Train the decoder up to ``recipe.steps``, resuming from ``out/state.pt`` if it exists.
 
     Args:
-        codec: with the final encoder and codebooks, and a new decoder.
+        codec: with the final encoder and codebooks.
         targets: the folder that decoder_targets.py writes.
+        is_new: the decoder was not trained before.
         on_step: called after every step with its number and losses.
         allow_changes: resume even if the recipe has changed.
     """
     folder = TargetFolder(targets)
-    initialize(codec, folder)
+    if is_new:
+        initialize(codec, folder)
     phase = SourceFilterPhase(codec, recipe)
     optimizer = torch.optim.AdamW(
         phase.parameters, lr=recipe.lr, betas=recipe.betas, weight_decay=recipe.weight_decay

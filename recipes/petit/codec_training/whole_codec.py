@@ -1,8 +1,11 @@
-"""Trains a whole codec: encoder, codebooks and decoder together.
+"""Trains a whole codec: encoder, codebooks and Mimi's decoder together.
 
-The decoder's losses reach the encoder through the quantizer's straight-through gradients, so codes
-learn to carry what intelligible speech needs. The two heads of the encoder phase stay. A run
-usually starts from the weights of the encoder phase, which learns much faster at first.
+The decoded waveform is compared with the original by multi-scale mel distances, and by the features
+and logits of a phone recognizer (see `phone_recognizer`). These losses reach the encoder through
+the quantizer's straight-through gradients, so codes learn to carry what intelligible speech needs.
+The two heads of the encoder phase stay. A run usually starts from the weights of the encoder phase,
+which learns much faster at first. The decoder serves this training only: a source-filter decoder of
+the same codes sounds better (see `source_filter`).
 """
 
 from __future__ import annotations
@@ -17,17 +20,21 @@ from torch import Tensor, nn
 
 from causerie.codec.mimi import Mimi
 from causerie.config import MimiConfig
+from causerie.train import spectral_losses
 from causerie.train.loop import OnStep
 from codec_training.aligned_speech import SpeechFolder
-from codec_training.decoder import DecoderPhase, DecoderRecipe
 from codec_training.encoder import PHONES_PER_FRAME, EncoderPhase, EncoderRecipe, new_codec
-from codec_training.phone_recognizer import PhoneRecognizer
+from codec_training.phone_recognizer import PhoneRecognizer, recognizer_distance
 from codec_training.windows import train_on_windows
 
 
 @dataclass(frozen=True, kw_only=True)
-class CodecRecipe(EncoderRecipe, DecoderRecipe):
-    """Everything a run depends on, apart from the data and the recognizer."""
+class CodecRecipe(EncoderRecipe):
+    """Everything a run depends on, apart from the data and the recognizer.
+
+    Attributes:
+        feature_distance_weight, phone_divergence_weight: of the two recognizer losses.
+    """
 
     batch: int = 8
     lr: float = 8e-4
@@ -35,6 +42,8 @@ class CodecRecipe(EncoderRecipe, DecoderRecipe):
     quantize_from: int = 0
     dropout: float = 0.25
     spectrum_weight: float = 0.5
+    feature_distance_weight: float = 0.5
+    phone_divergence_weight: float = 0.3
     seed: int = 2
 
 
@@ -44,25 +53,41 @@ class CodecPhase:
     def __init__(
         self, codec: Mimi, recognizer: PhoneRecognizer, recipe: CodecRecipe, *, ready: bool
     ) -> None:
-        self.codec = codec
+        self.codec, self.recipe = codec, recipe
+        self.recognizer = recognizer.requires_grad_(False)
         self.encoder = EncoderPhase(codec, recipe, ready=ready)
-        self.decoder = DecoderPhase(codec, recognizer, recipe)
-        self.parameters = [*self.encoder.parameters, *self.decoder.parameters]
-        self.modules: dict[str, nn.Module] = self.encoder.modules | self.decoder.modules
+        decoder = [codec.upsample, codec.decoder_transformer, codec.decoder]
+        self.parameters = [
+            *self.encoder.parameters,
+            *(parameter for module in decoder for parameter in module.parameters()),
+        ]
+        self.modules: dict[str, nn.Module] = self.encoder.modules
 
     def __call__(
         self, step: int, pcm: Tensor, labels: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, dict[str, float]]:
         coding, numbers, latent = self.encoder.quantize(step, pcm, labels, generator)
-        sound, sound_numbers = self.decoder.loss_of(step, latent, pcm, generator)
+        sound, sound_numbers = self._sound_loss(latent, pcm, generator)
         return coding + sound, numbers | sound_numbers
 
+    def _sound_loss(
+        self, latent: Tensor, pcm: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, dict[str, float]]:
+        """Loss and numbers of decoded latents (B, D, T) against waveforms (B, 1, N)."""
+        with torch.autocast(pcm.device.type, torch.bfloat16, enabled=self.recipe.autocasts):
+            decoded = self.codec.waveform(latent).float()
+            features, phones = recognizer_distance(self.recognizer, decoded, pcm, generator)
+        mel = spectral_losses.multi_scale_mel(decoded, pcm, self.codec.config.sample_rate)
+        total = mel + self.recipe.feature_distance_weight * features
+        total = total + self.recipe.phone_divergence_weight * phones
+        numbers = {"mel": mel, "phone_features": features, "phone_divergence": phones}
+        return total, {name: value.item() for name, value in numbers.items()}
+
     def extra_state(self) -> dict[str, Any]:
-        return self.encoder.extra_state() | self.decoder.extra_state()
+        return self.encoder.extra_state()
 
     def load_extra_state(self, state: dict[str, Any]) -> None:
         self.encoder.load_extra_state(state)
-        self.decoder.load_extra_state(state)
 
 
 def train_codec(

@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 import torch
 from codec_training.aligned_speech import SpeechFolder
-from codec_training.decoder import DecoderPhase, DecoderRecipe, train_decoder
-from codec_training.discriminator import Discriminator
 from codec_training.encoder import EncoderRecipe, first_codebooks, train_encoder
 from codec_training.phone_recognizer import (
     PhoneRecognizer,
@@ -38,12 +36,7 @@ TINY = MimiConfig(
     num_codebooks=3, codebook_size=16, codebook_dim=8,
 )  # fmt: skip
 ENCODER = EncoderRecipe(steps=6, batch=2, window_frames=6, quantize_from=2, autocast=False)
-DECODER = DecoderRecipe(
-    steps=6, batch=2, window_frames=4, noisy_codes=0.3, adversarial_from=3, autocast=False
-)
-CODEC = CodecRecipe(
-    steps=6, batch=2, window_frames=6, adversarial_from=3, adversarial_part=0.5, autocast=False
-)
+CODEC = CodecRecipe(steps=6, batch=2, window_frames=6, autocast=False)
 RECOGNIZER = RecognizerRecipe(steps=6, batch=2, window_s=0.4, autocast=False)
 
 
@@ -111,31 +104,6 @@ def assert_resumes_exactly(train: Callable[[Path, OnStep | None], nn.Module], at
         assert torch.equal(tensor, resumed[name]), name
 
 
-def test_the_discriminator_sees_the_same_part_of_both_waveforms() -> None:
-    recipe = dataclasses.replace(DECODER, adversarial_part=0.5)
-    phase = DecoderPhase(codec_with_codebooks(), PhoneRecognizer(24_000, dim=8), recipe)
-    pcm = torch.arange(40.0).reshape(4, 1, 10)
-    generator = torch.Generator().manual_seed(0)
-    firsts = set()
-    for _ in range(30):
-        decoded, original = phase._crop(-pcm, pcm, generator)
-        assert torch.equal(decoded, -original)
-        first = int(original[0, 0, 0])
-        assert torch.equal(original, pcm[:2, :, first : first + 5])
-        firsts.add(first)
-    assert firsts == {*range(6)}
-
-
-def test_the_discriminator_sees_soft_sounds() -> None:
-    torch.manual_seed(0)
-    scale = Discriminator(windows=(256,), channels=2).scales[0]
-    for layer in (*scale.layers, scale.score):
-        nn.init.zeros_(layer.bias)
-    loud = torch.randn(1, 1, 4_000)
-    seen = [features.abs().mean() for features in (scale(loud)[0], scale(loud / 100)[0])]
-    assert seen[1] > 0.15 * seen[0]  # a hundredth without compression
-
-
 def test_a_killed_encoder_run_resumes_exactly(tmp_path: Path) -> None:
     data = write_speech_folder(tmp_path / "speech")
     assert_resumes_exactly(
@@ -160,31 +128,9 @@ def test_a_killed_codec_run_resumes_exactly(tmp_path: Path) -> None:
     )
 
 
-def test_a_killed_decoder_run_resumes_exactly(tmp_path: Path) -> None:
-    data = write_speech_folder(tmp_path / "speech")
-    codec, listener = codec_with_codebooks(), PhoneRecognizer(24_000, dim=8)
-    assert_resumes_exactly(
-        lambda out, on_step: train_decoder(
-            TINY, DECODER, data, listener, out, start_from=codec.state_dict(), on_step=on_step
-        ),
-        tmp_path,
-    )
-
-
 def moved_parts(before: Weights, after: Mimi) -> set[str]:
     moved = {name for name, tensor in after.state_dict().items() if tensor.ne(before[name]).any()}
     return {name.split(".")[0] for name in moved}
-
-
-def test_decoder_training_changes_the_decoder_only(tmp_path: Path) -> None:
-    data = write_speech_folder(tmp_path / "speech")
-    codec, listener = codec_with_codebooks(), PhoneRecognizer(24_000, dim=8)
-    recognizer_before = {name: tensor.clone() for name, tensor in listener.state_dict().items()}
-    before = {name: tensor.clone() for name, tensor in codec.state_dict().items()}
-    after = train_decoder(TINY, DECODER, data, listener, tmp_path, start_from=before)
-    assert moved_parts(before, after) == {"upsample", "decoder_transformer", "decoder"}
-    for name, tensor in listener.state_dict().items():
-        assert torch.equal(tensor, recognizer_before[name]), name
 
 
 def test_codec_training_starts_from_the_encoder(tmp_path: Path) -> None:

@@ -10,18 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from causerie.codec.source_filter import (
-    APERIODICITY_HZ,
-    ENVELOPE_HZ,
-    Parameters,
-    SourceFilter,
-    synthesize,
-)
+from causerie.codec.source_filter import ENVELOPE_HZ, SourceFilter
 from causerie.config import HOP
 from causerie.errors import ConfigError
 from tests import tiny
-
-FRAMES, HOPS = 24, 16  # per utterance, and hops per frame
+from tests.recipes.targets import FRAMES, HOPS, write_targets
 
 
 @pytest.fixture
@@ -30,41 +23,10 @@ def module(recipe: Path) -> ModuleType:
     return importlib.import_module("codec_training.source_filter")
 
 
-def write_voice(folder: Path, pitch_hz: float, seed: int) -> None:
-    """Three utterances whose codes follow their level."""
-    random = np.random.default_rng(seed)
-    count = 3 * FRAMES
-    loud = random.integers(0, 4, count)
-    hops = count * HOPS
-    envelope = -np.array(ENVELOPE_HZ) / 4000 - 4 + np.repeat(loud, HOPS)[:, None]
-    pitch = np.full(hops, pitch_hz, np.float32)
-    given = Parameters(
-        pitch=torch.from_numpy(pitch)[None],
-        voicing=torch.full((1, hops), 9.0),
-        envelope=torch.from_numpy(envelope).float()[None],
-        aperiodicity=torch.full((1, hops, len(APERIODICITY_HZ)), -3.0),
-    )
-    pcm = torch.cat((synthesize(given)[0, HOP:], torch.zeros(HOP))).numpy()
-    codes = np.stack([loud + 4 * seed, *random.integers(0, 8, (tiny.NUM_CODEBOOKS - 1, count))], 1)
-    folder.mkdir(parents=True)
-    arrays = {
-        "codes": codes.astype(np.int16),
-        "drawn": codes.astype(np.int16) + 8,
-        "pcm": (pcm.clip(-1, 1) * 32767).astype(np.int16),
-        "pitch": pitch,
-        "voiced": np.ones(hops, np.uint8),
-        "envelope": envelope.astype(np.float16),
-        "aperiodicity": np.full((hops, len(APERIODICITY_HZ)), -3, np.float16),
-        "starts": np.arange(4) * FRAMES,
-    }
-    for name, array in arrays.items():
-        np.save(folder / f"{name}.npy", array)
-
-
 @pytest.fixture
 def targets(tmp_path: Path) -> Path:
     for seed, (name, pitch_hz) in enumerate({"low": 100.0, "high": 220.0}.items()):
-        write_voice(tmp_path / "targets" / name, pitch_hz, seed)
+        write_targets(tmp_path / "targets" / name, pitch_hz, seed)
     (tmp_path / "targets" / "broken.partial").mkdir()
     return tmp_path / "targets"
 
