@@ -33,15 +33,22 @@ _ABBREVIATIONS = {
     "a.k.a.": "also known as", "Apt.": "Apartment", "apt.": "apartment", "Ste.": "Suite",
     "aka": "also known as", "w/o": "without", "w/": "with", "b/c": "because", "and/or": "and or",
     "he/she": "he or she", "his/her": "his or her", "s/he": "she or he", "P.S.": "P S",
+    "him/her": "him or her", "he/him": "he him", "she/her": "she her", "they/them": "they them",
+    "a/k/a": "also known as", "w/out": "without", "yes/no": "yes or no", "Yes/No": "yes or no",
+    "on/off": "on off",
+    "true/false": "true or false", "True/False": "true or false", "pass/fail": "pass fail",
+    "km/h": "kilometers per hour", "m/s": "meters per second", "km/s": "kilometers per second",
     "c/o": "care of", "A/C": "A C", "Ph.D.s": "P H D's", "N/A": "N A", "n/a": "N A",
     "a.m.": "A M", "p.m.": "P M", "Ph.D.": "P H D", "M.D.": "M D", "Assn.": "Association",
 }  # fmt: skip
 _MAY_END = frozenset({"etc.", "et al.", "a.m.", "p.m.", "Ph.D.", "M.D."})
 _BEFORE_NUMBER = {
     "No": "number", "Nos": "numbers", "Nr": "number", "pp": "pages", "p": "page",
-    "Fig": "figure", "fig": "figure", "Vol": "volume", "vol": "volume", "Ch": "chapter",
-    "ch": "chapter", "Sec": "section", "Eq": "equation", "Ver": "version", "ver": "version",
-    "Rte": "Route", "Hwy": "Highway", "ext": "extension", "Ext": "extension",
+    "Fig": "figure", "fig": "figure", "Figs": "figures", "Vol": "volume", "vol": "volume",
+    "Vols": "volumes", "vols": "volumes", "Ch": "chapter", "ch": "chapter", "chap": "chapter",
+    "Chap": "chapter", "Art": "article", "para": "paragraph", "Para": "paragraph",
+    "Sec": "section", "Eq": "equation", "Ver": "version", "ver": "version", "Rte": "Route",
+    "Hwy": "Highway", "ext": "extension", "Ext": "extension",
     "c": "about", "Bldg": "Building", "nos": "numbers", "Rm": "Room",
 }  # fmt: skip
 _STATES = {
@@ -76,19 +83,21 @@ _TITLE = re.compile(
 )
 _SUFFIX = re.compile(
     rf"(?<=[A-Za-z0-9,] )(?P<short>{alternatives(_AFTER_NAME)})\.(?P<end>{_END})?"
-    r"|(?<=[a-z] )(?P<bare>St|Ave|Rd|Blvd)(?= ?$|,)"
+    rf"|(?<=[a-z] )(?P<bare>St|Ave|Rd|Blvd|Hwy|Pkwy)(?= ?$|,| (?:{alternatives(_COMPASS)})\b)"
+    r"|\b(?P<clear>Rd|Blvd|Ln|Pkwy|Hwy)\.?(?![\w-])"
 )
 _NUMBERED = re.compile(rf"\b({alternatives(_BEFORE_NUMBER)})\. ?(?=[0-9]|[IVXL]{{1,7}}\b)")
 _STATE = re.compile(
     rf"(?<=[a-z], )(?P<state>{alternatives(_STATES)})(?![\w'])"
     r"(?: (?P<zip>[0-9]{5})(?:-(?P<four>[0-9]{4}))?\b)?"
 )
+_TOWN = re.compile(r"(?<![A-Z])[A-Z]?[a-z]{2,20}, $")
 _ALSO_WORDS = frozenset("HI IN ME OH OK OR PA MA LA ID CO".split())
 _COMPASS_BEFORE = re.compile(
     rf"\b(?P<point>[NSEW])\. (?=(?:[A-Z][a-z]+|[0-9]+\w\w) (?:{_STREET})\b)"
 )
 _COMPASS_AFTER = re.compile(
-    rf"(?<=[a-z] )(?P<point>{alternatives(_COMPASS)})\b(?=\.?(?:,| ?$| [a-z]))"
+    rf"\b(?P<street>(?:{_STREET})) (?P<point>{alternatives(_COMPASS)})\b(?=[.,;:)]| ?$| [a-z])"
 )
 
 _DATED = SHORT_DAYS | SHORT_MONTHS
@@ -100,7 +109,8 @@ _LISTED = re.compile(
     rf"\b(?:{_NAME})"
     rf"(?:\.?(?:,? and |,? or |, ?| & | ?[-–/] ?)(?:{_NAME})\b)+(?!-[a-z])\.?(?P<end>{_END})?"
 )
-_ONE_NAME = re.compile(rf"(?P<range>(?<=[a-z.]) ?[-–] ?)?\b(?P<name>{_NAME})\b\.?")
+_WORKDAYS = re.compile(r"\bM[-–]F\b(?=,?:? [0-9])|(?<=[0-9ap]m )M[-–]F\b")
+_ONE_NAME = re.compile(rf"(?P<mark>(?<=[a-z.]) ?[-–/] ?)?\b(?P<name>{_NAME})\b\.?")
 _CLEAR_NAME = re.compile(
     rf"\b(?P<short>{alternatives(_CLEAR)})\b(?!-[a-z]|')(?:\.(?= [a-z0-9(]|,))?"
 )
@@ -123,6 +133,7 @@ def read_abbreviations(text: str) -> str:
     text = _NUMBERED.sub(lambda match: _BEFORE_NUMBER[match[1]] + " ", text)
     text = _TITLE.sub(lambda match: _BEFORE_NAME[match[1] or match[2]], text)
     text = _SUFFIX.sub(_suffix, text)
+    text = _COMPASS_AFTER.sub(lambda match: f"{match['street']} {_COMPASS[match['point']]}", text)
     text = _days_and_months(text)
     return text.replace("° C", "°C").replace("° F", "°F")
 
@@ -133,6 +144,8 @@ def _initials(match: re.Match[str]) -> str:
 
 def _state(match: re.Match[str]) -> str:
     state, zip_code = match["state"], match["zip"]
+    if not _TOWN.search(match.string[max(0, match.start() - 24) : match.start()]):
+        return match[0]
     if zip_code:
         return f"{_STATES[state]} {digits(zip_code)}" + (
             f", {digits(match['four'])}" if match["four"] else ""
@@ -149,7 +162,7 @@ def _abbreviation(match: re.Match[str]) -> str:
 
 
 def _suffix(match: re.Match[str]) -> str:
-    return _AFTER_NAME[match["short"] or match["bare"]] + _stop(match)
+    return _AFTER_NAME[match["short"] or match["bare"] or match["clear"]] + _stop(match)
 
 
 def _stop(match: re.Match[str]) -> str:
@@ -157,14 +170,16 @@ def _stop(match: re.Match[str]) -> str:
 
 
 def _days_and_months(text: str) -> str:
-    text = _LISTED.sub(_listed, text)
+    text = _WORKDAYS.sub("Monday to Friday", _LISTED.sub(_listed, text))
     text = _CLEAR_NAME.sub(lambda match: _DATED[match["short"]], text)
     return _UNCLEAR_NAME.sub(lambda match: _DATED[next(filter(None, match.groups()))], text)
 
 
 def _listed(match: re.Match[str]) -> str:
     """A list or range of days or months: Mon, Tue–Fri → Monday, Tuesday to Friday."""
-    read = _ONE_NAME.sub(
-        lambda one: (" to " if one["range"] else "") + _NAMES[one["name"]], match[0]
-    )
-    return read + _stop(match)
+
+    def name(one: re.Match[str]) -> str:
+        mark = (one["mark"] or "").strip()
+        return {"": "", "/": ", "}.get(mark, " to ") + _NAMES[one["name"]]
+
+    return _ONE_NAME.sub(name, match[0]) + _stop(match)

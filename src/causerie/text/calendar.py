@@ -177,6 +177,7 @@ DATES: tuple[Rule, ...] = (
         _month_days,
     ),
     (rf"\b{_MONTH_NAME}\b\.? (?P<day>[0-9]{{1,2}}){_DAY_END}(?:,? {_YEAR})?", _month_day),
+    (rf"(?<![0-9-])(?P<day>[0-9]{{1,2}})-{_MONTH_NAME}-{_YEAR}", _day_month),
     (
         rf"(?<![0-9.,])(?P<day>[0-9]{{1,2}})(?:st|nd|rd|th)? (?:of )?{_MONTH_NAME}\b\.?"
         rf"(?:,? {_YEAR})?",
@@ -198,9 +199,11 @@ TIMES: tuple[Rule, ...] = (
         rf"(?![0-9:]|,[0-9]{{3}})(?:{_HALF_DAY}|(?P<short>[ap])\b)?",
         lambda match: _time(match) + (f" {match['short'].upper()} M" if match["short"] else ""),
     ),
+    (rf"(?<![0-9.,])(?P<hour>[0-9]{{1,2}})\.(?P<minute>[0-5][0-9])(?P<second>){_HALF_DAY}", _time),
     (rf"(?<![0-9.,])(?P<hour>[0-9]{{1,2}}){_HALF_DAY}", _hour),
 )
 DECADES: tuple[Rule, ...] = (
+    (r"(?<![0-9.,'])(?P<number>[2-9]0)s(?= (?:and|or|to) [2-9]0s\b)", _decades),
     (r"(?<![0-9.,'])(?P<number>(?:1[0-9]|20)[0-9]0)'?s\b", _decades),
     (r"(?<![\w'])'(?P<number>[2-9]0)s\b", _decades),
     (rf"(?:{_DECADE_BEFORE})(?P<number>[1-9]0)'?s\b", _decades),

@@ -70,7 +70,8 @@ _SEGMENT = re.compile(r"[^.!?:;\n]*[.!?:;\n]*")
 _WORD = re.compile(r"[A-Za-z']+")
 _JOINED = re.compile(r"(?<![A-Za-z])([A-Z]{1,3})&([A-Z]{1,3})(?![A-Za-z])")
 _SLASHED = re.compile(r"\b([A-Z]{1,4})/([A-Z]{1,4})\b(?!/)")  # TCP/IP
-_TWO_FOR_TO = re.compile(r"\b([BCGP])2([BCG])\b")
+_TWO_FOR_TO = re.compile(r"\b([BCGP])2([BCGP])\b")
+_DEGREE = re.compile(r"\b(MSc|BSc|LLB|LLM|BEng|MEng|pH)\b(?! ?=)")
 _DOCTORATE = re.compile(r"\bPhD('?s)?\b|\bPh\.D\.('?s)?(?= [a-z]|,|;)")
 _MIXED = re.compile(
     r"(?:(?<=[a-z]{2})|(?<=\b[a-z])|(?<=\b[A-Z][a-z]))(?=[A-Z]{2,6}(?:s\b|\b|[^A-Za-z]))|"
@@ -82,6 +83,7 @@ _SMALL_TOKEN = re.compile(rf"\b({'|'.join(_SMALL)})('?s)?\b(?![.'/@])")
 def read_capitals(text: str) -> str:
     """The text with the letters of initialisms apart."""
     text = _SMALL_TOKEN.sub(lambda match: _letters(match[1].upper(), match[2]), text)
+    text = _DEGREE.sub(lambda match: _degree(match[1]), text)
     if not _CAPITALS.search(text) and "PhD" not in text and "2" not in text:
         return text
     text = _JOINED.sub(lambda match: f"{' '.join(match[1])} and {' '.join(match[2])}", text)
@@ -89,6 +91,11 @@ def read_capitals(text: str) -> str:
     text = _TWO_FOR_TO.sub(r"\1 to \2", text)
     text = _MIXED.sub(" ", _SLASHED.sub(r"\1 \2", text))
     return _SEGMENT.sub(_segment, text)
+
+
+def _degree(name: str) -> str:
+    """MSc → M S C; MEng → M Eng."""
+    return " ".join((name[0], name[1:])) if name.endswith("Eng") else _letters(name.upper(), None)
 
 
 def _segment(match: re.Match[str]) -> str:

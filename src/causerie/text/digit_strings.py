@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 
-from causerie.text.numbers import cardinal, decimal, digits, label
+from causerie.text.numbers import cardinal, decimal, digits, label, two_digits
 from causerie.text.rules import Rule
 
 # After these words a number is read digit by digit.
 _END = r"(?![\w,]|[.:/-][0-9])"
 _CODE = (
-    r"(?<![A-Za-z])(?P<name>(?:(?:[Pp]ass|[Zz]ip |ZIP |[Pp]ost)?[Cc]ode|PIN|OTP|[Pp]assword|"
+    r"(?<![A-Za-z])(?P<name>(?:(?:[Pp]ass|[Zz]ip |ZIP |[Pp]ost)?[Cc]ode|ZIP|PIN|OTP|[Pp]assword|"
     r"[Aa]ccount|[Aa]cct|S S N|I S B N|I D|[Ee]xtension|[Ss]erial|[Tt]racking|[Cc]onfirmation)"
     r"\.?(?: (?:number|no\.?|code|is|was))*:?) #?(?P<digits>[0-9]{3,20})" + _END
 )
@@ -24,7 +24,17 @@ _NUMBERED = (
     r" #?(?P<digits>[0-9]{4,20})" + _END
 )
 _CALLED = (
-    r"\b(?P<name>[Cc]all|[Cc]alled|[Cc]alling|[Dd]ial|[Dd]ialed|or|and) (?P<digits>[2-9]11)" + _END
+    r"\b(?P<name>[Cc]all|[Cc]alled|[Cc]alling|[Dd]ial|[Dd]ialed|[Rr]ing|[Pp]hone|or|and) "
+    r"(?P<digits>[2-9]11)" + _END
+)
+# The emergency numbers of other countries are words elsewhere: 112 or 999 people.
+_EMERGENCY = (
+    r"\b(?P<name>(?:[Cc]all|[Cc]alled|[Cc]alling|[Dd]ial|[Dd]ialed|[Rr]ing|[Pp]hone)"
+    r") (?P<digits>112|999|000|10[0-9]|11[0-9])"
+    r"(?! (?:people|times|more|of)\b)" + _END
+)
+_OR_EMERGENCY = (
+    r"(?P<name>(?:nine one one|nine nine nine|one one two)  ?or) (?P<digits>112|999)" + _END
 )
 _LABELED = (
     r"\b(?P<name>[Rr]oom|[Ss]uite|[Ff]light|[Hh]ighway|[Rr]oute|[Ii]nterstate|[Ee]rror|[Gg]ate|"
@@ -38,6 +48,9 @@ _STREET = (
     r"(?:[A-Z][a-z]{1,20} ){1,2}"
     r"(?:Street|Avenue|Drive|Road|Lane|Boulevard|Court|Place|Way|Square)\b)"
 )
+
+
+_ELEMENTS = "He|Li|Be|Ne|Na|Mg|Al|Si|Cl|Ca|Cr|Mn|Fe|Co|Ni|Cu|Zn|Br|Ag|Sn|Ba|Au|Hg|Pb|[HBCNOFPSKIU]"
 
 
 def _groups(match: re.Match[str]) -> str:
@@ -74,6 +87,13 @@ def _characters(match: re.Match[str]) -> str:
     return " ".join(digits(c) if c.isdigit() else c.upper() for c in match[0] if c != " ")
 
 
+def _formula(match: re.Match[str]) -> str:
+    """A chemical formula: H2SO4 → H 2 S O 4."""
+    if not re.search("[A-Z][a-z]?[A-Z]", match[0]):  # F16, M1
+        return match[0]
+    return " ".join(re.findall(r"[0-9]+|[A-Za-z]", match[0])).upper()
+
+
 def _code(match: re.Match[str]) -> str:
     """A token that switches between letters and digits, unless it is a chemical formula."""
     token = match[0]
@@ -93,6 +113,14 @@ def _named_digits(match: re.Match[str]) -> str:
 
 def _named_label(match: re.Match[str]) -> str:
     return f"{match['name']} {label(match['digits'])}"
+
+
+def _military(match: re.Match[str]) -> str:
+    """0800 → oh eight hundred; 1430 → fourteen thirty."""
+    hour, minute = match["hour"] or match["early"], match["minute"] or match["past"]
+    words = f"oh {cardinal(hour[1])}" if hour[0] == "0" else cardinal(hour)
+    words = f"{words} {'hundred' if minute == '00' else two_digits(minute)}"
+    return f"{words} hours" if match[0].endswith("s") else words
 
 
 def _street(match: re.Match[str]) -> str:
@@ -116,6 +144,8 @@ CODES: tuple[Rule, ...] = (
         _hash,
     ),
     (r"\b0x[0-9A-Fa-f]{1,16}\b", _characters),
+    (rf"\b(?=[A-Za-z]{{1,8}}[0-9])(?:{_ELEMENTS}|(?<=[A-Za-z])[0-9]){{2,12}}\b", _formula),
+    (r"(?<=\bIBAN )[A-Z]{2}[0-9]{2}(?: ?[0-9A-Z]{4}){2,7}(?: ?[0-9A-Z]{1,3})?\b", _characters),
     (
         r"\b(?:[A-Z]{1,2}[0-9][A-Z0-9]? [0-9][A-Z]{2}|[A-Z][0-9][A-Z] [0-9][A-Z][0-9])\b",
         _characters,
@@ -127,12 +157,23 @@ CODES: tuple[Rule, ...] = (
     ),
 )
 DIGIT_STRINGS: tuple[Rule, ...] = (
+    (
+        r"(?<![0-9.,])(?P<hour>[01][0-9]|2[0-4])(?P<minute>[0-5][0-9])"
+        r"(?: (?:hours|hrs)\b|(?=[zZ]\b))|(?<=\b[Aa]t )(?P<early>0[0-9])(?P<past>[0-5][0-9])\b",
+        _military,
+    ),
     (_CODE, _named_digits),
     (_NUMBERED, _named_digits),
     (_CALLED, _named_digits),
+    (_EMERGENCY, _named_digits),
+    (_OR_EMERGENCY, _named_digits),
     (_LABELED, _named_label),
     (_STREET, _street),
     (r"(?<=[A-Z])-?(?P<digits>[0-9]{3,4})(?![0-9.,:/-])", lambda match: label(match["digits"])),
+    (
+        r"\b(?P<name>Boeing|Airbus A?) ?(?P<first>[37][0-9]{2})-(?P<digits>[0-9]{2,4})\b",
+        lambda m: f"{m['name']} {label(m['first'])} {label(m['digits'])}",
+    ),
     (r"(?<=[A-Za-z][0-9])-(?P<digits>[0-9]{3,4})", lambda match: label(match["digits"])),
     (
         r"\b(?P<digits>40[13]) ?\(?(?P<letter>[kb])\b\)?",
@@ -150,7 +191,7 @@ DIGIT_STRINGS: tuple[Rule, ...] = (
     (r"(?<![0-9.-])[0-9]{3}-[0-9]{4}(?![0-9-])", _groups),
     (r"(?<![0-9.,-])(?:[0-9]{4} ){3}[0-9]{4}(?![0-9])", _groups),
     (r"(?<![0-9.,-])[2-9][0-9]{2} (?!19|20)[0-9]{4}(?![0-9.,])", _groups),
-    (r"(?<![0-9.,-])\(?0[0-9]{1,4}\)?(?: [0-9]{2,4}){1,5}(?![0-9.,:/])", _groups),
+    (r"(?<![0-9.,-])\(?0[0-9]{1,4}\)?(?: [0-9]{2,6}){1,5}(?![0-9.,:/])", _groups),
     (r"(?<![0-9.,-])3[47][0-9]{2} [0-9]{6} [0-9]{5}(?![0-9])", _groups),
     (r"(?<![0-9.,-])[2-9][0-9]{2}[2-9][0-9]{6}(?![0-9.,])", _groups),
     (r"(?<![0-9-])[0-9]{1,6}(?:-[0-9]{1,9}){2,6}(?![0-9-])", _groups),

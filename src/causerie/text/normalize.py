@@ -38,7 +38,7 @@ _CHARACTERS: dict[str, str | int] = {
     **{kept: kept for kept in _KEPT},
     "\u2044": "/", "ⁿ": "^n", "µ": "μ",
     "’": "'", "‘": "'", "′": "'", "“": '"', "”": '"', "„": '"', "″": '"', "«": '"', "»": '"',
-    "™": "", "®": "", "©": "", "\u00ad": "", "\u200b": "", "\u200d": "", "\ufe0f": "", "\ufeff": "",
+    "™": "", "®": "", "\u00ad": "", "\u200b": "", "\u200d": "", "\ufe0f": "", "\ufeff": "",
     "‐": "-", "‑": "-", "‒": "–", "―": "—", "·": " ",
     "\r": "\n", "\t": " ", "\f": "\n", "\v": "\n", "\u2028": "\n", "\u2029": "\n",
 }  # fmt: skip
@@ -49,7 +49,7 @@ _SYMBOLS = {
     "÷": "divided by", "°": "degrees", "§": "section", "²": "squared", "³": "cubed", "π": "pi",
     "√": "square root of", "∞": "infinity", "→": "to", "←": "from", "$": "dollars", "€": "euros",
     "£": "pounds", "¥": "yen", "¢": "cents", "₹": "rupees", "/": "slash",
-    "\\": "backslash",
+    "\\": "backslash", "©": "copyright", "‰": "per mille", "¶": "paragraph",
 }  # fmt: skip
 _CODES = Rules(CODES, only_if="[0-9]|#[A-Fa-f]")
 # Between spaces, so that no punctuation of a word is lost; a heart only after words.
@@ -58,11 +58,16 @@ _EMOTICON = re.compile(
 )
 _COMPARISONS = {">=": "≥", "<=": "≤", "!=": "≠", "==": "="}
 _COMPARISON = re.compile("[<>!=]=(?!=)")
+# Without a word before them: ≥ 18 → at least 18.
+_RELATIONS = {"≥": "at least ", "≤": "at most ", "≈": "about "}
+_RELATION = re.compile(r"(?:(?<=[,;:(] )|(?<=[,;:(])|^)[≥≤≈]")
+_FIRST_ARROW = re.compile("^ ?[→←] ?")
 _MINUS_GRADE = re.compile(r"(?<=\b[ABCDO])-(?= (?:grade|average|student|rating)|$|[.,])")
 _TO_A_POWER = re.compile(r"(?<=[A-Za-z0-9)])\^(?=[A-Za-z]\b)")
 _DASH = re.compile(r"(?<=\S) -{1,3} (?=\S)|-{2,}")
 _ARROW = re.compile(r"(?<![-=<])[-=]{1,2}>")
 _COMPARED = re.compile(r"(?<=[\w)] )[<>](?= ?[\w(])|(?<=[0-9])[<>](?=[0-9])|[<>](?=[0-9])")
+_VARIABLE = re.compile(r"\$(?=[A-Za-z_])")
 _REPEATED = re.compile(f"([{re.escape(''.join(_SYMBOLS))}])\\1{{2,}}")
 _SYMBOL = re.compile(f"[{re.escape(''.join(_SYMBOLS))}]")
 _BRACKETS = str.maketrans("[]{}<>|", "()()(),", "*`~^#")
@@ -80,9 +85,10 @@ def normalize(text: str) -> str:
     text = read_capitals(read_roman_numerals(read_abbreviations(text)))
     text = _COMPARISON.sub(lambda match: _COMPARISONS[match[0]], _ARROW.sub(" to ", text))
     text = _COMPARED.sub(lambda m: " less than " if m[0] == "<" else " greater than ", text)
+    text = _FIRST_ARROW.sub("", _RELATION.sub(lambda match: _RELATIONS[match[0]], text))
     text = _TO_A_POWER.sub(" to the ", _MINUS_GRADE.sub(" minus", text))
     text = read_quantities(text)
-    text = _DASH.sub("—", text)
+    text = _VARIABLE.sub("dollar ", _DASH.sub("—", text))
     text = _SYMBOL.sub(lambda match: f" {_SYMBOLS[match[0]]} ", _REPEATED.sub(r"\1", text))
     text = text.replace("_", " ").translate(_BRACKETS)
     return _SPACE_BEFORE.sub("", _DANGLING.sub("", " ".join(text.split())))

@@ -26,6 +26,7 @@ STRESSES = "ˈˌ"
 PUNCTUATION = ",.!?;:—…"
 SPELLED = {chr(ord("a") + i): chr(0xFF41 + i) for i in range(26)}
 
+_HUMP = re.compile("(?<=[a-z])(?=[A-Z])")
 _PIECE = re.compile(
     r"(?<![A-Za-z'])[A-Z](?: [A-Z](?![A-Za-z]))+(?:'[a-z]+)?|"  # an initialism: G P U's
     r"(?<![A-Za-z])(?:[Rr]e|[Pp]re|[Dd]e)-[A-Za-z]+|"  # prefixes that are words too
@@ -99,6 +100,9 @@ class Lexicon:
         known = self.fixed.get(lower) or self.entries.get(lower) or self._inflected(lower)
         if known:
             return known
+        parts = _HUMP.split(word)
+        if len(parts) > 1 and all(part.lower() in self.entries for part in parts):
+            return " ".join(map(self.word, parts))  # LinkedIn, iMac
         if len(lower) == 1 and lower in _LETTER_NAMES:
             return _LETTER_NAMES[lower]
         if word.isupper() and len(word) <= 5:

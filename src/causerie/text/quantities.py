@@ -30,6 +30,10 @@ _NUMBER = r"(?P<whole>[0-9]{1,3}(?:,[0-9]{3}){1,4}|[0-9]{1,15})(?:\.(?P<part>[0-
 _START, _END = r"(?<![0-9.,])", r"(?![0-9])"
 _FINE_DENOMINATORS = frozenset("10 12 16 20 32 64 100 1000".split())
 _DENOMINATORS = {"2": "half", "4": "quarter"}
+_RATED = re.compile(
+    r"\b(?:rat(?:e[sd]?|ing)|scor(?:e[sd]?|ing)|gives?|gave|got|a solid)(?: \w{1,6})?:? $", re.I
+)
+_GROUP = re.compile(r"(?!inches|miles|hours|cups|ounces|pounds|yards|acres)[a-z]{3,20}s\b|people\b")
 _POWERS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 # A 10 in pipe, a 90° angle: the singular before a noun, after an article or a hyphen.
 _ARTICLE = r"(?P<article>\b(?:[Aa]n?|[Tt]he|[Tt]his|[Ee]very) )?"
@@ -43,11 +47,19 @@ def _number(match: re.Match[str]) -> str:
     return decimal(match["whole"].replace(",", ""), match["part"] or "")
 
 
+# Things that a measure before them describes, in the singular: 35mm film.
+_MEASURED = re.compile(
+    " (?:film|lens|camera|sprint|race|dash|winds?|hose|pipe|screw|drill|cable|screen|monitor|"
+    r"display|battery|charger|engine|freestyle|hurdles|relay|radius|speed limit)\b"
+)
+
+
 def _measure(match: re.Match[str]) -> str:
     if not known(match):
         return match[0]
     name, whole = UNITS[match["unit"]], match["whole"].replace(",", "")
     attributive = match["hyphen"] or (match["article"] and match["noun"] is not None)
+    attributive = attributive or _MEASURED.match(match.string[match.end() :])
     single = attributive or (whole == "1" and not match["part"])
     words = f"{match['article'] or ''}{_number(match)} {name if single else many(name)}"
     return f"{words} per {per(match['per'])}" if match["per"] else words
@@ -74,6 +86,15 @@ def _feet_and_inches(match: re.Match[str]) -> str:
     )
 
 
+def _duration(match: re.Match[str]) -> str:
+    """1h 30m, 2h30, 45m 10s."""
+    words = []
+    for unit in ("hour", "minute", "second"):
+        if number := match[f"{unit}s"]:
+            words.append(f"{cardinal(str(int(number)))} {unit if int(number) == 1 else unit + 's'}")
+    return " ".join(words)
+
+
 def _height(match: re.Match[str]) -> str:
     return f"{cardinal(match['feet'])} foot {cardinal(match['inches'])}"
 
@@ -95,17 +116,27 @@ def _nth(match: re.Match[str]) -> str:
 
 
 def _fraction(match: re.Match[str]) -> str:
-    if not match["unit"]:
-        return _parts(match)
     unit = {**UNITS, "in": "inch", '"': "inch"}.get(match["unit"])
     if unit is None:
-        return f"{_parts(match)} {match['unit']}"
+        return f"{_out_of(match) or _parts(match)} {match['unit'] or ''}"
     return f"{_parts(match)} {many(unit) if match['whole'] else unit}"
+
+
+def _out_of(match: re.Match[str]) -> str:
+    """A rating, or a share of a group: rated 8/10, 7/10 users."""
+    if match["whole"] or match["below"] not in ("5", "10", "100"):
+        return ""
+    rated = _RATED.search(match.string[max(0, match.start() - 20) : match.start()])
+    after = match["unit"] or match.string[match.end() + 1 : match.end() + 20]
+    if not rated and not _GROUP.match(after):
+        return ""
+    return f"{cardinal(match['above'])} out of {cardinal(match['below'])}"
 
 
 def _parts(match: re.Match[str]) -> str:
     above, below = match["above"], match["below"]
-    if above == below and not match["whole"]:  # fifty fifty
+    is_split = above == below or (len(below) == 2 and int(above) + int(below) == 100)
+    if is_split and not match["whole"]:  # fifty fifty, eighty twenty
         return f"{cardinal(above)} {cardinal(below)}"
     if int(below) < 2 or (len(below) > 1 and below not in _FINE_DENOMINATORS):
         words = f"{cardinal(above)} over {cardinal(below)}"
@@ -178,13 +209,27 @@ _WRITTEN: tuple[Rule, ...] = (  # how numbers are written: 1 000 000, 1_000_000,
         lambda match: match[0].replace(",", ".") if known(match) else match[0],
     ),
     (r"[⁰¹²³⁴-⁹]{1,3}/[0-9]{1,3}", lambda match: match[0].translate(_POWERS)),
+    (
+        r"(?<=[0-9])(?P<unit> ?(?:km|cm|mm|ft|mi|m)|[A-Za-z]/s)\^?(?P<power>[23])(?![\w.])",
+        lambda match: match["unit"] + {"2": "²", "3": "³"}[match["power"]],
+    ),
+    (r"(?<=[0-9] [A-Za-z]/s)\^?2(?![\w.])", "²"),
+    (r"(?<=[0-9] km/s)\^?2(?![\w.])", "²"),
 )
-_MANY = "people|users|views|followers|downloads|copies|jobs|homes|subscribers|steps|customers"
+_MANY = (
+    "people|users|views|likes|words|followers|downloads|copies|jobs|homes|subscribers|steps|"
+    "customers|dollars|euros"
+)
 _SCALES = {"k": "thousand", "m": "million", "b": "billion", "bn": "billion"}
 _SIGNS: tuple[Rule, ...] = (
     (r"(?<=[0-9])/(?=(?:5|10|100) (?:stars?|points?)\b)", "out of"),
     (r"(?<=[0-9]\.[0-9])/(?=(?:5|10|100)\b)", "out of"),
     (r"(?<=[0-9]) ?x ?(?=10[\^⁻⁰¹²³⁴-⁹])", "times"),
+    (r"(?<![0-9.,])(?P<width>[0-9]{3,4}) ?[x×] ?(?P<height>[0-9]{3,4})(?![0-9])", _pixels),
+    (
+        r"(?<![0-9./½])(?P<width>[0-9]{1,3})\" ?[x×] ?(?P<height>[0-9]{1,3})\"",
+        lambda match: f"{cardinal(match['width'])} by {cardinal(match['height'])} inches",
+    ),
     (r"(?<=[0-9][m\"']) ?[x×] ?(?=[0-9])", "by"),
     (r"(?<=[0-9 ](?:cm|mm|ft|in)) ?[x×] ?(?=[0-9])", "by"),
     (r"(?<=[0-9]°[CF]) ?[-–] ?(?=[0-9])|(?<=[0-9]°) ?[-–] ?(?=[0-9])", "to"),
@@ -201,12 +246,11 @@ _SIGNS: tuple[Rule, ...] = (
     (r"(?<=[0-9%])(?:-| ?– ?)(?=[0-9])(?![0-9]{1,2}/[0-9])", "to"),
     (r"(?<=[0-9][ap]m) ?[-–] ?(?=[0-9])", "to"),
     (r"(?<=[ap]\.m\.) ?[-–] ?(?=[0-9])", "to"),
-    (r"(?<=[0-9](?:st|nd|rd|th))[-–](?=[0-9])", "to"),
+    (r"(?<=[0-9](?:st|nd|rd|th))[-–](?=[0-9])|(?<=[0-9]0s)[-–](?=[0-9])", "to"),
     (r"(?<=noon)[-–](?=[0-9])|(?<=midnight)[-–](?=[0-9])", "to"),
     (r"(?<=[0-9]) [-−] (?=[0-9])", "minus"),
     (r"(?<![\w)^-])[-−](?=\.?[0-9])", "minus "),
     (r"(?<=[0-9)]) ?[*×] ?(?=[0-9(])", "times"),
-    (r"(?<![0-9])(?P<width>[0-9]{3,4}) ?[x×] ?(?P<height>[0-9]{3,4})(?![0-9])", _pixels),
     (r"(?<=[0-9]) ?x ?(?=[0-9])", "by"),
     (r"(?<=[0-9])x(?= (?:as|more|less|the|[a-z]{2,12}er)\b)", "times"),
     (r"(?<=[0-9]) ?÷ ?(?=[0-9])", "divided by"),
@@ -217,10 +261,25 @@ _SIGNS: tuple[Rule, ...] = (
     (r"~ ?(?=[0-9])", "about "),
 )
 _MEASURES: tuple[Rule, ...] = (
+    (
+        r"(?<=[A-Z])(?P<number>[0-9]{1,2})'?s\b",
+        lambda m: re.sub("y$", "ie", cardinal(m["number"])) + "s",
+    ),
     (rf"(?<=[0-9])(k|K|m|M|bn|B)(?=\+| (?:{_MANY})\b)", lambda match: _SCALES[match[1].lower()]),
+    (r"(?<=[0-9]\.[0-9])K\b", "thousand"),
+    (
+        r"(?<![\w.,])(?P<hours>[0-9]{1,3}) ?h ?(?P<minutes>[0-9]{1,2}) ?(?:m(?:ins?)?)?"
+        r"(?: ?(?P<seconds>[0-9]{1,2}) ?s)?(?![\w.²³'/])",
+        _duration,
+    ),
+    (
+        r"(?<![\w.,])(?P<hours>)(?P<minutes>[0-9]{1,3}) ?m(?:ins?)? ?(?P<seconds>[0-9]{1,2}) ?s"
+        r"(?![\w.²³'/])",
+        _duration,
+    ),
     (r"(?<=[0-9])/(?=[0-9]{2,3} ?mmHg)", "over"),
     (
-        r"(?<![\w'])(?P<feet>[0-9]{1,3})'(?= by | ?(?:tall|wide|long|deep|high)\b)"
+        r"(?<![\w'])(?P<feet>[0-9]{1,3})'(?= by | ?(?:tall|wide|long|deep|high)\b| ?$|[.,] )"
         r"|(?<= by )(?P<more>[0-9]{1,3})'(?![0-9])",
         lambda match: f"{cardinal(match['feet'] or match['more'])} feet",
     ),
@@ -231,7 +290,7 @@ _MEASURES: tuple[Rule, ...] = (
         _feet_and_inches,
     ),
     (rf"(?P<article>\b[Aa]n? ){_NUMBER}[ -]?in\.?(?= [a-z])(?! (?:the|a|my|this)\b)", _inches),
-    (rf"(?P<article>){_START}{_NUMBER} ?in\b{_INCHES_BEFORE}", _inches),
+    (rf"(?P<article>){_START}{_NUMBER} ?in\b(?:\.(?= of)|{_INCHES_BEFORE})", _inches),
     (
         rf"{_ARTICLE}(?<![0-9.,/^]){_NUMBER}(?:(?P<hyphen>-)| )?(?P<unit>{UNIT})"
         rf"(?:/(?P<per>{PERIOD}))?(?![A-Za-z0-9²³'])(?!/[A-Za-z])"
@@ -283,7 +342,9 @@ _NUMBERS: tuple[Rule, ...] = (
 )
 _MONTH_OR_MARK = r"[0-9][-/.][0-9]|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
 _RULES = (
-    Rules(_WRITTEN, only_if="[0-9][ _.,'*][0-9*]|[⁰¹²³⁴-⁹]/", spaced=False),
+    Rules(
+        _WRITTEN, only_if="[0-9][ _.,'*][0-9*]|[⁰¹²³⁴-⁹]/|[0-9] ?[a-z/]{1,4}\\^?[23]", spaced=False
+    ),
     Rules(DATES, only_if=_MONTH_OR_MARK),
     Rules(DIGIT_STRINGS, only_if=r"[0-9]{3}|[0-9][.-][0-9]|[vV]\.?[0-9]|0[0-9] "),
     Rules(MONEY, only_if="[$€£¥₹₩₽₺₿¢]|USD|EUR|GBP|JPY|CHF"),

@@ -71,6 +71,11 @@ def _rank(match: re.Match[str]) -> str:
     return f"{match['before']} the {ordinal(str(_value(numeral)))}"
 
 
+def _year(match: re.Match[str]) -> str:
+    """A year, unless it is a degree: she is an MD."""
+    return match[0] if len(match[0]) == 2 else year(str(_value(match[0])))
+
+
 def _value(numeral: str) -> int:
     """The number of a valid Roman numeral."""
     values = [_VALUES[letter] for letter in numeral]
@@ -88,7 +93,7 @@ read_roman_numerals = Rules(
         (_ROMAN_CENTURY, _century),
         (_ROMAN_RANK, _rank),
         (_ROMAN_NAME, _count),
-        (_ROMAN_YEAR, lambda match: year(str(_value(match[0])))),
+        (_ROMAN_YEAR, _year),
     ),
     only_if=r"[A-Za-z] [IVXLC]+\b|\bWWI|\bM[CMD]",
     spaced=False,

@@ -233,7 +233,9 @@ def sentences(text: str) -> list[str]:
     """The sentences of a line, with the white space after each; "Dr." does not end one."""
     found: list[str] = []
     for sentence in sentencex.segment("en", text):
-        if found and _NO_END.search(found[-1]):
+        if found and (
+            _NO_END.search(found[-1]) or (_MAY_GO_ON.search(found[-1]) and _GOES_ON.match(sentence))
+        ):
             found[-1] += sentence
         else:
             found.append(sentence)
@@ -242,6 +244,12 @@ def sentences(text: str) -> list[str]:
 
 # Abbreviations after which a sentence goes on and that sentencex does not know.
 _NO_END = re.compile(r"(?<![\w.])(?:approx|dept|est|misc|incl|excl|resp|cf|viz|ca|e\.g|i\.e)\.\s*$")
+# Abbreviations after which it goes on if a number, a small letter or a dash follows.
+_MAY_GO_ON = re.compile(
+    r"(?<![\w.])(?:[Vv]ols?|[Cc]h|[Cc]hap|[Ee]qs?|[Ff]igs?|[Aa]rts?|[Pp]ara|Mon|Tues?|Wed|Weds|"
+    r"Thu|Thurs?|Fri|Sat|Sun|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\.\s*$"
+)
+_GOES_ON = re.compile("[0-9a-z–-]")
 # A character that may end a sentence, before a word.
 _MAY_END = re.compile(r"[^\w\s,] ")
 
