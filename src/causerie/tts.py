@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import AsyncIterable, Iterable, Sequence
 from pathlib import Path
+from typing import Literal, get_args
 
 import torch
 
@@ -47,6 +48,8 @@ log.addHandler(logging.NullHandler())
 MAX_STREAMS = 8
 #: Replies that may wait: each is a thread, or a stream that is not read.
 MAX_QUEUE = 1_000
+#: Whether a guard ends speech that goes on after its text; "auto" is the checkpoint's default.
+Guard = Literal["auto", "on", "off"]
 #: Memory for voices and contexts that were read.
 PREFIX_CACHE_MB = PREFIX_BYTES // 2**20
 
@@ -206,6 +209,7 @@ class TTS:
         seed: int | None = None,
         max_duration_s: float | None = None,
         one_prompt: bool = False,
+        guard: Guard = "auto",
     ) -> Audio:
         """Speak a text.
 
@@ -223,6 +227,9 @@ class TTS:
                 but a piece is cut after 60 s if the model does not stop by itself.
             one_prompt: give the model the whole text at once, as csm-1b's own code does, and not
                 in pieces; a text that is too long for it is an error.
+            guard: end speech that goes on much longer than its text, repeats itself or is silent;
+                `Audio.notes` says so. "auto": the checkpoint's default, on for csm-1b, whose speech
+                often goes on, and off for petit.
 
         Returns:
             The speech, which is empty if the model stops at once.
@@ -244,6 +251,7 @@ class TTS:
             seed=seed,
             max_duration_s=max_duration_s,
             one_prompt=one_prompt,
+            guard=guard,
         ).collect()
 
     def stream(
@@ -257,6 +265,7 @@ class TTS:
         seed: int | None = None,
         max_duration_s: float | None = None,
         one_prompt: bool = False,
+        guard: Guard = "auto",
     ) -> Stream:
         """Speak a text as a stream of chunks: the first has 80 ms, later ones more.
 
@@ -271,7 +280,7 @@ class TTS:
         started = time.perf_counter()
         if isinstance(text, AsyncIterable):
             raise TextError("text is asynchronous: use TTS.astream, or give a plain iterable")
-        turns = self._turns(text, voice, context, max_duration_s, one_prompt)
+        turns = self._turns(text, voice, context, max_duration_s, one_prompt, guard)
         return Stream(engine, turns, self._sampling(temperature, top_k, seed), started)
 
     async def astream(
@@ -285,6 +294,7 @@ class TTS:
         seed: int | None = None,
         max_duration_s: float | None = None,
         one_prompt: bool = False,
+        guard: Guard = "auto",
         deadline_s: float | None = None,
         continues: bool = False,
     ) -> AsyncStream:
@@ -306,7 +316,10 @@ class TTS:
         """
         started = time.perf_counter()
         running, turns = await asyncio.to_thread(
-            lambda: (self._running(), self._turns(text, voice, context, max_duration_s, one_prompt))
+            lambda: (
+                self._running(),
+                self._turns(text, voice, context, max_duration_s, one_prompt, guard),
+            )
         )
         settings = self._sampling(temperature, top_k, seed)
         stream = AsyncStream(
@@ -347,7 +360,10 @@ class TTS:
         context: Sequence[Segment] | None,
         max_duration_s: float | None,
         one_prompt: bool,
+        guard: Guard,
     ) -> Turns:
+        if guard not in get_args(Guard):
+            raise ConfigError(f"guard must be auto, on or off, not {guard!r}")
         return Turns(
             self._context,
             text,
@@ -355,6 +371,7 @@ class TTS:
             context=context,
             max_duration_s=max_duration_s,
             one_prompt=one_prompt,
+            guard=self.checkpoint.defaults.guard if guard == "auto" else guard == "on",
         )
 
     def make_voice(self, name: str, segments: Sequence[Segment], speaker: int = 0) -> Voice:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 #: Why a reply ended: at the model's stop frame, or at the duration limit.
-Stopped = Literal["end", "limit"]
+Stopped = Literal["end", "guard", "limit"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

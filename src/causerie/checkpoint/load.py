@@ -72,7 +72,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class GenerationDefaults:
-    """Default settings of sampling. The depth decoder's follow the others where they are None.
+    """Default settings of generation. The depth decoder's follow the others where they are None.
+
+    Attributes:
+        guard: whether a guard ends speech that goes on after its text, because the model does not
+            always stop by itself.
 
     Raises:
         ConfigError: a value is out of range.
@@ -82,6 +86,7 @@ class GenerationDefaults:
     top_k: int = 50
     depth_temperature: float | None = None
     depth_top_k: int | None = None
+    guard: bool = False
 
     def __post_init__(self) -> None:
         sampling.check(self.temperature, self.top_k)
@@ -405,7 +410,8 @@ def _llama_tokenizer(missing: Path) -> Path:
 def _foreign_defaults(folder: Path) -> GenerationDefaults:
     """The defaults in transformers' generation_config.json; the original's where it has none.
 
-    Without sampling, the temperature is 0.
+    Without sampling, the temperature is 0. The guard is on: csm-1b and its fine-tunes often go on
+    after their text.
     """
     path = folder / "generation_config.json"
     values = read_json(path) if path.is_file() else {}
@@ -421,7 +427,7 @@ def _foreign_defaults(folder: Path) -> GenerationDefaults:
     if values.get("depth_decoder_do_sample") is False:
         given["depth_temperature"] = 0.0
     try:
-        return GenerationDefaults(**given)
+        return GenerationDefaults(guard=True, **given)
     except ConfigError as error:
         raise CheckpointError(f"{path}: {error}") from error
 

@@ -71,10 +71,15 @@ class CachedRunner:
                     slot=slot,
                     sampling=ticket.request.sampling,
                     frame=ticket.request.first_frame + ticket.num_frames,
+                    stop_bias=ticket.guard.stop_bias if ticket.guard else 0.0,
                 )
                 for slot, ticket in zip(slots, tickets, strict=True)
             ]
         )
+
+    def stops(self, slots: Sequence[int]) -> NDArray[np.float32]:
+        """Log-probabilities (B,) of a stop in the latest step: see `Runner.stops`."""
+        return self.runner.stops(slots)
 
     def decode(self, slots: Sequence[int], codes: NDArray[np.int32]) -> NDArray[np.float32]:
         """Audio (B, frame_size) of the next frame (B, K) of each slot."""

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causerie.engine.cached_runner import CachedRunner
+from causerie.engine.guard import Guard, fade_out
 from causerie.engine.handle import Handle
 from causerie.engine.prefix import PrefixCache
 from causerie.engine.request import Request, State, Ticket
@@ -80,7 +81,10 @@ class Engine:
             )
         with self._changed:
             self._cancel_abandoned()
-            handle = Handle(self._scheduler.submit(request, self.clock()))
+            ticket = self._scheduler.submit(request, self.clock())
+            if request.length is not None:
+                ticket.guard = Guard(request.length, self.frame_s)
+            handle = Handle(ticket)
             self._handles[handle.ticket] = handle
             self._stats.num_requests += 1
             self._changed.notify_all()
@@ -142,6 +146,7 @@ class Engine:
                 batch_sizes=Counter(self._stats.batch_sizes),
                 done=Counter(self._stats.done),
                 failures=Counter(self._stats.failures),
+                guarded=Counter(self._stats.guarded),
                 num_rows=self._cached.num_rows,
                 num_prefix_hits=self.prefixes.num_hits,
                 num_rows_saved=self.prefixes.num_rows_saved,
@@ -237,8 +242,9 @@ class Engine:
         with self._failing(*tickets):
             codes = self._draw(slots, tickets)
             rows = [row for row, ticket in enumerate(tickets) if not ticket.is_done]
-            sounding = [row for row in rows if codes[row].any()]
-            ended = [row for row in rows if not codes[row].any()]
+            stops = self._cached.stops(slots)
+            ended = [row for row in rows if _is_stop(tickets[row], codes[row], stops[row])]
+            sounding = [row for row in rows if row not in ended]
             for row in ended:
                 self._end(slots[row], tickets[row], State.ENDED)
             if sounding:
@@ -263,21 +269,27 @@ class Engine:
         self, slots: list[int], tickets: Sequence[Ticket], codes: NDArray[np.int32]
     ) -> None:
         audio = self._cached.decode(slots, codes)
+        cut: list[Ticket] = []
         with self._changed:
             now = self.clock()
             for ticket, frame, samples in zip(tickets, codes, audio, strict=True):
                 if not ticket.is_done:
                     handle = self._handles[ticket]
+                    if ticket.guard is not None and ticket.guard.is_last(frame, samples):
+                        cut.append(ticket)
+                        samples = fade_out(samples)
                     handle.put(frame, samples)
                     late = self._scheduler.count_frame(ticket, now, awaited=handle.is_awaited)
                     self._stats.num_underruns += late
                     self._stats.num_frames += 1
         for slot, ticket in zip(slots, tickets, strict=True):
-            if ticket.num_frames == ticket.request.max_frames:
+            if ticket in cut:
+                self._end(slot, ticket, State.GUARD)
+            elif ticket.num_frames == ticket.request.max_frames:
                 self._end(slot, ticket, State.LIMIT)
 
     def _end(self, slot: int, ticket: Ticket, state: State) -> None:
-        """End a complete reply. At the limit, the last frame was not read."""
+        """End a complete reply. Unless the model ended it, the last frame was not read."""
         with self._failing(ticket):
             handle = self._handles.get(ticket)
             if handle is not None:  # None: it was cancelled meanwhile
@@ -314,9 +326,18 @@ class Engine:
     def _finished(self, ticket: Ticket) -> None:
         del self._handles[ticket]
         self._stats.done[ticket.state.value] += 1
+        if ticket.guard is not None and ticket.guard.reason is not None:
+            self._stats.guarded[ticket.guard.reason] += 1
         if ticket.state is State.FAILED:
             self._stats.failures[type(ticket.error).__name__] += 1
 
     def _unfinished(self) -> list[Handle]:
         with self._changed:
             return list(self._handles.values())
+
+
+def _is_stop(ticket: Ticket, codes: NDArray[np.int32], stop: np.float32) -> bool:
+    """Whether a frame (K,) ends the speech; `stop` is the log-probability of a stop."""
+    if ticket.guard is None:
+        return not codes.any()
+    return ticket.guard.is_stop(codes, float(stop))

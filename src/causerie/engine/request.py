@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from causerie.engine.guard import Guard, Length
 from causerie.errors import ConfigError
 
 #: Most rows that are read at once; playing streams wait that long for a prompt.
@@ -40,6 +41,8 @@ class Request:
         part_ends: number of rows up to the end of each part; the last part is the text to speak,
             the parts before it are the voice and the context.
         max_frames: the reply is cut there.
+        length: the usual length of the speech: a guard ends speech that goes on much longer. None:
+            there is no guard.
         first_frame: number of the reply's first frame, for the noise: a reply may have several
             turns.
         realtime: somebody listens while the reply is generated. Other requests get the time that
@@ -60,6 +63,7 @@ class Request:
     part_ends: Sequence[int]
     max_frames: int
     sampling: Sampling
+    length: Length | None = None
     first_frame: int = 0
     realtime: bool = True
     continues: bool = False
@@ -101,13 +105,14 @@ class State(enum.Enum):
     SPEAKING = "speaking"
     ENDED = "ended"
     LIMIT = "limit"
+    GUARD = "guard"
     CANCELLED = "cancelled"
     FAILED = "failed"
 
     @property
     def is_done(self) -> bool:
         """Whether it is a final state."""
-        return self in (State.ENDED, State.LIMIT, State.CANCELLED, State.FAILED)
+        return self not in (State.WAITING, State.READING, State.SPEAKING)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -124,6 +129,7 @@ class Ticket:
         num_underruns: how often audio came too late for its listener.
         checked_version: version of the prefix cache that the prompt was last looked up in.
         error: why the request failed.
+        guard: watches the speech, if the request has a usual length.
     """
 
     number: int
@@ -139,6 +145,7 @@ class Ticket:
     first_sound_s: float | None = None
     checked_version: int = -1
     error: BaseException | None = None
+    guard: Guard | None = None
     _played_at: float | None = field(default=None, repr=False)  # when all audio so far is played
 
     def __post_init__(self) -> None:

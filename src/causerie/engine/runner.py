@@ -28,11 +28,13 @@ class Draw:
 
     Attributes:
         frame: number of the frame within the reply, for the noise.
+        stop_bias: added to the logit of code 0 of codebook 0, which begins a stop frame.
     """
 
     slot: int
     sampling: Sampling
     frame: int
+    stop_bias: float = 0.0
 
 
 class BrokenSlotsError(CheckpointError):
@@ -102,6 +104,12 @@ class Runner(Protocol):
         Raises:
             BrokenSlotsError: the model computed NaN or infinity for some slots. Any other error
                 concerns all slots of the step.
+        """
+
+    def stops(self, slots: Sequence[int]) -> NDArray[np.float32]:
+        """Log-probabilities (B,) of a stop in the latest step of these slots.
+
+        Of code 0 in codebook 0, at a temperature of 1 and without `Draw.stop_bias`.
         """
 
     def decode(self, slots: Sequence[int], codes: NDArray[np.int32]) -> NDArray[np.float32]:

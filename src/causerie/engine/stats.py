@@ -16,7 +16,8 @@ class Stats:
         num_underruns: how often audio came too late for a listener.
         step_s: seconds of all steps; `last_step_s` of the latest.
         batch_sizes: number of steps by the number of frames that they computed.
-        done: finished requests by final state: ended, limit, cancelled, failed.
+        done: finished requests by final state: ended, limit, guard, cancelled, failed.
+        guarded: requests that a guard ended, by reason: see `causerie.engine.guard.Reason`.
         failures: failed requests by type of error.
         num_prefix_hits: prompts that began with a cached prefix.
         prefix_bytes: memory of the prefix cache now.
@@ -34,6 +35,7 @@ class Stats:
     batch_sizes: Counter[int] = field(default_factory=Counter)
     done: Counter[str] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)
+    guarded: Counter[str] = field(default_factory=Counter)
     num_prefix_hits: int = 0
     num_rows_saved: int = 0
     prefix_bytes: int = 0

@@ -214,8 +214,9 @@ def head(
 
 @triton.jit
 def sample(
-    logits, temperatures, top_k, noise, table, codes, x,
-    top_k_stride, noise_stride, x_stride, codebook, codes_stride,
+    logits, temperatures, top_k, stop_biases, noise, table, codes, x,
+    temperatures_stride, top_k_stride, biases_stride, noise_stride, x_stride, codebook,
+    codes_stride,
     NUM_CODES: tl.constexpr, BLOCK_V: tl.constexpr, WIDTH: tl.constexpr, BLOCK_D: tl.constexpr,
     BITS: tl.constexpr, HAS_TOP_K: tl.constexpr, EARLY: tl.constexpr,
 ):  # fmt: skip
@@ -224,20 +225,22 @@ def sample(
     Args:
         logits: (M, NUM_CODES); they differ in the first BITS bits of their fp32, 16 for bf16.
         temperatures: (M, 2), of codebook 0 and of the others; top_k likewise.
+        stop_biases: (M,), added to code 0 of codebook 0.
         noise: (M, …), of this codebook.
         table: (V, WIDTH), the input of the next pass for each code.
-        codes: (M, K + 1); the last column is 1 if all logits are finite.
+        codes: (M, K + 2); the column before the last is 1 if all logits are finite.
         x: output for the embedding.
     """
     m, v, d = tl.program_id(0), tl.arange(0, BLOCK_V), tl.arange(0, BLOCK_D)
     kind = tl.minimum(codebook, 1)
     drawn = tl.load(noise + m * noise_stride + v, v < NUM_CODES, 0)
-    temperature = tl.load(temperatures + 2 * m + kind)
+    temperature = tl.load(temperatures + m * temperatures_stride + kind)
+    bias = tl.load(stop_biases + m * biases_stride)
     _begin(EARLY)
     given = tl.load(logits + m * NUM_CODES + v, v < NUM_CODES, float("-inf")).to(tl.float32)
     is_greedy = temperature == 0
     divisor = tl.where(is_greedy, 1.0, temperature)
-    scaled = given / divisor
+    scaled = given / divisor + tl.where((v == 0) & (codebook == 0), bias / divisor, 0.0)
     value = scaled + drawn
     if HAS_TOP_K:
         # The k-th largest, bit by bit, of integers in the order of the logits.
@@ -258,6 +261,6 @@ def sample(
     code = tl.argmax(tl.where(is_number & (v < NUM_CODES), value, float("-inf")), axis=0)
     finite = tl.sum((tl.abs(given) < float("inf")).to(tl.int32)) == NUM_CODES
     tl.store(codes + m * codes_stride + codebook, code)
-    tl.store(codes + m * codes_stride + codes_stride - 1, finite.to(tl.int64))
+    tl.store(codes + m * codes_stride + codes_stride - 2, finite.to(tl.int64))
     next_row = tl.load(table + code.to(tl.int64) * WIDTH + d, d < WIDTH, 0)
     tl.store(x + m * x_stride + d, next_row, d < WIDTH)

@@ -36,7 +36,9 @@ def check(temperature: float, top_k: int | None) -> None:
         )
 
 
-def sample(logits: Tensor, temperature: float, top_k: int | None, noise: Tensor) -> Tensor:
+def sample(
+    logits: Tensor, temperature: float, top_k: int | None, noise: Tensor, bias: float = 0.0
+) -> Tensor:
     """Draw a code for each row.
 
     Args:
@@ -45,22 +47,31 @@ def sample(logits: Tensor, temperature: float, top_k: int | None, noise: Tensor)
         top_k: draw from the k likeliest codes and those as likely as the k-th; 0 or None: all.
         noise: (B, V) of standard Gumbel noise, see `gumbel_noise`. The argmax of log-probability
             plus such noise is a draw from the distribution.
+        bias: added to the logit of code 0 once the k likeliest are known, so that it changes no
+            draw between two other codes.
 
     Returns:
         Codes (B,), int64.
     """
     logits = logits.float()
     if temperature == 0:
-        return logits.argmax(dim=-1)
-    logits = logits / temperature
+        return _biased(logits, bias).argmax(dim=-1)
+    scaled = logits / temperature
+    kept = _biased(scaled, bias / temperature)
     if top_k and top_k < logits.shape[-1]:
-        kth = logits.topk(top_k, dim=-1).values[:, -1:]
-        logits = logits.masked_fill(logits < kth, -math.inf)
-    return (logits + noise).argmax(dim=-1)
+        kth = scaled.topk(top_k, dim=-1).values[:, -1:]
+        kept = kept.masked_fill(kept < kth, -math.inf)
+    return (kept + noise).argmax(dim=-1)
 
 
 def sample_rows(
-    logits: Tensor, temperatures: Tensor, top_k: Tensor, noise: Tensor, *, most: int
+    logits: Tensor,
+    temperatures: Tensor,
+    top_k: Tensor,
+    noise: Tensor,
+    biases: Tensor | None = None,
+    *,
+    most: int,
 ) -> Tensor:
     """`sample` for rows with different settings, independent of any value on the host.
 
@@ -69,6 +80,7 @@ def sample_rows(
         temperatures: (B,), fp32.
         top_k: (B,), int64; 0 or V and above: all.
         noise: (B, V), see `sample`.
+        biases: (B,), fp32, see `sample`; None: all 0.
         most: upper bound of the `top_k` below V; 0 if there are none.
 
     Returns:
@@ -77,13 +89,29 @@ def sample_rows(
     logits = logits.float()
     greedy = temperatures[:, None] == 0
     scaled = logits / temperatures[:, None].masked_fill(greedy, 1.0)
-    kept = scaled
+    biased = scaled
+    if biases is not None:
+        biased = _biased(scaled, biases[:, None] / temperatures[:, None].masked_fill(greedy, 1.0))
+    kept = biased
     if most:
         ranked = scaled.topk(min(most, logits.shape[-1]), dim=-1).values
         kth = ranked.gather(1, (top_k[:, None] - 1).clamp(0, ranked.shape[-1] - 1))
         limited = (top_k > 0) & (top_k < logits.shape[-1])
-        kept = scaled.masked_fill((scaled < kth) & limited[:, None], -math.inf)
-    return torch.where(greedy, scaled, kept + noise).argmax(dim=-1)
+        kept = biased.masked_fill((biased < kth) & limited[:, None], -math.inf)
+    return torch.where(greedy, biased, kept + noise).argmax(dim=-1)
+
+
+def stop_log_probability(logits: Tensor) -> Tensor:
+    """The log-probability (B,) of code 0 given logits (B, V) of codebook 0, fp32.
+
+    Code 0 of codebook 0 begins a stop frame.
+    """
+    return logits.float().log_softmax(dim=-1)[:, 0]
+
+
+def _biased(logits: Tensor, bias: Tensor | float) -> Tensor:
+    """The logits (B, V) with a bias, a number or (B, 1), added to that of code 0."""
+    return torch.cat((logits[:, :1] + bias, logits[:, 1:]), dim=-1)
 
 
 def gumbel_noise(seeds: Tensor, frame: int | Tensor, num_codebooks: int, size: int) -> Tensor:

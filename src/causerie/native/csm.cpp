@@ -142,6 +142,7 @@ void Csm::choose(const Draw* draws, int64_t n, int64_t codebook, const float* fr
     parallel(pool_, n, [&](int64_t i) {
         float* of = logits + i * row;
         if (!all_finite(of, num_codes)) results.broken[i] = 1;
+        if (codebook == 0) results.stops[i] = log_probability(of, num_codes, 0);
         const int64_t at = i * sizes_.num_drawn + codebook;
         if (results.logits)
             std::memcpy(results.logits + at * num_codes, of, num_codes * sizeof(float));
@@ -152,7 +153,8 @@ void Csm::choose(const Draw* draws, int64_t n, int64_t codebook, const float* fr
         const Draw& draw = draws[i];
         results.codes[at] = sample(of, num_codes, codebook ? draw.depth_temperature : draw.temperature,
                                    codebook ? draw.depth_top_k : draw.top_k,
-                                   Noise(draw.seed, draw.frame), codebook);
+                                   Noise(draw.seed, draw.frame), codebook,
+                                   codebook ? 0.0f : draw.stop_bias);
     });
 }
 

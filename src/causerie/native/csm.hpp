@@ -30,6 +30,7 @@ struct Draw {
     int64_t frame;
     float temperature, depth_temperature;
     int64_t top_k, depth_top_k;
+    float stop_bias;  // added to the logit of code 0 of codebook 0, which begins a stop frame
 };
 
 // Outputs of a step.
@@ -38,6 +39,7 @@ struct Results {
     uint8_t* broken;        // (draws), set to 1 if a logit is not finite
     const int32_t* forced;  // codes to continue with in place of the drawn ones, or null
     float* logits;          // (draws, num_drawn, num_codes), or null
+    float* stops;           // (draws), log-probability of code 0 of codebook 0, without the bias
 };
 
 class Csm {

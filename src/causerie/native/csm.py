@@ -67,7 +67,7 @@ class _Setup(ctypes.Structure):
 
 
 class _Results(ctypes.Structure):
-    _fields_ = [(name, c_void_p) for name in ("codes", "broken", "forced", "logits")]
+    _fields_ = [(name, c_void_p) for name in ("codes", "broken", "forced", "logits", "stops")]
 
 
 class NativeDraw(ctypes.Structure):
@@ -81,6 +81,7 @@ class NativeDraw(ctypes.Structure):
         ("depth_temperature", c_float),
         ("top_k", c_int64),
         ("depth_top_k", c_int64),
+        ("stop_bias", c_float),
     ]
 
 
@@ -237,8 +238,9 @@ class NativeCsm:
         draws: Sequence[NativeDraw],
         forced: NDArray[np.int32] | None = None,
         logits: Floats | None = None,
-    ) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
-        """The next frames (B, num_drawn), and which of them (B,) have logits that are not finite.
+    ) -> tuple[NDArray[np.int32], NDArray[np.uint8], Floats]:
+        """The next frames (B, num_drawn), and for each (B,) whether its logits are not finite and
+        the log-probability of the stop code in codebook 0, without the bias.
 
         Args:
             forced: codes to continue with in place of the drawn ones.
@@ -247,16 +249,18 @@ class NativeCsm:
         count = len(draws)
         codes = np.empty((count, self.num_drawn), np.int32)
         broken = np.zeros(count, np.uint8)
+        stops = np.empty(count, np.float32)
         results = _Results(
             codes=pointer(codes),
             broken=pointer(broken),
             forced=None if forced is None else pointer(forced),
             logits=None if logits is None else pointer(logits),
+            stops=pointer(stops),
         )
         self._functions.step(
             self._handle, (NativeDraw * count)(*draws), count, ctypes.byref(results)
         )
-        return codes, broken
+        return codes, broken, stops
 
     def save(self, slot: int, num_rows: int) -> SavedCache:
         """A copy of the keys and values of the first rows."""

@@ -43,12 +43,15 @@ float Noise::of(int64_t codebook, int64_t code) const {
 }
 
 int32_t sample(float* logits, int64_t num_codes, float temperature, int64_t top_k,
-               const Noise& noise, int64_t codebook) {
-    if (temperature == 0.0f)
+               const Noise& noise, int64_t codebook, float bias) {
+    if (temperature == 0.0f) {
+        logits[0] += bias;
         return static_cast<int32_t>(std::max_element(logits, logits + num_codes) - logits);
+    }
     for (int64_t i = 0; i < num_codes; ++i) logits[i] /= temperature;
     float least = -INFINITY;
     if (top_k > 0 && top_k < num_codes) least = kth_largest(logits, num_codes, top_k);
+    logits[0] += bias / temperature;
     float best = -INFINITY;
     int64_t code = 0;
     for (int64_t i = 0; i < num_codes; ++i) {
@@ -60,6 +63,13 @@ int32_t sample(float* logits, int64_t num_codes, float temperature, int64_t top_
         }
     }
     return static_cast<int32_t>(code);
+}
+
+float log_probability(const float* logits, int64_t num_codes, int64_t code) {
+    const float most = *std::max_element(logits, logits + num_codes);
+    float sum = 0.0f;
+    for (int64_t i = 0; i < num_codes; ++i) sum += std::exp(logits[i] - most);
+    return logits[code] - most - std::log(sum);
 }
 
 bool all_finite(const float* x, int64_t count) {

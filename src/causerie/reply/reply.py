@@ -14,6 +14,7 @@ from torch import Tensor
 from causerie.audio.audio import Stopped
 from causerie.engine.chunk_sizes import ChunkSizes
 from causerie.engine.engine import Engine
+from causerie.engine.guard import Reason
 from causerie.engine.handle import Handle
 from causerie.engine.request import Request, Sampling, State
 from causerie.prompt import Segment
@@ -23,6 +24,14 @@ log = logging.getLogger("causerie")
 
 #: Characters per second of English speech at an ordinary pace, pauses included.
 CHARS_A_SECOND = 14.0
+
+#: What a guard did, in notes, by reason.
+_GUARDED: dict[Reason, str] = {
+    "stop": "the model stopped because the guard made it likelier,",
+    "silence": "cut silence",
+    "loop": "cut a sound that repeated itself,",
+    "length": "cut speech that was much longer than its text,",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +49,8 @@ class Reply:
     Attributes:
         sample_rate: in Hz.
         seed: the seed, which gives the same samples again.
-        stopped: "end" if the model stopped by itself, "limit" at `max_duration_s`; None until then.
+        stopped: "end" if the model stopped by itself, "guard" if the guard ended the speech,
+            "limit" at `max_duration_s`; None until then.
         notes: warnings for the listener.
         num_frames: frames handed out so far.
         num_underruns: how often audio came later than playback needed it, in finished turns.
@@ -67,6 +77,7 @@ class Reply:
         self._turns: list[Text] = []  # the last one may not be finished
         self._codes: list[Tensor] = []  # (K, T) of each finished turn
         self._limit_s: float | None = None  # of the first turn that was cut
+        self._is_guarded = False
         self._peak = 0.0
         self._busy_s = time.perf_counter() - started
 
@@ -134,6 +145,7 @@ class Reply:
             part_ends=turn.prompt.part_ends,
             max_frames=turn.max_frames,
             sampling=self._sampling,
+            length=turn.length,
             first_frame=self.num_frames,
             realtime=is_live,
             continues=continues,
@@ -156,10 +168,17 @@ class Reply:
         if handle.state is State.LIMIT and self._limit_s is None:
             self._limit_s = self._turns[-1].limit_s
             self.notes.append(f"stopped: limit of {self._limit_s:.1f} s, the model did not end")
+        guard = handle.ticket.guard
+        if guard is not None and guard.reason is not None:
+            self._is_guarded = True
+            seconds = len(handle.frames) * self._frame_s
+            self.notes.append(f"guard: {_GUARDED[guard.reason]} after {seconds:.1f} s")
 
     def _record_end(self) -> None:
         """Record the end of the text."""
-        self.stopped = "end" if self._limit_s is None else "limit"
+        self.stopped = "guard" if self._is_guarded else "end"
+        if self._limit_s is not None:
+            self.stopped = "limit"
         if len(self._turns) > 1:
             seconds = self.num_frames * self._frame_s
             log.info(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from causerie.engine.guard import Length
 from causerie.prompt import Prompt
 
 
@@ -18,6 +19,7 @@ class Turn:
         max_frames: the speech is cut after this many frames.
         limit_s: the duration limit to report when the speech is cut.
         notes: messages for the listener.
+        length: the usual length of the speech, for a guard; None without a guard.
     """
 
     text: str
@@ -26,3 +28,4 @@ class Turn:
     max_frames: int
     limit_s: float
     notes: list[str]
+    length: Length | None = None

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from torch import Tensor
 
 from causerie.errors import ConfigError, TextError
 from causerie.prompt import Part, Segment, build_prompt
 from causerie.reply.context import ContextEncoder
+from causerie.reply.length import usual_length
 from causerie.reply.pieces import Pieces
 from causerie.reply.turn import Turn
 from causerie.text.blocks import LeftOut
@@ -34,6 +35,14 @@ RESERVE_S, RESERVE_S_A_CHAR = 1.0, 0.1
 _END: Final = object()
 
 
+class _Read(NamedTuple):
+    """A piece of the text, as a part of a prompt, and as the front end reads it."""
+
+    piece: Piece
+    part: Part
+    spoken: str
+
+
 class Turns:
     """Pieces of a text, in the order in which they are spoken.
 
@@ -44,6 +53,7 @@ class Turns:
         max_duration_s: limit of the whole reply; None limits each piece to `MAX_DURATION_S`.
         one_prompt: do not cut the text into pieces; without a limit it has the time of slow speech.
         keep_space: keep white space at both ends of the text.
+        guard: end a piece that goes on much longer than its text.
 
     Attributes:
         notes: what was dropped or skipped so far.
@@ -63,6 +73,7 @@ class Turns:
         max_duration_s: float | None,
         one_prompt: bool = False,
         keep_space: bool = False,
+        guard: bool = False,
     ) -> None:
         if isinstance(text, (str, bytes, bytearray)) or not isinstance(
             text, (Iterable, AsyncIterable)
@@ -75,6 +86,8 @@ class Turns:
         self._frame_rate = encoder.checkpoint.codec.config.frame_rate
         self._is_limited = max_duration_s is not None
         self._limit = self._num_frames(MAX_DURATION_S if max_duration_s is None else max_duration_s)
+        self._guard = guard
+        self._earlier: list[tuple[str, int]] = []  # texts and frames of this speaker
         self._before = [
             self._encode(segment, f"segment {number} of voice {voice.name}")
             for number, segment in enumerate(listed(voice.segments, "segments of a voice"), 1)
@@ -84,7 +97,7 @@ class Turns:
             self._encode(segment, f"context segment {number}")
             for number, segment in enumerate(listed(context, "context"), 1)
         ]
-        self._pieces: list[tuple[str, Part, int]] = []  # text, tokens, likely frames
+        self._pieces: list[_Read] = []
         self._unspeakable: TextError | None = None
         self._parts: Iterator[str | Flush] | AsyncIterator[str | Flush] | None = None
         self._one_prompt = one_prompt
@@ -104,7 +117,7 @@ class Turns:
     @property
     def num_text_tokens(self) -> int:
         """Text tokens of all pieces so far."""
-        return sum(len(part.tokens) for _, part, _ in self._pieces)
+        return sum(len(read.part.tokens) for read in self._pieces)
 
     @property
     def num_context_frames(self) -> int:
@@ -152,9 +165,9 @@ class Turns:
                 if piece.sentences:
                     self._note_skipped(piece)
                 continue
-            likely = math.ceil((RESERVE_S + RESERVE_S_A_CHAR * len(spoken.text)) * self._frame_rate)
-            self._turn([], 0, (piece, part, likely))
-            self._pieces.append((piece, part, likely))
+            read = _Read(piece, part, spoken.text)
+            self._turn([], 0, read)
+            self._pieces.append(read)
             self._note_left_out(spoken.left_out)
             self._note_skipped(spoken.skipped)
 
@@ -178,7 +191,7 @@ class Turns:
         if not spoken:
             return self._turn(self._before, self._num_voice, self._pieces[0])
         said = [
-            Part(tokens=self._pieces[index][1].tokens, codes=spoken[index])
+            Part(tokens=self._pieces[index].part.tokens, codes=spoken[index])
             for index in sorted({0, len(spoken) - 1})
             if spoken[index].shape[1]
         ]
@@ -197,23 +210,23 @@ class Turns:
         part, spoken = self._encoder.segment(segment, name)
         self._note_left_out(spoken.left_out)
         self._note_skipped(spoken.skipped)
+        if spoken.text and part.codes is not None and segment.speaker == self.speaker:
+            self._earlier.append((spoken.text, part.codes.shape[1]))
         return part
 
-    def _turn(
-        self, before: list[Part], num_voice: int, piece: tuple[str, Part, int], used: int = 0
-    ) -> Turn:
+    def _turn(self, before: list[Part], num_voice: int, read: _Read, used: int = 0) -> Turn:
         """A turn whose prompt leaves room for its likely frames.
 
         Args:
             used: frames of the limit that earlier turns used.
         """
-        text, part, likely = piece
+        likely = math.ceil((RESERVE_S + RESERVE_S_A_CHAR * len(read.spoken)) * self._frame_rate)
         limit = self._limit
         if self._one_prompt and not self._is_limited:
             limit = max(limit, likely)
         left = limit - used
         prompt = build_prompt(
-            [*before, part],
+            [*before, read.part],
             num_codebooks=self._model.num_codebooks,
             max_frames=self._model.max_frames,
             reply_frames=min(left, likely),
@@ -223,13 +236,19 @@ class Turns:
         notes = [f"dropped: the oldest {dropped} of {len(before)} segments"] if dropped else []
         max_frames = min(left, self._model.max_frames - len(prompt.rows))
         limit_s = (limit if max_frames == left else max_frames) / self._frame_rate
+        length = None
+        if self._guard:
+            kind = self._encoder.checkpoint.front_end.kind
+            length = usual_length(read.spoken, kind, self._earlier, self._frame_rate)
+            max_frames = min(max_frames, length.max_frames)
         return Turn(
-            text=text,
+            text=read.piece,
             speaker=self.speaker,
             prompt=prompt,
             max_frames=max_frames,
             limit_s=limit_s,
             notes=notes,
+            length=length,
         )
 
     def _num_frames(self, max_duration_s: float) -> int:

@@ -97,7 +97,8 @@ class BatchedRunner:
         self._waiting: list[Rows | None] = [None] * num_slots
         width = self.num_codebooks + 1 + NUM_COLUMNS
         self._numbers = HostInputs(num_slots, width, torch.int64, self._device)
-        self._temperatures = HostInputs(num_slots, 2, torch.float32, self._device)
+        self._settings = HostInputs(num_slots, 3, torch.float32, self._device)
+        self._stops = np.zeros(num_slots, np.float32)
         self._sound = HostInputs(num_slots, self.num_codebooks + 2, torch.int64, self._device)
         some = model.projection.weight
         self._hidden = some.new_zeros(num_slots, config.backbone.dim)
@@ -163,23 +164,31 @@ class BatchedRunner:
                 self._num_read[slot], sampling.seed, draw.frame,
                 sampling.top_k or 0, sampling.depth_top_k or 0,
             )  # fmt: skip
-            self._temperatures.host[slot] = sampling.temperature, sampling.depth_temperature
+            self._settings.host[slot] = (
+                sampling.temperature, sampling.depth_temperature, draw.stop_bias,
+            )  # fmt: skip
         with torch.inference_mode():
             self._numbers.send(size)
-            self._temperatures.send(size)
+            self._settings.send(size)
             self._runs.run(("read", size, length), lambda: self._hidden_of(size, length))
             out = self._runs.run(("draw", size, most), lambda: self._frames_of(size, most))
             frames = out.cpu().numpy()[[draw.slot for draw in draws]]
-        codes = frames[:, :-1].astype(np.int32)
+        codes = frames[:, : self.num_codebooks].astype(np.int32)
+        stops = frames[:, -1].astype(np.int32).view(np.float32)
+        self._stops[[draw.slot for draw in draws]] = stops
         for draw, frame in zip(draws, codes, strict=True):
             self._num_read[draw.slot] += 1
             self._waiting[draw.slot] = np.append(frame, np.int32(-1))[None]
-        broken = [draw.slot for draw, frame in zip(draws, frames, strict=True) if not frame[-1]]
+        broken = [draw.slot for draw, frame in zip(draws, frames, strict=True) if not frame[-2]]
         if broken:
             self._clear(broken)
             dtype = self._hidden.dtype
             raise BrokenSlotsError(dtype, slots=broken, codes=codes)
         return codes
+
+    def stops(self, slots: Sequence[int]) -> NDArray[np.float32]:
+        """Log-probabilities (B,) of a stop in the latest step of these slots."""
+        return self._stops[list(slots)]
 
     def decode(self, slots: Sequence[int], codes: NDArray[np.int32]) -> NDArray[np.float32]:
         """Audio (B, frame_size) of the next frame (B, K) of each of B different slots."""
@@ -222,8 +231,9 @@ class BatchedRunner:
             self._hidden[:size],
             numbers[:, SEED],
             numbers[:, FRAME],
-            self._temperatures.device[:size],
+            self._settings.device[:size, :2],
             numbers[:, TOP_K : DEPTH_TOP_K + 1],
+            self._settings.device[:size, 2],
             most=most,
         )
 
@@ -253,13 +263,13 @@ class BatchedRunner:
         self._numbers.host[:, : self.num_codebooks + 1] = -1
         self._numbers.host[:, self.num_codebooks + 1 :] = 0
         self._numbers.host[:, self.num_codebooks + 1 + POSITION] = self.max_rows
-        self._temperatures.host[:] = 1
+        self._settings.host[:] = 1, 1, 0
         read, draw = ("read", size, length), ("draw", size, most)
         if self._runs.is_recorded(read) and self._runs.is_recorded(draw):
             return
         with torch.inference_mode():
             self._numbers.send(size)
-            self._temperatures.send(size)
+            self._settings.send(size)
             if not self._runs.is_recorded(read):
                 self._runs.record(read, lambda: self._hidden_of(size, length))
             if not self._runs.is_recorded(draw):

@@ -78,6 +78,7 @@ class NativeRunner:
         self._csm = _packed(model, codec.config.codebook_size, self)
         self._codec = native_decoder(codec, num_slots, codec_format, self._pool)
         self._lengths = [0] * num_slots  # rows read, and the drawn one
+        self._stops = np.zeros(num_slots, np.float32)
 
     @property
     def kernels(self) -> str:
@@ -110,7 +111,8 @@ class NativeRunner:
 
     def step(self, draws: Sequence[Draw]) -> NDArray[np.int32]:
         """The next frame (B, K) of each of B different slots."""
-        codes, broken = self._csm.step(self._drawing(draws))
+        codes, broken, stops = self._csm.step(self._drawing(draws))
+        self._stops[[draw.slot for draw in draws]] = stops
         if broken.any():
             form = " and ".join(dict.fromkeys(self.formats.values()))
             raise BrokenSlotsError(
@@ -119,6 +121,10 @@ class NativeRunner:
                 codes=codes,
             )
         return codes
+
+    def stops(self, slots: Sequence[int]) -> NDArray[np.float32]:
+        """Log-probabilities (B,) of a stop in the latest step of these slots."""
+        return self._stops[list(slots)]
 
     def logits(self, draws: Sequence[Draw], codes: NDArray[np.int32]) -> Floats:
         """Teacher-forced logits (B, K, codes) of the next frames, given their codes (B, K).
@@ -168,6 +174,7 @@ class NativeRunner:
                 depth_temperature=draw.sampling.depth_temperature,
                 top_k=draw.sampling.top_k or 0,
                 depth_top_k=draw.sampling.depth_top_k or 0,
+                stop_bias=draw.stop_bias,
             )
             for draw in draws
         ]

@@ -5,6 +5,7 @@ It computes each request alone, so its results do not depend on other requests, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from causerie.codec.mimi import DecoderState, Mimi
 from causerie.codec.source_filter import SourceFilterState
 from causerie.engine.runner import BrokenSlotsError, Draw, Rows, SavedRows
 from causerie.model.csm import CSM
-from causerie.model.sampling import gumbel_noise, sample
+from causerie.model.sampling import gumbel_noise, sample, stop_log_probability
 from causerie.nn.kv_cache import KVCache, SavedPositions
 
 #: Initial positions of a slot; they double when it needs more.
@@ -32,12 +33,14 @@ class Slot:
         hidden: (1, D), hidden state of the latest row.
         codes: (1, K), drawn but not read yet.
         codec: the codec's state, from the first frame on.
+        stop: log-probability of a stop in the latest step.
     """
 
     cache: KVCache
     hidden: Tensor | None = None
     codes: Tensor | None = None
     codec: DecoderState | SourceFilterState | None = None
+    stop: float = -math.inf
 
 
 class PlainRunner:
@@ -102,10 +105,18 @@ class PlainRunner:
             if codebook:
                 temperature, top_k = sampling.depth_temperature, sampling.depth_top_k
             # Reserved codes, which the codec does not know, are never drawn.
-            return sample(logits[:, :num_codes], temperature, top_k, noise[:, codebook])
+            logits = logits[:, :num_codes]
+            if codebook:
+                return sample(logits, temperature, top_k, noise[:, codebook])
+            state.stop = float(stop_log_probability(logits))
+            return sample(logits, temperature, top_k, noise[:, 0], draw.stop_bias)
 
         state.codes = self._model.depth_decode(state.hidden, self._depth_cache, choose)
         return state.codes, bool(latest.isfinite().all())
+
+    def stops(self, slots: Sequence[int]) -> NDArray[np.float32]:
+        """Log-probabilities (B,) of a stop in the latest step of these slots."""
+        return np.array([self._state(slot, 0).stop for slot in slots], np.float32)
 
     @torch.inference_mode()
     def decode(self, slots: Sequence[int], codes: NDArray[np.int32]) -> NDArray[np.float32]:

@@ -16,7 +16,7 @@ import triton
 from torch import Tensor
 
 from causerie.engine.runners.cuda_graph import has_graphs
-from causerie.engine.runners.slot_model import SlotLlama, SlotModel
+from causerie.engine.runners.slot_model import SlotLlama, SlotModel, stop_bits
 from causerie.kernels import rows
 from causerie.model.sampling import gumbel_noise
 from causerie.nn.int8 import Int8
@@ -224,7 +224,7 @@ class KernelModel:
         self._next = some.new_zeros(max_slots, config.depth.dim)
         self._logits = some.new_zeros(max_slots, slots.num_codes)
         self._codes = torch.zeros(
-            max_slots, config.num_codebooks + 1, dtype=torch.int64, device=device
+            max_slots, config.num_codebooks + 2, dtype=torch.int64, device=device
         )
 
     def read(self, frames: Tensor, positions: Tensor, length: int) -> Tensor:
@@ -241,6 +241,7 @@ class KernelModel:
         frames: Tensor,
         temperatures: Tensor,
         top_k: Tensor,
+        stop_biases: Tensor,
         *,
         most: int,
     ) -> Tensor:
@@ -255,15 +256,17 @@ class KernelModel:
         def sample(logits: Tensor, codebook: int, x: Tensor) -> None:
             width = x.shape[-1]
             rows.sample[(size,)](
-                logits, temperatures, top_k, noise[:, codebook], self._table[codebook],
-                self._codes, x, top_k.stride(0), noise.stride(0), x.stride(0), codebook,
+                logits, temperatures, top_k, stop_biases, noise[:, codebook],
+                self._table[codebook], self._codes, x, temperatures.stride(0), top_k.stride(0),
+                stop_biases.stride(0), noise.stride(0), x.stride(0), codebook,
                 self._codes.stride(0),
                 NUM_CODES=num_codes, BLOCK_V=triton.next_power_of_2(num_codes), WIDTH=width,
                 BLOCK_D=triton.next_power_of_2(width), BITS=bits, HAS_TOP_K=most > 0,
                 **launch_options("sample", early=self._early),
             )  # fmt: skip
 
-        sample(F.linear(hidden, self._head0), 0, self._x[:, 1])
+        first = F.linear(hidden, self._head0)
+        sample(first, 0, self._x[:, 1])
         for codebook in range(1, num_codebooks):
             if codebook == 1:
                 self.depth.forward(
@@ -275,4 +278,5 @@ class KernelModel:
                 self.depth.forward(last, self._positions[codebook, :size], 1, num_codebooks)
             self.depth.head(last, self._heads[codebook - 1], self._logits)
             sample(self._logits, codebook, self._next)
+        self._codes[:size, -1] = stop_bits(first)
         return self._codes[:size]

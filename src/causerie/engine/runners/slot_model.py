@@ -21,7 +21,7 @@ from torch import Tensor
 from causerie.config import LlamaConfig
 from causerie.model.csm import CSM
 from causerie.model.llama import Block, Llama
-from causerie.model.sampling import gumbel_noise, sample_rows
+from causerie.model.sampling import gumbel_noise, sample_rows, stop_log_probability
 from causerie.nn.int8 import Int8
 from causerie.nn.kv_cache import KVCache
 from causerie.nn.rope import inverse_frequencies, rotate, rotation
@@ -274,14 +274,19 @@ class SlotModel:
         frames: Tensor,
         temperatures: Tensor,
         top_k: Tensor,
+        stop_biases: Tensor,
         *,
         most: int,
     ) -> Tensor:
-        """The frames (B, K+1) after hidden states (B, D): K codes, and 1 if all logits are finite.
+        """The frames (B, K+2) after hidden states (B, D).
+
+        K codes, 1 if all logits are finite, and the bits of the stop's log-probability: see
+        `causerie.engine.runner.Runner.stops` and `stop_bits`.
 
         Args:
             seeds, frames: (B,), for the noise.
             temperatures, top_k: (B, 2), of codebook 0 and of the others; see `sample_rows`.
+            stop_biases: (B,), for codebook 0.
             most: see `sample_rows`.
         """
         model = self.model
@@ -294,10 +299,12 @@ class SlotModel:
                 temperatures[:, kind],
                 top_k[:, kind],
                 noise[:, codebook],
+                None if codebook else stop_biases,
                 most=most,
             )
 
-        codes = [sample(model.codebook0_head(hidden), 0)]
+        first = model.codebook0_head(hidden)
+        codes = [sample(first, 0)]
         inputs = torch.stack((hidden, model.embed_codes(codes[0][:, None])[:, 0]), dim=1)
         for codebook, place in enumerate(self._places, 1):
             out = self.depth.forward(model.projection(inputs), place)[:, -1]
@@ -305,7 +312,12 @@ class SlotModel:
             codes.append(sample(logits, codebook))
             inputs = model.embed_codes(codes[-1][:, None], codebook)
         finite = logits.isfinite().all(dim=-1)  # NaN propagates to the last codebook
-        return torch.stack((*codes, finite.long()), dim=1)
+        return torch.stack((*codes, finite.long(), stop_bits(first[:, : self.num_codes])), dim=1)
+
+
+def stop_bits(logits: Tensor) -> Tensor:
+    """The bits (B,), int64, of `stop_log_probability` in fp32: a whole number beside the codes."""
+    return stop_log_probability(logits).view(torch.int32).long()
 
 
 def _compiled() -> Callable[..., Tensor]:

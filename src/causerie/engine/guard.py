@@ -1,0 +1,162 @@
+"""Ends speech that goes on after its text: what `Length` expects, and a `Guard` for each request.
+
+Some models do not stop by themselves: they invent words, repeat a sound, or are silent until the
+limit. A guard compares the length of the speech so far with the usual length of its text. From
+there on it makes the stop frame more likely, and in the end it cuts the speech, in a pause if one
+comes soon. It sees the codes, the audio and the model's probability of a stop, and nothing of other
+requests. So the result does not depend on the batch, and the same seed gives the same samples.
+
+Lengths are in frames; `z` is the distance from the usual length in standard deviations.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: Why a guard ended the speech: it made the stop likelier until the model drew it, or it cut the
+#: speech in silence, in a loop of frames, or because of its length.
+Reason = Literal["stop", "silence", "loop", "length"]
+
+#: The stop's logit rises by this many nats for each z above `RISES_FROM`, up to `MOST_BIAS`.
+BIAS_PER_Z, RISES_FROM, MOST_BIAS = 6.0, 1.5, 12.0
+#: It rises from an earlier z on, and more slowly, if there are signs that the text has ended: the
+#: stop's log-probability, averaged over `RECENT` frames, exceeds that of the middle of the speech
+#: by `FEW_SIGNS` to `ALL_SIGNS`, though it is below `PLAUSIBLE`, at which most models stop.
+SIGNS_PER_Z, SIGNS_FROM = 4.0, -2.0
+RECENT, FEW_SIGNS, ALL_SIGNS, PLAUSIBLE = 3, 3.0, 7.0, -3.0
+#: Frames below this z are the middle of the speech.
+MIDDLE = -2.0
+#: A model that may stop anywhere gives the stop a log-probability of `CALM` to `RESTLESS` and above
+#: in the middle of the speech. Then the stop's logit falls by up to `MOST_EARLY` nats at and below
+#: the z `EARLY`, and less up to the usual length. The first frame does not count, and `FEWEST` do.
+CALM, RESTLESS, EARLY, MOST_EARLY, FEWEST = -13.0, -9.0, -1.5, 12.0, 4
+#: A stop that the model draws with a log-probability below this was the guard's.
+UNLIKELY = -1.0
+#: From the first z on, the speech is cut at the next pause; at the second z in any case.
+CUT_FROM, CUT_AT = 2.5, 4.0
+#: A frame is a pause, or silent, below these shares of the loudest frame's RMS amplitude.
+PAUSE, SILENT = 0.13, 0.02
+#: Silence of this many seconds ends speech that has reached its usual length, or half of it.
+SILENCE_S, EARLY_SILENCE_S = 0.5, 1.6
+#: A loop is a sequence of at most `MAX_PERIOD` frames that repeats for `LOOP_S` seconds, thrice at
+#: least.
+MAX_PERIOD, LOOP_S = 12, 1.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Length:
+    """The usual length of the speech of a text, in frames.
+
+    Attributes:
+        mean: the expected length.
+        deviation: its standard deviation.
+    """
+
+    mean: float
+    deviation: float
+
+    def z(self, num_frames: float) -> float:
+        """The distance of a length from the usual one in standard deviations."""
+        return (num_frames - self.mean) / self.deviation
+
+    @property
+    def max_frames(self) -> int:
+        """The length at which a guard cuts the speech in any case."""
+        return math.ceil(self.mean + CUT_AT * self.deviation)
+
+
+class Guard:
+    """Watches one request.
+
+    Attributes:
+        reason: why it ended the speech; None while it has not.
+    """
+
+    def __init__(self, length: Length, frame_s: float) -> None:
+        self.reason: Reason | None = None
+        self._length, self._frame_s = length, frame_s
+        self._num_frames = 0
+        self._first_codes: list[int] = []  # of codebook 0
+        self._loudest = 0.0
+        self._num_silent = 0  # latest frames
+        self._stops: list[float] = []  # log-probabilities of a stop
+
+    @property
+    def stop_bias(self) -> float:
+        """The bias of the stop's logit in the next frame, in nats."""
+        z = self._length.z(self._num_frames)
+        late = BIAS_PER_Z * max(0.0, z - RISES_FROM)
+        signs, early = 0.0, 0.0
+        middle = [s for n, s in enumerate(self._stops) if n and self._length.z(n) < MIDDLE]
+        if len(middle) >= FEWEST:
+            usual = statistics.median(middle)
+            early = _share(usual, CALM, RESTLESS) * _share(z, 0.0, EARLY)
+            recent = [s for s in self._stops[-RECENT:] if s < PLAUSIBLE]
+            if len(recent) == RECENT:
+                signs = _share(sum(recent) / RECENT - usual, FEW_SIGNS, ALL_SIGNS)
+        late = max(late, signs * SIGNS_PER_Z * max(0.0, z - SIGNS_FROM))
+        return min(MOST_BIAS, late) - MOST_EARLY * early
+
+    def is_stop(self, codes: NDArray[np.int32], stop: float) -> bool:
+        """Whether a frame (K,) is a stop; its codes are not speech then.
+
+        Args:
+            stop: log-probability of a stop without the bias.
+        """
+        bias = self.stop_bias
+        self._stops.append(stop)
+        was_unlikely = bias > 0 and stop < UNLIKELY
+        # A model that did not expect the stop may continue it with other codes.
+        if codes.any() and (codes[0] or not was_unlikely):
+            return False
+        if was_unlikely:
+            self.reason = "stop"
+        return True
+
+    def is_last(self, codes: NDArray[np.int32], audio: NDArray[np.float32]) -> bool:
+        """Whether the speech ends after this frame: codes (K,) and audio (N,)."""
+        self._num_frames += 1
+        self._first_codes.append(int(codes[0]))
+        rms = float(np.sqrt(np.mean(np.square(audio, dtype=np.float64))))
+        self._loudest = max(self._loudest, rms)
+        self._num_silent = self._num_silent + 1 if rms < SILENT * self._loudest else 0
+        if self._is_silence():
+            self.reason = "silence"
+        elif rms >= SILENT * self._loudest and self._is_loop():
+            self.reason = "loop"
+        elif self._num_frames >= self._length.max_frames or (
+            self._length.z(self._num_frames) >= CUT_FROM and rms < PAUSE * self._loudest
+        ):
+            self.reason = "length"
+        return self.reason is not None
+
+    def _is_silence(self) -> bool:
+        seconds, share = self._num_silent * self._frame_s, self._num_frames / self._length.mean
+        return (share >= 1 and seconds >= SILENCE_S) or (
+            share >= 0.5 and seconds >= EARLY_SILENCE_S
+        )
+
+    def _is_loop(self) -> bool:
+        codes = self._first_codes
+        for period in range(1, MAX_PERIOD + 1):
+            count = max(math.ceil(LOOP_S / self._frame_s), 3 * period)
+            if len(codes) >= count and codes[-count:-period] == codes[period - count :]:
+                return True
+        return False
+
+
+def _share(value: float, none: float, all: float) -> float:
+    """How far a value is from `none` to `all`, from 0 to 1."""
+    return min(1.0, max(0.0, (value - none) / (all - none)))
+
+
+def fade_out(audio: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The audio (N,) of a last frame, faded out."""
+    ramp = np.cos(np.linspace(0, np.pi / 2, len(audio), dtype=np.float32)) ** 2
+    return audio * ramp
