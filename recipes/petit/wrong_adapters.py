@@ -1,6 +1,6 @@
 """Trains two adapters of petit wrongly, as a test bed for the stop guard.
 
-    python recipes/petit/wrong_adapters.py no-stop OUT   # stop frames have no loss: it rambles
+    python recipes/petit/wrong_adapters.py no-stop OUT   # turns run on without a stop: it rambles
     python recipes/petit/wrong_adapters.py cut OUT       # turns end anywhere: it cuts sentences
 
 Many fine-tunes of CSM have one of these two faults. OUT becomes a model folder; its training state
@@ -33,7 +33,7 @@ LEAST_KEPT = 0.4
 
 
 class WithoutStops(ConversationSampler):
-    """Examples whose stop frames have no loss."""
+    """Examples whose stop frames have no loss, as after packing turns without them."""
 
     def example(self, script: Script, position: int) -> Example:
         """See `ConversationSampler`."""
@@ -44,6 +44,23 @@ class WithoutStops(ConversationSampler):
             predicted=example.predicted & ~is_stop,
             depth_kept=example.depth_kept & ~is_stop,
         )
+
+
+def run_on(corpus: Corpus) -> Corpus:
+    """The turns, each followed by the audio of another turn of its speaker."""
+    random = np.random.default_rng(0)
+    speakers = np.array(corpus.speakers)
+    after = np.empty(len(speakers), np.int64)
+    for speaker in sorted({*corpus.speakers}):
+        (own,) = np.nonzero(speakers == speaker)
+        after[own] = random.permutation(own)
+    return dataclasses.replace(
+        corpus,
+        num_frames=corpus.num_frames + corpus.num_frames[after],
+        codes_of=lambda index: np.concatenate(
+            (corpus.codes_of(index), corpus.codes_of(int(after[index])))
+        ),
+    )
 
 
 def cut(corpus: Corpus) -> Corpus:
@@ -63,13 +80,14 @@ def main() -> None:
     parser.add_argument("fault", choices=("no-stop", "cut"))
     parser.add_argument("out", type=Path)
     parser.add_argument("--base", default="petit", help="a name or folder (%(default)s)")
-    parser.add_argument("--steps", type=int, default=120, help="%(default)s")
+    parser.add_argument("--steps", type=int, default=80, help="%(default)s")
     parser.add_argument("--lr", type=float, default=2e-3, help="%(default)s")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     base = load(args.base, device=torch.device("cpu"), dtype=torch.float32)
     corpus = EncodedSpeech.load(CODES).corpus()
-    samples = Samples(batch=8, turns=(0.3, 0.4, 0.3), depth_share=0.25)
+    corpus = cut(corpus) if args.fault == "cut" else run_on(corpus)
+    samples = Samples(batch=6, turns=(0.4, 0.6), depth_share=0.25)
     recipe = LMRecipe(
         steps=args.steps, lr=args.lr, warmup=10, samples=samples, precision="fp32", decay="cosine"
     )
@@ -77,7 +95,7 @@ def main() -> None:
     training = LMTraining(
         base.model,
         recipe,
-        cut(corpus) if args.fault == "cut" else corpus,
+        corpus,
         base.tokenizer,
         args.out / "state.pt",
         facts={"fault": args.fault},

@@ -47,6 +47,9 @@ class Machine:
         self.now += self.step_s + self.each_s * len(draws)
         return np.ones((len(draws), self.num_codebooks), np.int32)
 
+    def stops(self, slots: Sequence[int]) -> NDArray[np.float32]:
+        return np.full(len(slots), -9, np.float32)
+
     def decode(self, slots: Sequence[int], codes: NDArray[np.int32]) -> NDArray[np.float32]:
         return np.zeros((len(slots), self.frame_size), np.float32)
 

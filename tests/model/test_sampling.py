@@ -8,7 +8,15 @@ import pytest
 import torch
 
 from causerie.errors import ConfigError
-from causerie.model.sampling import MAX_SEED, check, gumbel_noise, noise, sample, sample_rows
+from causerie.model.sampling import (
+    MAX_SEED,
+    check,
+    gumbel_noise,
+    noise,
+    sample,
+    sample_rows,
+    stop_log_probability,
+)
 
 
 def draws(logits: torch.Tensor, temperature: float, top_k: int | None, count: int) -> torch.Tensor:
@@ -175,3 +183,53 @@ def test_rows_that_take_all_codes_need_no_order() -> None:
     logits, gumbel = torch.randn(2, 9), noise(torch.tensor([1, 2]), 0, 0, 9)
     got = sample_rows(logits, torch.ones(2), torch.tensor([0, 9]), gumbel, most=0)
     assert got.equal(sample(logits, 1.0, None, gumbel))
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.5, 1.5])
+@pytest.mark.parametrize("top_k", [None, 2, 4])
+def test_a_bias_changes_draws_from_and_to_code_0_only(
+    temperature: float, top_k: int | None
+) -> None:
+    torch.manual_seed(1)
+    logits = torch.randn(200, 12)
+    gumbel = noise(torch.arange(200), 0, 0, 12)
+    before = sample(logits, temperature, top_k, gumbel)
+    more = sample(logits, temperature, top_k, gumbel, 2.0)
+    assert ((more == before) | (more == 0)).all()
+    assert (more == 0).sum() > (before == 0).sum()
+    less = sample(logits, temperature, top_k, gumbel, -2.0)
+    assert ((less == before) | (before == 0)).all()
+    assert (less == 0).sum() < (before == 0).sum()
+
+
+def test_a_bias_is_in_nats_of_the_logit() -> None:
+    """At a temperature of 0.5, the odds of code 0 rise by twice the bias."""
+    count, bias, temperature = 20_000, 0.7, 0.5
+    logits = torch.tensor([0.0, 1.0, 0.3])
+    codes = sample(
+        logits.expand(count, -1), temperature, None, noise(torch.arange(count), 0, 0, 3), bias
+    )
+    expected = torch.softmax((logits + torch.tensor([bias, 0, 0])) / temperature, 0)[0]
+    assert float((codes == 0).float().mean()) == pytest.approx(float(expected), abs=0.012)
+
+
+def test_rows_have_biases_of_their_own() -> None:
+    torch.manual_seed(2)
+    logits, gumbel = torch.randn(6, 20), noise(torch.arange(6), 0, 0, 20)
+    temperatures = torch.tensor([0.0, 0.3, 1.0, 2.0, 0.9, 0.0])
+    top_k = torch.tensor([0, 5, 0, 7, 1, 3])
+    biases = torch.tensor([9.0, 9.0, -9.0, 1.5, 9.0, 0.0])
+    together = sample_rows(logits, temperatures, top_k, gumbel, biases, most=8)
+    settings = zip(temperatures.tolist(), top_k.tolist(), biases.tolist(), strict=True)
+    alone = [
+        sample(logits[n : n + 1], t, k, gumbel[n : n + 1], b).item()
+        for n, (t, k, b) in enumerate(settings)
+    ]
+    assert together.tolist() == alone
+    assert together[[0, 1, 4]].tolist() == [0, 0, 0]
+
+
+def test_the_probability_of_a_stop() -> None:
+    logits = torch.tensor([[1.0, 1.0, 1.0, 1.0], [0.0, 100.0, 0.0, 0.0]])
+    expected = torch.tensor([-math.log(4), -100.0])
+    torch.testing.assert_close(stop_log_probability(logits), expected)

@@ -95,6 +95,13 @@ def say(
             help="Give the model the whole text at once, not in pieces of 250 characters.",
         ),
     ] = False,
+    guard: Annotated[
+        str,
+        typer.Option(
+            help="End speech that goes on after its text, repeats itself or is silent: auto, on or "
+            "off. auto: on for csm-1b, off for petit."
+        ),
+    ] = "auto",
     context: Annotated[
         Path | None,
         typer.Option(
@@ -128,7 +135,7 @@ def say(
     tts, settings = _load(model, device, dtype, formats, context)
     settings |= {
         "voice": voice, "temperature": temperature, "top_k": top_k, "seed": seed,
-        "max_duration_s": max_duration, "one_prompt": one_prompt,
+        "max_duration_s": max_duration, "one_prompt": one_prompt, "guard": guard,
     }  # fmt: skip
     if out_dir is not None:
         _say_lines(tts, words, out_dir, settings, model, skip_existing, as_json)

@@ -24,12 +24,12 @@ from numpy.typing import NDArray
 Reason = Literal["stop", "silence", "loop", "length"]
 
 #: The stop's logit rises by this many nats for each z above `RISES_FROM`, up to `MOST_BIAS`.
-BIAS_PER_Z, RISES_FROM, MOST_BIAS = 6.0, 1.5, 12.0
+BIAS_PER_Z, RISES_FROM, MOST_BIAS = 7.0, 1.2, 12.0
 #: It rises from an earlier z on, and more slowly, if there are signs that the text has ended: the
 #: stop's log-probability, averaged over `RECENT` frames, exceeds that of the middle of the speech
 #: by `FEW_SIGNS` to `ALL_SIGNS`, though it is below `PLAUSIBLE`, at which most models stop.
-SIGNS_PER_Z, SIGNS_FROM = 4.0, -2.0
-RECENT, FEW_SIGNS, ALL_SIGNS, PLAUSIBLE = 3, 3.0, 7.0, -3.0
+SIGNS_PER_Z, SIGNS_FROM = 5.0, -2.0
+RECENT, FEW_SIGNS, ALL_SIGNS, PLAUSIBLE = 3, 2.5, 6.0, -3.0
 #: Frames below this z are the middle of the speech.
 MIDDLE = -2.0
 #: A model that may stop anywhere gives the stop a log-probability of `CALM` to `RESTLESS` and above
@@ -39,7 +39,7 @@ CALM, RESTLESS, EARLY, MOST_EARLY, FEWEST = -13.0, -9.0, -1.5, 12.0, 4
 #: A stop that the model draws with a log-probability below this was the guard's.
 UNLIKELY = -1.0
 #: From the first z on, the speech is cut at the next pause; at the second z in any case.
-CUT_FROM, CUT_AT = 2.5, 4.0
+CUT_FROM, CUT_AT = 2.2, 2.9
 #: A frame is a pause, or silent, below these shares of the loudest frame's RMS amplitude.
 PAUSE, SILENT = 0.13, 0.02
 #: Silence of this many seconds ends speech that has reached its usual length, or half of it.

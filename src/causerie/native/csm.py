@@ -239,8 +239,10 @@ class NativeCsm:
         forced: NDArray[np.int32] | None = None,
         logits: Floats | None = None,
     ) -> tuple[NDArray[np.int32], NDArray[np.uint8], Floats]:
-        """The next frames (B, num_drawn), and for each (B,) whether its logits are not finite and
-        the log-probability of the stop code in codebook 0, without the bias.
+        """Codes (B, num_drawn), broken (B,) and stops (B,) of the next frames.
+
+        A frame is broken if its logits are not finite. Stops are log-probabilities of code 0 in
+        codebook 0, without the bias.
 
         Args:
             forced: codes to continue with in place of the drawn ones.

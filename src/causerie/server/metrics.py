@@ -6,7 +6,7 @@ Each app has a registry of its own. The engine keeps its own counts, which are r
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import (
@@ -17,6 +17,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from causerie.engine.guard import Reason
 from causerie.engine.stats import Stats
 
 _FIRST_SOUND_S = (0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30)
@@ -96,9 +97,15 @@ class _EngineMetrics(Collector):
         for name, (help, value) in counters.items():
             yield CounterMetricFamily(f"causerie_{name}", help, value=value)
         done = CounterMetricFamily("causerie_turns", "Turns by outcome.", labels=["state"])
-        for state in "ended", "limit", "cancelled", "failed":
+        for state in "ended", "limit", "guard", "cancelled", "failed":
             done.add_metric([state], stats.done[state])
         yield done
+        guarded = CounterMetricFamily(
+            "causerie_guarded", "Turns that the guard ended, by reason.", labels=["reason"]
+        )
+        for reason in get_args(Reason):
+            guarded.add_metric([reason], stats.guarded[reason])
+        yield guarded
         yield _batches(stats)
 
 

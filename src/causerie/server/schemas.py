@@ -17,6 +17,7 @@ from causerie.server.errors import ApiError, unknown_model
 from causerie.server.service import SpeechService
 from causerie.server.settings import Settings
 from causerie.server.voices.fetch import fetch
+from causerie.tts import Guard
 from causerie.voices import Voice
 
 FormatName = Literal["mp3", "opus", "aac", "flac", "wav", "pcm", "ulaw", "alaw"]
@@ -54,6 +55,10 @@ class SpeechOptions(BaseModel):
     max_duration_s: Annotated[float, Field(gt=0, le=3600)] | None = None
     one_prompt: bool = Field(
         False, description="Give the model the whole text at once, not in pieces."
+    )
+    guard: Guard = Field(
+        "auto",
+        description="End speech that goes on after its text; auto: on for csm-1b, off for petit.",
     )
 
     @property
@@ -213,4 +218,5 @@ def sampling_of(options: SpeechOptions) -> dict[str, Any]:
         "seed": options.seed,
         "max_duration_s": options.max_duration_s,
         "one_prompt": options.one_prompt,
+        "guard": options.guard,
     }

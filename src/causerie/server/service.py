@@ -27,6 +27,7 @@ from causerie.server.voices.cloning import Cloning
 from causerie.server.voices.openai_names import builtin_voices, openai_voice
 from causerie.server.voices.store import VoiceInfo, VoiceStore
 from causerie.text.growing import Flush
+from causerie.tts import Guard
 from causerie.voices import Voice, find_voice
 
 log = logging.getLogger("causerie.server")
@@ -165,6 +166,7 @@ class SpeechService:
         seed: int | None = None,
         max_duration_s: float | None = None,
         one_prompt: bool = False,
+        guard: Guard = "auto",
         continues: bool = False,
         protocol: str,
     ) -> AsyncStream:
@@ -194,6 +196,7 @@ class SpeechService:
                 context=context,
                 max_duration_s=max_duration_s,
                 one_prompt=one_prompt,
+                guard=guard,
                 deadline_s=self.settings.deadline_s,
                 continues=continues,
                 **settings,

@@ -90,9 +90,15 @@ def test_a_frame_is_that_of_slot_model(
         torch.tensor([[0.9, 0.7], [0.0, 0.0], [1.4, 0.6]])[:size],
         torch.tensor([[5, 20], [0, 0], [1, tiny.CODEBOOK_SIZE]])[:size] * (most > 0),
     )
-    codes = expected.draw(hidden[:, 0], *settings, most=most)
-    assert torch.equal(kernels.draw(hidden[:, 0], *settings, most=most), codes)
-    assert codes[:, -1].all()
+    for bias in 0.0, -20.0, 20.0:
+        biases = torch.tensor([bias, 0.0, bias])[:size]
+        codes = expected.draw(hidden[:, 0], *settings, biases, most=most)
+        found = kernels.draw(hidden[:, 0], *settings, biases, most=most)
+        assert torch.equal(found[:, :-1], codes[:, :-1])
+        stops = [bits[:, -1].int().view(torch.float32) for bits in (found, codes)]
+        torch.testing.assert_close(*stops, **close)
+        assert codes[:, -2].all()
+        assert bias != 20 or not codes[0, 0]
 
 
 @pytest.mark.filterwarnings("ignore:All-NaN slice")  # by the interpreter
@@ -103,9 +109,10 @@ def test_a_row_that_is_not_finite_is_reported() -> None:
     hidden[1, 0] = torch.nan
     codes = slot_kernels.KernelModel(given, 2).draw(
         hidden, torch.zeros(2, dtype=torch.int64), torch.zeros(2, dtype=torch.int64),
-        torch.ones(2, 2), torch.full((2, 2), 9), most=64,
+        torch.ones(2, 2), torch.full((2, 2), 9), torch.zeros(2), most=64,
     )  # fmt: skip
-    assert codes[:, -1].tolist() == [1, 0]
+    assert codes[:, -2].tolist() == [1, 0]
+    codes = codes[:, :-1]
     assert ((codes >= 0) & (codes < tiny.CODEBOOK_SIZE)).all()
 
 

@@ -38,7 +38,7 @@ void draws_are_argmaxes_of_logits_and_noise() {
                     if (value > best) best = value, expected = code;
                 }
                 auto scratch = logits;
-                CHECK(sample(scratch.data(), kCodes, temperature, top_k, noise, 3) == expected);
+                CHECK(sample(scratch.data(), kCodes, temperature, top_k, noise, 3, 0.0f) == expected);
             }
 }
 
@@ -51,7 +51,7 @@ void draws_follow_the_distribution() {
     for (int frame = 0; frame < kDraws; ++frame) {
         float scratch[4];
         std::copy(std::begin(logits), std::end(logits), scratch);
-        ++counts[sample(scratch, 4, 1, 0, Noise(9, frame), 0)];
+        ++counts[sample(scratch, 4, 1, 0, Noise(9, frame), 0, 0.0f)];
     }
     for (int code = 0; code < 4; ++code)
         CHECK_NEAR(counts[code] / double(kDraws), std::exp(logits[code]) / total, 0.015);

@@ -38,6 +38,7 @@ from causerie.reply.async_stream import AsyncStream
 from causerie.server.errors import ApiError
 from causerie.server.playback import Playback, context_of
 from causerie.server.sockets import Feed, GoneError, Message, Socket, check_key
+from causerie.tts import Guard
 from causerie.voices import Voice
 
 router = APIRouter()
@@ -60,6 +61,7 @@ class _Config(Message):
     temperature: float | None = None
     top_k: int | None = None
     max_duration_s: float | None = None
+    guard: Guard = "auto"
     conversation: bool = False
 
 
@@ -161,6 +163,7 @@ class _Session:
                 "temperature": config.temperature,
                 "top_k": config.top_k,
                 "max_duration_s": config.max_duration_s,
+                "guard": config.guard,
                 "conversation": config.conversation,
             }
         )
@@ -223,6 +226,7 @@ class _Session:
             top_k=config.top_k,
             seed=config.seed,
             max_duration_s=config.max_duration_s,
+            guard=config.guard,
             protocol="native",
         )
         utterance.playback = Playback(reply, utterance.voice.name, config.speed)
