@@ -85,9 +85,9 @@ def test_speech_that_never_pauses_is_cut_in_the_end() -> None:
 
 
 def test_a_cut_waits_for_a_pause() -> None:
-    guard = Guard(LENGTH, FRAME_S)
-    levels = [LOUD] * 32 + [QUIET] + [LOUD] * 2 + [QUIET] + [LOUD] * 20
-    assert speak(guard, levels) == 36
+    guard = Guard(Length(mean=30.0, deviation=4.0), FRAME_S)
+    levels = [LOUD] * 36 + [QUIET] + [LOUD] * 2 + [QUIET] + [LOUD] * 20
+    assert speak(guard, levels) == 40
     assert guard.reason == "length"
 
 

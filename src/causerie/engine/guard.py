@@ -68,7 +68,7 @@ class Length:
     @property
     def max_frames(self) -> int:
         """The length at which a guard cuts the speech in any case."""
-        return math.ceil(self.mean + CUT_AT * self.deviation)
+        return max(1, math.floor(self.mean + CUT_AT * self.deviation))
 
 
 class Guard:
