@@ -398,6 +398,7 @@ def test_health_readiness_and_metrics(server: Running) -> None:
         'causerie_first_sound_seconds_count{protocol="http"}',
         "causerie_rtf_count",
         "causerie_active_streams 0.0",
+        'causerie_guarded_total{reason="length"} 0.0',
         'causerie_errors_total{code="voice_not_found"}',
         'causerie_requests_total{method="POST",route="/v1/audio/speech",status="200"}',
     ):

@@ -28,8 +28,9 @@ class Audio:
     Attributes:
         samples: (N,) fp32, full scale 1.
         sample_rate: in Hz.
-        stopped: "end" if the model stopped by itself, "limit" at `max_duration_s`; None for sound
-            that was not generated. So are the fields below.
+        stopped: "end" if the model stopped by itself, "guard" if the guard ended the speech,
+            "limit" at `max_duration_s`; None for sound that was not generated. So are the fields
+            below.
         seed: the seed, which gives the same samples again.
         notes: warnings for the listener: dropped context, skipped characters, clipping.
         codes: codes (K, T), for use as context: ``Segment(…, codes=audio.codes)``.
