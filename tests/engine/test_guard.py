@@ -122,7 +122,7 @@ def test_a_stop_that_the_model_did_not_expect_is_the_guards() -> None:
 
 
 def test_the_models_own_stop_is_not_the_guards() -> None:
-    for stops in ([CALM] * 30 + [-0.1], [CALM] * 35 + [-0.1]):
+    for stops in ([CALM] * 30 + [-0.1], [CALM] * 34 + [-0.1]):
         guard = Guard(LENGTH, FRAME_S)
         codes = [*frames(len(stops) - 1), np.zeros(3, np.int32)]
         assert speak(guard, [LOUD] * len(stops), stops, codes) == len(stops) - 1

@@ -159,4 +159,5 @@ def _share(value: float, none: float, all: float) -> float:
 def fade_out(audio: NDArray[np.float32]) -> NDArray[np.float32]:
     """The audio (N,) of a last frame, faded out."""
     ramp = np.cos(np.linspace(0, np.pi / 2, len(audio), dtype=np.float32)) ** 2
-    return audio * ramp
+    faded: NDArray[np.float32] = audio * ramp
+    return faded

@@ -14,6 +14,7 @@ from typing import Literal, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from causerie.audio.audio import Stopped
 from causerie.engine.aio import AsyncEngine, RequestStream
 from causerie.engine.handle import Handle
 from causerie.engine.request import Sampling
@@ -22,7 +23,7 @@ from causerie.reply.turn import Turn
 from causerie.reply.turns import Turns
 
 #: How a reply ended: as `Reply.stopped`, or it was closed, or an error was raised.
-Outcome: TypeAlias = Literal["end", "limit", "cancelled", "error"]
+Outcome: TypeAlias = Literal[Stopped, "cancelled", "error"]
 
 
 class ReplyObserver(Protocol):

@@ -46,7 +46,7 @@ class Metrics:
             buckets=_SECONDS, **add,
         )  # fmt: skip
         self.replies = Counter(
-            "causerie_replies", "Replies by outcome: end, limit, cancelled, error.",
+            "causerie_replies", "Replies by outcome: end, guard, limit, cancelled, error.",
             ["protocol", "ended"], **add,
         )  # fmt: skip
         self.errors = Counter("causerie_errors", "Errors sent to clients.", ["code"], **add)

@@ -70,7 +70,7 @@ class _ReplyMetrics:
             self._model.give_back()
         self._metrics.num_active -= 1
         self._metrics.replies.labels(self._protocol, outcome).inc()
-        if outcome in ("end", "limit") and reply.rtf is not None:
+        if outcome in ("end", "guard", "limit") and reply.rtf is not None:
             self._metrics.rtf.observe(reply.rtf)
 
 
