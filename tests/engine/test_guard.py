@@ -86,8 +86,8 @@ def test_speech_that_never_pauses_is_cut_in_the_end() -> None:
 
 def test_a_cut_waits_for_a_pause() -> None:
     guard = Guard(Length(mean=30.0, deviation=4.0), FRAME_S)
-    levels = [LOUD] * 36 + [QUIET] + [LOUD] * 2 + [QUIET] + [LOUD] * 20
-    assert speak(guard, levels) == 40
+    levels = [LOUD] * 36 + [QUIET] + [LOUD] + [QUIET] + [LOUD] * 20
+    assert speak(guard, levels) == 39
     assert guard.reason == "length"
 
 

@@ -39,7 +39,7 @@ CALM, RESTLESS, EARLY, MOST_EARLY, FEWEST = -13.0, -9.0, -1.5, 12.0, 4
 #: A stop that the model draws with a log-probability below this was the guard's.
 UNLIKELY = -1.0
 #: From the first z on, the speech is cut at the next pause; at the second z in any case.
-CUT_FROM, CUT_AT = 2.2, 2.9
+CUT_FROM, CUT_AT = 2.0, 2.6
 #: A frame is a pause, or silent, below these shares of the loudest frame's RMS amplitude.
 PAUSE, SILENT = 0.13, 0.02
 #: Silence of this many seconds ends speech that has reached its usual length, or half of it.
