@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import re
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -165,7 +166,9 @@ def main() -> None:
             f"{same} equal to petit's, {dict(Counter(clip.stopped for clip in clips))}"
             f"{listen(f'guard {guard}', words, clips, tools) if tools else ''}"
         )
-        reasons = Counter(note.rpartition(" after ")[0] for clip in clips for note in clip.notes)
+        reasons = Counter(
+            re.sub(r"[ ,]*(after|of) [\d.]+ s", "", note) for clip in clips for note in clip.notes
+        )
         for reason, count in reasons.items():
             print(f"    {count} × {reason}")
 
