@@ -135,8 +135,49 @@ def test_code_0_alone_is_sound() -> None:
 
 
 def test_a_fade_ends_in_silence() -> None:
-    faded = fade_out(audio(LOUD))
-    assert faded.dtype == np.float32
-    assert faded[0] == np.float32(LOUD)
-    assert abs(faded[-1]) < 1e-6
-    assert (np.diff(faded) <= 0).all()
+    faded = audio(LOUD)
+    fade_out(faded, 1000, 480)
+    assert (faded[:521] == np.float32(LOUD)).all()
+    assert (np.diff(faded[520:1000]) <= 0).all()
+    assert abs(faded[999]) < 1e-6
+    assert not faded[1000:].any()
+
+
+def cut(levels: list[float], stops: list[float] | None = None) -> int:
+    """The frames that are left of endless speech of these levels; the last is silent."""
+    guard, held = Guard(LENGTH, FRAME_S), []
+    for n, (frame, level) in enumerate(zip(frames(len(levels)), levels, strict=True)):
+        assert not guard.is_stop(frame, CALM if stops is None else stops[n])
+        is_last = guard.is_last(frame, audio(level))
+        held = [*held, audio(level)][-guard.num_held :] if guard.num_held else []
+        if is_last:
+            return n + 1 - len(held) + len(guard.cut(np.stack(held)))
+    raise AssertionError("it was not cut")
+
+
+def test_speech_that_goes_on_is_cut_where_its_last_sound_usually_ends() -> None:
+    assert cut([LOUD] * 40) in (27, 28)
+
+
+@pytest.mark.parametrize("pause", [24, 25, 28, 29])
+def test_a_cut_falls_into_a_pause(pause: int) -> None:
+    levels = [LOUD] * 40
+    levels[pause] = QUIET
+    assert cut(levels) in (pause + 1, pause + 2)
+
+
+@pytest.mark.parametrize("end", [25, 28])
+def test_a_cut_falls_where_a_stop_was_likelier(end: int) -> None:
+    stops = [CALM] * 40
+    stops[end] = CALM + 8
+    assert cut([LOUD] * 40, stops) in (end + 1, end + 2)
+
+
+def test_frames_are_held_near_the_usual_end_only() -> None:
+    guard, held = Guard(Length(mean=100.0, deviation=7.0), FRAME_S), []
+    for frame in frames(115):
+        guard.is_last(frame, audio(LOUD))
+        held.append(guard.num_held)
+    assert held[:79] == [0] * 79
+    assert held[79:99] == list(range(1, 21))
+    assert held[99:] == [20] * 16

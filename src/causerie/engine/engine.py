@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causerie.engine.cached_runner import CachedRunner
-from causerie.engine.guard import Guard, fade_out
+from causerie.engine.guard import Guard
 from causerie.engine.handle import Handle
 from causerie.engine.prefix import PrefixCache
 from causerie.engine.request import Request, State, Ticket
@@ -275,11 +275,16 @@ class Engine:
             for ticket, frame, samples in zip(tickets, codes, audio, strict=True):
                 if not ticket.is_done:
                     handle = self._handles[ticket]
-                    if ticket.guard is not None and ticket.guard.is_last(frame, samples):
-                        cut.append(ticket)
-                        samples = fade_out(samples)
-                    handle.put(frame, samples)
-                    late = self._scheduler.count_frame(ticket, now, awaited=handle.is_awaited)
+                    num_held = 0
+                    if ticket.guard is not None:
+                        if ticket.guard.is_last(frame, samples):
+                            cut.append(ticket)
+                        num_held = ticket.guard.num_held
+                    is_delivered = num_held == handle.num_held  # this frame, or an earlier one
+                    handle.put(frame, samples, num_held)
+                    late = self._scheduler.count_frame(
+                        ticket, now, awaited=handle.is_awaited, is_delivered=is_delivered
+                    )
                     self._stats.num_underruns += late
                     self._stats.num_frames += 1
         for slot, ticket in zip(slots, tickets, strict=True):
@@ -293,8 +298,10 @@ class Engine:
         with self._failing(ticket):
             handle = self._handles.get(ticket)
             if handle is not None:  # None: it was cancelled meanwhile
-                frames = handle.frames if state is State.ENDED else handle.frames[:-1]
-                self._cached.cache_reply(slot, ticket.request, frames)
+                num_read = len(handle.frames) - (state is not State.ENDED)
+                if ticket.guard is not None and ticket.guard.reason is not None and handle.num_held:
+                    handle.replace_held(ticket.guard.cut(handle.held()))
+                self._cached.cache_reply(slot, ticket.request, handle.frames[:num_read])
         with self._changed:
             self._finish(ticket, state)
 

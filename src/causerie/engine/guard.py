@@ -6,6 +6,9 @@ there on it makes the stop frame more likely, and in the end it cuts the speech,
 comes soon. It sees the codes, the audio and the model's probability of a stop, and nothing of other
 requests. So the result does not depend on the batch, and the same seed gives the same samples.
 
+By the time a guard ends the speech, the model has often begun another word. So near the usual end
+the latest frames are held back, and the speech is cut among them, where its text most likely ended.
+
 Lengths are in frames; `z` is the distance from the usual length in standard deviations.
 """
 
@@ -47,6 +50,17 @@ SILENCE_S, EARLY_SILENCE_S = 0.5, 1.6
 #: A loop is a sequence of at most `MAX_PERIOD` frames that repeats for `LOOP_S` seconds, thrice at
 #: least.
 MAX_PERIOD, LOOP_S = 12, 1.2
+#: The last sound of a reply usually ends this long before the reply.
+TAIL_S = 0.26
+#: Frames are held back from this z of the last sound's end on, the latest of at most `HELD_S`.
+HELD_FROM, HELD_S = -2.5, 1.6
+#: The likeliest end has the highest score: minus half the square of its z, plus this much for each
+#: nat that a stop there is likelier than in the middle of the speech, at most `MOST_NATS`, and for
+#: each dB that the sound there is below the loudest frame, at most `MOST_DB`.
+PER_NAT, MOST_NATS = 0.2, 8.0
+PER_DB, MOST_DB = 0.04, 30.0
+#: The loudness at a cut is an average over `CUT_WINDOW_S`; the sound is faded out over `FADE_S`.
+CUT_WINDOW_S, FADE_S = 0.03, 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,14 +102,20 @@ class Guard:
         self._stops: list[float] = []  # log-probabilities of a stop
 
     @property
+    def num_held(self) -> int:
+        """Latest frames that may still be cut."""
+        first = self._length.mean - TAIL_S / self._frame_s + HELD_FROM * self._length.deviation
+        held = min(self._num_frames - math.floor(first), math.floor(HELD_S / self._frame_s))
+        return max(min(held, self._num_frames - 1), 0 if self.reason is None else 1)
+
+    @property
     def stop_bias(self) -> float:
         """The bias of the stop's logit in the next frame, in nats."""
         z = self._length.z(self._num_frames)
         late = BIAS_PER_Z * max(0.0, z - RISES_FROM)
         signs, early = 0.0, 0.0
-        middle = [s for n, s in enumerate(self._stops) if n and self._length.z(n) < MIDDLE]
-        if len(middle) >= FEWEST:
-            usual = statistics.median(middle)
+        usual = self._usual_stop()
+        if usual is not None:
             early = _share(usual, CALM, RESTLESS) * _share(z, 0.0, EARLY)
             recent = [s for s in self._stops[-RECENT:] if s < PLAUSIBLE]
             if len(recent) == RECENT:
@@ -136,6 +156,42 @@ class Guard:
             self.reason = "length"
         return self.reason is not None
 
+    def cut(self, held: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The audio of the held frames (H, N) that are speech of the text, faded out.
+
+        One more frame, silent in part or whole, follows the end of the text.
+        """
+        num_held, frame_size = held.shape
+        if self.reason == "silence":
+            return held
+        window = max(1, round(CUT_WINDOW_S / self._frame_s * frame_size))
+        power = np.convolve(np.square(held.ravel(), dtype=np.float64), np.ones(window) / window)
+        power = power[window // 2 :][: held.size]
+        before = self._num_frames - num_held
+        best, cut = -math.inf, held.size
+        for num_kept in range(1, num_held + 1):
+            near = slice(round((num_kept - 0.5) * frame_size), round((num_kept + 0.5) * frame_size))
+            lowest = int(np.argmin(power[near]))
+            score = self._end_score(before + num_kept, math.sqrt(power[near][lowest]))
+            if score > best:
+                best, cut = score, near.start + lowest
+        kept = held[: math.ceil(cut / frame_size) + 1].copy()
+        fade_out(kept.ravel(), cut, round(FADE_S / self._frame_s * frame_size))
+        return kept
+
+    def _end_score(self, num_frames: int, rms: float) -> float:
+        """How likely the text ended after this many frames, as a logarithm without its constant."""
+        z = self._length.z(num_frames + TAIL_S / self._frame_s)
+        usual = self._usual_stop()
+        nats = 0.0 if usual is None else self._stops[min(num_frames, len(self._stops) - 1)] - usual
+        decibels = -20 * math.log10(max(rms / self._loudest, 1e-6)) if self._loudest else 0.0
+        return -z * z / 2 + PER_NAT * min(nats, MOST_NATS) + PER_DB * min(decibels, MOST_DB)
+
+    def _usual_stop(self) -> float | None:
+        """The stop's median log-probability in the middle of the speech; None if that is short."""
+        middle = [s for n, s in enumerate(self._stops) if n and self._length.z(n) < MIDDLE]
+        return statistics.median(middle) if len(middle) >= FEWEST else None
+
     def _is_silence(self) -> bool:
         seconds, share = self._num_silent * self._frame_s, self._num_frames / self._length.mean
         return (share >= 1 and seconds >= SILENCE_S) or (
@@ -156,8 +212,9 @@ def _share(value: float, none: float, all: float) -> float:
     return min(1.0, max(0.0, (value - none) / (all - none)))
 
 
-def fade_out(audio: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The audio (N,) of a last frame, faded out."""
-    ramp = np.cos(np.linspace(0, np.pi / 2, len(audio), dtype=np.float32)) ** 2
-    faded: NDArray[np.float32] = audio * ramp
-    return faded
+def fade_out(audio: NDArray[np.float32], end: int, num_samples: int) -> None:
+    """Fade the audio (N,) out over the samples before `end`, and silence it from there on."""
+    start = max(0, end - num_samples)
+    ramp = np.linspace(0, np.pi / 2, end - start, dtype=np.float32)
+    audio[start:end] *= np.cos(ramp) ** 2
+    audio[end:] = 0

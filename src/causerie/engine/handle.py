@@ -17,6 +17,7 @@ class Handle:
     Attributes:
         ticket: the progress of the request.
         frames: codes (K,) int32 of all frames so far, including those not yet taken.
+        num_held: latest frames that cannot be taken before the request is done.
         is_awaited: the consumer waits for audio right now.
         on_change: called by the stepping thread when there may be something to take.
     """
@@ -24,6 +25,7 @@ class Handle:
     def __init__(self, ticket: Ticket) -> None:
         self.ticket = ticket
         self.frames: list[NDArray[np.int32]] = []
+        self.num_held = 0
         self.is_awaited = False
         self.on_change: Callable[[], None] | None = None
         self._audio: deque[NDArray[np.float32]] = deque()
@@ -41,16 +43,35 @@ class Handle:
     @property
     def num_ready(self) -> int:
         """Frames of audio that can be taken."""
-        return len(self._audio)
+        is_done = self.is_done  # first: nothing is put or held after it
+        return len(self._audio) if is_done else max(0, len(self._audio) - self.num_held)
 
     def is_ready(self, num_frames: int) -> bool:
         """Whether `num_frames` frames can be taken, or the request has finished."""
-        return self.is_done or len(self._audio) >= num_frames
+        return self.is_done or self.num_ready >= num_frames
 
-    def put(self, codes: NDArray[np.int32], audio: NDArray[np.float32]) -> None:
-        """Add one frame: codes (K,) and audio (frame_size,), which are copied."""
+    def put(self, codes: NDArray[np.int32], audio: NDArray[np.float32], num_held: int = 0) -> None:
+        """Add one frame: codes (K,) and audio (frame_size,), which are copied.
+
+        Args:
+            num_held: the new `num_held`, at most one more than before.
+        """
+        self.num_held = num_held  # first: the new frame may be one of them
         self.frames.append(codes.copy())
         self._audio.append(audio.copy())
+
+    def held(self) -> NDArray[np.float32]:
+        """Audio (H, frame_size) of the held frames."""
+        return np.stack([self._audio[index] for index in range(-self.num_held, 0)])
+
+    def replace_held(self, audio: NDArray[np.float32]) -> None:
+        """Replace the audio of the first held frames, and drop the others."""
+        for index, samples in enumerate(audio):
+            self._audio[index - self.num_held] = samples
+        for _ in range(self.num_held - len(audio)):
+            self._audio.pop()
+            self.frames.pop()
+        self.num_held = len(audio)
 
     def take(self, num_frames: int | None = None) -> NDArray[np.float32] | None:
         """Audio (N,) of the frames that are ready, at most `num_frames`; None at the end.
@@ -59,7 +80,8 @@ class Handle:
             CancelledError, DeadlineError, CheckpointError, …: the request failed.
         """
         is_done = self.is_done  # first: a frame that arrives meanwhile is taken next time
-        num_taken = min(len(self._audio), len(self._audio) if num_frames is None else num_frames)
+        num_ready = self.num_ready
+        num_taken = num_ready if num_frames is None else min(num_ready, num_frames)
         if num_taken:
             return np.concatenate([self._audio.popleft() for _ in range(num_taken)])
         if not is_done:

@@ -170,10 +170,14 @@ class Ticket:
             return math.inf
         return 0.0 if self._played_at is None else self._played_at - now
 
-    def count_frame(self, now: float, frame_s: float, awaited: bool) -> bool:
-        """Count a frame that is delivered now; returns whether it came too late for playback."""
+    def count_frame(
+        self, now: float, frame_s: float, awaited: bool, is_delivered: bool = True
+    ) -> bool:
+        """Count a new frame; returns whether one that is delivered now came too late."""
         self.num_frames += 1
         self.num_skipped = 0
+        if not is_delivered:
+            return False
         if self.first_sound_s is None:
             self.first_sound_s = now - self.arrived
         start = now if self._played_at is None else max(now, self._played_at)

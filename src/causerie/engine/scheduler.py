@@ -206,13 +206,16 @@ class Scheduler:
         if end == ticket.ends[-1]:
             ticket.state = State.SPEAKING
 
-    def count_frame(self, ticket: Ticket, now: float, *, awaited: bool = True) -> bool:
-        """Record that a ticket's next frame is delivered; returns whether that is an underrun.
+    def count_frame(
+        self, ticket: Ticket, now: float, *, awaited: bool = True, is_delivered: bool = True
+    ) -> bool:
+        """Record a ticket's next frame; returns whether it is an underrun.
 
         Args:
             awaited: the consumer waits for the frame; one that is busy elsewhere has no underrun.
+            is_delivered: the consumer gets a frame now; False if the guard holds it back.
         """
-        return ticket.count_frame(now, self.frame_s, awaited)
+        return ticket.count_frame(now, self.frame_s, awaited, is_delivered)
 
     def count_step(self, spoke: Iterable[Ticket]) -> None:
         """Count a skipped step for each ready ticket that is not among those that spoke."""
