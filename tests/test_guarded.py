@@ -109,6 +109,18 @@ def test_cached_equals_uncached(kind: str) -> None:
     assert cached.engine.stats().num_prefix_hits == 1
 
 
+@pytest.mark.parametrize("kind", ["plain", "native"])
+def test_what_was_cut_is_not_in_the_context_of_the_next_piece(kind: str) -> None:
+    def speak(tts: TTS) -> Audio:
+        return tts.stream(
+            ["It is late now. ", "We may go. ", "Or not."], seed=3, guard="on"
+        ).collect()
+
+    cached, uncached = speak(speaker(kind)), speak(speaker(kind, prefix_bytes=0))
+    assert codes(cached) == codes(uncached)
+    assert len(cached.notes) == 3
+
+
 def test_the_pace_of_the_context_counts() -> None:
     tts, text = speaker(), "It is late now, I think."
 

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from causerie.engine.chunk_sizes import ChunkSizes
 from causerie.engine.engine import Engine
+from causerie.engine.guard import Length
 from causerie.engine.handle import Handle
+from causerie.engine.request import State
 from causerie.engine.runner import Draw, Rows, SavedRows
 from tests.engine.asking import request, text
 
@@ -152,3 +154,35 @@ def test_after_a_stall_listeners_without_a_lead_go_first() -> None:
     machine.decode = stalling  # type: ignore[method-assign]
     listeners = play(machine, [(0.0, 20, 100), (0.0, 20, 100)])
     assert sum(listener.dry_s for listener in listeners) == 0
+
+
+class Talker(Machine):
+    """A loud machine that never stops or repeats itself."""
+
+    def step(self, draws: Sequence[Draw]) -> NDArray[np.int32]:
+        return super().step(draws) + np.array([[draw.frame] for draw in draws], np.int32)
+
+    def decode(self, slots: Sequence[int], codes: NDArray[np.int32]) -> NDArray[np.float32]:
+        return np.full((len(slots), self.frame_size), 0.1, np.float32)
+
+
+def test_the_guard_holds_the_latest_frames_and_drops_those_after_the_text() -> None:
+    machine = Talker()
+    engine = Engine(machine, clock=lambda: machine.now, prefix_bytes=0)
+    length = Length(mean=30.0, deviation=2.0)
+    handle = engine.submit(request(text(random.Random(0), 5), max_frames=90, length=length))
+    taken: list[NDArray[np.float32]] = []
+    while engine.step():
+        held = handle.num_held
+        assert handle.is_done or handle.num_ready + len(taken) == len(handle.frames) - held
+        while handle.num_ready:
+            piece = handle.take(1)
+            assert piece is not None
+            taken.append(piece)
+    assert handle.take() is None
+    assert handle.state is State.GUARD
+    assert handle.ticket.num_frames == length.max_frames
+    assert 25 <= len(handle.frames) == len(taken) <= 30
+    assert not taken[-1].any()
+    assert taken[-4].all()
+    assert handle.ticket.first_sound_s == pytest.approx(0.024 + 5 * machine.row_s)
