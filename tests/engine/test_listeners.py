@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from causerie.engine.chunk_sizes import ChunkSizes
 from causerie.engine.engine import Engine
-from causerie.engine.guard import Length
 from causerie.engine.handle import Handle
-from causerie.engine.request import State
+from causerie.engine.request import Length, State
 from causerie.engine.runner import Draw, Rows, SavedRows
 from tests.engine.asking import request, text
 
@@ -182,7 +181,7 @@ def test_the_guard_holds_the_latest_frames_and_drops_those_after_the_text() -> N
     assert handle.take() is None
     assert handle.state is State.GUARD
     assert handle.ticket.num_frames == length.max_frames
-    assert 25 <= len(handle.frames) == len(taken) <= 30
+    assert 26 <= len(handle.frames) == len(taken) <= 31
     assert not taken[-1].any()
-    assert taken[-4].all()
+    assert taken[-5].all()
     assert handle.ticket.first_sound_s == pytest.approx(0.024 + 5 * machine.row_s)

@@ -345,6 +345,5 @@ class Engine:
 
 def _is_stop(ticket: Ticket, codes: NDArray[np.int32], stop: np.float32) -> bool:
     """Whether a frame (K,) ends the speech; `stop` is the log-probability of a stop."""
-    if ticket.guard is None:
-        return not codes.any()
-    return ticket.guard.is_stop(codes, float(stop))
+    guard: Guard | None = ticket.guard
+    return guard.is_stop(codes, float(stop)) if guard else not codes.any()

@@ -1,4 +1,4 @@
-"""Ends speech that goes on after its text: what `Length` expects, and a `Guard` for each request.
+"""Ends speech that goes on after its text: a `Guard` for each request with a `Length`.
 
 Some models do not stop by themselves: they invent words, repeat a sound, or are silent until the
 limit. A guard compares the length of the speech so far with the usual length of its text. From
@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import math
 import statistics
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from causerie.engine.request import Length
 
 #: Why a guard ended the speech: it made the stop likelier until the model drew it, or it cut the
 #: speech in silence, in a loop of frames, or because of its length.
@@ -41,8 +42,8 @@ MIDDLE = -2.0
 CALM, RESTLESS, EARLY, MOST_EARLY, FEWEST = -13.0, -9.0, -1.5, 12.0, 4
 #: A stop that the model draws with a log-probability below this was the guard's.
 UNLIKELY = -1.0
-#: From the first z on, the speech is cut at the next pause; at the second z in any case.
-CUT_FROM, CUT_AT = 2.0, 2.6
+#: From this z on, the speech is cut at the next pause; at `Length.max_frames` in any case.
+CUT_FROM = 2.0
 #: A frame is a pause, or silent, below these shares of the loudest frame's RMS amplitude.
 PAUSE, SILENT = 0.13, 0.02
 #: Silence of this many seconds ends speech that has reached its usual length, or half of it.
@@ -50,8 +51,8 @@ SILENCE_S, EARLY_SILENCE_S = 0.5, 1.6
 #: A loop is a sequence of at most `MAX_PERIOD` frames that repeats for `LOOP_S` seconds, thrice at
 #: least.
 MAX_PERIOD, LOOP_S = 12, 1.2
-#: The last sound of a reply usually ends this long before the reply.
-TAIL_S = 0.26
+#: The last sound of a reply usually ends this long before the reply. Frames of silence after a cut.
+TAIL_S, TAIL_FRAMES = 0.30, 2
 #: Frames are held back from this z of the last sound's end on, the latest of at most `HELD_S`.
 HELD_FROM, HELD_S = -2.5, 1.6
 #: The likeliest end has the highest score: minus half the square of its z, plus this much for each
@@ -61,28 +62,6 @@ PER_NAT, MOST_NATS = 0.2, 8.0
 PER_DB, MOST_DB = 0.04, 30.0
 #: The loudness at a cut is an average over `CUT_WINDOW_S`; the sound is faded out over `FADE_S`.
 CUT_WINDOW_S, FADE_S = 0.03, 0.02
-
-
-@dataclass(frozen=True, kw_only=True)
-class Length:
-    """The usual length of the speech of a text, in frames.
-
-    Attributes:
-        mean: the expected length.
-        deviation: its standard deviation.
-    """
-
-    mean: float
-    deviation: float
-
-    def z(self, num_frames: float) -> float:
-        """The distance of a length from the usual one in standard deviations."""
-        return (num_frames - self.mean) / self.deviation
-
-    @property
-    def max_frames(self) -> int:
-        """The length at which a guard cuts the speech in any case."""
-        return max(1, math.floor(self.mean + CUT_AT * self.deviation))
 
 
 class Guard:
@@ -159,7 +138,7 @@ class Guard:
     def cut(self, held: NDArray[np.float32]) -> NDArray[np.float32]:
         """The audio of the held frames (H, N) that are speech of the text, faded out.
 
-        One more frame, silent in part or whole, follows the end of the text.
+        Silence follows the end of the text, in up to `TAIL_FRAMES` more frames.
         """
         num_held, frame_size = held.shape
         if self.reason == "silence":
@@ -175,7 +154,7 @@ class Guard:
             score = self._end_score(before + num_kept, math.sqrt(power[near][lowest]))
             if score > best:
                 best, cut = score, near.start + lowest
-        kept = held[: math.ceil(cut / frame_size) + 1].copy()
+        kept: NDArray[np.float32] = held[: math.ceil(cut / frame_size) + TAIL_FRAMES].copy()
         fade_out(kept.ravel(), cut, round(FADE_S / self._frame_s * frame_size))
         return kept
 

@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from causerie.engine.guard import Guard, Length
 from causerie.errors import ConfigError
 
 #: Most rows that are read at once; playing streams wait that long for a prompt.
 CHUNK_ROWS = 64
+#: Deviations above the usual length at which a guard cuts the speech in any case.
+CUT_AT = 2.6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,28 @@ class Sampling:
     depth_temperature: float
     depth_top_k: int | None
     seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Length:
+    """The usual length of the speech of a text, in frames.
+
+    Attributes:
+        mean: the expected length.
+        deviation: its standard deviation.
+    """
+
+    mean: float
+    deviation: float
+
+    def z(self, num_frames: float) -> float:
+        """The distance of a length from the usual one in standard deviations."""
+        return (num_frames - self.mean) / self.deviation
+
+    @property
+    def max_frames(self) -> int:
+        """The length at which a guard cuts the speech in any case."""
+        return max(1, math.floor(self.mean + CUT_AT * self.deviation))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -129,7 +152,7 @@ class Ticket:
         num_underruns: how often audio came too late for its listener.
         checked_version: version of the prefix cache that the prompt was last looked up in.
         error: why the request failed.
-        guard: watches the speech, if the request has a usual length.
+        guard: the `Guard` that watches the speech, if the request has a usual length.
     """
 
     number: int
@@ -145,7 +168,7 @@ class Ticket:
     first_sound_s: float | None = None
     checked_version: int = -1
     error: BaseException | None = None
-    guard: Guard | None = None
+    guard: Any = None
     _played_at: float | None = field(default=None, repr=False)  # when all audio so far is played
 
     def __post_init__(self) -> None:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from causerie.engine.guard import Length
+from causerie.engine.request import Length
 
 #: Seconds of average speech that count against the pace of a voice's earlier turns.
 AVERAGE_S = 1.6

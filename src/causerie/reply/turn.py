@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from causerie.engine.guard import Length
+from causerie.engine.request import Length
 from causerie.prompt import Prompt
 
 
