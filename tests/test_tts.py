@@ -322,6 +322,27 @@ def test_stop_frame_first_gives_empty_audio(tts: TTS) -> None:
     assert audio.first_sound_ms is None
     assert audio.codes is not None
     assert audio.codes.shape == (tiny.NUM_CODEBOOKS, 0)
+    assert audio.notes == ["empty: the model said nothing, also with another seed"]
+
+
+def test_a_turn_that_is_empty_at_first_is_spoken_with_another_seed(
+    tts: TTS, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step, seeds = tts.engine.runner.step, []
+
+    def empty_in_the_second_turn(draws: Sequence[Draw]) -> np.ndarray:
+        seeds.append(draws[0].sampling.seed)
+        return np.zeros_like(step(draws)) if len(seeds) == 3 else step(draws)
+
+    monkeypatch.setattr(tts.engine.runner, "step", empty_in_the_second_turn)
+    monkeypatch.setattr(turns_module, "MAX_DURATION_S", 0.16)
+    stream = tts.stream(["Hello there. ", "So be it."], seed=1)
+    audio = stream.collect()
+    assert [seed == 1 for seed in seeds] == [True] * 3 + [False] * 2
+    assert stream.texts == ["Hello there.", "So be it."]
+    assert audio.codes is not None
+    assert audio.codes.shape == (tiny.NUM_CODEBOOKS, 4)
+    assert "empty: the model said nothing at first: spoken with another seed" in audio.notes
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 8, 13])

@@ -19,6 +19,7 @@ from causerie.audio import play
 from causerie.cli import app, console
 from causerie.cli import say as say_module
 from causerie.cli.text import read_text
+from causerie.engine.cached_runner import CachedRunner
 from causerie.errors import AudioError, TextError
 from causerie.reply import turns
 from causerie.text.front_end import FrontEnd, Spoken
@@ -167,6 +168,20 @@ def test_a_line_that_cannot_be_spoken_is_reported_and_the_rest_is_spoken(
     assert failure.startswith("line 3: the text needs")
     assert summary == "causerie: 1 of 3 lines could not be spoken, see above"
     assert sorted(path.name for path in Path("out").iterdir()) == ["1.wav", "3.wav"]
+
+
+@pytest.mark.parametrize("arguments", [["-o", "a.wav"], ["--out-dir", "out"]])
+def test_an_empty_reply_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, tiny_folder: Path, arguments: list[str]
+) -> None:
+    step = CachedRunner.step
+    monkeypatch.setattr(CachedRunner, "step", lambda *args: np.zeros_like(step(*args)))
+    done = CliRunner().invoke(
+        app, ["say", "Hello", "--model", str(tiny_folder), "--seed", "1", *arguments]
+    )
+    assert done.exit_code == (2 if "-o" in arguments else 1)
+    assert "the model said nothing, with seed 1 and with another one" in done.stderr
+    assert not [*Path().rglob("*.wav")]
 
 
 def test_a_wrong_setting_stops_at_the_first_line(tiny_folder: Path) -> None:

@@ -190,6 +190,9 @@ def _say_lines(
         except (TextError, PromptTooLongError) as error:
             failures.append(f"line {number}: {error}")
             continue
+        if not len(audio.samples):
+            failures.append(f"line {number}: {_said_nothing(audio)}")
+            continue
         audio.save(path)
         _report(audio, line, model, str(path), as_json=as_json)
     for failure in failures:
@@ -222,10 +225,12 @@ def _emit(stream: Stream, output: str | None, play: bool) -> tuple[Audio, str | 
             where = f"piece {len(stream.texts)} of {stream.num_pieces}"
             show(f"speaking {where} · {num_samples / stream.sample_rate:.1f} s of speech so far")
     audio = stream.audio()
+    if not len(audio.samples):
+        raise AudioError(_said_nothing(audio))
     if output not in (None, "-"):
         audio.save(output)
     failure = None if loudspeaker is None else loudspeaker.failure
-    if wants_sound and loudspeaker is None and len(audio.samples):
+    if wants_sound and loudspeaker is None:
         try:
             audio.play()
         except AudioError as error:
@@ -239,6 +244,13 @@ def _emit(stream: Stream, output: str | None, play: bool) -> tuple[Audio, str | 
     written = str(audio.save(DEFAULT_FILE))
     note(f"could not play it, so it is in {written}: {reason}")
     return audio, written
+
+
+def _said_nothing(audio: Audio) -> str:
+    return (
+        f"the model said nothing, with seed {audio.seed} and with another one: "
+        "give another --seed, or more words"
+    )
 
 
 def _report(

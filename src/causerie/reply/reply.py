@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ log = logging.getLogger("causerie")
 
 #: Characters per second of English speech at an ordinary pace, pauses included.
 CHARS_A_SECOND = 14.0
+
+#: An empty turn is spoken once more, with these bits of the seed changed.
+RETRY_SEED = 1 << 62
 
 #: What a guard did, in notes, by reason.
 _GUARDED: dict[Reason, str] = {
@@ -78,6 +82,7 @@ class Reply:
         self._codes: list[Tensor] = []  # (K, T) of each finished turn
         self._limit_s: float | None = None  # of the first turn that was cut
         self._is_guarded = False
+        self._is_retry = False  # the current turn was empty before
         self._peak = 0.0
         self._busy_s = time.perf_counter() - started
 
@@ -139,12 +144,15 @@ class Reply:
     def _request(self, turn: Turn, *, is_live: bool) -> Request:
         """The request to the engine for a turn."""
         self.notes += [note for note in turn.notes if note not in self.notes]
-        continues = self._continues or bool(self._codes)
+        continues = self._continues or bool(self._codes) or self._is_retry
+        sampling = self._sampling
+        if self._is_retry:
+            sampling = dataclasses.replace(sampling, seed=sampling.seed ^ RETRY_SEED)
         return Request(
             rows=turn.prompt.rows,
             part_ends=turn.prompt.part_ends,
             max_frames=turn.max_frames,
-            sampling=self._sampling,
+            sampling=sampling,
             length=turn.length,
             first_frame=self.num_frames,
             realtime=is_live,
@@ -162,7 +170,16 @@ class Reply:
         self._peak = max(self._peak, float(np.abs(chunk).max()))
 
     def _count_turn(self, handle: Handle) -> None:
-        """Count a finished turn."""
+        """Count a finished turn. An empty one is not recorded the first time, so it comes again."""
+        is_empty = handle.state is State.ENDED and not handle.frames
+        if is_empty and not self._is_retry:
+            self._is_retry = True
+            self._turns.pop()
+            return
+        if self._is_retry:
+            end = ", also with another seed" if is_empty else " at first: spoken with another seed"
+            self.notes.append(f"empty: the model said nothing{end}")
+        self._is_retry = False
         self._codes.append(self._as_codes(handle.frames))
         self.num_underruns += handle.ticket.num_underruns
         if handle.state is State.LIMIT and self._limit_s is None:
