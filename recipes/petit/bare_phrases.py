@@ -16,7 +16,7 @@ from pathlib import Path
 
 from rich.progress import track
 
-from causerie.text.front_end import FrontEnd, Spoken
+from causerie.text.front_end import DEFAULT_OPTIONS, FrontEnd, ReadingOptions, Spoken
 from causerie.text.pronounce import PUNCTUATION
 from causerie.tts import TTS
 
@@ -30,8 +30,8 @@ class Bare(FrontEnd):
     def __init__(self, front_end: FrontEnd) -> None:
         super().__init__(front_end.kind, front_end.lexicon)
 
-    def __call__(self, text: str) -> Spoken:
-        spoken = super().__call__(text)
+    def __call__(self, text: str, options: ReadingOptions = DEFAULT_OPTIONS) -> Spoken:
+        spoken = super().__call__(text, options)
         if text.endswith("."):
             return spoken
         return dataclasses.replace(spoken, text=spoken.text.rstrip(PUNCTUATION + " "))

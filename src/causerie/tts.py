@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import AsyncIterable, Iterable, Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, TypeAlias, get_args
 
 import torch
 
@@ -37,13 +37,16 @@ from causerie.reply.context import ContextEncoder
 from causerie.reply.stream import Stream
 from causerie.reply.turns import Turns, listed
 from causerie.text.check import check_text
+from causerie.text.front_end import ReadingOptions
 from causerie.text.growing import Flush
+from causerie.text.lexicon import LexiconSource, read_lexicon
 from causerie.text.reading import TextReading, read
 from causerie.voices import Voice, find_voice
 
 log = logging.getLogger("causerie")
 log.addHandler(logging.NullHandler())
 
+OnOff: TypeAlias = Literal["on", "off"]
 #: Replies that are generated at the same time; more wait.
 MAX_STREAMS = 8
 #: Replies that may wait: each is a thread, or a stream that is not read.
@@ -63,6 +66,7 @@ class TTS:
         engine: generates the replies; None creates an engine on first use.
         max_streams, max_queue, prefix_cache_mb, backbone_format, depth_format: settings of that
             engine, see `from_pretrained`.
+        lexicon, normalize: see `from_pretrained`.
     """
 
     def __init__(
@@ -75,6 +79,8 @@ class TTS:
         prefix_cache_mb: int = PREFIX_CACHE_MB,
         backbone_format: str = "auto",
         depth_format: str = "auto",
+        lexicon: LexiconSource = None,
+        normalize: OnOff = "on",
     ) -> None:
         for name, number, least in (
             ("max_streams", max_streams, 1),
@@ -103,6 +109,7 @@ class TTS:
         self._max_streams, self._max_queue = max_streams, max_queue
         self._prefix_bytes = prefix_cache_mb * 2**20
         self._formats = (backbone_format, depth_format)
+        self._lexicon, self._normalize = read_lexicon(lexicon), _is_on(normalize)
 
     @classmethod
     def from_pretrained(
@@ -116,6 +123,8 @@ class TTS:
         prefix_cache_mb: int = PREFIX_CACHE_MB,
         backbone_format: str = "auto",
         depth_format: str = "auto",
+        lexicon: LexiconSource = None,
+        normalize: OnOff = "on",
     ) -> TTS:
         """Load a checkpoint.
 
@@ -133,14 +142,18 @@ class TTS:
             backbone_format, depth_format: format of the weights of the two transformers: "auto"
                 (as `dtype`), or, on a CPU, "int8" or "int4", which are smaller and faster at lower
                 quality.
+            lexicon: pronunciations for all texts, as for `generate`.
+            normalize: "off" gives a model that reads letters, as csm-1b does, each text exactly as
+                it is written, with its white space, numbers and markup.
 
         Raises:
-            ConfigError: the device, dtype or format is unknown.
+            ConfigError: the device, dtype or format is unknown, or the lexicon is invalid.
             CheckpointError: the checkpoint is missing, unreadable, or does not fit the model.
         """
         place = find_device(device)
         where = source if isinstance(source, str) else Path(source)
         check_formats(backbone_format, depth_format)  # before loading, which takes long
+        lexicon, _ = read_lexicon(lexicon), _is_on(normalize)
         find_dtype(dtype, place)  # likewise
         keeps = place.type == "cpu" and library.problem() is None
         started = time.perf_counter()
@@ -159,6 +172,8 @@ class TTS:
             prefix_cache_mb=prefix_cache_mb,
             backbone_format=backbone_format,
             depth_format=depth_format,
+            lexicon=lexicon,
+            normalize=normalize,
         )
 
     @property
@@ -190,13 +205,17 @@ class TTS:
         """Names of the checkpoint's voices."""
         return sorted(self.checkpoint.voices)
 
-    def read(self, text: str) -> TextReading:
-        """How a text is read: its words, phonemes and pieces, and what is left out.
+    def read(
+        self, text: str, *, lexicon: LexiconSource = None, normalize: OnOff | None = None
+    ) -> TextReading:
+        """How a text is read: its words, phonemes, pieces and pauses, and what is left out.
 
         Raises:
             TextError: the text is blank, or nothing in it can be spoken.
+            ConfigError: the lexicon is invalid.
         """
-        return read(check_text(text), self.checkpoint.front_end)
+        reading = self._reading(lexicon, normalize)
+        return read(check_text(text), self.checkpoint.front_end, reading)
 
     def generate(
         self,
@@ -210,6 +229,9 @@ class TTS:
         max_duration_s: float | None = None,
         one_prompt: bool = False,
         guard: Guard = "auto",
+        speed: float = 1.0,
+        lexicon: LexiconSource = None,
+        normalize: OnOff | None = None,
     ) -> Audio:
         """Speak a text.
 
@@ -230,6 +252,10 @@ class TTS:
             guard: end speech that goes on much longer than its text, repeats itself or is silent;
                 `Audio.notes` says so. "auto": the checkpoint's default, on for csm-1b, whose speech
                 often goes on, and off for petit.
+            speed: 2.0 is twice as fast, at the same pitch; 0.25 to 4. Needs PyAV (extra `server`).
+            lexicon: pronunciations, over those of `from_pretrained`: a file, or a dictionary such
+                as ``{"GIF": "ʤˈɪf"}``.
+            normalize: "on" or "off", see `from_pretrained`; None: as given there.
 
         Returns:
             The speech, which is empty if the model stops at once.
@@ -252,6 +278,9 @@ class TTS:
             max_duration_s=max_duration_s,
             one_prompt=one_prompt,
             guard=guard,
+            speed=speed,
+            lexicon=lexicon,
+            normalize=normalize,
         ).collect()
 
     def stream(
@@ -266,6 +295,9 @@ class TTS:
         max_duration_s: float | None = None,
         one_prompt: bool = False,
         guard: Guard = "auto",
+        speed: float = 1.0,
+        lexicon: LexiconSource = None,
+        normalize: OnOff | None = None,
     ) -> Stream:
         """Speak a text as a stream of chunks: the first has 80 ms, later ones more.
 
@@ -280,8 +312,9 @@ class TTS:
         started = time.perf_counter()
         if isinstance(text, AsyncIterable):
             raise TextError("text is asynchronous: use TTS.astream, or give a plain iterable")
-        turns = self._turns(text, voice, context, max_duration_s, one_prompt, guard)
-        return Stream(engine, turns, self._sampling(temperature, top_k, seed), started)
+        reading = self._reading(lexicon, normalize)
+        turns = self._turns(text, voice, context, max_duration_s, one_prompt, guard, reading)
+        return Stream(engine, turns, self._sampling(temperature, top_k, seed), started, speed)
 
     async def astream(
         self,
@@ -295,6 +328,9 @@ class TTS:
         max_duration_s: float | None = None,
         one_prompt: bool = False,
         guard: Guard = "auto",
+        speed: float = 1.0,
+        lexicon: LexiconSource = None,
+        normalize: OnOff | None = None,
         deadline_s: float | None = None,
         continues: bool = False,
     ) -> AsyncStream:
@@ -315,15 +351,22 @@ class TTS:
                 not refuse it, it has no deadline, and it goes before replies that have not begun.
         """
         started = time.perf_counter()
-        running, turns = await asyncio.to_thread(
-            lambda: (
-                self._running(),
-                self._turns(text, voice, context, max_duration_s, one_prompt, guard),
+
+        def prepare() -> tuple[AsyncEngine, Turns]:
+            running, reading = self._running(), self._reading(lexicon, normalize)
+            return running, self._turns(
+                text, voice, context, max_duration_s, one_prompt, guard, reading
             )
-        )
-        settings = self._sampling(temperature, top_k, seed)
+
+        running, turns = await asyncio.to_thread(prepare)
         stream = AsyncStream(
-            running, turns, settings, started, deadline_s=deadline_s, continues=continues
+            running,
+            turns,
+            self._sampling(temperature, top_k, seed),
+            started,
+            deadline_s=deadline_s,
+            continues=continues,
+            speed=speed,
         )
         if isinstance(text, str):
             await stream.begin()
@@ -361,6 +404,7 @@ class TTS:
         max_duration_s: float | None,
         one_prompt: bool,
         guard: Guard,
+        reading: ReadingOptions,
     ) -> Turns:
         if guard not in get_args(Guard):
             raise ConfigError(f"guard must be auto, on or off, not {guard!r}")
@@ -372,6 +416,15 @@ class TTS:
             max_duration_s=max_duration_s,
             one_prompt=one_prompt,
             guard=self.checkpoint.defaults.guard if guard == "auto" else guard == "on",
+            reading=reading,
+        )
+
+    def _reading(self, lexicon: LexiconSource, normalize: OnOff | None) -> ReadingOptions:
+        own = read_lexicon(lexicon)
+        both = own if own is None or self._lexicon is None else self._lexicon | own
+        return ReadingOptions(
+            lexicon=both or self._lexicon,
+            normalize=self._normalize if normalize is None else _is_on(normalize),
         )
 
     def make_voice(self, name: str, segments: Sequence[Segment], speaker: int = 0) -> Voice:
@@ -408,6 +461,12 @@ class TTS:
             depth_top_k=depth_top_k,
             seed=_seed(seed),
         )
+
+
+def _is_on(normalize: OnOff) -> bool:
+    if normalize not in ("on", "off"):
+        raise ConfigError(f"normalize must be on or off, not {normalize!r}")
+    return normalize == "on"
 
 
 def _seed(seed: int | None) -> int:

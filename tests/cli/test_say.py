@@ -344,7 +344,7 @@ def test_notes_are_lines_on_stderr(
     say: Any, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
 ) -> None:
     monkeypatch.setattr(
-        FrontEnd, "__call__", lambda self, text: Spoken(text=text, skipped="\N{ROCKET}\n")
+        FrontEnd, "__call__", lambda self, text, options: Spoken(text=text, skipped="\N{ROCKET}\n")
     )
     sound = np.random.default_rng(0).normal(0, 0.1, 24_000 * 7)  # 88 rows of 128 each
     soundfile.write("one.wav", sound, 24_000)

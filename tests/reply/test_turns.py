@@ -15,10 +15,12 @@ from causerie.errors import PromptTooLongError, TextError
 from causerie.prompt import Part, build_prompt
 from causerie.reply.context import ContextEncoder
 from causerie.reply.turns import Turns
+from causerie.text.front_end import ReadingOptions
 from causerie.text.growing import Flush
 from causerie.voices import Voice
 from tests import tiny
 
+AS_WRITTEN = ReadingOptions(normalize=False)
 LONG = "One sentence is here. " * 20  # 440 characters
 
 
@@ -68,8 +70,8 @@ def test_every_multiple_of_a_frame_is_that_number_of_frames(encoder: ContextEnco
 
 def test_white_space_at_the_ends(encoder: ContextEncoder) -> None:
     assert texts_of(turns_of(encoder, "  Hello \n")) == ["Hello"]
-    assert texts_of(turns_of(encoder, "  Hello \n", keep_space=True)) == ["  Hello \n"]
-    kept = texts_of(turns_of(encoder, f" \t{LONG}", keep_space=True))
+    assert texts_of(turns_of(encoder, "  Hello \n", reading=AS_WRITTEN)) == ["  Hello \n"]
+    kept = texts_of(turns_of(encoder, f" \t{LONG}", reading=AS_WRITTEN))
     assert len(kept) == 2
     assert kept[0].startswith(" \tOne")
     assert kept[1].endswith("here. ")
@@ -79,16 +81,16 @@ def test_white_space_at_the_ends(encoder: ContextEncoder) -> None:
 @pytest.mark.parametrize("text", ["  Hello \n", "\n Hello there. How are you?  ", "Hi", " a "])
 def test_white_space_of_a_text_in_parts(encoder: ContextEncoder, text: str, size: int) -> None:
     parts = [text[start : start + size] for start in range(0, len(text), size)]
-    kept = texts_of(turns_of(encoder, parts, keep_space=True))
+    kept = texts_of(turns_of(encoder, parts, reading=AS_WRITTEN))
     assert " ".join(kept) == text
     plain = texts_of(turns_of(encoder, parts))
     assert [piece.strip() for piece in kept] == plain
-    assert texts_of(turns_of(encoder, parts, keep_space=True, one_prompt=True)) == [text]
+    assert texts_of(turns_of(encoder, parts, reading=AS_WRITTEN, one_prompt=True)) == [text]
 
 
 def test_a_flush_ends_the_text_so_far(encoder: ContextEncoder) -> None:
     parts = [" One. ", FLUSH, " Two. "]
-    assert texts_of(turns_of(encoder, parts, keep_space=True)) == [" One. ", "Two. "]
+    assert texts_of(turns_of(encoder, parts, reading=AS_WRITTEN)) == [" One. ", "Two. "]
 
 
 # -- one prompt ----------------------------------------------------------------------------------
@@ -106,13 +108,13 @@ def test_one_prompt(encoder: ContextEncoder) -> None:
 
 def test_one_prompt_has_the_time_of_slow_speech(encoder: ContextEncoder) -> None:
     def limit_s(**settings: Any) -> float:
-        text = "word " * 180  # 899 characters
+        text = "word " * 180  # 900 characters with the stop at its end
         turn = asyncio.run(turns_of(encoder, text, **settings).next_turn([]))
         assert turn is not None
         return turn.limit_s
 
     assert limit_s() == 60.0
-    assert limit_s(one_prompt=True) == pytest.approx(1 + 89.9, abs=0.08)
+    assert limit_s(one_prompt=True) == pytest.approx(1 + 90.0, abs=0.08)
     assert limit_s(one_prompt=True, max_duration_s=4.0) == 4.0
 
 

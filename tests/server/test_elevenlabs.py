@@ -331,7 +331,7 @@ def test_the_number_of_contexts_is_limited(multi: ClientConnection) -> None:
         ("/v1/text-to-speech/heart/stream-input?output_format=pcm_1", "invalid_value"),
         ("/v1/text-to-speech/heart/multi-stream-input?seed=x", "invalid_value"),
         ("/v1/text-to-speech/heart/multi-stream-input?inactivity_timeout=-1", "invalid_value"),
-        ("/v1/text-to-speech/heart/stream-input?enable_ssml_parsing=true", "ssml_not_supported"),
+        ("/v1/text-to-speech/heart/stream-input?apply_text_normalization=x", "invalid_value"),
     ],
 )
 def test_errors_of_the_url(server: Running, path: str, code: str) -> None:

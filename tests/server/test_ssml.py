@@ -1,4 +1,4 @@
-"""SSML: spoken where it is supported, and refused elsewhere."""
+"""SSML, pauses and pronunciations, the same on every route."""
 
 from __future__ import annotations
 
@@ -96,21 +96,79 @@ def test_errors(server: Running, change: Any, code: str, param: str) -> None:
     assert (answer.status_code, error["code"], error["param"]) == (400, code, param), error
 
 
-def test_other_routes_refuse_ssml(server: Running) -> None:
-    ssml = f"<speak>{HELLO}</speak>"
-    for path, body in (
-        ("/v1/text-to-speech/heart", {"text": ssml}),
-        ("/v1/text-to-speech/heart/stream/with-timestamps", {"text": ssml}),
-        ("/v1/audio/dialogue", {"turns": [{"text": ssml}]}),
-    ):
-        answer = post(server, path, **body)
-        assert answer.status_code == 403
-        assert answer.json()["error"]["code"] == "ssml_not_supported"
-    with server.connect("/v1/text-to-speech/heart/multi-stream-input") as socket:
-        for part in ("<spe", "ak>Hello there, my ", "friend. How are you?</speak> "):
-            send(socket, text=part, context_id="a", flush=part.endswith(" "))
-        assert receive(socket)["error"] == "ssml_not_supported"
+CONTROLLED = 'Wait <break time="500ms"/> for [Kokoro](/kˈOkəɹO/) now.'
+
+
+@pytest.fixture(scope="module")
+def controlled() -> bytes:
+    return pcm16(petit().generate(CONTROLLED, voice="mia", seed=1).samples).tobytes()
+
+
+def test_every_http_route_reads_ssml_the_same_way(server: Running, controlled: bytes) -> None:
+    ssml = CONTROLLED.replace("[Kokoro](/", '<phoneme ph="').replace("/)", '">Kokoro</phoneme>')
+    for text in (CONTROLLED, ssml, f"<speak>{ssml}</speak>"):
+        assert post(server, input=text).content == controlled
+        path = "/v1/text-to-speech/mia?output_format=pcm_24000"
+        assert post(server, path, text=text).content == controlled
+    dialogue = post(server, "/v1/audio/dialogue", turns=[{"voice": "mia", "text": ssml}])
+    assert dialogue.content == controlled
+
+
+def test_sockets_read_ssml_the_same_way(server: Running, controlled: bytes) -> None:
+    path = "/v1/text-to-speech/mia/stream-input?output_format=pcm_24000&seed=1"
+    sound, chars, starts = b"", "", [0]
+    with server.connect(path) as socket:
+        for part in (CONTROLLED[:9], CONTROLLED[9:40], CONTROLLED[40:], ""):
+            send(socket, text=part)
+        while not (message := receive(socket)).get("isFinal"):
+            sound += base64.b64decode(message["audio"] or "")
+            if times := message["alignment"]:
+                chars += "".join(times["chars"])
+                starts.append(sum(times["charDurationsMs"]))
+    assert sound == controlled
+    assert "".join(chars.split()) == "".join(CONTROLLED.split())
+    assert sum(starts) == pytest.approx(len(sound) / 48, abs=2)
     with server.connect("/v1/audio/speech/stream") as socket:
-        send(socket, type="input.text", text=ssml)
+        send(socket, type="session.config", voice="mia", seed=1)
+        send(socket, type="input.text", text=CONTROLLED)
         send(socket, type="input.done")
-        assert receive(socket)["code"] == "ssml_not_supported"
+        sound = b""
+        while not (isinstance(message := socket.recv(), str) and "session.done" in message):
+            sound += message if isinstance(message, bytes) else b""
+    assert sound == controlled
+
+
+def test_lexicons_and_dictionaries(server: Running, controlled: bytes) -> None:
+    plain = 'Wait <break time="500ms"/> for Kokoro now.'
+    assert post(server, input=plain, lexicon={"Kokoro": "kˈOkəɹO"}).content == controlled
+    rules = [{"string_to_replace": "Kokoro", "type": "phoneme", "phoneme": "kˈoʊkəroʊ"}]
+    base = "/v1/pronunciation-dictionaries"
+    made = post(server, f"{base}/add-from-rules", name="names", rules=rules).json()
+    assert made["version_rules_num"] == 1
+    lexeme = "<lexeme><grapheme>Kokoro</grapheme><alias>x</alias></lexeme>"
+    pls = f'<lexicon alphabet="ipa">{lexeme}</lexicon>'
+    files = {"file": ("a.pls", pls.encode())}
+    other = httpx.post(f"{server.http}{base}/add-from-file", data={"name": "b"}, files=files).json()
+    listed = httpx.get(server.http + base).json()["pronunciation_dictionaries"]
+    assert {one["id"] for one in listed} == {made["id"], other["id"]}
+    locators = [
+        {"pronunciation_dictionary_id": one["id"], "version_id": one["version_id"]}
+        for one in (made, other)
+    ]
+    path = "/v1/text-to-speech/mia?output_format=pcm_24000"
+    body = {"text": plain, "pronunciation_dictionary_locators": locators}
+    assert post(server, path, **body).content == controlled
+    removed = post(server, f"{base}/{made['id']}/remove-rules", rule_strings=["Kokoro"]).json()
+    assert removed["version_rules_num"] == 0
+    again = httpx.get(f"{server.http}{base}/{made['id']}").json()
+    assert again["latest_version_id"] == removed["version_id"]
+    missing = post(
+        server, path, text="a", pronunciation_dictionary_locators=[
+            {"pronunciation_dictionary_id": "dict_x"}
+        ],
+    )  # fmt: skip
+    assert missing.status_code == 404
+    bad = post(server, f"{base}/add-from-rules", name="n", rules=[{**rules[0], "phoneme": "kʘ"}])
+    assert bad.status_code == 400
+    assert "'ʘ' at 2" in bad.json()["error"]["message"]
+    assert post(server, input="a", lexicon={"x": "kʘ"}).status_code == 400

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from causerie.text import marks
 from causerie.text.growing import GrowingText
 from causerie.text.split import Piece, Sentence, split, whole
 
@@ -166,8 +167,8 @@ BLOCKS = {
     "x <y": ["x <y"],
     "<!DOCTYPE html><html><body>Hi</body></html>": ["Hi"],
     # SSML and pauses outside of SSML.
-    'Wait <break time="1s"/> now': ["Wait, now"],
-    "Wait [pause:2s] now. [pause 0.5s] So": ["Wait, now.", "So"],
+    'Wait <break time="1s"/> now': ["Wait", "now"],
+    "Wait [pause:2s] now. [pause 0.5s] So": ["Wait", "now.", "So"],
     "<speak>One</speak>": ["One"],
     "Stop<break/>. Go": ["Stop.", "Go"],
     # Lines.
@@ -226,7 +227,11 @@ BLOCKS = {
 
 def texts(read: Piece | list[Piece]) -> list[str]:
     pieces = [read] if isinstance(read, Piece) else read
-    return [sentence.text for piece in pieces for sentence in piece.sentences]
+    return [
+        marks.replace(sentence.text, lambda mark: mark.written)
+        for piece in pieces
+        for sentence in piece.sentences
+    ]
 
 
 @pytest.mark.parametrize(("text", "expected"), [*BLOCKS.items()])
@@ -245,8 +250,8 @@ def test_sentences_of_blocks(text: str, expected: list[str]) -> None:
         ("A ![](b.png)", [("image", "![](b.png)")]),
         ("Hello there. And so on it goes. ![](b.png)", [("image", "![](b.png)")]),
         ("![](b.png)", [("image", "![](b.png)")]),
-        ("A [pause:2s] b", [("pause", "[pause:2s]")]),
-        ("A <break/> b", [("pause", "<break/>")]),
+        ("A [pause 99s] b", [("what is over 10 s of a pause", "[pause 99s]")]),
+        ("A <break time='9h'/> b", [("pause of an unknown length", "<break time='9h'/>")]),
         ("A <emphasis>b</emphasis>", [("markup", "<emphasis>"), ("markup", "</emphasis>")]),
         ("<think>a", [("reasoning", "<think>a")]),
         ("```\na", [("code", "```\na")]),
@@ -256,7 +261,30 @@ def test_sentences_of_blocks(text: str, expected: list[str]) -> None:
 def test_parts_without_a_reading_are_reported(text: str, left_out: list[tuple[str, str]]) -> None:
     for pieces in ([whole(text)], split(text, 250), streamed(list(text))):
         found = [(part.reason, part.text) for piece in pieces for part in piece.left_out]
-        assert found == left_out
+        assert [part for part in found if part[0] != "pause"] == left_out
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("A [pause 0.5s] b", ["A", 0.5, "b"]),
+        ("A [pause:2s] b", ["A", 2.0, "b"]),
+        ("A [Pause: 500 ms]. B", ["A.", 0.5, "B"]),
+        ("A [pause=1] b [silence 2 seconds]", ["A", 1.0, "b", 2.0]),
+        ("[pause] A (pause) b [long pause] c", [0.75, "A", 0.75, "b", 1.25, "c"]),
+        ("A <break time='1.5s' /> b <break time='.25s'></break> c", ["A", 1.5, "b", 0.25, "c"]),
+        ("A <break strength='weak'/> b <break/> c", ["A", 0.5, "b", 0.75, "c"]),
+        ("A <break strength='none'/> b [pause 0s] c", ["A b c"]),
+        ("- A [pause 1s]\n- b", ["A", 1.0, "b"]),
+        ("A\n\n[pause 1s]\n\nb", ["A", 1.0, "b"]),
+        ("A [pause 99s] b", ["A", 10.0, "b"]),
+        ("A [pause for thought] b", ["A [pause for thought] b"]),
+    ],
+)
+def test_pauses(text: str, expected: list[str | float]) -> None:
+    for pieces in (split(text, 250), streamed(list(text))):
+        found = [part if isinstance(part, float) else part[0] for part in readings(pieces)]
+        assert found == expected
 
 
 # The same text in any cutting.
@@ -264,8 +292,11 @@ def test_parts_without_a_reading_are_reported(text: str, left_out: list[tuple[st
 WORDS = st.sampled_from(
     "alpha Bravo charlie Delta echo. Foxtrot? golf, Hotel! india; Juliet: **kilo** *lima _mike_ "
     "`november oscar` [papa](q) [quebec Dr. e.g. 3.5 $5 snake_case 2*3 a<b <b>romeo</b> &amp; \\* "
-    '😀 — (sierra) "tango" <br> ~ | <think> </think> [pause:1s] ![x](y) U.S. x'.split()
-)
+    '😀 — (sierra) "tango" <br> ~ | <think> </think> [pause:1s] ![x](y) U.S. x '
+    "[Kokoro](/kˈOkəɹO/) [New York](/nˌujˈɔɹk/). [[kˈæt]] <break/> [laughs] (sighs) *gasps* <sigh> "
+    "[pause 0.5s]. <break&nbsp;time='2s'/>, <phoneme&nbsp;ph='kˈæt'>cat&nbsp;dog</phoneme> *clears "
+    "(soft laughter <sub&nbsp;alias='World&nbsp;Wide'>W3C</sub> throat* <s> </s> <phoneme".split()
+).map(lambda word: word.replace("&nbsp;", " "))
 LINES = st.lists(WORDS, min_size=1, max_size=14).map(" ".join)
 MARKERS = st.sampled_from(
     [
@@ -308,8 +339,13 @@ def cut(text: str, seed: int) -> list[str]:
     return chunks
 
 
-def readings(pieces: list[Piece]) -> list[tuple[str, bool]]:
-    return [(sentence.text, sentence.is_open) for piece in pieces for sentence in piece.sentences]
+def readings(pieces: list[Piece]) -> list[tuple[str, bool] | float]:
+    """Sentences and pauses."""
+    found: list[tuple[str, bool] | float] = []
+    for piece in pieces:
+        found += [(sentence.text, sentence.is_open) for sentence in piece.sentences]
+        found += [piece.pause_s] if piece.pause_s else []
+    return found
 
 
 @settings(max_examples=150, deadline=None, derandomize=True)
@@ -318,8 +354,8 @@ def test_whole_streamed_and_short_texts_have_the_same_sentences(text: str, seed:
     expected = readings(split(text, 250))
     assert readings(streamed(cut(text, seed))) == expected
     assert readings(streamed(list(text))) == expected
-    joined = " ".join(sentence for sentence, _ in readings([whole(text)]))
-    assert " ".join(sentence for sentence, _ in expected) == joined
+    joined = [part[0] for part in expected if isinstance(part, tuple)]
+    assert " ".join(joined) == " ".join(sentence.text for sentence in whole(text).sentences)
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)
@@ -327,8 +363,9 @@ def test_whole_streamed_and_short_texts_have_the_same_sentences(text: str, seed:
 def test_long_sentences_are_cut_at_the_same_places(text: str, max_chars: int, seed: int) -> None:
     expected = readings(split(text, max_chars))
     assert readings(streamed(cut(text, seed), max_chars)) == expected
-    longest_word = max(map(len, text.split()), default=0)  # a line break may add a comma
-    assert all(len(sentence) <= max(max_chars, longest_word + 1) for sentence, _ in expected)
+    longest_word = max(map(len, [*text.split(), "x" * 45]))  # a line break may add a comma
+    lengths = [len(part[0]) for part in expected if isinstance(part, tuple)]
+    assert all(length <= max(max_chars, longest_word + 1) for length in lengths)
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)

@@ -9,7 +9,7 @@ import pytest
 
 import causerie
 from causerie.errors import CheckpointError, ConfigError, TextError
-from causerie.text.front_end import FrontEnd, Spoken, in_words
+from causerie.text.front_end import FrontEnd, ReadingOptions, Spoken, in_words
 from causerie.text.growing import GrowingText
 from causerie.text.split import split
 
@@ -21,9 +21,33 @@ def phonemes() -> FrontEnd:
     return FrontEnd.load("phonemes", PETIT)
 
 
-def test_plain_text_stays_as_it_is(tmp_path: Path) -> None:
-    text = "Call 555-1234 *now* 😀\n"
-    assert FrontEnd.load("plain", tmp_path)(text) == Spoken(text=text, skipped="")
+AS_WRITTEN = ReadingOptions(normalize=False)
+
+
+def test_plain_text_stays_as_it_is_without_normalizing(tmp_path: Path) -> None:
+    text = "  Call 555-1234 *now* 😀 [pause 1s] [Kokoro](/kˈOkəɹO/)\n"
+    assert FrontEnd.load("plain", tmp_path)(text, AS_WRITTEN) == Spoken(text=text, skipped="")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Call 555-1234 *now* 😀\n", "Call five five five, one two three four now."),
+        ("It costs $5-10, (NASA) says.", "It costs five to ten dollars, (NASA) says."),
+        ("# Title\n\n- Red Apples\n- **Blue**?", "Title. Red Apples. Blue?"),
+        ("He said “No!”", 'He said "No!"'),
+        ("Zürich costs 5 % more…", "Zürich costs five percent more…"),
+        ("GPUs cost €3.50: [see](http://x.y)", "GPUs cost three euros and fifty cents: see."),
+    ],
+)
+def test_plain_text_becomes_words_with_its_case_and_punctuation(text: str, expected: str) -> None:
+    assert FrontEnd("plain")(text).text == expected
+
+
+def test_normalize_off_is_noted_by_a_model_of_phonemes(phonemes: FrontEnd) -> None:
+    spoken = phonemes("I have 2 cats.", AS_WRITTEN)
+    assert spoken.text == phonemes("I have 2 cats.").text
+    assert "normalize" in spoken.left_out[0].reason
 
 
 def test_phonemes_are_read_after_normalizing(phonemes: FrontEnd) -> None:

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from causerie.cli import app
 from causerie.errors import TextError
-from causerie.text.front_end import FrontEnd
+from causerie.text.front_end import FrontEnd, ReadingOptions
 from causerie.text.reading import Skipped, read
 from causerie.tts import TTS
 from causerie.voice_file import BUNDLED
@@ -49,10 +49,13 @@ def test_text_without_words_is_an_error(front_end: FrontEnd) -> None:
             read(text, front_end)
 
 
-def test_a_model_that_reads_text_gets_it_as_written() -> None:
+def test_a_model_that_reads_letters_gets_words() -> None:
     found = read("It costs $5.", FrontEnd("plain"))
-    assert (found.words, found.phonemes, found.skipped) == ("It costs $5.", None, ())
+    assert (found.words, found.phonemes, found.skipped) == ("it costs five dollars", None, ())
+    assert found.text == "It costs five dollars."
     assert "phonemes" not in found.to_dict()
+    raw = read(" It costs $5. ", FrontEnd("plain"), ReadingOptions(normalize=False))
+    assert raw.text == "It costs $5."
 
 
 def test_the_library_reads_as_its_front_end() -> None:
@@ -70,7 +73,7 @@ def test_the_command(tmp_path: Path, tiny_folder: Path) -> None:
     assert found["skipped"][0] == {"text": "```python\nx = 1\n```", "reason": "code"}
     assert "skipped: '日': cannot be read" in CliRunner().invoke(app, ["read", "日 Done"]).stderr
     done = CliRunner().invoke(app, ["read", "Hi, $5.", "--model", str(tiny_folder)])
-    assert done.stdout == "Hi, $5.\n"
+    assert done.stdout == "hi five dollars\nHi, five dollars.\n"
 
 
 @pytest.mark.parametrize(

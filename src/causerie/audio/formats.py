@@ -168,7 +168,7 @@ def encoder(
             check_rate(out_rate)
     except AudioError as error:
         raise ConfigError(str(error)) from None
-    _check_speed(speed)
+    check_speed(speed)
     rate = out_rate or (TELEPHONE_RATE if name in ("ulaw", "alaw") else sample_rate)
     _check_rate(name, about, rate)
     if bit_rate is not None:
@@ -179,7 +179,7 @@ def encoder(
             raise ConfigError(f"{name} has bit rates of {low} to {high} bits a second: {bit_rate}")
     if num_samples is not None and num_samples < 0:
         raise ConfigError(f"num_samples must not be negative: {num_samples}")
-    change = _Change(sample_rate, rate, speed)
+    change = Change(sample_rate, rate, speed)
     if num_samples is not None:
         num_samples = change.expected(num_samples)
     if about.container:
@@ -221,12 +221,14 @@ def _check_rate(name: str, about: _Format, rate: int) -> None:
         )
 
 
-def _check_speed(speed: float) -> None:
-    if not MIN_SPEED <= speed <= MAX_SPEED:  # refuses NaN too
-        raise ConfigError(f"speed must be between {MIN_SPEED} and {MAX_SPEED}, not {speed}")
+def check_speed(speed: float) -> None:
+    """Raise ConfigError if a speed is out of range."""
+    is_number = isinstance(speed, (int, float)) and not isinstance(speed, bool)
+    if not is_number or not MIN_SPEED <= speed <= MAX_SPEED:  # refuses NaN too
+        raise ConfigError(f"speed must be between {MIN_SPEED} and {MAX_SPEED}, not {speed!r}")
 
 
-class _Change:
+class Change:
     """Changes speed and sample rate of a stream by FFmpeg's filters.
 
     In total, it returns exactly the number of samples that the new duration has.
@@ -309,7 +311,7 @@ class _Base:
     """The common part of all encoders: change the sound, cut it to its length, and pack it."""
 
     def __init__(
-        self, content_type: str, change: _Change, rate: int, num_samples: int | None
+        self, content_type: str, change: Change, rate: int, num_samples: int | None
     ) -> None:
         self.content_type, self.sample_rate = content_type, rate
         self._change, self._left, self._is_done = change, num_samples, False
@@ -347,7 +349,7 @@ class _Plain(_Base):
     def __init__(
         self,
         content_type: str,
-        change: _Change,
+        change: Change,
         rate: int,
         header: bytes,
         pack: Callable[[NDArray[np.float32]], bytes],
@@ -367,7 +369,7 @@ class _Contained(_Base):
     def __init__(
         self,
         about: _Format,
-        change: _Change,
+        change: Change,
         rate: int,
         bit_rate: int | None,
         num_samples: int | None,

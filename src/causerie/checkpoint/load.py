@@ -165,10 +165,12 @@ def load(
     wanted = _Wanted(torch.device(device), dtype, adapter)
     if problem := tensors_problem(opened.path, opened.tensors):
         raise CheckpointError(problem)
-    if _is_own(opened):
+    is_own = _is_own(opened)
+    kind = opened.config.get("front_end", "plain") if is_own else "plain"
+    tags = opened.config.get("tags", ())
+    front_end = _checked(opened, lambda: FrontEnd.load(kind, opened.folder, tags=tags))
+    if is_own:
         model, codec = _load_own(opened, wanted)
-        kind = opened.config.get("front_end", "plain")
-        front_end = _checked(opened, lambda: FrontEnd.load(kind, opened.folder))
         generation = opened.config.get("generation", {})
         defaults = _checked(
             opened, lambda: from_dict(GenerationDefaults, generation, "generation.")
@@ -180,7 +182,7 @@ def load(
             model, codec = _load_original(opened, wanted)
         else:
             raise _unknown_layout(opened)
-        front_end, defaults = FrontEnd("plain"), _foreign_defaults(opened.folder)
+        defaults = _foreign_defaults(opened.folder)
     voices = voice_files(opened.folder) | (voice_files(adapter.folder) if adapter else {})
     return Checkpoint(
         name=str(source),

@@ -50,6 +50,7 @@ def save(folder: Path | str, checkpoint: Checkpoint, *, dtype: torch.dtype | Non
             "codec": _codec_sizes(checkpoint.codec.config),
             "front_end": checkpoint.front_end.kind,
             "generation": asdict(checkpoint.defaults),
+            **({"tags": sorted(checkpoint.front_end.tags)} if checkpoint.front_end.tags else {}),
         },
     )
     model, codec = checkpoint.model, checkpoint.codec

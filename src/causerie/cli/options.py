@@ -40,6 +40,22 @@ WeightFormat = Annotated[
         metavar="FORMAT",
     ),
 ]
+LexiconFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="Pronunciations: lines of word<TAB>IPA, JSON as of misaki, or PLS.",
+        metavar="FILE",
+        show_default=False,
+    ),
+]
+Normalize = Annotated[
+    str,
+    typer.Option(
+        help="off gives a model that reads letters, such as csm-1b, the text exactly as it is "
+        "written.",
+        metavar="on|off",
+    ),
+]
 Changes = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a value, such as recipe.lr=1e-4."),
@@ -107,6 +123,12 @@ def check_voice(voice: str | None, model: str) -> None:
     voices = known_voices(model)
     if voices is not None and voice not in voices:
         raise unknown_voice(voice, voices)
+
+
+def check_normalize(normalize: str) -> None:
+    """Raise ConfigError if --normalize is neither on nor off."""
+    if normalize not in ("on", "off"):
+        raise ConfigError(f"--normalize must be on or off, not {normalize!r}")
 
 
 def check_sound_file(output: str | os.PathLike[str]) -> None:

@@ -13,8 +13,11 @@ import typer
 from causerie.cli.console import note, progress
 from causerie.cli.options import (
     Device,
+    LexiconFile,
     Model,
+    Normalize,
     WeightFormat,
+    check_normalize,
     check_sound_file,
     check_voice,
     complete_voice,
@@ -102,6 +105,14 @@ def say(
             "off. auto: on for csm-1b, off for petit."
         ),
     ] = "auto",
+    speed: Annotated[
+        float,
+        typer.Option(
+            help="2 is twice as fast, at the same pitch; 0.25 to 4. Needs PyAV (extra server).",
+        ),
+    ] = 1.0,
+    lexicon: LexiconFile = None,
+    normalize: Normalize = "on",
     context: Annotated[
         Path | None,
         typer.Option(
@@ -118,24 +129,32 @@ def say(
 
     causerie say "Hello, it is nice to meet you." -o hello.wav
     """
+    from causerie.audio.formats import check_speed
+    from causerie.text.lexicon import read_lexicon
+
     if output is not None and out_dir is not None:
         raise ConfigError("-o and --out-dir exclude each other: give one of them")
     if skip_existing and out_dir is None:
         raise ConfigError("--skip-existing belongs to --out-dir: give --out-dir FOLDER too")
+    if speed != 1:
+        check_speed(speed)
     if output == "-" and as_json:
         raise ConfigError("-o - and --json both write to standard output: give -o FILE")
     if output == "-" and sys.stdout.isatty():
         raise ConfigError("-o - would write sound to the terminal: pipe it on, or give -o FILE")
     if output not in (None, "-"):
         check_sound_file(output)
+    check_normalize(normalize)
     check_source(model)
     check_voice(voice, model)
+    pronunciations = read_lexicon(lexicon)
     words = read_text(text, file, "say")
     formats = {"backbone_format": backbone_format, "depth_format": depth_format}
     tts, settings = _load(model, device, dtype, formats, context)
     settings |= {
         "voice": voice, "temperature": temperature, "top_k": top_k, "seed": seed,
         "max_duration_s": max_duration, "one_prompt": one_prompt, "guard": guard,
+        "speed": speed, "lexicon": pronunciations, "normalize": normalize,
     }  # fmt: skip
     if out_dir is not None:
         _say_lines(tts, words, out_dir, settings, model, skip_existing, as_json)

@@ -54,8 +54,9 @@ class AsyncStream(Reply, AsyncIterator[NDArray[np.float32]]):
         *,
         deadline_s: float | None = None,
         continues: bool = False,
+        speed: float = 1.0,
     ) -> None:
-        super().__init__(running.engine, sampling, turns.notes, started)
+        super().__init__(running.engine, sampling, turns.notes, started, speed)
         self._deadline_s, self._continues = deadline_s, continues
         self.observer: ReplyObserver | None = None
         self._source: tuple[AsyncEngine, Turns] | None = (running, turns)  # until the end
@@ -143,18 +144,26 @@ class AsyncStream(Reply, AsyncIterator[NDArray[np.float32]]):
         while not self._is_over and (self._speech is not None or await self._begin_turn()):
             speech = self._speech
             assert speech is not None
+            if self._pause is not None:
+                return self._take_pause()
             started = time.perf_counter()
             chunk = await anext(speech, None)
             self._busy_s += time.perf_counter() - started
             if chunk is not None:
                 self._count_chunk(chunk)
+                chunk = self._delivery.speech(chunk)
+            else:
+                self._count_turn(speech.handle)
+                self._speech = self._cut = None
+                chunk = self._delivery.end_turn()
+            if len(chunk):
                 return chunk
-            self._count_turn(speech.handle)
-            self._speech = self._cut = None
-        return None
+        return self._take_pause() if self._pause is not None and not self._is_over else None
 
     async def _begin_turn(self) -> bool:
         """Submit the next turn once its text is there; returns False at the end of the text."""
+        if self.stopped is not None:
+            return False
         assert self._source is not None
         running, turns = self._source
         self._waiting = asyncio.ensure_future(turns.next_turn(self._codes))
@@ -163,7 +172,7 @@ class AsyncStream(Reply, AsyncIterator[NDArray[np.float32]]):
         finally:
             self._waiting = None
         if turn is None:
-            self._record_end()
+            self._record_end(turns.tail)
             return False
         self._speech = running.speak(self._request(turn, is_live=True), self._sizes)
         self._record_turn(turn)

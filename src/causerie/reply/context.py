@@ -26,7 +26,7 @@ from causerie.codes import check_codes
 from causerie.errors import AudioError, ConfigError, TextError
 from causerie.prompt import Part, Segment, check_length
 from causerie.text.check import check_text
-from causerie.text.front_end import Spoken
+from causerie.text.front_end import DEFAULT_OPTIONS, ReadingOptions, Spoken
 
 if TYPE_CHECKING:
     from causerie.checkpoint.load import Checkpoint
@@ -43,20 +43,24 @@ class ContextEncoder:
         self._cache: OrderedDict[bytes, Tensor] = OrderedDict()
         self._lock = threading.Lock()
 
-    def text(self, text: str, speaker: int) -> tuple[Part, Spoken]:
+    def text(
+        self, text: str, speaker: int, reading: ReadingOptions = DEFAULT_OPTIONS
+    ) -> tuple[Part, Spoken]:
         """A text to speak, as a part of a prompt and as the front end reads it.
 
         Raises:
             TextError: nothing in it can be spoken.
         """
-        spoken = self.checkpoint.front_end(text)
+        spoken = self.checkpoint.front_end(text, reading)
         return Part(tokens=self.checkpoint.tokenizer.encode(spoken.text, speaker)), spoken
 
     def _speaker_alone(self, speaker: int) -> Part:
         """The text of a segment without words."""
         return Part(tokens=self.checkpoint.tokenizer.encode("", speaker))
 
-    def segment(self, segment: Segment, name: str) -> tuple[Part, Spoken]:
+    def segment(
+        self, segment: Segment, name: str, reading: ReadingOptions = DEFAULT_OPTIONS
+    ) -> tuple[Part, Spoken]:
         """A segment of context as a part of a prompt and as the front end reads it.
 
         Args:
@@ -75,7 +79,7 @@ class ContextEncoder:
         with _named(name):
             check_text(segment.text)
             if segment.text:
-                part, spoken = self.text(segment.text, segment.speaker)
+                part, spoken = self.text(segment.text, segment.speaker, reading)
             else:  # its words are unknown
                 part, spoken = self._speaker_alone(segment.speaker), Spoken(text="")
             if segment.codes is not None:

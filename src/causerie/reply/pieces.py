@@ -11,19 +11,34 @@ class Pieces:
 
     Args:
         max_chars: the longest piece; None: the text is one piece, or one for each `flush`.
-        keep_space: keep white space at both ends of the text, as csm-1b's own code does.
+        keep_space: the model gets the text as it is written, with the white space at both ends, as
+            from csm-1b's own code.
+        tags: of the model, see `FrontEnd`.
     """
 
-    def __init__(self, max_chars: int | None, *, keep_space: bool = False) -> None:
-        self._max_chars, self._keep_space = max_chars, keep_space
-        self._growing = _Uncut() if max_chars is None else GrowingText(max_chars)
+    def __init__(
+        self,
+        max_chars: int | None,
+        *,
+        keep_space: bool = False,
+        tags: frozenset[str] = frozenset(),
+    ) -> None:
+        self._max_chars, self._keep_space, self._tags = max_chars, keep_space, tags
+        self._growing = (
+            _Uncut(tags)
+            if max_chars is None
+            else GrowingText(max_chars, is_raw=keep_space, tags=tags)
+        )
         self._before = self._after = ""  # white space at the ends of the text so far
         self._has_begun = False
 
     def whole(self, text: str) -> list[Piece]:
         """The pieces of a complete text."""
         self._watch(text)
-        pieces = _uncut(text) if self._max_chars is None else split(text, self._max_chars)
+        if self._max_chars is None:
+            pieces = _uncut(text, self._tags)
+        else:
+            pieces = split(text, self._max_chars, is_raw=self._keep_space, tags=self._tags)
         return self._with_space(pieces, is_end=True)
 
     def add(self, part: str) -> list[Piece]:
@@ -59,8 +74,8 @@ class Pieces:
 class _Uncut:
     """A growing text that is one piece."""
 
-    def __init__(self) -> None:
-        self._text = ""
+    def __init__(self, tags: frozenset[str]) -> None:
+        self._text, self._tags = "", tags
 
     def add(self, text: str) -> list[Piece]:
         """Append text; no piece is complete before the end."""
@@ -70,14 +85,14 @@ class _Uncut:
     def flush(self) -> list[Piece]:
         """The whole text so far, unless it is blank."""
         text, self._text = self._text, ""
-        return _uncut(text)
+        return _uncut(text, self._tags)
 
     end = flush
 
 
-def _uncut(text: str) -> list[Piece]:
+def _uncut(text: str, tags: frozenset[str]) -> list[Piece]:
     """A text as one piece; none if it is blank."""
-    return [whole(text.strip())] if text.strip() else []
+    return [whole(text.strip(), tags)] if text.strip() else []
 
 
 def _written(text: str, piece: Piece) -> Piece:

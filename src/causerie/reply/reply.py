@@ -19,7 +19,9 @@ from causerie.engine.guard import Reason
 from causerie.engine.handle import Handle
 from causerie.engine.request import Request, Sampling, State
 from causerie.prompt import Segment
+from causerie.reply.delivery import Delivery
 from causerie.reply.turn import Turn
+from causerie.text.split import Piece
 
 log = logging.getLogger("causerie")
 
@@ -62,7 +64,12 @@ class Reply:
     """
 
     def __init__(
-        self, engine: Engine, sampling: Sampling, notes: list[str], started: float
+        self,
+        engine: Engine,
+        sampling: Sampling,
+        notes: list[str],
+        started: float,
+        speed: float = 1.0,
     ) -> None:
         self.sample_rate = engine.runner.sample_rate
         self.seed = sampling.seed
@@ -74,6 +81,8 @@ class Reply:
         self._sampling, self._sizes = sampling, ChunkSizes(engine.frame_s)
         # Numbers, not the engine: a reply kept for its context does not keep a model in memory.
         self._frame_s, self._frame_size = engine.frame_s, engine.runner.frame_size
+        self._delivery = Delivery(self.sample_rate, self._frame_s, speed)
+        self._pause: Piece | None = None  # silence that comes next
         self._num_codebooks = engine.runner.num_codebooks
         self._deadline_s: float | None = None
         self._continues = False  # audio that the listener already hears
@@ -93,6 +102,16 @@ class Reply:
         return self._busy_s / seconds if seconds else None
 
     @property
+    def frame_s(self) -> float:
+        """Seconds of a frame of codes."""
+        return self._frame_s
+
+    @property
+    def silent_text(self) -> str | None:
+        """The latest chunk's pause as it is written; None if the chunk is speech."""
+        return self._delivery.silent_text
+
+    @property
     def texts(self) -> list[str]:
         """Texts of the turns that were begun; the current audio belongs to the last one."""
         return [turn.text for turn in self._turns]
@@ -109,7 +128,7 @@ class Reply:
             spoken.append(self._as_codes(self._handle.frames))
         left = self.num_frames
         if until_s is not None:
-            left = min(left, int(until_s / self._frame_s + 1e-6))
+            left = min(left, self._delivery.frames_until(until_s))
         segments: list[Segment] = []
         for turn, codes in zip(self._turns, spoken, strict=False):
             num_frames = codes.shape[1]
@@ -161,7 +180,14 @@ class Reply:
             deadline_s=None if continues else self._deadline_s,
         )
 
+    def _take_pause(self) -> NDArray[np.float32]:
+        """The silence that comes next."""
+        pause, self._pause = self._pause, None
+        assert pause is not None
+        return self._delivery.silence(pause.pause_s, pause)
+
     def _record_turn(self, turn: Turn) -> None:
+        self._pause = turn.pause
         self._turns.append(Text(turn.text, turn.speaker, turn.limit_s))
 
     def _count_chunk(self, chunk: NDArray[np.float32]) -> None:
@@ -191,11 +217,17 @@ class Reply:
             seconds = len(handle.frames) * self._frame_s
             self.notes.append(f"guard: {_GUARDED[guard.reason]} after {seconds:.1f} s")
 
-    def _record_end(self) -> None:
-        """Record the end of the text."""
+    def _record_end(self, tail: Piece | None) -> None:
+        """Record the end of the text.
+
+        Args:
+            tail: the silence at the end.
+        """
         self.stopped = "guard" if self._is_guarded else "end"
         if self._limit_s is not None:
             self.stopped = "limit"
+        else:
+            self._pause = tail
         if len(self._turns) > 1:
             seconds = self.num_frames * self._frame_s
             log.info(

@@ -26,8 +26,15 @@ class Stream(Reply, Iterator[NDArray[np.float32]]):
     `TTS.stream` returns one.
     """
 
-    def __init__(self, engine: Engine, turns: Turns, sampling: Sampling, started: float) -> None:
-        super().__init__(engine, sampling, turns.notes, started)
+    def __init__(
+        self,
+        engine: Engine,
+        turns: Turns,
+        sampling: Sampling,
+        started: float,
+        speed: float = 1.0,
+    ) -> None:
+        super().__init__(engine, sampling, turns.notes, started, speed)
         self._engine, self._source = engine, turns
         self._is_live = True
         self._current: Handle | None = None
@@ -98,6 +105,8 @@ class Stream(Reply, Iterator[NDArray[np.float32]]):
         """The next chunk of this turn or of the next one; None at the end."""
         while self._current is not None or self._begin_turn():
             assert self._current is not None
+            if self._pause is not None:
+                return self._take_pause()
             while not self._current.is_ready(self._size(self._current)):
                 self._engine.wait(self._current, self._current.num_ready + 1)
             chunk = self._current.take(self._size(self._current))
@@ -106,10 +115,14 @@ class Stream(Reply, Iterator[NDArray[np.float32]]):
                     len(chunk) // self._engine.runner.frame_size, self._engine.clock()
                 )
                 self._count_chunk(chunk)
+                chunk = self._delivery.speech(chunk)
+            else:
+                self._count_turn(self._current)
+                self._current = None
+                chunk = self._delivery.end_turn()
+            if len(chunk):
                 return chunk
-            self._count_turn(self._current)
-            self._current = None
-        return None
+        return self._take_pause() if self._pause is not None else None
 
     def _size(self, handle: Handle) -> int:
         """Frames of the next chunk; fewer while a listener waits."""
@@ -117,9 +130,11 @@ class Stream(Reply, Iterator[NDArray[np.float32]]):
 
     def _begin_turn(self) -> bool:
         """Submit the next turn; returns False at the end of the text."""
+        if self.stopped is not None:
+            return False
         turn = _run(self._source.next_turn(self._codes))
         if turn is None:
-            self._record_end()
+            self._record_end(self._source.tail)
             return False
         self._current = self._engine.submit(self._request(turn, is_live=self._is_live))
         self._record_turn(turn)

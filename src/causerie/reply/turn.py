@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from causerie.engine.request import Length
 from causerie.prompt import Prompt
+from causerie.text.split import Piece
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -20,6 +21,7 @@ class Turn:
         limit_s: the duration limit to report when the speech is cut.
         notes: messages for the listener.
         length: the usual length of the speech, for a guard; None without a guard.
+        pause: the silence before it; None if there is none.
     """
 
     text: str
@@ -29,3 +31,4 @@ class Turn:
     limit_s: float
     notes: list[str]
     length: Length | None = None
+    pause: Piece | None = None

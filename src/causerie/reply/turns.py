@@ -21,7 +21,9 @@ from causerie.reply.pieces import Pieces
 from causerie.reply.turn import Turn
 from causerie.text.blocks import LeftOut
 from causerie.text.check import check_text
+from causerie.text.front_end import DEFAULT_OPTIONS, ReadingOptions
 from causerie.text.growing import Flush
+from causerie.text.pauses import MAX_PAUSE_S
 from causerie.text.split import MAX_PIECE_CHARS, Piece
 from causerie.voices import Voice
 
@@ -52,11 +54,12 @@ class Turns:
         context: earlier turns, oldest first.
         max_duration_s: limit of the whole reply; None limits each piece to `MAX_DURATION_S`.
         one_prompt: do not cut the text into pieces; without a limit it has the time of slow speech.
-        keep_space: keep white space at both ends of the text.
         guard: end a piece that goes on much longer than its text.
+        reading: how the texts are read.
 
     Attributes:
         notes: what was dropped or skipped so far.
+        tail: the silence after the turns so far, if there is any.
 
     Raises:
         TextError: a string is empty, too long, or cannot be spoken.
@@ -72,8 +75,8 @@ class Turns:
         context: Sequence[Segment] | None,
         max_duration_s: float | None,
         one_prompt: bool = False,
-        keep_space: bool = False,
         guard: bool = False,
+        reading: ReadingOptions = DEFAULT_OPTIONS,
     ) -> None:
         if isinstance(text, (str, bytes, bytearray)) or not isinstance(
             text, (Iterable, AsyncIterable)
@@ -81,7 +84,7 @@ class Turns:
             text = check_text(text, MAX_TEXT_CHARS)
         self.notes: list[str] = []
         self.speaker = voice.speaker
-        self._encoder = encoder
+        self._encoder, self._reading = encoder, reading
         self._model = encoder.checkpoint.model.config
         self._frame_rate = encoder.checkpoint.codec.config.frame_rate
         self._is_limited = max_duration_s is not None
@@ -98,10 +101,16 @@ class Turns:
             for number, segment in enumerate(listed(context, "context"), 1)
         ]
         self._pieces: list[_Read] = []
+        self._pauses: list[Piece | None] = []  # the silence before each piece
+        self.tail: Piece | None = None
         self._unspeakable: TextError | None = None
         self._parts: Iterator[str | Flush] | AsyncIterator[str | Flush] | None = None
         self._one_prompt = one_prompt
-        self._cut = Pieces(None if one_prompt else MAX_PIECE_CHARS, keep_space=keep_space)
+        front_end = encoder.checkpoint.front_end
+        is_raw = front_end.lexicon is None and not reading.normalize
+        self._cut = Pieces(
+            None if one_prompt else MAX_PIECE_CHARS, keep_space=is_raw, tags=front_end.tags
+        )
         if isinstance(text, str):  # report what is wrong with it before any sound
             self._add(self._cut.whole(text) or [Piece(text)])
             self._check_speakable()
@@ -157,8 +166,12 @@ class Turns:
             PromptTooLongError: a piece does not fit the model by itself.
         """
         for piece in pieces:
+            if piece.pause_s:
+                self.tail = _joined(self.tail, piece)
+                self._note_left_out(piece.left_out)
+                continue
             try:
-                part, spoken = self._encoder.text(piece, self.speaker)
+                part, spoken = self._encoder.text(piece, self.speaker, self._reading)
             except TextError as error:
                 self._unspeakable = self._unspeakable or error
                 self._note_left_out(piece.left_out)
@@ -168,6 +181,8 @@ class Turns:
             read = _Read(piece, part, spoken.text)
             self._turn([], 0, read)
             self._pieces.append(read)
+            self._pauses.append(self.tail)
+            self.tail = None
             self._note_left_out(spoken.left_out)
             self._note_skipped(spoken.skipped)
 
@@ -189,7 +204,7 @@ class Turns:
         if len(spoken) == len(self._pieces) or self._is_at_limit(spoken):
             return None
         if not spoken:
-            return self._turn(self._before, self._num_voice, self._pieces[0])
+            return self._turn(self._before, self._num_voice, self._pieces[0], pause=self._pauses[0])
         said = [
             Part(tokens=self._pieces[index].part.tokens, codes=spoken[index])
             for index in sorted({0, len(spoken) - 1})
@@ -201,24 +216,33 @@ class Turns:
             self._num_voice,
             self._pieces[len(spoken)],
             used=_num_frames(spoken) if self._is_limited else 0,
+            pause=self._pauses[len(spoken)],
         )
         if len(fit) < len(said):
             turn.notes.append("dropped: a piece of the reply, too long to be context itself")
         return turn
 
     def _encode(self, segment: Segment, name: str) -> Part:
-        part, spoken = self._encoder.segment(segment, name)
+        part, spoken = self._encoder.segment(segment, name, self._reading)
         self._note_left_out(spoken.left_out)
         self._note_skipped(spoken.skipped)
         if spoken.text and part.codes is not None and segment.speaker == self.speaker:
             self._earlier.append((spoken.text, part.codes.shape[1]))
         return part
 
-    def _turn(self, before: list[Part], num_voice: int, read: _Read, used: int = 0) -> Turn:
+    def _turn(
+        self,
+        before: list[Part],
+        num_voice: int,
+        read: _Read,
+        used: int = 0,
+        pause: Piece | None = None,
+    ) -> Turn:
         """A turn whose prompt leaves room for its likely frames.
 
         Args:
             used: frames of the limit that earlier turns used.
+            pause: the silence before it.
         """
         likely = math.ceil((RESERVE_S + RESERVE_S_A_CHAR * len(read.spoken)) * self._frame_rate)
         limit = self._limit
@@ -249,6 +273,7 @@ class Turns:
             limit_s=limit_s,
             notes=notes,
             length=length,
+            pause=pause,
         )
 
     def _num_frames(self, max_duration_s: float) -> int:
@@ -284,6 +309,14 @@ def listed(segments: object, name: str) -> list[Segment]:
         kind = type(segments).__name__
         raise ConfigError(f"{name} must be a list of Segments, not {kind}: write [segment]")
     return list(segments)
+
+
+def _joined(first: Piece | None, second: Piece) -> Piece:
+    """Two pauses as one."""
+    if first is None:
+        return second
+    seconds = min(MAX_PAUSE_S, first.pause_s + second.pause_s)
+    return Piece(f"{first} {second}", pause_s=seconds)
 
 
 def _excerpt(text: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from causerie.reply.reply import CHARS_A_SECOND
+from causerie.reply.reply import CHARS_A_SECOND, Reply
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Alignment:
     """The letters of one reply, in order, each once.
 
     Args:
-        speed: of the playback.
+        speed: of the speech.
 
     Attributes:
         audio_ms: length of the audio so far.
@@ -34,12 +34,29 @@ class Alignment:
 
     def __init__(self, speed: float = 1.0) -> None:
         self.audio_ms = 0
-        self._speed = speed
         self._audio_s = 0.0
         self._pace = CHARS_A_SECOND * speed
         self._piece, self._text, self._num_timed = -1, "", 0
         self._began_s = 0.0
         self._end_ms = 0  # of the latest letter
+
+    def follow(self, reply: Reply, num_samples: int) -> list[Letter]:
+        """Add the latest chunk of a reply, and return the letters that are spoken by its end."""
+        seconds = num_samples / reply.sample_rate
+        if reply.silent_text is not None:
+            return self.pause(reply.silent_text, seconds)
+        return self.add(len(reply.texts) - 1, reply.texts[-1], seconds)
+
+    def pause(self, text: str, seconds: float) -> list[Letter]:
+        """Add silence; its letters, as written, last as long as it."""
+        letters = self.rest()
+        start = self._end_ms
+        self._audio_s += seconds
+        self.audio_ms = self._end_ms = round(1000 * self._audio_s)
+        text += " "
+        span = self._end_ms - start
+        times = [start + span * index // len(text) for index in range(len(text) + 1)]
+        return letters + _letters(text, times)
 
     def add(self, piece: int, text: str, seconds: float) -> list[Letter]:
         """Add audio, and return the letters that are spoken by its end.
@@ -47,14 +64,14 @@ class Alignment:
         Args:
             piece: number of the piece that is being spoken, from 0.
             text: of the whole piece.
-            seconds: length of the audio at normal speed.
+            seconds: length of the audio.
         """
         letters = []
         if piece != self._piece:
             letters = self.rest()
             self._piece, self._text, self._num_timed = piece, text + " ", 0
             self._began_s = self._audio_s
-        self._audio_s += seconds / self._speed
+        self._audio_s += seconds
         spoken_s = self._audio_s - self._began_s
         # The last letter waits for the end of the piece, which is unknown until the next begins.
         end = min(len(self._text) - 1, int(spoken_s * self._pace) + 1)

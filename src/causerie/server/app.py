@@ -35,6 +35,7 @@ from causerie.server.request_log import RequestLog
 from causerie.server.routes import (
     batch,
     dialogue,
+    dictionaries,
     elevenlabs,
     elevenlabs_http,
     health,
@@ -63,6 +64,7 @@ ROUTES = (
     voices,
     elevenlabs,
     elevenlabs_http,
+    dictionaries,
     realtime,
     page,
 )

@@ -209,7 +209,7 @@ class Models:
     def _open(self, found: FolderModel) -> TTS:
         adapter = Adapter.open(found.folder) if found.is_adapter else None
         if adapter is not None and self._is_base(adapter):
-            tts = TTS(self._adapted(adapter, found), **_engine_options(self.settings))
+            tts = TTS(self._adapted(adapter, found), **_tts_options(self.settings))
         else:
             tts = load_tts(self.settings, found.folder)
         if codec_id(tts) != codec_id(self.first) or tts.sample_rate != self.first.sample_rate:
@@ -249,16 +249,18 @@ def load_tts(settings: Settings, source: str | Path | None = None) -> TTS:
         source or settings.model,
         device=settings.device,
         dtype=settings.dtype,
-        **_engine_options(settings),
+        **_tts_options(settings),
     )
 
 
-def _engine_options(settings: Settings) -> dict[str, Any]:
+def _tts_options(settings: Settings) -> dict[str, Any]:
     return {
         "max_streams": settings.max_streams,
         "max_queue": settings.max_queue,
         "backbone_format": settings.backbone_format,
         "depth_format": settings.depth_format,
+        "lexicon": settings.lexicon or None,
+        "normalize": settings.normalize,
     }
 
 

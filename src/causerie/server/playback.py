@@ -23,13 +23,11 @@ class Playback:
     """A reply, and how much of it was played.
 
     Attributes:
-        speed: of the playback.
         until_ms: when the playback was stopped; None: all that was sent is played.
     """
 
     reply: AsyncStream
     voice: str
-    speed: float = 1.0
     until_ms: float | None = None
     _num_samples: int = field(default=0, repr=False)
     _segments: list[Segment] | None = field(default=None, repr=False)
@@ -41,12 +39,12 @@ class Playback:
     @property
     def sent_ms(self) -> int:
         """Playing time of the audio that was sent."""
-        return round(1000 * self._num_samples / self.reply.sample_rate / self.speed)
+        return round(1000 * self._num_samples / self.reply.sample_rate)
 
     @property
     def frame_s(self) -> float:
         """Seconds of audio in a frame of codes."""
-        return self._num_samples / self.reply.sample_rate / max(1, self.reply.num_frames)
+        return self.reply.frame_s
 
     @property
     def played_ms(self) -> int:
@@ -65,7 +63,7 @@ class Playback:
     def segments(self) -> list[Segment]:
         """The reply as context; call after it ended."""
         if self._segments is None:
-            until_s = None if self.until_ms is None else self.until_ms / 1000 * self.speed
+            until_s = None if self.until_ms is None else self.until_ms / 1000
             self._segments = self.reply.said(until_s)
         return self._segments
 

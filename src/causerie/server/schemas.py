@@ -60,6 +60,14 @@ class SpeechOptions(BaseModel):
         "auto",
         description="End speech that goes on after its text; auto: on for csm-1b, off for petit.",
     )
+    lexicon: Annotated[dict[str, str | dict[str, str]], Field(max_length=10_000)] | None = Field(
+        None,
+        description='Pronunciations in IPA, {"GIF": "ʤˈɪf"}, or respellings, {"nginx": {"alias": '
+        '"engine x"}}.',
+    )
+    normalize: Literal["on", "off"] | None = Field(
+        None, description="off: a model that reads letters gets the text exactly as it is written."
+    )
 
     @property
     def voice_name(self) -> str | None:
@@ -219,4 +227,7 @@ def sampling_of(options: SpeechOptions) -> dict[str, Any]:
         "max_duration_s": options.max_duration_s,
         "one_prompt": options.one_prompt,
         "guard": options.guard,
+        "speed": options.speed,
+        "lexicon": options.lexicon,
+        "normalize": options.normalize,
     }

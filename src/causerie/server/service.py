@@ -18,16 +18,18 @@ from typing import Any
 
 from causerie.prompt import Segment
 from causerie.reply.async_stream import AsyncStream, Outcome
+from causerie.server.dictionaries import Dictionaries
 from causerie.server.errors import ApiError, retry_after, shutting_down, to_api_error
 from causerie.server.metrics import Metrics
 from causerie.server.models import LoadedModel, Models
 from causerie.server.settings import Settings
-from causerie.server.texts import CheckedText, TextChecker, growing
+from causerie.server.texts import CheckedText, TextChecker
 from causerie.server.voices.cloning import Cloning
 from causerie.server.voices.openai_names import builtin_voices, openai_voice
 from causerie.server.voices.store import VoiceInfo, VoiceStore
 from causerie.text.growing import Flush
-from causerie.tts import Guard
+from causerie.text.lexicon import LexiconSource
+from causerie.tts import Guard, OnOff
 from causerie.voices import Voice, find_voice
 
 log = logging.getLogger("causerie.server")
@@ -84,6 +86,7 @@ class SpeechService:
         self.settings, self.metrics = settings, metrics
         self.is_closing = False
         self.cloning = Cloning(self.tts, store, settings)
+        self.dictionaries = Dictionaries(store.folder)
         self.texts = TextChecker(settings.max_input_chars)
         metrics.watch(models.stats)
 
@@ -167,6 +170,9 @@ class SpeechService:
         max_duration_s: float | None = None,
         one_prompt: bool = False,
         guard: Guard = "auto",
+        speed: float = 1.0,
+        lexicon: LexiconSource = None,
+        normalize: OnOff | None = None,
         continues: bool = False,
         protocol: str,
     ) -> AsyncStream:
@@ -191,12 +197,15 @@ class SpeechService:
         settings: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "seed": seed}
         try:
             stream = await tts.astream(
-                text if isinstance(text, str) else growing(text),
+                text,
                 voice=voice,
                 context=context,
                 max_duration_s=max_duration_s,
                 one_prompt=one_prompt,
                 guard=guard,
+                speed=speed,
+                lexicon=lexicon,
+                normalize=normalize,
                 deadline_s=self.settings.deadline_s,
                 continues=continues,
                 **settings,

@@ -53,6 +53,10 @@ class Settings(BaseSettings):
     depth_format: str = Field(
         "auto", description="Weight format of the depth decoder: auto, int8 or int4."
     )
+    lexicon: str = Field("", description="File of pronunciations for all texts.")
+    normalize: Literal["on", "off"] = Field(
+        "on", description="off: a model that reads letters gets texts exactly as they are written."
+    )
     max_streams: int = Field(8, ge=1, description="Replies computed at the same time.")
     max_queue: int = Field(64, ge=0, description="Replies that may wait; further ones get a 429.")
     deadline_s: float | None = Field(

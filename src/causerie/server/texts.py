@@ -1,15 +1,14 @@
-"""Checks the text of each request, once, and is the only place that looks for SSML."""
+"""Checks the text of each request, once."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import Iterable
 from typing import NewType
 
 from causerie.server.errors import ApiError
-from causerie.text.growing import Flush
-from causerie.text.ssml import HEAD_CHARS, Script, is_ssml, read_ssml
+from causerie.text.ssml import Script, is_ssml, read_ssml
 
-#: A text that is not empty, not too long, and not SSML.
+#: A text that is neither empty nor too long.
 CheckedText = NewType("CheckedText", str)
 
 
@@ -24,18 +23,17 @@ class TextChecker:
         self.max_chars = max_chars
 
     def plain(self, text: str) -> CheckedText:
-        """A text where SSML is not supported; its tags would be read aloud.
+        """A text in one voice; SSML in it is read as in every text.
 
         Raises:
-            ApiError: it is empty, too long, or SSML.
+            ApiError: it is empty or too long.
         """
         _check_not_empty(text)
-        _refuse_ssml(text)
         self.check_length(len(text))
         return CheckedText(text)
 
     def plain_or_ssml(self, text: str, *, must_be_ssml: bool = False) -> CheckedText | Script:
-        """A text where SSML is supported. The lines of a script are checked as well.
+        """A text, or an SSML document with its voices. The lines of a script are checked as well.
 
         Raises:
             ApiError: it is empty or too long.
@@ -48,8 +46,6 @@ class TextChecker:
         self.check_length(len(text))
         script = read_ssml(text)
         self.plain(" ".join(line.text for line in script.lines))  # `sub` may have made it longer
-        for line in script.lines:
-            _refuse_ssml(line.text)
         return script
 
     def joined(self, texts: Iterable[CheckedText]) -> CheckedText:
@@ -73,29 +69,8 @@ class TextChecker:
             )
 
 
-async def growing(text: AsyncIterable[str | Flush]) -> AsyncIterator[str | Flush]:
-    """The parts of a text that is still being written; raises ApiError if it begins as SSML."""
-    head = ""
-    async for part in text:
-        if isinstance(part, str) and len(head) < HEAD_CHARS:
-            head = (head + part).lstrip()[:HEAD_CHARS]
-            _refuse_ssml(head)
-        yield part
-
-
 def _check_not_empty(text: str) -> None:
     if not text.strip():
         raise ApiError(
             "the text is empty: there is nothing to speak", code="empty_input", param="input"
-        )
-
-
-def _refuse_ssml(text: str) -> None:
-    if is_ssml(text):
-        raise ApiError(
-            "only /v1/audio/speech supports SSML: send plain text",
-            status=403,
-            type="permission_error",
-            code="ssml_not_supported",
-            param="input",
         )

@@ -21,6 +21,8 @@ from typing import TypeAlias
 
 from causerie.text import inline
 from causerie.text.inline import Kind, Token
+from causerie.text.marks import Mark, without_private
+from causerie.text.pauses import MAX_PAUSE_S
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,21 @@ class LeftOut:
     is_block: bool
 
 
-Event: TypeAlias = Plain | BlockEnd | LeftOut
+@dataclass(frozen=True)
+class Pause:
+    """Silence between words.
+
+    Attributes:
+        text: as written.
+        end: the end of it in the text.
+    """
+
+    seconds: float
+    text: str
+    end: int
+
+
+Event: TypeAlias = Plain | BlockEnd | LeftOut | Pause
 
 _EVENT = re.compile(r"(?<=\S)\s|\n")  # the positions after which the text is read
 _BREAKS = {ord(char): "\n" for char in "\f\v\x85\u2028\u2029"} | {ord("\ufeff"): " "}
@@ -80,6 +96,7 @@ _DEFINITION = re.compile(
 )
 _FOOTNOTE = re.compile(r"\[\^[^\[\]\s]{1,60}\]:[ \t]*")
 _CLOSES = frozenset(".,!?;:…")
+_ENDS = re.compile(r"[.,!?;:…]+")
 _INLINE_BULLETS = frozenset("•◦▪‣●")
 _CELL = re.compile(r"(?:\\.|`[^`]*`|[^|\\])+")
 #: Languages of a fence whose content is prose.
@@ -125,9 +142,14 @@ class _Code:
 
 
 class BlockReader:
-    """Reads blocks from a text as it grows."""
+    """Reads blocks from a text as it grows.
 
-    def __init__(self) -> None:
+    Args:
+        tags: of the model, see `FrontEnd`.
+    """
+
+    def __init__(self, tags: frozenset[str] = frozenset()) -> None:
+        self._tags = tags
         self._raw = ""  # the text that is not dropped yet
         self._base = 0  # the position of its start in the whole text
         self._pos = 0  # everything before this index of it is read
@@ -151,6 +173,7 @@ class BlockReader:
         self._said = ""  # its latest characters
         self._has_space = False  # white space that waits for a word
         self._pause_at: int | None = None  # the position of a comma that waits for a word
+        self._is_silent = False  # after a `Pause`, before the next word
         # Of the lines before.
         self._in_list = False
         self._is_fenced_prose = False
@@ -158,7 +181,7 @@ class BlockReader:
 
     def add(self, text: str) -> list[list[Event]]:
         """Append text; the events of each word."""
-        text = self._held + text
+        text = self._held + without_private(text)
         self._held = "\r" if text.endswith("\r") else ""
         text = text.removesuffix("\r") if self._held else text
         text = text.replace("\r\n", " \n").replace("\r", "\n").translate(_BREAKS)
@@ -219,6 +242,11 @@ class BlockReader:
             if word.isspace():
                 self._has_space = bool(self._said)
                 continue
+            if self._is_silent:
+                word = word.lstrip("".join(_CLOSES))  # it belonged to the word before the pause
+                if not word:
+                    continue
+                self._is_silent = False
             if word[0] in _CLOSES:
                 self._pause_at, self._has_space = None, self._has_space and self._pause_at is None
             if self._pause_at is not None:
@@ -246,7 +274,7 @@ class BlockReader:
 
     def _pause(self, end: int) -> None:
         """Put a comma before the next word of the paragraph, if there is no pause yet."""
-        if self._said and not _PAUSED.search(self._said):
+        if self._said and not self._is_silent and not _PAUSED.search(self._said):
             self._pause_at = self._base + end
         self._has_space = bool(self._said)
 
@@ -256,6 +284,7 @@ class BlockReader:
         self._is_open = self._is_quote = self._has_cells = False
         self._is_labelled = self._breaks_hard = self._has_space = False
         self._longest, self._latest, self._said, self._pause_at = 0, "", "", None
+        self._is_silent = False
 
     def _leave_out(self, reason: str, start: int, end: int, *, is_block: bool) -> None:
         text = self._raw[start:end].strip()
@@ -520,7 +549,8 @@ class BlockReader:
                 continue
             region = _REGION_END.search(self._raw, pos, limit)
             end = region.start() if region else limit
-            found = inline.token(self._raw, pos, end, is_closed=is_final or region is not None)
+            closed = is_final or region is not None
+            found = inline.token(self._raw, pos, end, is_closed=closed, tags=self._tags)
             if found is None:
                 self._pos = max(self._pos, pos)
                 return None
@@ -553,12 +583,30 @@ class BlockReader:
             is_open = self._is_open
             self._end_block()
             self._is_open = is_open
+        elif found.kind is Kind.TAG:
+            self._put(str(Mark(written=found.text, is_tag=True)), found.end)
+        elif found.kind is Kind.PAUSE:
+            if found.seconds:
+                self._be_silent(found, at)
         elif found.kind is Kind.NOTE:
-            if found.text == "pause":
+            if found.text.startswith("pause"):
                 self._pause(found.end)
             self._leave_out(found.text, at, found.end, is_block=False)
         else:
             self._hidden = (found.text, at, found.end)
+
+    def _be_silent(self, found: Token, at: int) -> None:
+        if found.seconds > MAX_PAUSE_S:
+            self._leave_out(
+                f"what is over {MAX_PAUSE_S:g} s of a pause", at, found.end, is_block=False
+            )
+        written = self._raw[at : found.end]
+        ends = _ENDS.match(self._raw, found.end)  # "Stop<break/>." is one sentence
+        if ends and self._said and not self._is_silent:
+            self._has_space = False
+            self._put(ends[0], found.end)
+        self._emit(Pause(min(found.seconds, MAX_PAUSE_S), written, self._base + found.end))
+        self._pause_at, self._has_space, self._is_silent = None, False, True
 
     def _read_row(self, start: int, stop: int) -> None:
         """Read a row of a table: its cells with commas between them."""

@@ -31,11 +31,15 @@ class GrowingText:
 
     Args:
         max_chars: the longest piece; a longer sentence is cut.
+        is_raw: pieces are used as they are written, so that pauses are text.
+        tags: of the model, see `FrontEnd`.
     """
 
-    def __init__(self, max_chars: int) -> None:
-        self._reader = SentenceReader(max_chars)
-        self._packer = Packer(max_chars, min_chars=MIN_LATER_CHARS, is_quick=True)
+    def __init__(
+        self, max_chars: int, *, is_raw: bool = False, tags: frozenset[str] = frozenset()
+    ) -> None:
+        self._reader = SentenceReader(max_chars, tags)
+        self._packer = Packer(max_chars, min_chars=MIN_LATER_CHARS, is_quick=True, is_raw=is_raw)
 
     def add(self, text: str) -> list[Piece]:
         """Append text; returns the pieces that are now complete."""

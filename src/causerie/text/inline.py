@@ -12,10 +12,16 @@ import re
 from dataclasses import dataclass
 from html.entities import html5
 
+from causerie.errors import TextError
+from causerie.text import pauses
+from causerie.text.marks import Mark
+from causerie.text.phonemes import ALPHABETS, is_ipa, to_phonemes
+from causerie.text.sounds import tag_end
+
 #: Characters that are plain text wherever they stand. A web address is one run with its symbols.
 ORDINARY = re.compile(
     r"(?:https?://|www\.)[^\s<>()\[\]*`\"\\]{1,2000}"
-    r"|(?:(?!https?://|www\.)[^\s\\`*_~\[!<&])+"
+    r"|(?:(?!https?://|www\.)[^\s\\`*_~\[(!<&])+"
 )
 #: The longest construct. One that is not closed within it is plain text.
 MAX_CHARS = 1_000
@@ -28,9 +34,10 @@ _TARGET = re.compile(
 _BRACKET = re.compile(r"\\.|[\[\]]", re.S)
 _REFERENCE = re.compile(r"\[(?![0-9]+\])[^\[\]]*\]")
 _FOOTNOTE = re.compile(r"\[\^[^\[\]\s]{1,60}\]")
-_PAUSE = re.compile(
-    r"\[(?:pause|break|silence)(?:[ :=]+[0-9.]{1,6} ?(?:ms|s|sec|seconds?)?)?\]", re.I
-)
+_PAUSE = re.compile(rf"\[\s*{pauses.WRITTEN}\s*\]|\(\s*pauses?\s*\)|\*pauses?\*", re.I)
+# A pronunciation as the target of a link, as misaki has it, and piper's.
+_PRONUNCIATION = re.compile(r"\(\s*/([^/()\n]{1,200})/\s*\)")
+_RAW_PHONEMES = re.compile(r"\[\[\s*([^\[\]\n]{1,200}?)\s*\]\]")
 _AUTOLINK = re.compile(r"<((?:https?|mailto):[^\s<>]+|[\w.+-]+@[\w.-]+)>")
 _COMMENT = "<!--"
 _DECLARATION = re.compile(r"<(?:![A-Za-z]|\?[A-Za-z])[^<>]*>")
@@ -42,6 +49,11 @@ _TAG = re.compile(
     rf"<(?P<close>/?)(?P<name>[A-Za-z][\w:-]*)(?P<attributes>(?:{_ATTRIBUTE})*)\s*/?>"
 )
 _NO_TAG = re.compile(r"</?[\w:-]+\s+[^\s=<>]+\s+[^\s=]")
+_ELEMENT = re.compile(r"<(phoneme|sub|say-as)(?=[\s>])", re.I)
+_SSML_ATTRIBUTE = re.compile(r"\s([\w:-]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
+_MARKUP = re.compile(r"<[^<>]*>")
+#: Values of `interpret-as` that spell the text.
+SPELLED = frozenset({"characters", "spell-out", "verbatim", "digits"})
 _ALT = re.compile(r"\salt\s*=\s*(?:\"([^\"]*)\"|'([^']*)')", re.I)
 _SUPERSCRIPT = re.compile(r"<sup>\s*([-+]?[0-9n]{1,6})\s*</sup>", re.I)
 _RAISED = str.maketrans("0123456789+-n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ")
@@ -63,8 +75,9 @@ _INLINE = frozenset(
     "sub sup textarea time tt u var video wbr".split()
 )
 _SSML = frozenset(
-    "speak voice prosody emphasis say-as phoneme token w lang audio lexicon metadata desc".split()
+    "voice prosody emphasis say-as phoneme token w lang audio lexicon metadata desc".split()
 )
+_SENTENCES = frozenset("s sentence paragraph".split())
 
 
 class Kind(enum.Enum):
@@ -78,6 +91,8 @@ class Kind(enum.Enum):
     BLOCK = enum.auto()  # the end of a paragraph
     HIDDEN = enum.auto()  # the start of the element `text`, whose content is left out
     NOTE = enum.auto()  # no reading, because of the reason `text`
+    PAUSE = enum.auto()  # silence of `seconds`
+    TAG = enum.auto()  # a sound or a style, such as [laughs]
 
 
 @dataclass(frozen=True)
@@ -89,23 +104,40 @@ class Token:
     text: str = ""
     start: int = 0
     stop: int = 0
+    seconds: float = 0.0
 
 
-def token(raw: str, at: int, stop: int, *, is_closed: bool) -> Token | None:
+def token(
+    raw: str, at: int, stop: int, *, is_closed: bool, tags: frozenset[str] = frozenset()
+) -> Token | None:
     """The token at an index where `ORDINARY` does not match.
 
     Args:
         stop: the end of the paragraph, or of its visible part.
         is_closed: `stop` is the end of the paragraph.
+        tags: of the model.
 
     Returns:
         None if the characters after `stop` decide.
+
+    Raises:
+        TextError: a pronunciation has a symbol that is no phoneme.
     """
     is_closed = is_closed or stop - at > MAX_CHARS
     stop = min(stop, at + MAX_CHARS)
     char = raw[at]
     if char == "\\":
         return _backslash(raw, at, stop)
+    if char in "*(<[":
+        tag = tag_end(raw, at, stop, tags)
+        if tag is None and not is_closed:
+            return None
+        if tag is not None and tag > 0 and not (char == "[" and raw[tag : tag + 1] in ("(", "[")):
+            return Token(Kind.TAG, tag, raw[at:tag])
+        pause = _PAUSE.match(raw, at, stop) if char in "*([" else None
+        if pause:
+            seconds = pauses.written_seconds(pause)
+            return Token(Kind.PAUSE, pause.end(), seconds=seconds)
     if char in "*_~":
         return _emphasis(raw, at, stop)
     if char == "`":
@@ -114,7 +146,13 @@ def token(raw: str, at: int, stop: int, *, is_closed: bool) -> Token | None:
         found = _entity(raw, at, stop)
         is_closed = True  # it has no white space, so that the whole word is visible
     elif char == "<":
-        found = _angle(raw, at, stop)
+        found = _element(raw, at, stop) or _angle(raw, at, stop)
+        if (
+            _ELEMENT.match(raw, at, stop)
+            and not is_closed
+            and (found is None or found.kind is Kind.NOTE)
+        ):
+            return None  # its end decides
         is_closed = is_closed or _ended_angle(raw, at, stop)
     elif char == "[" or raw.startswith("![", at):
         found = _bracket(raw, at, stop, is_closed=is_closed)
@@ -228,7 +266,11 @@ def _tag(match: re.Match[str]) -> Token:
         text = html.unescape(alt[1] or alt[2] or "") if alt else ""
         return Token(Kind.TEXT, end, text) if text.strip() else Token(Kind.NOTE, end, "image")
     if name == "break":
-        return Token(Kind.NOTE, end, "pause")
+        return Token(Kind.MARKUP, end) if match["close"] else _break(match)
+    if name in _SENTENCES:
+        return Token(Kind.BLOCK, end)
+    if name == "speak":
+        return Token(Kind.MARKUP, end)
     if name in _SSML or ":" in name:
         return Token(Kind.NOTE, end, "markup")
     if name in _INLINE or match["close"] or match["attributes"]:
@@ -236,6 +278,51 @@ def _tag(match: re.Match[str]) -> Token:
     placeholder = match["name"].replace("_", " ")  # Dear <name>
     is_joined = match.string[end : end + 1].isalnum()
     return Token(Kind.TEXT, end, f"{placeholder} " if is_joined else placeholder)
+
+
+def _break(match: re.Match[str]) -> Token:
+    given = _attributes(match[0])
+    try:
+        seconds = pauses.break_seconds(given.get("time"), given.get("strength"))
+    except TextError:
+        return Token(Kind.NOTE, match.end(), "pause of an unknown length")
+    return Token(Kind.PAUSE, match.end(), seconds=seconds)
+
+
+def _element(raw: str, at: int, stop: int) -> Token | None:
+    """An SSML element whose text has another reading: phoneme, sub or say-as."""
+    match = _ELEMENT.match(raw, at, stop)
+    opened = _TAG.match(raw, at, stop) if match else None
+    if match is None or opened is None or opened[0].endswith("/>"):
+        return None
+    name = match[1].lower()
+    closed = re.compile(rf"</{name}\s*>", re.I).search(raw, opened.end(), stop)
+    if closed is None:
+        return None
+    given = _attributes(opened[0])
+    inner = html.unescape(_MARKUP.sub("", raw[opened.end() : closed.start()]))
+    if name == "phoneme" and given.get("ph", "").strip():
+        alphabet = given.get("alphabet", "ipa")
+        if alphabet.lower() in ALPHABETS:
+            return _pronounced(inner or given["ph"], given["ph"], closed.end(), alphabet)
+    elif name == "sub" and "alias" in given:
+        return Token(Kind.TEXT, closed.end(), given["alias"])
+    elif name == "say-as" and given.get("interpret-as") in SPELLED:
+        return Token(Kind.TEXT, closed.end(), " ".join("".join(inner.split())).upper())
+    return None
+
+
+def _pronounced(word: str, written: str, end: int, alphabet: str = "ipa") -> Token:
+    word = " ".join(word.split())
+    phonemes = to_phonemes(written, word, alphabet=alphabet)
+    return Token(Kind.TEXT, end, str(Mark(written=word, phonemes=phonemes)))
+
+
+def _attributes(tag: str) -> dict[str, str]:
+    return {
+        match[1].lower(): html.unescape(match[2] if match[2] is not None else match[3])
+        for match in _SSML_ATTRIBUTE.finditer(tag)
+    }
 
 
 def _closing(raw: str, at: int, stop: int) -> int:
@@ -266,12 +353,16 @@ def _bracket(raw: str, at: int, stop: int, *, is_closed: bool) -> Token | None:
         match = _FOOTNOTE.match(raw, at, stop)
         if match:
             return Token(Kind.MARKUP, match.end())
-        match = _PAUSE.match(raw, at, stop)
-        if match:
-            return Token(Kind.NOTE, match.end(), "pause")
+        match = _RAW_PHONEMES.match(raw, at, stop)
+        if match and is_ipa(match[1]):
+            phonemes = to_phonemes(match[1], match[1])
+            return Token(Kind.TEXT, match.end(), str(Mark(written=match[1], phonemes=phonemes)))
     closing = _closing(raw, opening, stop)
     if closing < 0:
         return None
+    said = _PRONUNCIATION.match(raw, closing + 1, stop)
+    if opening == at and said and is_ipa(said[1]):
+        return _pronounced(raw[at + 1 : closing], said[1], said.end())
     target = _TARGET.match(raw, closing + 1, stop)
     is_index = opening == at and at > 0 and (raw[at - 1].isalnum() or raw[at - 1] in "_)]")
     if target is None and not is_index and not raw[opening + 1 : closing].isdigit():

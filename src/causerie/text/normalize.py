@@ -75,14 +75,18 @@ _SPACE_BEFORE = re.compile(r" +(?=[,.!?;:…)])")
 _DANGLING = re.compile(r"(?<=\w)-(?= |$)|(?<=\( )|(?<=\() +")
 
 
-def normalize(text: str) -> str:
+def normalize(text: str, *, spells: bool = True) -> str:
     """A text without markup as it is read aloud, on one line; `causerie.text.blocks` reads markup.
 
     Web addresses lose their scheme, query and fragment.
+
+    Args:
+        spells: write the letters of initialisms apart.
     """
     text = " ".join(text.translate(_TABLE).split())
     text = read_addresses(_CODES(_EMOTICON.sub("", text)))
-    text = read_capitals(read_roman_numerals(read_abbreviations(text)))
+    text = read_roman_numerals(read_abbreviations(text))
+    text = read_capitals(text) if spells else text
     text = _COMPARISON.sub(lambda match: _COMPARISONS[match[0]], _ARROW.sub(" to ", text))
     text = _COMPARED.sub(lambda m: " less than " if m[0] == "<" else " greater than ", text)
     text = _FIRST_ARROW.sub("", _RELATION.sub(lambda match: _RELATIONS[match[0]], text))

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from causerie.errors import CheckpointError
+from causerie.text import marks
 from causerie.text.homographs import as_verb, choose
 from causerie.text.inflections import ending, stems
 
@@ -28,6 +29,7 @@ SPELLED = {chr(ord("a") + i): chr(0xFF41 + i) for i in range(26)}
 
 _HUMP = re.compile("(?<=[a-z])(?=[A-Z])")
 _PIECE = re.compile(
+    rf"{marks.PATTERN}(?:'[a-z]+(?![A-Za-z]))?|"
     r"(?<![A-Za-z'])[A-Z](?: [A-Z](?![A-Za-z]))+(?:'[a-z]+)?|"  # an initialism: G P U's
     r"(?<![A-Za-z])(?:[Rr]e|[Pp]re|[Dd]e)-[A-Za-z]+|"  # prefixes that are words too
     r"[A-Za-z]+(?:'[A-Za-z]+)*|[,.!?;:—…]+|[^\sA-Za-z,.!?;:—…]"
@@ -109,6 +111,10 @@ class Lexicon:
             return _initialism(lower)
         return spell(lower)
 
+    def knows(self, word: str) -> bool:
+        """Whether a word in small letters, or its stem, has an entry."""
+        return word in self.entries or self._inflected(word) is not None
+
     def _inflected(self, word: str) -> str | None:
         """The phonemes of a regular inflection of a known word."""
         for suffix, possible in stems(word):
@@ -127,13 +133,16 @@ class Lexicon:
         out: list[str] = []  # words and punctuation marks in order
         unread = []
         for piece in _PIECE.findall(plain):
-            if piece[0] in PUNCTUATION:
+            if marks.is_mark(piece):
+                out.append(piece)
+            elif piece[0] in PUNCTUATION:
                 if out and out[-1] not in PUNCTUATION:
                     out.append(piece[-1] if piece != "..." else "…")
             elif piece[0].isascii() and piece[0].isalpha():
                 out.append(piece)
             elif piece not in "-'\"":
                 unread.append(piece)
+        shown = [marks.replace(item, lambda mark: mark.written) for item in out]
         sounds: list[str] = []
         following = ""  # phonemes of the next word, empty at a pause
         for position in range(len(out) - 1, -1, -1):
@@ -142,10 +151,12 @@ class Lexicon:
                 following = ""
                 sounds.append(item)
                 continue
-            if item == "A" and position and _names_a_letter(out[position - 1]):
+            if marks.is_mark(item):
+                following = _marked(item)
+            elif item == "A" and position and _names_a_letter(shown[position - 1]):
                 following = _LETTER_NAMES["a"]
             else:
-                following = self._in_context(out, position, following)
+                following = self._in_context(shown, position, following)
             sounds.append(" " + following)
         return Reading(phonemes="".join(reversed(sounds)).strip(), unread="".join(unread))
 
@@ -169,6 +180,15 @@ def _initialism(letters: str) -> str:
     """The phonemes of letters, the last with the stress."""
     names = [_LETTER_NAMES[letter] for letter in letters if letter in _LETTER_NAMES]
     return "".join([*(name.replace("ˈ", "ˌ") for name in names[:-1]), names[-1]])
+
+
+def _marked(item: str) -> str:
+    """The phonemes of a mark, with the suffix after it; a tag as it is written."""
+    word, apostrophe, suffix = item.partition("'")
+    mark = marks.parse(word)
+    if mark.is_tag:
+        return mark.written
+    return mark.phonemes + (ending(mark.phonemes, suffix) if apostrophe else "")
 
 
 def _names_a_letter(before: str) -> bool:

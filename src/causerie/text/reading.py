@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from causerie.errors import TextError
-from causerie.text.front_end import FrontEnd
+from causerie.text.blocks import LeftOut
+from causerie.text.front_end import DEFAULT_OPTIONS, FrontEnd, ReadingOptions, without_marks
 from causerie.text.normalize import normalize
 from causerie.text.split import MAX_PIECE_CHARS, Piece, split
 
@@ -25,70 +26,97 @@ class Skipped:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Silence:
+    """A pause of a text.
+
+    Attributes:
+        after_piece: the number of pieces before it.
+    """
+
+    after_piece: int
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class TextReading:
     """What is said of a text.
 
     Attributes:
         words: in small letters, without punctuation, the letters of initialisms apart: "five to ten
-            dollars", "p m", "g p t four". As written where the model reads the text itself.
-        phonemes: the model's input; None where the model reads the text itself.
-        skipped: what is not said.
+            dollars", "p m", "g p t four".
+        phonemes: the model's input; None where the model reads letters.
+        text: the model's input where it reads letters; None where it reads phonemes.
+        skipped: what is not said or not obeyed.
         pieces: the text as it is cut, one turn each.
+        pauses: the silence between and around the pieces.
     """
 
     words: str
     phonemes: str | None
+    text: str | None
     skipped: tuple[Skipped, ...]
     pieces: tuple[str, ...]
+    pauses: tuple[Silence, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields, without `phonemes` where there are none."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        """The fields, without `phonemes`, `text` and `pauses` where there are none."""
+        return {name: value for name, value in asdict(self).items() if value or name in _ALWAYS}
 
 
-def read(text: str, front_end: FrontEnd) -> TextReading:
+_ALWAYS = frozenset({"words", "skipped", "pieces"})
+
+
+def read(text: str, front_end: FrontEnd, options: ReadingOptions = DEFAULT_OPTIONS) -> TextReading:
     """The reading of a text by a model's front end.
 
     Raises:
         TextError: nothing in it can be said.
     """
     words: list[str] = []
-    phonemes: list[str] = []
+    inputs: list[str] = []
     skipped: list[Skipped] = []
     pieces: list[str] = []
+    pauses: list[Silence] = []
     unspeakable: TextError | None = None
-    for piece in split(text, MAX_PIECE_CHARS) or [Piece(text)]:
+    is_raw = not (options.normalize or front_end.lexicon)
+    cut = split(text, MAX_PIECE_CHARS, is_raw=is_raw, tags=front_end.tags)
+    for piece in cut or [Piece(text)]:
+        if piece.pause_s:
+            skipped += _left_out(piece.left_out)
+            pauses.append(Silence(after_piece=len(pieces), seconds=piece.pause_s))
+            continue
         try:
-            spoken = front_end(piece)
+            spoken = front_end(piece, options)
         except TextError as error:
             unspeakable = unspeakable or error
-            skipped += _left_out(piece)
+            skipped += _left_out(piece.left_out)
             if piece.sentences:
                 skipped.append(Skipped(text=str(piece), reason="cannot be read"))
             continue
         pieces.append(str(piece))
-        skipped += _left_out(piece) if front_end.lexicon else ()
+        inputs.append(spoken.text)
+        skipped += _left_out(spoken.left_out)
         if spoken.skipped:
             skipped.append(Skipped(text=spoken.skipped, reason="cannot be read"))
-        if front_end.lexicon:
-            phonemes.append(spoken.text)
-            words += [word for sentence in piece.sentences for word in words_of(sentence.text)]
-        else:
-            words.append(spoken.text)
+        for sentence in piece.sentences:
+            words += words_of(front_end.marked(sentence, options, []))
     if not pieces:
         raise unspeakable or TextError("text is empty: give at least one word")
+    joined = " ".join(inputs)
     return TextReading(
         words=" ".join(words),
-        phonemes=" ".join(phonemes) if front_end.lexicon else None,
+        phonemes=joined if front_end.lexicon else None,
+        text=None if front_end.lexicon else joined,
         skipped=tuple(skipped),
         pieces=tuple(pieces),
+        pauses=tuple(pauses),
     )
 
 
 def words_of(text: str) -> list[str]:
     """The words of a text without markup, as they are said: small letters, no punctuation."""
-    return _WORD.findall(normalize(text).lower())
+    return _WORD.findall(normalize(without_marks(text)).lower())
 
 
-def _left_out(piece: Piece) -> Iterator[Skipped]:
-    return (Skipped(text=part.text, reason=part.reason) for part in piece.left_out)
+def _left_out(parts: Iterable[LeftOut]) -> Iterator[Skipped]:
+    return (Skipped(text=part.text, reason=part.reason) for part in parts)

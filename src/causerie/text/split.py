@@ -11,10 +11,11 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import sentencex
 
-from causerie.text.blocks import BlockEnd, BlockReader, Event, LeftOut, Plain
+from causerie.text.blocks import BlockEnd, BlockReader, Event, LeftOut, Pause, Plain
 
 #: Longer text is spoken in pieces of at most this many characters.
 MAX_PIECE_CHARS = 250
@@ -39,42 +40,66 @@ class Piece(str):
     """A piece of a text as written, with its sentences.
 
     Attributes:
-        sentences: how it is read. Empty if it is left out, as a code block.
+        sentences: how it is read. Empty if it is left out, as a code block, and for a pause.
         left_out: what is not read of it.
+        pause_s: seconds of silence, if it is a pause.
     """
 
     sentences: tuple[Sentence, ...]
     left_out: tuple[LeftOut, ...]
+    pause_s: float
 
     def __new__(
-        cls, text: str, sentences: Iterable[Sentence] = (), left_out: Iterable[LeftOut] = ()
+        cls,
+        text: str,
+        sentences: Iterable[Sentence] = (),
+        left_out: Iterable[LeftOut] = (),
+        pause_s: float = 0.0,
     ) -> Piece:
         """A piece of a text."""
         piece = super().__new__(cls, text)
         piece.sentences, piece.left_out = tuple(sentences), tuple(left_out)
+        piece.pause_s = pause_s
         return piece
 
 
-def split(text: str, max_chars: int) -> list[Piece]:
+#: What is read of a text: sentences, and what lies between them.
+Read: TypeAlias = Sentence | LeftOut | Pause
+
+
+def split(
+    text: str, max_chars: int, *, is_raw: bool = False, tags: frozenset[str] = frozenset()
+) -> list[Piece]:
     """Pieces of a text, each as long as possible but at most `max_chars` characters.
 
     Pieces end at the ends of sentences; a sentence longer than that is cut at commas, then between
     words. A longer word is not cut. Only white space and markup between pieces are lost.
+
+    Args:
+        is_raw: pieces are used as they are written, so that pauses are text.
+        tags: of the model, see `FrontEnd`.
     """
-    reader, packer = SentenceReader(max_chars), Packer(max_chars, min_chars=max_chars)
+    reader = SentenceReader(max_chars, tags)
+    packer = Packer(max_chars, min_chars=max_chars, is_raw=is_raw)
     packer.add_source(text)
     pieces = [*packer.add(reader.add(text)), *packer.add(reader.end())]
     return pieces + packer.rest(to_end=True)
 
 
-def whole(text: str) -> Piece:
-    """A text as one piece."""
-    reader = SentenceReader(sys.maxsize)
+def whole(text: str, tags: frozenset[str] = frozenset()) -> Piece:
+    """A text as one piece, in which pauses are left out."""
+    reader = SentenceReader(sys.maxsize, tags)
     read = [*reader.add(text), *reader.end()]
     return Piece(
         text,
         [item for item in read if isinstance(item, Sentence)],
-        [item for item in read if isinstance(item, LeftOut)],
+        [
+            LeftOut("pause", item.text, item.end, is_block=False)
+            if isinstance(item, Pause)
+            else item
+            for item in read
+            if isinstance(item, (LeftOut, Pause))
+        ],
     )
 
 
@@ -85,35 +110,36 @@ class SentenceReader:
 
     Args:
         max_chars: a longer sentence is cut into several.
+        tags: of the model, see `FrontEnd`.
     """
 
-    def __init__(self, max_chars: int) -> None:
+    def __init__(self, max_chars: int, tags: frozenset[str] = frozenset()) -> None:
         self._max_chars = max_chars
-        self._blocks = BlockReader()
+        self._blocks = BlockReader(tags)
         self._open = ""  # from the start of the unfinished sentence
         self._ends: list[int] = []  # of the source of its characters
         self._num_seen = 0  # characters of it in which no sentence ends
-        self._found: list[Sentence | LeftOut] = []
+        self._found: list[Read] = []
 
-    def add(self, text: str) -> list[Sentence | LeftOut]:
+    def add(self, text: str) -> list[Read]:
         """Append text; returns the sentences that are now complete."""
         for events in self._blocks.add(text):
             self._read(events)
             self._look()
         return self._take()
 
-    def flush(self) -> list[Sentence | LeftOut]:
+    def flush(self) -> list[Read]:
         """The rest of the text so far. An unfinished sentence is cut."""
         self._read(self._blocks.flush())
         self._end(is_open=self._blocks.is_in_sentence)
         return self._take()
 
-    def end(self) -> list[Sentence | LeftOut]:
+    def end(self) -> list[Read]:
         """The rest; the text ends here."""
         self._read(self._blocks.end())
         return self._take()
 
-    def _take(self) -> list[Sentence | LeftOut]:
+    def _take(self) -> list[Read]:
         found, self._found = self._found, []
         return found
 
@@ -128,6 +154,8 @@ class SentenceReader:
             elif isinstance(event, BlockEnd):
                 self._end(is_open=False)
             else:
+                if isinstance(event, Pause):
+                    self._end(is_open=True)
                 self._found.append(event)
 
     def _look(self) -> None:
@@ -167,11 +195,14 @@ class Packer:
         max_chars: of a piece.
         min_chars: pieces are complete at this length.
         is_quick: the first piece is one sentence.
+        is_raw: pieces are used as they are written, so that pauses are text.
     """
 
-    def __init__(self, max_chars: int, *, min_chars: int, is_quick: bool = False) -> None:
+    def __init__(
+        self, max_chars: int, *, min_chars: int, is_quick: bool = False, is_raw: bool = False
+    ) -> None:
         self._max_chars, self._min_chars = max_chars, min_chars
-        self._is_quick = is_quick
+        self._is_quick, self._is_raw = is_quick, is_raw
         self._source = ""  # the text from the end of the latest piece
         self._start = 0  # its position
         self._waiting: list[Sentence] = []
@@ -181,10 +212,14 @@ class Packer:
         """Append the text as written, before its sentences."""
         self._source += text
 
-    def add(self, read: Iterable[Sentence | LeftOut]) -> list[Piece]:
+    def add(self, read: Iterable[Read]) -> list[Piece]:
         """Append sentences; returns the pieces that are now complete."""
         pieces: list[Piece] = []
         for item in read:
+            if isinstance(item, Pause):
+                if not self._is_raw:
+                    pieces += self._pause(item)
+                continue
             if isinstance(item, LeftOut):
                 if item.is_block:
                     pieces += self.rest()
@@ -215,6 +250,13 @@ class Packer:
         piece = self._piece(end, self._waiting, self._left_out)
         self._waiting, self._left_out, self._is_quick = [], [], False
         return [piece]
+
+    def _pause(self, pause: Pause) -> list[Piece]:
+        """The pieces before a pause, and the pause."""
+        before = self.rest()
+        text = self._piece(pause.end, (), ())
+        left_out, self._left_out = self._left_out, []
+        return [*before, Piece(text, (), left_out, pause.seconds)]
 
     def _size(self, *more: Sentence) -> int:
         """The length of a piece of the sentences that wait and these."""

@@ -1,34 +1,29 @@
 """Reads SSML into lines to speak, each with the silence before it.
 
-Supported are `break`, `p`, `s`, `sub`, `voice`, and `say-as` for spelling. The text in other
-elements is spoken as if they were not there, with a note; descriptions are left out. A DTD is
-refused, so nothing outside the document is read. Does not know models.
+Supported are `break`, `p`, `phoneme`, `s`, `sub`, `voice`, and `say-as` for spelling. The text in
+other elements is spoken as if they were not there, with a note; descriptions are left out. A DTD is
+refused, so nothing outside the document is read. `causerie.text.inline` reads the same elements in
+every text; this module also checks the document, and knows voices. Does not know models.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any
 from xml.parsers import expat
 
 from causerie.errors import TextError
+from causerie.text.inline import SPELLED
+from causerie.text.pauses import MAX_PAUSE_S, break_seconds
 
 MAX_LINES = 200
-MAX_PAUSE_S = 10.0
-#: Seconds of a break by its strength: Azure's values, as the standard has none.
-STRENGTHS = {
-    "none": 0.0, "x-weak": 0.25, "weak": 0.5, "medium": 0.75, "strong": 1.0, "x-strong": 1.25,
-}  # fmt: skip
 #: Depth of nested elements.
 MAX_DEPTH = 32
 
 _BEGINS = re.compile(r"[\s\ufeff]*(<\?xml[^>]*>\s*)?<speak\b", re.IGNORECASE)
-#: Characters of a growing text that decide whether it is SSML.
-HEAD_CHARS = 8
-_TIME = re.compile(r"\+?(\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})\s*(ms|s)")
 _SENTENCES = frozenset({"p", "paragraph", "s", "sentence"})
-_SPELLED = frozenset({"characters", "spell-out", "verbatim", "digits"})
 _SILENT = frozenset({"desc", "metadata", "meta", "lexicon"})
 _PLAIN = frozenset({"speak", "w", "token", "mark"})
 
@@ -59,6 +54,16 @@ class Script:
     lines: list[Line]
     tail_s: float
     notes: list[str]
+
+    @property
+    def has_voices(self) -> bool:
+        """Whether a line has a voice of its own."""
+        return any(line.voice is not None for line in self.lines)
+
+    def as_text(self) -> str:
+        """The lines as one text, with breaks between them."""
+        parts = [part for line in self.lines for part in (_break(line.pause_s), line.text)]
+        return " ".join(filter(None, [*parts, _break(self.tail_s)]))
 
 
 def is_ssml(text: str) -> bool:
@@ -100,6 +105,7 @@ class _Reader:
     pause_s: float = 0.0
     num_hidden: int = 0  # open elements whose text is not spoken
     num_spelled: int = 0  # open elements whose text is spelled
+    num_phonemes: int = 0  # open elements whose text has phonemes
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         name = name.lower()
@@ -112,6 +118,8 @@ class _Reader:
             self.num_hidden += 1
         elif self.num_spelled:
             self.num_spelled += 1
+        elif self.num_phonemes:
+            self.num_phonemes += 1
         elif name in _SENTENCES:
             self.end_sentence()
         elif name == "break":
@@ -123,7 +131,10 @@ class _Reader:
         elif name == "sub" and "alias" in attributes:
             self.words += attributes["alias"]
             self.num_hidden = 1
-        elif name == "say-as" and attributes.get("interpret-as") in _SPELLED:
+        elif name == "phoneme" and "ph" in attributes:
+            self.words += _tag(attributes)
+            self.num_phonemes = 1
+        elif name == "say-as" and attributes.get("interpret-as") in SPELLED:
             self.words += " "
             self.num_spelled = 1
         elif name not in _PLAIN:
@@ -135,6 +146,9 @@ class _Reader:
             self.num_hidden -= 1
         elif self.num_spelled:
             self.num_spelled -= 1
+        elif self.num_phonemes:
+            self.num_phonemes -= 1
+            self.words += "" if self.num_phonemes else "</phoneme>"
         elif name in _SENTENCES:
             self.end_sentence()
         elif name == "voice":
@@ -144,6 +158,8 @@ class _Reader:
     def text(self, text: str) -> None:
         if self.num_spelled:
             text = " ".join(text.replace(" ", "")) + " "
+        if self.num_phonemes:
+            text = escape(text)
         if not self.num_hidden:
             self.words += text
 
@@ -181,20 +197,22 @@ class _Reader:
         return Script(lines=self.lines, tail_s=self.pause_s, notes=self.notes)
 
 
+def _break(seconds: float) -> str:
+    return f'<break time="{seconds:.6f}s"/>' if seconds else ""
+
+
+def _tag(attributes: dict[str, str]) -> str:
+    """The start of a phoneme element, which the reader of every text knows."""
+    given = {name: attributes[name] for name in ("alphabet", "ph") if name in attributes}
+    return "<phoneme" + "".join(f' {name}="{escape(given[name])}"' for name in given) + ">"
+
+
 def _seconds(attributes: dict[str, str]) -> float:
     """The duration of a break."""
-    time, strength = attributes.get("time"), attributes.get("strength", "medium")
-    if time is None:
-        if strength not in STRENGTHS:
-            raise _wrong(f"a break's strength is one of {', '.join(STRENGTHS)}, not {strength!r}")
-        return STRENGTHS[strength]
-    match = _TIME.fullmatch(time.strip())
-    seconds = float(match[1]) / (1000 if match[2] == "ms" else 1) if match else -1.0
-    if not 0 <= seconds <= MAX_PAUSE_S:
-        raise _wrong(
-            f"a break's time is like 500ms or 1.5s, at most {MAX_PAUSE_S:g}s, not {time!r}"
-        )
-    return seconds
+    try:
+        return break_seconds(attributes.get("time"), attributes.get("strength"))
+    except TextError as error:
+        raise _wrong(str(error)) from None
 
 
 def _refuse_dtd(*_: Any) -> None:

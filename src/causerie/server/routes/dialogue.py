@@ -13,7 +13,8 @@ from causerie.server.errors import ApiError
 from causerie.server.routes.speech import AUDIO_RESPONSES, new_encoder, respond
 from causerie.server.schemas import SpeechOptions, VoiceId, check_options, sampling_of
 from causerie.server.state import service_of
-from causerie.text.ssml import MAX_LINES, MAX_PAUSE_S, Line
+from causerie.text.pauses import MAX_PAUSE_S
+from causerie.text.ssml import MAX_LINES, Line
 
 router = APIRouter(tags=["speech"])
 

@@ -17,7 +17,8 @@ The sentences of a context are one reply in one voice. A context that is closed 
 if all of it was flushed, and is cut off otherwise. The times are those of
 `causerie.server.alignment`, an estimate; they count from the first letter of their message, so they
 add up. Of `voice_settings` only `speed` is supported; models, languages and chunk schedules are
-ignored. SSML is not supported.
+ignored. SSML is read with and without `enable_ssml_parsing`. The first message of a text may have
+`pronunciation_dictionary_locators`.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import re
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from fastapi import APIRouter, WebSocket
 from pydantic import AliasChoices, Field
@@ -35,9 +36,12 @@ from causerie.audio.formats import MAX_SPEED, MIN_SPEED, Encoder
 from causerie.errors import ConfigError, TextError
 from causerie.server.alignment import Alignment, Letter
 from causerie.server.auth import check_key, keys_of
+from causerie.server.dictionaries import Locator
 from causerie.server.errors import ApiError
 from causerie.server.sockets import Feed, GoneError, Message, Socket, refuse
 from causerie.server.state import service_of
+from causerie.text.lexicon import UserLexicon
+from causerie.tts import OnOff
 from causerie.voices import Voice
 
 router = APIRouter()
@@ -58,7 +62,7 @@ _REFUSED: Final = 1008
 class _Query(Message):
     output_format: str = DEFAULT_FORMAT
     inactivity_timeout: float = Field(default=INACTIVITY_S, gt=0)
-    enable_ssml_parsing: bool = False
+    apply_text_normalization: Literal["auto", "on", "off"] = "auto"
     seed: int | None = None
 
 
@@ -78,15 +82,19 @@ class _Input(Message):
     close_socket: bool = False
     keep_alive: bool = False
     voice_settings: VoiceSettings | None = None
+    pronunciation_dictionary_locators: list[Locator] | None = Field(default=None, max_length=3)
     xi_api_key: str | None = Field(
         default=None, validation_alias=AliasChoices("xi_api_key", "xi-api-key")
     )
     authorization: str | None = None
 
 
-def new_encoder(
-    output_format: str, sample_rate: int, speed: float = 1.0, num_samples: int | None = None
-) -> Encoder:
+def normalize_of(setting: Literal["auto", "on", "off"]) -> OnOff | None:
+    """The library's argument for ElevenLabs' `apply_text_normalization`."""
+    return None if setting == "auto" else setting
+
+
+def new_encoder(output_format: str, sample_rate: int, num_samples: int | None = None) -> Encoder:
     """The encoder of a format such as `mp3_44100_128`: name, rate in Hz, kbit/s.
 
     The other arguments are those of `formats.encoder`.
@@ -103,7 +111,6 @@ def new_encoder(
         sample_rate=sample_rate,
         out_rate=int(rate),
         bit_rate=None if kilobits is None else 1000 * int(kilobits),
-        speed=speed,
         num_samples=num_samples,
     )
 
@@ -121,6 +128,7 @@ class _Context:
         self.name = name
         self.feed = Feed(max_chars)
         self.speed = 1.0
+        self.lexicon: UserLexicon | None = None
         self.active_at = 0.0
         self.is_final = False
         self.task: asyncio.Task[None] | None = None
@@ -149,14 +157,6 @@ class _Session:
         """Handle messages until the client disconnects."""
         try:
             self.query = _Query.read(self.raw_query)
-            if self.query.enable_ssml_parsing:
-                raise ApiError(
-                    "SSML is not supported here: leave enable_ssml_parsing out",
-                    status=403,
-                    type="permission_error",
-                    code="ssml_not_supported",
-                    param="enable_ssml_parsing",
-                )
             new_encoder(self.query.output_format, self.service.sample_rate)
             self.voice = await asyncio.to_thread(self.service.voice, self.voice_name)
         except Exception as error:  # noqa: BLE001 sent to the client
@@ -194,6 +194,10 @@ class _Session:
             settings = message.voice_settings
             if settings is not None and settings.speed is not None and not context.feed.is_begun:
                 context.speed = settings.speed
+            if message.pronunciation_dictionary_locators and not context.feed.is_begun:
+                context.lexicon = await asyncio.to_thread(
+                    self.service.dictionaries.lexicon, message.pronunciation_dictionary_locators
+                )
             try:
                 context.feed.add(message.text or "")
             except ApiError as error:
@@ -275,10 +279,16 @@ class _Session:
 
     async def send_reply(self, context: _Context) -> list[str]:
         """Send the audio of a context, and return the notes of the reply."""
-        encoder = new_encoder(self.query.output_format, self.service.sample_rate, context.speed)
+        encoder = new_encoder(self.query.output_format, self.service.sample_rate)
         alignment = Alignment(context.speed)
         reply = await self.service.speak(
-            context.feed, voice=self.voice, seed=self.query.seed, protocol="elevenlabs"
+            context.feed,
+            voice=self.voice,
+            seed=self.query.seed,
+            speed=context.speed,
+            lexicon=context.lexicon,
+            normalize=normalize_of(self.query.apply_text_normalization),
+            protocol="elevenlabs",
         )
 
         async def send_rest() -> None:
@@ -288,8 +298,7 @@ class _Session:
         context.feed.on_wait = send_rest
         try:
             async for pcm in reply:
-                texts, seconds = reply.texts, len(pcm) / reply.sample_rate
-                context.letters += alignment.add(len(texts) - 1, texts[-1], seconds)
+                context.letters += alignment.follow(reply, len(pcm))
                 await self.send_audio(context, encoder.encode(pcm))
             context.letters += alignment.rest()
             await self.send_audio(context, encoder.finish(), is_waiting=True)

@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 from collections.abc import AsyncIterator
+from typing import Annotated, Literal
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
@@ -26,7 +28,13 @@ from causerie.model.sampling import MAX_SEED
 from causerie.reply.async_stream import AsyncStream
 from causerie.server import audio_response
 from causerie.server.alignment import Alignment, Letter, OriginalText
-from causerie.server.routes.elevenlabs import DEFAULT_FORMAT, VoiceSettings, new_encoder
+from causerie.server.dictionaries import Locator
+from causerie.server.routes.elevenlabs import (
+    DEFAULT_FORMAT,
+    VoiceSettings,
+    new_encoder,
+    normalize_of,
+)
 from causerie.server.routes.speech import AUDIO_RESPONSES
 from causerie.server.state import service_of
 
@@ -40,10 +48,14 @@ class SpeechBody(BaseModel):
     model_id: str | None = None
     voice_settings: VoiceSettings | None = None
     seed: int | None = Field(default=None, ge=0, le=MAX_SEED)
+    apply_text_normalization: Literal["auto", "on", "off"] = "auto"
+    pronunciation_dictionary_locators: Annotated[list[Locator], Field(max_length=3)] = Field(
+        default_factory=list
+    )
 
     @property
     def speed(self) -> float:
-        """The speed of the playback."""
+        """The speed of the speech."""
         return (self.voice_settings and self.voice_settings.speed) or 1.0
 
 
@@ -92,7 +104,7 @@ async def text_to_speech(
 ) -> Response:
     """Speak a text. Both paths send the audio while it is generated."""
     encoder, reply = await _begin(request, voice, body, output_format)
-    return await audio_response.stream(request, reply, encoder, headers={"x-seed": str(reply.seed)})
+    return await audio_response.stream(request, reply, encoder, headers=_headers(reply))
 
 
 @router.post("/v1/text-to-speech/{voice}/with-timestamps", response_model=TimedAudio)
@@ -105,8 +117,8 @@ async def text_with_timestamps(
     return await audio_response.complete(
         request,
         timed,
-        lambda num: new_encoder(output_format, reply.sample_rate, body.speed, num_samples=num),
-        headers={"x-seed": str(reply.seed)},
+        lambda num: new_encoder(output_format, reply.sample_rate, num_samples=num),
+        headers=_headers(reply),
         wrap=timed.object,
         content_type="application/json",
     )
@@ -132,7 +144,7 @@ async def stream_with_timestamps(
         request,
         timed,
         encoder,
-        headers={"x-seed": str(reply.seed)},
+        headers=_headers(reply),
         wrap=timed.lines,
         content_type=LINES,
     )
@@ -144,9 +156,25 @@ async def _begin(
     """A reply and the encoder of a stream; errors of text and format are raised before speaking."""
     service = service_of(request)
     text = service.texts.plain(body.text)
-    encoder = new_encoder(output_format, service.sample_rate, body.speed)
-    reply = await service.speak(text, voice=voice, seed=body.seed, protocol="elevenlabs")
+    encoder = new_encoder(output_format, service.sample_rate)
+    lexicon = await asyncio.to_thread(
+        service.dictionaries.lexicon, body.pronunciation_dictionary_locators
+    )
+    reply = await service.speak(
+        text,
+        voice=voice,
+        seed=body.seed,
+        speed=body.speed,
+        lexicon=lexicon,
+        normalize=normalize_of(body.apply_text_normalization),
+        protocol="elevenlabs",
+    )
     return encoder, reply
+
+
+def _headers(reply: AsyncStream) -> dict[str, str]:
+    notes = {"x-notes": json.dumps(reply.notes)} if reply.notes else {}
+    return {"x-seed": str(reply.seed), **notes}
 
 
 class _TimedReply:
@@ -159,8 +187,7 @@ class _TimedReply:
 
     async def __aiter__(self) -> AsyncIterator[NDArray[np.float32]]:
         async for pcm in self._reply:
-            texts, seconds = self._reply.texts, len(pcm) / self._reply.sample_rate
-            letters = self._alignment.add(len(texts) - 1, texts[-1], seconds)
+            letters = self._alignment.follow(self._reply, len(pcm))
             self._letters += self._original.align(letters)
             yield pcm
         self._letters += self._original.align(self._alignment.rest()) + self._original.rest()

@@ -396,7 +396,6 @@ class _Connection:
             _FORMATS[kind],
             sample_rate=self.service.sample_rate,
             out_rate=_RATES[kind],
-            speed=output["speed"],
         )
         playbacks = [item.playback for item in context if item.playback is not None]
         segments: list[Segment] = await asyncio.to_thread(context_of, playbacks, voice.name)
@@ -406,6 +405,7 @@ class _Connection:
             voice=voice,
             context=segments,
             seed=options.seed,
+            speed=output["speed"],
             max_duration_s=None if limit is None else limit / self.frame_rate,
             protocol="realtime",
         )
@@ -414,7 +414,7 @@ class _Connection:
         item = _Item(_name("item"), "assistant", "", "in_progress")
         response = _Response(item, encoder, output, options)
         self.active[response.name] = response
-        item.playback = Playback(reply, voice.name, output["speed"])
+        item.playback = Playback(reply, voice.name)
         try:
             await self.begin(response)
         except BaseException:

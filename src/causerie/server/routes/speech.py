@@ -25,6 +25,8 @@ from causerie.server.schemas import (
 )
 from causerie.server.service import SpeechService
 from causerie.server.state import service_of
+from causerie.server.texts import CheckedText
+from causerie.text.ssml import Script
 
 router = APIRouter(tags=["speech"])
 
@@ -73,14 +75,20 @@ async def begin_reply(
             overloaded.
     """
     text = service.texts.plain_or_ssml(body.input, must_be_ssml=bool(body.ssml))
+    notes: list[str] = []
+    if isinstance(text, Script) and not text.has_voices:
+        notes = text.notes
+        text = CheckedText(text.as_text())
     if isinstance(text, str):
-        return await service.speak(
+        stream = await service.speak(
             text,
             voice=await body.find_voice(service),
             context=await body.segments(service.settings),
             protocol=protocol,
             **sampling_of(body),
         )
+        stream.notes[:0] = notes
+        return stream
     reply = DialogueReply(
         service,
         text.lines,
@@ -98,12 +106,11 @@ async def begin_reply(
 def new_encoder(
     options: SpeechOptions, service: SpeechService, num_samples: int | None = None
 ) -> Encoder:
-    """An encoder for the requested format, speed and volume."""
+    """An encoder for the requested format and volume."""
     return VolumeEncoder(
         formats.encoder(
             options.response_format,
             sample_rate=service.sample_rate,
-            speed=options.speed,
             num_samples=num_samples,
         ),
         options.volume_multiplier,

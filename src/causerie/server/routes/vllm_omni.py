@@ -26,13 +26,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, WebSocket
 from pydantic import Field
 
 from causerie.audio import formats
-from causerie.audio.formats import Encoder
+from causerie.audio.formats import MAX_SPEED, MIN_SPEED, Encoder
 from causerie.prompt import Segment
 from causerie.reply.async_stream import AsyncStream
 from causerie.server.errors import ApiError
@@ -56,13 +56,15 @@ class _Config(Message):
     voice: str | None = None
     response_format: str = "pcm"
     sample_rate: int | None = None
-    speed: float = 1.0
+    speed: float = Field(default=1.0, ge=MIN_SPEED, le=MAX_SPEED)
     seed: int | None = None
     temperature: float | None = None
     top_k: int | None = None
     max_duration_s: float | None = None
     guard: Guard = "auto"
     conversation: bool = False
+    lexicon: dict[str, str | dict[str, str]] | None = None
+    normalize: Literal["on", "off"] | None = None
 
 
 class _Text(Message):
@@ -227,9 +229,12 @@ class _Session:
             seed=config.seed,
             max_duration_s=config.max_duration_s,
             guard=config.guard,
+            speed=config.speed,
+            lexicon=config.lexicon,
+            normalize=config.normalize,
             protocol="native",
         )
-        utterance.playback = Playback(reply, utterance.voice.name, config.speed)
+        utterance.playback = Playback(reply, utterance.voice.name)
         utterance.feed.on_wait = lambda: self.end_sentence(utterance)
         try:
             async for pcm in reply:
@@ -371,7 +376,6 @@ def _encoder(config: _Config, sample_rate: int) -> Encoder:
         config.response_format,
         sample_rate=sample_rate,
         out_rate=config.sample_rate,
-        speed=config.speed,
     )
 
 

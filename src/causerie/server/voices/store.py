@@ -91,6 +91,7 @@ class VoiceStore:
         taken: names that uploaded voices cannot have.
 
     Attributes:
+        folder: its storage.
         consents: the recorded consents in the same folder.
     """
 
@@ -102,11 +103,11 @@ class VoiceStore:
         codec: str = "",
         taken: Iterable[str] = (),
     ) -> None:
-        self._folder = open_folder(folder)
+        self.folder = open_folder(folder)
         self._make_voice, self._codec = make_voice, codec
         self._taken = {_folded(name): name for name in taken}
-        self._records = Records(self._folder, "voices", "voice_", _VOICE_FACTS)
-        self.consents = Consents(self._folder)
+        self._records = Records(self.folder, "voices", "voice_", _VOICE_FACTS)
+        self.consents = Consents(self.folder)
         self._loaded: OrderedDict[str, Voice] = OrderedDict()
         self._loading = threading.Lock()
 
@@ -184,7 +185,7 @@ class VoiceStore:
             "codec": self._codec,
         }
         recording = {"sound": torch.from_numpy(samples.copy())}
-        with self._folder.locked():
+        with self.folder.locked():
             self.check_name(name)  # it may have been taken meanwhile
             if is_consent_id(consent):
                 self.consents.get(consent)
@@ -244,9 +245,9 @@ class VoiceStore:
             raise self._unknown(id_or_name)
         with self._loading:
             self._loaded.pop(record.id, None)
-        for name in self._folder.versions("previews"):
+        for name in self.folder.versions("previews"):
             if name.startswith(f"previews/{record.id}-"):
-                self._folder.remove(name)
+                self.folder.remove(name)
         return _voice(record).info
 
     def delete_consent(self, id: str) -> None:
@@ -256,7 +257,7 @@ class VoiceStore:
             UnknownConsentError: there is none.
             ConsentInUseError: voices depend on it; the message names them.
         """
-        with self._folder.locked():
+        with self.folder.locked():
             users = [
                 _voice(record).info.name
                 for record in self._records.all()
@@ -274,13 +275,13 @@ class VoiceStore:
     def preview(self, name: str) -> bytes | None:
         """The preview stored under this name; None if there is none."""
         try:
-            return self._folder.read(f"previews/{name}")
+            return self.folder.read(f"previews/{name}")
         except FileNotFoundError:
             return None
 
     def keep_preview(self, name: str, contents: bytes) -> None:
         """Store a preview; if the voice is uploaded, the name must begin with its id and a dash."""
-        self._folder.write(f"previews/{name}", contents)
+        self.folder.write(f"previews/{name}", contents)
 
     # -- private -----------------------------------------------------------------------------
 
