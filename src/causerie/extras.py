@@ -10,6 +10,7 @@ from causerie.errors import ConfigError
 #: Each extra of the package → a module that it installs, and what it is for.
 EXTRAS = {
     "play": ("sounddevice", "plays audio without another program"),
+    "narrate": ("av", "causerie narrate to m4b, mp3, m4a and opus"),
     "server": ("fastapi", "causerie serve: HTTP, WebSockets, web page, mp3 and opus"),
     "ray": ("ray", "causerie serve in several processes or on several machines"),
     "pipecat": ("pipecat", "a text-to-speech service for pipecat"),

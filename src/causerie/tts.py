@@ -261,7 +261,7 @@ class TTS:
             The speech, which is empty if the model stops at once.
 
         Raises:
-            TextError: the text is empty, too long, or cannot be spoken.
+            TextError: the text is empty or cannot be spoken.
             ConfigError: a setting is out of range.
             AudioError: audio or codes in the context are invalid.
             UnknownVoiceError: no voice has this name.

@@ -134,15 +134,16 @@ def test_a_speed_out_of_range_is_refused(tts: TTS, speed: float) -> None:
 
 def test_normalize_off_is_the_original_s_prompt(tts: TTS) -> None:
     def tokens(text: str, normalize: str | None) -> list[int]:
-        rows = tts._turns(  # the prompt is not public
+        read = tts._turns(  # the prompt is not public
             text,
             None,
             (),
             0.1,
             False,
+            "off",
             tts._reading(None, normalize),  # type: ignore[arg-type]
-        )._pieces[0][1]
-        return list(rows.tokens)
+        )._pieces[0]
+        return list(read.part.tokens)
 
     tokenizer = tts.checkpoint.tokenizer
     text = "  It costs $5 *now* [pause 1s] [laughs]\n"

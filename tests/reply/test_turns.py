@@ -149,3 +149,10 @@ def test_petit_speaks_after_a_turn_without_text() -> None:
     without = tts.generate("Hello.", seed=1, max_duration_s=0.4)
     assert len(with_turn.samples)
     assert not np.array_equal(with_turn.samples, without.samples)
+
+
+def test_a_text_may_have_any_length(encoder: ContextEncoder) -> None:
+    text = "One sentence is here. " * 1_200  # 26,400 characters
+    turns = turns_of(encoder, text)
+    assert turns.num_pieces == 1_200 // 11 + 1
+    assert asyncio.run(turns.next_turn([])) is not None

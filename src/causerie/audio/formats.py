@@ -207,9 +207,9 @@ def encode(name: str, pcm: NDArray[np.float32], sample_rate: int) -> bytes:
     _check_rate(name, about, sample_rate)
     file = io.BytesIO()
     with need("av", "server").open(file, "w", format="ipod") as container:
-        stream = _add_stream(container, about, sample_rate, about.bit_rate)
+        stream = add_stream(container, about, sample_rate, about.bit_rate)
         if len(pcm):
-            container.mux(stream.encode(_frame(pcm, about.wants, sample_rate, 0)))
+            container.mux(stream.encode(av_frame(pcm, about.wants, sample_rate, 0)))
         container.mux(stream.encode(None))
     return file.getvalue()
 
@@ -292,7 +292,7 @@ class Change:
 
     def _push(self, pcm: NDArray[np.float32]) -> None:
         if len(pcm):
-            self._graph.push(_frame(pcm, "flt", self._from_rate, self._pts))
+            self._graph.push(av_frame(pcm, "flt", self._from_rate, self._pts))
             self._pts += len(pcm)
 
     def _pull(self, most: int) -> NDArray[np.float32]:
@@ -382,14 +382,14 @@ class _Contained(_Base):
             format=about.container,
             options={"fflags": "+flush_packets", **about.container_options},
         )
-        self._stream = _add_stream(self._container, about, rate, bit_rate)
+        self._stream = add_stream(self._container, about, rate, bit_rate)
         self._container.start_encoding()
         if about.container == "flac" and num_samples is not None:
             _write_length(self._file.written, num_samples)
 
     def _pack(self, pcm: NDArray[np.float32]) -> bytes:
         if len(pcm):
-            frame = _frame(pcm, self._wants, self.sample_rate, self._pts)
+            frame = av_frame(pcm, self._wants, self.sample_rate, self._pts)
             self._pts += len(pcm)
             self._container.mux(self._stream.encode(frame))
         return self._file.take()
@@ -417,7 +417,7 @@ class _Sink:
         return taken
 
 
-def _add_stream(container: Any, about: _Format, rate: int, bit_rate: int | None) -> Any:
+def add_stream(container: Any, about: _Format, rate: int, bit_rate: int | None) -> Any:
     """A stream of one channel in an output container."""
     stream = container.add_stream(about.codec, rate=rate, options=dict(about.codec_options))
     context = stream.codec_context
@@ -428,7 +428,7 @@ def _add_stream(container: Any, about: _Format, rate: int, bit_rate: int | None)
     return stream
 
 
-def _frame(pcm: NDArray[np.float32], form: str, rate: int, pts: int) -> Any:
+def av_frame(pcm: NDArray[np.float32], form: str, rate: int, pts: int) -> Any:
     """Samples (N,) as a frame of FFmpeg."""
     data: NDArray[Any] = pcm16(pcm) if form == "s16" else np.clip(pcm, -1.0, 1.0)
     frame = need("av", "server").AudioFrame.from_ndarray(data[None], format=form, layout="mono")
@@ -462,6 +462,6 @@ def _g711(codec: str, rate: int) -> Callable[[NDArray[np.float32]], bytes]:
     def pack(pcm: NDArray[np.float32]) -> bytes:
         if not len(pcm):
             return b""
-        return b"".join(bytes(packet) for packet in context.encode(_frame(pcm, "s16", rate, 0)))
+        return b"".join(bytes(packet) for packet in context.encode(av_frame(pcm, "s16", rate, 0)))
 
     return pack

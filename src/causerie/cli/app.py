@@ -19,6 +19,7 @@ from causerie.cli.bench import bench
 from causerie.cli.eval import evaluate
 from causerie.cli.finetune import finetune
 from causerie.cli.merge import merge
+from causerie.cli.narrate import narrate
 from causerie.cli.read import read
 from causerie.cli.serve import serve
 from causerie.cli.values import convert_without_pydantic
@@ -95,6 +96,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("say")(say.say)
+app.command("narrate")(narrate)
 app.command("read")(read)
 app.command("voices")(voices)
 app.add_typer(voice.app, name="voice")

@@ -20,6 +20,7 @@ class Delivery:
 
     Attributes:
         silent_text: of the latest samples, if they are a pause: as it is written. None for speech.
+        lengths: of turns that ended and of pauses: whether it is a turn, and its samples.
 
     Raises:
         ConfigError: the speed is out of range, or PyAV is missing.
@@ -31,23 +32,31 @@ class Delivery:
         self._change = Change(sample_rate, sample_rate, self._speed)
         self._spans: list[tuple[bool, float]] = []  # whether it is speech, and its seconds
         self.silent_text: str | None = None
+        self.lengths: list[tuple[bool, int]] = []
+        self._num_samples = 0  # of the current turn
 
     def speech(self, pcm: NDArray[np.float32]) -> NDArray[np.float32]:
         """The samples that are ready after these, perhaps none."""
         self._add(True, len(pcm) / self._sample_rate)
-        return self._change.add(pcm)
+        ready = self._change.add(pcm)
+        self._num_samples += len(ready)
+        return ready
 
     def end_turn(self) -> NDArray[np.float32]:
         """The remaining samples of a turn."""
         rest = self._change.finish()
         self._change = Change(self._sample_rate, self._sample_rate, self._speed)
+        self.lengths.append((True, self._num_samples + len(rest)))
+        self._num_samples = 0
         return rest
 
     def silence(self, seconds: float, text: str) -> NDArray[np.float32]:
         """The samples of a pause between turns."""
         self._add(False, seconds)
         self.silent_text = text
-        return np.zeros(round(seconds * self._sample_rate), np.float32)
+        silence = np.zeros(round(seconds * self._sample_rate), np.float32)
+        self.lengths.append((False, len(silence)))
+        return silence
 
     def frames_until(self, seconds: float) -> int:
         """The number of whole frames in the first seconds that the listener gets."""

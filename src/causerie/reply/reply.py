@@ -21,12 +21,9 @@ from causerie.engine.request import Request, Sampling, State
 from causerie.prompt import Segment
 from causerie.reply.delivery import Delivery
 from causerie.reply.turn import Turn
-from causerie.text.split import Piece
+from causerie.text.split import CHARS_A_SECOND, Piece
 
 log = logging.getLogger("causerie")
-
-#: Characters per second of English speech at an ordinary pace, pauses included.
-CHARS_A_SECOND = 14.0
 
 #: An empty turn is spoken once more, with these bits of the seed changed.
 RETRY_SEED = 1 << 62
@@ -115,6 +112,22 @@ class Reply:
     def texts(self) -> list[str]:
         """Texts of the turns that were begun; the current audio belongs to the last one."""
         return [turn.text for turn in self._turns]
+
+    def spoken_pieces(self) -> list[tuple[str, int]]:
+        """The finished pieces of the text, each with the number of its samples.
+
+        A pause is a piece without a text.
+        """
+        said = (
+            turn.text
+            for turn, codes in zip(self._turns, self._codes, strict=False)
+            if codes.shape[1]
+        )
+        return [
+            (next(said) if is_turn else "", num_samples)
+            for is_turn, num_samples in self._delivery.lengths
+            if num_samples
+        ]
 
     def said(self, until_s: float | None = None) -> list[Segment]:
         """The spoken turns, as context for the next reply.

@@ -27,8 +27,6 @@ from causerie.text.pauses import MAX_PAUSE_S
 from causerie.text.split import MAX_PIECE_CHARS, Piece
 from causerie.voices import Voice
 
-#: About 25 minutes of speech. A book should come in parts.
-MAX_TEXT_CHARS = 20_000
 #: Without a limit on the reply, each piece is cut here, in case the model never stops.
 MAX_DURATION_S = 60.0
 #: Positions kept free for the speech: slow speech takes 0.1 s a character, and a second to begin.
@@ -62,7 +60,7 @@ class Turns:
         tail: the silence after the turns so far, if there is any.
 
     Raises:
-        TextError: a string is empty, too long, or cannot be spoken.
+        TextError: a string is empty or cannot be spoken.
         ConfigError, AudioError, PromptTooLongError: the duration, a segment or a string is invalid.
     """
 
@@ -81,7 +79,7 @@ class Turns:
         if isinstance(text, (str, bytes, bytearray)) or not isinstance(
             text, (Iterable, AsyncIterable)
         ):
-            text = check_text(text, MAX_TEXT_CHARS)
+            text = check_text(text)
         self.notes: list[str] = []
         self.speaker = voice.speaker
         self._encoder, self._reading = encoder, reading

@@ -1,8 +1,9 @@
-"""Letter timings, estimated while the audio is generated.
+"""Letter timings: found in the audio of finished pieces, or estimated while it is generated.
 
 A piece of text, which is one or more sentences, begins with its first audio and ends with its last.
-Within a piece all letters are taken to last equally long: at the average pace while the piece is
-being spoken, and spread over the remaining audio once it has ended. Knows no protocol.
+`causerie.word_times` finds the words of a piece that has ended. Where letters are wanted earlier,
+all letters of a piece are taken to last equally long: at the average pace while the piece is being
+spoken, and spread over the remaining audio once it has ended. Knows no protocol.
 """
 
 from __future__ import annotations
@@ -10,7 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from causerie.reply.reply import CHARS_A_SECOND, Reply
+import numpy as np
+from numpy.typing import NDArray
+
+from causerie.reply.reply import Reply
+from causerie.text.split import CHARS_A_SECOND
+from causerie.word_times.align import word_times
 
 
 @dataclass(frozen=True)
@@ -40,9 +46,9 @@ class Alignment:
         self._began_s = 0.0
         self._end_ms = 0  # of the latest letter
 
-    def follow(self, reply: Reply, num_samples: int) -> list[Letter]:
+    def follow(self, reply: Reply, pcm: NDArray[np.float32]) -> list[Letter]:
         """Add the latest chunk of a reply, and return the letters that are spoken by its end."""
-        seconds = num_samples / reply.sample_rate
+        seconds = len(pcm) / reply.sample_rate
         if reply.silent_text is not None:
             return self.pause(reply.silent_text, seconds)
         return self.add(len(reply.texts) - 1, reply.texts[-1], seconds)
@@ -53,10 +59,7 @@ class Alignment:
         start = self._end_ms
         self._audio_s += seconds
         self.audio_ms = self._end_ms = round(1000 * self._audio_s)
-        text += " "
-        span = self._end_ms - start
-        times = [start + span * index // len(text) for index in range(len(text) + 1)]
-        return letters + _letters(text, times)
+        return letters + _spread(text + " ", start, self._end_ms)
 
     def add(self, piece: int, text: str, seconds: float) -> list[Letter]:
         """Add audio, and return the letters that are spoken by its end.
@@ -91,10 +94,70 @@ class Alignment:
         chars = self._text[self._num_timed : end]
         if not chars:
             return []
-        start, span = self._end_ms, self.audio_ms - self._end_ms
-        times = [start + span * index // len(chars) for index in range(len(chars) + 1)]
-        self._num_timed, self._end_ms = max(end, self._num_timed), self.audio_ms
-        return _letters(chars, times)
+        start, self._end_ms = self._end_ms, self.audio_ms
+        self._num_timed = max(end, self._num_timed)
+        return _spread(chars, start, self.audio_ms)
+
+
+class ExactAlignment:
+    """The letters of one reply, in order, each once, as soon as their piece has ended.
+
+    Args:
+        sample_rate: of the audio.
+    """
+
+    def __init__(self, sample_rate: int) -> None:
+        self._sample_rate = sample_rate
+        self._piece, self._text = -1, ""
+        self._chunks: list[NDArray[np.float32]] = []
+        self._num_before = 0  # samples of the pieces that have ended
+
+    def follow(self, reply: Reply, pcm: NDArray[np.float32]) -> list[Letter]:
+        """Add the latest chunk of a reply, and return the letters of the piece that it ends."""
+        if reply.silent_text is not None:
+            return self.pause(reply.silent_text, len(pcm))
+        return self.add(len(reply.texts) - 1, reply.texts[-1], pcm)
+
+    def pause(self, text: str, num_samples: int) -> list[Letter]:
+        """Add silence; its letters, as written, last as long as it."""
+        letters = self.rest()
+        start, self._num_before = self._num_before, self._num_before + num_samples
+        edges = [round(1000 * at / self._sample_rate) for at in (start, self._num_before)]
+        return letters + _spread(text + " ", *edges)
+
+    def add(self, piece: int, text: str, pcm: NDArray[np.float32]) -> list[Letter]:
+        """Add audio (N,), and return the letters of the piece that it ends.
+
+        Args:
+            piece: number of the piece that is being spoken, from 0.
+            text: of the whole piece.
+        """
+        letters = self.rest() if piece != self._piece else []
+        self._piece, self._text = piece, text
+        self._chunks.append(pcm)
+        return letters
+
+    def rest(self) -> list[Letter]:
+        """End the piece, and return its letters."""
+        if not self._text:
+            return []
+        samples, text = np.concatenate(self._chunks), self._text
+        places, times, at = [0], [0.0], 0
+        for word in word_times(samples, self._sample_rate, [(text, len(samples))]):
+            found = text.find(word.text, at)
+            if found < 0:  # a comma that the reading put there
+                continue
+            at = found + len(word.text)
+            places += [found, at]
+            times += [word.start_s, word.end_s]
+        text += " "
+        places.append(len(text))
+        times.append(len(samples) / self._sample_rate)
+        edges = np.interp(np.arange(len(text) + 1), places, times)
+        before = self._num_before / self._sample_rate
+        self._num_before, self._text, self._chunks = self._num_before + len(samples), "", []
+        ms = [round(1000 * (before + edge)) for edge in edges.tolist()]
+        return _letters(text, ms)
 
 
 class OriginalText:
@@ -130,6 +193,13 @@ class OriginalText:
         times = [self._end_ms] + [until_ms] * len(chars)
         self._end_ms = until_ms
         return _letters(chars, times)
+
+
+def _spread(chars: str, start_ms: int, end_ms: int) -> list[Letter]:
+    """Letters that last equally long."""
+    span = end_ms - start_ms
+    times = [start_ms + span * index // len(chars) for index in range(len(chars) + 1)]
+    return _letters(chars, times)
 
 
 def _letters(chars: str, times: list[int]) -> list[Letter]:

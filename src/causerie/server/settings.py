@@ -71,7 +71,7 @@ class Settings(BaseSettings):
     )
     cors: Names = Field((), description="Origins of web pages that may call this server, or *.")
     strict: bool = Field(False, description="Refuse unsupported fields instead of ignoring them.")
-    max_input_chars: int = Field(20_000, ge=1, le=20_000, description="Longest text of a request.")
+    max_input_chars: int = Field(20_000, ge=1, description="Longest text of a request.")
     max_upload_mb: float = Field(10.0, gt=0, le=1000, description="Largest recording, in MiB.")
     voices: str = Field("", description="Folder of uploaded voices; empty: one in ~/.cache.")
     consent: Literal["off", "attest", "recording"] = Field(

@@ -5,14 +5,11 @@ from __future__ import annotations
 from causerie.errors import TextError
 
 
-def check_text(text: object, max_chars: int | None = None) -> str:
+def check_text(text: object) -> str:
     """The text, if it is a string without lone surrogates.
 
-    Args:
-        max_chars: the longest text; None allows any length.
-
     Raises:
-        TextError: it is not, or it is too long.
+        TextError: it is not.
     """
     if not isinstance(text, str):
         raise TextError(f"text must be a string, not {type(text).__name__}")
@@ -23,9 +20,4 @@ def check_text(text: object, max_chars: int | None = None) -> str:
             f"text holds half a character, {text[error.start]!a} at {error.start}: it was cut or "
             f"decoded wrongly, remove it"
         ) from error
-    if max_chars is not None and len(text) > max_chars:
-        raise TextError(
-            f"text has {len(text):,} characters, at most {max_chars:,} are spoken at once: "
-            f"give it in parts"
-        )
     return text

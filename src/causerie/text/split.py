@@ -19,6 +19,8 @@ from causerie.text.blocks import BlockEnd, BlockReader, Event, LeftOut, Pause, P
 
 #: Longer text is spoken in pieces of at most this many characters.
 MAX_PIECE_CHARS = 250
+#: Characters per second of English speech at an ordinary pace, pauses included.
+CHARS_A_SECOND = 14.0
 
 
 @dataclass(frozen=True)

@@ -298,7 +298,7 @@ class _Session:
         context.feed.on_wait = send_rest
         try:
             async for pcm in reply:
-                context.letters += alignment.follow(reply, len(pcm))
+                context.letters += alignment.follow(reply, pcm)
                 await self.send_audio(context, encoder.encode(pcm))
             context.letters += alignment.rest()
             await self.send_audio(context, encoder.finish(), is_waiting=True)

@@ -6,8 +6,8 @@ The audio is a file or, `with-timestamps`, base64 beside the times of the charac
      [0.0, …], "character_end_times_seconds": [0.07, …]}, "normalized_alignment": …}
 
 as one such object or, streamed, as one per line. The times are those of
-`causerie.server.alignment`, an estimate, and count from the start of the audio. Every character of
-the text occurs once.
+`causerie.server.alignment`: found in the complete audio, or estimated while it is streamed. They
+count from the start of the audio. Every character of the text occurs once.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from causerie.audio.formats import Encoder
 from causerie.model.sampling import MAX_SEED
 from causerie.reply.async_stream import AsyncStream
 from causerie.server import audio_response
-from causerie.server.alignment import Alignment, Letter, OriginalText
+from causerie.server.alignment import Alignment, ExactAlignment, Letter, OriginalText
 from causerie.server.dictionaries import Locator
 from causerie.server.routes.elevenlabs import (
     DEFAULT_FORMAT,
@@ -113,7 +113,7 @@ async def text_with_timestamps(
 ) -> Response:
     """Speak a text, and answer with the complete audio and the times of all characters."""
     _, reply = await _begin(request, voice, body, output_format)
-    timed = _TimedReply(reply, body)
+    timed = _TimedReply(reply, body, is_live=False)
     return await audio_response.complete(
         request,
         timed,
@@ -139,7 +139,7 @@ async def stream_with_timestamps(
 ) -> Response:
     """Speak a text, and stream the audio with the times of its characters."""
     encoder, reply = await _begin(request, voice, body, output_format)
-    timed = _TimedReply(reply, body)
+    timed = _TimedReply(reply, body, is_live=True)
     return await audio_response.stream(
         request,
         timed,
@@ -178,19 +178,24 @@ def _headers(reply: AsyncStream) -> dict[str, str]:
 
 
 class _TimedReply:
-    """A reply whose letters are collected while it is streamed."""
+    """A reply whose letters are collected while it is streamed.
 
-    def __init__(self, reply: AsyncStream, body: SpeechBody) -> None:
-        self._reply = reply
-        self._alignment, self._original = Alignment(body.speed), OriginalText(body.text)
+    Args:
+        is_live: letters are sent while their piece is being spoken, so their times are estimates.
+    """
+
+    def __init__(self, reply: AsyncStream, body: SpeechBody, *, is_live: bool) -> None:
+        self._reply, self._original = reply, OriginalText(body.text)
+        self._alignment = Alignment(body.speed) if is_live else ExactAlignment(reply.sample_rate)
         self._letters: list[Letter] = []  # not sent yet
 
     async def __aiter__(self) -> AsyncIterator[NDArray[np.float32]]:
         async for pcm in self._reply:
-            letters = self._alignment.follow(self._reply, len(pcm))
+            letters = await asyncio.to_thread(self._alignment.follow, self._reply, pcm)
             self._letters += self._original.align(letters)
             yield pcm
-        self._letters += self._original.align(self._alignment.rest()) + self._original.rest()
+        letters = await asyncio.to_thread(self._alignment.rest)
+        self._letters += self._original.align(letters) + self._original.rest()
 
     async def aclose(self) -> None:
         """Stop generating."""

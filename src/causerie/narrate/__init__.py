@@ -1,0 +1,1 @@
+"""Speaks whole documents: chapters, one audio file or several, subtitles."""
