@@ -367,3 +367,29 @@ def test_play_with_a_file_where_there_is_no_device(say: Any) -> None:
 def test_text_that_looks_like_an_option(say: Any) -> None:
     say("-o", "a.wav", "--", "--hello")
     assert Path("a.wav").exists()
+
+
+def test_pronunciations_pauses_and_speed(tmp_path: Path) -> None:
+    lexicon = tmp_path / "words.txt"
+    lexicon.write_text("GIF\tʤˈɪf\n", encoding="utf-8")
+    text = "A GIF. [pause 0.5s] Done."
+    options = ["--seed", "1", "--speed", "1.25", "--lexicon", str(lexicon)]
+    done = CliRunner().invoke(app, ["say", text, "-o", str(tmp_path / "a.wav"), *options])
+    assert done.exit_code == 0, done.output
+    tts = TTS.from_pretrained("petit", max_streams=1)
+    same = tts.generate(text, seed=1, speed=1.25, lexicon={"GIF": "ʤˈɪf"})
+    assert np.array_equal(files.read(tmp_path / "a.wav")[0], files.pcm16(same.samples) / 32_768)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--speed", "9"], "speed must be between 0.25 and 4.0, not 9.0"),
+        (["--normalize", "maybe"], "--normalize must be on or off, not 'maybe'"),
+        (["--lexicon", "none.txt"], "lexicon none.txt cannot be opened"),
+    ],
+)
+def test_wrong_control_is_one_line(options: list[str], message: str) -> None:
+    done = CliRunner().invoke(app, ["say", "Hi.", *options])
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+    assert message in done.stderr

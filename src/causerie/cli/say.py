@@ -129,14 +129,13 @@ def say(
 
     causerie say "Hello, it is nice to meet you." -o hello.wav
     """
-    from causerie.audio.formats import check_speed
-    from causerie.text.lexicon import read_lexicon
-
     if output is not None and out_dir is not None:
         raise ConfigError("-o and --out-dir exclude each other: give one of them")
     if skip_existing and out_dir is None:
         raise ConfigError("--skip-existing belongs to --out-dir: give --out-dir FOLDER too")
     if speed != 1:
+        from causerie.audio.formats import check_speed
+
         check_speed(speed)
     if output == "-" and as_json:
         raise ConfigError("-o - and --json both write to standard output: give -o FILE")
@@ -147,7 +146,11 @@ def say(
     check_normalize(normalize)
     check_source(model)
     check_voice(voice, model)
-    pronunciations = read_lexicon(lexicon)
+    pronunciations = None
+    if lexicon is not None:
+        from causerie.text.lexicon import UserLexicon
+
+        pronunciations = UserLexicon.load(lexicon)
     words = read_text(text, file, "say")
     formats = {"backbone_format": backbone_format, "depth_format": depth_format}
     tts, settings = _load(model, device, dtype, formats, context)
