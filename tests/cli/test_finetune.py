@@ -8,8 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from causerie.cli import app
-from causerie.cli import finetune as command
+from causerie.cli import app, options
 from causerie.data.shards import Turn
 from causerie.finetune import run as module
 from causerie.finetune.choice import choose
@@ -96,7 +95,7 @@ def test_a_terminal_asks_for_consent(
         questions.append(question)
         return answer
 
-    monkeypatch.setattr(command, "_is_interactive", lambda: True)
+    monkeypatch.setattr(options, "_is_interactive", lambda: True)
     monkeypatch.setattr(typer, "confirm", confirm)
     assert run("talks", "--from", "petit", "--out", "made").exit_code == code
     assert questions == ["Does the speaker in talks consent to being imitated?"]

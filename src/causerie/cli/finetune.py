@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from causerie.cli.console import note
-from causerie.cli.options import Changes
+from causerie.cli.options import Changes, confirm_consent
 from causerie.cli.progress import show_progress
-from causerie.errors import ConfigError
 
 if TYPE_CHECKING:
     from causerie.finetune.report import Report
@@ -67,7 +65,8 @@ def finetune(
     Prepares the recordings, trains, evaluates checkpoints, and writes the best one. Run the command
     again to resume a killed run. The report is DIR/report.html.
     """
-    _require_consent(folder, consent)
+    if not consent:
+        confirm_consent(folder, "--i-have-consent")
     with show_progress() as on_progress:
         from causerie.finetune.run import FinetuneOptions, finetune
 
@@ -86,22 +85,6 @@ def finetune(
     )
     for warning in report.choice.warnings:
         note(f"warning: {warning}")
-
-
-def _require_consent(folder: Path, given: bool) -> None:
-    """Ask for the speaker's consent at a terminal; raise ConfigError without it."""
-    if given:
-        return
-    question = f"Does the speaker in {folder} consent to being imitated?"
-    if not (_is_interactive() and typer.confirm(question, default=False, err=True)):
-        raise ConfigError(
-            "a voice belongs to a person: if the speaker of the recordings consents to being "
-            "imitated, confirm it by --i-have-consent"
-        )
-
-
-def _is_interactive() -> bool:
-    return sys.stdin.isatty()
 
 
 def _print_table(report: Report) -> None:

@@ -80,13 +80,29 @@ def confirmed_consent(recordings: Path, line: str | None) -> str:
     """
     if line and line.strip():
         return " ".join(line.split())
+    confirm_consent(recordings, '--consent "NAME, how and when"')
+    return "confirmed when the voice was made"
+
+
+def confirm_consent(recordings: Path, option: str) -> None:
+    """Ask at a terminal for the consent to the use of a voice.
+
+    Args:
+        option: the option that gives it, named in the error.
+
+    Raises:
+        ConfigError: there is none.
+    """
     question = f"Does the speaker in {recordings} consent to being imitated?"
-    if sys.stdin.isatty() and typer.confirm(question, default=False, err=True):
-        return "confirmed when the voice was made"
-    raise ConfigError(
-        "a voice belongs to a person: if the speaker of the recording consents to being imitated, "
-        'say so by --consent "NAME, how and when"'
-    )
+    if not (_is_interactive() and typer.confirm(question, default=False, err=True)):
+        raise ConfigError(
+            "a voice belongs to a person: if the speaker of the recordings consents to being "
+            f"imitated, confirm it by {option}"
+        )
+
+
+def _is_interactive() -> bool:
+    return sys.stdin.isatty()
 
 
 def complete_voice(context: typer.Context, incomplete: str) -> list[str]:
