@@ -237,8 +237,8 @@ class TTS:
 
         Args:
             text: long text is spoken in pieces that end at the ends of sentences.
-            voice: a name in `voices`, a voice file, a `Voice`, or a speaker number; None is
-                speaker 0.
+            voice: a name in `voices`, a voice file, a `Voice`, or a speaker number; None is the
+                model's default voice, as csm-1b has one, else speaker 0.
             context: earlier turns, oldest first; the reply continues their conversation. A turn
                 whose words are unknown has the text "".
             temperature: sampling temperature; 0 always takes the most likely code. The temperature
@@ -411,7 +411,7 @@ class TTS:
         return Turns(
             self._context,
             text,
-            voice=find_voice(voice, self.checkpoint.voices),
+            voice=self._voice(voice, context),
             context=context,
             max_duration_s=max_duration_s,
             one_prompt=one_prompt,
@@ -426,6 +426,13 @@ class TTS:
             lexicon=both or self._lexicon,
             normalize=self._normalize if normalize is None else _is_on(normalize),
         )
+
+    def _voice(self, voice: str | int | os.PathLike[str] | Voice | None, context: object) -> Voice:
+        """The voice of a reply: without one, the model's default, or that of the context."""
+        default = self.checkpoint.default_voice if voice is None else ""
+        if default and any(segment.speaker == 0 for segment in listed(context, "context")):
+            default = ""
+        return find_voice(voice, self.checkpoint.voices, default)
 
     def make_voice(self, name: str, segments: Sequence[Segment], speaker: int = 0) -> Voice:
         """A voice from recorded turns, whose audio is encoded here; see `Voice.save`.

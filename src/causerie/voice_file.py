@@ -1,7 +1,10 @@
 """Reads the names and headers of voice files, without torch and without a model.
 
-A voice file is a safetensors file: the codes of its segments, with speakers and texts in the
-metadata. `causerie.voices` reads all of it.
+    FOLDER/voices/NAME.safetensors     a voice file
+    FOLDER/prompts/NAME.wav, NAME.txt  a prompt: a recording and its words, as csm-1b has them
+
+A voice file has the codes of its segments, with speakers and texts in the metadata.
+`causerie.voices` reads all of it.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from causerie.errors import CheckpointError, ConfigError, UnknownVoiceError
+from causerie.published_voices import PROMPT_TEXTS
 
 FORMAT = {"format": "causerie voice", "version": "1"}
 #: Its `voices` folder holds the voices of petit.
@@ -42,8 +46,36 @@ class VoiceHeader:
 
 
 def voice_files(folder: Path) -> dict[str, Path]:
-    """Name and file of each voice of a model's folder, sorted by name."""
-    return {path.stem: path for path in sorted((folder / "voices").glob("*.safetensors"))}
+    """Name and file of each voice of a model's folder, sorted by name.
+
+    A prompt is a voice if its words are known.
+    """
+    prompts = [path for path in (folder / "prompts").glob("*.wav") if _has_words(path)]
+    found = [*prompts, *(folder / "voices").glob("*.safetensors")]
+    return dict(sorted((path.stem, path) for path in found))
+
+
+def is_prompt(path: Path) -> bool:
+    """Whether the file of a voice is a recording."""
+    return path.suffix == ".wav"
+
+
+def prompt_text(path: Path) -> str:
+    """The words of a prompt: those of the file beside it, else the published ones.
+
+    Raises:
+        CheckpointError: the file beside it cannot be read.
+    """
+    beside = path.with_suffix(".txt")
+    try:
+        text = beside.read_text("utf-8") if beside.is_file() else PROMPT_TEXTS[path.stem]
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"the words of a voice, {beside}, cannot be read: {error}") from error
+    return " ".join(text.split())
+
+
+def _has_words(path: Path) -> bool:
+    return path.stem in PROMPT_TEXTS or path.with_suffix(".txt").is_file()
 
 
 def read_header(path: str | os.PathLike[str]) -> VoiceHeader:

@@ -9,7 +9,7 @@ import json
 import numbers
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -23,8 +23,10 @@ from causerie.files import write_bytes
 from causerie.prompt import Segment, check_speaker
 from causerie.voice_file import (
     FORMAT,
+    is_prompt,
     is_speaker_number,
     parse_header,
+    prompt_text,
     recording_is_no_voice,
     unknown_voice,
 )
@@ -40,6 +42,8 @@ class Voice:
         segments: context before every text. A saved voice has the codes of each segment.
         licence: of the voice, such as "CC0-1.0"; empty if unknown.
         consent: who consents to the imitation, and how; empty if unknown.
+        notes: what is wrong with its recordings, for the notes of each reply; None if they were not
+            examined. Not saved.
     """
 
     name: str
@@ -47,6 +51,7 @@ class Voice:
     segments: tuple[Segment, ...] = ()
     licence: str = ""
     consent: str = ""
+    notes: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "speaker", check_speaker(self.speaker))
@@ -139,20 +144,39 @@ class Voice:
             ) from error
 
 
+def load_voice(name: str, path: Path) -> Voice:
+    """A voice of a model: a voice file, or a prompt, which is encoded when it is first used.
+
+    Raises:
+        CheckpointError: as `Voice.load`.
+    """
+    if not is_prompt(path):
+        return Voice.load(path)
+    segment = Segment(speaker=0, text=prompt_text(path), audio=path)
+    return Voice(name=name, segments=(segment,), notes=())
+
+
 def find_voice(
-    voice: str | int | os.PathLike[str] | Voice | None, voices: Mapping[str, Path]
+    voice: str | int | os.PathLike[str] | Voice | None,
+    voices: Mapping[str, Path],
+    default: str = "",
 ) -> Voice:
     """The voice for a name, file or speaker number.
 
     Args:
-        voice: a `Voice`, a name, a voice file, a speaker number (also as text), or None for
-            speaker 0.
+        voice: a `Voice`, a name, a voice file, a speaker number (also as text), or None for the
+            default.
         voices: name and file of each voice of the model.
+        default: a name in `voices`, which is noted; "" for speaker 0.
 
     Raises:
         ConfigError: it is none of these.
         UnknownVoiceError: no voice has this name; lists near names.
     """
+    if voice is None and default:
+        found = load_voice(default, voices[default])
+        note = f"voice: {default}, the model's first, as none was given"
+        return replace(found, notes=(*(found.notes or ()), note))
     if voice is None:
         voice = 0
     if isinstance(voice, Voice):
@@ -168,7 +192,7 @@ def find_voice(
     if isinstance(voice, os.PathLike) or voice.endswith(".safetensors"):
         return Voice.load(voice)
     if voice in voices:
-        return Voice.load(voices[voice])
+        return load_voice(voice, voices[voice])
     if is_speaker_number(voice):
         return Voice(name=voice, speaker=int(voice))
     raise unknown_voice(voice, voices)

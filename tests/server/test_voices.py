@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import io
 import itertools
+import json
 import os
 import threading
 from collections.abc import Iterator
@@ -23,6 +25,7 @@ from causerie.server.routes import voices as routes
 from causerie.server.voices import cloning
 from causerie.server.voices.openai_names import OPENAI_VOICES
 from causerie.tts import TTS
+from causerie.voice_file import voice_files
 from tests import tiny
 from tests.server.running import Running, petit, running
 
@@ -250,6 +253,25 @@ def test_a_failing_store_is_reported(
         assert "No space left" in failed.json()["error"]["message"]
         assert str(tmp_path) not in failed.text
         assert post(server, name="one", **fields).status_code == 200
+
+
+def test_a_models_first_prompt_is_the_default_and_noted(tmp_path: Path) -> None:
+    recorded = tmp_path / "prompts" / "read_speech_b.wav"
+    recorded.parent.mkdir()
+    soundfile.write(recorded, np.random.default_rng(0).normal(0, 0.1, 48_000), 24_000)
+    checkpoint = tiny.checkpoint(max_frames=512)
+    tts = TTS(dataclasses.replace(checkpoint, voices=voice_files(tmp_path)))
+    body = {"input": "Hi.", "max_duration_s": 0.2, "response_format": "pcm", "seed": 1}
+    with running(tmp_path / "store", tts) as server:
+        (listed,) = httpx.get(f"{server.http}/v1/audio/voices").json()["voices"]
+        assert (listed["id"], listed["description"]) == ("read_speech_b", "Man, reading")
+        url = f"{server.http}/v1/audio/speech"
+        default = httpx.post(url, json=body)
+        note = "voice: read_speech_b, the model's first, as none was given"
+        assert note in json.loads(default.headers["x-notes"])
+        named = httpx.post(url, json={**body, "voice": "read_speech_b"})
+        assert "voice" not in named.headers.get("x-notes", "")
+        assert default.content == named.content
 
 
 def test_a_model_without_named_voices_lists_numbers(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from causerie.codec.mimi import Mimi
 from causerie.config import CSMConfig, LlamaConfig, MimiConfig, csm_1b
 from causerie.model.csm import CSM
 from causerie.prompt import Segment
-from causerie.voices import Voice
+from causerie.voices import Voice, load_voice
 
 #: Names of the models.
 SUBJECTS = ("csm-1b", "petit", "tiny")
@@ -67,8 +67,8 @@ def sizes(name: str) -> tuple[CSMConfig, MimiConfig]:
 
 def voice_of(checkpoint: Checkpoint) -> Voice:
     """The first voice of a checkpoint, or some seconds of noise if it has none."""
-    for path in checkpoint.voices.values():
-        return Voice.load(path)
+    for name, path in checkpoint.voices.items():
+        return load_voice(name, path)
     codec = checkpoint.codec.config
     shape = (checkpoint.model.config.num_codebooks, int(VOICE_S * codec.frame_rate))
     codes = torch.randint(1, codec.codebook_size, shape, generator=torch.Generator().manual_seed(0))

@@ -55,7 +55,7 @@ from causerie.model.csm import CSM
 from causerie.model_files import ADAPTER, read_json
 from causerie.text.front_end import FrontEnd
 from causerie.text.tokenizer import TextTokenizer
-from causerie.voice_file import voice_files
+from causerie.voice_file import is_prompt, voice_files
 
 FORMAT, VERSION = "causerie", 1
 #: Prefix of the language model's tensor names in our own layout.
@@ -125,6 +125,17 @@ class Checkpoint:
     defaults: GenerationDefaults = field(default_factory=GenerationDefaults)
     voices: dict[str, Path] = field(default_factory=dict)
     base: str = ""
+
+    @property
+    def default_voice(self) -> str:
+        """The first prompt of a model that has prompts; "" for others.
+
+        The weights of an adapter have a voice of their own, so it has none.
+        """
+        return "" if self.base else next(filter(self._is_prompt, self.voices), "")
+
+    def _is_prompt(self, voice: str) -> bool:
+        return is_prompt(self.voices[voice])
 
 
 @dataclass(frozen=True)

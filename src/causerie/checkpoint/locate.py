@@ -32,7 +32,8 @@ CODECS = (
 TOKENIZERS = (("unsloth/csm-1b", "tokenizer.json"), ("sesame/csm-1b", "tokenizer.json"))
 #: Kyutai's name for Mimi beside a language model.
 _KYUTAI_FILES = "tokenizer-*.safetensors"
-_SIDE_FILES = ("*.json", "lexicon.txt.gz", "voices/*.safetensors")
+_VOICE_FILES = ("voices/*.safetensors", "prompts/*.wav", "prompts/*.txt")
+_SIDE_FILES = ("*.json", "lexicon.txt.gz", *_VOICE_FILES)
 
 
 def locate(source: str | Path, *, codec_alone: bool = False) -> Path:
@@ -46,13 +47,24 @@ def locate(source: str | Path, *, codec_alone: bool = False) -> Path:
         CheckpointError: there is none, or the download failed; names the page to open or the
             command to run.
     """
-    if source == BUNDLED:
-        return Path(str(files("causerie") / "assets" / BUNDLED))
-    path = Path(source).expanduser()
-    if source != "" and path.exists():
-        return path
+    if (found := _local(source)) is not None:
+        return found
     match = hub_id(source)
     return _download(match["repo"], match["revision"], codec_alone)
+
+
+def locate_voices(source: str | Path) -> Path:
+    """The folder with the voices of a checkpoint; no weights are downloaded.
+
+    Raises:
+        CheckpointError: as `locate`.
+    """
+    if (found := _local(source)) is not None:
+        return found if found.is_dir() else found.parent
+    from causerie.checkpoint import hub
+
+    match = hub_id(source)
+    return hub.snapshot(match["repo"], match["revision"], ("config.json", ADAPTER, *_VOICE_FILES))
 
 
 def locate_codec() -> Path:
@@ -87,6 +99,14 @@ def _copy_of(copies: Sequence[tuple[str, str]]) -> Path:
 def kyutai_file(folder: Path) -> Path | None:
     """Kyutai's codec file in a folder, if there is one."""
     return next(iter(sorted(folder.glob(_KYUTAI_FILES))), None)
+
+
+def _local(source: str | Path) -> Path | None:
+    """The folder or file of the bundled model, or on the disk; None if it is neither."""
+    if source == BUNDLED:
+        return Path(str(files("causerie") / "assets" / BUNDLED))
+    path = Path(source).expanduser()
+    return path if source != "" and path.exists() else None
 
 
 def _download(repo: str, revision: str | None, codec_alone: bool) -> Path:

@@ -27,6 +27,7 @@ from causerie.checkpoint.load import FORMAT, MODEL_PREFIX, VERSION, Checkpoint
 from causerie.codec.mimi import Mimi
 from causerie.config import MimiConfig
 from causerie.text.front_end import LEXICON_FILE
+from causerie.voice_file import is_prompt, prompt_text
 
 # The tokens that transformers puts in place of audio frames: their own names and Llama 3's.
 _AUDIO_TOKENS = ("<|AUDIO|>", "<|reserved_special_token_0|>")
@@ -61,7 +62,11 @@ def save(folder: Path | str, checkpoint: Checkpoint, *, dtype: torch.dtype | Non
     if checkpoint.front_end.kind == "phonemes":
         _copy(checkpoint.folder / LEXICON_FILE, folder / LEXICON_FILE)
     for name, path in checkpoint.voices.items():
-        _copy(path, folder / "voices" / f"{name}.safetensors")
+        if not is_prompt(path):
+            _copy(path, folder / "voices" / f"{name}.safetensors")
+        elif not checkpoint.base:  # the first prompt would become the voice of a merged adapter
+            _copy(path, folder / "prompts" / f"{name}.wav")
+            (folder / "prompts" / f"{name}.txt").write_text(prompt_text(path), "utf-8")
 
 
 def save_codec(folder: Path | str, codec: Mimi, *, dtype: torch.dtype | None = None) -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from causerie.checkpoint.adapter import Adapter
-from causerie.checkpoint.locate import locate
+from causerie.checkpoint.locate import locate, locate_voices
 from causerie.checkpoint.tensors import Tensors, open_files
 from causerie.errors import CheckpointError
 from causerie.model_files import ADAPTER, has_weights, read_json, weight_files
 from causerie.voice_file import voice_files
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -40,14 +42,19 @@ def open_base(adapter: Adapter, base: str | Path | None) -> Source:
     """
     if base is not None:
         return open_source(locate(base))
+    return _at_base(adapter, lambda base: open_source(locate(base)))
+
+
+def _at_base(adapter: Adapter, opened: Callable[[str | Path], T]) -> T:
+    """The result for the base that lies in the adapter's folder, beside it, or that it names."""
     if has_weights(adapter.folder):
-        return open_source(adapter.folder)
+        return opened(adapter.folder)
     cure = f"name its base: causerie merge {adapter.folder} OUT --base MODEL"
     if not adapter.base:
         raise CheckpointError(f"{adapter.folder} is an adapter that does not name its base; {cure}")
     beside = adapter.folder / adapter.base.partition("@")[0]
     try:
-        return open_source(beside if beside.is_dir() else locate(adapter.base_source))
+        return opened(beside if beside.is_dir() else adapter.base_source)
     except CheckpointError as error:
         raise CheckpointError(
             f"{adapter.folder} is an adapter of {adapter.base}, which cannot be opened: {error}; "
@@ -63,9 +70,14 @@ def open_source(path: Path) -> Source:
     return Source(path, folder, values, open_files(files))
 
 
-def voices_at(path: Path) -> dict[str, Path]:
-    """Name and file of each voice of a model, or of an adapter and its base."""
-    adapter = adapter_at(path)
+def voices_of(source: str | Path) -> dict[str, Path]:
+    """Name and file of each voice of a model, or of an adapter and its base.
+
+    Raises:
+        CheckpointError: it cannot be found. Weights are neither downloaded nor checked.
+    """
+    folder = locate_voices(source)
+    adapter = adapter_at(folder)
     if adapter is None:
-        return voice_files(path)
-    return voice_files(open_base(adapter, None).folder) | voice_files(adapter.folder)
+        return voice_files(folder)
+    return voice_files(_at_base(adapter, locate_voices)) | voice_files(folder)

@@ -10,7 +10,9 @@ import typer
 
 from causerie.cli.options import Model, known_voices
 from causerie.config import MimiConfig
-from causerie.voice_file import BUNDLED, read_header
+from causerie.errors import CheckpointError
+from causerie.published_voices import DESCRIPTIONS
+from causerie.voice_file import BUNDLED, VoiceHeader, is_prompt, prompt_text, read_header
 
 
 def voices(
@@ -19,34 +21,50 @@ def voices(
         bool, typer.Option("--json", help="Print one line of JSON for each voice.")
     ] = False,
 ) -> None:
-    """List the voices of a model: name, speaker number, seconds of audio, text, terms.
+    """List the voices of a model: name, speaker number, seconds of audio, text, who it is, terms.
 
     causerie voices --model ./my-model
     """
     found = known_voices(model)
     if found is None:  # an adapter, a hub id, or an error
-        from causerie.checkpoint.locate import locate
-        from causerie.checkpoint.source import voices_at
+        from causerie.checkpoint.source import voices_of
 
-        found = voices_at(locate(model))
+        found = voices_of(model)
     frame_rate = _frame_rate(model)
     for name, path in found.items():
-        header = read_header(path)
+        header = _prompt_header(path, frame_rate) if is_prompt(path) else read_header(path)
         seconds = header.num_frames / frame_rate
         text = " ".join(segment["text"] for segment in header.segments)
+        description = DESCRIPTIONS.get(name, "")
         terms = {"licence": header.licence, "consent": header.consent}
         if as_json:
             facts = {"name": name, "speaker": header.speaker, "seconds": round(seconds, 2)}
-            facts |= {"text": text} | {key: value for key, value in terms.items() if value}
+            more = {"description": description, **terms}
+            facts |= {"text": text} | {key: value for key, value in more.items() if value}
             typer.echo(json.dumps(facts, ensure_ascii=False))
         else:
             shown = text if len(text) <= 60 else f"{text[:59]}…"
-            typer.echo(f"{name:<16} speaker {header.speaker}  {seconds:5.1f} s  {shown}")
+            line = f"{name:<16} speaker {header.speaker}  {seconds:5.1f} s  {shown:<60}"
+            typer.echo(f"{line}  {description}".rstrip())
             for key, value in terms.items():
                 if value:
                     typer.echo(f"{'':<16} {key}: {value}")
     if not found and not as_json:
         typer.echo(f"{model} has no named voices; use speaker numbers 0, 1, 2, …")
+
+
+def _prompt_header(path: Path, frame_rate: float) -> VoiceHeader:
+    """The header that a prompt has as a voice."""
+    import soundfile
+
+    try:
+        seconds = soundfile.info(str(path)).duration
+    except soundfile.LibsndfileError as error:
+        reason = error.error_string.rstrip(".")
+        raise CheckpointError(f"voice file {path} cannot be read: {reason}") from error
+    segments = ({"speaker": 0, "text": prompt_text(path)},)
+    num_frames = round(seconds * frame_rate)
+    return VoiceHeader(name=path.stem, speaker=0, segments=segments, num_frames=num_frames)
 
 
 def _frame_rate(model: str) -> float:

@@ -89,6 +89,7 @@ class Turns:
         self._limit = self._num_frames(MAX_DURATION_S if max_duration_s is None else max_duration_s)
         self._guard = guard
         self._earlier: list[tuple[str, int]] = []  # texts and frames of this speaker
+        self.notes += voice.notes or ()
         self._before = [
             self._encode(segment, f"segment {number} of voice {voice.name}")
             for number, segment in enumerate(listed(voice.segments, "segments of a voice"), 1)

@@ -12,6 +12,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from causerie.voice_file import voice_files
+
 ADAPTER, MODEL = "adapter_config.json", "config.json"
 #: Seconds for which a listing of the folder is used.
 LISTED_S = 2.0
@@ -52,11 +54,10 @@ def _model(path: Path) -> FolderModel | None:
     for folder in (path, path / "model", path / "adapter"):
         is_adapter = (folder / ADAPTER).is_file()
         if is_adapter or (folder / MODEL).is_file():
-            files = sorted((folder / "voices").glob("*.safetensors"))
             return FolderModel(
                 name=path.name,
                 folder=folder,
                 is_adapter=is_adapter,
-                voices={file.stem: file for file in files},
+                voices=voice_files(folder),
             )
     return None

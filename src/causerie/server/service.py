@@ -30,6 +30,7 @@ from causerie.server.voices.store import VoiceInfo, VoiceStore
 from causerie.text.growing import Flush
 from causerie.text.lexicon import LexiconSource
 from causerie.tts import Guard, OnOff
+from causerie.voice_file import is_prompt
 from causerie.voices import Voice, find_voice
 
 log = logging.getLogger("causerie.server")
@@ -98,7 +99,8 @@ class SpeechService:
     @property
     def default_voice(self) -> str | None:
         """The voice of requests that name none; None if the model has no named voices."""
-        return _default(self.tts.voices)
+        checkpoint = self.tts.checkpoint
+        return _default(_usual(checkpoint.voices) if checkpoint.base else checkpoint.voices)
 
     def voice(self, name: str | None, model: str | None = None) -> Voice:
         """A voice: built in, uploaded, one of OpenAI's names, or a speaker number.
@@ -118,14 +120,22 @@ class SpeechService:
                 return self._voice(name, self.tts.checkpoint.voices, self.default_voice)
             chosen, name = found[name], None
         voices = self.models.voices_of(chosen)
-        default = chosen.name if chosen.name in voices else _default(chosen.voices or voices)
+        default = (
+            chosen.name if chosen.name in voices else _default(chosen.voices or _usual(voices))
+        )
         voice = self._voice(name, voices, default)
         return ModelVoice(
-            name=voice.name, speaker=voice.speaker, segments=voice.segments, model=chosen.name
+            name=voice.name,
+            speaker=voice.speaker,
+            segments=voice.segments,
+            notes=voice.notes,
+            model=chosen.name,
         )
 
     def _voice(self, name: str | None, voices: Mapping[str, Path], default: str | None) -> Voice:
         """A voice of the model whose built-in voices these are."""
+        if name is None and default == self.tts.checkpoint.default_voice:
+            return find_voice(None, voices, default)
         if name is None:
             return find_voice(default, voices)
         if name in voices:
@@ -249,6 +259,11 @@ class SpeechService:
         waiting = self.tts.engine.stats().waiting
         rounds = (waiting + 1) / self.settings.max_streams
         return min(30.0, max(0.5, USUAL_REPLY_S * rounds / 2))
+
+
+def _usual(voices: Mapping[str, Path]) -> dict[str, Path]:
+    """The voices that an adapter may have by default: not the prompts of its base."""
+    return {name: path for name, path in voices.items() if not is_prompt(path)}
 
 
 def _default(voices: Collection[str]) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+from causerie.published_voices import DESCRIPTIONS
 from causerie.server.voices.info import VoiceInfo
 
 #: Female voices map to female voices, male to male; fable and alloy are neutral. Only one name maps
@@ -30,17 +31,6 @@ OPENAI_VOICES: Mapping[str, str] = MappingProxyType(
     }
 )
 
-#: Descriptions of petit's voices.
-_DESCRIPTIONS = MappingProxyType(
-    {
-        "heart": "Woman, clear; the default",
-        "clara": "Woman, lower pitch",
-        "mia": "Woman, higher pitch",
-        "theo": "Man, lively",
-        "bruno": "Man, deep",
-        "oscar": "Man, calm; the least clear",
-    }
-)
 #: Number of speakers to list for a model without named voices.
 NUM_SPEAKERS = 4
 
@@ -75,6 +65,6 @@ def builtin_voices(voices: Sequence[str]) -> list[VoiceInfo]:
         ]
     ordered = sorted(voices, key=lambda name: (name != "heart", name))
     return [
-        VoiceInfo(id=name, name=name, description=_DESCRIPTIONS.get(name, ""), origin="builtin")
+        VoiceInfo(id=name, name=name, description=DESCRIPTIONS.get(name, ""), origin="builtin")
         for name in ordered
     ]
