@@ -29,7 +29,7 @@ from causerie.engine.request import Request
 from causerie.engine.runner import Draw
 from causerie.engine.runners.native import NativeRunner
 from causerie.engine.runners.plain import PlainRunner
-from causerie.errors import CheckpointError, ConfigError, TextError
+from causerie.errors import AudioError, CheckpointError, ConfigError, TextError
 from causerie.prompt import Part, Segment, build_prompt
 from causerie.reply import turns as turns_module
 from causerie.reply.context import MAX_CACHED
@@ -630,6 +630,48 @@ def test_same_context_is_encoded_once(
     soundfile.write(path, noise(seed=7), 24_000)  # the same path, but another sound
     tts.generate("Hello", context=context, seed=1, max_duration_s=0.2)
     assert len(calls) == 4
+
+
+def test_recordings_of_the_context_are_examined(shared: TTS, tmp_path: Path) -> None:
+    def spoken(samples: np.ndarray, text: str = "Before.") -> list[str]:
+        said = Segment(speaker=1, text=text, audio=samples, sample_rate=24_000)
+        notes = shared.generate("Hi", context=[turn(), said], max_duration_s=0.1).notes
+        return [note for note in notes if note.startswith("context")]
+
+    assert spoken(np.clip(8 * noise(), -1, 1)) == [
+        "context segment 2 is distorted: 21 % of its samples are at full scale; record it again "
+        "at a lower level"
+    ]
+    assert "transcript that is too long: 35.0 letters" in spoken(noise(), "a" * 14)[0]
+    assert spoken(noise()) == []
+    for samples, text, message in (
+        (np.sign(noise()), "Before.", r"^context segment 2 is distorted: 100 % of its samples"),
+        (0 * noise(), "Before.", r"^context segment 2 is silent: check the microphone$"),
+        (noise(0.04), "", r"^context segment 2 is shorter than 50 ms$"),
+        (noise(), "a" * 40, r"^context segment 2 has a transcript that is too long to be said"),
+    ):
+        with pytest.raises(AudioError, match=message):
+            spoken(samples, text)
+    path = tmp_path / "still.wav"
+    soundfile.write(path, np.zeros(24_000), 24_000)
+    with pytest.raises(AudioError, match=r"segment 2 \(.*still\.wav\) is silent"):
+        shared.generate("Hi", context=[turn(), Segment(speaker=0, audio=path)])
+
+
+def test_a_made_voice_keeps_what_is_wrong_with_its_recordings(shared: TTS) -> None:
+    clipped = np.clip(8 * noise(), -1, 1)
+    loud = Segment(speaker=1, text="Before.", audio=clipped, sample_rate=24_000)
+    voice = shared.make_voice("ada", [loud])
+    assert voice.notes is not None
+    assert voice.notes[0].startswith("segment 1 of voice ada is distorted")
+    assert voice.notes[0] in shared.generate("Hi", voice=voice, max_duration_s=0.1).notes
+    assert shared.make_voice("ada", [loud], examine=False).notes == ()
+    still = Segment(speaker=1, text="Before.", audio=0 * noise(), sample_rate=24_000)
+    with pytest.raises(AudioError, match="segment 1 of voice ada is silent"):
+        shared.make_voice("ada", [still])
+    by_hand = Voice(name="ada", segments=(still,))
+    with pytest.raises(AudioError, match="segment 1 of voice ada is silent"):
+        shared.generate("Hi", voice=by_hand)
 
 
 def test_memory_of_contexts_is_bounded(tts: TTS) -> None:

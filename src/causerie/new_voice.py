@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from causerie.audio.audio import Audio
-from causerie.audio.recording import MAX_CLIPPED, MAX_RAW_S, Fault, distorted, examine
+from causerie.audio.recording import MAX_RAW_S, Fault, examine
 from causerie.data.activity import RATE
 from causerie.data.letters import character_error_rate
 from causerie.data.sound import read_sound
@@ -69,27 +69,24 @@ def check_recording(
         TextError: there is no transcript and no recognizer, or no words were recognized.
     """
     sound = read_sound(path, sample_rate, max_s=MAX_RAW_S)
-    found = examine(sound.samples, sample_rate)
+    found = examine(sound.samples, sample_rate, clipped_share=sound.clipped_share)
     if not found.end:  # no speech at all
         raise AudioError(f"{path} {found.faults[0].message}")
     audio = Audio(samples=sound.samples[found.start : found.end], sample_rate=sample_rate)
     heard = recognizer(audio.resampled(RATE)).strip() if recognizer else None
-    text = (text or "").strip() or None
-    if text is None and not heard:
+    text = (text or "").strip() or heard
+    if not text:
         missing = "no recognizer is installed" if heard is None else "no words were recognized"
         raise TextError(
             f"the transcript of {path} is missing, and {missing}: give the words by --text, or "
             'pip install "causerie[evaluate]"'
         )
-    faults = [*examine(audio.samples, sample_rate, text).faults]
-    clipped = sound.clipped_share(0, sound.duration_s)
-    if clipped > MAX_CLIPPED and not any(fault.kind == "clipped" for fault in faults):
-        faults.append(Fault(kind="clipped", message=distorted(clipped)))
-    if text is not None and heard is not None:
+    faults = [*found.with_transcript(text).faults]
+    if heard is not None and text != heard:
         faults += _compared(text, heard)
     if encoder is not None:
         faults += _speakers(audio, encoder)
-    return Checked(audio=audio, text=text or heard or "", heard=heard, faults=tuple(faults))
+    return Checked(audio=audio, text=text, heard=heard, faults=tuple(faults))
 
 
 def make_voice(
@@ -106,7 +103,8 @@ def make_voice(
         audio=checked.audio.samples,
         sample_rate=checked.audio.sample_rate,
     )
-    return replace(tts.make_voice(name, [segment]), licence=licence, consent=consent)
+    voice = tts.make_voice(name, [segment], examine=False)
+    return replace(voice, licence=licence, consent=consent)
 
 
 def _compared(text: str, heard: str) -> list[Fault]:

@@ -240,7 +240,8 @@ class TTS:
             voice: a name in `voices`, a voice file, a `Voice`, or a speaker number; None is the
                 model's default voice, as csm-1b has one, else speaker 0.
             context: earlier turns, oldest first; the reply continues their conversation. A turn
-                whose words are unknown has the text "".
+                whose words are unknown has the text "". What is wrong with a recording is in
+                `Audio.notes`, and an unusable one is an error.
             temperature: sampling temperature; 0 always takes the most likely code. The temperature
                 of the acoustic codes changes in proportion. None: the checkpoint's.
             top_k: sample among the k most likely codes; 0: among all. None: the checkpoint's.
@@ -434,17 +435,31 @@ class TTS:
             default = ""
         return find_voice(voice, self.checkpoint.voices, default)
 
-    def make_voice(self, name: str, segments: Sequence[Segment], speaker: int = 0) -> Voice:
+    def make_voice(
+        self,
+        name: str,
+        segments: Sequence[Segment],
+        speaker: int = 0,
+        *,
+        examine: bool = True,
+    ) -> Voice:
         """A voice from recorded turns, whose audio is encoded here; see `Voice.save`.
+
+        Args:
+            examine: examine the recordings: what is wrong with them is in `Voice.notes`, and
+                unusable ones are an error.
 
         Raises:
             AudioError, TextError, PromptTooLongError: as in `generate`.
         """
-        encoded = []
+        encoded: list[Segment] = []
+        notes: list[str] = []
         for number, segment in enumerate(listed(segments, "segments"), 1):
-            part, _ = self._context.segment(segment, f"segment {number} of voice {name}")
+            title = f"segment {number} of voice {name}"
+            part, _ = self._context.segment(segment, title)
+            notes += self._context.examine(segment, title) if examine else []
             encoded.append(Segment(speaker=segment.speaker, text=segment.text, codes=part.codes))
-        return Voice(name=name, speaker=speaker, segments=tuple(encoded))
+        return Voice(name=name, speaker=speaker, segments=tuple(encoded), notes=tuple(notes))
 
     def _sampling(self, temperature: float | None, top_k: int | None, seed: int | None) -> Sampling:
         defaults = self.checkpoint.defaults

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from causerie.audio.audio import Audio
 from causerie.audio.recording import MAX_PAUSE_S, examine
+from causerie.errors import AudioError
 
 HELLO = Path(__file__).parents[2] / "docs/audio/hello.flac"
 WORDS = "Hello, it is nice to meet you. Hello, it is nice to meet you."
@@ -114,3 +115,49 @@ def test_a_long_pause(speech: NDArray[np.float32]) -> None:
 
     assert kinds(with_pause(MAX_PAUSE_S + 1), WORDS * 2) == ["pause"]
     assert kinds(with_pause(1.0), WORDS * 2) == []
+
+
+def test_a_transcript_that_nobody_can_say_is_fatal(speech: NDArray[np.float32]) -> None:
+    found = examine(speech, RATE)
+    fast, impossible = found.with_transcript(WORDS * 3), found.with_transcript(WORDS * 8)
+    for examined, is_fatal in ((fast, False), (impossible, True)):
+        assert [(fault.kind, fault.is_fatal) for fault in examined.faults] == [("pace", is_fatal)]
+    assert "too long: " in fast.faults[0].message
+    assert "too long to be said in 3" in impossible.faults[0].message
+    padded = np.concatenate([speech, np.zeros(60 * RATE, np.float32)])
+    assert examine(padded, RATE, WORDS * 8).faults[0].is_fatal
+
+
+def test_a_turn_may_be_short_or_long(speech: NDArray[np.float32]) -> None:
+    yes = speech[: RATE // 2]
+    assert examine(yes, RATE, "Hello.", role="turn").faults == ()
+    times = 31 * RATE // len(speech) + 1
+    assert examine(np.tile(speech, times), RATE, WORDS * times, role="turn").faults == ()
+    for samples in (speech[: RATE // 30], 0 * speech):
+        assert examine(samples, RATE, role="turn").faults[0].is_fatal
+    assert examine(speech, RATE, role="turn") == examine(speech, RATE)
+
+
+def test_usable_recordings_have_notes_and_others_are_an_error(
+    speech: NDArray[np.float32],
+) -> None:
+    loud = np.clip(4 * speech / np.abs(speech).max(), -1, 1)
+    (clipped,) = examine(loud, RATE, WORDS).notes("ann.wav")
+    assert clipped.startswith("ann.wav is distorted: ")
+    assert examine(speech, RATE, WORDS).notes("ann.wav") == []
+    with pytest.raises(AudioError, match=r"^ann\.wav is distorted: [0-9]+ % of its samples"):
+        examine(np.sign(speech), RATE, WORDS).notes("ann.wav")
+    with pytest.raises(AudioError, match=r"^ann\.wav is silent: check the microphone$"):
+        examine(0 * speech, RATE, WORDS).notes("ann.wav")
+
+
+def test_clipping_is_that_of_the_file(speech: NDArray[np.float32]) -> None:
+    spans: list[tuple[float, float]] = []
+
+    def share(start_s: float, end_s: float) -> float:
+        spans.append((start_s, end_s))
+        return 0.5
+
+    found = examine(speech, RATE, clipped_share=share)
+    assert "50 % of its samples" in found.of("clipped")[0].message
+    assert spans == [(found.start / RATE, found.end / RATE)]

@@ -132,6 +132,22 @@ def test_context_file_is_relative_to_itself(say: Any, expected: Any, words: dict
     assert np.array_equal(files.pcm16(files.read("a.wav")[0]), files.pcm16(wanted.samples))
 
 
+def test_a_bad_context_is_a_note_or_an_error(say: Any, tiny_folder: Path) -> None:
+    turns = [{"speaker": 1, "text": "Before.", "audio": "one.wav"}]
+    Path("context.json").write_text(json.dumps(turns))
+    sound = np.clip(np.random.default_rng(0).normal(0, 0.8, 12_000), -1, 1)
+    soundfile.write("one.wav", sound, 24_000)
+    done = say("Hello", "-o", "a.wav", "--context", "context.json", "--json")
+    notes = json.loads(done.stdout)["notes"]
+    assert any("context segment 1 (one.wav) is distorted: " in note for note in notes)
+    soundfile.write("one.wav", 0 * sound, 24_000)
+    where = ["--model", str(tiny_folder), "--context", "context.json", "-o", "b.wav"]
+    done = CliRunner().invoke(app, ["say", "Hello", *where])
+    assert done.exit_code == 2
+    assert "context segment 1 (one.wav) is silent: check the microphone" in done.stderr
+    assert not Path("b.wav").exists()
+
+
 def test_one_prompt(say: Any, expected: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns, "MAX_PIECE_CHARS", 8)
     text = "One. 1. Two. 2."

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from causerie.audio.recording import is_clipped
 from causerie.audio.resample import resample
-from causerie.data.sound import Sound, is_clipped, read_sound
+from causerie.data.sound import Sound, read_sound
 from causerie.errors import AudioError, ConfigError
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -110,6 +111,59 @@ def test_errors_are_one_line(
     error = answer.json()["error"]
     assert (answer.status_code, error["code"], error["param"]) == (status, code, param), error
     assert "\n" not in error["message"]
+
+
+def test_bad_recordings_have_notes_on_every_path(server: Running, speech: np.ndarray) -> None:
+    """The same words for `ref_audio`, alone and in a batch, uploads, consents and contexts."""
+    loud = wav(np.clip(4 * speech / np.abs(speech).max(), -1, 1))
+    fields = {"ref_audio": encoded(loud), "ref_text": TEXT, "consent_attested": True}
+    notes = json.loads(post(server, **fields).headers["x-notes"])
+    (note,) = [note for note in notes if note.startswith("the recording is distorted: ")]
+    items = [{"input": "Hello."}]
+    batch = post(server, "/v1/audio/speech/batch", items=items, **fields).json()
+    assert note in batch["results"][0]["notes"]
+    url, kind = f"{server.http}/v1/audio", "audio/wav"
+    data = {"name": "loud", "ref_text": TEXT, "consent_attested": "true", "language": "en"}
+    made = httpx.post(f"{url}/voices", data=data, files={"audio_sample": ("a.wav", loud, kind)})
+    assert note in json.loads(made.headers["x-notes"])
+    assert httpx.delete(f"{url}/voices/loud").status_code == 200
+    files = {"recording": ("a.wav", loud, kind)}
+    consent = httpx.post(f"{url}/voice_consents", data=data, files=files)
+    assert json.loads(consent.headers["x-notes"]) == [note]
+    context = [{"text": TEXT, "audio": encoded(loud)}]
+    notes = json.loads(post(server, context=context).headers["x-notes"])
+    assert note.replace("the recording", "context segment 1") in notes
+
+
+def test_unusable_recordings_are_the_same_error_on_every_path(
+    server: Running, speech: np.ndarray
+) -> None:
+    still, url = wav(0 * speech), f"{server.http}/v1/audio"
+    message = "is silent: check the microphone"
+    fields = {"ref_text": TEXT, "consent_attested": True}
+    data = {"name": "me", "ref_text": TEXT * 9, "consent_attested": "true", "language": "en"}
+
+    def upload(path: str, field: str, recording: bytes) -> httpx.Response:
+        return httpx.post(f"{url}/{path}", data=data, files={field: ("a.wav", recording, "a/b")})
+
+    for answer, name in (
+        (post(server, ref_audio=encoded(still), **fields), "the recording"),
+        (upload("voices", "audio_sample", still), "the recording"),
+        (upload("voice_consents", "recording", still), "the recording"),
+        (post(server, context=[{"text": "", "audio": encoded(still)}]), "context segment 1"),
+    ):
+        error = answer.json()["error"]
+        assert (answer.status_code, error["code"]) == (400, "invalid_audio")
+        assert error["message"] == f"{name} {message}"
+    fields["ref_text"] *= 9
+    for answer in (
+        post(server, ref_audio=encoded(wav(speech)), **fields),
+        upload("voices", "audio_sample", wav(speech)),
+        post(server, context=[{"text": TEXT * 9, "audio": encoded(wav(speech))}]),
+    ):
+        error = answer.json()["error"]
+        assert (answer.status_code, error["code"]) == (400, "invalid_audio")
+        assert "has a transcript that is too long to be said in" in error["message"]
 
 
 def test_cloning_can_be_disabled(tmp_path: Path, speech: np.ndarray) -> None:

@@ -24,6 +24,7 @@ import soundfile
 from causerie.server.routes import voices as routes
 from causerie.server.voices import cloning
 from causerie.server.voices.openai_names import OPENAI_VOICES
+from causerie.server.voices.recording import Recording
 from causerie.tts import TTS
 from causerie.voice_file import voice_files
 from tests import tiny
@@ -215,11 +216,12 @@ def test_too_many_recordings_are_refused_with_retry_after(
     monkeypatch.setattr(cloning, "MAX_WAITING", 0)
     entered, leave = threading.Event(), threading.Event()
 
-    def slowly(*args: Any) -> np.ndarray:
+    def slowly(*args: Any) -> Recording:
         entered.set()
         assert leave.wait(30)
-        return speech
+        return real(*args)
 
+    real = routes.voice_sound
     monkeypatch.setattr(routes, "voice_sound", slowly)
     fields = {"audio_sample": wav(speech), "ref_text": TEXT, "consent_attested": "true"}
     with running(tmp_path) as server, ThreadPoolExecutor(1) as pool:

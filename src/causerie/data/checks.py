@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from causerie.audio.recording import MAX_PACE, MIN_PACE, SLOW_FROM_S
 from causerie.data.activity import RATE, Span
 from causerie.data.letters import letters
 from causerie.errors import ConfigError
@@ -21,8 +22,6 @@ NOISE_WITHIN_S, NOISE_GUARD_S, NOISE_AT_LEAST_S = 2.0, 0.2, 0.2
 #: With less silence, this share of the frames, the quietest, counts as noise.
 QUIET_SHARE = 0.1
 MAX_SNR_DB = 80.0
-#: In shorter turns a slow pace is a hesitation, not a wrong transcript.
-SLOW_FROM_S = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +48,8 @@ class Limits:
     max_clipped: float = 0.001
     min_snr_db: float = 15.0
     min_loudness: float = -50.0
-    min_pace: float = 4.0
-    max_pace: float = 28.0
+    min_pace: float = MIN_PACE
+    max_pace: float = MAX_PACE
     max_cer: float = 0.2
 
     def __post_init__(self) -> None:

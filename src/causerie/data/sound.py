@@ -18,6 +18,7 @@ import soxr
 from numpy.typing import NDArray
 
 from causerie.audio.ffmpeg import decoding
+from causerie.audio.recording import is_clipped
 from causerie.audio.resample import check_mixed, check_rate
 from causerie.errors import AudioError
 
@@ -28,8 +29,6 @@ EXTENSIONS = frozenset(
 )
 #: Largest block, in values of all channels: four times 10 s of stereo at 48 kHz.
 MAX_BLOCK = 4_000_000
-#: Samples at full scale are clipped, and so are three equal ones near it.
-FULL_SCALE, LOUD, STILL = 0.9999, 0.9, 2.0**-15
 
 _Block = NDArray[np.float32]  # (N, channels)
 
@@ -122,15 +121,3 @@ def _gather(
         native_rate=rate,
         clipped=np.concatenate(clipped),
     )
-
-
-def is_clipped(block: _Block) -> NDArray[np.bool_]:
-    """Whether each of the samples (N, channels) is clipped in any channel: (N,)."""
-    size = np.abs(block)
-    found: Any = size >= FULL_SCALE
-    still = (np.abs(np.diff(block, axis=0)) <= STILL) & (size[1:] >= LOUD)
-    three = still[1:] & still[:-1]
-    for shift in range(3):
-        found[shift : shift + len(three)] |= three
-    out: NDArray[np.bool_] = found.any(axis=1)
-    return out

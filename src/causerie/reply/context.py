@@ -13,6 +13,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +22,7 @@ from torch import Tensor
 
 from causerie.audio import io
 from causerie.audio.audio import Audio
+from causerie.audio.recording import Examined, examine
 from causerie.audio.resample import mono, resample
 from causerie.codes import check_codes
 from causerie.errors import AudioError, ConfigError, TextError
@@ -35,12 +37,20 @@ if TYPE_CHECKING:
 MAX_CACHED = 128
 
 
+@dataclass(eq=False)
+class _Recording:
+    """What is known of a recording; each is computed once, when it is needed."""
+
+    examined: Examined | None = None
+    codes: Tensor | None = None
+
+
 class ContextEncoder:
     """Encodes segments with the front end, tokenizer and codec of one checkpoint."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.checkpoint = checkpoint
-        self._cache: OrderedDict[bytes, Tensor] = OrderedDict()
+        self._cache: OrderedDict[bytes, _Recording] = OrderedDict()
         self._lock = threading.Lock()
 
     def text(
@@ -58,6 +68,27 @@ class ContextEncoder:
         """The text of a segment without words."""
         return Part(tokens=self.checkpoint.tokenizer.encode("", speaker))
 
+    def examine(self, segment: Segment, name: str) -> list[str]:
+        """What the listener should know of a segment's recording; codes are not examined.
+
+        Args:
+            name: the segment's name in notes and errors.
+
+        Raises:
+            ConfigError: it is not a `Segment`.
+            AudioError: its recording is unreadable or unusable.
+        """
+        name = _full_name(segment, name)
+        if segment.audio is None:
+            return []
+        with _named(name):
+            source, contents = _contents(segment)
+            known = self._known(contents)
+            if known.examined is None:
+                audio = _read(source, name)
+                known.examined = examine(audio.samples, audio.sample_rate, role="turn")
+        return known.examined.with_transcript(segment.text).notes(name)
+
     def segment(
         self, segment: Segment, name: str, reading: ReadingOptions = DEFAULT_OPTIONS
     ) -> tuple[Part, Spoken]:
@@ -72,10 +103,7 @@ class ContextEncoder:
             PromptTooLongError: it exceeds the model's positions by itself.
             TextError: its text cannot be spoken.
         """
-        if not isinstance(segment, Segment):
-            raise ConfigError(f"{name} must be a Segment, not {type(segment).__name__}")
-        if isinstance(segment.audio, (str, os.PathLike)):
-            name = f"{name} ({os.fspath(segment.audio)})"
+        name = _full_name(segment, name)
         with _named(name):
             check_text(segment.text)
             if segment.text:
@@ -105,25 +133,23 @@ class ContextEncoder:
     def _encoded(self, segment: Segment, name: str) -> Tensor:
         """Codes (K, T) of a segment's audio, from the cache if possible."""
         source, contents = _contents(segment)
+        known = self._known(contents)
+        if known.codes is None:
+            known.codes = self._encode(_read(source, name), name)
+        return known.codes
+
+    def _known(self, contents: bytes) -> _Recording:
+        """What is known of the recording with these bytes, from the cache if possible."""
         key = hashlib.blake2b(contents, digest_size=16).digest()
         with self._lock:
-            if key in self._cache:
-                self._cache.move_to_end(key)
-                return self._cache[key]
-        codes = self._encode(source, name)
-        with self._lock:
-            self._cache[key] = codes
+            known = self._cache.setdefault(key, _Recording())
+            self._cache.move_to_end(key)
             while len(self._cache) > MAX_CACHED:
                 self._cache.popitem(last=False)
-        return codes
+        return known
 
-    def _encode(self, audio: Audio | bytes, name: str) -> Tensor:
-        if isinstance(audio, bytes):
-            samples, rate = io.read(bytesio.BytesIO(audio))
-            audio = Audio(samples=samples, sample_rate=rate)
+    def _encode(self, audio: Audio, name: str) -> Tensor:
         codec, model = self.checkpoint.codec, self.checkpoint.model
-        if not len(audio.samples):
-            raise AudioError(f"{name} is empty: it has no samples")
         samples = resample(audio.samples, audio.sample_rate, codec.config.sample_rate, name)
         num_frames = -(-len(samples) // codec.config.frame_size)
         check_length(num_frames, model.config.max_frames, name)
@@ -132,6 +158,28 @@ class ContextEncoder:
             pcm = torch.from_numpy(samples).to(device)[None, None]
             codes = codec.encode(pcm, model.config.num_codebooks)[0]
         return codes.cpu().clone()
+
+
+def _full_name(segment: Segment, name: str) -> str:
+    """The name of a segment with its file, for errors.
+
+    Raises:
+        ConfigError: it is not a `Segment`.
+    """
+    if not isinstance(segment, Segment):
+        raise ConfigError(f"{name} must be a Segment, not {type(segment).__name__}")
+    is_file = isinstance(segment.audio, (str, os.PathLike))
+    return f"{name} ({os.fspath(segment.audio)})" if is_file else name  # type: ignore[arg-type]
+
+
+def _read(source: Audio | bytes, name: str) -> Audio:
+    """The audio of a source, which is not empty."""
+    if isinstance(source, bytes):
+        samples, rate = io.read(bytesio.BytesIO(source))
+        source = Audio(samples=samples, sample_rate=rate)
+    if not len(source.samples):
+        raise AudioError(f"{name} is empty: it has no samples")
+    return source
 
 
 @contextmanager

@@ -91,7 +91,11 @@ class Turns:
         self._earlier: list[tuple[str, int]] = []  # texts and frames of this speaker
         self.notes += voice.notes or ()
         self._before = [
-            self._encode(segment, f"segment {number} of voice {voice.name}")
+            self._encode(
+                segment,
+                f"segment {number} of voice {voice.name}",
+                is_examined=voice.notes is not None,
+            )
             for number, segment in enumerate(listed(voice.segments, "segments of a voice"), 1)
         ]
         self._num_voice = len(self._before)
@@ -221,8 +225,10 @@ class Turns:
             turn.notes.append("dropped: a piece of the reply, too long to be context itself")
         return turn
 
-    def _encode(self, segment: Segment, name: str) -> Part:
+    def _encode(self, segment: Segment, name: str, *, is_examined: bool = False) -> Part:
         part, spoken = self._encoder.segment(segment, name, self._reading)
+        if not is_examined:
+            self.notes += self._encoder.examine(segment, name)
         self._note_left_out(spoken.left_out)
         self._note_skipped(spoken.skipped)
         if spoken.text and part.codes is not None and segment.speaker == self.speaker:

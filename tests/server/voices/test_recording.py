@@ -45,5 +45,19 @@ def test_an_unusable_recording_is_refused(
 
 def test_silence_at_the_ends_is_trimmed() -> None:
     silence = np.zeros(RATE, dtype=np.float32)
-    speech = voice_sound(wav(np.concatenate([silence, NOISE, silence])), RATE)
-    assert 2.0 <= len(speech) / RATE <= 2.3
+    found = voice_sound(wav(np.concatenate([silence, NOISE, silence])), RATE)
+    assert 2.0 <= len(found.speech) / RATE <= 2.3
+
+
+def test_a_usable_recording_has_notes() -> None:
+    clipped = voice_sound(wav(np.clip(8 * NOISE, -1, 1)), RATE)
+    assert "the recording is distorted: 21 % of its samples are at full scale" in clipped.notes()[0]
+    assert "the recording has a transcript that is too long: " in clipped.notes("a" * 80)[1]
+
+
+def test_a_transcript_that_nobody_can_say_is_refused() -> None:
+    found = voice_sound(wav(NOISE), RATE)
+    with pytest.raises(ApiError, match=r"too long to be said in 2\.0 s") as caught:
+        found.notes("a" * 200)
+    assert (caught.value.status, caught.value.code) == (400, "invalid_audio")
+    assert caught.value.param == "ref_text"

@@ -46,6 +46,7 @@ class Result(BaseModel):
     audio_data: str | None = None
     media_type: str | None = None
     seed: int | None = None
+    notes: list[str] | None = None
     usage: Usage | None = None
     error: ErrorFacts | None = None
 
@@ -114,5 +115,6 @@ async def _result(service: SpeechService, index: int, item: dict[str, Any]) -> R
         audio_data=base64.b64encode(data).decode("ascii"),
         media_type=content_type,
         seed=reply.seed,
+        notes=reply.notes or None,
         usage=Usage(**usage_of(reply)),
     )

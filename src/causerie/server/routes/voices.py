@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
@@ -100,6 +101,7 @@ async def voices(request: Request, legacy: bool = False) -> VoiceList:
 @router.post("/v1/audio/voices")
 async def create_voice(
     request: Request,
+    response: Response,
     audio_sample: Annotated[UploadFile, File(description="1.5 to 30 s of speech by one person.")],
     name: Annotated[str, Form(min_length=1, max_length=256)],
     consent: Annotated[str, Form(description="Id of a recorded consent.")] = "",
@@ -110,7 +112,7 @@ async def create_voice(
     language: Annotated[str, Form(max_length=35)] = "en",
     speaker_description: Annotated[str, Form(max_length=1024)] = "",
 ) -> VoiceFacts:
-    """Make a voice from a recording."""
+    """Make a voice from a recording. The header x-notes says what is wrong with it, if anything."""
     service = service_of(request)
     settings, store = service.settings, service.store
     service.cloning.check_allowed()
@@ -124,10 +126,11 @@ async def create_voice(
     def add() -> VoiceInfo:
         sound = voice_sound(data, service.sample_rate)
         text = service.cloning.words(sound, ref_text, language)
+        _show_notes(response, sound.notes(text))
         try:
             return store.add(
                 name,
-                sound,
+                sound.speech,
                 service.sample_rate,
                 text,
                 language=language,
@@ -209,6 +212,7 @@ async def preview(
 @router.post("/v1/audio/voice_consents")
 async def create_consent_facts(
     request: Request,
+    response: Response,
     recording: Annotated[UploadFile, File(description="A person stating their consent.")],
     name: Annotated[str, Form(min_length=1, max_length=256)],
     language: Annotated[str, Form(min_length=2, max_length=35)],
@@ -219,7 +223,8 @@ async def create_consent_facts(
     data = await _upload(recording, service.settings, "recording")
 
     def add() -> Consent:
-        voice_sound(data, service.sample_rate, "recording")  # raises if it is not speech
+        sound = voice_sound(data, service.sample_rate, "recording")  # raises if it is not speech
+        _show_notes(response, sound.notes())
         return service.store.consents.add(
             data,
             name=name,
@@ -275,6 +280,11 @@ async def delete_consent_facts(request: Request, consent: str) -> Deleted:
     except ConsentInUseError as error:
         raise ApiError(str(error), status=409, code="consent_in_use", headers=NO_RETRY) from error
     return Deleted(id=consent, object="audio.voice_consent")
+
+
+def _show_notes(response: Response, notes: list[str]) -> None:
+    if notes:
+        response.headers["x-notes"] = json.dumps(notes)
 
 
 def _find(service: SpeechService, voice: str) -> VoiceInfo:

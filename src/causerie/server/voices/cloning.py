@@ -11,14 +11,14 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 
-import numpy as np
-from numpy.typing import NDArray
-
+from causerie.audio.resample import resample
+from causerie.data.activity import RATE
+from causerie.data.whisper import packaged_recognizer
 from causerie.prompt import Segment
 from causerie.server.errors import ApiError, retry_after
 from causerie.server.settings import Settings
 from causerie.server.voices.consents import UnknownConsentError
-from causerie.server.voices.recording import transcribe, voice_sound
+from causerie.server.voices.recording import Recording, refused, voice_sound
 from causerie.server.voices.store import VoiceStore
 from causerie.tts import TTS
 from causerie.voices import Voice
@@ -99,15 +99,24 @@ class Cloning:
         finally:
             self._num_pending -= 1
 
-    def words(self, sound: NDArray[np.float32], ref_text: str, language: str = "en") -> str:
-        """The transcript of a recording (N,): `ref_text`, or else by speech recognition.
+    def words(self, recording: Recording, ref_text: str, language: str = "en") -> str:
+        """The transcript of a recording: `ref_text`, or else by speech recognition.
 
         Raises:
-            ApiError: there is no `ref_text`, and speech recognition is off or not installed.
+            ApiError: there is no `ref_text`, and speech recognition is off, not installed, or
+                recognizes no words.
         """
         text = ref_text.strip()
+        recognizer = None
         if not text and self._settings.transcribe == "auto":
-            text = transcribe(sound, self._tts.sample_rate, language) or ""
+            recognizer = packaged_recognizer(language.partition("-")[0] or "en")
+        if recognizer is not None:
+            text = recognizer(resample(recording.speech, self._tts.sample_rate, RATE)).strip()
+            if not text:
+                raise refused(
+                    "no words were recognized in the recording: send its transcript as ref_text",
+                    param="ref_text",
+                )
         if not text:
             raise ApiError(
                 "the transcript of the recording is missing: send it as ref_text (extra_body in "
@@ -134,8 +143,9 @@ class Cloning:
             rate = self._tts.sample_rate
             sound = voice_sound(recording, rate, "ref_audio")
             text = self.words(sound, ref_text)
-            segment = Segment(speaker=0, text=text, audio=sound, sample_rate=rate)
-            return Voice(name="ref_audio", segments=(segment,))
+            notes = tuple(sound.notes(text))
+            segment = Segment(speaker=0, text=text, audio=sound.speech, sample_rate=rate)
+            return Voice(name="ref_audio", segments=(segment,), notes=notes)
 
         async with self.turn():
             voice = await asyncio.to_thread(make_voice)

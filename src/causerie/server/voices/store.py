@@ -334,7 +334,7 @@ def open_store(where: str | os.PathLike[str], tts: TTS, taken: Iterable[str] = (
         where = Path(cache) / "voices"
     return VoiceStore(
         where,
-        make_voice=lambda name, segment: tts.make_voice(name, [segment]),
+        make_voice=lambda name, segment: tts.make_voice(name, [segment], examine=False),
         codec=codec_id(tts),
         taken=[*tts.voices, *OPENAI_VOICES, "default", *taken],
     )
