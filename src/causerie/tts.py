@@ -409,11 +409,12 @@ class TTS:
     ) -> Turns:
         if guard not in get_args(Guard):
             raise ConfigError(f"guard must be auto, on or off, not {guard!r}")
+        before = listed(context, "context")
         return Turns(
             self._context,
             text,
-            voice=self._voice(voice, context),
-            context=context,
+            voice=self._voice(voice, before),
+            context=before,
             max_duration_s=max_duration_s,
             one_prompt=one_prompt,
             guard=self.checkpoint.defaults.guard if guard == "auto" else guard == "on",
@@ -428,10 +429,12 @@ class TTS:
             normalize=self._normalize if normalize is None else _is_on(normalize),
         )
 
-    def _voice(self, voice: str | int | os.PathLike[str] | Voice | None, context: object) -> Voice:
+    def _voice(
+        self, voice: str | int | os.PathLike[str] | Voice | None, context: Sequence[Segment]
+    ) -> Voice:
         """The voice of a reply: without one, the model's default, or that of the context."""
         default = self.checkpoint.default_voice if voice is None else ""
-        if default and any(segment.speaker == 0 for segment in listed(context, "context")):
+        if any(isinstance(turn, Segment) and turn.speaker == 0 for turn in context):
             default = ""
         return find_voice(voice, self.checkpoint.voices, default)
 

@@ -111,7 +111,8 @@ def test_a_context_of_the_same_speaker_has_its_own_voice(repository: Path) -> No
     sound = np.random.default_rng(9).normal(0, 0.1, 24_000).astype(np.float32)
     for speaker, has_note in ((0, False), (1, True)):
         turn = Segment(speaker=speaker, text="Before.", audio=sound, sample_rate=24_000)
-        notes = tts.generate("Hello.", context=[turn], **SHORT).notes
+        notes = tts.generate("Hello.", context=iter([turn]), **SHORT).notes  # type: ignore[arg-type]
+        assert notes == tts.generate("Hello.", context=[turn], **SHORT).notes
         assert (NOTE in notes) == has_note
 
 
