@@ -58,8 +58,8 @@ HELD_FROM, HELD_S = -2.5, 1.6
 #: The likeliest end has the highest score: minus half the square of its z, plus this much for each
 #: nat that a stop there is likelier than in the middle of the speech, at most `MOST_NATS`, and for
 #: each dB that the sound there is below the loudest frame, at most `MOST_DB`.
-PER_NAT, MOST_NATS = 0.2, 8.0
-PER_DB, MOST_DB = 0.04, 30.0
+PER_NAT, MOST_NATS = 0.25, 9.0
+PER_DB, MOST_DB = 0.07, 60.0
 #: The loudness at a cut is an average over `CUT_WINDOW_S`; the sound is faded out over `FADE_S`.
 CUT_WINDOW_S, FADE_S = 0.03, 0.02
 
