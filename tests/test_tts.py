@@ -500,9 +500,9 @@ def spied(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, int | None]]:
     calls: list[tuple[float, int | None]] = []
     real = plain.sample
 
-    def spy(logits: Tensor, temperature: float, top_k: int | None, noise: Tensor) -> Tensor:
+    def spy(logits: Tensor, temperature: float, top_k: int | None, *more: Any) -> Tensor:
         calls.append((temperature, top_k))
-        return real(logits, temperature, top_k, noise)
+        return real(logits, temperature, top_k, *more)
 
     monkeypatch.setattr(plain, "sample", spy)
     return calls

@@ -70,6 +70,7 @@ def test_exact_letters_of_words_begin_where_the_words_do(speed: float) -> None:
     letters += alignment.rest()
     written = "".join(letter.char for letter in letters)
     pieces = stream.spoken_pieces()
+    assert letters[0].start_ms == 0
     assert [piece for piece, _ in pieces] == [
         "It costs **five** dollars.",
         "",
@@ -78,6 +79,6 @@ def test_exact_letters_of_words_begin_where_the_words_do(speed: float) -> None:
     assert pieces[1][1] == 12_000
     words = word_times(stream.audio().samples, 24_000, pieces)
     assert len(words) == 8
-    for word in words:
+    for word in words[1:]:
         letter = letters[written.index(word.text.strip("."))]
         assert letter.start_ms == pytest.approx(1000 * word.start_s, abs=25)

@@ -154,6 +154,8 @@ class ExactAlignment:
         places.append(len(text))
         times.append(len(samples) / self._sample_rate)
         edges = np.interp(np.arange(len(text) + 1), places, times)
+        if not self._num_before:
+            edges[0] = 0.0  # the first letter of a reply starts it, as ElevenLabs' does
         before = self._num_before / self._sample_rate
         self._num_before, self._text, self._chunks = self._num_before + len(samples), "", []
         ms = [round(1000 * (before + edge)) for edge in edges.tolist()]
