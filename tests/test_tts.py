@@ -728,7 +728,7 @@ def test_long_text_is_spoken_in_pieces_with_the_first_and_latest_as_context(
 ) -> None:
     monkeypatch.setattr(turns_module, "MAX_PIECE_CHARS", 8)
     requests = requests_of(tts, monkeypatch)
-    stop_after(tts, monkeypatch, 3, 0, 2, 1)
+    stop_after(tts, monkeypatch, 3, 0, 0, 2, 1)
     audio = tts.generate("One. 1. Two. 2. Three. Four. 4.", seed=1)
     encode = tts.checkpoint.tokenizer.encode
     texts = [encode(text, 0) for text in ("One. 1.", "Two. 2.", "Three.", "Four. 4.")]
@@ -736,6 +736,7 @@ def test_long_text_is_spoken_in_pieces_with_the_first_and_latest_as_context(
     assert [column[column >= 0].tolist() for column in columns] == [
         texts[0],
         texts[0] + texts[1],
+        texts[0] + texts[1],  # with another seed
         texts[0] + texts[2],  # the second piece gave no sound, so it is no context
         texts[0] + texts[2] + texts[3],
     ]

@@ -153,7 +153,7 @@ def test_a_corpus_is_read_by_the_model_s_front_end(data: Path) -> None:
     opened = SpeechData.open(data)
     corpus = Corpus.from_shards(opened, FrontEnd("plain"), 2)
     assert [len(conversation) for conversation in corpus.conversations] == [3, 3, 1, 1, 1, 1]
-    assert corpus.spoken[4] == "The cat sat. 11"
+    assert corpus.spoken[4] == "The cat sat. eleven."
     assert [corpus.speakers[i] for i in corpus.conversations[1]] == ["B", "C", "B"]
     for number, turn in enumerate(opened.turns):
         assert (corpus.codes_of(number) == opened.codes_of(turn)[:, :2]).all()
