@@ -197,3 +197,16 @@ def _wait_for(condition: Any, running: subprocess.Popen[bytes]) -> None:
         assert running.poll() is None, "it ended before it was killed"
         assert time.monotonic() < until
         time.sleep(0.05)
+
+
+def test_speed_and_pronunciations_are_those_of_say(narrate: Any) -> None:
+    Path("words.txt").write_text("rained\tˈpɔːd\n", "utf-8")
+    plain = json.loads(narrate("book.md", "-o", "a.wav", "--json").stdout)
+    fast = json.loads(narrate("book.md", "-o", "b.wav", "--speed", "2", "--json").stdout)
+    assert plain["seconds"] - fast["seconds"] > 0.5  # pauses keep their length
+    result = narrate("book.md", "-o", "c.wav", "--lexicon", "words.txt", "--json")
+    assert json.loads(result.stdout)["seconds"] == pytest.approx(plain["seconds"], abs=0.1)
+    assert (
+        "none.txt cannot be opened"
+        in narrate("book.md", "-o", "c.wav", "--lexicon", "none.txt", code=2).stderr
+    )

@@ -14,9 +14,14 @@ import typer
 from causerie.cli.console import note, progress
 from causerie.cli.options import (
     Device,
+    Guard,
+    LexiconFile,
     Model,
+    Normalize,
+    Speed,
     WeightFormat,
     check_folder,
+    check_normalize,
     check_voice,
     complete_voice,
     known_voices,
@@ -102,6 +107,10 @@ def narrate(
         int | None, typer.Option(help="Sample among the k most likely codes; 0: among all.")
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same samples.")] = 0,
+    guard: Guard = "auto",
+    speed: Speed = 1.0,
+    lexicon: LexiconFile = None,
+    normalize: Normalize = "on",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the result as one line of JSON.")
     ] = False,
@@ -120,6 +129,7 @@ def narrate(
         _list(document, chosen, as_json=as_json)
         return
     formats = _subtitle_formats(subtitle)
+    check_normalize(normalize)
     check_source(model)
     check_voice(voice, model)
     where, extension, in_one_file = _target(output, format, file)  # makes a folder
@@ -135,8 +145,12 @@ def narrate(
             backbone_format=backbone_format,
             depth_format=depth_format,
         )
-    settings = {"voice": voice, "temperature": temperature, "top_k": top_k, "seed": seed}
+    settings = {
+        "voice": voice, "temperature": temperature, "top_k": top_k, "seed": seed, "guard": guard,
+        "speed": speed, "lexicon": lexicon, "normalize": normalize,
+    }  # fmt: skip
     identity = [__version__, model, _voice_identity(voice, model)]
+    identity += [_contents(lexicon) if lexicon else "", guard, str(speed), normalize]
     identity += map(str, (device, dtype, backbone_format, depth_format, temperature, top_k, seed))
     try:
         with show_progress() as shown:
@@ -212,9 +226,16 @@ def _voice_identity(voice: str | None, model: str) -> str:
     """What identifies a voice: the contents of its file, else its name."""
     files = known_voices(model) or {}
     path = files.get(voice) if voice in files else voice
-    if path is not None and os.path.isfile(path):
-        return hashlib.blake2b(Path(path).read_bytes(), digest_size=12).hexdigest()
-    return str(voice)
+    return _contents(Path(path)) if path is not None and os.path.isfile(path) else str(voice)
+
+
+def _contents(path: Path) -> str:
+    """What identifies the contents of a file."""
+    from causerie.text.lexicon import UserLexicon
+
+    if not path.exists():
+        UserLexicon.load(path)  # fails with the reason
+    return hashlib.blake2b(path.read_bytes(), digest_size=12).hexdigest()
 
 
 def _list(document: Document, chosen: list[int], *, as_json: bool) -> None:

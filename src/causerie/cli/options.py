@@ -56,6 +56,19 @@ Normalize = Annotated[
         metavar="on|off",
     ),
 ]
+Speed = Annotated[
+    float,
+    typer.Option(
+        help="2 is twice as fast, at the same pitch; 0.25 to 4. Needs PyAV (extra server)."
+    ),
+]
+Guard = Annotated[
+    str,
+    typer.Option(
+        help="End speech that goes on after its text, repeats itself or is silent: auto, on or "
+        "off. auto: on for csm-1b, off for petit."
+    ),
+]
 Changes = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a value, such as recipe.lr=1e-4."),

@@ -13,9 +13,11 @@ import typer
 from causerie.cli.console import note, progress
 from causerie.cli.options import (
     Device,
+    Guard,
     LexiconFile,
     Model,
     Normalize,
+    Speed,
     WeightFormat,
     check_normalize,
     check_sound_file,
@@ -98,19 +100,8 @@ def say(
             help="Give the model the whole text at once, not in pieces of 250 characters.",
         ),
     ] = False,
-    guard: Annotated[
-        str,
-        typer.Option(
-            help="End speech that goes on after its text, repeats itself or is silent: auto, on or "
-            "off. auto: on for csm-1b, off for petit."
-        ),
-    ] = "auto",
-    speed: Annotated[
-        float,
-        typer.Option(
-            help="2 is twice as fast, at the same pitch; 0.25 to 4. Needs PyAV (extra server).",
-        ),
-    ] = 1.0,
+    guard: Guard = "auto",
+    speed: Speed = 1.0,
     lexicon: LexiconFile = None,
     normalize: Normalize = "on",
     context: Annotated[
