@@ -25,6 +25,7 @@ from tests import tiny
 
 TEXTS = ["Hi.", "Good morning.", "It is late now.", "We may go, or not.", "So be it then"]
 RUNNERS = ["plain", "batched", "native"]
+SLOW = pytest.mark.slow
 
 
 def speaker(kind: str = "plain", num_slots: int = 4, **engine: Any) -> TTS:
@@ -66,7 +67,7 @@ def test_a_model_that_never_stops_is_ended() -> None:
     assert free.duration_s > audios[0].duration_s
 
 
-@pytest.mark.parametrize("kind", RUNNERS)
+@pytest.mark.parametrize("kind", [pytest.param("plain", marks=SLOW), *RUNNERS[1:]])
 def test_together_equals_alone(kind: str) -> None:
     alone = spoken(speaker(kind))
     tts = speaker(kind)
@@ -88,6 +89,7 @@ def test_runners_equal_the_plain_one(kind: str) -> None:
         np.testing.assert_allclose(one.samples, other.samples, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_streaming_equals_offline() -> None:
     tts = speaker()
     for n, (text, audio) in enumerate(zip(TEXTS, spoken(tts), strict=True)):

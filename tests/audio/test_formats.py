@@ -111,7 +111,7 @@ def test_libsndfile_reads_them_too(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=2, deadline=None)
 @given(
     sizes=st.lists(st.integers(1, 7000), min_size=1, max_size=6), speed=st.sampled_from([1, 1.3])
 )

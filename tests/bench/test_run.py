@@ -24,6 +24,7 @@ def small(**changes: object) -> Plan:
     return Plan(**(values | changes))  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_all_measures_of_all_runners() -> None:
     messages: list[str] = []
     kernels = dict.fromkeys((*default_kernels(), "plain", "batched"))  # native where it is built

@@ -145,6 +145,7 @@ def test_a_killed_run_resumes_exactly(
     assert all(torch.equal(tensor, other[name]) for name, tensor in last.items())
 
 
+@pytest.mark.slow
 def test_a_trained_decoder_needs_no_prompt(
     finished: Path, tiny_folder: Path, recorded: Path, tmp_path: Path
 ) -> None:
@@ -168,6 +169,7 @@ def test_a_trained_decoder_needs_no_prompt(
     assert all(torch.equal(tensor, before[name]) for name, tensor in unchanged.items())
 
 
+@pytest.mark.slow
 def test_a_base_with_a_source_filter_decoder(recorded: Path, tmp_path: Path) -> None:
     """Its decoder is trained, and the model not written for transformers."""
     codec = tiny.mimi(config=tiny.source_filter_config())
@@ -184,6 +186,7 @@ def test_a_base_with_a_source_filter_decoder(recorded: Path, tmp_path: Path) -> 
     assert all(name.startswith("decoder.") for name in changed)
 
 
+@pytest.mark.slow
 def test_the_voice_of_step_0_has_no_context(
     tiny_folder: Path, recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,6 +198,7 @@ def test_the_voice_of_step_0_has_no_context(
     assert tts.generate("hi", voice="ann-b", seed=0, max_duration_s=0.3).samples.size > 0
 
 
+@pytest.mark.slow
 def test_a_prepared_folder_is_used_as_it_is(
     finished: Path, tiny_folder: Path, recorded: Path, tmp_path: Path
 ) -> None:

@@ -84,6 +84,7 @@ def test_a_late_reply_is_refused_with_retry_after(busy: Running) -> None:
         assert (error["error"], error["code"]) == ("overloaded", 1013)
 
 
+@pytest.mark.slow
 def test_later_turns_of_a_dialogue_have_no_deadline_and_are_not_refused(server: Running) -> None:
     """The turns of a dialogue are several requests to the engine, but one reply to the listener."""
     script = "heart: Hello there.\ntheo: Hello to you.\n" * 3

@@ -204,10 +204,10 @@ def test_idle_connections_are_closed(server: Running) -> None:
 
 def test_a_connection_is_not_idle_during_a_reply(server: Running) -> None:
     with server.connect(SINGLE + "&inactivity_timeout=0.2") as socket:
-        send(socket, text=LONG, flush=True)
+        send(socket, text=TEXT, flush=True)
         code, messages = closed(socket)
     assert code == 1008
-    assert sound([m for m in messages if "audio" in m]) == growing(LONG)
+    assert sound([m for m in messages if "audio" in m]) == growing(TEXT)
     assert messages[-1]["error"] == "input_timeout_exceeded"
 
 

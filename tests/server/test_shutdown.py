@@ -26,6 +26,7 @@ def _begin_shutdown(server: Served) -> None:
     raise AssertionError("the server ignored SIGTERM")
 
 
+@pytest.mark.slow
 def test_a_reply_is_completed_and_new_ones_are_refused(tmp_path: Path) -> None:
     grace = ("--grace-s", str(PATIENCE_S))
     with served(tmp_path, *grace) as server, httpx.Client(base_url=server.url) as client:

@@ -103,7 +103,11 @@ def plain(model: CSM, rows: Rows, sampling: Sampling, count: int) -> NDArray[np.
 
 
 @pytest.mark.parametrize("kernels", KERNELS)
-@pytest.mark.parametrize("config", [tiny.csm_config(), odd_config()], ids=["tiny", "odd"])
+@pytest.mark.parametrize(
+    "config",
+    [tiny.csm_config(), pytest.param(odd_config(), marks=pytest.mark.slow)],
+    ids=["tiny", "odd"],
+)
 def test_codes_are_those_of_the_plain_path(kernels: str, config: CSMConfig):
     model, samplings = tiny.csm(config=config), [GREEDY, *DRAWN]
     subject = runner(model, 4, kernels=kernels)
