@@ -4,7 +4,8 @@
 
 Needs the extra `evaluate`, Resemblyzer and pyloudnorm. The text is everyday sentences, in chapters.
 The level is that of each minute by ITU-R BS.1770. The voice is the similarity of each minute to the
-voice's prompt. The times of words are compared with those of Whisper base.
+voice's prompt. The times of words are compared with those of Whisper base. Audio that is in the
+folder already is measured only.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from causerie.narrate.document import read_document
 from causerie.narrate.run import narrate
 from causerie.text.split import CHARS_A_SECOND
 from causerie.tts import TTS
+from causerie.voices import find_voice
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "recipes/petit"))
@@ -58,6 +60,32 @@ def book(minutes: float) -> str:
         for at in range(0, len(chapter), PARAGRAPH_SENTENCES):
             text.append(" ".join(chapter[at : at + PARAGRAPH_SENTENCES]) + "\n")
     return "\n".join(text)
+
+
+def speak(folder: Path, tts: TTS, minutes: float, voice: str) -> dict[str, float]:
+    """Narrate the text into a folder; returns what that took."""
+    folder.mkdir(parents=True, exist_ok=True)
+    source = folder / "hour.md"
+    source.write_text(book(minutes), "utf-8")
+    document = read_document(source)
+    wall, cpu = time.perf_counter(), time.process_time()
+    narrate(
+        document,
+        range(len(document.chapters)),
+        tts,
+        folder / "hour.flac",
+        format="flac",
+        in_one_file=True,
+        formats=["json"],
+        speaking={"voice": voice, "seed": 0},
+        identity=[voice],
+        on_progress=lambda _, done, total: print(f"{done:,} of {total:,}", flush=True),
+    )
+    return {
+        "wall_s": round(time.perf_counter() - wall, 1),
+        "cpu_s": round(time.process_time() - cpu, 1),
+        "load": os.getloadavg()[0],
+    }
 
 
 def similarities(minutes: list[Audio], prompt: Audio) -> list[float]:
@@ -105,27 +133,12 @@ def main() -> None:
     parser.add_argument("--word-minutes", type=int, default=6, help="Where words are compared.")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    folder = arguments.folder
-    folder.mkdir(parents=True, exist_ok=True)
-    source, output = folder / "hour.md", folder / "hour.flac"
-    source.write_text(book(arguments.minutes), "utf-8")
-    document = read_document(source)
-    wall, cpu = time.perf_counter(), time.process_time()
+    output = arguments.folder / "hour.flac"
     tts = TTS.from_pretrained()
-    narrate(
-        document,
-        range(len(document.chapters)),
-        tts,
-        output,
-        format="flac",
-        in_one_file=True,
-        formats=["json"],
-        speaking={"voice": arguments.voice, "seed": 0},
-        identity=[arguments.voice],
-        on_progress=lambda _, done, total: print(f"{done:,} of {total:,}", flush=True),
-    )
-    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    print(f"narrated in {wall:.0f} s, {cpu:.0f} s of processor time", flush=True)
+    facts: dict[str, Any] = {}
+    if not output.exists():
+        facts = speak(arguments.folder, tts, arguments.minutes, arguments.voice)
+        print(json.dumps(facts), flush=True)
     audio = Audio.load(output)
     words = json.loads(output.with_suffix(".json").read_text("utf-8"))
     rate = audio.sample_rate
@@ -135,7 +148,7 @@ def main() -> None:
         for start in range(0, len(audio.samples) - minute // 2, minute)
     ]
     levels = [loudness([part], rate) for part in parts]
-    voice = tts.checkpoint.voices[arguments.voice]
+    voice = find_voice(arguments.voice, tts.checkpoint.voices)
     codec = tts.checkpoint.codec
     prompt = np.concatenate([decoded(codec, s.codes).samples for s in voice.segments])
     similar = similarities(
@@ -146,11 +159,8 @@ def main() -> None:
     errors = np.array(
         [e for place in places for e in word_errors_s(audio.samples, rate, words, place)]
     )
-    facts = {
+    facts |= {
         "speech_s": round(audio.duration_s, 1),
-        "wall_s": round(wall, 1),
-        "cpu_s": round(cpu, 1),
-        "load": os.getloadavg()[0],
         "level_lufs": [round(level, 2) for level in levels],
         "level_range_db": round(max(levels) - min(levels), 2),
         "similarity": [round(value, 3) for value in similar],

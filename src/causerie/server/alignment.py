@@ -154,6 +154,7 @@ class ExactAlignment:
         places.append(len(text))
         times.append(len(samples) / self._sample_rate)
         edges = np.interp(np.arange(len(text) + 1), places, times)
+        edges[-2] = edges[-1]  # the last letter lasts to the end of the piece
         if not self._num_before:
             edges[0] = 0.0  # the first letter of a reply starts it, as ElevenLabs' does
         before = self._num_before / self._sample_rate
