@@ -47,13 +47,15 @@ class Frame:
         self._number = torch.ones(1, dtype=torch.int64, device=device)
         self._temperatures = torch.ones(1, 2, device=device)
         self._top_k = torch.full((1, 2), TOP_K, device=device)
+        self._bias = torch.zeros(1, device=device)
 
     def compute(self) -> Tensor:
         """The codes of the frame."""
         hidden = self.kernels.read(self._row, self._position, LENGTH)[:, 0]
         return self.kernels.draw(
-            hidden, self._number, self._number, self._temperatures, self._top_k, most=TOP_K
-        )
+            hidden, self._number, self._number, self._temperatures, self._top_k, self._bias,
+            most=TOP_K,
+        )  # fmt: skip
 
     def milliseconds(self) -> float:
         """The median time of a frame with the current launches."""
