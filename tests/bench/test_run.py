@@ -67,6 +67,7 @@ def test_without_a_checkout_the_error_names_the_repository(
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_memory_is_the_peak_of_a_process_with_one_runner() -> None:
     """Without the process, which takes long to start."""
     sent: list[tuple[tuple[str, tuple[str, str]], float]] = []

@@ -61,7 +61,7 @@ async def samples_of(stream: AsyncStream) -> np.ndarray:
 
 
 def test_samples_equal_those_of_the_stream_of_a_thread(petit: TTS) -> None:
-    text = "This is a first sentence. " * 10  # two pieces
+    text = "This is a first sentence. " * 12  # two pieces
     asked = {"voice": "clara", "seed": 3}
     expected = petit.generate(text, **asked)
 

@@ -21,7 +21,7 @@ from tests.patience import PATIENCE_S
 from tests.server.running import Running, petit, receive, running, send
 
 TEXT = "Hello there. How are you today? I hope that all is well with you and with your family."
-LONG = "All the words that I know, and so on and on. " * 12
+LONG = "All the words that I know, and so on and on. " * 8
 
 
 @pytest.fixture(scope="module")
