@@ -48,7 +48,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Resolve links, and cut from each fence the word that says how tests treat it."""
+    """Resolve links outside of code, and cut from each fence the word that says how tests treat it."""
     uri = page.file.src_uri
     source = next((path for path, one in PAGES.items() if one == uri), f"docs/{uri}")
     lines, in_fence = [], False
@@ -58,8 +58,12 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
             line = line.partition(" ")[0]
         elif not in_fence:
             line = re.sub(
-                r"\]\(([^)\s]+)\)",
-                lambda link: f"]({resolve(link[1], source, uri, config.repo_url)})",
+                r"`[^`]*`|\]\(([^)\s]+)\)",
+                lambda found: (
+                    f"]({resolve(found[1], source, uri, config.repo_url)})"
+                    if found[1]
+                    else found[0]
+                ),
                 line,
             )
         lines.append(line)
