@@ -48,7 +48,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Resolve links outside of code, and cut from each fence the word that says how tests treat it."""
+    """Resolve links outside of code, and cut from each fence the word that tests read."""
     uri = page.file.src_uri
     source = next((path for path, one in PAGES.items() if one == uri), f"docs/{uri}")
     lines, in_fence = [], False
