@@ -13,18 +13,23 @@ import typer
 
 from causerie.cli.console import note, progress
 from causerie.cli.options import (
+    AsJson,
     Device,
+    Dtype,
     Guard,
     LexiconFile,
     Model,
     Normalize,
     Speed,
+    Temperature,
+    TopK,
+    VoiceName,
     WeightFormat,
     check_folder,
     check_normalize,
     check_voice,
-    complete_voice,
     known_voices,
+    load_lexicon,
 )
 from causerie.cli.progress import duration, show_progress
 from causerie.errors import AudioError, ConfigError
@@ -87,33 +92,20 @@ def narrate(
     author: Annotated[
         str | None, typer.Option(help="Author of the book, instead of the document's.")
     ] = None,
-    voice: Annotated[
-        str | None,
-        typer.Option(
-            help="A name that `causerie voices` lists, a voice file, or a speaker number.",
-            autocompletion=complete_voice,
-        ),
-    ] = None,
+    voice: VoiceName = None,
     model: Model = "petit",
     device: Device = "auto",
-    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
+    dtype: Dtype = "auto",
     backbone_format: WeightFormat = "auto",
     depth_format: WeightFormat = "auto",
-    temperature: Annotated[
-        float | None,
-        typer.Option(help="Sampling temperature; 0 always takes the most likely code."),
-    ] = None,
-    top_k: Annotated[
-        int | None, typer.Option(help="Sample among the k most likely codes; 0: among all.")
-    ] = None,
+    temperature: Temperature = None,
+    top_k: TopK = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same samples.")] = 0,
     guard: Guard = "auto",
     speed: Speed = 1.0,
     lexicon: LexiconFile = None,
     normalize: Normalize = "on",
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the result as one line of JSON.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Speak a document, chapter by chapter. An interrupted run goes on when it is run again.
 
@@ -132,6 +124,7 @@ def narrate(
     check_normalize(normalize)
     check_source(model)
     check_voice(voice, model)
+    pronunciations = load_lexicon(lexicon)
     where, extension, in_one_file = _target(output, format, file)  # makes a folder
     with progress(f"loading {model}"):
         from causerie import __version__
@@ -147,7 +140,7 @@ def narrate(
         )
     settings = {
         "voice": voice, "temperature": temperature, "top_k": top_k, "seed": seed, "guard": guard,
-        "speed": speed, "lexicon": lexicon, "normalize": normalize,
+        "speed": speed, "lexicon": pronunciations, "normalize": normalize,
     }  # fmt: skip
     identity = [__version__, model, _voice_identity(voice, model)]
     identity += [_contents(lexicon) if lexicon else "", guard, str(speed), normalize]
@@ -231,10 +224,6 @@ def _voice_identity(voice: str | None, model: str) -> str:
 
 def _contents(path: Path) -> str:
     """What identifies the contents of a file."""
-    from causerie.text.lexicon import UserLexicon
-
-    if not path.exists():
-        UserLexicon.load(path)  # fails with the reason
     return hashlib.blake2b(path.read_bytes(), digest_size=12).hexdigest()
 
 

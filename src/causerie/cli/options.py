@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +21,9 @@ from causerie.voice_file import (
     unknown_voice,
     voice_files,
 )
+
+if TYPE_CHECKING:
+    from causerie.text.lexicon import UserLexicon
 
 Model = Annotated[
     str,
@@ -69,6 +72,15 @@ Guard = Annotated[
         "off. auto: on for csm-1b, off for petit."
     ),
 ]
+Dtype = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")]
+Temperature = Annotated[
+    float | None,
+    typer.Option(help="Sampling temperature; 0 always takes the most likely code."),
+]
+TopK = Annotated[
+    int | None, typer.Option(help="Sample among the k most likely codes; 0: among all.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")]
 Changes = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a value, such as recipe.lr=1e-4."),
@@ -122,6 +134,24 @@ def complete_voice(context: typer.Context, incomplete: str) -> list[str]:
     """Names of voices for the shell's completion of --voice."""
     model = context.params.get("model") or "petit"
     return [name for name in known_voices(model) or () if name.startswith(incomplete)]
+
+
+VoiceName = Annotated[
+    str | None,
+    typer.Option(
+        help="A name that `causerie voices` lists, a voice file, or a speaker number.",
+        autocompletion=complete_voice,
+    ),
+]
+
+
+def load_lexicon(path: Path | None) -> UserLexicon | None:
+    """The lexicon in a file; the import of lexicons is left to commands that get one."""
+    if path is None:
+        return None
+    from causerie.text.lexicon import UserLexicon
+
+    return UserLexicon.load(path)
 
 
 def known_voices(model: str) -> dict[str, Path] | None:

@@ -12,17 +12,22 @@ import typer
 
 from causerie.cli.console import note, progress
 from causerie.cli.options import (
+    AsJson,
     Device,
+    Dtype,
     Guard,
     LexiconFile,
     Model,
     Normalize,
     Speed,
+    Temperature,
+    TopK,
+    VoiceName,
     WeightFormat,
     check_normalize,
     check_sound_file,
     check_voice,
-    complete_voice,
+    load_lexicon,
 )
 from causerie.cli.text import Text, TextFile, read_text
 from causerie.errors import AudioError, ConfigError, PromptTooLongError, TextError
@@ -64,25 +69,14 @@ def say(
     play: Annotated[
         bool, typer.Option("--play", help="With -o: also play it, if there is a sound device.")
     ] = False,
-    voice: Annotated[
-        str | None,
-        typer.Option(
-            help="A name that `causerie voices` lists, a voice file, or a speaker number.",
-            autocompletion=complete_voice,
-        ),
-    ] = None,
+    voice: VoiceName = None,
     model: Model = "petit",
     device: Device = "auto",
-    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
+    dtype: Dtype = "auto",
     backbone_format: WeightFormat = "auto",
     depth_format: WeightFormat = "auto",
-    temperature: Annotated[
-        float | None,
-        typer.Option(help="Sampling temperature; 0 always takes the most likely code."),
-    ] = None,
-    top_k: Annotated[
-        int | None, typer.Option(help="Sample among the k most likely codes; 0: among all.")
-    ] = None,
+    temperature: Temperature = None,
+    top_k: TopK = None,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same samples.")] = None,
     max_duration: Annotated[
         float | None,
@@ -112,9 +106,7 @@ def say(
             metavar="FILE",
         ),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the result as one line of JSON.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Speak a text.
 
@@ -137,11 +129,7 @@ def say(
     check_normalize(normalize)
     check_source(model)
     check_voice(voice, model)
-    pronunciations = None
-    if lexicon is not None:
-        from causerie.text.lexicon import UserLexicon
-
-        pronunciations = UserLexicon.load(lexicon)
+    pronunciations = load_lexicon(lexicon)
     words = read_text(text, file, "say")
     formats = {"backbone_format": backbone_format, "depth_format": depth_format}
     tts, settings = _load(model, device, dtype, formats, context)
