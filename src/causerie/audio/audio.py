@@ -17,7 +17,7 @@ from causerie.audio import io, play, resample
 if TYPE_CHECKING:
     from torch import Tensor
 
-#: Why a reply ended: at the model's stop frame, or at the duration limit.
+#: Why a reply ended: at the model's stop frame, by the guard, or at the duration limit.
 Stopped = Literal["end", "guard", "limit"]
 
 

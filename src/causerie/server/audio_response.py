@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -30,6 +31,11 @@ NewEncoder = Callable[[int], Encoder]
 STREAM_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 #: nginx's status for a client that disconnected; only the log shows it.
 CLIENT_GONE = 499
+
+
+def headers_of(seed: int, notes: Sequence[str]) -> dict[str, str]:
+    """The headers with the seed of a reply, and its notes if it has any."""
+    return {"x-seed": str(seed), **({"x-notes": json.dumps(notes)} if notes else {})}
 
 
 class AudioSource(Protocol):

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Literal
 
@@ -104,7 +103,9 @@ async def text_to_speech(
 ) -> Response:
     """Speak a text. Both paths send the audio while it is generated."""
     encoder, reply = await _begin(request, voice, body, output_format)
-    return await audio_response.stream(request, reply, encoder, headers=_headers(reply))
+    return await audio_response.stream(
+        request, reply, encoder, headers=audio_response.headers_of(reply.seed, reply.notes)
+    )
 
 
 @router.post("/v1/text-to-speech/{voice}/with-timestamps", response_model=TimedAudio)
@@ -118,7 +119,7 @@ async def text_with_timestamps(
         request,
         timed,
         lambda num: new_encoder(output_format, reply.sample_rate, num_samples=num),
-        headers=_headers(reply),
+        headers=audio_response.headers_of(reply.seed, reply.notes),
         wrap=timed.object,
         content_type="application/json",
     )
@@ -144,7 +145,7 @@ async def stream_with_timestamps(
         request,
         timed,
         encoder,
-        headers=_headers(reply),
+        headers=audio_response.headers_of(reply.seed, reply.notes),
         wrap=timed.lines,
         content_type=LINES,
     )
@@ -170,11 +171,6 @@ async def _begin(
         protocol="elevenlabs",
     )
     return encoder, reply
-
-
-def _headers(reply: AsyncStream) -> dict[str, str]:
-    notes = {"x-notes": json.dumps(reply.notes)} if reply.notes else {}
-    return {"x-seed": str(reply.seed), **notes}
 
 
 class _TimedReply:

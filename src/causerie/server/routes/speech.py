@@ -129,9 +129,7 @@ async def respond(
         encoder: for a stream.
     """
     service = service_of(request)
-    headers = {"x-seed": str(reply.seed), **ignored_headers(options)}
-    if reply.notes:
-        headers["x-notes"] = json.dumps(reply.notes)
+    headers = {**audio_response.headers_of(reply.seed, reply.notes), **ignored_headers(options)}
     if options.stream is False and options.stream_format == "audio":
         return await audio_response.complete(
             request, reply, lambda num_samples: new_encoder(options, service, num_samples), headers
