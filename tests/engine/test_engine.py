@@ -62,7 +62,9 @@ def solo() -> Callable[[NewRunner], tuple[list[Request], list[Said]]]:
     return made
 
 
-@pytest.mark.parametrize(("num_slots", "prefix_bytes"), [(8, 50_000), (3, 0)])
+@pytest.mark.parametrize(
+    ("num_slots", "prefix_bytes"), [pytest.param(8, 50_000, marks=pytest.mark.slow), (3, 0)]
+)
 def test_mixed_requests_equal_those_alone(
     solo: Any, new_runner: NewRunner, num_slots: int, prefix_bytes: int
 ) -> None:
@@ -332,7 +334,7 @@ def test_an_interrupt_leaves_no_thread_waiting(
     assert collect(engine, engine.submit(request(HELLO)))[2] == "limit"
 
 
-@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 3))])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2, 3))])
 def test_random_failures_and_cancels_leak_no_slot_and_spoil_no_neighbour(
     new_runner: NewRunner, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:

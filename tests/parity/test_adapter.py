@@ -79,7 +79,10 @@ def assert_equal_to(
         pytest.param({"use_rslora": True}, marks=pytest.mark.slow),
         pytest.param({"fan_in_fan_out": True}, marks=pytest.mark.slow),
         {"rank_pattern": {"q_proj": 3}, "alpha_pattern": {"layers.1.mlp.up_proj": 9}},
-        {"modules_to_save": ["lm_head", "codebooks_head", "inputs_embeds_projector"]},
+        pytest.param(
+            {"modules_to_save": ["lm_head", "codebooks_head", "inputs_embeds_projector"]},
+            marks=pytest.mark.slow,
+        ),
         pytest.param({"target_modules": [*LAYERS, "embed_text_tokens"]}, marks=pytest.mark.slow),
         {"target_modules": r"depth_decoder\..*\.(q|v)_proj"},
     ],

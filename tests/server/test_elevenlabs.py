@@ -456,7 +456,10 @@ def letters_of(objects: list[dict[str, Any]]) -> list[tuple[str, float, float]]:
     return letters
 
 
-@pytest.mark.parametrize(("end", "speed"), [("", 2.0), ("/stream", 1.0), ("/stream", 2.0)])
+@pytest.mark.parametrize(
+    ("end", "speed"),
+    [("", 2.0), pytest.param("/stream", 1.0, marks=pytest.mark.slow), ("/stream", 2.0)],
+)
 def test_letters_have_times_by_http(server: Running, end: str, speed: float) -> None:
     text = f"{TEXT}\n\nHello ☃ there.\t  And this is the end of it all!  \n"
     path = f"/v1/text-to-speech/heart{end}/with-timestamps?output_format=pcm_24000"

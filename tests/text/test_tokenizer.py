@@ -14,10 +14,8 @@ from tests import llama_tokenizer, tiny
 
 
 @pytest.fixture(scope="module")
-def llama(tmp_path_factory: pytest.TempPathFactory) -> TextTokenizer:
-    path = tmp_path_factory.mktemp("llama") / "tokenizer.json"
-    llama_tokenizer.build().save(str(path))
-    return TextTokenizer.load(path)
+def llama() -> TextTokenizer:
+    return TextTokenizer(llama_tokenizer.build())
 
 
 # From the tests of transformers for sesame/csm-1b, and SesameAILabs/csm.

@@ -65,7 +65,13 @@ def plain(model: CSM, rows: Rows, how: Sampling, count: int) -> NDArray[np.int32
     return torch.cat(frames).numpy().astype(np.int32)
 
 
-@pytest.fixture(params=["eager", pytest.param("products", marks=pytest.mark.slow), "recorded"])
+@pytest.fixture(
+    params=[
+        pytest.param("eager", marks=pytest.mark.slow),
+        pytest.param("products", marks=pytest.mark.slow),
+        "recorded",
+    ]
+)
 def make(request: pytest.FixtureRequest) -> Make:
     """Runners of the same model: with calls, another attention, or simulated graphs."""
 

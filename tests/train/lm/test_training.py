@@ -221,7 +221,10 @@ def test_bf16_learns_nearly_the_same_and_keeps_fp32_weights(tmp_path: Path) -> N
 
 
 @pytest.mark.usefixtures("fast_bf16")
-@pytest.mark.parametrize("parts", [("backbone", "depth"), ("backbone", "heads")])
+@pytest.mark.parametrize(
+    "parts",
+    [("backbone", "depth"), pytest.param(("backbone", "heads"), marks=pytest.mark.slow)],
+)
 def test_frozen_weights_in_bf16_change_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parts: tuple[Any, ...]
 ) -> None:
