@@ -47,6 +47,7 @@ class FrontEnd:
     kind = "plain"
     lexicon = None
     tags: frozenset[str] = frozenset()
+    min_piece_chars = 250
 
     def __init__(self, skipped: str = "") -> None:
         self.skipped = skipped

@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from causerie.text.growing import MIN_LATER_CHARS, GrowingText
+from causerie.text.growing import GrowingText
+from causerie.text.split import MIN_PIECE_CHARS
 
 TEXT = (
     'Dr. Smith paid $3.50 to the U.S. embassy at 5 p.m. on Monday. He said "No way!" and left… '
@@ -53,7 +54,7 @@ def test_a_sentence_is_spoken_as_soon_as_a_word_follows_it() -> None:
 def test_short_sentences_are_joined_after_the_first() -> None:
     pieces = pieces_of(["Yes. No. Well. I do not know what to say about that now. Good. Bye."])
     assert pieces[0] == "Yes."
-    assert all(len(piece) >= MIN_LATER_CHARS for piece in pieces[1:-1])
+    assert all(len(piece) >= MIN_PIECE_CHARS for piece in pieces[1:-1])
     assert pieces[1:] == ["No. Well. I do not know what to say about that now. Good. Bye."]
 
 

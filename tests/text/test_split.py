@@ -28,6 +28,18 @@ def test_pieces(text: str, max_chars: int, pieces: list[str]) -> None:
     assert split(text, max_chars) == pieces
 
 
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        ("One. Two. Three. Four.", ["One. Two.", "Three. Four."]),
+        ("A long sentence. One. Two. Three.", ["A long sentence.", "One. Two.", "Three."]),
+        ("One. A long sentence.", ["One. A long sentence."]),
+    ],
+)
+def test_pieces_are_complete_at_their_least_length(text: str, pieces: list[str]) -> None:
+    assert split(text, 250, min_chars=8) == pieces
+
+
 def test_nothing_but_white_space_is_lost() -> None:
     text = "It was late; the ship, old and slow, came in. Who saw it? Nobody did! " * 20
     pieces = split(text, 60)

@@ -91,7 +91,7 @@ def say(
         bool,
         typer.Option(
             "--one-prompt",
-            help="Give the model the whole text at once, not in pieces of 250 characters.",
+            help="Give the model the whole text at once, not in pieces of a few sentences.",
         ),
     ] = False,
     guard: Guard = "auto",

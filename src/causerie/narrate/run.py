@@ -206,13 +206,12 @@ def _speak(
 
 
 def _speak_part(tts: TTS, part: Part, work: Work, speaking: Mapping[str, Any]) -> None:
-    # In pieces of a sentence or two, as growing text is cut: petit skips words in longer ones.
-    stream = tts.stream([part.text], **speaking)
     try:
-        audio = stream.collect()
+        stream = tts.stream(part.text, **speaking)
     except TextError as error:  # only code, or another script
         work.save(part.key, Spoken(np.zeros(0, np.float32), [], SILENCE_DB, [f"skipped: {error}"]))
         return
+    audio = stream.collect()
     times = word_times(
         audio.samples,
         audio.sample_rate,

@@ -11,6 +11,8 @@ class Pieces:
 
     Args:
         max_chars: the longest piece; None: the text is one piece, or one for each `flush`.
+        min_chars: pieces of a whole text are complete at this length; None: they are as long as
+            possible.
         keep_space: the model gets the text as it is written, with the white space at both ends, as
             from csm-1b's own code.
         tags: of the model, see `FrontEnd`.
@@ -20,10 +22,12 @@ class Pieces:
         self,
         max_chars: int | None,
         *,
+        min_chars: int | None = None,
         keep_space: bool = False,
         tags: frozenset[str] = frozenset(),
     ) -> None:
-        self._max_chars, self._keep_space, self._tags = max_chars, keep_space, tags
+        self._max_chars, self._min_chars = max_chars, min_chars
+        self._keep_space, self._tags = keep_space, tags
         self._growing = (
             _Uncut(tags)
             if max_chars is None
@@ -38,7 +42,13 @@ class Pieces:
         if self._max_chars is None:
             pieces = _uncut(text, self._tags)
         else:
-            pieces = split(text, self._max_chars, is_raw=self._keep_space, tags=self._tags)
+            pieces = split(
+                text,
+                self._max_chars,
+                min_chars=self._min_chars,
+                is_raw=self._keep_space,
+                tags=self._tags,
+            )
         return self._with_space(pieces, is_end=True)
 
     def add(self, part: str) -> list[Piece]:

@@ -112,7 +112,10 @@ class Turns:
         front_end = encoder.checkpoint.front_end
         is_raw = front_end.lexicon is None and not reading.normalize
         self._cut = Pieces(
-            None if one_prompt else MAX_PIECE_CHARS, keep_space=is_raw, tags=front_end.tags
+            None if one_prompt else MAX_PIECE_CHARS,
+            min_chars=front_end.min_piece_chars,
+            keep_space=is_raw,
+            tags=front_end.tags,
         )
         if isinstance(text, str):  # report what is wrong with it before any sound
             self._add(self._cut.whole(text) or [Piece(text)])

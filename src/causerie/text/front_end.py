@@ -19,7 +19,7 @@ from causerie.text.lexicon import UserLexicon
 from causerie.text.marks import Mark
 from causerie.text.normalize import normalize
 from causerie.text.pronounce import PUNCTUATION, Lexicon
-from causerie.text.split import Piece, Sentence, whole
+from causerie.text.split import MAX_PIECE_CHARS, MIN_PIECE_CHARS, Piece, Sentence, whole
 
 KINDS = ("plain", "phonemes")
 LEXICON_FILE = "lexicon.txt.gz"
@@ -80,6 +80,15 @@ class FrontEnd:
         if kind == "phonemes" and lexicon is None:
             raise ConfigError("front end 'phonemes' needs a lexicon: use FrontEnd.load")
         self.kind, self.lexicon, self.tags = kind, lexicon, _checked_tags(tags)
+
+    @property
+    def min_piece_chars(self) -> int:
+        """Pieces of a whole text are complete at this length.
+
+        Models of phonemes learn from single sentences: of four short ones in one piece they leave
+        out whole sentences. csm-1b learned from long turns.
+        """
+        return MAX_PIECE_CHARS if self.lexicon is None else MIN_PIECE_CHARS
 
     @classmethod
     def load(cls, kind: str, folder: Path, *, tags: Iterable[str] = ()) -> FrontEnd:

@@ -9,11 +9,7 @@ from __future__ import annotations
 import enum
 from typing import Final
 
-from causerie.text.split import Packer, Piece, SentenceReader
-
-#: The first piece is one sentence, even a short one, so that sound starts early. Later pieces join
-#: sentences up to at least this many characters: short pieces sound chopped.
-MIN_LATER_CHARS = 60
+from causerie.text.split import MIN_PIECE_CHARS, Packer, Piece, SentenceReader
 
 
 class Flush(enum.Enum):
@@ -29,6 +25,8 @@ FLUSH: Final = Flush.FLUSH
 class GrowingText:
     """Cuts complete sentences off a text as it grows.
 
+    The first piece is one sentence, even a short one, so that sound starts early.
+
     Args:
         max_chars: the longest piece; a longer sentence is cut.
         is_raw: pieces are used as they are written, so that pauses are text.
@@ -39,7 +37,7 @@ class GrowingText:
         self, max_chars: int, *, is_raw: bool = False, tags: frozenset[str] = frozenset()
     ) -> None:
         self._reader = SentenceReader(max_chars, tags)
-        self._packer = Packer(max_chars, min_chars=MIN_LATER_CHARS, is_quick=True, is_raw=is_raw)
+        self._packer = Packer(max_chars, min_chars=MIN_PIECE_CHARS, is_quick=True, is_raw=is_raw)
 
     def add(self, text: str) -> list[Piece]:
         """Append text; returns the pieces that are now complete."""

@@ -79,7 +79,13 @@ def read(text: str, front_end: FrontEnd, options: ReadingOptions = DEFAULT_OPTIO
     pauses: list[Silence] = []
     unspeakable: TextError | None = None
     is_raw = not (options.normalize or front_end.lexicon)
-    cut = split(text, MAX_PIECE_CHARS, is_raw=is_raw, tags=front_end.tags)
+    cut = split(
+        text,
+        MAX_PIECE_CHARS,
+        min_chars=front_end.min_piece_chars,
+        is_raw=is_raw,
+        tags=front_end.tags,
+    )
     for piece in cut or [Piece(text)]:
         if piece.pause_s:
             skipped += _left_out(piece.left_out)

@@ -19,6 +19,8 @@ from causerie.text.blocks import BlockEnd, BlockReader, Event, LeftOut, Pause, P
 
 #: Longer text is spoken in pieces of at most this many characters.
 MAX_PIECE_CHARS = 250
+#: Where a piece should be as short as sounds well, it joins sentences up to at least this many.
+MIN_PIECE_CHARS = 60
 #: Characters per second of English speech at an ordinary pace, pauses included.
 CHARS_A_SECOND = 14.0
 
@@ -70,19 +72,25 @@ Read: TypeAlias = Sentence | LeftOut | Pause
 
 
 def split(
-    text: str, max_chars: int, *, is_raw: bool = False, tags: frozenset[str] = frozenset()
+    text: str,
+    max_chars: int,
+    *,
+    min_chars: int | None = None,
+    is_raw: bool = False,
+    tags: frozenset[str] = frozenset(),
 ) -> list[Piece]:
-    """Pieces of a text, each as long as possible but at most `max_chars` characters.
+    """Pieces of a text, each of at most `max_chars` characters.
 
     Pieces end at the ends of sentences; a sentence longer than that is cut at commas, then between
     words. A longer word is not cut. Only white space and markup between pieces are lost.
 
     Args:
+        min_chars: a piece is complete at this length; None: it is as long as possible.
         is_raw: pieces are used as they are written, so that pauses are text.
         tags: of the model, see `FrontEnd`.
     """
     reader = SentenceReader(max_chars, tags)
-    packer = Packer(max_chars, min_chars=max_chars, is_raw=is_raw)
+    packer = Packer(max_chars, min_chars=min_chars or max_chars, is_raw=is_raw)
     packer.add_source(text)
     pieces = [*packer.add(reader.add(text)), *packer.add(reader.end())]
     return pieces + packer.rest(to_end=True)
