@@ -14,6 +14,8 @@ from causerie.audio.audio import Audio
 from causerie.cli import app
 from causerie.cli import voice as command
 from causerie.errors import AudioError, ConfigError, TextError
+from causerie.evaluate.sentences import read_sentences
+from causerie.evaluate.speaker import Resemblyzer
 from causerie.new_voice import check_recording
 from causerie.tts import TTS
 from causerie.voice_file import read_header
@@ -40,10 +42,6 @@ def changed(recording: Path, change: float, name: str) -> Path:
     path = recording.with_name(name)
     soundfile.write(path, np.clip(change * samples, -1, 1), rate)
     return path
-
-
-def vectors(*found: list[float]) -> list[NDArray[np.float32]]:
-    return [np.array(vector, np.float32) for vector in found]
 
 
 def test_a_clear_recording_is_cut_to_its_speech(recording: Path) -> None:
@@ -74,15 +72,41 @@ def test_words_are_needed(recording: Path) -> None:
         check_recording(recording, "  ", RATE, recognizer=lambda _: " ")
 
 
-def test_a_second_speaker_is_found(recording: Path) -> None:
-    for second, kinds in (([0.6, 0.8], ["speakers"]), ([0.8, 0.6], [])):
-        found = iter(vectors([1, 0], second))
-        checked = check_recording(
-            recording, WORDS, RATE, encoder=lambda _, found=found: next(found)
-        )
+@pytest.mark.parametrize(
+    ("turns", "second", "kinds"),
+    [
+        ("aaabbb", [0.6, 0.8], ["speakers"]),
+        ("abbaab", [0.6, 0.8], ["speakers"]),
+        ("abaaab", [0.6, 0.8], ["speakers"]),
+        ("abaaaa", [0.6, 0.8], []),  # one window may be a noise
+        ("aabbaa", [0.8, 0.6], []),
+        ("aaaaaa", [0.8, 0.6], []),
+        ("------", [0.6, 0.8], []),
+    ],
+)
+def test_a_second_speaker_is_found(
+    recording: Path, turns: str, second: list[float], kinds: list[str]
+) -> None:
+    vectors = {"a": np.float32([1, 0]), "b": np.float32(second), "-": None}
+    found = iter(turns)
+    checked = check_recording(recording, WORDS, RATE, encoder=lambda _: vectors[next(found)])
+    assert next(found, None) is None
+    assert [fault.kind for fault in checked.faults] == kinds
+
+
+@pytest.mark.slow
+def test_two_voices_that_alternate_are_found(tmp_path: Path) -> None:
+    tts = TTS.from_pretrained(device="cpu")
+    texts = read_sentences()[:4]
+    for voices, kinds in ((["heart", "oscar"] * 2, ["speakers"]), (["heart"] * 4, [])):
+        replies = [
+            tts.generate(text, voice=voice, seed=1)
+            for text, voice in zip(texts, voices, strict=True)
+        ]
+        path = tmp_path / "recording.wav"
+        soundfile.write(path, np.concatenate([reply.samples for reply in replies]), RATE)
+        checked = check_recording(path, " ".join(texts), RATE, encoder=Resemblyzer())
         assert [fault.kind for fault in checked.faults] == kinds
-    silent = check_recording(recording, WORDS, RATE, encoder=lambda _: None)
-    assert silent.faults == ()
 
 
 def test_a_recording_without_speech_is_refused(recording: Path) -> None:
