@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from causerie.audio.audio import Audio
 from causerie.audio.recording import MAX_RAW_S, Fault, examine
 from causerie.data.activity import RATE
-from causerie.data.letters import character_error_rate
+from causerie.data.letters import transcript_fault
 from causerie.data.sound import read_sound
 from causerie.data.whisper import Recognizer
 from causerie.errors import AudioError, TextError
@@ -27,8 +28,6 @@ from causerie.voices import Voice
 if TYPE_CHECKING:
     from causerie.tts import TTS
 
-#: Share of the letters that the recognizer may hear differently.
-MAX_CER = 0.3
 #: Cosine of the two groups of windows of a recording that differ most. Of 16 recordings of one
 #: voice it was 0.88 at least; of 48 of two voices, in turns, it was below 0.75 for 33.
 MIN_SIMILARITY = 0.75
@@ -85,8 +84,8 @@ def check_recording(
             'pip install "causerie[evaluate]"'
         )
     faults = [*found.with_transcript(text).faults]
-    if heard is not None and text != heard:
-        faults += _compared(text, heard)
+    if heard is not None and (fault := transcript_fault(text, heard, "en")):
+        faults.append(fault)
     if encoder is not None:
         faults += _speakers(audio, encoder)
     return Checked(audio=audio, text=text, heard=heard, faults=tuple(faults))
@@ -108,19 +107,6 @@ def make_voice(
     )
     voice = tts.make_voice(name, [segment], examine=False)
     return replace(voice, licence=licence, consent=consent)
-
-
-def _compared(text: str, heard: str) -> list[Fault]:
-    different = character_error_rate(text, heard, "en")
-    if different <= MAX_CER:
-        return []
-    return [
-        Fault(
-            kind="transcript",
-            message="says other words than its transcript: the recognizer heard "
-            f"{_excerpt(heard)}; give the words that are said",
-        )
-    ]
 
 
 def _speakers(audio: Audio, encoder: Encoder) -> list[Fault]:
@@ -156,7 +142,3 @@ def _similarity_of_groups(vectors: NDArray[np.float32]) -> float:
             break
         is_first = is_nearer
     return float(means[0] @ means[1])
-
-
-def _excerpt(text: str) -> str:
-    return repr(text if len(text) <= 80 else text[:79] + "…")

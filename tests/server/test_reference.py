@@ -135,6 +135,34 @@ def test_bad_recordings_have_notes_on_every_path(server: Running, speech: np.nda
     assert note.replace("the recording", "context segment 1") in notes
 
 
+def test_a_wrong_transcript_is_a_note_on_every_path(
+    tmp_path: Path, speech: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    languages = []
+
+    def recognizer(language: str) -> Callable[[np.ndarray], str]:
+        languages.append(language)
+        return lambda samples: "These are the words that are said."
+
+    monkeypatch.setattr("causerie.server.voices.cloning.packaged_recognizer", recognizer)
+    wrong = "the recording says other words than its transcript: the recognizer heard 'These are"
+    with running(tmp_path) as server:
+        for text, expected in ((TEXT, True), ("these are the words, that are said", False)):
+            fields = {"ref_audio": encoded(wav(speech)), "ref_text": text, "consent_attested": True}
+            one = post(server, **fields, max_duration_s=0.2)
+            data = {"name": "me", "ref_text": text, "consent_attested": "true", "language": "de-DE"}
+            two = httpx.post(
+                f"{server.http}/v1/audio/voices",
+                data=data,
+                files={"audio_sample": ("a.wav", wav(speech), "audio/wav")},
+            )
+            httpx.delete(f"{server.http}/v1/audio/voices/me").raise_for_status()
+            for answer in (one, two):
+                assert answer.status_code == 200
+                assert (wrong in answer.headers.get("x-notes", "")) == expected
+    assert languages == ["en", "de"] * 2
+
+
 def test_unusable_recordings_are_the_same_error_on_every_path(
     server: Running, speech: np.ndarray
 ) -> None:

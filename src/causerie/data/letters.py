@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from causerie.audio.recording import Fault
 from causerie.extras import need
 from causerie.text.front_end import in_words
+
+#: Share of the letters that the recognizer may hear differently.
+MAX_CER = 0.3
 
 
 def letters(text: str) -> str:
@@ -24,3 +28,15 @@ def character_error_rate(text: str, recognized: str, language: str) -> float:
     wanted, found = spoken_letters(text, language), spoken_letters(recognized, language)
     distance = need("rapidfuzz.distance", "data").Levenshtein.distance(wanted, found)
     return float(distance) / max(1, len(wanted))
+
+
+def transcript_fault(text: str, recognized: str, language: str) -> Fault | None:
+    """The fault of a recording that says other words than its transcript."""
+    if character_error_rate(text, recognized, language) <= MAX_CER:
+        return None
+    excerpt = recognized if len(recognized) <= 80 else recognized[:79] + "…"
+    return Fault(
+        kind="transcript",
+        message="says other words than its transcript: the recognizer heard "
+        f"{excerpt!r}; give the words that are said",
+    )

@@ -79,7 +79,8 @@ class Settings(BaseSettings):
     )
     cloning: bool = Field(True, description="Whether voices can be made from recordings.")
     transcribe: Literal["auto", "off"] = Field(
-        "auto", description="Transcribe recordings without a text, if a recognizer is installed."
+        "auto",
+        description="Transcribe recordings, or compare their text, if a recognizer is installed.",
     )
     allow_urls: bool = Field(False, description="Fetch recordings that requests give as URLs.")
     wyoming: int | None = Field(

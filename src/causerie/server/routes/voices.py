@@ -125,8 +125,8 @@ async def create_voice(
 
     def add() -> VoiceInfo:
         sound = voice_sound(data, service.sample_rate)
-        text = service.cloning.words(sound, ref_text, language)
-        _show_notes(response, sound.notes(text))
+        text, notes = service.cloning.words(sound, ref_text, language)
+        _show_notes(response, notes)
         try:
             return store.add(
                 name,

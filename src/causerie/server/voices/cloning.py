@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 
 from causerie.audio.resample import resample
 from causerie.data.activity import RATE
+from causerie.data.letters import transcript_fault
 from causerie.data.whisper import packaged_recognizer
 from causerie.prompt import Segment
 from causerie.server.errors import ApiError, retry_after
@@ -99,24 +100,34 @@ class Cloning:
         finally:
             self._num_pending -= 1
 
-    def words(self, recording: Recording, ref_text: str, language: str = "en") -> str:
-        """The transcript of a recording: `ref_text`, or else by speech recognition.
+    def words(
+        self, recording: Recording, ref_text: str, language: str = "en"
+    ) -> tuple[str, list[str]]:
+        """The transcript of a recording, and notes on both.
+
+        The transcript is `ref_text`, which a recognizer compares with the speech, or else what the
+        recognizer hears.
 
         Raises:
-            ApiError: there is no `ref_text`, and speech recognition is off, not installed, or
-                recognizes no words.
+            ApiError: nobody can say `ref_text` in that time; or there is none, and speech
+                recognition is off, not installed, or recognizes no words.
         """
-        text = ref_text.strip()
+        text, language = ref_text.strip(), language.partition("-")[0] or "en"
+        recording.notes(text)  # before the slow part
         recognizer = None
-        if not text and self._settings.transcribe == "auto":
-            recognizer = packaged_recognizer(language.partition("-")[0] or "en")
+        if self._settings.transcribe == "auto":
+            recognizer = packaged_recognizer(language)
         if recognizer is not None:
-            text = recognizer(resample(recording.speech, self._tts.sample_rate, RATE)).strip()
-            if not text:
+            heard = recognizer(resample(recording.speech, self._tts.sample_rate, RATE)).strip()
+            if text:
+                fault = transcript_fault(text, heard, language)
+                return text, recording.notes(text, [fault] if fault else [])
+            if not heard:
                 raise refused(
                     "no words were recognized in the recording: send its transcript as ref_text",
                     param="ref_text",
                 )
+            text = heard
         if not text:
             raise ApiError(
                 "the transcript of the recording is missing: send it as ref_text (extra_body in "
@@ -124,7 +135,7 @@ class Cloning:
                 code="missing_required_parameter",
                 param="ref_text",
             )
-        return text
+        return text, recording.notes(text)
 
     async def voice(self, recording: bytes, ref_text: str) -> Voice:
         """A voice made from a recording for one request; cached, but not stored or encoded.
@@ -142,10 +153,9 @@ class Cloning:
         def make_voice() -> Voice:
             rate = self._tts.sample_rate
             sound = voice_sound(recording, rate, "ref_audio")
-            text = self.words(sound, ref_text)
-            notes = tuple(sound.notes(text))
+            text, notes = self.words(sound, ref_text)
             segment = Segment(speaker=0, text=text, audio=sound.speech, sample_rate=rate)
-            return Voice(name="ref_audio", segments=(segment,), notes=notes)
+            return Voice(name="ref_audio", segments=(segment,), notes=tuple(notes))
 
         async with self.turn():
             voice = await asyncio.to_thread(make_voice)

@@ -5,12 +5,13 @@ Knows nothing of HTTP except the errors it raises.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from causerie.audio.recording import MAX_RAW_S, Examined, examine
+from causerie.audio.recording import MAX_RAW_S, Examined, Fault, examine
 from causerie.data.sound import read_sound
 from causerie.errors import AudioError
 from causerie.server.errors import ApiError
@@ -30,19 +31,21 @@ class Recording:
     speech: NDArray[np.float32]
     examined: Examined
 
-    def notes(self, text: str = "") -> list[str]:
+    def notes(self, text: str = "", faults: Iterable[Fault] = ()) -> list[str]:
         """What is wrong with the recording, which is usable all the same.
 
         Args:
             text: its transcript, if it is known.
+            faults: found by others.
 
         Raises:
             ApiError: nobody can say the transcript in that time.
         """
         try:
-            return self.examined.with_transcript(text).notes(NAME)
+            notes = self.examined.with_transcript(text).notes(NAME)
         except AudioError as error:
             raise refused(str(error), param="ref_text") from error
+        return notes + [f"{NAME} {fault.message}" for fault in faults]
 
 
 def voice_sound(data: bytes, sample_rate: int, param: str = "audio_sample") -> Recording:
