@@ -86,8 +86,12 @@ class Running:
 
 @contextlib.contextmanager
 def running(voices: Path, tts: TTS | None = None, **settings: Any) -> Iterator[Running]:
-    """Serve until the block ends; then no slot may be taken, and no error logged."""
+    """Serve until the block ends; then no slot may be taken, and no error logged.
+
+    By default without a recognizer, which takes seconds for each recording.
+    """
     tts = tts or petit()
+    settings = {"transcribe": "off", **settings}
     app = create_app(Settings(voices=str(voices), **settings), tts=tts)
     config = uvicorn.Config(
         app, port=0, log_level="warning", lifespan="on", ws_ping_interval=None, log_config=None

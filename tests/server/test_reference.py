@@ -27,7 +27,7 @@ def speech() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running(tmp_path_factory.mktemp("voices"), transcribe="off", max_upload_mb=1) as here:
+    with running(tmp_path_factory.mktemp("voices"), max_upload_mb=1) as here:
         yield here
 
 
@@ -146,7 +146,7 @@ def test_a_wrong_transcript_is_a_note_on_every_path(
 
     monkeypatch.setattr("causerie.server.voices.cloning.packaged_recognizer", recognizer)
     wrong = "the recording says other words than its transcript: the recognizer heard 'These are"
-    with running(tmp_path) as server:
+    with running(tmp_path, transcribe="auto") as server:
         for text, expected in ((TEXT, True), ("these are the words, that are said", False)):
             fields = {"ref_audio": encoded(wav(speech)), "ref_text": text, "consent_attested": True}
             one = post(server, **fields, max_duration_s=0.2)

@@ -53,7 +53,7 @@ MAX_DURATION_S = 0.24
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     tts = TTS(tiny.checkpoint(), max_streams=3, max_queue=8)
-    with running(tmp_path_factory.mktemp("voices"), tts, transcribe="off") as here:
+    with running(tmp_path_factory.mktemp("voices"), tts) as here:
         yield here
 
 

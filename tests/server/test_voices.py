@@ -46,7 +46,7 @@ def speech() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running(tmp_path_factory.mktemp("voices"), transcribe="off") as here:
+    with running(tmp_path_factory.mktemp("voices")) as here:
         yield here
 
 
