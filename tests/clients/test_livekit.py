@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable
 
 import pytest
@@ -68,6 +69,19 @@ def test_a_reply_is_spoken(
 ) -> None:
     sound, rate = spoken(server, MAKERS[name], mode)
     hears(sound, rate=rate)
+
+
+@pytest.mark.parametrize(("is_local", "mode"), [(True, "stream"), (False, "whole")])
+def test_speed(is_local: bool, mode: str, server: Served) -> None:
+    def made(server: Served, speed: float) -> TTS:
+        plugin = TTS(base_url=None if is_local else server.url, seed=1)
+        plugin.update_options(speed=speed)
+        return plugin
+
+    sizes = [
+        len(spoken(server, functools.partial(made, speed=speed), mode)[0]) for speed in (1.0, 2.0)
+    ]
+    assert 0.4 < sizes[1] / sizes[0] < 0.6
 
 
 def test_an_unknown_voice_raises_livekits_error(server: Served) -> None:

@@ -54,6 +54,10 @@ def spoken(service: TTSService, frames: Sequence[Frame]) -> list[Frame]:
     return list(down)
 
 
+def audio_of(frames: Sequence[Frame]) -> bytes:
+    return b"".join(frame.audio for frame in frames if isinstance(frame, TTSAudioRawFrame))
+
+
 @pytest.mark.parametrize("name", MAKERS)
 def test_a_reply_is_spoken(name: str, server: Served, hears: Callable[..., None]) -> None:
     down = spoken(MAKERS[name](server), words(TEXT))
@@ -64,12 +68,24 @@ def test_a_reply_is_spoken(name: str, server: Served, hears: Callable[..., None]
     hears(b"".join(frame.audio for frame in audio), rate=audio[0].sample_rate)
 
 
+@pytest.mark.parametrize("is_local", [True, False])
+def test_speed(is_local: bool, server: Served) -> None:
+    sizes = []
+    for speed in (1.0, 2.0):
+        service = CauserieTTSService(
+            tts=TTS.from_pretrained() if is_local else None,
+            base_url=None if is_local else server.url,
+            settings=CauserieTTSService.Settings(seed=1, speed=speed),
+        )
+        sizes.append(len(audio_of(spoken(service, words(TEXT)))))
+    assert 0.4 < sizes[1] / sizes[0] < 0.6
+
+
 def test_the_voice_changes_while_the_pipeline_runs(server: Served) -> None:
     def speech(*frames: Frame) -> bytes:
         settings = CauserieTTSService.Settings(seed=1)
         service = CauserieTTSService(base_url=server.url, settings=settings)
-        down = spoken(service, [*frames, *words("Hello there.")])
-        return b"".join(frame.audio for frame in down if isinstance(frame, TTSAudioRawFrame))
+        return audio_of(spoken(service, [*frames, *words("Hello there.")]))
 
     change = TTSUpdateSettingsFrame(delta=CauserieTTSService.Settings(voice="theo"))
     assert speech() == speech()

@@ -46,7 +46,7 @@ class TTS(tts_.TTS):
         model: the checkpoint to load, or the model to request from the server.
         voice: name of a voice, or in this process also the path of a voice file; None: the model's
             default.
-        temperature, top_k, seed: see `causerie.TTS.generate`.
+        temperature, top_k, seed, speed: see `causerie.TTS.generate`.
 
     Raises:
         ConfigError: the arguments contradict each other, or `base_url` is not a URL.
@@ -63,6 +63,7 @@ class TTS(tts_.TTS):
         temperature: float | None = None,
         top_k: int | None = None,
         seed: int | None = None,
+        speed: float | None = None,
     ) -> None:
         super().__init__(
             capabilities=tts_.TTSCapabilities(streaming=base_url is None, aligned_transcript=False),
@@ -70,7 +71,9 @@ class TTS(tts_.TTS):
             num_channels=1,
         )
         self._model = model
-        self._options = Options(voice=voice, temperature=temperature, top_k=top_k, seed=seed)
+        self._options = Options(
+            voice=voice, temperature=temperature, top_k=top_k, seed=seed, speed=speed
+        )
         self._make_source: Callable[[], Source] = functools.partial(
             source, tts, base_url, model=model, api_key=api_key
         )
@@ -96,9 +99,13 @@ class TTS(tts_.TTS):
         temperature: NotGivenOr[float | None] = NOT_GIVEN,
         top_k: NotGivenOr[int | None] = NOT_GIVEN,
         seed: NotGivenOr[int | None] = NOT_GIVEN,
+        speed: NotGivenOr[float | None] = NOT_GIVEN,
     ) -> None:
         """Change options from the next reply on."""
-        given = {"voice": voice, "temperature": temperature, "top_k": top_k, "seed": seed}
+        given = {
+            "voice": voice, "temperature": temperature, "top_k": top_k, "seed": seed,
+            "speed": speed,
+        }  # fmt: skip
         changes: Any = {name: value for name, value in given.items() if utils.is_given(value)}
         self._options = dataclasses.replace(self._options, **changes)
 

@@ -33,11 +33,13 @@ class CauserieTTSSettings(TTSSettings):
             default.
         top_k: number of most likely codes to sample from; None: the model's default.
         seed: the same seed gives the same audio; None: a random seed for each sentence.
+        speed: 0.25 to 4.0; None: as the model speaks.
     """
 
     temperature: Any = field(default_factory=lambda: NOT_GIVEN)
     top_k: Any = field(default_factory=lambda: NOT_GIVEN)
     seed: Any = field(default_factory=lambda: NOT_GIVEN)
+    speed: Any = field(default_factory=lambda: NOT_GIVEN)
 
 
 class CauserieTTSService(TTSService):
@@ -65,8 +67,8 @@ class CauserieTTSService(TTSService):
         base_url: address of a causerie server, or of any server with OpenAI's speech endpoint.
             Cannot be combined with `tts`.
         api_key: API key of the server.
-        settings: `model` (default "petit"), `voice`, `temperature`, `top_k` and `seed`. In this
-            process, `voice` may also be the path of a voice file.
+        settings: `model` (default "petit"), `voice`, `temperature`, `top_k`, `seed` and
+            `speed`. In this process, `voice` may also be the path of a voice file.
         kwargs: passed on to pipecat's `TTSService`.
 
     Raises:
@@ -87,8 +89,9 @@ class CauserieTTSService(TTSService):
         **kwargs: Any,
     ) -> None:
         merged = self.Settings(
-            model="petit", voice=None, language=None, temperature=None, top_k=None, seed=None
-        )
+            model="petit", voice=None, language=None, temperature=None, top_k=None, seed=None,
+            speed=None,
+        )  # fmt: skip
         if settings is not None:
             merged.apply_update(settings)
         super().__init__(push_start_frame=True, push_stop_frames=True, settings=merged, **kwargs)
@@ -137,7 +140,10 @@ class CauserieTTSService(TTSService):
 
     def _options(self) -> Options:
         now = self._settings
-        return Options(voice=now.voice, temperature=now.temperature, top_k=now.top_k, seed=now.seed)
+        return Options(
+            voice=now.voice, temperature=now.temperature, top_k=now.top_k, seed=now.seed,
+            speed=now.speed,
+        )  # fmt: skip
 
 
 def _category(error: SpeechError) -> ErrorCategory:

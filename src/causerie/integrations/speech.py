@@ -70,6 +70,7 @@ class Options:
     temperature: float | None = None
     top_k: int | None = None
     seed: int | None = None
+    speed: float | None = None
 
     def given(self) -> dict[str, Any]:
         """The options that are not None."""
