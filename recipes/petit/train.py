@@ -36,7 +36,7 @@ from codec_training.phone_recognizer import (
     RecognizerRecipe,
     train_recognizer,
 )
-from codec_training.source_filter import SourceFilterRecipe, train_source_filter
+from codec_training.source_filter import SourceFilterRecipe, sharpen, train_source_filter
 from codec_training.whole_codec import CodecRecipe, finished_weights, train_codec
 from encoded_speech import EncodedSpeech
 from rich.progress import track
@@ -373,6 +373,7 @@ def export(
         codec = Mimi(with_source_filter(codec_config(NUM_CODEBOOKS)))
         state = work / "decoder/state.pt"
         codec.load_state_dict(trained(state, "codec", DECODER.steps, unfinished))
+        sharpen(codec.decoder)
     model = CSM(model_config(tokenizer.vocab_size))
     model.load_state_dict(trained(work / "lm/state.pt", "model", LM.steps, unfinished))
     checkpoint = Checkpoint(

@@ -153,6 +153,7 @@ def test_an_unfinished_training_is_exported_on_request_only(
     assert not (tmp_path / "out").exists()
     run(train, monkeypatch, *arguments, "--unfinished")
     written = load(tmp_path / "out", device=torch.device("cpu"), dtype=torch.float32)
+    train.sharpen(codec.decoder)
     for ours, theirs in ((written.model, model), (written.codec, codec)):
         for name, tensor in theirs.state_dict().items():
             assert torch.equal(ours.state_dict()[name], tensor.half().float()), name
@@ -227,6 +228,7 @@ def test_training_starts_with_the_weights_of_a_model(
     monkeypatch.setattr(train, "balanced", lambda corpus: corpus)
     for phase, base in (("codec", before), ("decoder", out), ("lm", out)):
         run(train, monkeypatch, str(speech), str(work), "--base", str(base), phase=phase)
+    train.sharpen(decoded.decoder)
     for name, module in (("codec", first), ("decoder", decoded), ("lm", model)):
         for key, tensor in module.state_dict().items():
             assert torch.equal(started[name][key], tensor.half().float()), key

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from causerie.codec.mimi import Mimi
-from causerie.codec.source_filter import ENVELOPE_HZ, Parameters, SourceFilter
+from causerie.codec.source_filter import ENVELOPE_HZ, NUM_OUTPUTS, Parameters, SourceFilter
 from causerie.config import HOP
 from causerie.errors import ConfigError
 from causerie.train import spectral_losses
@@ -34,6 +34,9 @@ ENVELOPE_SCALE, MEL_SCALE = (-6.0, 2.7), (-5.0, 2.0)
 #: Log mel spectra that are compared: window, hop, mels. Discriminators see the first ones.
 SPECTRA = ((1024, 240, 80), (512, 120, 80), (2048, 480, 96))
 NUM_JUDGED = 1
+#: How much `sharpen` deepens the envelope. With 0.35, P.808 of 10 sentences by the language model
+#: rose from 3.55 to 3.67 (heart) and from 3.70 to 3.83 (bruno); OVRL by -0.06 and 0.
+SHARPENING, KEPT_CEPSTRUM = 0.35, 4
 #: Start of a window whose sound is not compared.
 UNSEEN_MS = 200
 
@@ -238,6 +241,25 @@ def initialize(codec: Mimi, folder: TargetFolder) -> None:
     bias = decoder.output.bias.view(decoder.config.hops_per_step, -1).zero_()
     bias[:, 2 : 2 + len(ENVELOPE_HZ)] = torch.from_numpy(np.mean(means, 0))
     bias[:, 2 + len(ENVELOPE_HZ) :] = -2.0
+
+
+@torch.no_grad()
+def sharpen(decoder: SourceFilter) -> None:
+    """Deepen the fine shape of the envelope, which training blurs, in the output layer's weights.
+
+    The cepstrum of the envelope over its bands is multiplied by 1 up to `KEPT_CEPSTRUM`, then by up
+    to 1 + `SHARPENING`. A second call would sharpen again.
+    """
+    size = len(ENVELOPE_HZ)
+    order, band = torch.arange(size)[:, None], torch.arange(size)
+    cosines = (2 / size) ** 0.5 * (torch.pi / size * order * (band + 0.5)).cos()
+    cosines[0] *= 0.5**0.5
+    fine = (order - KEPT_CEPSTRUM).clamp(min=0) / (2 * KEPT_CEPSTRUM)
+    sharpening = cosines.T @ ((1 + SHARPENING * (1 - (-fine).exp())) * cosines)
+    for weight in (decoder.output.weight, decoder.output.bias):
+        rows = weight.view(decoder.config.hops_per_step, NUM_OUTPUTS, -1)
+        envelope = rows[:, 2 : 2 + size]
+        envelope.copy_(sharpening @ envelope)
 
 
 def train_source_filter(

@@ -132,3 +132,25 @@ def test_a_killed_run_resumes_exactly(module: ModuleType, targets: Path, tmp_pat
         assert torch.load(tmp_path / "parts" / "state.pt")["step"] == kill_at
     resumed = run(tmp_path / "parts")
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_the_fine_shape_of_the_envelope_is_deepened(module: ModuleType) -> None:
+    codec = tiny.mimi(config=tiny.source_filter_config())
+    assert isinstance(codec.decoder, SourceFilter)
+    latent = torch.randn(1, codec.decoder.input.in_features, 3)
+    plain = codec.decoder.predict(latent)
+    module.sharpen(codec.decoder)
+    sharp = codec.decoder.predict(latent)
+    for name in ("pitch", "voicing", "aperiodicity"):
+        torch.testing.assert_close(getattr(sharp, name), getattr(plain, name))
+    before, after = (dct(found.envelope.detach()[0].numpy()) for found in (plain, sharp))
+    np.testing.assert_allclose(after[:, :5], before[:, :5], atol=1e-3)
+    np.testing.assert_allclose(after[:, 60:], 1.35 * before[:, 60:], rtol=2e-3, atol=1e-3)
+    ratio = np.linalg.norm(after, axis=0) / np.linalg.norm(before, axis=0)
+    assert (np.diff(ratio) > -1e-4).all()
+
+
+def dct(rows: np.ndarray) -> np.ndarray:
+    size = rows.shape[-1]
+    waves = np.cos(np.pi / size * np.arange(size)[:, None] * (np.arange(size) + 0.5))
+    return rows @ waves.T
