@@ -41,8 +41,15 @@ def _forms(stem: str) -> list[str]:
 
 _SOUNDS = frozenset([*_SINGLE, *(form for stem in _STEMS for form in _forms(stem))])
 _SPOKEN = frozenset(_STYLES)
-# Between stars, other forms are words with emphasis: don't *cry*.
+# Between stars, other forms are words with emphasis: don't *cry*; so are verbs of a sentence.
 _STARRED = frozenset([*(_forms(stem)[1] for stem in _STEMS), "throat", "breath", "laughter"])
+# Words before a verb in a sentence: she *laughs* a lot; the crowd *gasps* in awe.
+_BEFORE_VERB = re.compile(
+    r"\b(?:he|she|it|who|that|which|everyone|everybody|nobody|someone|somebody|never|always|often|"
+    r"also|still|just|really|actually|even|(?:the|an?|his|her|my|your|our|their|this|every) \w+) $",
+    re.I,
+)
+_LOOKBEHIND = 40
 _WORDS = re.compile(r"[a-z]+")
 _PAIRS = {"[": "]", "<": ">", "(": ")", "*": "*"}
 _BEGINS = re.compile(r"[\[<(*]/?([A-Za-z]+(?:[ _-][A-Za-z]+)*[ _-]?|)\Z")
@@ -66,6 +73,10 @@ def tag_end(raw: str, at: int, stop: int, tags: frozenset[str] = frozenset()) ->
     end = seen.find(_PAIRS[opening], 1)
     if opening in "(*" and at and not raw[at - 1].isspace() and raw[at - 1] not in "\"'“‘([":
         return -1
+    if opening == "*":
+        line = raw.rfind("\n", 0, at) + 1
+        if _BEFORE_VERB.search(raw[max(line, at - _LOOKBEHIND) : at]):
+            return -1
     if end < 0:
         begins = len(seen) < MAX_CHARS and _may_go_on(seen)
         return None if begins or _begins_one(seen, tags) else -1
