@@ -47,7 +47,7 @@ def test_nothing_but_white_space_is_lost() -> None:
     assert " ".join(pieces) == text.strip()
 
 
-@pytest.mark.parametrize("unit", [" ", "\n", ".", ". ", '."', "a"])
+@pytest.mark.parametrize("unit", [" ", "\n", ".", ". ", '."', "a", "!["])
 def test_hostile_text_is_split_in_no_time(unit: str) -> None:
     started = time.process_time()
     split("x" + unit * 20_000 + "x", 250)

@@ -532,6 +532,7 @@ class BlockReader:
             limit: the end of the visible text.
             is_final: nothing is to come after it.
         """
+        end, is_closed = -1, False  # of the region that `pos` is in
         while pos < stop:
             ordinary = inline.ORDINARY.match(self._raw, pos, stop)
             if ordinary:
@@ -547,10 +548,11 @@ class BlockReader:
                 pos += 1
                 self._pos = max(self._pos, pos)
                 continue
-            region = _REGION_END.search(self._raw, pos, limit)
-            end = region.start() if region else limit
-            closed = is_final or region is not None
-            found = inline.token(self._raw, pos, end, is_closed=closed, tags=self._tags)
+            if pos > end:
+                region = _REGION_END.search(self._raw, pos, limit)
+                end = region.start() if region else limit
+                is_closed = is_final or region is not None
+            found = inline.token(self._raw, pos, end, is_closed=is_closed, tags=self._tags)
             if found is None:
                 self._pos = max(self._pos, pos)
                 return None

@@ -172,30 +172,29 @@ class SentenceReader:
         """Cut off complete sentences. The text ends with a word."""
         seen, self._num_seen = self._num_seen, max(0, len(self._open) - 1)
         if _MAY_END.search(self._open, seen):
-            for sentence in sentences(self._open + " ")[:-1]:
-                self._cut(sentence)
+            self._cut((sentence, False) for sentence in sentences(self._open + " ")[:-1])
             self._num_seen = max(0, len(self._open) - 1)
         if len(self._open) > self._max_chars:  # do not wait for its end
-            for part in _parts(self._open, self._max_chars)[:-1]:
-                self._cut(part, is_open=True)
+            self._cut((part, True) for part in _parts(self._open, self._max_chars)[:-1])
             self._num_seen = max(0, len(self._open) - 1)
 
     def _end(self, *, is_open: bool) -> None:
         """Cut off all."""
         found = sentences(self._open)
-        for number, sentence in enumerate(found, 1):
-            self._cut(sentence, is_open=is_open and number == len(found))
+        self._cut((one, is_open and at == len(found)) for at, one in enumerate(found, 1))
         self._num_seen = 0
 
-    def _cut(self, sentence: str, *, is_open: bool = False) -> None:
-        """Cut off a sentence, in parts if it is long."""
-        parts = _parts(sentence.strip(), self._max_chars)
-        for number, part in enumerate(parts, 1):
-            end = self._ends[len(part) - 1]
-            self._found.append(Sentence(part, end, is_open or number < len(parts)))
-            size = len(part)
-            size += self._open[size : size + 1] == " "
-            self._open, self._ends = self._open[size:], self._ends[size:]
+    def _cut(self, found: Iterable[tuple[str, bool]]) -> None:
+        """Cut off sentences, each with whether it is open; a long one in parts."""
+        at = 0
+        for sentence, is_open in found:
+            parts = _parts(sentence.strip(), self._max_chars)
+            for number, part in enumerate(parts, 1):
+                at += len(part)
+                is_part = is_open or number < len(parts)
+                self._found.append(Sentence(part, self._ends[at - 1], is_part))
+                at += self._open[at : at + 1] == " "
+        self._open, self._ends = self._open[at:], self._ends[at:]
 
 
 class Packer:
@@ -283,10 +282,15 @@ class Packer:
 
 def sentences(text: str) -> list[str]:
     """The sentences of a line, with the white space after each; "Dr." does not end one."""
+    if _NO_WORDS.search(text):
+        return [text]  # sentencex would take time in the square of its length
     found: list[str] = []
     for sentence in sentencex.segment("en", text):
         if found and (
-            _NO_END.search(found[-1]) or (_MAY_GO_ON.search(found[-1]) and _GOES_ON.match(sentence))
+            _NO_END.search(found[-1])
+            or (_MAY_GO_ON.search(found[-1]) and _GOES_ON.match(sentence))
+            or (_BEFORE_NAME.search(found[-1]) and sentence[0].isupper())
+            or (found[-1][-2:] in ("! ", "!") and sentence[0] in "=/*×+")  # 5! = 120
         ):
             found[-1] += sentence
         else:
@@ -294,13 +298,17 @@ def sentences(text: str) -> list[str]:
     return found
 
 
+_NO_WORDS = re.compile(r"\S{1000}")
 # Abbreviations after which a sentence goes on and that sentencex does not know.
-_NO_END = re.compile(r"(?<![\w.])(?:approx|dept|est|misc|incl|excl|resp|cf|viz|ca|e\.g|i\.e)\.\s*$")
+_NO_END = re.compile(
+    r"(?<![\w.])(?:approx|dept|est|misc|incl|excl|resp|cf|viz|ca|e\.g|i\.e)\.\s*$|\s\.$"  # ./run
+)
 # Abbreviations after which it goes on if a number, a small letter or a dash follows.
 _MAY_GO_ON = re.compile(
     r"(?<![\w.])(?:[Vv]ols?|[Cc]h|[Cc]hap|[Ee]qs?|[Ff]igs?|[Aa]rts?|[Pp]ara|Mon|Tues?|Wed|Weds|"
     r"Thu|Thurs?|Fri|Sat|Sun|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\.\s*$"
 )
+_BEFORE_NAME = re.compile(r"(?<![\w.])(?:Ft|Ms|Apt|Ste|Attn|Amb|Atty)\.\s*$")
 _GOES_ON = re.compile("[0-9a-z–-]")
 # A character that may end a sentence, before a word.
 _MAY_END = re.compile(r"[^\w\s,] ")
