@@ -61,7 +61,7 @@ TIMES = {
     "3:1": "three to one",
     "Nov 22, 2026": "November twenty second, twenty twenty six",
     "November 22nd": "November twenty second",
-    "22 November 2026": "twenty second of November, twenty twenty six",
+    "22 November 2026": "the twenty second of November, twenty twenty six",
     "2026-11-22": "November twenty second, twenty twenty six",
     "11/22/2026": "November twenty second, twenty twenty six",
     "22/11/2026": "November twenty second, twenty twenty six",

@@ -25,6 +25,24 @@ def front_end() -> FrontEnd:
     return FrontEnd.load("phonemes", BUNDLED)
 
 
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("a std::vector<int> and List<String>", "a std vector int and list string"),
+        ("`Map<String, int>` and Dear <name>, hi", "map string int and dear name hi"),
+        ("Run it, then ./build.sh.", "run it then dot slash build dot s h"),
+        ("We flew to Ft. Worth. It rained.", "we flew to fort worth it rained"),
+        (
+            r"\(\sum_{i=1}^{n} i = \frac{n}{2}\)",
+            "the sum from i equals one to n of i equals n over two",
+        ),
+        ("Great job! 🎉👍🏽 I ❤️ NY", "great job i love n y"),
+    ],
+)
+def test_words_of_markup_and_code(front_end: FrontEnd, written: str, words: str) -> None:
+    assert read(written, front_end).words == words
+
+
 def test_words_phonemes_and_what_is_skipped(front_end: FrontEnd) -> None:
     found = read(ANSWER, front_end)
     assert found.words == "prices it costs five to ten dollars at five p m says g p t four 日 done"

@@ -27,7 +27,12 @@ _ABBREVIATIONS = {
     "vs.": "versus", "vs": "versus", "approx.": "approximately", "dept.": "department",
     "Dept.": "Department", "est.": "established", "Est.": "established", "min.": "minimum",
     "max.": "maximum", "misc.": "miscellaneous", "incl.": "including", "excl.": "excluding",
-    "resp.": "respectively", "avg.": "average", "Avg.": "Average", "Tel.": "Telephone",
+    "resp.": "respectively", "mgr.": "manager", "asst.": "assistant", "govt.": "government",
+    "intl.": "international", "natl.": "national", "univ.": "university", "assoc.": "associate",
+    "mgmt.": "management", "qty.": "quantity", "pkg.": "package", "temp.": "temperature",
+    "wt.": "weight", "ht.": "height", "mfg.": "manufacturing", "bldg.": "building",
+    "Esq.": "Esquire", "Univ.": "University", "Intl.": "International", "avg.": "average",
+    "Avg.": "Average", "Tel.": "Telephone",
     "tel.": "telephone", "n.b.": "note well", "N.B.": "note well", "msg": "message",
     "cf.": "compare", "viz.": "namely", "ca.": "about", "et al.": "and others",
     "a.k.a.": "also known as", "Apt.": "Apartment", "apt.": "apartment", "Ste.": "Suite",
@@ -41,13 +46,29 @@ _ABBREVIATIONS = {
     "c/o": "care of", "A/C": "A C", "Ph.D.s": "P H D's", "N/A": "N A", "n/a": "N A",
     "a.m.": "A M", "p.m.": "P M", "Ph.D.": "P H D", "M.D.": "M D", "Assn.": "Association",
 }  # fmt: skip
-_MAY_END = frozenset({"etc.", "et al.", "a.m.", "p.m.", "Ph.D.", "M.D."})
+_MAY_END = frozenset(
+    {
+        "etc.",
+        "et al.",
+        "mgr.",
+        "asst.",
+        "govt.",
+        "univ.",
+        "bldg.",
+        "Esq.",
+        "a.m.",
+        "p.m.",
+        "Ph.D.",
+        "M.D.",
+    }
+)
 _BEFORE_NUMBER = {
     "No": "number", "Nos": "numbers", "Nr": "number", "pp": "pages", "p": "page",
     "Fig": "figure", "fig": "figure", "Figs": "figures", "Vol": "volume", "vol": "volume",
     "Vols": "volumes", "vols": "volumes", "Ch": "chapter", "ch": "chapter", "chap": "chapter",
     "Chap": "chapter", "Art": "article", "para": "paragraph", "Para": "paragraph",
-    "Sec": "section", "Eq": "equation", "Ver": "version", "ver": "version", "Rte": "Route",
+    "Sec": "section", "Eq": "equation", "eq": "equation", "Eqs": "equations", "eqs": "equations",
+    "Bk": "book", "bk": "book", "Ver": "version", "ver": "version", "Rte": "Route",
     "Hwy": "Highway", "ext": "extension", "Ext": "extension",
     "c": "about", "Bldg": "Building", "nos": "numbers", "Rm": "Room",
 }  # fmt: skip
@@ -76,7 +97,8 @@ _STREET = alternatives(
 _INITIALS = re.compile(r"(?<![\w.])(?:[A-Z]\.){2,8}(?P<end> ?$)?")
 _INITIAL = re.compile(r"(^|(?<=[.!?(] )|\b[A-Z][a-z]{1,20} )([A-HJ-Z])\. ?(?=[A-Z])")
 _ABBREVIATION = re.compile(
-    rf"(?<![\w./])(?<![0-9] )(?P<short>{alternatives(_ABBREVIATIONS)})(?![\w/])(?P<end>{_END})?"
+    rf"(?<![\w./])(?P<number>(?<=[0-9] ))?(?P<short>{alternatives(_ABBREVIATIONS)})(?![\w/])"
+    rf"(?P<end>{_END})?"
 )
 _TITLE = re.compile(
     rf"\b({alternatives(_BEFORE_NAME)})\.(?= ?[A-Z]| &| and [MD])|\b(Dr|Mr|Mrs|Ms|Prof)(?= [A-Z])"
@@ -86,12 +108,21 @@ _SUFFIX = re.compile(
     rf"|(?<=[a-z] )(?P<bare>St|Ave|Rd|Blvd|Hwy|Pkwy)(?= ?$|,| (?:{alternatives(_COMPASS)})\b)"
     r"|\b(?P<clear>Rd|Blvd|Ln|Pkwy|Hwy)\.?(?![\w-])"
 )
-_NUMBERED = re.compile(rf"\b({alternatives(_BEFORE_NUMBER)})\. ?(?=[0-9]|[IVXL]{{1,7}}\b)")
+_NUMBERED = re.compile(
+    rf"(?:\b({alternatives(_BEFORE_NUMBER)})|(?:(?<=[,(;] )|(?<=[a-z]{{3}} )(?<!said ))(no))"
+    r"\. ?(?=[0-9]|[IVXLivxl]{1,7}\b)"
+)
 _STATE = re.compile(
     rf"(?<=[a-z], )(?P<state>{alternatives(_STATES)})(?![\w'])"
     r"(?: (?P<zip>[0-9]{5})(?:-(?P<four>[0-9]{4}))?\b)?"
 )
 _TOWN = re.compile(r"(?<![A-Z])[A-Z]?[a-z]{2,20}, $")
+# HI and OK are states too, but not after "Well," or before "Bob".
+_AFTER_STATE = re.compile(r"[.,;:)!?]|$| (?=[a-z0-9(–—-])")
+_KNOWN_TOWN = re.compile(
+    r"\b(?!(?:Well|Yes|Yeah|No|Sure|So|Right|Fine|Oh|Hey|Great|Alright|Then|Now|And|But), $)"
+    r"[A-Z][a-z]{2,20}, $"
+)
 _ALSO_WORDS = frozenset("HI IN ME OH OK OR PA MA LA ID CO".split())
 _COMPASS_BEFORE = re.compile(
     rf"\b(?P<point>[NSEW])\. (?=(?:[A-Z][a-z]+|[0-9]+\w\w) (?:{_STREET})\b)"
@@ -130,7 +161,7 @@ def read_abbreviations(text: str) -> str:
     text = _COMPASS_BEFORE.sub(lambda match: _COMPASS[match["point"]] + " ", text)
     text = _INITIAL.sub(r"\1\2 ", text)
     text = _ABBREVIATION.sub(_abbreviation, text)
-    text = _NUMBERED.sub(lambda match: _BEFORE_NUMBER[match[1]] + " ", text)
+    text = _NUMBERED.sub(lambda m: _BEFORE_NUMBER[m[1]] + " " if m[1] else "number ", text)
     text = _TITLE.sub(lambda match: _BEFORE_NAME[match[1] or match[2]], text)
     text = _SUFFIX.sub(_suffix, text)
     text = _COMPASS_AFTER.sub(lambda match: f"{match['street']} {_COMPASS[match['point']]}", text)
@@ -150,14 +181,18 @@ def _state(match: re.Match[str]) -> str:
         return f"{_STATES[state]} {digits(zip_code)}" + (
             f", {digits(match['four'])}" if match["four"] else ""
         )
-    at_end = match.end() == len(match.string)
-    if state in _ALSO_WORDS and not (at_end and state in ("OR", "IN", "MA", "PA", "LA", "CO")):
+    if state in _ALSO_WORDS and not (
+        _AFTER_STATE.match(match.string[match.end() :])
+        and _KNOWN_TOWN.search(match.string[max(0, match.start() - 24) : match.start()])
+    ):
         return match[0]
     return _STATES[state]
 
 
 def _abbreviation(match: re.Match[str]) -> str:
     short = match["short"]
+    if match["number"] is not None and short in ("min.", "est."):  # 10 min. later
+        return "estimated" if short == "est." else match[0]
     return _ABBREVIATIONS[short] + (_stop(match) if short in _MAY_END else "")
 
 

@@ -36,6 +36,17 @@ _DECADE_BEFORE = "|".join(
 _ERA = r"(?= ?(?:music|movies?|films?|hits?|kid|fashion|style|pop|rock|era|child|nostalgia)\b)"
 
 
+# Before a date that needs no article: my 3 May appointment.
+_DETERMINED = re.compile(
+    r"\b(?:the|an?|this|that|every|each|my|your|his|her|its|our|their|last|next) $", re.I
+)
+_LASTED = re.compile(
+    r"\b(?:time (?:was|of|is)|took|takes|lasted|lasts|ran|finish\w*|duration:?|length:?)"
+    r"(?: in| for)? $",
+    re.I,
+)
+
+
 def _month_of(match: re.Match[str]) -> str:
     return _MONTH[match["month"].lower()]
 
@@ -51,6 +62,15 @@ def _day_month(match: re.Match[str]) -> str:
     if not 1 <= int(match["day"]) <= 31:
         return match[0]
     words = f"{ordinal(str(int(match['day'])))} of {_month_of(match)}"
+    if not _DETERMINED.search(match.string[: match.start()][-8:]):
+        words = f"the {words}"
+    return f"{words}, {year(match['year'])}" if match["year"] else words
+
+
+def _days_month(match: re.Match[str]) -> str:
+    first, day = (ordinal(str(int(match[name]))) for name in ("first", "day"))
+    link = match["link"].strip()
+    words = f"the {first} {'to' if link in '-–' else link} the {day} of {_month_of(match)}"
     return f"{words}, {year(match['year'])}" if match["year"] else words
 
 
@@ -101,6 +121,8 @@ def _time(match: re.Match[str]) -> str:
     hour, minute, second = match["hour"], match["minute"], match["second"]
     if int(hour) > 24 or int(minute) > 59:
         return match[0]
+    if second and _LASTED.search(match.string[: match.start()][-20:]):
+        return _long(hour, minute, second)
     words = [cardinal(str(int(hour)))]
     if minute != "00":
         words.append(two_digits(minute))
@@ -109,6 +131,15 @@ def _time(match: re.Match[str]) -> str:
     if second:
         words.append(f"and {cardinal(str(int(second)))} second{'' if int(second) == 1 else 's'}")
     return " ".join([*words, *_half_day(match)])
+
+
+def _long(*parts: str) -> str:
+    """A duration: ("2", "03", "23") → two hours, three minutes and twenty three seconds."""
+    hours, minutes, seconds = (
+        f"{cardinal(str(int(part)))} {unit}{'' if int(part) == 1 else 's'}"
+        for part, unit in zip(parts, ("hour", "minute", "second"), strict=True)
+    )
+    return f"{hours}, {minutes} and {seconds}"
 
 
 def _hour(match: re.Match[str]) -> str:
@@ -129,6 +160,12 @@ def _short_year(match: re.Match[str]) -> str:
 
 
 DATES: tuple[Rule, ...] = (
+    (
+        r"(?P<name>\b(?:[Ee]xp(?:ires?|iry|iration|\.)?(?: date)?|[Vv]alid (?:thru|"
+        r"through|until)):? (?:on |in )?)"
+        r"(?P<month>0[1-9]|1[0-2])/(?P<year>[0-9]{2})(?![0-9/])",
+        lambda m: f"{m['name']}{MONTHS[int(m['month']) - 1]} {year('20' + m['year'])}",
+    ),
     (
         r"(?<![0-9/-])(?P<year>[12][0-9]{3})(?P<mark>[-/])(?P<month>[0-9]{1,2})(?P=mark)"
         r"(?P<day>[0-9]{1,2})(?![0-9/-])T?",
@@ -178,6 +215,12 @@ DATES: tuple[Rule, ...] = (
     ),
     (rf"\b{_MONTH_NAME}\b\.? (?P<day>[0-9]{{1,2}}){_DAY_END}(?:,? {_YEAR})?", _month_day),
     (rf"(?<![0-9-])(?P<day>[0-9]{{1,2}})-{_MONTH_NAME}-{_YEAR}", _day_month),
+    (
+        r"(?<![0-9.,/])(?:[Tt]he )?(?P<first>[0-9]{1,2})(?:st|nd|rd|th)?"
+        r"(?P<link> ?[-–] ?| to | and )(?:the )?(?P<day>[0-9]{1,2})(?:st|nd|rd|th)? "
+        rf"(?:of )?{_MONTH_NAME}\b\.?(?:,? {_YEAR})?",
+        _days_month,
+    ),
     (
         rf"(?<![0-9.,])(?P<day>[0-9]{{1,2}})(?:st|nd|rd|th)? (?:of )?{_MONTH_NAME}\b\.?"
         rf"(?:,? {_YEAR})?",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+from causerie.text.money import CODES
 from causerie.text.units import UNITS
 
 # Words of two and three letters that people write in capitals for emphasis.
@@ -42,9 +43,11 @@ _INITIALISMS = frozenset(
 # Initialisms that people also write in small letters.
 _SMALL = (
     "tv cd dvd pdf html https http css xml url usb gpu cpu api sms vpn gpt llm php sql ssh ftp faq "
-    "jpg png svg csv txt ceo diy"
+    "jpg png svg csv txt ceo diy npm cli sdk dns tcp udp ssl tls jwt dll xhr ssd hdd omg btw idk "
+    "fyi tbh brb rsvp"
 ).split()
 
+_CURRENCIES = frozenset(CODES.split("|"))
 _AFTER_NUMBER = ("AM", "PM", "ST", "ND", "RD", "TH")
 
 _CONSONANTS = "[BCDFGHJKLMNPQRSTVWXYZ]"
@@ -71,11 +74,24 @@ _WORD = re.compile(r"[A-Za-z']+")
 _JOINED = re.compile(r"(?<![A-Za-z])([A-Z]{1,3})&([A-Z]{1,3})(?![A-Za-z])")
 _SLASHED = re.compile(r"\b([A-Z]{1,4})/([A-Z]{1,4})\b(?!/)")  # TCP/IP
 _TWO_FOR_TO = re.compile(r"\b([BCGP])2([BCGP])\b")
-_DEGREE = re.compile(r"\b(MSc|BSc|LLB|LLM|BEng|MEng|pH)\b(?! ?=)")
+_DEGREE = re.compile(
+    r"\b(MSc|BSc|LLB|LLM|BEng|MEng|pH|PCIe|NVMe|GmbH|eGFR|"
+    r"(?!NaN|[GM]eV)[A-Z][a-z][A-Z])(s?)\b(?! ?=)"
+)
 _DOCTORATE = re.compile(r"\bPhD('?s)?\b|\bPh\.D\.('?s)?(?= [a-z]|,|;)")
 _MIXED = re.compile(
     r"(?:(?<=[a-z]{2})|(?<=\b[a-z])|(?<=\b[A-Z][a-z]))(?=[A-Z]{2,6}(?:s\b|\b|[^A-Za-z]))|"
     r"(?<=[A-Z]{2})(?=[A-Z][a-z]{2}|v[0-9])"
+)
+_IDENTIFIER = re.compile(
+    r"(?<![\w'])(?:[a-z][a-z0-9]{1,30}(?:[A-Z][a-z0-9]{0,30}){1,8}|(?!Mac|Mc)(?:[A-Z][a-z0-9]{1,30}){2,8})\b"
+)
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_PROGRAMMING = frozenset(
+    "Error Exception Request Response Handler List Map Set Array Type Class Object Model View "
+    "Controller Manager Service Factory Builder Name Id Data Frame Stack Queue Tree Node Loader "
+    "Reader Writer Parser Client Server Config Context State Event Listener Component Table "
+    "Warning Iterator Interface Adapter Provider Module String Buffer Stream".split()
 )
 _SMALL_TOKEN = re.compile(rf"\b({'|'.join(_SMALL)})('?s)?\b(?![.'/@])")
 
@@ -83,19 +99,34 @@ _SMALL_TOKEN = re.compile(rf"\b({'|'.join(_SMALL)})('?s)?\b(?![.'/@])")
 def read_capitals(text: str) -> str:
     """The text with the letters of initialisms apart."""
     text = _SMALL_TOKEN.sub(lambda match: _letters(match[1].upper(), match[2]), text)
-    text = _DEGREE.sub(lambda match: _degree(match[1]), text)
+    text = _DEGREE.sub(lambda match: _degree(match[1], match[2]), text)
+    text = _IDENTIFIER.sub(_identifier, _MIXED.sub(" ", text))
     if not _CAPITALS.search(text) and "PhD" not in text and "2" not in text:
         return text
     text = _JOINED.sub(lambda match: f"{' '.join(match[1])} and {' '.join(match[2])}", text)
     text = _DOCTORATE.sub(lambda match: _letters("PHD", match[1] or match[2]), text)
     text = _TWO_FOR_TO.sub(r"\1 to \2", text)
-    text = _MIXED.sub(" ", _SLASHED.sub(r"\1 \2", text))
+    text = _SLASHED.sub(r"\1 \2", text)
     return _SEGMENT.sub(_segment, text)
 
 
-def _degree(name: str) -> str:
-    """MSc → M S C; MEng → M Eng."""
-    return " ".join((name[0], name[1:])) if name.endswith("Eng") else _letters(name.upper(), None)
+def _degree(name: str, plural: str) -> str:
+    """MSc → M S C; MEng → M Eng; PwC → P W C."""
+    if name.endswith("Eng"):
+        return " ".join((name[0], name[1:])) + plural
+    return _letters(name.upper(), plural)
+
+
+def _identifier(match: re.Match[str]) -> str:
+    """The words of a name in a program: getUserName → get User Name; names of brands stay."""
+    name = match[0]
+    if name in UNITS:
+        return name
+    humps = _HUMP.split(name)
+    is_call = match.string[match.end() : match.end() + 1] == "("
+    if name[0].isupper() and len(humps) == 2 and not is_call and humps[1] not in _PROGRAMMING:
+        return name
+    return " ".join(humps)
 
 
 def _segment(match: re.Match[str]) -> str:
@@ -108,7 +139,8 @@ def _segment(match: re.Match[str]) -> str:
 
     def read(token: re.Match[str]) -> str:
         caps, plural = token["caps"], token["plural"]
-        if _is_unit(token) or (not plural and _means_word(token, shouted=shouted)):
+        is_constant = "_" in segment[max(0, token.start() - 1) : token.end() + 1]
+        if _is_unit(token) or (not plural and _means_word(token, shouted=shouted or is_constant)):
             return token[0]
         if _is_acronym(caps):
             return token[0]
@@ -126,7 +158,7 @@ def _is_unit(token: re.Match[str]) -> bool:
     """Whether a number before or after makes it a unit, a currency or half of a day."""
     before = token.string[max(0, token.start() - 2) : token.start()].rstrip()
     after = token.string[token.end() : token.end() + 2].lstrip()
-    if token["caps"] in ("USD", "EUR", "GBP", "JPY", "CHF"):
+    if token["caps"] in _CURRENCIES:
         return before[-1:].isdigit() or after[:1].isdigit()
     return before[-1:].isdigit() and (token["caps"] in UNITS or token["caps"] in _AFTER_NUMBER)
 

@@ -11,7 +11,7 @@ from causerie.text.numbers import cardinal, decimal, digits, label, two_digits
 from causerie.text.rules import Rule
 
 # After these words a number is read digit by digit.
-_END = r"(?![\w,]|[.:/-][0-9])"
+_END = r"(?!\w|[.,:/-][0-9])"
 _CODE = (
     r"(?<![A-Za-z])(?P<name>(?:(?:[Pp]ass|[Zz]ip |ZIP |[Pp]ost)?[Cc]ode|ZIP|PIN|OTP|[Pp]assword|"
     r"[Aa]ccount|[Aa]cct|S S N|I S B N|I D|[Ee]xtension|[Ss]erial|[Tt]racking|[Cc]onfirmation)"
@@ -28,6 +28,7 @@ _CALLED = (
     r"(?P<digits>[2-9]11)" + _END
 )
 # The emergency numbers of other countries are words elsewhere: 112 or 999 people.
+_SHORT_CODE = r"\b(?P<name>[Tt]ext|[Dd]ial|[Cc]all) (?P<digits>[0-9]{5,20})" + _END
 _EMERGENCY = (
     r"\b(?P<name>(?:[Cc]all|[Cc]alled|[Cc]alling|[Dd]ial|[Dd]ialed|[Rr]ing|[Pp]hone)"
     r") (?P<digits>112|999|000|10[0-9]|11[0-9])"
@@ -37,10 +38,10 @@ _OR_EMERGENCY = (
     r"(?P<name>(?:nine one one|nine nine nine|one one two)  ?or) (?P<digits>112|999)" + _END
 )
 _LABELED = (
-    r"\b(?P<name>[Rr]oom|[Ss]uite|[Ff]light|[Hh]ighway|[Rr]oute|[Ii]nterstate|[Ee]rror|[Gg]ate|"
+    r"\b(?P<name>(?:[Rr]oom|[Ss]uite|[Ff]light|[Hh]ighway|[Rr]oute|[Ii]nterstate|[Ee]rror|[Gg]ate|"
     r"[Bb]oeing|[Aa]irbus|Form|R T X|H T T P|R F C|[Aa]partment|[Uu]nit|[Bb]ox|[Pp]ort|"
-    r"[Aa]rea code)"
-    r" #?(?P<digits>[0-9]{3,4})" + _END
+    r"[Aa]rea code)s?)"
+    r" #?(?P<digits>[0-9]{3,4})(?:(?P<link> ?[-–] ?| to | and )(?P<last>[0-9]{3,4}))?" + _END
 )
 _STREET = (
     r"(?<![0-9.,$€£/-])(?P<digits>[0-9]{3,5})(?P<letter>[A-D])?"
@@ -87,11 +88,24 @@ def _characters(match: re.Match[str]) -> str:
     return " ".join(digits(c) if c.isdigit() else c.upper() for c in match[0] if c != " ")
 
 
+_RAISED = str.maketrans("¹²³⁴", "1234")
+
+
 def _formula(match: re.Match[str]) -> str:
-    """A chemical formula: H2SO4 → H 2 S O 4."""
-    if not re.search("[A-Z][a-z]?[A-Z]", match[0]):  # F16, M1
+    """A chemical formula or ion: H2SO4 → H 2 S O 4; Ca²⁺ → C A 2 plus."""
+    formula, charge = match["formula"], match["charge"]
+    elements = re.findall("[A-Z][a-z]?", formula)
+    if not charge and (
+        len(elements) < 2
+        or (len(set(elements)) == 1 and formula != formula.upper())
+        or not re.search("[A-Z][a-z]?[A-Z]|[a-z][0-9]*[A-Z]|[A-Z][0-9]+[A-Z][a-z]", formula)
+    ):  # F16, M1, B2B
         return match[0]
-    return " ".join(re.findall(r"[0-9]+|[A-Za-z]", match[0])).upper()
+    words = " ".join(re.findall(r"[0-9]+|[A-Za-z]", formula)).upper()
+    if not charge:
+        return words
+    number = charge[:-1].translate(_RAISED)
+    return f"{words} {number} {'plus' if charge[-1] == '⁺' else 'minus'}"
 
 
 def _code(match: re.Match[str]) -> str:
@@ -112,7 +126,11 @@ def _named_digits(match: re.Match[str]) -> str:
 
 
 def _named_label(match: re.Match[str]) -> str:
-    return f"{match['name']} {label(match['digits'])}"
+    words = f"{match['name']} {label(match['digits'])}"
+    if not match["last"]:
+        return words
+    link = match["link"].strip()
+    return f"{words} {'to' if link in '-–' else link} {label(match['last'])}"
 
 
 def _military(match: re.Match[str]) -> str:
@@ -137,6 +155,7 @@ CODES: tuple[Rule, ...] = (
         r"\b(?:(?P<one>1)-)?(?P<area>8(?:00|33|44|55|66|77|88)|900)-(?P<word>[A-Z]{2,12}(?:-[A-Z]{2,12})?)\b",
         _vanity,
     ),
+    (r"(?<![\w&])#(?=[A-Z]{1,4}-?[0-9]{0,8}-[A-Z0-9])", lambda match: "number "),
     (r"#(?=[0-9A-Fa-f]{0,5}[A-Fa-f])(?=[A-Fa-f]{0,5}[0-9])[0-9A-Fa-f]{6}\b", _hash),
     (
         r"#(?:(?P<same>[A-Fa-f])(?P=same){2}|(?=[0-9A-Fa-f]{0,2}[A-Fa-f])(?=[A-Fa-f]{0,2}[0-9])"
@@ -144,7 +163,15 @@ CODES: tuple[Rule, ...] = (
         _hash,
     ),
     (r"\b0x[0-9A-Fa-f]{1,16}\b", _characters),
-    (rf"\b(?=[A-Za-z]{{1,8}}[0-9])(?:{_ELEMENTS}|(?<=[A-Za-z])[0-9]){{2,12}}\b", _formula),
+    (
+        rf"\b(?P<formula>(?:{_ELEMENTS}|(?<=[A-Za-z])[0-9]){{1,12}})(?P<charge>[¹²³⁴]?[⁺⁻])(?!\w)",
+        _formula,
+    ),
+    (
+        rf"\b(?P<formula>(?=[A-Za-z]{{1,8}}[0-9])(?:{_ELEMENTS}|(?<=[A-Za-z])[0-9]){{2,12}}"
+        rf"|(?=[A-Z][a-z]?[A-Z])(?!NaN)(?=[A-Z]*[a-z])(?:{_ELEMENTS}){{2,3}})(?P<charge>)\b",
+        _formula,
+    ),
     (r"(?<=\bIBAN )[A-Z]{2}[0-9]{2}(?: ?[0-9A-Z]{4}){2,7}(?: ?[0-9A-Z]{1,3})?\b", _characters),
     (
         r"\b(?:[A-Z]{1,2}[0-9][A-Z0-9]? [0-9][A-Z]{2}|[A-Z][0-9][A-Z] [0-9][A-Z][0-9])\b",
@@ -165,15 +192,19 @@ DIGIT_STRINGS: tuple[Rule, ...] = (
     (_CODE, _named_digits),
     (_NUMBERED, _named_digits),
     (_CALLED, _named_digits),
+    (_SHORT_CODE, _named_digits),
     (_EMERGENCY, _named_digits),
     (_OR_EMERGENCY, _named_digits),
-    (_LABELED, _named_label),
-    (_STREET, _street),
-    (r"(?<=[A-Z])-?(?P<digits>[0-9]{3,4})(?![0-9.,:/-])", lambda match: label(match["digits"])),
     (
         r"\b(?P<name>Boeing|Airbus A?) ?(?P<first>[37][0-9]{2})-(?P<digits>[0-9]{2,4})\b",
         lambda m: f"{m['name']} {label(m['first'])} {label(m['digits'])}",
     ),
+    (_LABELED, _named_label),
+    (_STREET, _street),
+    (r"(?<=[A-Z])-[0-9]{1,8}(?:-[0-9]{1,8}){1,4}(?![\w-])", _groups),
+    (r"(?<=[A-Z])-?(?P<digits>[0-9]{3,4})(?![0-9.,:/-])", lambda match: label(match["digits"])),
+    (r"(?<=\b[A-Z][0-9]{2})-(?P<digits>[0-9]{3,8})\b", lambda match: digits(match["digits"])),
+    (r"(?:(?<=alpha)|(?<=beta)|(?<=rc)|(?<=dev))\.(?=[0-9])", "point"),
     (r"(?<=[A-Za-z][0-9])-(?P<digits>[0-9]{3,4})", lambda match: label(match["digits"])),
     (
         r"\b(?P<digits>40[13]) ?\(?(?P<letter>[kb])\b\)?",

@@ -100,7 +100,7 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
     "bow": (
         (
             "bˈW",
-            r"\b[a-z]+s _ (?:to|before|down)\b|"
+            r"\b[a-z]+s _ (?:to|before|down|after|at|when|as|their)\b|"
             r"\b(?:to|will|would|must|should|they|we|i|he|you|did|didn't|don't|not|and|all|men|"
             r"please) _ (?:down|before|to|out|low|his|her|their|your|my|and|as|when|politely|"
             r"deeply|in|at|[.,])|\b(?:to|must|should|will) _\b|^_ (?:down|before|to|your|low)|"

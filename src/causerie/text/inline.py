@@ -275,9 +275,11 @@ def _tag(match: re.Match[str]) -> Token:
         return Token(Kind.NOTE, end, "markup")
     if name in _INLINE or match["close"] or match["attributes"]:
         return Token(Kind.MARKUP, end)
-    placeholder = match["name"].replace("_", " ")  # Dear <name>
-    is_joined = match.string[end : end + 1].isalnum()
-    return Token(Kind.TEXT, end, f"{placeholder} " if is_joined else placeholder)
+    placeholder = match["name"].replace("_", " ")  # Dear <name>, vector<int>
+    before = match.string[max(0, match.start() - 1) : match.start()]
+    after = match.string[end : end + 1]
+    spaces = [" " if char.isalnum() else "" for char in (before, after)]
+    return Token(Kind.TEXT, end, placeholder.join(spaces))
 
 
 def _break(match: re.Match[str]) -> Token:

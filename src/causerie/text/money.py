@@ -6,34 +6,43 @@ import re
 
 from causerie.text.numbers import cardinal, decimal
 from causerie.text.rules import Rule
-from causerie.text.units import PERIOD, known, many, per
+from causerie.text.units import ARTICLE, NOUN_AHEAD, PERIOD, known, many, per
 
 _CURRENCY = {
     "$": ("dollar", "cent"), "€": ("euro", "cent"), "£": ("pound", "penny"), "¥": ("yen", ""),
     "₹": ("rupee", "paisa"), "₩": ("won", ""), "₽": ("ruble", "kopeck"), "₺": ("lira", ""),
     "₿": ("bitcoin", ""), "USD": ("dollar", "cent"), "EUR": ("euro", "cent"),
-    "GBP": ("pound", "penny"), "JPY": ("yen", ""), "CHF": ("franc", "centime"),
+    "GBP": ("pound", "penny"), "JPY": ("yen", ""), "CHF": ("Swiss franc", "centime"),
+    "CAD": ("Canadian dollar", "cent"), "AUD": ("Australian dollar", "cent"),
+    "NZD": ("New Zealand dollar", "cent"), "SEK": ("Swedish krona", ""),
+    "NOK": ("Norwegian krone", ""), "DKK": ("Danish krone", ""), "CNY": ("yuan", ""),
+    "RMB": ("yuan", ""), "INR": ("rupee", "paisa"), "KRW": ("won", ""), "BRL": ("real", "centavo"),
+    "MXN": ("Mexican peso", "centavo"), "PLN": ("zloty", ""), "CZK": ("Czech koruna", ""),
+    "HUF": ("forint", ""), "ZAR": ("rand", "cent"), "BTC": ("bitcoin", ""),
     "US$": ("dollar", "cent"), "C$": ("Canadian dollar", "cent"), "R$": ("real", "centavo"),
     "CA$": ("Canadian dollar", "cent"), "A$": ("Australian dollar", "cent"),
     "AU$": ("Australian dollar", "cent"), "NZ$": ("New Zealand dollar", "cent"),
     "HK$": ("Hong Kong dollar", "cent"), "S$": ("Singapore dollar", "cent"),
 }  # fmt: skip
-_BEFORE = r"(?<![A-Za-z])(?P<currency>[A-Z]{0,2}[$€£¥₹₩₽₺₿]|USD|EUR|GBP|JPY|CHF)"
-_AFTER = r"(?P<currency>[€£¥₹₩₽]|(?:USD|EUR|GBP|JPY|CHF)\b)"
+#: A pattern of the codes of currencies: USD.
+CODES = "|".join(code for code in _CURRENCY if code.isalpha())
+_BEFORE = rf"(?<![A-Za-z])(?P<currency>[A-Z]{{0,2}}[$€£¥₹₩₽₺₿]|(?:{CODES})(?= ?[0-9]))"
+_AFTER = rf"(?P<currency>[€£¥₹₩₽]|(?:{CODES})\b)"
 _SCALES = {
     "k": "thousand", "m": "million", "b": "billion", "t": "trillion", "mn": "million",
     "bn": "billion", "tn": "trillion",
 }  # fmt: skip
-_SCALE = r"(?: ?(?P<{}scale>thousand|million|billion|trillion|[bmt]n|[kKmMbBtT])(?![A-Za-z]))?"
+_SCALE = (
+    r"(?:(?! [A-Z] [A-Z]\b) ?(?P<{}scale>thousand|million|billion|trillion|[bmt]n|[kKmMbBtT])"
+    r"(?![A-Za-z]))?"
+)
 _AMOUNT = (
     r"(?P<{0}whole>[0-9]{{1,3}}(?:,[0-9]{{3}}){{1,4}}|[0-9]{{1,15}})"
     r"(?:\.(?P<{0}part>[0-9]{{1,15}}))?"
 )
 _PER = rf"(?:/(?P<per>{PERIOD})\b)?"
 _END = r"(?![0-9])"
-# "a $20 bill" has the singular.
-_ARTICLE = r"(?P<article>\b[Aa]n? )?"
-_ADJECTIVE = r"(?P<noun>(?= [a-z])|-(?=[a-z]))?"
+_ADJECTIVE = rf"(?P<noun>{NOUN_AHEAD}|-(?=[a-z]))?"
 
 
 def _names(match: re.Match[str]) -> tuple[str, str]:
@@ -43,7 +52,7 @@ def _names(match: re.Match[str]) -> tuple[str, str]:
 
 
 def _single(match: re.Match[str]) -> str:
-    words = _amount(match, "", one=bool(match["article"] and match["noun"] is not None))
+    words = _amount(match, "", one=_is_adjective(match))
     return f"{match['article'] or ''}{words}{_per(match)}"
 
 
@@ -67,8 +76,13 @@ def _range(match: re.Match[str]) -> str:
         words = f"{_amount(match, '')} to {_amount(match, 'high_')}"
     else:
         low, high = (_number(match, group) for group in ("", "high_"))
-        words = f"{low} to {high} {many(_CURRENCY[match['currency']][0])}"
-    return words + _per(match)
+        one = _names(match)[0]
+        words = f"{low} to {high} {one if _is_adjective(match) else many(one)}"
+    return f"{match['article'] or ''}{words}{_per(match)}"
+
+
+def _is_adjective(match: re.Match[str]) -> bool:
+    return bool(match["article"] and match["noun"] is not None)
 
 
 def _number(match: re.Match[str], group: str) -> str:
@@ -121,11 +135,12 @@ MONEY: tuple[Rule, ...] = (
     (rf"{_BEFORE} ?{_CONTINENTAL}(?![0-9,]|\.[0-9]){_PER}", _continental),
     (rf"(?<![0-9.,]){_CONTINENTAL} ?{_AFTER}{_PER}", _continental),
     (
-        rf"{_BEFORE} ?{_LOW} ?[-–] ?(?:[$€£¥₹₩] ?)?{_HIGH}(?![0-9-]|[.,][0-9]){_PER}",
+        rf"{ARTICLE}{_BEFORE} ?{_LOW} ?[-–] ?(?:[$€£¥₹₩] ?)?{_HIGH}(?![0-9-]|[.,][0-9]){_PER}"
+        rf"{_ADJECTIVE}",
         _range,
     ),
-    (rf"{_ARTICLE}{_BEFORE} ?{_LOW}{_END}{_PER}{_ADJECTIVE}", _single),
-    (rf"{_ARTICLE}(?<![0-9.,]){_LOW} ?{_AFTER}{_PER}{_ADJECTIVE}", _single),
+    (rf"{ARTICLE}{_BEFORE} ?{_LOW}{_END}{_PER}{_ADJECTIVE}", _single),
+    (rf"{ARTICLE}(?<![0-9.,]){_LOW} ?{_AFTER}{_PER}{_ADJECTIVE}", _single),
     (rf"{_BEFORE} ?\.(?P<part>[0-9]{{1,2}})(?![0-9]){_PER}", _with_cents_only),
     (rf"(?<![0-9.,])(?P<whole>[0-9]{{1,15}}) ?¢{_PER}", _cents),
 )

@@ -14,6 +14,7 @@ from causerie.text.abbreviations import read_abbreviations
 from causerie.text.addresses import read_addresses
 from causerie.text.capitals import read_capitals
 from causerie.text.digit_strings import CODES
+from causerie.text.latex import read_latex
 from causerie.text.quantities import read_quantities
 from causerie.text.roman import read_roman_numerals
 from causerie.text.rules import Rules
@@ -60,13 +61,25 @@ _COMPARISONS = {">=": "≥", "<=": "≤", "!=": "≠", "==": "="}
 _COMPARISON = re.compile("[<>!=]=(?!=)")
 # Without a word before them: ≥ 18 → at least 18.
 _RELATIONS = {"≥": "at least ", "≤": "at most ", "≈": "about "}
-_RELATION = re.compile(r"(?:(?<=[,;:(] )|(?<=[,;:(])|^)[≥≤≈]")
+_RELATION = re.compile(
+    r"(?:(?<=[,;:(] )|(?<=[,;:(])|^)[≥≤≈]|(?:(?<=[a-z]{2} )|(?<=\ba ))[≥≤≈](?=[$€£]?[0-9])"
+)
 _FIRST_ARROW = re.compile("^ ?[→←] ?")
 _MINUS_GRADE = re.compile(r"(?<=\b[ABCDO])-(?= (?:grade|average|student|rating)|$|[.,])")
 _TO_A_POWER = re.compile(r"(?<=[A-Za-z0-9)])\^(?=[A-Za-z]\b)")
 _DASH = re.compile(r"(?<=\S) -{1,3} (?=\S)|-{2,}")
 _ARROW = re.compile(r"(?<![-=<])[-=]{1,2}>")
-_COMPARED = re.compile(r"(?<=[\w)] )[<>](?= ?[\w(])|(?<=[0-9])[<>](?=[0-9])|[<>](?=[0-9])")
+_COMPARED = re.compile(r"(?<=[\w)²³°%∞!] )[<>](?= ?[\w(])|(?<=[0-9])[<>](?=[0-9])|[<>](?=[0-9])")
+_FUNCTION = re.compile(
+    r"(?<![\w.\\])(?P<name>[fghFGHPOT]|sin|cos|tan|log|ln|exp|sinh|cosh|tanh)(?P<prime>'?)"
+    r"\((?!s\))(?=[^()]{1,30}\))"
+)
+_DERIVATIVE = re.compile(r"\bd(?P<above>[a-z])/d(?P<below>[a-z])\b")
+_ABSOLUTE = re.compile(r"\|(?P<value>[\w+−-][^|]{0,20})(?<! )\|(?= ?[=<>≤≥+])")
+_LOVE = re.compile(r"(?<=\b(?:I|i) )❤|(?<=\b(?:We|we) )❤|(?<=\b(?:You|you) )❤")
+_STARS = re.compile(r"(?P<full>[★⭐]{1,5})(?P<empty>☆{0,5})")
+_COMPASS = {"N": "north", "S": "south", "E": "east", "W": "west"}
+_DIRECTION = re.compile(r"(?<=[0-9][°'\"]) ?(?P<point>[NSEW])\b")
 _VARIABLE = re.compile(r"\$(?=[A-Za-z_])")
 _REPEATED = re.compile(f"([{re.escape(''.join(_SYMBOLS))}])\\1{{2,}}")
 _SYMBOL = re.compile(f"[{re.escape(''.join(_SYMBOLS))}]")
@@ -83,7 +96,8 @@ def normalize(text: str, *, spells: bool = True) -> str:
     Args:
         spells: write the letters of initialisms apart.
     """
-    text = " ".join(text.translate(_TABLE).split())
+    text = " ".join(read_latex(text).translate(_TABLE).split())
+    text = _read_symbols(_LOVE.sub("love", text))
     text = read_addresses(_CODES(_EMOTICON.sub("", text)))
     text = read_roman_numerals(read_abbreviations(text))
     text = read_capitals(text) if spells else text
@@ -96,6 +110,23 @@ def normalize(text: str, *, spells: bool = True) -> str:
     text = _SYMBOL.sub(lambda match: f" {_SYMBOLS[match[0]]} ", _REPEATED.sub(r"\1", text))
     text = text.replace("_", " ").translate(_BRACKETS)
     return _SPACE_BEFORE.sub("", _DANGLING.sub("", " ".join(text.split())))
+
+
+def _read_symbols(text: str) -> str:
+    """The text with words for functions, derivatives, absolute values, directions and stars."""
+    text = _STARS.sub(_stars, text)
+    text = _FUNCTION.sub(lambda m: f"{m['name']}{' prime' * bool(m['prime'])} of (", text)
+    text = _DERIVATIVE.sub(r"d \g<above> over d \g<below>", text)
+    text = _ABSOLUTE.sub(r"the absolute value of \g<value>", text)
+    return _DIRECTION.sub(lambda m: f" {_COMPASS[m['point']]}", text)
+
+
+def _stars(match: re.Match[str]) -> str:
+    """A rating in stars: ★★★★☆ → four out of five stars. One star after a number is its unit."""
+    full, empty = len(match["full"]), len(match["empty"])
+    if full + empty == 1:
+        return match[0]
+    return f"{full} out of {full + empty} stars" if empty else f"{full} stars"
 
 
 _TABLE = _Compatible(str.maketrans(_CHARACTERS))

@@ -10,7 +10,7 @@ import re
 
 from causerie.text.calendar import DATES, DECADES, TIMES
 from causerie.text.digit_strings import DIGIT_STRINGS
-from causerie.text.money import MONEY
+from causerie.text.money import CODES, MONEY
 from causerie.text.numbers import (
     cardinal,
     decimal,
@@ -23,7 +23,16 @@ from causerie.text.numbers import (
     year,
 )
 from causerie.text.rules import Rule, Rules
-from causerie.text.units import PERIOD, UNIT, UNITS, known, many, per
+from causerie.text.units import (
+    ARTICLE,
+    NOUN_AHEAD,
+    PERIOD,
+    UNIT,
+    UNITS,
+    known,
+    many,
+    per,
+)
 
 # A number: at most 15 digits before the point, or groups of three; the point only before digits.
 _NUMBER = r"(?P<whole>[0-9]{1,3}(?:,[0-9]{3}){1,4}|[0-9]{1,15})(?:\.(?P<part>[0-9]{1,15}))?"
@@ -33,13 +42,20 @@ _DENOMINATORS = {"2": "half", "4": "quarter"}
 _RATED = re.compile(
     r"\b(?:rat(?:e[sd]?|ing)|scor(?:e[sd]?|ing)|gives?|gave|got|a solid)(?: \w{1,6})?:? $", re.I
 )
-_GROUP = re.compile(r"(?!inches|miles|hours|cups|ounces|pounds|yards|acres)[a-z]{3,20}s\b|people\b")
+_COUNTED = re.compile(
+    r"\b(?:step|part|page|day|task|question|episode|phase|round|stage|chapter|slide|lesson|lap|"
+    r"week|level|set|item) $",
+    re.I,
+)
+_GROUP = re.compile(
+    r"(?:rating|score|stars?|points?|marks?)\b|(?!inches|miles|hours|cups|ounces|pounds|yards|acres)[a-z]{3,20}s\b|people\b"
+)
 _POWERS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
-# A 10 in pipe, a 90° angle: the singular before a noun, after an article or a hyphen.
-_ARTICLE = r"(?P<article>\b(?:[Aa]n?|[Tt]he|[Tt]his|[Ee]very) )?"
+# A 10 in pipe, a 10 by 12 ft room: the singular before a noun, after an article or a hyphen.
+_ARTICLE = ARTICLE.replace("[Ii]ts", "[Ii]ts|by")
 _INCHES_BEFORE = (
     r"(?=[,;:)!?]|\.?$|\. ?[A-Z]|"
-    r" (?:x|×|by|tall|wide|long|deep|high|thick|across|of (?:rain|snow))\b)"
+    r" \([0-9]| (?:x|×|by|tall|wide|long|deep|high|thick|across|of (?:rain|snow))\b)"
 )
 
 
@@ -95,6 +111,16 @@ def _duration(match: re.Match[str]) -> str:
     return " ".join(words)
 
 
+def _angle(match: re.Match[str]) -> str:
+    """An angle in degrees, minutes and seconds: 48°51'24"."""
+    parts = []
+    for unit in ("degree", "minute", "second"):
+        if number := match[f"{unit}s"]:
+            whole, _, part = number.lstrip("0").partition(".")
+            parts.append(f"{decimal(whole or '0', part)} {unit}{'' if number == '1' else 's'}")
+    return " ".join(parts)
+
+
 def _height(match: re.Match[str]) -> str:
     return f"{cardinal(match['feet'])} foot {cardinal(match['inches'])}"
 
@@ -123,10 +149,13 @@ def _fraction(match: re.Match[str]) -> str:
 
 
 def _out_of(match: re.Match[str]) -> str:
-    """A rating, or a share of a group: rated 8/10, 7/10 users."""
+    """A rating, a share of a group, or a part of a series: rated 8/10, 7/10 users, step 3/5."""
+    before = match.string[max(0, match.start() - 20) : match.start()]
+    if not match["whole"] and _COUNTED.search(before):
+        return f"{cardinal(match['above'])} of {cardinal(match['below'])}"
     if match["whole"] or match["below"] not in ("5", "10", "100"):
         return ""
-    rated = _RATED.search(match.string[max(0, match.start() - 20) : match.start()])
+    rated = _RATED.search(before)
     after = match["unit"] or match.string[match.end() + 1 : match.end() + 20]
     if not rated and not _GROUP.match(after):
         return ""
@@ -210,11 +239,10 @@ _WRITTEN: tuple[Rule, ...] = (  # how numbers are written: 1 000 000, 1_000_000,
     ),
     (r"[⁰¹²³⁴-⁹]{1,3}/[0-9]{1,3}", lambda match: match[0].translate(_POWERS)),
     (
-        r"(?<=[0-9])(?P<unit> ?(?:km|cm|mm|ft|mi|m)|[A-Za-z]/s)\^?(?P<power>[23])(?![\w.])",
+        r"(?<=[0-9])(?P<unit> ?(?:[A-Za-zμ]{1,3}/(?:s|cm|dm|mm)|(?:kg/)?(?:km|cm|mm|ft|mi|m)))"
+        r"\^?(?P<power>[23])(?!\w|\.\w)",
         lambda match: match["unit"] + {"2": "²", "3": "³"}[match["power"]],
     ),
-    (r"(?<=[0-9] [A-Za-z]/s)\^?2(?![\w.])", "²"),
-    (r"(?<=[0-9] km/s)\^?2(?![\w.])", "²"),
 )
 _MANY = (
     "people|users|views|likes|words|followers|downloads|copies|jobs|homes|subscribers|steps|"
@@ -249,10 +277,20 @@ _SIGNS: tuple[Rule, ...] = (
     (r"(?<=[0-9](?:st|nd|rd|th))[-–](?=[0-9])|(?<=[0-9]0s)[-–](?=[0-9])", "to"),
     (r"(?<=noon)[-–](?=[0-9])|(?<=midnight)[-–](?=[0-9])", "to"),
     (r"(?<=[0-9]) [-−] (?=[0-9])", "minus"),
+    (r"(?:(?<=[0-9][a-z])|(?<=[a-z][²³])|(?<=\b[b-hj-z])) [-−] (?=[0-9]|[a-z]\b)", "minus"),
+    (r"(?<=[0-9nk])!(?= ?[=/*×+]| - |\))", "factorial"),
+    (
+        rf"(?<=[0-9]) ?[★⭐](?:(?P<noun>{NOUN_AHEAD})|)",
+        lambda m: "stars" if m["noun"] is None else "star",
+    ),
+    (r"(?<=[0-9])x/(?=(?:day|week|month|year|hour)\b)", "times per"),
     (r"(?<![\w)^-])[-−](?=\.?[0-9])", "minus "),
     (r"(?<=[0-9)]) ?[*×] ?(?=[0-9(])", "times"),
     (r"(?<=[0-9]) ?x ?(?=[0-9])", "by"),
-    (r"(?<=[0-9])x(?= (?:as|more|less|the|[a-z]{2,12}er)\b)", "times"),
+    (
+        r"(?<=[0-9])x(?= (?:as|more|less|the|an?|per|daily|weekly|monthly|[a-z]{2,12}er)\b)",
+        "times",
+    ),
     (r"(?<=[0-9]) ?÷ ?(?=[0-9])", "divided by"),
     (r"(?<=[0-9]) / (?=[0-9])", "divided by"),
     (r"(?<=[0-9])\+(?= [a-z])", "plus"),
@@ -265,16 +303,29 @@ _MEASURES: tuple[Rule, ...] = (
         r"(?<=[A-Z])(?P<number>[0-9]{1,2})'?s\b",
         lambda m: re.sub("y$", "ie", cardinal(m["number"])) + "s",
     ),
+    (
+        rf"(?<=[0-9]) ?(?P<unit>{UNIT})/"
+        r"(?=[0-9]{1,4} ?(?:km|mi|kg|g|mg|mL|ml|L|min|h|hrs?|s)\b)",
+        lambda match: f"{many(UNITS[match['unit']])} per" if known(match) else match[0],
+    ),
+    (r"(?<=[0-9]) ?-?y/?o\b", "year old"),
+    (r"(?<=[0-9]) K(?=[.,;)]| ?$| (?:and|or|to)\b)", "kelvin"),
+    (r"(?<=[0-9]) ?A(?= (?:fuse|breaker|circuit|current|supply|outlet|charger)\b)", "amp"),
+    (
+        r"(?<![0-9])(?P<degrees>[0-9]{1,3})° ?(?P<minutes>[0-9]{1,2})' ?"
+        r"(?:(?P<seconds>[0-9]{1,2}(?:\.[0-9]{1,4})?)(?:\"|''))?",
+        _angle,
+    ),
     (rf"(?<=[0-9])(k|K|m|M|bn|B)(?=\+| (?:{_MANY})\b)", lambda match: _SCALES[match[1].lower()]),
     (r"(?<=[0-9]\.[0-9])K\b", "thousand"),
     (
         r"(?<![\w.,])(?P<hours>[0-9]{1,3}) ?h ?(?P<minutes>[0-9]{1,2}) ?(?:m(?:ins?)?)?"
-        r"(?: ?(?P<seconds>[0-9]{1,2}) ?s)?(?![\w.²³'/])",
+        r"(?: ?(?P<seconds>[0-9]{1,2}) ?s)?(?![\w²³'/]|\.[0-9])",
         _duration,
     ),
     (
         r"(?<![\w.,])(?P<hours>)(?P<minutes>[0-9]{1,3}) ?m(?:ins?)? ?(?P<seconds>[0-9]{1,2}) ?s"
-        r"(?![\w.²³'/])",
+        r"(?![\w²³'/]|\.[0-9])",
         _duration,
     ),
     (r"(?<=[0-9])/(?=[0-9]{2,3} ?mmHg)", "over"),
@@ -292,9 +343,9 @@ _MEASURES: tuple[Rule, ...] = (
     (rf"(?P<article>\b[Aa]n? ){_NUMBER}[ -]?in\.?(?= [a-z])(?! (?:the|a|my|this)\b)", _inches),
     (rf"(?P<article>){_START}{_NUMBER} ?in\b(?:\.(?= of)|{_INCHES_BEFORE})", _inches),
     (
-        rf"{_ARTICLE}(?<![0-9.,/^]){_NUMBER}(?:(?P<hyphen>-)| )?(?P<unit>{UNIT})"
+        rf"{_ARTICLE}(?<![0-9.,^])(?<![0-9]/){_NUMBER}(?:(?P<hyphen>-)| )?(?P<unit>{UNIT})"
         rf"(?:/(?P<per>{PERIOD}))?(?![A-Za-z0-9²³'])(?!/[A-Za-z])"
-        r"(?:\.(?= [a-z]))?(?P<noun>(?= [a-z]{3}))?",
+        rf"(?:\.(?= [a-z]))?(?P<noun>{NOUN_AHEAD})?",
         _measure,
     ),
     (
@@ -343,11 +394,13 @@ _NUMBERS: tuple[Rule, ...] = (
 _MONTH_OR_MARK = r"[0-9][-/.][0-9]|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
 _RULES = (
     Rules(
-        _WRITTEN, only_if="[0-9][ _.,'*][0-9*]|[⁰¹²³⁴-⁹]/|[0-9] ?[a-z/]{1,4}\\^?[23]", spaced=False
+        _WRITTEN,
+        only_if="[0-9][ _.,'*][0-9*]|[⁰¹²³⁴-⁹]/|[0-9] ?[A-Za-zμ/]{1,6}\\^?[23]",
+        spaced=False,
     ),
     Rules(DATES, only_if=_MONTH_OR_MARK),
     Rules(DIGIT_STRINGS, only_if=r"[0-9]{3}|[0-9][.-][0-9]|[vV]\.?[0-9]|0[0-9] "),
-    Rules(MONEY, only_if="[$€£¥₹₩₽₺₿¢]|USD|EUR|GBP|JPY|CHF"),
+    Rules(MONEY, only_if=rf"[$€£¥₹₩₽₺₿¢]|\b(?:{CODES})"),
     Rules(_SIGNS, only_if="[^0-9A-Za-wyz ,:;?!'()]"),
     Rules(TIMES, only_if="[0-9](?::[0-9]| {0,2}[AaPp])"),
     Rules(DECADES, only_if="[0-9]'?s|'[0-9]{2}"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -63,6 +64,7 @@ class TextReading:
         return {name: value for name, value in asdict(self).items() if value or name in _ALWAYS}
 
 
+_PICTURES = ("So", "Sk", "Mn", "Me")  # categories of emoji and their modifiers
 _ALWAYS = frozenset({"words", "skipped", "pieces"})
 
 
@@ -121,7 +123,8 @@ def read(text: str, front_end: FrontEnd, options: ReadingOptions = DEFAULT_OPTIO
 
 def words_of(text: str) -> list[str]:
     """The words of a text without markup, as they are said: small letters, no punctuation."""
-    return _WORD.findall(normalize(without_marks(text)).lower())
+    words = _WORD.findall(normalize(without_marks(text)).lower())
+    return [word for word in words if unicodedata.category(word[0]) not in _PICTURES]
 
 
 def _left_out(parts: Iterable[LeftOut]) -> Iterator[Skipped]:

@@ -10,7 +10,9 @@ from causerie.text.rules import Rules
 _COUNTED = (
     "chapter part act scene volume vol book section article title phase type stage class grade "
     "level tier category appendix figure table war bowl unit round mark episode season group "
-    "schedule annex canto psalm sonnet symphony apollo step division quadrant factor"
+    "schedule annex canto psalm sonnet symphony apollo step division quadrant factor "
+    "saturn fantasy auto civilization fighter movement amendment page pages lecture lesson exhibit "
+    "theorem vatican"
 ).split()
 _REIGNED = (
     "Henry Louis Elizabeth George Charles Edward Richard James William Philip Ferdinand "
@@ -23,9 +25,14 @@ _REIGNED = (
     "Michael Samuel"
 ).split()
 _NUMERAL = r"(?=[IVX]|[LC][IVXLC])C{0,2}(?:X[CL]|L?X{0,3})(?:I[XV]|V?I{0,3})"
+_SMALL_NUMERAL = (
+    r"(?=[ivx]{2})x{0,3}(?:i[xv]|v?i{0,3})|"
+    r"(?:(?<=act )|(?<=scene )|(?<=chapter ))[ivx](?=[.,;:)]|$)"
+)
 _ROMAN_COUNT = (
     rf"\b(?P<before>{'|'.join(f'[{w[0].upper()}{w[0]}]{w[1:]}' for w in _COUNTED)}) "
-    rf"(?P<numeral>{_NUMERAL})(?![\w'&/-])"
+    rf"(?:(?P<numeral>{_NUMERAL})|(?P<small>{_SMALL_NUMERAL}))"
+    r"(?![\w'&/-])"
 )
 _ROMAN_RANK = (
     rf"(?<=\b)(?P<before>(?:(?:King|Queen|Pope|Emperor|Tsar|Czar|Sultan|Prince|Pharaoh) "
@@ -39,12 +46,15 @@ _ROMAN_NAME = (
     r"(?! (?:drip|line|fluid|bag|therapy|pump|antibiotic)|[&/-])"
 )
 _ROMAN_YEAR = r"\bM(?:CM|DC{0,3}|M)(?:X[CL]|L?X{0,3})(?:I[XV]|V?I{0,3})\b"
+_ROMAN_ITEM = (  # i) wash; ii) dry
+    r"(?<![\w])(?P<numeral>i(?=\).{0,200}\bii\))|ii|iii|iv|vi{0,3}|ix|x)(?=\))"
+)
 _VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 _WORLD_WAR = r"\bWW(I{1,2})\b"
 
 
 def _count(match: re.Match[str]) -> str:
-    numeral = match["numeral"]
+    numeral = match["numeral"] or match["small"].upper()
     if numeral == "I" and _is_pronoun(match):
         return match[0]
     return f"{match['before']} {cardinal(str(_value(numeral)))}"
@@ -90,11 +100,12 @@ read_roman_numerals = Rules(
     (
         (_WORLD_WAR, lambda match: f"World War {cardinal(str(len(match[1])))}"),
         (_ROMAN_COUNT, _count),
+        (_ROMAN_ITEM, lambda match: cardinal(str(_value(match["numeral"].upper())))),
         (_ROMAN_CENTURY, _century),
         (_ROMAN_RANK, _rank),
         (_ROMAN_NAME, _count),
         (_ROMAN_YEAR, _year),
     ),
-    only_if=r"[A-Za-z] [IVXLC]+\b|\bWWI|\bM[CMD]",
+    only_if=r"[A-Za-z] [IVXLC]+\b|[a-z] [ivx]+\b|\bii\)|\bWWI|\bM[CMD]",
     spaced=False,
 )

@@ -7,7 +7,8 @@ import re
 UNITS = {
     "km": "kilometer", "m": "meter", "cm": "centimeter", "mm": "millimeter", "nm": "nanometer",
     "μm": "micrometer", "μg": "microgram", "mcg": "microgram", "μs": "microsecond",
-    "mi": "mile", "ft": "foot", "yd": "yard", "kg": "kilogram", "g": "gram", "mg": "milligram",
+    "mi": "mile", "nmi": "nautical mile", "ft": "foot", "yd": "yard", "yds": "yard",
+    "kg": "kilogram", "g": "gram", "mg": "milligram", "ng": "nanogram",
     "lb": "pound", "lbs": "pound", "oz": "ounce",
     "fl oz": "fluid ounce", "fl. oz": "fluid ounce", "l": "liter",
     "L": "liter", "ml": "milliliter", "mL": "milliliter", "cl": "centiliter", "dl": "deciliter",
@@ -18,24 +19,38 @@ UNITS = {
     "bit": "bit", "kbit": "kilobit", "Mbit": "megabit", "Gbit": "gigabit",
     "kb": "kilobit", "Mb": "megabit", "Gb": "gigabit",
     "kB": "kilobyte", "KB": "kilobyte", "MB": "megabyte", "GB": "gigabyte", "TB": "terabyte",
-    "PB": "petabyte", "KiB": "kibibyte", "MiB": "mebibyte", "GiB": "gibibyte",
+    "PB": "petabyte", "KiB": "kibibyte", "MiB": "mebibyte", "GiB": "gibibyte", "TiB": "tebibyte",
     "Hz": "hertz", "kHz": "kilohertz", "MHz": "megahertz", "GHz": "gigahertz",
-    "W": "watt", "kW": "kilowatt", "MW": "megawatt", "GW": "gigawatt", "kWh": "kilowatt hour",
-    "MWh": "megawatt hour", "V": "volt", "kV": "kilovolt", "mV": "millivolt", "mA": "milliamp",
-    "mAh": "milliamp hour", "Ω": "ohm", "kΩ": "kilohm", "MΩ": "megohm", "kJ": "kilojoule",
-    "hPa": "hectopascal", "kPa": "kilopascal", "mmHg": "millimeter of mercury",
+    "W": "watt", "kW": "kilowatt", "MW": "megawatt", "GW": "gigawatt", "TW": "terawatt",
+    "Wh": "watt hour", "kWh": "kilowatt hour", "MWh": "megawatt hour", "GWh": "gigawatt hour",
+    "TWh": "terawatt hour", "kVA": "kilovolt amp", "V": "volt", "kV": "kilovolt", "mV": "millivolt",
+    "mA": "milliamp",
+    "mAh": "milliamp hour", "Ω": "ohm", "kΩ": "kilohm", "MΩ": "megohm", "J": "joule",
+    "kJ": "kilojoule", "MJ": "megajoule", "GJ": "gigajoule", "eV": "electron volt",
+    "keV": "kiloelectron volt", "MeV": "megaelectron volt", "GeV": "gigaelectron volt",
+    "Pa": "pascal", "hPa": "hectopascal", "kPa": "kilopascal", "MPa": "megapascal",
+    "GPa": "gigapascal", "atm": "atmosphere", "kN": "kilonewton", "pF": "picofarad",
+    "nF": "nanofarad", "μF": "microfarad", "mH": "millihenry", "lx": "lux",
+    "mSv": "millisievert", "μSv": "microsievert", "mmol": "millimole", "μmol": "micromole",
+    "kt": "knot", "kts": "knot", "pts": "point", "gpm": "gallon per minute",
+    "mmHg": "millimeter of mercury",
     "dB": "decibel", "px": "pixel", "kcal": "kilocalorie", "cal": "calorie", "hp": "horsepower",
     "ha": "hectare", "mol": "mole", "mph": "mile per hour", "kph": "kilometer per hour",
     "mpg": "mile per gallon",
     "fps": "frame per second", "kbps": "kilobit per second", "Mbps": "megabit per second",
-    "Gbps": "gigabit per second", "rpm": "R P M", "bpm": "beat per minute", "dpi": "dot per inch",
+    "Gbps": "gigabit per second", "Tbps": "terabit per second", "bps": "bit per second",
+    "rpm": "R P M", "bpm": "beat per minute", "dpi": "dot per inch",
     "ppi": "pixel per inch", "wpm": "word per minute", "psi": "P S I", "ppm": "part per million",
     "cc": "C C", "Ah": "amp hour", "lm": "lumen", "MP": "megapixel", "Nm": "newton meter",
     "km²": "square kilometer", "m²": "square meter", "cm²": "square centimeter",
     "mm²": "square millimeter", "ft²": "square foot", "mi²": "square mile",
     "m³": "cubic meter", "cm³": "cubic centimeter", "mm³": "cubic millimeter",
-    "sq ft": "square foot", "sq. ft": "square foot", "sq mi": "square mile", "sq m": "square meter",
-    "cu ft": "cubic foot",
+    **{
+        f"{short}{dot} {unit}": f"{name} {one}"
+        for short, name in (("sq", "square"), ("cu", "cubic")) for dot in ("", ".")
+        for unit, one in (("ft", "foot"), ("in", "inch"), ("yd", "yard"), ("mi", "mile"),
+                          ("m", "meter"), ("km", "kilometer"), ("cm", "centimeter"))
+    },
     "°C": "degree Celsius", "°F": "degree Fahrenheit", "°": "degree", "%": "percent",
 }  # fmt: skip
 _PERIODS = {
@@ -45,14 +60,28 @@ _PERIODS = {
     "user": "user", "kilo": "kilo", "pound": "pound", "unit": "unit", "seat": "seat",
 }  # fmt: skip
 _SAME_IN_PLURAL = frozenset(
-    "yen won lira percent hertz kilohertz megahertz gigahertz horsepower".split()
+    "yen won yuan rand forint lira percent hertz kilohertz megahertz gigahertz horsepower "
+    "lux".split()
 ) | {name for name in UNITS.values() if name.isupper()}
 _IRREGULAR = {
     "penny": "pence", "foot": "feet", "inch": "inches", "paisa": "paise", "real": "reais",
+    "krona": "kronor", "krone": "kroner",
 }  # fmt: skip
 
 # What may be a unit; `known` looks it up. Alternatives of all units would be slow.
-UNIT = r"%|°[CF]?|(?:sq\.? |cu |fl\.? )?[A-Za-zμΩ]{1,5}[²³]?"
+UNIT = r"%|°[CF]?|(?:sq\.? |cu\.? |fl\.? )?[A-Za-zμΩ]{1,5}[²³]?"
+# The singular before a noun: a 10 mm pipe, the $20 bill; "the $20 that I owe" has the plural.
+ARTICLE = (
+    r"(?P<article>\b(?:[Aa]n?|[Tt]he|[Tt]h(?:is|at)|[Ee](?:very|ach)|[Mm]y|[Yy]our|[Hh]is|[Hh]er|"
+    r"[Ii]ts|[Oo]ur|[Tt]heir) )?"
+)
+NOUN_AHEAD = (
+    r"(?= (?!(?:that|which|who|was|were|is|are|be|from|with|and|or|but|for|has|had|have|will|"
+    r"would|should|can|could|may|might|must|than|then|they|the|you|he|she|we|it|of|to|in|on|at|"
+    r"by|as|if|an?|between|into|per|each|every|away|over|under|above|below|after|before|because|"
+    r"since|until|when|while|where|left|off|out|up|apart|ahead|down|today|ago|later|more|less|not|"
+    r"so|plus|during|about|around|now|yesterday|came|goes|went)\b)(?:[A-Za-z]{2}|[A-Z] [A-Z]\b))"
+)
 #: What may follow a slash: 5 kg/m³, $5/mo.
 PERIOD = r"[A-Za-zμ]{1,6}[²³]?"
 

@@ -1,0 +1,106 @@
+r"""Writes the commands of LaTeX as plain symbols and words: $\frac{a}{b}$ → a over b.
+
+Language models write formulas so. Does not know numbers: `causerie.text.quantities` reads them.
+"""
+
+from __future__ import annotations
+
+import re
+
+_SYMBOLS = {
+    "times": "×", "cdot": "×", "ast": "×", "div": "÷", "pm": "±", "mp": "minus or plus",
+    "leq": "≤", "le": "≤", "geq": "≥", "ge": "≥", "neq": "≠", "ne": "≠", "approx": "≈",
+    "sim": "≈", "equiv": "is equivalent to", "infty": "∞", "to": "→", "rightarrow": "→",
+    "Rightarrow": "implies", "implies": "implies", "iff": "if and only if", "circ": "°",
+    "degree": "°", "partial": "partial", "nabla": "nabla", "in": "in", "notin": "not in",
+    "cup": "union", "cap": "intersection", "subset": "subset of", "forall": "for all",
+    "exists": "there exists", "sum": "the sum", "prod": "the product", "int": "the integral",
+    "lim": "the limit", "ldots": "…", "cdots": "…", "dots": "…", "mid": "given", "neg": "not",
+    "land": "and", "lor": "or", "ell": "l", "hbar": "h bar", "quad": " ", "qquad": " ",
+    "left": "", "right": "", "big": "", "Big": "", "displaystyle": "", "limits": "",
+    "varepsilon": "epsilon", "varphi": "phi",
+}  # fmt: skip
+_NAMES = (
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau "
+    "upsilon phi chi psi omega Gamma Delta Theta Lambda Sigma Phi Psi Omega sin cos tan cot sec "
+    "log ln exp max min gcd det dim deg mod arcsin arccos arctan sinh cosh tanh"
+).split()
+_WORDS = _SYMBOLS | {name: name for name in _NAMES}
+# $x^2$ is a formula, $5 and $6 are amounts.
+_FORMULA = re.compile(
+    r"\$\$(?P<display>[^$]{1,500})\$\$"
+    r"|\$(?=[A-Za-z]\$|[^$]{0,500}[\\^_=<>+])(?P<inline>(?!\s)(?![0-9][^$]*(?<![\\a-z])[a-z]{4})[^\s$][^$]{0,500})"
+    r"(?<! )\$(?![0-9])"
+)
+_PRODUCT = re.compile(
+    r"(?<![\\{A-Za-z])(?!in\b|is\b|if\b|or\b|at\b|to\b|of\b|by\b)[a-z]{2}\b(?!\()"
+)
+_TEXT = re.compile(
+    r"\\(?:text|mathrm|mathbf|mathbb|mathit|operatorname|boxed|vec|hat|bar)\{([^{}]*)\}"
+)
+_FRACTION = re.compile(r"\\[dt]?frac\{([^{}]*)\}\{([^{}]*)\}")
+_ROOT = re.compile(r"\\sqrt(?:\[(?P<degree>[0-9n])\])?\{(?P<value>[^{}]*)\}")
+_BOUNDS = re.compile(
+    r"\\(?P<name>sum|prod|int|lim)(?:\\limits)?(?:_?\{(?P<low>[^{}]*)\}|_(?P<first>\w))?"
+    r"(?:\^(?:\{(?P<high>[^{}]*)\}|(?P<last>\\infty|\w)))?"
+)
+_RAISED = re.compile(r"\^\{([^{}]*)\}|\^(?=\\circ)")
+_LOWERED = re.compile(r"_\{([^{}]*)\}")
+_COMMAND = re.compile(r"\\([A-Za-z]{2,12})")
+_ROOTS = {None: "square", "2": "square", "3": "cube"}
+_DRIVE = re.compile(r"\b[A-Z]:\\")
+_DEPTH = 4
+
+
+def read_latex(text: str) -> str:
+    """The text with symbols and words in place of LaTeX's commands; paths stay."""
+    if "$" in text:
+        text = _FORMULA.sub(_formula, text)
+    if "\\" not in text or _DRIVE.search(text):
+        return text
+    text = _TEXT.sub(r"\1", text)
+    text = _BOUNDS.sub(_bounds, text)
+    for _ in range(_DEPTH):  # the innermost first
+        text = _RAISED.sub(_raised, _LOWERED.sub(r" \1 ", text))
+        text = _ROOT.sub(_root, _FRACTION.sub(_fraction, text))
+    return _COMMAND.sub(_command, text)
+
+
+def _formula(match: re.Match[str]) -> str:
+    formula = match["display"] or match["inline"]
+    return _PRODUCT.sub(lambda product: " ".join(product[0]), formula)
+
+
+def _fraction(match: re.Match[str]) -> str:
+    above, below = match[1].strip(), match[2].strip()
+    if above.isdigit() and below.isdigit():
+        return f" {above}/{below} "
+    return f" {above} over {below} "
+
+
+def _root(match: re.Match[str]) -> str:
+    degree = match["degree"]
+    return f" the {_ROOTS.get(degree) or f'{degree}th'} root of {match['value']} "
+
+
+def _bounds(match: re.Match[str]) -> str:
+    low, high = match["low"] or match["first"], match["high"] or match["last"]
+    if match["name"] == "lim":
+        return f"\\lim as {(low or '').replace(chr(92) + 'to', ' goes to ')} of "
+    words = f"\\{match['name']} "
+    words += f"from {low} " if low else ""
+    return words + (f"to {high} of " if high else "of ")
+
+
+def _raised(match: re.Match[str]) -> str:
+    power = (match[1] or "").strip()
+    if match[1] is None or power == "\\circ":
+        return power
+    return (
+        f"^{power}" if re.fullmatch("[-+]?[0-9]+|[A-Za-z]", power) else f" to the power of {power} "
+    )
+
+
+def _command(match: re.Match[str]) -> str:
+    word = _WORDS.get(match[1])
+    return match[0] if word is None else f" {word} "
