@@ -26,49 +26,46 @@ _NAMES = (
     "log ln exp max min gcd det dim deg mod arcsin arccos arctan sinh cosh tanh"
 ).split()
 _WORDS = _SYMBOLS | {name: name for name in _NAMES}
+# Patterns are compiled when a text first needs them.
 # $x^2$ is a formula, $5 and $6 are amounts.
-_FORMULA = re.compile(
+_FORMULA = (
     r"\$\$(?P<display>[^$]{1,500})\$\$"
     r"|\$(?=[A-Za-z]\$|[^$]{0,500}[\\^_=<>+])(?P<inline>(?!\s)(?![0-9][^$]*(?<![\\a-z])[a-z]{4})[^\s$][^$]{0,500})"
     r"(?<! )\$(?![0-9])"
 )
-_PRODUCT = re.compile(
-    r"(?<![\\{A-Za-z])(?!in\b|is\b|if\b|or\b|at\b|to\b|of\b|by\b)[a-z]{2}\b(?!\()"
-)
-_TEXT = re.compile(
-    r"\\(?:text|mathrm|mathbf|mathbb|mathit|operatorname|boxed|vec|hat|bar)\{([^{}]*)\}"
-)
-_FRACTION = re.compile(r"\\[dt]?frac\{([^{}]*)\}\{([^{}]*)\}")
-_ROOT = re.compile(r"\\sqrt(?:\[(?P<degree>[0-9n])\])?\{(?P<value>[^{}]*)\}")
-_BOUNDS = re.compile(
+_PRODUCT = r"(?<![\\{A-Za-z])(?!in\b|is\b|if\b|or\b|at\b|to\b|of\b|by\b)[a-z]{2}\b(?!\()"
+_TEXT = r"\\(?:text|mathrm|mathbf|mathbb|mathit|operatorname|boxed|vec|hat|bar)\{([^{}]*)\}"
+_FRACTION = r"\\[dt]?frac\{([^{}]*)\}\{([^{}]*)\}"
+_ROOT = r"\\sqrt(?:\[(?P<degree>[0-9n])\])?\{(?P<value>[^{}]*)\}"
+_BOUNDS = (
     r"\\(?P<name>sum|prod|int|lim)(?:\\limits)?(?:_?\{(?P<low>[^{}]*)\}|_(?P<first>\w))?"
     r"(?:\^(?:\{(?P<high>[^{}]*)\}|(?P<last>\\infty|\w)))?"
 )
-_RAISED = re.compile(r"\^\{([^{}]*)\}|\^(?=\\circ)")
-_LOWERED = re.compile(r"_\{([^{}]*)\}")
-_COMMAND = re.compile(r"\\([A-Za-z]{2,12})")
+_RAISED = r"\^\{([^{}]*)\}|\^(?=\\circ)"
+_LOWERED = r"_\{([^{}]*)\}"
+_COMMAND = r"\\([A-Za-z]{2,12})"
 _ROOTS = {None: "square", "2": "square", "3": "cube"}
-_DRIVE = re.compile(r"\b[A-Z]:\\")
+_DRIVE = r"\b[A-Z]:\\"
 _DEPTH = 4
 
 
 def read_latex(text: str) -> str:
     """The text with symbols and words in place of LaTeX's commands; paths stay."""
     if "$" in text:
-        text = _FORMULA.sub(_formula, text)
-    if "\\" not in text or _DRIVE.search(text):
+        text = re.sub(_FORMULA, _formula, text)
+    if "\\" not in text or re.search(_DRIVE, text):
         return text
-    text = _TEXT.sub(r"\1", text)
-    text = _BOUNDS.sub(_bounds, text)
+    text = re.sub(_TEXT, r"\1", text)
+    text = re.sub(_BOUNDS, _bounds, text)
     for _ in range(_DEPTH):  # the innermost first
-        text = _RAISED.sub(_raised, _LOWERED.sub(r" \1 ", text))
-        text = _ROOT.sub(_root, _FRACTION.sub(_fraction, text))
-    return _COMMAND.sub(_command, text)
+        text = re.sub(_RAISED, _raised, re.sub(_LOWERED, r" \1 ", text))
+        text = re.sub(_ROOT, _root, re.sub(_FRACTION, _fraction, text))
+    return re.sub(_COMMAND, _command, text)
 
 
 def _formula(match: re.Match[str]) -> str:
     formula = match["display"] or match["inline"]
-    return _PRODUCT.sub(lambda product: " ".join(product[0]), formula)
+    return re.sub(_PRODUCT, lambda product: " ".join(product[0]), formula)
 
 
 def _fraction(match: re.Match[str]) -> str:
