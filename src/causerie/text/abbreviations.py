@@ -13,7 +13,8 @@ _BEFORE_NAME = {
     "St": "Saint", "Gen": "General", "Sen": "Senator", "Rep": "Representative", "Gov": "Governor",
     "Pres": "President", "Capt": "Captain", "Lt": "Lieutenant", "Sgt": "Sergeant",
     "Col": "Colonel", "Cpl": "Corporal", "Messrs": "Messieurs",
-    "Rev": "Reverend", "Hon": "Honorable", "Mt": "Mount", "Ft": "Fort", "Attn": "Attention",
+    "Rt": "Right", "Rev": "Reverend", "Hon": "Honorable", "Mt": "Mount", "Ft": "Fort",
+    "Attn": "Attention",
 }  # fmt: skip
 _AFTER_NAME = {
     "Dr": "Drive", "St": "Street", "Ave": "Avenue", "Blvd": "Boulevard", "Rd": "Road", "Ln": "Lane",
@@ -31,7 +32,10 @@ _ABBREVIATIONS = {
     "intl.": "international", "natl.": "national", "univ.": "university", "assoc.": "associate",
     "mgmt.": "management", "qty.": "quantity", "pkg.": "package", "temp.": "temperature",
     "wt.": "weight", "ht.": "height", "mfg.": "manufacturing", "bldg.": "building",
-    "Esq.": "Esquire", "Univ.": "University", "Intl.": "International", "avg.": "average",
+    "Esq.": "Esquire", "gov't": "government", "Gov't": "Government",
+    "int'l": "international", "Int'l": "International", "nat'l": "national", "Nat'l": "National",
+    "dep't": "department", "Dep't": "Department", "Assoc.": "Association", "Univ.": "University",
+    "Intl.": "International", "avg.": "average",
     "Avg.": "Average", "Tel.": "Telephone",
     "tel.": "telephone", "n.b.": "note well", "N.B.": "note well", "msg": "message",
     "cf.": "compare", "viz.": "namely", "ca.": "about", "et al.": "and others",
@@ -100,6 +104,7 @@ _ABBREVIATION = re.compile(
     rf"(?<![\w./])(?P<number>(?<=[0-9] ))?(?P<short>{alternatives(_ABBREVIATIONS)})(?![\w/])"
     rf"(?P<end>{_END})?"
 )
+_ESTIMATE = re.compile(r" (?:[$€£~]|(?!in\b|by\b|as\b|1[0-9]{3}\b|20[0-9]{2}\b)[a-z0-9])")
 _TITLE = re.compile(
     rf"\b({alternatives(_BEFORE_NAME)})\.(?= ?[A-Z]| &| and [MD])|\b(Dr|Mr|Mrs|Ms|Prof)(?= [A-Z])"
 )
@@ -140,6 +145,8 @@ _LISTED = re.compile(
     rf"\b(?:{_NAME})"
     rf"(?:\.?(?:,? and |,? or |, ?| & | ?[-–/] ?)(?:{_NAME})\b)+(?!-[a-z])\.?(?P<end>{_END})?"
 )
+# Sept. 12 – Sun., Sept. 15
+_TO_DATE = re.compile(rf"(?:(?<=[0-9])|(?<=[0-9](?:st|nd|rd|th))) ?[-–] ?(?=(?:{_NAME})\b(?!-))")
 _WORKDAYS = re.compile(r"\bM[-–]F\b(?=,?:? [0-9])|(?<=[0-9ap]m )M[-–]F\b")
 _ONE_NAME = re.compile(rf"(?P<mark>(?<=[a-z.]) ?[-–/] ?)?\b(?P<name>{_NAME})\b\.?")
 _CLEAR_NAME = re.compile(
@@ -193,6 +200,8 @@ def _abbreviation(match: re.Match[str]) -> str:
     short = match["short"]
     if match["number"] is not None and short in ("min.", "est."):  # 10 min. later
         return "estimated" if short == "est." else match[0]
+    if short == "est." and _ESTIMATE.match(match.string, match.end()):
+        return "estimated"
     return _ABBREVIATIONS[short] + (_stop(match) if short in _MAY_END else "")
 
 
@@ -206,6 +215,7 @@ def _stop(match: re.Match[str]) -> str:
 
 def _days_and_months(text: str) -> str:
     text = _WORKDAYS.sub("Monday to Friday", _LISTED.sub(_listed, text))
+    text = _TO_DATE.sub(" to ", text)
     text = _CLEAR_NAME.sub(lambda match: _DATED[match["short"]], text)
     return _UNCLEAR_NAME.sub(lambda match: _DATED[next(filter(None, match.groups()))], text)
 

@@ -32,7 +32,9 @@ _URL = re.compile(
 )
 _PIECE = re.compile(r"[A-Za-z]+|[0-9]+|[^\w\s]|_")
 _ESCAPED = re.compile(r"%[0-9A-Fa-f]{2}")
-_FILE_TYPE = re.compile(rf"(?:(?<=\w)|(?<![^\s(\"'/]))\.(?P<type>{_FILE_TYPES})\b(?!\.\w)")
+_FILE_TYPE = re.compile(rf"(?:(?<=\w)|(?<![^\s(\"'/]))\.(?P<type>{_FILE_TYPES})\b(?!\.\w)", re.I)
+# A sentence does not begin with a small letter: os.path; Math.max(a, b).
+_MEMBER = re.compile(r"(?<=[a-z_]{2})(?<!\betc)\.(?=[a-z_]{2}|[A-Za-z_]\w{0,30}\()")
 _HIDDEN_FILE = re.compile(r"(?<![^\s/])\.(?=[A-Za-z]{2})")
 _HERE = re.compile(r"(?<![^\s/])(?P<dots>\.\.?)/(?=[\w.])")
 _ANY_FILE = re.compile(r"(?<!\S)\*\.(?=[a-z])")
@@ -58,6 +60,7 @@ def read_addresses(text: str) -> str:
     text = _HOME.sub("tilde/", text)
     text = _FILE_TYPE.sub(lambda match: f" dot {_piece(match['type'])}", text)
     text = _ANY_FILE.sub("star dot ", _HIDDEN_FILE.sub("dot ", text))
+    text = _MEMBER.sub(" dot ", text)
     text = _BACKSLASH.sub(" backslash ", _DRIVE.sub(r"\1 colon backslash ", text))
     text = _HERE.sub(lambda match: "dot " * len(match["dots"]) + "slash ", text)
     text = _COMMUNITY.sub(lambda match: _HUMP.sub(" ", match[0]), text)

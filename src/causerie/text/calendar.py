@@ -6,6 +6,7 @@ import re
 
 from causerie.text.numbers import cardinal, ordinal, plural, two_digits, year
 from causerie.text.rules import Rule, alternatives
+from causerie.text.units import per
 
 MONTHS = (
     "January February March April May June July August September October November December"
@@ -133,6 +134,13 @@ def _time(match: re.Match[str]) -> str:
     return " ".join([*words, *_half_day(match)])
 
 
+def _clock(match: re.Match[str]) -> str:
+    if match["per"] and match["minute"] == "00" and not match["second"]:
+        return f"{cardinal(str(int(match['hour'])))} minutes per {per(match['per'])}"
+    words = _time(match) + (f" {match['short'].upper()} M" if match["short"] else "")
+    return words + (f" per {per(match['per'])}" if match["per"] else "")
+
+
 def _long(*parts: str) -> str:
     """A duration: ("2", "03", "23") → two hours, three minutes and twenty three seconds."""
     hours, minutes, seconds = (
@@ -239,8 +247,8 @@ TIMES: tuple[Rule, ...] = (
     ),
     (
         r"(?<![0-9.,])(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2}))?"
-        rf"(?![0-9:]|,[0-9]{{3}})(?:{_HALF_DAY}|(?P<short>[ap])\b)?",
-        lambda match: _time(match) + (f" {match['short'].upper()} M" if match["short"] else ""),
+        rf"(?![0-9:]|,[0-9]{{3}})(?:{_HALF_DAY}|(?P<short>[ap])\b)?(?:/(?P<per>mi|km)\b)?",
+        _clock,
     ),
     (rf"(?<![0-9.,])(?P<hour>[0-9]{{1,2}})\.(?P<minute>[0-5][0-9])(?P<second>){_HALF_DAY}", _time),
     (rf"(?<![0-9.,])(?P<hour>[0-9]{{1,2}}){_HALF_DAY}", _hour),

@@ -80,7 +80,7 @@ _DEGREE = re.compile(
 )
 _DOCTORATE = re.compile(r"\bPhD('?s)?\b|\bPh\.D\.('?s)?(?= [a-z]|,|;)")
 _MIXED = re.compile(
-    r"(?:(?<=[a-z]{2})|(?<=\b[a-z])|(?<=\b[A-Z][a-z]))(?=[A-Z]{2,6}(?:s\b|\b|[^A-Za-z]))|"
+    r"(?:(?<=[a-z]{2})|(?<=\b[a-z])|(?<=\b[A-Z][a-z])(?<!\bVo))(?=[A-Z]{2,6}(?:s\b|\b|[^A-Za-z]))|"
     r"(?<=[A-Z]{2})(?=[A-Z][a-z]{2}|v[0-9])"
 )
 _IDENTIFIER = re.compile(

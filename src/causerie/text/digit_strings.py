@@ -202,7 +202,10 @@ DIGIT_STRINGS: tuple[Rule, ...] = (
     (_LABELED, _named_label),
     (_STREET, _street),
     (r"(?<=[A-Z])-[0-9]{1,8}(?:-[0-9]{1,8}){1,4}(?![\w-])", _groups),
-    (r"(?<=[A-Z])-?(?P<digits>[0-9]{3,4})(?![0-9.,:/-])", lambda match: label(match["digits"])),
+    (
+        r"(?:(?<=[A-Z])-?|(?<=[a-z]{3}))(?P<digits>[0-9]{3,4})(?![0-9]|[.,:/-][0-9])",
+        lambda match: label(match["digits"]),
+    ),
     (r"(?<=\b[A-Z][0-9]{2})-(?P<digits>[0-9]{3,8})\b", lambda match: digits(match["digits"])),
     (r"(?:(?<=alpha)|(?<=beta)|(?<=rc)|(?<=dev))\.(?=[0-9])", "point"),
     (r"(?<=[A-Za-z][0-9])-(?P<digits>[0-9]{3,4})", lambda match: label(match["digits"])),
@@ -214,7 +217,11 @@ DIGIT_STRINGS: tuple[Rule, ...] = (
         r"(?<=-[0-9]{4}) x(?P<digits>[0-9]{1,5})\b",
         lambda match: f"extension {label(match['digits'])}",
     ),
-    (r"(?<![0-9+])\+[0-9]{1,3}(?:[ .-]?\(?[0-9]{2,6}\)?){2,4}(?![0-9])", _groups),
+    (
+        r"(?<![0-9+])\+(?=(?:[ .()-]{0,2}[0-9]){7})[0-9]{1,3}"
+        r"(?:[ .-]?\(?[0-9]{1,6}\)?){2,6}(?![0-9])",
+        _groups,
+    ),
     (
         r"(?<![0-9.-])(?:1[ .-])?(?:\([0-9]{3}\) ?|[0-9]{3}[ .-])[0-9]{3}[ .-][0-9]{4}(?![0-9])",
         _groups,

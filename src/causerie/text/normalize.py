@@ -41,7 +41,7 @@ _CHARACTERS: dict[str, str | int] = {
     "’": "'", "‘": "'", "′": "'", "“": '"', "”": '"', "„": '"', "″": '"', "«": '"', "»": '"',
     "™": "", "®": "", "\u00ad": "", "\u200b": "", "\u200d": "", "\ufe0f": "", "\ufeff": "",
     "‐": "-", "‑": "-", "‒": "–", "―": "—", "·": " ",
-    "\r": "\n", "\t": " ", "\f": "\n", "\v": "\n", "\u2028": "\n", "\u2029": "\n",
+    "º": "°", "\r": "\n", "\t": " ", "\f": "\n", "\v": "\n", "\u2028": "\n", "\u2029": "\n",
 }  # fmt: skip
 
 _SYMBOLS = {
@@ -51,12 +51,28 @@ _SYMBOLS = {
     "√": "square root of", "∞": "infinity", "→": "to", "←": "from", "$": "dollars", "€": "euros",
     "£": "pounds", "¥": "yen", "¢": "cents", "₹": "rupees", "/": "slash",
     "\\": "backslash", "©": "copyright", "‰": "per mille", "¶": "paragraph",
+    "−": "minus", "↑": "up", "↓": "down", "⇒": "implies", "∈": "in", "∉": "not in", "∪": "union",
+    "∩": "intersection", "⊂": "subset of", "∀": "for all", "∃": "there exists", "∑": "sum of",
+    "∏": "product of", "∫": "integral of", "∂": "partial", "∇": "nabla", "∴": "therefore",
+    "∝": "is proportional to", "≡": "is equivalent to", "∅": "the empty set",
 }  # fmt: skip
 _CODES = Rules(CODES, only_if="[0-9]|#[A-Fa-f]")
 # Between spaces, so that no punctuation of a word is lost; a heart only after words.
 _EMOTICON = re.compile(
     r"(?<!\S)(?:[:;8][-'^o]?[)(\]\[DPpOo|\\/*]|:'\(|\^\^|\\o/|[xX]D)(?!\w)|(?<=[a-z.!]{2} )<3(?!\w)"
 )
+_OPERATORS = {"&&": " and ", "||": " or ", "!": "not "}
+_OPERATOR = re.compile(r"&&|\|\||(?:(?<=[(&|=] )|(?<=[(&|])|(?<=\bif ))!(?=[a-z(])")
+_GREEK = dict(
+    zip(
+        "αβγδεζηθικλμνξορστυφχψωϕΓΔΘΛΞΣΦΨΩ",
+        "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron rho "
+        "sigma tau upsilon phi chi psi omega phi "
+        "gamma delta theta lambda xi sigma phi psi omega".split(),
+        strict=True,
+    )
+)
+_GREEK_LETTER = re.compile(f"(?<![Α-ω])[{''.join(_GREEK)}](?![Α-ω])")
 _COMPARISONS = {">=": "≥", "<=": "≤", "!=": "≠", "==": "="}
 _COMPARISON = re.compile("[<>!=]=(?!=)")
 # Without a word before them: ≥ 18 → at least 18.
@@ -101,11 +117,13 @@ def normalize(text: str, *, spells: bool = True) -> str:
     text = read_addresses(_CODES(_EMOTICON.sub("", text)))
     text = read_roman_numerals(read_abbreviations(text))
     text = read_capitals(text) if spells else text
+    text = _OPERATOR.sub(lambda match: _OPERATORS[match[0]], text)
     text = _COMPARISON.sub(lambda match: _COMPARISONS[match[0]], _ARROW.sub(" to ", text))
     text = _COMPARED.sub(lambda m: " less than " if m[0] == "<" else " greater than ", text)
     text = _FIRST_ARROW.sub("", _RELATION.sub(lambda match: _RELATIONS[match[0]], text))
     text = _TO_A_POWER.sub(" to the ", _MINUS_GRADE.sub(" minus", text))
     text = read_quantities(text)
+    text = _GREEK_LETTER.sub(lambda match: f" {_GREEK[match[0]]} ", text)
     text = _VARIABLE.sub("dollar ", _DASH.sub("—", text))
     text = _SYMBOL.sub(lambda match: f" {_SYMBOLS[match[0]]} ", _REPEATED.sub(r"\1", text))
     text = text.replace("_", " ").translate(_BRACKETS)

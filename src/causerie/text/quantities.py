@@ -54,7 +54,7 @@ _POWERS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 # A 10 in pipe, a 10 by 12 ft room: the singular before a noun, after an article or a hyphen.
 _ARTICLE = ARTICLE.replace("[Ii]ts", "[Ii]ts|by")
 _INCHES_BEFORE = (
-    r"(?=[,;:)!?]|\.?$|\. ?[A-Z]|"
+    r"(?=[,;:)!?]| ?[=≈]|\.?$|\. ?[A-Z]|"
     r" \([0-9]| (?:x|×|by|tall|wide|long|deep|high|thick|across|of (?:rain|snow))\b)"
 )
 
@@ -66,7 +66,9 @@ def _number(match: re.Match[str]) -> str:
 # Things that a measure before them describes, in the singular: 35mm film.
 _MEASURED = re.compile(
     " (?:film|lens|camera|sprint|race|dash|winds?|hose|pipe|screw|drill|cable|screen|monitor|"
-    r"display|battery|charger|engine|freestyle|hurdles|relay|radius|speed limit)\b"
+    r"display|battery|charg(?:ing|ers?)|speakers?|bulbs?|drives?|adapter|motor|panels?|files?|bottles?|bags?|"
+    r"commute|walk|hike|ride|jog|run|swim|fence|wall|ladder|rope|"
+    r"engine|freestyle|hurdles|relay|radius|speed limit)\b"
 )
 
 
@@ -119,6 +121,15 @@ def _angle(match: re.Match[str]) -> str:
             whole, _, part = number.lstrip("0").partition(".")
             parts.append(f"{decimal(whole or '0', part)} {unit}{'' if number == '1' else 's'}")
     return " ".join(parts)
+
+
+def _feet(match: re.Match[str]) -> str:
+    """Feet, or foot before a noun: a 10' by 12' room."""
+    after = match.string[match.end() :]
+    one = re.match(
+        r"(?: by [0-9]{1,3}')? (?!(?:tall|wide|long|deep|high|and|but)\b)[a-z]{3}", after
+    )
+    return f"{cardinal(match['feet'] or match['more'])} {'foot' if one else 'feet'}"
 
 
 def _height(match: re.Match[str]) -> str:
@@ -255,8 +266,8 @@ _SIGNS: tuple[Rule, ...] = (
     (r"(?<=[0-9]) ?x ?(?=10[\^⁻⁰¹²³⁴-⁹])", "times"),
     (r"(?<![0-9.,])(?P<width>[0-9]{3,4}) ?[x×] ?(?P<height>[0-9]{3,4})(?![0-9])", _pixels),
     (
-        r"(?<![0-9./½])(?P<width>[0-9]{1,3})\" ?[x×] ?(?P<height>[0-9]{1,3})\"",
-        lambda match: f"{cardinal(match['width'])} by {cardinal(match['height'])} inches",
+        r"(?<![0-9./½])(?P<width>[0-9.]{1,4})\" ?[x×] ?(?P<height>[0-9.]{1,4})\"",
+        lambda match: f"{match['width']} by {match['height']} inches",
     ),
     (r"(?<=[0-9][m\"']) ?[x×] ?(?=[0-9])", "by"),
     (r"(?<=[0-9 ](?:cm|mm|ft|in)) ?[x×] ?(?=[0-9])", "by"),
@@ -271,9 +282,13 @@ _SIGNS: tuple[Rule, ...] = (
     ),
     (r"(?<=[0-9%)]) ?[-−] ?(?=[0-9]{1,9} ?=)", "minus"),
     (r"(?<=/[0-9])[-–](?=[0-9]{1,2}/[0-9])", "to"),
+    (
+        r"(?:(?<=[A-Za-z]-[0-9])|(?<=[A-Za-z]-[0-9]\.[0-9])|(?<=[a-z][0-9]\.[0-9]))-(?=[0-9]{1,3}[BbMm]\b)",
+        " ",
+    ),
     (r"(?<=[0-9%])(?:-| ?– ?)(?=[0-9])(?![0-9]{1,2}/[0-9])", "to"),
     (r"(?<=[0-9][ap]m) ?[-–] ?(?=[0-9])", "to"),
-    (r"(?<=[ap]\.m\.) ?[-–] ?(?=[0-9])", "to"),
+    (r"(?:(?<=[AP] M)|(?<=[0-9 ][AP]M)) ?[-–] ?(?=[0-9])", "to"),
     (r"(?<=[0-9](?:st|nd|rd|th))[-–](?=[0-9])|(?<=[0-9]0s)[-–](?=[0-9])", "to"),
     (r"(?<=noon)[-–](?=[0-9])|(?<=midnight)[-–](?=[0-9])", "to"),
     (r"(?<=[0-9]) [-−] (?=[0-9])", "minus"),
@@ -296,7 +311,7 @@ _SIGNS: tuple[Rule, ...] = (
     (r"(?<=[0-9])\+(?= [a-z])", "plus"),
     (r"(?<=[0-9])\*(?= ?[a-z])", "star"),
     (r"# ?(?=[0-9])", "number "),
-    (r"~ ?(?=[0-9])", "about "),
+    (r"~ ?(?=[0-9])|~(?=[A-Za-z])", "about "),
 )
 _MEASURES: tuple[Rule, ...] = (
     (
@@ -318,6 +333,13 @@ _MEASURES: tuple[Rule, ...] = (
     ),
     (rf"(?<=[0-9])(k|K|m|M|bn|B)(?=\+| (?:{_MANY})\b)", lambda match: _SCALES[match[1].lower()]),
     (r"(?<=[0-9]\.[0-9])K\b", "thousand"),
+    (r"(?:(?<=[0-9]{2})|(?<=\.[0-9]))M(?![\w/])", "million"),
+    (r"(?<=[0-9]{4}) ?bps\b", "bits per second"),
+    (r"\b[qQ](?P<hours>[0-9]{1,2}) ?h(?:rs?)?\b", lambda m: f"every {cardinal(m['hours'])} hours"),
+    (
+        r"(?P<article>\b(?:[Aa]n?|[Tt]he) )(?P<feet>[0-9]{1,3})'(?= [a-z]{3})",
+        lambda match: f"{match['article']}{cardinal(match['feet'])} foot",
+    ),
     (
         r"(?<![\w.,])(?P<hours>[0-9]{1,3}) ?h ?(?P<minutes>[0-9]{1,2}) ?(?:m(?:ins?)?)?"
         r"(?: ?(?P<seconds>[0-9]{1,2}) ?s)?(?![\w²³'/]|\.[0-9])",
@@ -332,7 +354,7 @@ _MEASURES: tuple[Rule, ...] = (
     (
         r"(?<![\w'])(?P<feet>[0-9]{1,3})'(?= by | ?(?:tall|wide|long|deep|high)\b| ?$|[.,] )"
         r"|(?<= by )(?P<more>[0-9]{1,3})'(?![0-9])",
-        lambda match: f"{cardinal(match['feet'] or match['more'])} feet",
+        _feet,
     ),
     (r"(?<![0-9])(?P<feet>[0-9])' ?(?P<inches>1[01]|[0-9])(?:\"|''|\b)", _height),
     (

@@ -30,7 +30,7 @@ _SMALL_NUMERAL = (
     r"(?:(?<=act )|(?<=scene )|(?<=chapter ))[ivx](?=[.,;:)]|$)"
 )
 _ROMAN_COUNT = (
-    rf"\b(?P<before>{'|'.join(f'[{w[0].upper()}{w[0]}]{w[1:]}' for w in _COUNTED)}) "
+    rf"\b(?P<before>{'|'.join(f'[{w[0].upper()}{w[0]}]{w[1:]}' for w in _COUNTED)}|GTA) "
     rf"(?:(?P<numeral>{_NUMERAL})|(?P<small>{_SMALL_NUMERAL}))"
     r"(?![\w'&/-])"
 )

@@ -286,11 +286,15 @@ def sentences(text: str) -> list[str]:
         return [text]  # sentencex would take time in the square of its length
     found: list[str] = []
     for sentence in sentencex.segment("en", text):
-        if found and (
-            _NO_END.search(found[-1])
-            or (_MAY_GO_ON.search(found[-1]) and _GOES_ON.match(sentence))
-            or (_BEFORE_NAME.search(found[-1]) and sentence[0].isupper())
-            or (found[-1][-2:] in ("! ", "!") and sentence[0] in "=/*×+")  # 5! = 120
+        if (
+            found
+            and (
+                _NO_END.search(found[-1])
+                or (_MAY_GO_ON.search(found[-1]) and _GOES_ON.match(sentence))
+                or (_BEFORE_NAME.search(found[-1]) and sentence[0].isupper())
+                or (found[-1][-1] == "." and _FILE_TYPE.match(sentence))  # IMG.JPG
+                or (found[-1][-2:] in ("! ", "!") and sentence[0] in "=/*×+")  # 5! = 120
+            )
         ):
             found[-1] += sentence
         else:
@@ -308,8 +312,9 @@ _MAY_GO_ON = re.compile(
     r"(?<![\w.])(?:[Vv]ols?|[Cc]h|[Cc]hap|[Ee]qs?|[Ff]igs?|[Aa]rts?|[Pp]ara|Mon|Tues?|Wed|Weds|"
     r"Thu|Thurs?|Fri|Sat|Sun|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\.\s*$"
 )
+_FILE_TYPE = re.compile(r"(?:PDF|JPE?G|PNG|GIF|DOCX?|XLSX?|PPTX?|CSV|TXT|ZIP|MP[34]|MOV)\b")
 _BEFORE_NAME = re.compile(r"(?<![\w.])(?:Ft|Ms|Apt|Ste|Attn|Amb|Atty)\.\s*$")
-_GOES_ON = re.compile("[0-9a-z–-]")
+_GOES_ON = re.compile(r"[0-9a-z–-]|(?:[IVXLC]{2,7}|[VXL])\b")
 # A character that may end a sentence, before a word.
 _MAY_END = re.compile(r"[^\w\s,] ")
 
