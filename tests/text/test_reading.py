@@ -36,6 +36,10 @@ def front_end() -> FrontEnd:
             r"\(\sum_{i=1}^{n} i = \frac{n}{2}\)",
             "the sum from i equals one to n of i equals n over two",
         ),
+        ("The <script> tag, a <div> element", "the script tag a div element"),
+        ("A <b>bold</b> <i>plan</i> in <b> bold </b>", "a bold plan in bold"),
+        ("The <think>plan</think> works.", "the works"),
+        ("5! is 120.", "five factorial is one hundred twenty"),
         ("Great job! 🎉👍🏽 I ❤️ NY", "great job i love n y"),
     ],
 )

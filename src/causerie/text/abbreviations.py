@@ -19,7 +19,7 @@ _BEFORE_NAME = {
 _AFTER_NAME = {
     "Dr": "Drive", "St": "Street", "Ave": "Avenue", "Blvd": "Boulevard", "Rd": "Road", "Ln": "Lane",
     "Hwy": "Highway", "Sq": "Square", "Pkwy": "Parkway", "Ct": "Court", "Pl": "Place",
-    "Jr": "Junior", "Sr": "Senior", "Inc": "Incorporated",
+    "Inc": "Incorporated",
     "Corp": "Corporation", "Ltd": "Limited", "Co": "Company", "Bros": "Brothers",
 }  # fmt: skip
 # Matched with their dot, in any context; the dot of those in _MAY_END may also end a sentence.
@@ -32,7 +32,8 @@ _ABBREVIATIONS = {
     "intl.": "international", "natl.": "national", "univ.": "university", "assoc.": "associate",
     "mgmt.": "management", "qty.": "quantity", "pkg.": "package", "temp.": "temperature",
     "wt.": "weight", "ht.": "height", "mfg.": "manufacturing", "bldg.": "building",
-    "Esq.": "Esquire", "gov't": "government", "Gov't": "Government",
+    "Esq.": "Esquire", "Jr.": "Junior", "Sr.": "Senior", "gov't": "government",
+    "Gov't": "Government",
     "int'l": "international", "Int'l": "International", "nat'l": "national", "Nat'l": "National",
     "dep't": "department", "Dep't": "Department", "Assoc.": "Association", "Univ.": "University",
     "Intl.": "International", "avg.": "average",
@@ -51,20 +52,7 @@ _ABBREVIATIONS = {
     "a.m.": "A M", "p.m.": "P M", "Ph.D.": "P H D", "M.D.": "M D", "Assn.": "Association",
 }  # fmt: skip
 _MAY_END = frozenset(
-    {
-        "etc.",
-        "et al.",
-        "mgr.",
-        "asst.",
-        "govt.",
-        "univ.",
-        "bldg.",
-        "Esq.",
-        "a.m.",
-        "p.m.",
-        "Ph.D.",
-        "M.D.",
-    }
+    "etc.|et al.|mgr.|asst.|govt.|univ.|bldg.|Esq.|Jr.|Sr.|a.m.|p.m.|Ph.D.|M.D.".split("|")
 )
 _BEFORE_NUMBER = {
     "No": "number", "Nos": "numbers", "Nr": "number", "pp": "pages", "p": "page",
@@ -74,7 +62,8 @@ _BEFORE_NUMBER = {
     "Sec": "section", "Eq": "equation", "eq": "equation", "Eqs": "equations", "eqs": "equations",
     "Bk": "book", "bk": "book", "Ver": "version", "ver": "version", "Rte": "Route",
     "Hwy": "Highway", "ext": "extension", "Ext": "extension",
-    "c": "about", "Bldg": "Building", "nos": "numbers", "Rm": "Room",
+    "c": "about", "Bldg": "Building", "Apt": "Apartment", "Ste": "Suite",
+    "nos": "numbers", "Rm": "Room",
 }  # fmt: skip
 _STATES = {
     "AL": "Alabama", "AK": "Alaska", "AZ": "Arizona", "AR": "Arkansas", "CA": "California",
@@ -106,7 +95,8 @@ _ABBREVIATION = re.compile(
 )
 _ESTIMATE = re.compile(r" (?:[$€£~]|(?!in\b|by\b|as\b|1[0-9]{3}\b|20[0-9]{2}\b)[a-z0-9])")
 _TITLE = re.compile(
-    rf"\b({alternatives(_BEFORE_NAME)})\.(?= ?[A-Z]| &| and [MD])|\b(Dr|Mr|Mrs|Ms|Prof)(?= [A-Z])"
+    rf"\b({alternatives(_BEFORE_NAME)})\.(?= ?[A-Z]|(?<!St\.)(?: &| and [MD]))"
+    r"|\b(Dr|Mr|Mrs|Ms|Prof)(?= [A-Z])"
 )
 _SUFFIX = re.compile(
     rf"(?<=[A-Za-z0-9,] )(?P<short>{alternatives(_AFTER_NAME)})\.(?P<end>{_END})?"
@@ -115,7 +105,7 @@ _SUFFIX = re.compile(
 )
 _NUMBERED = re.compile(
     rf"(?:\b({alternatives(_BEFORE_NUMBER)})|(?:(?<=[,(;] )|(?<=[a-z]{{3}} )(?<!said ))(no))"
-    r"\. ?(?=[0-9]|[IVXLivxl]{1,7}\b)"
+    r"\. ?(?=[0-9]|[IVXLivxl]{1,7}\b)|\b(?P<bare>Apt|Ste|Bldg|Rm|Rte|Vol|Fig) (?=[0-9])"
 )
 _STATE = re.compile(
     rf"(?<=[a-z], )(?P<state>{alternatives(_STATES)})(?![\w'])"
@@ -130,7 +120,8 @@ _KNOWN_TOWN = re.compile(
 )
 _ALSO_WORDS = frozenset("HI IN ME OH OK OR PA MA LA ID CO".split())
 _COMPASS_BEFORE = re.compile(
-    rf"\b(?P<point>[NSEW])\. (?=(?:[A-Z][a-z]+|[0-9]+\w\w) (?:{_STREET})\b)"
+    rf"(?:\b(?P<point>[NSEW])\.|(?<=[0-9] )(?P<bare>[NS][EW]?|[EW])) "
+    rf"(?=(?:[A-Z][a-z]+|[0-9]+\w\w) (?:{_STREET})\b)"
 )
 _COMPASS_AFTER = re.compile(
     rf"\b(?P<street>(?:{_STREET})) (?P<point>{alternatives(_COMPASS)})\b(?=[.,;:)]| ?$| [a-z])"
@@ -165,10 +156,10 @@ def read_abbreviations(text: str) -> str:
     """The text with words in place of abbreviations."""
     text = _INITIALS.sub(_initials, text)
     text = _STATE.sub(_state, text)
-    text = _COMPASS_BEFORE.sub(lambda match: _COMPASS[match["point"]] + " ", text)
+    text = _COMPASS_BEFORE.sub(lambda m: _COMPASS[m["point"] or m["bare"]] + " ", text)
     text = _INITIAL.sub(r"\1\2 ", text)
     text = _ABBREVIATION.sub(_abbreviation, text)
-    text = _NUMBERED.sub(lambda m: _BEFORE_NUMBER[m[1]] + " " if m[1] else "number ", text)
+    text = _NUMBERED.sub(lambda m: _BEFORE_NUMBER.get(m[1] or m["bare"], "number") + " ", text)
     text = _TITLE.sub(lambda match: _BEFORE_NAME[match[1] or match[2]], text)
     text = _SUFFIX.sub(_suffix, text)
     text = _COMPASS_AFTER.sub(lambda match: f"{match['street']} {_COMPASS[match['point']]}", text)

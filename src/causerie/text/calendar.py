@@ -26,7 +26,11 @@ _HALF_DAY = r"(?: {0,2}(?P<half>[AaPp])\.? ?[Mm]\b(?:\.(?!\s{1,3}[A-Z]|\s{0,3}$)
 # A day and a month without a year are a date after these words; a fraction otherwise.
 _BEFORE_DATE = "|".join(
     rf"(?<=\b{word} )"
-    for word in "on On by By since Since until Until due before after from dated today".split()
+    for word in (
+        *"on On by By since Since until Until due before after from dated today".split(),
+        *DAYS,
+        *(f"{day}," for day in DAYS),
+    )
 )
 # Denominators that nobody uses: 10/31 is a date, 7/16 a part of an inch.
 _ONLY_DAYS = "1[345789]|2[1-9]|3[01]"
@@ -208,7 +212,8 @@ DATES: tuple[Rule, ...] = (
     ),
     (r"(?<![0-9/])9/11(?![0-9/])", "nine eleven"),
     (
-        rf"(?:{_BEFORE_DATE})(?P<first>1[0-2]|0?[1-9])/(?P<second>[0-3]?[0-9])(?![0-9/%.]| of\b)",
+        rf"(?:{_BEFORE_DATE})(?P<first>1[0-2]|0?[1-9])/(?P<second>[0-3]?[0-9])"
+        r"(?![0-9/%]|\.[0-9]| of\b)",
         _without_year,
     ),
     (

@@ -14,8 +14,9 @@ from causerie.text.units import UNITS
 
 # Words of two and three letters that people write in capitals for emphasis.
 _SHORT_WORDS = frozenset(
-    "act add age ago air all am an and any are arm art as ask at ate bad bag bar bat bed bee "
-    "beg bet big bit box boy bug bus but buy by bye can cap car cat cow cry cup cut dad day did "
+    "act add max pro age ago air all am an and any are arm art as ask at ate bad bag bar bat "
+    "bed bee beg bet big bit box boy bug bus "
+    "but buy by bye can cap car cat cow cry cup cut dad day did "
     "die dig do dog dry due ear eat egg end eye fan far fat few fit fix fly for fox fun gas get "
     "go god got gun guy had ham has hat he hen her hey hi him his hit hot how hug ice if ill in "
     "ink inn is its jam jar job joy key kid law lay leg let lie lip lot low mad man map may me "
@@ -71,7 +72,7 @@ _CAPITAL_TOKEN = re.compile(
 )
 _SEGMENT = re.compile(r"[^.!?:;\n]*[.!?:;\n]*")
 _WORD = re.compile(r"[A-Za-z']+")
-_JOINED = re.compile(r"(?<![A-Za-z])([A-Z]{1,3})&([A-Z]{1,3})(?![A-Za-z])")
+_JOINED = re.compile(r"(?<![A-Za-z])([A-Z]{1,3})&([A-Z]{1,3})(?P<plural>'?s)?(?![A-Za-z])")
 _SLASHED = re.compile(r"\b([A-Z]{1,4})/([A-Z]{1,4})\b(?!/)")  # TCP/IP
 _TWO_FOR_TO = re.compile(r"\b([BCGP])2([BCGP])\b")
 _DEGREE = re.compile(
@@ -103,7 +104,7 @@ def read_capitals(text: str) -> str:
     text = _IDENTIFIER.sub(_identifier, _MIXED.sub(" ", text))
     if not _CAPITALS.search(text) and "PhD" not in text and "2" not in text:
         return text
-    text = _JOINED.sub(lambda match: f"{' '.join(match[1])} and {' '.join(match[2])}", text)
+    text = _JOINED.sub(lambda m: f"{' '.join(m[1])} and {_letters(m[2], m['plural'])}", text)
     text = _DOCTORATE.sub(lambda match: _letters("PHD", match[1] or match[2]), text)
     text = _TWO_FOR_TO.sub(r"\1 to \2", text)
     text = _SLASHED.sub(r"\1 \2", text)

@@ -200,6 +200,11 @@ DIGIT_STRINGS: tuple[Rule, ...] = (
         lambda m: f"{m['name']} {label(m['first'])} {label(m['digits'])}",
     ),
     (_LABELED, _named_label),
+    (
+        r"\b(?P<digits>7[0-8]7)(?:(?P<plural>s\b)|"
+        r"(?= (?:[Mm]ax|MAX|jets?|planes?|Dreamliners?|airliners?)\b))",
+        lambda match: label(match["digits"]) + (match["plural"] or ""),
+    ),
     (_STREET, _street),
     (r"(?<=[A-Z])-[0-9]{1,8}(?:-[0-9]{1,8}){1,4}(?![\w-])", _groups),
     (
@@ -214,7 +219,7 @@ DIGIT_STRINGS: tuple[Rule, ...] = (
         lambda match: f"{label(match['digits'])} {match['letter']}",
     ),
     (
-        r"(?<=-[0-9]{4}) x(?P<digits>[0-9]{1,5})\b",
+        r"(?<=[-.][0-9]{4}) ?x(?P<digits>[0-9]{1,5})\b",
         lambda match: f"extension {label(match['digits'])}",
     ),
     (

@@ -77,6 +77,14 @@ _INLINE = frozenset(
 _SSML = frozenset(
     "voice prosody emphasis say-as phoneme token w lang audio lexicon metadata desc".split()
 )
+# What is not named in a sentence: reasoning, line breaks and SSML.
+_ALWAYS_MARKUP = frozenset({"think", "thinking", "thought", "reasoning", "br", "break", "speak"})
+_ALWAYS_MARKUP |= _SSML
+_DETERMINER = re.compile(
+    r"\b(?:the|an?|each|every|your|this|that|one|single|opening|closing|(in|inside|and|or))[ ]\Z",
+    re.I,
+)
+_ENDS_WORD = re.compile(r"[\s.,;:!?)]|\Z")
 _SENTENCES = frozenset("s sentence paragraph".split())
 
 
@@ -253,6 +261,8 @@ def _ended_angle(raw: str, at: int, stop: int) -> bool:
 
 def _tag(match: re.Match[str]) -> Token:
     name, end = match["name"].lower(), match.end()
+    if _is_named(match):
+        return Token(Kind.TEXT, end, match["name"])
     if name in HIDDEN:
         return Token(Kind.MARKUP, end) if match["close"] else Token(Kind.HIDDEN, end, name)
     if name == "br":
@@ -280,6 +290,17 @@ def _tag(match: re.Match[str]) -> Token:
     after = match.string[end : end + 1]
     spaces = [" " if char.isalnum() else "" for char in (before, after)]
     return Token(Kind.TEXT, end, placeholder.join(spaces))
+
+
+def _is_named(match: re.Match[str]) -> bool:
+    """Whether a tag is the subject of a sentence: put it into a <div> element."""
+    name, text = match["name"].lower(), match.string
+    if name in _ALWAYS_MARKUP or match["close"] or match["attributes"]:
+        return False
+    before = _DETERMINER.search(text[max(0, match.start() - 12) : match.start()])
+    if before is None or (before[1] and name in _INLINE):  # fish and <b> chips</b>
+        return False
+    return _ENDS_WORD.match(text, match.end()) is not None
 
 
 def _break(match: re.Match[str]) -> Token:

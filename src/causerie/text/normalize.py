@@ -85,7 +85,7 @@ _MINUS_GRADE = re.compile(r"(?<=\b[ABCDO])-(?= (?:grade|average|student|rating)|
 _TO_A_POWER = re.compile(r"(?<=[A-Za-z0-9)])\^(?=[A-Za-z]\b)")
 _DASH = re.compile(r"(?<=\S) -{1,3} (?=\S)|-{2,}")
 _ARROW = re.compile(r"(?<![-=<])[-=]{1,2}>")
-_COMPARED = re.compile(r"(?<=[\w)²³°%∞!] )[<>](?= ?[\w(])|(?<=[0-9])[<>](?=[0-9])|[<>](?=[0-9])")
+_COMPARED = re.compile(r"(?<=[\w)²³°%∞!] )[<>](?= ?[\w(])|[<>](?=[$€£~]?[0-9])")
 _FUNCTION = re.compile(
     r"(?<![\w.\\])(?P<name>[fghFGHPOT]|sin|cos|tan|log|ln|exp|sinh|cosh|tanh)(?P<prime>'?)"
     r"\((?!s\))(?=[^()]{1,30}\))"

@@ -293,7 +293,11 @@ _SIGNS: tuple[Rule, ...] = (
     (r"(?<=noon)[-–](?=[0-9])|(?<=midnight)[-–](?=[0-9])", "to"),
     (r"(?<=[0-9]) [-−] (?=[0-9])", "minus"),
     (r"(?:(?<=[0-9][a-z])|(?<=[a-z][²³])|(?<=\b[b-hj-z])) [-−] (?=[0-9]|[a-z]\b)", "minus"),
-    (r"(?<=[0-9nk])!(?= ?[=/*×+]| - |\))", "factorial"),
+    (r"(?<=[0-9nk])!(?= ?[=/*×+]| - |\)| is | equals )", "factorial"),
+    (
+        r"(?<=[0-9])(?P<unit>[a-z]{2})(?=[²³]? ?[+=−)])",
+        lambda match: match[0] if known(match) else " ".join(match[0]),
+    ),
     (
         rf"(?<=[0-9]) ?[★⭐](?:(?P<noun>{NOUN_AHEAD})|)",
         lambda m: "stars" if m["noun"] is None else "star",
@@ -324,6 +328,8 @@ _MEASURES: tuple[Rule, ...] = (
         lambda match: f"{many(UNITS[match['unit']])} per" if known(match) else match[0],
     ),
     (r"(?<=[0-9]) ?-?y/?o\b", "year old"),
+    (r"(?:(?<=\b1)|(?<=[/½¼¾]))(?<!/1) c\.(?= [a-z])|(?<=/[0-9]) c\.(?= [a-z])", "cup"),
+    (r"(?<=[0-9]) c\.(?= [a-z])", "cups"),
     (r"(?<=[0-9]) K(?=[.,;)]| ?$| (?:and|or|to)\b)", "kelvin"),
     (r"(?<=[0-9]) ?A(?= (?:fuse|breaker|circuit|current|supply|outlet|charger)\b)", "amp"),
     (

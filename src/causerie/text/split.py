@@ -286,15 +286,14 @@ def sentences(text: str) -> list[str]:
         return [text]  # sentencex would take time in the square of its length
     found: list[str] = []
     for sentence in sentencex.segment("en", text):
-        if (
-            found
-            and (
-                _NO_END.search(found[-1])
-                or (_MAY_GO_ON.search(found[-1]) and _GOES_ON.match(sentence))
-                or (_BEFORE_NAME.search(found[-1]) and sentence[0].isupper())
-                or (found[-1][-1] == "." and _FILE_TYPE.match(sentence))  # IMG.JPG
-                or (found[-1][-2:] in ("! ", "!") and sentence[0] in "=/*×+")  # 5! = 120
-            )
+        if found and (
+            _NO_END.search(found[-1])
+            or (_MAY_GO_ON.search(found[-1]) and _GOES_ON.match(sentence))
+            or (_BEFORE_NAME.search(found[-1]) and sentence[0].isupper())
+            or (found[-1][-1] == "." and _FILE_TYPE.match(sentence))  # IMG.JPG
+            or (
+                re.search(r"[0-9n]! ?$", found[-1]) and re.match(r"[=/*×+]|is |equals ", sentence)
+            )  # 5! = 120
         ):
             found[-1] += sentence
         else:
