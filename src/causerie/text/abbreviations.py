@@ -13,7 +13,8 @@ _BEFORE_NAME = {
     "St": "Saint", "Gen": "General", "Sen": "Senator", "Rep": "Representative", "Gov": "Governor",
     "Pres": "President", "Capt": "Captain", "Lt": "Lieutenant", "Sgt": "Sergeant",
     "Col": "Colonel", "Cpl": "Corporal", "Messrs": "Messieurs",
-    "Rt": "Right", "Rev": "Reverend", "Hon": "Honorable", "Mt": "Mount", "Ft": "Fort",
+    "Rt": "Right", "Rev": "Reverend", "Hon": "Honorable", "Fr": "Father", "Mt": "Mount",
+    "Ft": "Fort",
     "Attn": "Attention",
 }  # fmt: skip
 _AFTER_NAME = {
@@ -42,7 +43,8 @@ _ABBREVIATIONS = {
     "cf.": "compare", "viz.": "namely", "ca.": "about", "et al.": "and others",
     "a.k.a.": "also known as", "Apt.": "Apartment", "apt.": "apartment", "Ste.": "Suite",
     "aka": "also known as", "w/o": "without", "w/": "with", "b/c": "because", "and/or": "and or",
-    "he/she": "he or she", "his/her": "his or her", "s/he": "she or he", "P.S.": "P S",
+    "he/she": "he or she", "He/she": "he or she", "His/her": "his or her",
+    "She/he": "she or he", "his/her": "his or her", "s/he": "she or he", "P.S.": "P S",
     "him/her": "him or her", "he/him": "he him", "she/her": "she her", "they/them": "they them",
     "a/k/a": "also known as", "w/out": "without", "yes/no": "yes or no", "Yes/No": "yes or no",
     "on/off": "on off",

@@ -77,7 +77,7 @@ _SLASHED = re.compile(r"\b([A-Z]{1,4})/([A-Z]{1,4})\b(?!/)")  # TCP/IP
 _TWO_FOR_TO = re.compile(r"\b([BCGP])2([BCGP])\b")
 _DEGREE = re.compile(
     r"\b(MSc|BSc|LLB|LLM|BEng|MEng|pH|PCIe|NVMe|GmbH|eGFR|"
-    r"(?!NaN|[GM]eV)[A-Z][a-z][A-Z])(s?)\b(?! ?=)"
+    r"(?!NaN|CoV|[GM]eV|[KMGT]iB)[A-Z][a-z][A-Z])(s?)\b(?! ?=)"
 )
 _DOCTORATE = re.compile(r"\bPhD('?s)?\b|\bPh\.D\.('?s)?(?= [a-z]|,|;)")
 _MIXED = re.compile(
@@ -88,6 +88,9 @@ _IDENTIFIER = re.compile(
     r"(?<![\w'])(?:[a-z][a-z0-9]{1,30}(?:[A-Z][a-z0-9]{0,30}){1,8}|(?!Mac|Mc)(?:[A-Z][a-z0-9]{1,30}){2,8})\b"
 )
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_SHORT_HUMPS = frozenset(
+    "By To Id Ok Ip Db Ui Io Of In On Is As At No Or If Do Up My is to on in as my do".split()
+)
 _PROGRAMMING = frozenset(
     "Error Exception Request Response Handler List Map Set Array Type Class Object Model View "
     "Controller Manager Service Factory Builder Name Id Data Frame Stack Queue Tree Node Loader "
@@ -124,6 +127,8 @@ def _identifier(match: re.Match[str]) -> str:
     if name in UNITS:
         return name
     humps = _HUMP.split(name)
+    if any(len(hump) == 2 and hump not in _SHORT_HUMPS for hump in humps) or name == "arXiv":
+        return name  # ConvNeXt
     is_call = match.string[match.end() : match.end() + 1] == "("
     if name[0].isupper() and len(humps) == 2 and not is_call and humps[1] not in _PROGRAMMING:
         return name

@@ -60,6 +60,7 @@ _CODES = Rules(CODES, only_if="[0-9]|#[A-Fa-f]")
 # Between spaces, so that no punctuation of a word is lost; a heart only after words.
 _EMOTICON = re.compile(
     r"(?<!\S)(?:[:;8][-'^o]?[)(\]\[DPpOo|\\/*]|:'\(|\^\^|\\o/|[xX]D)(?!\w)|(?<=[a-z.!]{2} )<3(?!\w)"
+    r"|(?<!\w )<3(?= ?[.!]?$)"
 )
 _OPERATORS = {"&&": " and ", "||": " or ", "!": "not "}
 _OPERATOR = re.compile(r"&&|\|\||(?:(?<=[(&|=] )|(?<=[(&|])|(?<=\bif ))!(?=[a-z(])")
@@ -72,7 +73,7 @@ _GREEK = dict(
         strict=True,
     )
 )
-_GREEK_LETTER = re.compile(f"(?<![Α-ω])[{''.join(_GREEK)}](?![Α-ω])")
+_GREEK_LETTER = re.compile(f"(?<![^\\W\\d_])[{''.join(_GREEK)}](?![Α-ω])")
 _COMPARISONS = {">=": "≥", "<=": "≤", "!=": "≠", "==": "="}
 _COMPARISON = re.compile("[<>!=]=(?!=)")
 # Without a word before them: ≥ 18 → at least 18.
@@ -90,6 +91,7 @@ _FUNCTION = re.compile(
     r"(?<![\w.\\])(?P<name>[fghFGHPOT]|sin|cos|tan|log|ln|exp|sinh|cosh|tanh)(?P<prime>'?)"
     r"\((?!s\))(?=[^()]{1,30}\))"
 )
+_COEFFICIENT = re.compile(r"(?<== )([a-z])([a-z])(?=[²³]?(?: ?[+−]| - ))")  # y = mx + b
 _DERIVATIVE = re.compile(r"\bd(?P<above>[a-z])/d(?P<below>[a-z])\b")
 _ABSOLUTE = re.compile(r"\|(?P<value>[\w+−-][^|]{0,20})(?<! )\|(?= ?[=<>≤≥+])")
 _LOVE = re.compile(r"(?<=\b(?:I|i) )❤|(?<=\b(?:We|we) )❤|(?<=\b(?:You|you) )❤")
@@ -134,8 +136,9 @@ def _read_symbols(text: str) -> str:
     """The text with words for functions, derivatives, absolute values, directions and stars."""
     text = _STARS.sub(_stars, text)
     text = _FUNCTION.sub(lambda m: f"{m['name']}{' prime' * bool(m['prime'])} of (", text)
+    text = _COEFFICIENT.sub(r"\g<1> \g<2>", text)
     text = _DERIVATIVE.sub(r"d \g<above> over d \g<below>", text)
-    text = _ABSOLUTE.sub(r"the absolute value of \g<value>", text)
+    text = _ABSOLUTE.sub(r" the absolute value of \g<value>", text)
     return _DIRECTION.sub(lambda m: f" {_COMPASS[m['point']]}", text)
 
 

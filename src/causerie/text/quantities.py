@@ -52,7 +52,7 @@ _GROUP = re.compile(
 )
 _POWERS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 # A 10 in pipe, a 10 by 12 ft room: the singular before a noun, after an article or a hyphen.
-_ARTICLE = ARTICLE.replace("[Ii]ts", "[Ii]ts|by")
+_ARTICLE = ARTICLE.replace("[Ii]ts", "[Ii]ts|(?<=[0-9] )by")
 _INCHES_BEFORE = (
     r"(?=[,;:)!?]| ?[=≈]|\.?$|\. ?[A-Z]|"
     r" \([0-9]| (?:x|×|by|tall|wide|long|deep|high|thick|across|of (?:rain|snow))\b)"
@@ -80,7 +80,7 @@ def _measure(match: re.Match[str]) -> str:
     attributive = attributive or _MEASURED.match(match.string[match.end() :])
     single = attributive or (whole == "1" and not match["part"])
     words = f"{match['article'] or ''}{_number(match)} {name if single else many(name)}"
-    return f"{words} per {per(match['per'])}" if match["per"] else words
+    return words + "".join(f" per {per(match[one])}" for one in ("per", "then") if match[one])
 
 
 def _after_power(match: re.Match[str]) -> str:
@@ -372,7 +372,8 @@ _MEASURES: tuple[Rule, ...] = (
     (rf"(?P<article>){_START}{_NUMBER} ?in\b(?:\.(?= of)|{_INCHES_BEFORE})", _inches),
     (
         rf"{_ARTICLE}(?<![0-9.,^])(?<![0-9]/){_NUMBER}(?:(?P<hyphen>-)| )?(?P<unit>{UNIT})"
-        rf"(?:/(?P<per>{PERIOD}))?(?![A-Za-z0-9²³'])(?!/[A-Za-z])"
+        rf"(?:/(?P<per>{PERIOD}))?(?:/(?P<then>day|d|h|hr|min|dose)\b)?(?![A-Za-z0-9²³'])"
+        r"(?!/[A-Za-z])(?!(?<=[0-9 ][A-Z]) (?!D C|A C)[A-Z]\b)"
         rf"(?:\.(?= [a-z]))?(?P<noun>{NOUN_AHEAD})?",
         _measure,
     ),

@@ -35,7 +35,7 @@ UNITS = {
     "nF": "nanofarad", "μF": "microfarad", "mH": "millihenry", "lx": "lux",
     "mSv": "millisievert", "μSv": "microsievert", "mmol": "millimole", "μmol": "micromole",
     "kt": "knot", "kts": "knot", "pts": "point", "gpm": "gallon per minute",
-    "mmHg": "millimeter of mercury",
+    "mmHg": "millimeter of mercury", "inHg": "inch of mercury",
     "dB": "decibel", "px": "pixel", "kcal": "kilocalorie", "cal": "calorie", "hp": "horsepower",
     "ha": "hectare", "mol": "mole", "mph": "mile per hour", "kph": "kilometer per hour",
     "mpg": "mile per gallon",
@@ -61,7 +61,8 @@ _PERIODS = {
     "s²": "second squared", "day": "day", "d": "day", "week": "week", "month": "month",
     "year": "year", "y": "year", "hour": "hour", "minute": "minute", "second": "second",
     "night": "night", "person": "person", "piece": "piece", "page": "page", "game": "game",
-    "user": "user", "kilo": "kilo", "pound": "pound", "unit": "unit", "seat": "seat",
+    "user": "user", "kilo": "kilo", "pound": "pound", "unit": "unit", "dose": "dose",
+    "seat": "seat",
 }  # fmt: skip
 _SAME_IN_PLURAL = frozenset(
     "yen won yuan rand forint lira percent hertz kilohertz megahertz gigahertz horsepower "
