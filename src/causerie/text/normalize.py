@@ -87,17 +87,7 @@ _TO_A_POWER = re.compile(r"(?<=[A-Za-z0-9)])\^(?=[A-Za-z]\b)")
 _DASH = re.compile(r"(?<=\S) -{1,3} (?=\S)|-{2,}")
 _ARROW = re.compile(r"(?<![-=<])[-=]{1,2}>")
 _COMPARED = re.compile(r"(?<=[\w)²³°%∞!] )[<>](?= ?[\w(])|[<>](?=[$€£~]?[0-9])")
-_FUNCTION = re.compile(
-    r"(?<![\w.\\])(?P<name>[fghFGHPOT]|sin|cos|tan|log|ln|exp|sinh|cosh|tanh)(?P<prime>'?)"
-    r"\((?!s\))(?=[^()]{1,30}\))"
-)
-_COEFFICIENT = re.compile(r"(?<== )([a-z])([a-z])(?=[²³]?(?: ?[+−]| - ))")  # y = mx + b
-_DERIVATIVE = re.compile(r"\bd(?P<above>[a-z])/d(?P<below>[a-z])\b")
-_ABSOLUTE = re.compile(r"\|(?P<value>[\w+−-][^|]{0,20})(?<! )\|(?= ?[=<>≤≥+])")
-_LOVE = re.compile(r"(?<=\b(?:I|i) )❤|(?<=\b(?:We|we) )❤|(?<=\b(?:You|you) )❤")
-_STARS = re.compile(r"(?P<full>[★⭐]{1,5})(?P<empty>☆{0,5})")
 _COMPASS = {"N": "north", "S": "south", "E": "east", "W": "west"}
-_DIRECTION = re.compile(r"(?<=[0-9][°'\"]) ?(?P<point>[NSEW])\b")
 _VARIABLE = re.compile(r"\$(?=[A-Za-z_])")
 _REPEATED = re.compile(f"([{re.escape(''.join(_SYMBOLS))}])\\1{{2,}}")
 _SYMBOL = re.compile(f"[{re.escape(''.join(_SYMBOLS))}]")
@@ -115,7 +105,7 @@ def normalize(text: str, *, spells: bool = True) -> str:
         spells: write the letters of initialisms apart.
     """
     text = " ".join(read_latex(text).translate(_TABLE).split())
-    text = _read_symbols(_LOVE.sub("love", text))
+    text = _read_signs(text)
     text = read_addresses(_CODES(_EMOTICON.sub("", text)))
     text = read_roman_numerals(read_abbreviations(text))
     text = read_capitals(text) if spells else text
@@ -132,16 +122,6 @@ def normalize(text: str, *, spells: bool = True) -> str:
     return _SPACE_BEFORE.sub("", _DANGLING.sub("", " ".join(text.split())))
 
 
-def _read_symbols(text: str) -> str:
-    """The text with words for functions, derivatives, absolute values, directions and stars."""
-    text = _STARS.sub(_stars, text)
-    text = _FUNCTION.sub(lambda m: f"{m['name']}{' prime' * bool(m['prime'])} of (", text)
-    text = _COEFFICIENT.sub(r"\g<1> \g<2>", text)
-    text = _DERIVATIVE.sub(r"d \g<above> over d \g<below>", text)
-    text = _ABSOLUTE.sub(r" the absolute value of \g<value>", text)
-    return _DIRECTION.sub(lambda m: f" {_COMPASS[m['point']]}", text)
-
-
 def _stars(match: re.Match[str]) -> str:
     """A rating in stars: ★★★★☆ → four out of five stars. One star after a number is its unit."""
     full, empty = len(match["full"]), len(match["empty"])
@@ -150,4 +130,26 @@ def _stars(match: re.Match[str]) -> str:
     return f"{full} out of {full + empty} stars" if empty else f"{full} stars"
 
 
+#: Functions, derivatives, absolute values, directions, stars and hearts.
+_read_signs = Rules(
+    (
+        (r"(?<=\b(?:I|i) )❤|(?<=\b(?:We|we) )❤|(?<=\b(?:You|you) )❤", "love"),
+        (r"(?P<full>[★⭐]{1,5})(?P<empty>☆{0,5})", _stars),
+        (
+            r"(?<![\w.\\])(?P<name>[fghFGHPOT]|sin|cos|tan|log|ln|exp|sinh|cosh|tanh)"
+            r"(?P<prime>'?)\((?!s\))(?=[^()]{1,30}\))",
+            lambda m: f"{m['name']}{' prime' * bool(m['prime'])} of (",
+        ),
+        # y = mx + b
+        (r"(?<== )([a-z])([a-z])(?=[²³]?(?: ?[+−]| - ))", lambda m: f"{m[1]} {m[2]}"),
+        (r"\bd([a-z])/d([a-z])\b", lambda m: f"d {m[1]} over d {m[2]}"),
+        (
+            r"\|(?P<value>[\w+−-][^|]{0,20})(?<! )\|(?= ?[=<>≤≥+])",
+            lambda m: f" the absolute value of {m['value']}",
+        ),
+        (r"(?<=[0-9][°'\"]) ?(?P<point>[NSEW])\b", lambda m: f" {_COMPASS[m['point']]}"),
+    ),
+    only_if=r"\w'?\(|/d|\||[❤★⭐]|[0-9][°'\"] ?[NSEW]|= [a-z]{2}",
+    spaced=False,
+)
 _TABLE = _Compatible(str.maketrans(_CHARACTERS))
