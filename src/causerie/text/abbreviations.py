@@ -53,6 +53,14 @@ _ABBREVIATIONS = {
     "c/o": "care of", "A/C": "A C", "Ph.D.s": "P H D's", "N/A": "N A", "n/a": "N A",
     "a.m.": "A M", "p.m.": "P M", "Ph.D.": "P H D", "M.D.": "M D", "Assn.": "Association",
 }  # fmt: skip
+# At the start of a sentence; Max and Min are names.
+_ABBREVIATIONS |= {
+    short[0].upper() + short[1:]: words[0].upper() + words[1:]
+    for short, words in _ABBREVIATIONS.items()
+    if short.endswith(".")
+    and short not in ("max.", "min.")
+    and short[0].upper() + short[1:] not in _ABBREVIATIONS
+}
 _MAY_END = frozenset(
     "etc.|et al.|mgr.|asst.|govt.|univ.|bldg.|Esq.|Jr.|Sr.|a.m.|p.m.|Ph.D.|M.D.".split("|")
 )

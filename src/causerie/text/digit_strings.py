@@ -20,6 +20,8 @@ _CODE = (
 _NUMBERED = (
     r"(?P<name>\b(?:[Oo]rder|[Cc]ase|[Tt]icket|[Rr]eference|[Ii]nvoice|[Pp]hone|[Pp]olicy|[Mm]ember"
     r"|[Cc]ard|[Ff]ax|[Tt]el)(?: (?:number|no\.?|is))*:?|\b[Ee]nding in"
+    r"|\b(?:[Cc]ard|[Aa]ccount|[Nn]umber)(?: [a-z]{1,10}){0,3} end(?:s|ed|ing)(?: in| with)?"
+    r"|\b[Ll]ast (?:four|[34])(?: digits)?(?: of [a-z ]{1,20})?(?: are| is)?:?"
     r"|\b[Tt]ext [A-Za-z]{1,20} to)"
     r" #?(?P<digits>[0-9]{4,20})" + _END
 )

@@ -304,7 +304,8 @@ def sentences(text: str) -> list[str]:
 _NO_WORDS = re.compile(r"\S{1000}")
 # Abbreviations after which a sentence goes on and that sentencex does not know.
 _NO_END = re.compile(
-    r"(?<![\w.])(?:approx|dept|est|misc|incl|excl|resp|cf|viz|ca|e\.g|i\.e)\.\s*$|\s\.$"  # ./run
+    r"(?<![\w.])(?:[Aa]pprox|[Dd]ept|est|[Mm]isc|[Ii]ncl|[Ee]xcl|[Rr]esp|[Cc]f|[Vv]iz|ca|"
+    r"[Ee]\.g|[Ii]\.e)\.\s*$|\s\.$"  # ./run
 )
 # Abbreviations after which it goes on if a number, a small letter or a dash follows.
 _MAY_GO_ON = re.compile(
