@@ -98,10 +98,16 @@ _PROGRAMMING = frozenset(
     "Warning Iterator Interface Adapter Provider Module String Buffer Stream".split()
 )
 _SMALL_TOKEN = re.compile(rf"\b({'|'.join(_SMALL)})('?s)?\b(?![.'/@])")
+# Those that are so only before a digit, and others before it: mp3, html5; E = mc².
+_SMALL_NUMBERED = re.compile(
+    rf"(?<![A-Za-z0-9])(?:{'|'.join(_SMALL)}|mp|ps|ipv|utf|sha|md|php|es|rtx|gtx|mc(?=²)|h(?=26))"
+    r"(?=-?[0-9²])"
+)
 
 
 def read_capitals(text: str) -> str:
     """The text with the letters of initialisms apart."""
+    text = _SMALL_NUMBERED.sub(lambda match: _letters(match[0].upper(), None), text)
     text = _SMALL_TOKEN.sub(lambda match: _letters(match[1].upper(), match[2]), text)
     text = _DEGREE.sub(lambda match: _degree(match[1], match[2]), text)
     text = _IDENTIFIER.sub(_identifier, _MIXED.sub(" ", text))

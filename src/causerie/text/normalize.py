@@ -62,6 +62,7 @@ _EMOTICON = re.compile(
     r"(?<!\S)(?:[:;8][-'^o]?[)(\]\[DPpOo|\\/*]|:'\(|\^\^|\\o/|[xX]D)(?!\w)|(?<=[a-z.!]{2} )<3(?!\w)"
     r"|(?<!\w )<3(?= ?[.!]?$)"
 )
+_LOVE = re.compile(r"(?<=\b(?:I|U) )<3(?= \w)|(?<=\b[Ww]e )<3(?= \w)")
 _OPERATORS = {"&&": " and ", "||": " or ", "!": "not "}
 _OPERATOR = re.compile(r"&&|\|\||(?:(?<=[(&|=] )|(?<=[(&|])|(?<=\bif ))!(?=[a-z(])")
 _GREEK = dict(
@@ -106,7 +107,7 @@ def normalize(text: str, *, spells: bool = True) -> str:
     """
     text = " ".join(read_latex(text).translate(_TABLE).split())
     text = _read_signs(text)
-    text = read_addresses(_CODES(_EMOTICON.sub("", text)))
+    text = read_addresses(_CODES(_EMOTICON.sub("", _LOVE.sub("love", text))))
     text = read_roman_numerals(read_abbreviations(text))
     text = read_capitals(text) if spells else text
     text = _OPERATOR.sub(lambda match: _OPERATORS[match[0]], text)
