@@ -26,11 +26,11 @@ from numpy.typing import NDArray
 from causerie.audio.audio import Audio
 from causerie.audio.resample import resample
 from causerie.data.loudness import loudness
-from causerie.data.whisper import packaged_recognizer
 from causerie.evaluate.round_trip import decoded
 from causerie.evaluate.speaker import Resemblyzer
 from causerie.narrate.document import read_document
 from causerie.narrate.run import narrate
+from causerie.recognition.whisper import packaged_recognizer
 from causerie.text.split import CHARS_A_SECOND
 from causerie.tts import TTS
 from causerie.voices import find_voice

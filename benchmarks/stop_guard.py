@@ -32,8 +32,8 @@ from causerie.engine.runner import Draw, Runner
 from causerie.engine.runners.choose import new_runner
 from causerie.evaluate.sentences import read_sentences
 from causerie.evaluate.tools import Tools
-from causerie.evaluate.words import normaliser
-from causerie.text.front_end import FrontEnd, Spoken
+from causerie.recognition.words import normaliser
+from causerie.text.front_end import DEFAULT_OPTIONS, FrontEnd, ReadingOptions, Spoken
 from causerie.text.pronounce import PUNCTUATION
 from causerie.tts import TTS, Guard
 
@@ -48,9 +48,9 @@ class Bare(FrontEnd):
     def __init__(self, front_end: FrontEnd) -> None:
         super().__init__(front_end.kind, front_end.lexicon)
 
-    def __call__(self, text: str) -> Spoken:
+    def __call__(self, text: str, options: ReadingOptions = DEFAULT_OPTIONS) -> Spoken:
         """The text as the model reads it."""
-        spoken = super().__call__(text)
+        spoken = super().__call__(text, options)
         if text.endswith("."):
             return spoken
         return dataclasses.replace(spoken, text=spoken.text.rstrip(PUNCTUATION + " "))

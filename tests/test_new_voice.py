@@ -121,7 +121,7 @@ def test_a_recording_without_speech_is_refused(recording: Path) -> None:
 @pytest.fixture
 def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> object:
     """Runs `causerie voice make` without recognizer and encoder."""
-    monkeypatch.setattr("causerie.data.whisper.packaged_recognizer", lambda: None)
+    monkeypatch.setattr("causerie.recognition.whisper.packaged_recognizer", lambda: None)
     monkeypatch.setattr("causerie.evaluate.speaker.installed_encoder", lambda: None)
     out = str(tmp_path / "ann.safetensors")
 

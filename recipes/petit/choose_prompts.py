@@ -22,7 +22,7 @@ from encoded_speech import EncodedSpeech
 from causerie.audio.audio import Audio
 from causerie.checkpoint.load import load_codec
 from causerie.evaluate.tools import Tools
-from causerie.evaluate.words import compare
+from causerie.recognition.words import compare
 
 SHORTEST_S, LONGEST_S = 2.4, 4.2
 OPINION = 0.1  # similarity that counts as much as one point of P.808

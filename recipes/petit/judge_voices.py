@@ -27,7 +27,7 @@ from causerie.audio.pitch import track_pitch
 from causerie.evaluate.dnsmos import NAMES
 from causerie.evaluate.sentences import read_sentences
 from causerie.evaluate.tools import Tools
-from causerie.evaluate.words import compare
+from causerie.recognition.words import compare
 from causerie.text.pronounce import Lexicon
 from causerie.tts import TTS
 

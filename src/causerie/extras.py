@@ -11,6 +11,7 @@ from causerie.errors import ConfigError
 EXTRAS = {
     "play": ("sounddevice", "plays audio without another program"),
     "narrate": ("av", "causerie narrate to m4b, mp3, m4a and opus"),
+    "verify": ("jiwer", "--verify and verify=True: words that were not said are said again"),
     "server": ("fastapi", "causerie serve: HTTP, WebSockets, web page, mp3 and opus"),
     "ray": ("ray", "causerie serve in several processes or on several machines"),
     "pipecat": ("pipecat", "a text-to-speech service for pipecat"),

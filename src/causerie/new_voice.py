@@ -19,10 +19,10 @@ from causerie.audio.recording import MAX_RAW_S, Fault, examine
 from causerie.data.activity import RATE
 from causerie.data.letters import transcript_fault
 from causerie.data.sound import read_sound
-from causerie.data.whisper import Recognizer
 from causerie.errors import AudioError, TextError
 from causerie.evaluate.speaker import Encoder
 from causerie.prompt import Segment
+from causerie.recognition.whisper import Recognizer
 from causerie.voices import Voice
 
 if TYPE_CHECKING:

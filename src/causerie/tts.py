@@ -32,10 +32,13 @@ from causerie.errors import CheckpointError, ConfigError, TextError
 from causerie.model import sampling
 from causerie.native import library
 from causerie.prompt import Segment
+from causerie.recognition.whisper import Recognizer
 from causerie.reply.async_stream import AsyncStream
 from causerie.reply.context import ContextEncoder
+from causerie.reply.reply import Verifying
 from causerie.reply.stream import Stream
 from causerie.reply.turns import Turns, listed
+from causerie.reply.verifier import Verifier
 from causerie.text.check import check_text
 from causerie.text.front_end import ReadingOptions
 from causerie.text.growing import Flush
@@ -53,6 +56,9 @@ MAX_STREAMS = 8
 MAX_QUEUE = 1_000
 #: Whether a guard ends speech that goes on after its text; "auto" is the checkpoint's default.
 Guard = Literal["auto", "on", "off"]
+#: Whether a recognizer checks the pieces of a reply before they are heard. "all": in streams, the
+#: first one too.
+Verify: TypeAlias = bool | Literal["all"]
 #: Memory for voices and contexts that were read.
 PREFIX_CACHE_MB = PREFIX_BYTES // 2**20
 
@@ -66,7 +72,7 @@ class TTS:
         engine: generates the replies; None creates an engine on first use.
         max_streams, max_queue, prefix_cache_mb, backbone_format, depth_format: settings of that
             engine, see `from_pretrained`.
-        lexicon, normalize: see `from_pretrained`.
+        lexicon, normalize, recognizer: see `from_pretrained`.
     """
 
     def __init__(
@@ -81,6 +87,7 @@ class TTS:
         depth_format: str = "auto",
         lexicon: LexiconSource = None,
         normalize: OnOff = "on",
+        recognizer: Recognizer | None = None,
     ) -> None:
         for name, number, least in (
             ("max_streams", max_streams, 1),
@@ -110,6 +117,8 @@ class TTS:
         self._prefix_bytes = prefix_cache_mb * 2**20
         self._formats = (backbone_format, depth_format)
         self._lexicon, self._normalize = read_lexicon(lexicon), _is_on(normalize)
+        self._recognizer, self._verifier_lock = recognizer, threading.Lock()
+        self._verifier: Verifier | None = None
 
     @classmethod
     def from_pretrained(
@@ -125,6 +134,7 @@ class TTS:
         depth_format: str = "auto",
         lexicon: LexiconSource = None,
         normalize: OnOff = "on",
+        recognizer: Recognizer | None = None,
     ) -> TTS:
         """Load a checkpoint.
 
@@ -145,6 +155,8 @@ class TTS:
             lexicon: pronunciations for all texts, as for `generate`.
             normalize: "off" gives a model that reads letters, as csm-1b does, each text exactly as
                 it is written, with its white space, numbers and markup.
+            recognizer: for `verify`: returns the text of samples (N,) at 16 kHz. It is called in a
+                thread of its own. None: Whisper base, which is loaded when it is first needed.
 
         Raises:
             ConfigError: the device, dtype or format is unknown, or the lexicon is invalid.
@@ -174,6 +186,7 @@ class TTS:
             depth_format=depth_format,
             lexicon=lexicon,
             normalize=normalize,
+            recognizer=recognizer,
         )
 
     @property
@@ -229,6 +242,7 @@ class TTS:
         max_duration_s: float | None = None,
         one_prompt: bool = False,
         guard: Guard = "auto",
+        verify: Verify = False,
         speed: float = 1.0,
         lexicon: LexiconSource = None,
         normalize: OnOff | None = None,
@@ -253,6 +267,9 @@ class TTS:
             guard: end speech that goes on much longer than its text, repeats itself or is silent;
                 `Audio.notes` says so. "auto": the checkpoint's default, on for csm-1b, whose speech
                 often goes on, and off for petit.
+            verify: check each piece by a recognizer; where words are missing or invented, speak it
+                again with other seeds, up to five times in all, and keep the best. `Audio.checks`
+                and `Audio.notes` say what happened. Needs the extra `verify`.
             speed: 2.0 is twice as fast, at the same pitch; 0.25 to 4. Needs PyAV (extra `server`).
             lexicon: pronunciations, over those of `from_pretrained`: a file, or a dictionary such
                 as ``{"GIF": "ʤˈɪf"}``.
@@ -279,6 +296,7 @@ class TTS:
             max_duration_s=max_duration_s,
             one_prompt=one_prompt,
             guard=guard,
+            verify=verify,
             speed=speed,
             lexicon=lexicon,
             normalize=normalize,
@@ -296,6 +314,7 @@ class TTS:
         max_duration_s: float | None = None,
         one_prompt: bool = False,
         guard: Guard = "auto",
+        verify: Verify = False,
         speed: float = 1.0,
         lexicon: LexiconSource = None,
         normalize: OnOff | None = None,
@@ -308,14 +327,22 @@ class TTS:
         The text may also be an iterable of its parts, such as the tokens of a language model. Each
         sentence is spoken as soon as a word or `FLUSH` follows it, with earlier sentences as
         context. Errors in such a text are raised by the iteration.
+
+        With `verify`, each piece is generated and checked while the listener hears the one before
+        it, in a thread, which also reads the text. Only the first piece is heard at once and not
+        checked; "all" checks it too, so that the samples are those of `generate`.
         """
         engine = self.engine  # creating it is part of loading, not of this reply's time
+        verifying = self._verifying(verify)  # likewise
         started = time.perf_counter()
         if isinstance(text, AsyncIterable):
             raise TextError("text is asynchronous: use TTS.astream, or give a plain iterable")
         reading = self._reading(lexicon, normalize)
-        turns = self._turns(text, voice, context, max_duration_s, one_prompt, guard, reading)
-        return Stream(engine, turns, self._sampling(temperature, top_k, seed), started, speed)
+        turns = self._turns(
+            text, voice, context, max_duration_s, one_prompt, guard, reading, verifying is not None
+        )
+        sampling = self._sampling(temperature, top_k, seed)
+        return Stream(engine, turns, sampling, started, speed, verifying)
 
     async def astream(
         self,
@@ -329,6 +356,7 @@ class TTS:
         max_duration_s: float | None = None,
         one_prompt: bool = False,
         guard: Guard = "auto",
+        verify: Verify = False,
         speed: float = 1.0,
         lexicon: LexiconSource = None,
         normalize: OnOff | None = None,
@@ -347,19 +375,23 @@ class TTS:
 
         Args:
             deadline_s: seconds from the request, or from the first sentence of an iterable, to the
-                first sound; after that the iteration raises `DeadlineError`.
+                first sound; after that the iteration raises `DeadlineError`. With verify="all", to
+                the first frame, and after it the piece is not spoken again.
             continues: the reply continues audio that the listener already hears: a full queue does
                 not refuse it, it has no deadline, and it goes before replies that have not begun.
         """
         started = time.perf_counter()
 
-        def prepare() -> tuple[AsyncEngine, Turns]:
+        def prepare() -> tuple[AsyncEngine, Turns, Verifying | None]:
             running, reading = self._running(), self._reading(lexicon, normalize)
-            return running, self._turns(
-                text, voice, context, max_duration_s, one_prompt, guard, reading
+            verifying = self._verifying(verify)
+            is_checked = verifying is not None
+            turns = self._turns(
+                text, voice, context, max_duration_s, one_prompt, guard, reading, is_checked
             )
+            return running, turns, verifying
 
-        running, turns = await asyncio.to_thread(prepare)
+        running, turns, verifying = await asyncio.to_thread(prepare)
         stream = AsyncStream(
             running,
             turns,
@@ -368,6 +400,7 @@ class TTS:
             deadline_s=deadline_s,
             continues=continues,
             speed=speed,
+            verifying=verifying,
         )
         if isinstance(text, str):
             await stream.begin()
@@ -406,6 +439,7 @@ class TTS:
         one_prompt: bool,
         guard: Guard,
         reading: ReadingOptions,
+        verify: bool = False,
     ) -> Turns:
         if guard not in get_args(Guard):
             raise ConfigError(f"guard must be auto, on or off, not {guard!r}")
@@ -418,8 +452,20 @@ class TTS:
             max_duration_s=max_duration_s,
             one_prompt=one_prompt,
             guard=self.checkpoint.defaults.guard if guard == "auto" else guard == "on",
+            verify=verify,
             reading=reading,
         )
+
+    def _verifying(self, verify: Verify) -> Verifying | None:
+        """How a reply is verified; loads the recognizer at first."""
+        if not isinstance(verify, bool) and verify != "all":
+            raise ConfigError(f'verify must be True, False or "all", not {verify!r}')
+        if not verify:
+            return None
+        with self._verifier_lock:
+            if self._verifier is None:
+                self._verifier = Verifier(self._recognizer)
+        return Verifying(verifier=self._verifier, holds_first=verify == "all")
 
     def _reading(self, lexicon: LexiconSource, normalize: OnOff | None) -> ReadingOptions:
         own = read_lexicon(lexicon)

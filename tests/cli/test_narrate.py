@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 from causerie.audio import io
 from causerie.cli import app
 from causerie.narrate import run
-from causerie.reply import turns
+from causerie.reply import turns, verifier
 from tests.narrate.books import write_epub
 from tests.patience import PATIENCE_S
 
@@ -210,3 +210,10 @@ def test_speed_and_pronunciations_are_those_of_say(narrate: Any) -> None:
         "none.txt cannot be opened"
         in narrate("book.md", "-o", "c.wav", "--lexicon", "none.txt", code=2).stderr
     )
+
+
+def test_verify_checks_every_part(narrate: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verifier, "_whispers", lambda: [lambda samples: "It rained and it ended."])
+    facts = json.loads(narrate("book.md", "-o", "a.wav", "--json", "--verify").stdout)
+    notes = [note for note in facts["notes"] if "verify" in note]
+    assert any("The end: verify: 0 of 2 words missing, 3 invented, in" in note for note in notes)

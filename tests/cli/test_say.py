@@ -21,7 +21,7 @@ from causerie.cli import say as say_module
 from causerie.cli.text import read_text
 from causerie.engine.cached_runner import CachedRunner
 from causerie.errors import AudioError, TextError
-from causerie.reply import turns
+from causerie.reply import turns, verifier
 from causerie.text.front_end import FrontEnd, Spoken
 from causerie.tts import TTS
 from tests.audio.test_play import failing_at
@@ -115,6 +115,30 @@ def test_settings_reach_the_model(say: Any, expected: Any) -> None:
     say("Hello", "-o", "a.wav", *settings, "--max-duration", "0.3", "--dtype", "float32")
     wanted = expected("Hello", voice=3, temperature=0.5, top_k=5, seed=9, max_duration_s=0.3)
     assert np.array_equal(files.pcm16(files.read("a.wav")[0]), files.pcm16(wanted.samples))
+
+
+def test_verify_speaks_again_and_says_so(
+    say: Any, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = ["Goodbye", "Hello"]
+    monkeypatch.setattr(verifier, "_whispers", lambda: [lambda samples: heard.pop(0)])
+    done = say("Hello", "-o", "a.wav", "--json", "--seed", "1", "--device", "cpu", "--verify")
+    facts = json.loads(done.stdout)
+    assert facts["checks"] == [
+        {"text": "Hello", "attempts": 2, "words": 1, "missing": 0, "invented": 0, "is_right": True}
+    ]
+    assert facts["notes"][0] == "verify: words were wrong until attempt 2: 'Hello'"
+    assert heard == []
+    heard = ["Hello", "Goodbye", "Goodbye"]
+    lines = say("Hello\nGoodbye", "--out-dir", "lines", "--json", "--verify").stdout.splitlines()
+    assert [json.loads(line)["checks"][0]["attempts"] for line in lines] == [1, 1]
+
+
+def test_verify_needs_its_extra(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "faster_whisper", None)
+    done = CliRunner().invoke(app, ["say", "Hi", "--model", str(tiny_folder), "--verify"])
+    assert done.exit_code == 2
+    assert 'pip install "causerie[verify]"' in done.stderr
 
 
 @pytest.mark.parametrize("words", [{"text": "Before."}, {"text": ""}, {}])

@@ -13,7 +13,7 @@ import torch
 from whisper_normalizer.english import EnglishTextNormalizer
 
 from causerie.audio.resample import resample
-from causerie.data.whisper import Whisper
+from causerie.recognition.whisper import Whisper
 from tests.server.process import Served, served
 
 torch.set_num_threads(1)

@@ -11,7 +11,7 @@ from causerie.data.checks import Limits
 from causerie.data.prepare import OnProgress, prepare
 from causerie.data.report import Report
 from causerie.data.shards import ShardWriter
-from causerie.data.whisper import Recognizer
+from causerie.recognition.whisper import Recognizer
 from tests.data import speech
 
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from causerie.engine.aio import AsyncEngine, RequestStream
 from causerie.engine.engine import Engine
-from causerie.engine.request import State
+from causerie.engine.handle import Handle
+from causerie.engine.request import State, Ticket
 from causerie.engine.runner import Draw, Runner
 from causerie.errors import CancelledError, EngineError, QueueFullError
 from tests.engine import asking
@@ -196,6 +197,27 @@ def test_an_engine_that_breaks_down_leaves_no_task_waiting(
         assert states == ["failed"]
         with pytest.raises(EngineError, match="broke down: ZeroDivisionError"):
             running.speak(request(HELLO))
+
+    run(new_runner, task)
+
+
+def test_a_request_that_comes_and_ends_within_one_step_is_reported(
+    new_runner: NewRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def task(running: AsyncEngine) -> None:
+        expire, late = running.engine._scheduler.expire, list[Handle]()
+
+        def come_late(now: float) -> list[Ticket]:
+            if not late:
+                late.append(running.engine.submit(request(HELLO, max_frames=1)))
+                late[0].on_done = lambda: states.append(late[0].state.value)
+            return expire(now)
+
+        states: list[str] = []
+        monkeypatch.setattr(running.engine._scheduler, "expire", come_late)
+        await hear(running.speak(request(HELLO)))
+        await running.finished(late[0])
+        assert states == ["limit"]
 
     run(new_runner, task)
 

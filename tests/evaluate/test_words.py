@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from causerie.errors import TextError
 from causerie.evaluate import repetition, words
 from causerie.evaluate.tools import Tools
+from causerie.recognition.words import compare
 from tests.evaluate.sounds import audio, clip, tone
 
 
@@ -27,21 +28,19 @@ class Scripted(Tools):
 
 
 def test_rates_are_over_all_words_not_a_mean_of_clips() -> None:
-    found = words.compare(
-        ["The cat sat on the mat.", "Hello there."], ["the cat sat on a mat", "Hello"]
-    )
+    found = compare(["The cat sat on the mat.", "Hello there."], ["the cat sat on a mat", "Hello"])
     assert (found.words, found.substitutions, found.deletions, found.insertions) == (8, 1, 1, 0)
     assert found.wer == 2 / 8
     assert 0 < found.cer < found.wer + 0.1
 
 
 def test_spelling_and_case_are_no_errors() -> None:
-    assert words.compare(["Don't go, it is 20 miles."], ["do not go it's twenty miles"]).errors == 0
+    assert compare(["Don't go, it is 20 miles."], ["do not go it's twenty miles"]).errors == 0
 
 
 def test_text_without_words_is_refused() -> None:
     with pytest.raises(TextError, match=r"'\.\.\.' has no words to recognize"):
-        words.compare(["..."], ["hm"])
+        compare(["..."], ["hm"])
 
 
 def test_measure_says_what_was_heard_of_each_clip() -> None:

@@ -21,6 +21,27 @@ if TYPE_CHECKING:
 Stopped = Literal["end", "guard", "limit"]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """How well a recognizer heard the words of a piece.
+
+    Attributes:
+        text: the piece as it is written.
+        attempts: how often it was spoken; the best attempt was kept.
+        words: number of words of the piece.
+        missing, invented: numbers of words that were not heard, and of those that were heard
+            besides.
+        is_right: so few are wrong that the recognizer may have misheard them.
+    """
+
+    text: str
+    attempts: int
+    words: int
+    missing: int
+    invented: int
+    is_right: bool
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Audio:
     """Sound of one channel.
@@ -33,6 +54,7 @@ class Audio:
             below.
         seed: the seed, which gives the same samples again.
         notes: warnings for the listener: dropped context, skipped characters, clipping.
+        checks: of the pieces that were verified.
         codes: codes (K, T), for use as context: ``Segment(…, codes=audio.codes)``.
         first_sound_ms: time from the request to the first samples.
         rtf: real-time factor: computing time per second of sound; below 1 is faster than real time.
@@ -43,6 +65,7 @@ class Audio:
     stopped: Stopped | None = None
     seed: int | None = None
     notes: list[str] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
     codes: Tensor | None = None
     first_sound_ms: float | None = None
     rtf: float | None = None

@@ -75,8 +75,8 @@ def prepare(
     from causerie.data.manifest import find
     from causerie.data.prepare import REPORT
     from causerie.data.prepare import prepare as run
-    from causerie.data.whisper import Whisper
     from causerie.device import find_device
+    from causerie.recognition.whisper import Whisper
 
     find(folder, output, manifest)  # finds mistakes before anything is loaded
     place = find_device(device)

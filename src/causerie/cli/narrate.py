@@ -23,10 +23,12 @@ from causerie.cli.options import (
     Speed,
     Temperature,
     TopK,
+    Verify,
     VoiceName,
     WeightFormat,
     check_folder,
     check_normalize,
+    check_verify,
     check_voice,
     known_voices,
     load_lexicon,
@@ -102,6 +104,7 @@ def narrate(
     top_k: TopK = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same samples.")] = 0,
     guard: Guard = "auto",
+    verify: Verify = False,
     speed: Speed = 1.0,
     lexicon: LexiconFile = None,
     normalize: Normalize = "on",
@@ -122,6 +125,7 @@ def narrate(
         return
     formats = _subtitle_formats(subtitle)
     check_normalize(normalize)
+    check_verify(verify)
     check_source(model)
     check_voice(voice, model)
     pronunciations = load_lexicon(lexicon)
@@ -140,10 +144,11 @@ def narrate(
         )
     settings = {
         "voice": voice, "temperature": temperature, "top_k": top_k, "seed": seed, "guard": guard,
-        "speed": speed, "lexicon": pronunciations, "normalize": normalize,
+        "verify": verify, "speed": speed, "lexicon": pronunciations, "normalize": normalize,
     }  # fmt: skip
     identity = [__version__, model, _voice_identity(voice, model)]
     identity += [_contents(lexicon) if lexicon else "", guard, str(speed), normalize]
+    identity += ["verify"] if verify else []
     identity += map(str, (device, dtype, backbone_format, depth_format, temperature, top_k, seed))
     try:
         with show_progress() as shown:

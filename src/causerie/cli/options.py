@@ -72,6 +72,14 @@ Guard = Annotated[
         "off. auto: on for csm-1b, off for petit."
     ),
 ]
+Verify = Annotated[
+    bool,
+    typer.Option(
+        "--verify",
+        help="Check the speech by a recognizer, and speak a piece again where words are missing or "
+        "invented. Needs the extra verify.",
+    ),
+]
 Dtype = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")]
 Temperature = Annotated[
     float | None,
@@ -188,6 +196,12 @@ def check_normalize(normalize: str) -> None:
     """Raise ConfigError if --normalize is neither on nor off."""
     if normalize not in ("on", "off"):
         raise ConfigError(f"--normalize must be on or off, not {normalize!r}")
+
+
+def check_verify(verify: bool) -> None:
+    """Raise ConfigError if --verify needs a package that is not installed."""
+    for module in ("jiwer", "whisper_normalizer", "faster_whisper") if verify else ():
+        need(module, "verify")
 
 
 def check_sound_file(output: str | os.PathLike[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,10 +23,12 @@ from causerie.cli.options import (
     Speed,
     Temperature,
     TopK,
+    Verify,
     VoiceName,
     WeightFormat,
     check_normalize,
     check_sound_file,
+    check_verify,
     check_voice,
     load_lexicon,
 )
@@ -95,6 +98,7 @@ def say(
         ),
     ] = False,
     guard: Guard = "auto",
+    verify: Verify = False,
     speed: Speed = 1.0,
     lexicon: LexiconFile = None,
     normalize: Normalize = "on",
@@ -127,6 +131,7 @@ def say(
     if output not in (None, "-"):
         check_sound_file(output)
     check_normalize(normalize)
+    check_verify(verify)
     check_source(model)
     check_voice(voice, model)
     pronunciations = load_lexicon(lexicon)
@@ -136,14 +141,23 @@ def say(
     settings |= {
         "voice": voice, "temperature": temperature, "top_k": top_k, "seed": seed,
         "max_duration_s": max_duration, "one_prompt": one_prompt, "guard": guard,
-        "speed": speed, "lexicon": pronunciations, "normalize": normalize,
+        "verify": verify, "speed": speed, "lexicon": pronunciations, "normalize": normalize,
     }  # fmt: skip
     if out_dir is not None:
         _say_lines(tts, words, out_dir, settings, model, skip_existing, as_json)
         return
+    if verify and not _is_live(output, play):
+        settings["verify"] = "all"
     stream = tts.stream(words, **settings)
     audio, where = _emit(stream, output, play)
     _report(audio, words, model, where, as_json=as_json, to_stderr=output == "-")
+
+
+def _is_live(output: str | None, play: bool) -> bool:
+    """Whether the speech is heard, or piped on, while it is generated."""
+    from causerie.audio.play import sound_device
+
+    return output == "-" or ((play or output is None) and sound_device() is not None)
 
 
 def _load(
@@ -280,6 +294,8 @@ def _report(
             "file": where,
             "notes": audio.notes,
         }
+        if audio.checks:
+            facts["checks"] = [asdict(check) for check in audio.checks]
         typer.echo(json.dumps(facts, ensure_ascii=False))
         return
     parts = [f"wrote {where}"] if where not in (None, "-") else []

@@ -55,9 +55,9 @@ def make(
     check_folder(output)
     line = confirmed_consent(recording, consent)
     with progress(f"examining {recording}"):
-        from causerie.data.whisper import packaged_recognizer
         from causerie.evaluate.speaker import installed_encoder
         from causerie.new_voice import check_recording, make_voice
+        from causerie.recognition.whisper import packaged_recognizer
         from causerie.tts import TTS
 
         tts = TTS.from_pretrained(model, device=device)

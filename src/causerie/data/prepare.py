@@ -28,9 +28,9 @@ from causerie.data.page import page
 from causerie.data.process_recording import Pipeline, Processed, process
 from causerie.data.report import Entry, Report
 from causerie.data.shards import INDEX, NewTurn, ShardWriter, codec_fingerprint, write_whole
-from causerie.data.whisper import Recognizer
 from causerie.errors import ConfigError
 from causerie.folder_lock import holds_only_lock, lock_folder
+from causerie.recognition.whisper import Recognizer
 
 #: Called before each recording with the number done, the total and its name.
 OnProgress = Callable[[int, int, str], None]

@@ -18,8 +18,8 @@ from causerie.data.cut import cut, split_text, with_margins
 from causerie.data.letters import character_error_rate
 from causerie.data.manifest import Recording, Row
 from causerie.data.sound import Sound, read_sound
-from causerie.data.whisper import Recognizer
 from causerie.errors import AudioError
+from causerie.recognition.whisper import Recognizer
 
 #: A turn may end this long after its recording, because times are rounded.
 PAST_END_S = 0.1

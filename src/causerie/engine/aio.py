@@ -11,6 +11,7 @@ loops and threads.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import AsyncIterator
 
@@ -34,10 +35,10 @@ class RequestStream(AsyncIterator[NDArray[np.float32]]):
         handle: the progress of the request, and its codes.
     """
 
-    def __init__(self, engine: Engine, request: Request, sizes: ChunkSizes | None = None) -> None:
+    def __init__(self, engine: Engine, handle: Handle, sizes: ChunkSizes | None = None) -> None:
         self._engine = engine
         self._sizes = sizes or ChunkSizes(engine.frame_s)
-        self.handle: Handle = engine.submit(request)
+        self.handle = handle
 
     async def __anext__(self) -> NDArray[np.float32]:
         """The next chunk, as soon as it is ready.
@@ -110,14 +111,30 @@ class AsyncEngine:
             QueueFullError: too many requests wait.
             EngineError: the engine is closed or broken.
         """
+        return RequestStream(self.engine, self.submit(request), sizes)
+
+    def submit(self, request: Request) -> Handle:
+        """`speak` without a stream: the request goes on until it has finished or is cancelled."""
         self._check_open()
-        stream = RequestStream(self.engine, request, sizes)
+        handle = self.engine.submit(request)
         try:
             self._check_open()  # the thread may have ended before the request was queued
         except EngineError:
-            self.engine.cancel(stream.handle)
+            self.engine.cancel(handle)
             raise
-        return stream
+        return handle
+
+    async def finished(self, handle: Handle) -> None:
+        """Wait until a request has finished; cancelling the wait leaves it as it is."""
+        loop, done = asyncio.get_running_loop(), asyncio.Event()
+
+        def notify() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+                loop.call_soon_threadsafe(done.set)
+
+        handle.on_done = notify
+        if not handle.is_done:
+            await done.wait()
 
     @property
     def failure(self) -> BaseException | None:

@@ -119,6 +119,11 @@ class Engine:
         finally:
             handle.is_awaited = False
 
+    def finish(self, handle: Handle) -> None:
+        """Step until a request has finished, for a caller that is not its listener."""
+        while not handle.is_done:
+            self.step(unless=lambda: handle.is_done)
+
     def wait_for_work(self, unless: Callable[[], bool]) -> bool:
         """Sleep until there are requests or `unless` holds; returns whether there are requests."""
         with self._changed:
@@ -168,7 +173,7 @@ class Engine:
             self._is_stepping = True
             touched = list(self._handles.values())
         try:
-            self._step()
+            self._step(touched)
         except BaseException as error:  # fail all requests, or their consumers would wait forever
             reason = EngineError(f"the engine was stopped in the middle of a step: {error!r}")
             reason.__cause__ = error
@@ -185,14 +190,19 @@ class Engine:
                 handle.notify()
         return True
 
-    def _step(self) -> None:
-        """Schedule, run, deliver. Slots that become free are assigned in the next step."""
+    def _step(self, touched: list[Handle]) -> None:
+        """Schedule, run, deliver. Slots that become free are assigned in the next step.
+
+        Args:
+            touched: those that are notified at the end; requests that came since are added.
+        """
         started = self.clock()
         with self._changed:
             self._cancel_abandoned()
             for ticket in self._scheduler.expire(started):
                 self._finished(ticket)
             admitted = self._scheduler.admit()
+            touched += [h for t in admitted if (h := self._handles[t]) not in touched]
             slots = {ticket: slot for slot, ticket in self._scheduler.active.items()}
         for ticket in admitted:
             with self._failing(ticket):
@@ -301,7 +311,8 @@ class Engine:
                 num_read = len(handle.frames) - (state is not State.ENDED)
                 if ticket.guard is not None and ticket.guard.reason is not None and handle.num_held:
                     handle.replace_held(ticket.guard.cut(handle.held()))
-                self._cached.cache_reply(slot, ticket.request, handle.frames[:num_read])
+                if ticket.request.cache_reply:
+                    self._cached.cache_reply(slot, ticket.request, handle.frames[:num_read])
         with self._changed:
             self._finish(ticket, state)
 

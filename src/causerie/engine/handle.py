@@ -20,6 +20,7 @@ class Handle:
         num_held: latest frames that cannot be taken before the request is done.
         is_awaited: the consumer waits for audio right now.
         on_change: called by the stepping thread when there may be something to take.
+        on_done: called once by the stepping thread when the request has finished.
     """
 
     def __init__(self, ticket: Ticket) -> None:
@@ -28,6 +29,7 @@ class Handle:
         self.num_held = 0
         self.is_awaited = False
         self.on_change: Callable[[], None] | None = None
+        self.on_done: Callable[[], None] | None = None
         self._audio: deque[NDArray[np.float32]] = deque()
 
     @property
@@ -73,6 +75,10 @@ class Handle:
             self.frames.pop()
         self.num_held = len(audio)
 
+    def audio(self) -> NDArray[np.float32]:
+        """All audio (N,) that is not taken yet, which stays."""
+        return np.concatenate([np.zeros(0, np.float32), *self._audio])
+
     def take(self, num_frames: int | None = None) -> NDArray[np.float32] | None:
         """Audio (N,) of the frames that are ready, at most `num_frames`; None at the end.
 
@@ -91,6 +97,10 @@ class Handle:
         return None
 
     def notify(self) -> None:
-        """Call `on_change`, if it is set."""
+        """Call `on_change`, and `on_done` at the end, if they are set."""
         if self.on_change is not None:
             self.on_change()
+        if self.is_done:
+            on_done, self.on_done = self.on_done, None
+            if on_done is not None:
+                on_done()

@@ -74,6 +74,7 @@ class Request:
             queue is full, and goes before new requests of its priority.
         cache_context: other prompts are likely to begin with the same voice and context. False
             for later turns of a reply, whose context holds its own earlier turns.
+        cache_reply: the next prompt may begin with this one and its reply.
         priority: higher goes first; equal ones in order of arrival.
         deadline_s: seconds to the first audio, after which the request fails with
             `DeadlineError`.
@@ -91,6 +92,7 @@ class Request:
     realtime: bool = True
     continues: bool = False
     cache_context: bool = True
+    cache_reply: bool = True
     priority: int = 0
     deadline_s: float | None = None
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from causerie.evaluate.clip import Clip, Measured, Row
 from causerie.evaluate.tools import Tools
-from causerie.evaluate.words import normaliser
+from causerie.recognition.words import normaliser
 
 #: Longest run of words, and longest period of codes (2 s), to look for.
 MAX_WORDS, MAX_PERIOD = 6, 25

@@ -33,6 +33,7 @@ from causerie.evaluate.report import Report
 from causerie.evaluate.sentences import read_sentences
 from causerie.evaluate.speaking import Speaking, VoiceName
 from causerie.evaluate.tools import Tools
+from causerie.recognition.words import normaliser
 from causerie.tts import TTS
 
 #: Metrics of clips by name.
@@ -191,7 +192,7 @@ def _load(tools: Tools, chosen: Sequence[str]) -> None:
     """Load all tools, so that a missing package is reported before anything is spoken."""
     if "wer" in chosen or "repetition" in chosen:
         _ = tools.recognizer
-        words.normaliser()
+        normaliser()
     if "similarity" in chosen:
         _ = tools.encoder
     if "dnsmos" in chosen:

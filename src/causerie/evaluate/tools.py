@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 
 from causerie.audio.audio import Audio
 from causerie.data.activity import RATE
-from causerie.data.whisper import Recognizer, Whisper
 from causerie.evaluate.dnsmos import WORST, Dnsmos, Scorer
 from causerie.evaluate.speaker import Encoder, Resemblyzer
-from causerie.extras import need
+from causerie.recognition.whisper import Recognizer, Whisper
 
 #: Audio whose peak is below this (-60 dBFS) counts as silence.
 AUDIBLE = 1e-3
@@ -49,8 +48,7 @@ class Tools:
         """Returns the words of samples; this and the next two raise ConfigError if missing."""
         if self._given[0]:
             return self._given[0]
-        need("faster_whisper", "evaluate")  # so that the error names this extra
-        return Whisper(threads=self._threads)
+        return Whisper(threads=self._threads, extra="evaluate")
 
     @cached_property
     def encoder(self) -> Encoder:

@@ -35,7 +35,6 @@ from causerie.data import manifest, prepare
 from causerie.data.activity import Detector
 from causerie.data.shards import INDEX, SpeechData, Turn, write_whole
 from causerie.errors import ConfigError
-from causerie.evaluate import words
 from causerie.evaluate.round_trip import decoded
 from causerie.evaluate.run import OnProgress, silent
 from causerie.evaluate.tools import Tools
@@ -47,6 +46,7 @@ from causerie.finetune.judge import EVALUATION, Judge, recording_similarities
 from causerie.finetune.recordings import Split
 from causerie.finetune.report import Report
 from causerie.folder_lock import holds_only_lock, lock_folder
+from causerie.recognition.words import normaliser
 from causerie.train.lm.config import LMConfig
 from causerie.train.lm.run import FIGURES, train_lm, whole_folder, write_model
 from causerie.train.log import losses_text
@@ -345,7 +345,7 @@ def _configure(options: FinetuneOptions, *, num_parameters: int, num_sentences: 
 def _check_packages(tools: Tools, device: str) -> None:
     """Raise ConfigError for missing packages, before any work."""
     _ = tools.encoder
-    words.normaliser()
+    normaliser()
     need("peft", "train")
     if find_processes(device).num_processes > 1:  # type: ignore[arg-type]
         raise ConfigError("fine-tuning uses one process: start it without torchrun")

@@ -1,24 +1,30 @@
 """A reply for asyncio, whose text may still be written while it is spoken.
 
 Each turn is a request to an `AsyncEngine`. The next turn begins once all audio of this one is
-taken, so a slow listener delays only its own reply. Does not know files or networks.
+taken, so a slow listener delays only its own reply. If the reply is verified, a task generates and
+checks the next turn meanwhile. Does not know files or networks.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from typing import Literal, Protocol, TypeAlias
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from concurrent.futures import Future
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from causerie.audio.audio import Stopped
 from causerie.engine.aio import AsyncEngine, RequestStream
 from causerie.engine.handle import Handle
 from causerie.engine.request import Sampling
-from causerie.reply.reply import Reply
+from causerie.errors import CancelledError
+from causerie.recognition.words import Difference
+from causerie.reply.attempts import Attempts
+from causerie.reply.reply import Reply, Verifying
 from causerie.reply.turn import Turn
 from causerie.reply.turns import Turns
 
@@ -55,8 +61,9 @@ class AsyncStream(Reply, AsyncIterator[NDArray[np.float32]]):
         deadline_s: float | None = None,
         continues: bool = False,
         speed: float = 1.0,
+        verifying: Verifying | None = None,
     ) -> None:
-        super().__init__(running.engine, sampling, turns.notes, started, speed)
+        super().__init__(running.engine, sampling, turns.notes, started, speed, verifying)
         self._deadline_s, self._continues = deadline_s, continues
         self.observer: ReplyObserver | None = None
         self._source: tuple[AsyncEngine, Turns] | None = (running, turns)  # until the end
@@ -64,7 +71,10 @@ class AsyncStream(Reply, AsyncIterator[NDArray[np.float32]]):
         self._speech: RequestStream | None = None  # of the current turn
         self._cut: Handle | None = None  # of the turn that was cut off
         self._waiting: asyncio.Future[Turn | None] | None = None  # for the next turn
-        self._started = started
+        self._next: asyncio.Task[Attempts | None] | None = None  # the verified turn after it
+        self._next_handle: Handle | None = None  # of that turn's latest attempt
+        self._is_spoken = asyncio.Event()  # the listener has all audio of the turns so far
+        self._is_spoken.set()
 
     @property
     def num_text_tokens(self) -> int:
@@ -82,7 +92,14 @@ class AsyncStream(Reply, AsyncIterator[NDArray[np.float32]]):
         Raises:
             QueueFullError: too many replies wait.
         """
-        await self._begin_turn()
+        how = self._verifying
+        if how is None or not how.holds_first:
+            await self._begin_turn()
+            return
+        turn = await self._next_turn()
+        assert turn is not None
+        attempts = self._new_attempts(turn, [])
+        self._prepare(self._verified(attempts, [], self._submit(attempts, [])))
 
     async def __anext__(self) -> NDArray[np.float32]:
         """The next chunk, once it is ready.
@@ -108,15 +125,20 @@ class AsyncStream(Reply, AsyncIterator[NDArray[np.float32]]):
             self.observer.on_chunk(self, len(chunk))
         return chunk
 
+    async def spoken(self) -> None:
+        """Wait until all audio of the text that was read so far is handed out."""
+        await self._is_spoken.wait()
+
     async def aclose(self) -> None:
         """Stop generating; the slot is free at the engine's next step."""
         await self._close("cancelled")
 
     async def _close(self, outcome: Outcome) -> None:
         speech = self._speech
+        for task in (self._waiting, self._next):
+            if task is not None:
+                task.cancel()
         self._finish(outcome)
-        if self._waiting is not None:
-            self._waiting.cancel()
         if speech is not None:
             await speech.aclose()
 
@@ -125,7 +147,7 @@ class AsyncStream(Reply, AsyncIterator[NDArray[np.float32]]):
         return self._cut if self._speech is None else self._speech.handle
 
     def __del__(self) -> None:
-        if hasattr(self, "_started"):
+        if hasattr(self, "_next_handle"):
             self._finish("cancelled")
 
     def _finish(self, outcome: Outcome) -> None:
@@ -134,7 +156,11 @@ class AsyncStream(Reply, AsyncIterator[NDArray[np.float32]]):
         if self._source is None:
             return
         self._counts = (self.num_text_tokens, self.num_context_frames)
+        running, _ = self._source
         self._cut, self._source, self._speech = self._handle, None, None
+        if self._next_handle is not None:
+            running.engine.abandon(self._next_handle)
+        self._next = self._next_handle = None
         observer, self.observer = self.observer, None
         if observer is not None:
             observer.on_end(self, outcome)
@@ -152,10 +178,13 @@ class AsyncStream(Reply, AsyncIterator[NDArray[np.float32]]):
             if chunk is not None:
                 self._count_chunk(chunk)
                 chunk = self._delivery.speech(chunk)
-            else:
-                self._count_turn(speech.handle)
+            elif self._count_turn(speech.handle):
                 self._speech = self._cut = None
                 chunk = self._delivery.end_turn()
+            else:
+                assert self._attempts is not None
+                self._speak(self._submit(self._attempts, self._codes))
+                continue
             if len(chunk):
                 return chunk
         return self._take_pause() if self._pause is not None and not self._is_over else None
@@ -165,15 +194,82 @@ class AsyncStream(Reply, AsyncIterator[NDArray[np.float32]]):
         if self.stopped is not None:
             return False
         assert self._source is not None
-        running, turns = self._source
-        self._waiting = asyncio.ensure_future(turns.next_turn(self._codes))
+        self._is_spoken.set()
+        how = self._verifying
+        if how is not None and (how.holds_first or self._codes):
+            attempts = await self._verified_turn()
+            handle = None if attempts is None else attempts.handle
+        else:
+            turn = await self._next_turn()
+            attempts = None if turn is None else self._new_attempts(turn, self._codes)
+            handle = None if attempts is None else self._submit(attempts, self._codes)
+        if attempts is None:
+            if self._source is not None:
+                self._record_end(self._source[1].tail)
+            return False
+        assert handle is not None
+        self._record_turn(attempts)
+        self._speak(handle)
+        return True
+
+    async def _next_turn(self) -> Turn | None:
+        """The next turn, once its text is there."""
+        assert self._source is not None
+        self._waiting = asyncio.ensure_future(self._source[1].next_turn(self._codes))
         try:
-            turn = await self._waiting
+            return await self._waiting
         finally:
             self._waiting = None
-        if turn is None:
-            self._record_end(turns.tail)
-            return False
-        self._speech = running.speak(self._request(turn, is_live=True), self._sizes)
-        self._record_turn(turn)
-        return True
+
+    def _speak(self, handle: Handle) -> None:
+        """Deliver a turn, and prepare the next one meanwhile."""
+        assert self._source is not None
+        running, turns = self._source
+        self._speech = RequestStream(running.engine, handle, self._sizes)
+        self._is_spoken.clear()
+        if self._verifying is not None:
+            self._prepare(self._next_attempts(turns, [*self._codes], handle))
+
+    def _prepare(self, work: Coroutine[Any, Any, Attempts | None]) -> None:
+        """Generate and verify a turn in a task."""
+        if self._next is not None:
+            self._next.cancel()
+        self._next = asyncio.ensure_future(work)
+        self._next.add_done_callback(_retrieve)
+
+    async def _verified_turn(self) -> Attempts | None:
+        """The next turn, once it is verified; None at the end."""
+        assert self._source is not None
+        if self._next is None or (self._codes and not self._codes[-1].shape[1]):
+            self._prepare(self._next_attempts(self._source[1], self._codes))
+        assert self._next is not None
+        attempts = await self._next
+        self._next = None
+        if attempts is not None:
+            self._busy_s += attempts.busy_s
+        return attempts
+
+    def _submit(self, attempts: Attempts, spoken: Sequence[Tensor]) -> Handle:
+        if self._source is None:
+            raise CancelledError("the reply was closed: there is no more audio")
+        handle = self._source[0].submit(self._request(attempts, spoken, is_live=True))
+        if attempts.is_checked:
+            self._next_handle = handle
+        return handle
+
+    def _abandon(self, handle: Handle) -> None:
+        if self._source is not None:  # at the end, `_finish` has done it
+            self._source[0].engine.abandon(handle)
+
+    async def _finished(self, handle: Handle) -> None:
+        assert self._source is not None
+        await self._source[0].finished(handle)
+
+    async def _checked(self, check: Future[Difference]) -> Difference:
+        return await asyncio.wrap_future(check)
+
+
+def _retrieve(task: asyncio.Task[Attempts | None]) -> None:
+    """Take the error of a task that nobody may await, so that asyncio does not report it."""
+    if not task.cancelled():
+        task.exception()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
+from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,21 +14,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from causerie.audio.audio import Stopped
+from causerie.audio.audio import Check, Stopped
 from causerie.engine.chunk_sizes import ChunkSizes
 from causerie.engine.engine import Engine
 from causerie.engine.guard import Reason
 from causerie.engine.handle import Handle
 from causerie.engine.request import Request, Sampling, State
 from causerie.prompt import Segment
+from causerie.recognition.words import Difference
+from causerie.reply.attempts import Attempts
 from causerie.reply.delivery import Delivery
 from causerie.reply.turn import Turn
+from causerie.reply.turns import Turns
+from causerie.reply.verifier import Verifier
 from causerie.text.split import CHARS_A_SECOND, Piece
 
 log = logging.getLogger("causerie")
-
-#: An empty turn is spoken once more, with these bits of the seed changed.
-RETRY_SEED = 1 << 62
 
 #: What a guard did, in notes, by reason.
 _GUARDED: dict[Reason, str] = {
@@ -46,6 +49,19 @@ class Text:
     limit_s: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class Verifying:
+    """How a reply is verified.
+
+    Attributes:
+        verifier: compares speech with its text.
+        holds_first: the first piece is held until it is verified, like all others.
+    """
+
+    verifier: Verifier
+    holds_first: bool
+
+
 class Reply:
     """The state of a reply while it is generated.
 
@@ -55,6 +71,7 @@ class Reply:
         stopped: "end" if the model stopped by itself, "guard" if the guard ended the speech,
             "limit" at `max_duration_s`; None until then.
         notes: warnings for the listener.
+        checks: of the pieces that were verified, so far.
         num_frames: frames handed out so far.
         num_underruns: how often audio came later than playback needed it, in finished turns.
         first_sound_ms: time from the request to the first chunk; None until then.
@@ -67,11 +84,13 @@ class Reply:
         notes: list[str],
         started: float,
         speed: float = 1.0,
+        verifying: Verifying | None = None,
     ) -> None:
         self.sample_rate = engine.runner.sample_rate
         self.seed = sampling.seed
         self.stopped: Stopped | None = None
         self.notes = notes
+        self.checks: list[Check] = []
         self.num_frames = 0
         self.num_underruns = 0
         self.first_sound_ms: float | None = None
@@ -88,9 +107,11 @@ class Reply:
         self._codes: list[Tensor] = []  # (K, T) of each finished turn
         self._limit_s: float | None = None  # of the first turn that was cut
         self._is_guarded = False
-        self._is_retry = False  # the current turn was empty before
+        self._attempts: Attempts | None = None  # at the current turn
+        self._verifying = verifying
         self._peak = 0.0
         self._busy_s = time.perf_counter() - started
+        self._started = started
 
     @property
     def rtf(self) -> float | None:
@@ -173,25 +194,107 @@ class Reply:
             return turn.text
         return turn.text[:end].rpartition(" ")[0].rstrip()
 
-    def _request(self, turn: Turn, *, is_live: bool) -> Request:
-        """The request to the engine for a turn."""
+    def _request(self, attempts: Attempts, spoken: Sequence[Tensor], *, is_live: bool) -> Request:
+        """The request to the engine for the next attempt at a turn.
+
+        Args:
+            spoken: codes (K, T) of each turn before it.
+        """
+        turn = attempts.turn
         self.notes += [note for note in turn.notes if note not in self.notes]
-        continues = self._continues or bool(self._codes) or self._is_retry
-        sampling = self._sampling
-        if self._is_retry:
-            sampling = dataclasses.replace(sampling, seed=sampling.seed ^ RETRY_SEED)
+        continues = self._continues or bool(spoken) or attempts.number > 0
+        seed = attempts.seed(self._sampling.seed)
         return Request(
             rows=turn.prompt.rows,
             part_ends=turn.prompt.part_ends,
             max_frames=turn.max_frames,
-            sampling=sampling,
+            sampling=dataclasses.replace(self._sampling, seed=seed),
             length=turn.length,
-            first_frame=self.num_frames,
+            first_frame=sum(codes.shape[1] for codes in spoken),
             realtime=is_live,
             continues=continues,
-            cache_context=not self._codes,
+            cache_context=not spoken,
+            cache_reply=not attempts.is_checked,
             deadline_s=None if continues else self._deadline_s,
         )
+
+    # -- pieces that are verified before anyone hears them ---------------------------------------
+
+    def _new_attempts(self, turn: Turn, spoken: Sequence[Tensor]) -> Attempts:
+        how = self._verifying
+        return Attempts(turn, is_checked=how is not None and (how.holds_first or bool(spoken)))
+
+    async def _next_attempts(
+        self, turns: Turns, spoken: list[Tensor], current: Handle | None = None
+    ) -> Attempts | None:
+        """The next turn, verified; None at the end.
+
+        Args:
+            spoken: codes (K, T) of each turn before the current one.
+            current: of the turn that is being delivered, which may still be generated.
+        """
+        if current is not None:
+            await self._finished(current)
+            if current.ticket.error is not None or Attempts.is_empty(current):
+                return None  # the listener gets the error, or another attempt
+            spoken = [*spoken, self._as_codes(current.frames)]
+        turn = await turns.next_turn(spoken)
+        if turn is None:
+            return None
+        attempts = self._new_attempts(turn, spoken)
+        return await self._verified(attempts, spoken, self._submit(attempts, spoken))
+
+    async def _verified(
+        self, attempts: Attempts, spoken: Sequence[Tensor], handle: Handle
+    ) -> Attempts:
+        """Speak a turn until its words are right, or as often as is allowed.
+
+        Args:
+            handle: of the first attempt.
+        """
+        assert self._verifying is not None
+        words = attempts.turn.words
+        while True:
+            started = time.perf_counter()
+            try:
+                await self._finished(handle)
+                if handle.ticket.error is not None:
+                    raise handle.ticket.error
+                difference = None
+                if handle.frames and words:
+                    check = self._verifying.verifier.check
+                    difference = await self._checked(check(handle.audio(), self.sample_rate, words))
+            except BaseException:
+                self._abandon(handle)
+                raise
+            attempts.busy_s += time.perf_counter() - started
+            if not attempts.end(handle, difference) or self._is_late():
+                return attempts
+            handle = self._submit(attempts, spoken)
+
+    def _is_late(self) -> bool:
+        """Whether nothing was heard by the deadline, so that no other attempt shall delay it."""
+        if self._deadline_s is None or self._codes or self._turns:
+            return False
+        return time.perf_counter() > self._started + self._deadline_s
+
+    def _submit(self, attempts: Attempts, spoken: Sequence[Tensor]) -> Handle:
+        """Submit the next attempt at a turn."""
+        raise NotImplementedError
+
+    def _abandon(self, handle: Handle) -> None:
+        """Cancel a request."""
+        raise NotImplementedError
+
+    async def _finished(self, handle: Handle) -> None:
+        """Wait until a request has finished."""
+        raise NotImplementedError
+
+    async def _checked(self, check: Future[Difference]) -> Difference:
+        """Wait for a recognizer."""
+        raise NotImplementedError
+
+    # -- counts ------------------------------------------------------------------------------------
 
     def _take_pause(self) -> NDArray[np.float32]:
         """The silence that comes next."""
@@ -199,7 +302,8 @@ class Reply:
         assert pause is not None
         return self._delivery.silence(pause.pause_s, pause)
 
-    def _record_turn(self, turn: Turn) -> None:
+    def _record_turn(self, attempts: Attempts) -> None:
+        turn, self._attempts = attempts.turn, attempts
         self._pause = turn.pause
         self._turns.append(Text(turn.text, turn.speaker, turn.limit_s))
 
@@ -208,17 +312,17 @@ class Reply:
         self.num_frames += len(chunk) // self._frame_size
         self._peak = max(self._peak, float(np.abs(chunk).max()))
 
-    def _count_turn(self, handle: Handle) -> None:
-        """Count a finished turn. An empty one is not recorded the first time, so it comes again."""
-        is_empty = handle.state is State.ENDED and not handle.frames
-        if is_empty and not self._is_retry:
-            self._is_retry = True
-            self._turns.pop()
-            return
-        if self._is_retry:
-            end = ", also with another seed" if is_empty else " at first: spoken with another seed"
-            self.notes.append(f"empty: the model said nothing{end}")
-        self._is_retry = False
+    def _count_turn(self, handle: Handle) -> bool:
+        """Count a finished turn; returns False if it is empty and must be spoken again."""
+        attempts, self._attempts = self._attempts, None
+        assert attempts is not None
+        if not attempts.is_checked and attempts.end(handle, None):
+            self._attempts = attempts
+            return False
+        self.notes += attempts.notes()
+        check = attempts.check()
+        if check is not None:
+            self.checks.append(check)
         self._codes.append(self._as_codes(handle.frames))
         self.num_underruns += handle.ticket.num_underruns
         if handle.state is State.LIMIT and self._limit_s is None:
@@ -229,6 +333,7 @@ class Reply:
             self._is_guarded = True
             seconds = len(handle.frames) * self._frame_s
             self.notes.append(f"guard: {_GUARDED[guard.reason]} after {seconds:.1f} s")
+        return True
 
     def _record_end(self, tail: Piece | None) -> None:
         """Record the end of the text.

@@ -22,6 +22,7 @@ class Turn:
         notes: messages for the listener.
         length: the usual length of the speech, for a guard; None without a guard.
         pause: the silence before it; None if there is none.
+        words: its words, to compare them with recognized speech; None if that is not done.
     """
 
     text: str
@@ -32,3 +33,4 @@ class Turn:
     notes: list[str]
     length: Length | None = None
     pause: Piece | None = None
+    words: tuple[str, ...] | None = None

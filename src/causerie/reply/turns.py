@@ -24,6 +24,7 @@ from causerie.text.check import check_text
 from causerie.text.front_end import DEFAULT_OPTIONS, ReadingOptions
 from causerie.text.growing import Flush
 from causerie.text.pauses import MAX_PAUSE_S
+from causerie.text.reading import spoken_words
 from causerie.text.split import MAX_PIECE_CHARS, Piece
 from causerie.voices import Voice
 
@@ -41,6 +42,7 @@ class _Read(NamedTuple):
     piece: Piece
     part: Part
     spoken: str
+    words: tuple[str, ...] | None
 
 
 class Turns:
@@ -53,6 +55,7 @@ class Turns:
         max_duration_s: limit of the whole reply; None limits each piece to `MAX_DURATION_S`.
         one_prompt: do not cut the text into pieces; without a limit it has the time of slow speech.
         guard: end a piece that goes on much longer than its text.
+        verify: the turns have their words.
         reading: how the texts are read.
 
     Attributes:
@@ -74,6 +77,7 @@ class Turns:
         max_duration_s: float | None,
         one_prompt: bool = False,
         guard: bool = False,
+        verify: bool = False,
         reading: ReadingOptions = DEFAULT_OPTIONS,
     ) -> None:
         if isinstance(text, (str, bytes, bytearray)) or not isinstance(
@@ -87,7 +91,7 @@ class Turns:
         self._frame_rate = encoder.checkpoint.codec.config.frame_rate
         self._is_limited = max_duration_s is not None
         self._limit = self._num_frames(MAX_DURATION_S if max_duration_s is None else max_duration_s)
-        self._guard = guard
+        self._guard, self._verify = guard, verify
         self._earlier: list[tuple[str, int]] = []  # texts and frames of this speaker
         self.notes += voice.notes or ()
         self._before = [
@@ -184,7 +188,11 @@ class Turns:
                 if piece.sentences:
                     self._note_skipped(piece)
                 continue
-            read = _Read(piece, part, spoken.text)
+            words = None
+            if self._verify:
+                front_end = self._encoder.checkpoint.front_end
+                words = tuple(spoken_words(piece, front_end, self._reading))
+            read = _Read(piece, part, spoken.text, words)
             self._turn([], 0, read)
             self._pieces.append(read)
             self._pauses.append(self.tail)
@@ -282,6 +290,7 @@ class Turns:
             notes=notes,
             length=length,
             pause=pause,
+            words=read.words,
         )
 
     def _num_frames(self, max_duration_s: float) -> int:

@@ -5,7 +5,7 @@ Each app has a registry of its own. The engine keeps its own counts, which are r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -17,6 +17,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from causerie.audio.audio import Check
 from causerie.engine.guard import Reason
 from causerie.engine.stats import Stats
 
@@ -58,6 +59,15 @@ class Metrics:
             "causerie_rtf", "Seconds to compute a second of audio.", buckets=_RTF, **add
         )
         self.speech_s = Counter("causerie_speech_seconds", "Seconds of audio sent.", **add)
+        self.attempts = Counter(
+            "causerie_verify_attempts", "How often pieces that are verified were spoken.", **add
+        )
+        self.verified = Counter(
+            "causerie_verified", "Verified pieces: right at once, corrected by another attempt, or "
+            "wrong in the best one.", ["outcome"], **add,
+        )  # fmt: skip
+        for outcome in "right", "corrected", "wrong":
+            self.verified.labels(outcome)
         self.active = Gauge("causerie_active_streams", "Replies that have not ended.", **add)
         self.active.set_function(lambda: self.num_active)
         self.sockets = Gauge("causerie_websockets", "Open WebSockets.", ["route"], **add)
@@ -65,6 +75,13 @@ class Metrics:
     def watch(self, stats: Callable[[], Stats]) -> None:
         """Export the statistics of an engine as well."""
         self.registry.register(_EngineMetrics(stats))
+
+    def count_checks(self, checks: Sequence[Check]) -> None:
+        """Count the verified pieces of a reply."""
+        for check in checks:
+            self.attempts.inc(check.attempts)
+            right = "right" if check.attempts == 1 else "corrected"
+            self.verified.labels(right if check.is_right else "wrong").inc()
 
     def text(self) -> bytes:
         """All metrics in Prometheus' text format."""

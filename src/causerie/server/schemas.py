@@ -60,6 +60,11 @@ class SpeechOptions(BaseModel):
         "auto",
         description="End speech that goes on after its text; auto: on for csm-1b, off for petit.",
     )
+    verify: bool | None = Field(
+        None,
+        description="Check each piece by a recognizer, and speak it again where words are missing "
+        "or invented. While audio is sent as it is generated, the first piece is not checked.",
+    )
     lexicon: Annotated[dict[str, str | dict[str, str]], Field(max_length=10_000)] | None = Field(
         None,
         description='Pronunciations in IPA, {"GIF": "ʤˈɪf"}, or respellings, {"nginx": {"alias": '
@@ -73,6 +78,11 @@ class SpeechOptions(BaseModel):
     def voice_name(self) -> str | None:
         """The name or id of the voice."""
         return self.voice.id if isinstance(self.voice, VoiceId) else self.voice
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the audio is sent at once, when it is complete."""
+        return self.stream is False and self.stream_format == "audio"
 
     @property
     def ignored(self) -> list[str]:
@@ -227,6 +237,8 @@ def sampling_of(options: SpeechOptions) -> dict[str, Any]:
         "max_duration_s": options.max_duration_s,
         "one_prompt": options.one_prompt,
         "guard": options.guard,
+        "verify": options.verify,
+        "is_whole": options.is_whole,
         "speed": options.speed,
         "lexicon": options.lexicon,
         "normalize": options.normalize,

@@ -29,7 +29,7 @@ from causerie.server.voices.openai_names import builtin_voices, openai_voice
 from causerie.server.voices.store import VoiceInfo, VoiceStore
 from causerie.text.growing import Flush
 from causerie.text.lexicon import LexiconSource
-from causerie.tts import Guard, OnOff
+from causerie.tts import Guard, OnOff, Verify
 from causerie.voice_file import is_prompt
 from causerie.voices import Voice, find_voice
 
@@ -73,6 +73,7 @@ class _ReplyMetrics:
             self._model.give_back()
         self._metrics.num_active -= 1
         self._metrics.replies.labels(self._protocol, outcome).inc()
+        self._metrics.count_checks(reply.checks)
         if outcome in ("end", "guard", "limit") and reply.rtf is not None:
             self._metrics.rtf.observe(reply.rtf)
 
@@ -180,6 +181,8 @@ class SpeechService:
         max_duration_s: float | None = None,
         one_prompt: bool = False,
         guard: Guard = "auto",
+        verify: bool | None = None,
+        is_whole: bool = False,
         speed: float = 1.0,
         lexicon: LexiconSource = None,
         normalize: OnOff | None = None,
@@ -190,6 +193,8 @@ class SpeechService:
 
         Args:
             text: a string that `texts` has checked, or a text that is still being written.
+            verify: None: as the settings say.
+            is_whole: nobody hears the audio before it is complete.
             protocol: a label of the metrics.
 
         Raises:
@@ -204,6 +209,7 @@ class SpeechService:
             loaded = await self.models.take(name)
             assert loaded.tts is not None
             tts = loaded.tts
+        checked = self.settings.verify if verify is None else verify
         settings: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "seed": seed}
         try:
             stream = await tts.astream(
@@ -213,6 +219,7 @@ class SpeechService:
                 max_duration_s=max_duration_s,
                 one_prompt=one_prompt,
                 guard=guard,
+                verify="all" if checked and is_whole else checked,
                 speed=speed,
                 lexicon=lexicon,
                 normalize=normalize,
@@ -250,7 +257,10 @@ class SpeechService:
     async def warm_up(self) -> None:
         """Generate a word, so that the first request does not pay for warming up."""
         voice = await asyncio.to_thread(self.voice, None)
-        reply = await self.tts.astream("Hello.", voice=voice, seed=0, max_duration_s=1.0)
+        verify: Verify = "all" if self.settings.verify else False  # loads the recognizer
+        reply = await self.tts.astream(
+            "Hello.", voice=voice, seed=0, max_duration_s=1.0, verify=verify
+        )
         async for _ in reply:
             pass
 

@@ -57,6 +57,11 @@ class Settings(BaseSettings):
     normalize: Literal["on", "off"] = Field(
         "on", description="off: a model that reads letters gets texts exactly as they are written."
     )
+    verify: bool = Field(
+        False,
+        description="Check speech by a recognizer, and speak wrong pieces again. Needs the extra "
+        "verify.",
+    )
     max_streams: int = Field(8, ge=1, description="Replies computed at the same time.")
     max_queue: int = Field(64, ge=0, description="Replies that may wait; further ones get a 429.")
     deadline_s: float | None = Field(

@@ -197,6 +197,8 @@ class Feed(AsyncIterator[str | Flush]):
 
     Attributes:
         on_wait: called when everything received has been spoken.
+        wait_spoken: waits for that, if text is read before its turn comes, as where a reply is
+            verified.
         is_begun: whether there was anything to speak.
         is_flushed: whether everything received is spoken without waiting for more.
         is_idle: whether nothing is being spoken, so that more text is awaited.
@@ -204,6 +206,7 @@ class Feed(AsyncIterator[str | Flush]):
 
     def __init__(self, max_chars: int) -> None:
         self.on_wait: Callable[[], Awaitable[None]] | None = None
+        self.wait_spoken: Callable[[], Coroutine[Any, Any, object]] | None = None
         self.is_begun = False
         self.is_flushed = self.is_idle = True
         self._max_chars, self._num_chars = max_chars, 0
@@ -269,6 +272,9 @@ class Feed(AsyncIterator[str | Flush]):
                 self.is_idle = False  # the rest is spoken
                 raise StopAsyncIteration
             self._changed.clear()
+            await self._spoken_or_changed()
+            if self._changed.is_set():
+                continue
             if self.on_wait is not None:
                 await self.on_wait()
             if not self._changed.is_set():
@@ -276,6 +282,18 @@ class Feed(AsyncIterator[str | Flush]):
                 await self._changed.wait()
         self.is_idle = False
         return self._parts.popleft()
+
+    async def _spoken_or_changed(self) -> None:
+        """Wait until everything received has been spoken, or there is more."""
+        if self.wait_spoken is None:
+            return
+        tasks = [asyncio.ensure_future(self.wait_spoken())]
+        tasks.append(asyncio.ensure_future(self._changed.wait()))
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
 
 
 def well_formed(text: str) -> str:

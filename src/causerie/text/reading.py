@@ -106,8 +106,7 @@ def read(text: str, front_end: FrontEnd, options: ReadingOptions = DEFAULT_OPTIO
         skipped += _left_out(spoken.left_out)
         if spoken.skipped:
             skipped.append(Skipped(text=spoken.skipped, reason="cannot be read"))
-        for sentence in piece.sentences:
-            words += words_of(front_end.marked(sentence, options, []))
+        words += spoken_words(piece, front_end, options)
     if not pieces:
         raise unspeakable or TextError("text is empty: give at least one word")
     joined = " ".join(inputs)
@@ -119,6 +118,15 @@ def read(text: str, front_end: FrontEnd, options: ReadingOptions = DEFAULT_OPTIO
         pieces=tuple(pieces),
         pauses=tuple(pauses),
     )
+
+
+def spoken_words(piece: Piece, front_end: FrontEnd, options: ReadingOptions) -> list[str]:
+    """The words of a piece, as `words_of` has them."""
+    return [
+        word
+        for sentence in piece.sentences
+        for word in words_of(front_end.marked(sentence, options, []))
+    ]
 
 
 def words_of(text: str) -> list[str]:

@@ -104,7 +104,7 @@ async def _result(service: SpeechService, index: int, item: dict[str, Any]) -> R
         raise ApiError(
             "stream_format must be audio in a batch", code="unsupported", param="stream_format"
         )
-    reply = await begin_reply(body, service, "batch")
+    reply = await begin_reply(body.model_copy(update={"stream": False}), service, "batch")
     data, content_type = audio_response.encode_file(
         await audio_response.collect(reply),
         lambda num_samples: new_encoder(body, service, num_samples),

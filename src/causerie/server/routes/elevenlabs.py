@@ -295,7 +295,7 @@ class _Session:
             context.letters += alignment.rest()
             await self.send_audio(context, b"", is_waiting=True)
 
-        context.feed.on_wait = send_rest
+        context.feed.on_wait, context.feed.wait_spoken = send_rest, reply.spoken
         try:
             async for pcm in reply:
                 context.letters += alignment.follow(reply, pcm)

@@ -113,7 +113,7 @@ async def text_with_timestamps(
     request: Request, voice: str, body: SpeechBody, output_format: str = DEFAULT_FORMAT
 ) -> Response:
     """Speak a text, and answer with the complete audio and the times of all characters."""
-    _, reply = await _begin(request, voice, body, output_format)
+    _, reply = await _begin(request, voice, body, output_format, is_whole=True)
     timed = _TimedReply(reply, body, is_live=False)
     return await audio_response.complete(
         request,
@@ -152,7 +152,7 @@ async def stream_with_timestamps(
 
 
 async def _begin(
-    request: Request, voice: str, body: SpeechBody, output_format: str
+    request: Request, voice: str, body: SpeechBody, output_format: str, *, is_whole: bool = False
 ) -> tuple[Encoder, AsyncStream]:
     """A reply and the encoder of a stream; errors of text and format are raised before speaking."""
     service = service_of(request)
@@ -168,6 +168,7 @@ async def _begin(
         speed=body.speed,
         lexicon=lexicon,
         normalize=normalize_of(body.apply_text_normalization),
+        is_whole=is_whole,
         protocol="elevenlabs",
     )
     return encoder, reply

@@ -130,7 +130,7 @@ async def respond(
     """
     service = service_of(request)
     headers = {**audio_response.headers_of(reply.seed, reply.notes), **ignored_headers(options)}
-    if options.stream is False and options.stream_format == "audio":
+    if options.is_whole:
         return await audio_response.complete(
             request, reply, lambda num_samples: new_encoder(options, service, num_samples), headers
         )

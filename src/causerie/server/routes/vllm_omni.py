@@ -62,6 +62,7 @@ class _Config(Message):
     top_k: int | None = None
     max_duration_s: float | None = None
     guard: Guard = "auto"
+    verify: bool | None = None
     conversation: bool = False
     lexicon: dict[str, str | dict[str, str]] | None = None
     normalize: Literal["on", "off"] | None = None
@@ -229,6 +230,7 @@ class _Session:
             seed=config.seed,
             max_duration_s=config.max_duration_s,
             guard=config.guard,
+            verify=config.verify,
             speed=config.speed,
             lexicon=config.lexicon,
             normalize=config.normalize,
@@ -236,6 +238,7 @@ class _Session:
         )
         utterance.playback = Playback(reply, utterance.voice.name)
         utterance.feed.on_wait = lambda: self.end_sentence(utterance)
+        utterance.feed.wait_spoken = reply.spoken
         try:
             async for pcm in reply:
                 utterance.playback.add(pcm)

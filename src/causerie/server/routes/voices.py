@@ -197,6 +197,7 @@ async def preview(
             voice=info.id,
             seed=PREVIEW_SEED,
             max_duration_s=10,
+            is_whole=True,
             protocol="preview",
         )
         data, _ = encode_file(

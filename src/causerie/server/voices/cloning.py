@@ -14,8 +14,8 @@ from collections.abc import AsyncIterator
 from causerie.audio.resample import resample
 from causerie.data.activity import RATE
 from causerie.data.letters import transcript_fault
-from causerie.data.whisper import packaged_recognizer
 from causerie.prompt import Segment
+from causerie.recognition.whisper import packaged_recognizer
 from causerie.server.errors import ApiError, retry_after
 from causerie.server.settings import Settings
 from causerie.server.voices.consents import UnknownConsentError

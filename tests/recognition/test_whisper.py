@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from causerie.data import whisper
-from causerie.data.whisper import Whisper, packaged_whisper
 from causerie.errors import ConfigError
+from causerie.recognition import whisper
+from causerie.recognition.whisper import Whisper, packaged_recognizer, packaged_whisper
+from causerie.tts import TTS
 
 
 @pytest.fixture
@@ -73,6 +74,18 @@ def test_it_writes_what_it_hears(tmp_path: Path) -> None:
     assert whisper.model.options["language"] is None
     assert whisper.model.options["temperature"] == 0.0  # no dice: the same text every time
     assert whisper.model.options["cpu_threads"] == 2
+
+
+@pytest.mark.slow
+def test_quick_hears_the_same_sentence() -> None:
+    whisper = packaged_recognizer()
+    if whisper is None:
+        pytest.skip("Whisper is not installed")
+    text = "The meeting has been moved to the afternoon."
+    samples = TTS.from_pretrained().generate(text, seed=1).resampled(16_000)
+    for heard in (whisper.quick(samples), whisper(samples)):
+        assert heard.rstrip(".") == text.rstrip(".")
+    assert whisper.quick(np.zeros(0, np.float32)) == ""
 
 
 @pytest.mark.usefixtures("fake")

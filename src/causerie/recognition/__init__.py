@@ -1,0 +1,1 @@
+"""Recognizes speech, and compares its words with a text."""

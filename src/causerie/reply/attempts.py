@@ -1,0 +1,104 @@
+"""The attempts at one turn: the same text with other seeds, of which the best is kept.
+
+A turn is spoken again if the model said nothing, and, where a recognizer compares it with its text,
+if too many words are missing or invented.
+"""
+
+from __future__ import annotations
+
+from causerie.audio.audio import Check
+from causerie.engine.handle import Handle
+from causerie.engine.request import State
+from causerie.recognition.words import Difference
+from causerie.reply.turn import Turn
+
+#: Attempts at a turn that a recognizer checks, and at any other, which is only empty or not.
+MAX_CHECKED, MAX_UNCHECKED = 5, 2
+_SEED_BITS = 3
+
+
+class Attempts:
+    """One turn while it is spoken.
+
+    Args:
+        is_checked: a recognizer checks the speech before anyone hears it.
+
+    Attributes:
+        number: of the attempt that is next or in progress; the first is 0.
+        handle: of the latest attempt, and at the end of the best one.
+        busy_s: computing time before anyone heard it.
+    """
+
+    def __init__(self, turn: Turn, *, is_checked: bool) -> None:
+        self.turn, self.is_checked = turn, is_checked
+        self.number = 0
+        self.handle: Handle | None = None
+        self.busy_s = 0.0
+        self._best: tuple[tuple[bool, int, float], Handle, Difference | None] | None = None
+        self._num_empty = 0
+
+    def seed(self, seed: int) -> int:
+        """The seed of the attempt, from that of the reply.
+
+        Turns have different frame numbers, on which the noise depends too.
+        """
+        bits = f"{self.number:0{_SEED_BITS}b}"
+        return seed ^ (int(bits[::-1], 2) << 63 - _SEED_BITS)
+
+    @staticmethod
+    def is_empty(handle: Handle) -> bool:
+        """Whether the model said nothing."""
+        return handle.state is State.ENDED and not handle.frames
+
+    def end(self, handle: Handle, difference: Difference | None) -> bool:
+        """Record the end of the attempt; returns whether there must be another one.
+
+        Args:
+            difference: what was heard; None if the speech was not checked.
+        """
+        is_empty = self.is_empty(handle)
+        errors, letters = (difference.errors, difference.letters) if difference else (0, 0.0)
+        rank = is_empty, errors, letters
+        if self._best is None or rank < self._best[0]:
+            self._best = rank, handle, difference
+        self.handle = self._best[1]
+        self.number += 1
+        self._num_empty += is_empty
+        most = MAX_CHECKED if self.is_checked else MAX_UNCHECKED
+        is_right = difference is None or difference.is_right
+        return self.number < most and (is_empty or not is_right)
+
+    def check(self) -> Check | None:
+        """The comparison of the best attempt with its text; None if there was none."""
+        difference = self._best[2] if self._best else None
+        if difference is None:
+            return None
+        return Check(
+            text=str(self.turn.text),
+            attempts=self.number,
+            words=difference.words,
+            missing=difference.missing,
+            invented=difference.invented,
+            is_right=difference.is_right,
+        )
+
+    def notes(self) -> list[str]:
+        """What the listener should know of the attempts."""
+        assert self._best is not None
+        notes: list[str] = []
+        (is_empty, *_), _, difference = self._best
+        if self._num_empty:
+            end = ", also with another seed" if is_empty else " at first: spoken with another seed"
+            notes.append(f"empty: the model said nothing{end}")
+        if difference is None or is_empty:
+            return notes
+        text = self.turn.text
+        excerpt = repr(str(text if len(text) <= 40 else text[:39] + "…"))
+        if not difference.is_right:
+            notes.append(
+                f"verify: {difference.missing} of {difference.words} words missing, "
+                f"{difference.invented} invented, in the best of {self.number} attempts: {excerpt}"
+            )
+        elif self.number > 1 + self._num_empty:
+            notes.append(f"verify: words were wrong until attempt {self.number}: {excerpt}")
+        return notes

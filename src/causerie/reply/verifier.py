@@ -1,0 +1,57 @@
+"""Compares speech with its text by a recognizer, which works in a thread of its own.
+
+Does not know replies.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causerie.audio.resample import resample
+from causerie.extras import need
+from causerie.recognition.whisper import RATE, Recognizer, Whisper
+from causerie.recognition.words import Difference, difference, normaliser
+
+
+class Verifier:
+    """A recognizer for the pieces of all replies, one after the other.
+
+    Args:
+        recognizer: None: Whisper base, which is loaded once.
+
+    Raises:
+        ConfigError: the packages of the extra `verify` are missing.
+    """
+
+    def __init__(self, recognizer: Recognizer | None = None) -> None:
+        need("jiwer", "verify")
+        self._normal = normaliser("verify")
+        self._recognizers = [recognizer] if recognizer is not None else _whispers()
+        self._thread = ThreadPoolExecutor(1, "causerie recognizer")
+
+    def check(
+        self, samples: NDArray[np.float32], sample_rate: int, words: Sequence[str]
+    ) -> Future[Difference]:
+        """Begin to compare samples (N,) with the words of their text; can be cancelled."""
+
+        def work() -> Difference:
+            pcm = resample(samples, sample_rate, RATE)
+            for recognize in self._recognizers:
+                found = difference(words, recognize(pcm), self._normal)
+                if found.is_right:
+                    break
+            return found
+
+        return self._thread.submit(work)
+
+
+@functools.cache
+def _whispers() -> list[Recognizer]:
+    """Whisper as it is quick, and as it is accurate, for what seems wrong then."""
+    whisper = Whisper(extra="verify")
+    return [whisper.quick, whisper]

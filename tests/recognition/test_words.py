@@ -1,0 +1,56 @@
+"""Words that are missing or invented, against what recognizers write otherwise."""
+
+from __future__ import annotations
+
+import pytest
+
+from causerie.recognition.words import difference, normaliser
+from causerie.text.reading import words_of
+
+NORMAL = normaliser()
+
+
+def found(text: str, recognized: str) -> tuple[int, int, int]:
+    one = difference(words_of(text), recognized, NORMAL)
+    return one.missing, one.invented, one.errors
+
+
+@pytest.mark.parametrize(
+    ("text", "recognized"),
+    [
+        ("It costs $5-10 at 5 PM.", "It costs five to ten dollars at 5 p.m."),
+        ("GPT-4 and the FBI.", "GPT four and the F.B.I."),
+        ("Every day we don't go.", "Everyday we do not go"),
+        ("Ask Priya Walsh about the colour.", "ask Pria Walch about the color"),
+        ("The 80s were great!", "the eighties were great"),
+        ("I've read 1,234 books.", "I have read one thousand two hundred thirty four books."),
+        ("...", ""),
+    ],
+)
+def test_what_is_only_written_otherwise_is_no_error(text: str, recognized: str) -> None:
+    assert found(text, recognized) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "recognized", "expected"),
+    [
+        ("Please close the door.", "Please close", (2, 0, 2)),
+        ("Please close the door.", "", (4, 0, 4)),
+        ("Done", "Done and I will feel the crew open", (0, 7, 7)),
+        ("See you soon.", "See you tomorrow morning", (1, 2, 2)),
+        ("We go home. We eat.", "We go home. We go home. We eat.", (0, 3, 3)),
+    ],
+)
+def test_missing_and_invented_words(
+    text: str, recognized: str, expected: tuple[int, int, int]
+) -> None:
+    assert found(text, recognized) == expected
+
+
+def test_letters_tell_attempts_with_equal_errors_apart() -> None:
+    text = words_of("Please turn down the music.")
+    near, far = (
+        difference(text, heard, NORMAL)
+        for heard in ("please burn down the music", "please churned town the music")
+    )
+    assert 0 < near.letters < far.letters

@@ -1,0 +1,462 @@
+"""Pieces that a recognizer checks are spoken again with other seeds, and the best is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from causerie.audio.audio import Audio
+from causerie.checkpoint.load import load
+from causerie.engine.engine import Engine
+from causerie.engine.runner import Draw
+from causerie.engine.runners.batched import BatchedRunner
+from causerie.engine.runners.native import NativeRunner
+from causerie.engine.runners.plain import PlainRunner
+from causerie.errors import ConfigError
+from causerie.native import library
+from causerie.recognition.whisper import packaged_recognizer
+from causerie.recognition.words import compare
+from causerie.reply import turns as turns_module
+from causerie.reply.async_stream import AsyncStream
+from causerie.reply.attempts import MAX_CHECKED
+from causerie.text.front_end import DEFAULT_OPTIONS, FrontEnd, ReadingOptions, Spoken
+from causerie.text.growing import FLUSH
+from causerie.tts import TTS
+from tests import tiny
+
+RIGHT = ["One fish swims here.", "Two birds sing there.", "Three cats sleep now."]
+PARTS = [RIGHT[0], FLUSH, RIGHT[1], FLUSH, RIGHT[2]]
+LIMIT_S = 0.24  # a tiny random model never ends by itself
+NUM_FRAMES = 3
+
+
+class Scripted:
+    """A recognizer that hears scripted texts, one after the other, and then the last one.
+
+    It may wait for `may_go` first.
+    """
+
+    def __init__(self, *texts: str) -> None:
+        self.texts, self.lengths = list(texts), list[int]()
+        self.may_go = threading.Event()
+        self.may_go.set()
+        self.is_busy = threading.Event()
+
+    def __call__(self, samples: np.ndarray) -> str:
+        self.lengths.append(len(samples))
+        self.is_busy.set()
+        assert self.may_go.wait(30)
+        return self.texts.pop(0) if len(self.texts) > 1 else self.texts[0]
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns_module, "MAX_DURATION_S", LIMIT_S)
+
+
+def speaker(recognizer: Callable[[np.ndarray], str], kind: str = "plain", **engine: Any) -> TTS:
+    checkpoint = tiny.checkpoint(max_frames=1024)
+    parts = checkpoint.model, checkpoint.codec
+    runner: Any
+    if kind == "native":
+        if library.problem() is not None:
+            pytest.skip("the native kernels were not built")
+        runner = NativeRunner(*parts, 4)
+    elif kind == "batched":
+        runner = BatchedRunner(*parts, num_slots=4)
+    else:
+        runner = PlainRunner(*parts, 4)
+    return TTS(checkpoint, engine=Engine(runner, **engine), recognizer=recognizer)
+
+
+def seeds_of(tts: TTS, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The seeds of all steps to come."""
+    step, seeds = tts.engine.runner.step, list[int]()
+
+    def spied(draws: Sequence[Draw]) -> np.ndarray:
+        seeds.extend(draw.sampling.seed for draw in draws)
+        return step(draws)
+
+    monkeypatch.setattr(tts.engine.runner, "step", spied)
+    return seeds
+
+
+def same(first: Audio, second: Audio) -> bool:
+    assert first.codes is not None
+    assert second.codes is not None
+    return np.array_equal(first.samples, second.samples) and torch.equal(first.codes, second.codes)
+
+
+async def samples_of(stream: AsyncStream) -> np.ndarray:
+    return np.concatenate([np.zeros(0, np.float32), *[piece async for piece in stream]])
+
+
+# -- which attempt is kept -------------------------------------------------------------------------
+
+
+def test_right_words_change_nothing() -> None:
+    heard = Scripted(*RIGHT[:2], "three cats sleep now")
+    tts = speaker(heard)
+    plain = tts.stream(PARTS, seed=5).collect()
+    assert plain.checks == []
+    audio = tts.stream(PARTS, seed=5, verify=True).collect()
+    assert same(audio, plain)
+    assert audio.notes == plain.notes
+    assert [(c.attempts, c.words, c.missing, c.invented) for c in audio.checks] == [
+        (1, 4, 0, 0)
+    ] * 3
+    assert heard.lengths == [round(NUM_FRAMES * 0.08 * 16_000)] * 3
+
+
+def test_the_first_attempt_whose_words_are_right_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    tts = speaker(Scripted("one fish", "One fish swims here."))
+    plain = tts.generate("One fish swims here.", seed=5)
+    seeds = seeds_of(tts, monkeypatch)
+    audio = tts.generate("One fish swims here.", seed=5, verify=True)
+    assert len(set(seeds)) == 2
+    assert not same(audio, plain)
+    (check,) = audio.checks
+    assert (check.text, check.attempts, check.missing) == ("One fish swims here.", 2, 0)
+    assert "verify: words were wrong until attempt 2: 'One fish swims here.'" in audio.notes
+    again = speaker(Scripted("one fish", "One fish swims here."))
+    assert same(again.generate("One fish swims here.", seed=5, verify=True), audio)
+
+
+@pytest.mark.parametrize("best", range(MAX_CHECKED))
+def test_the_best_of_wrong_attempts_is_kept(best: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard = ["Nothing of the kind, my friend"] * MAX_CHECKED
+    heard[best] = "One fish swims away home"
+    tts = speaker(Scripted(*heard))
+    seeds = seeds_of(tts, monkeypatch)
+    audio = tts.generate("One fish swims here.", seed=5, verify=True)
+    assert len(seeds) == MAX_CHECKED * NUM_FRAMES
+    (check,) = audio.checks
+    assert (check.attempts, check.missing, check.invented) == (MAX_CHECKED, 1, 2)
+    note = f"verify: 1 of 4 words missing, 2 invented, in the best of {MAX_CHECKED} attempts"
+    assert f"{note}: 'One fish swims here.'" in audio.notes
+    alone = speaker(Scripted("x")).generate(RIGHT[0], seed=seeds[best * NUM_FRAMES])
+    assert same(audio, alone)
+
+
+def test_rejected_attempts_are_nowhere() -> None:
+    wrong = "not at all what they wrote"
+    tts = speaker(Scripted(RIGHT[0], wrong, *RIGHT[1:]))
+    stream = tts.stream(PARTS, seed=5, verify=True)
+    audio = stream.collect()
+    assert [check.attempts for check in audio.checks] == [1, 2, 1]
+    assert stream.texts == RIGHT
+    assert audio.codes is not None
+    said = stream.said()
+    assert [segment.text for segment in said] == RIGHT
+    assert torch.equal(torch.cat([segment.codes for segment in said], dim=1), audio.codes)
+    assert audio.codes.shape[1] == 3 * NUM_FRAMES == stream.num_frames
+    assert stream.spoken_pieces() == [(text, NUM_FRAMES * 1920) for text in RIGHT]
+    # the third piece is what it is after the kept second one, with the context of the first two
+    cached = [entry.rows for entry in tts.engine.prefixes._entries]
+    assert not any(len(rows) > 1 and (rows[-1, :-1] >= 0).all() for rows in cached)
+    fresh = speaker(Scripted(RIGHT[0], wrong, *RIGHT[1:]), prefix_bytes=0)
+    assert same(fresh.stream(PARTS, seed=5, verify=True).collect(), audio)
+
+
+def test_an_empty_attempt_is_one_of_the_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard = Scripted("One fish swims here.")
+    tts = speaker(heard)
+    step, seeds = tts.engine.runner.step, list[int]()
+
+    def empty_at_first(draws: Sequence[Draw]) -> np.ndarray:
+        seeds.append(draws[0].sampling.seed)
+        return np.zeros_like(step(draws)) if len(seeds) == 1 else step(draws)
+
+    monkeypatch.setattr(tts.engine.runner, "step", empty_at_first)
+    audio = tts.generate("One fish swims here.", seed=5, verify=True)
+    assert len(heard.lengths) == 1
+    assert audio.checks[0].attempts == 2
+    assert "empty: the model said nothing at first: spoken with another seed" in audio.notes
+    assert not any(note.startswith("verify") for note in audio.notes)
+
+
+def test_a_piece_that_stays_empty_ends_neither_the_reply_nor_the_next_piece(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for verify in (True, "all"):
+        tts = speaker(Scripted("Two birds sing there."))
+        step = tts.engine.runner.step
+        steps = 2 if verify is True else MAX_CHECKED
+        left = [True] * steps
+
+        def empty(draws: Sequence[Draw], step: Any = step, left: list[bool] = left) -> np.ndarray:
+            return np.zeros_like(step(draws)) if left and left.pop() else step(draws)
+
+        monkeypatch.setattr(tts.engine.runner, "step", empty)
+        stream = tts.stream(PARTS[:3], seed=5, verify=verify)
+        assert sum(map(len, stream)) == NUM_FRAMES * 1920
+        assert stream.texts == ["One fish swims here.", "Two birds sing there."]
+        assert "empty: the model said nothing, also with another seed" in stream.notes
+
+
+# -- streams ---------------------------------------------------------------------------------------
+
+
+def test_a_stream_of_all_pieces_equals_the_whole_reply() -> None:
+    heard = [
+        "One fish",
+        "One fish swims here.",
+        "Two",
+        "Two birds",
+        "Two birds sing there",
+        "Three cats sleep now.",
+    ]
+    whole = speaker(Scripted(*heard)).stream(PARTS, seed=5, verify=True).collect()
+    assert [check.attempts for check in whole.checks] == [2, 3, 1]
+    stream = speaker(Scripted(*heard)).stream(PARTS, seed=5, verify="all")
+    np.testing.assert_array_equal(np.concatenate(list(stream)), whole.samples)
+    assert same(stream.audio(), whole)
+    assert stream.audio().checks == whole.checks
+    assert stream.audio().notes == whole.notes
+
+
+def test_the_first_piece_of_a_stream_is_not_held() -> None:
+    heard = Scripted(*RIGHT[1:])
+    tts = speaker(heard)
+    heard.may_go.clear()
+    plain = tts.stream(PARTS, seed=5).collect()
+    stream = tts.stream(PARTS, seed=5, verify=True)
+    chunks = [next(stream)]
+    while sum(map(len, chunks)) < NUM_FRAMES * 1920:
+        chunks.append(next(stream))
+    assert len(chunks[0]) == 1920
+    assert heard.is_busy.wait(30)  # the second piece is generated, though none of it was taken
+    assert stream.texts == ["One fish swims here."]
+    heard.may_go.set()
+    chunks += stream
+    np.testing.assert_array_equal(np.concatenate(chunks), plain.samples)
+    assert [check.text for check in stream.checks] == [
+        "Two birds sing there.",
+        "Three cats sleep now.",
+    ]
+
+
+def test_the_next_piece_is_checked_before_this_one_is_taken() -> None:
+    heard = Scripted(*RIGHT[1:])
+    stream = speaker(heard).stream(PARTS, seed=5, verify=True)
+    next(stream)
+    assert heard.is_busy.wait(30)
+    time.sleep(0.05)
+    assert len(heard.lengths) == 1  # one piece ahead, not more
+    stream.close()
+
+
+@pytest.mark.parametrize("kind", ["plain", "batched", "native"])
+def test_all_runners_alone_and_together(kind: str) -> None:
+    """Each reply hears of its own first attempt that it is wrong."""
+
+    def short_hears_little(samples: np.ndarray) -> str:
+        return "fish swims here" if float(samples[1000]) > 0 else "wrong wrong"
+
+    tts = speaker(short_hears_little, kind)
+
+    def spoken(seed: int) -> Audio:
+        return tts.generate("Fish swims here.", seed=seed, verify=True)
+
+    alone = [spoken(seed) for seed in range(5)]
+    with ThreadPoolExecutor(5) as pool:
+        together = list(
+            pool.map(
+                lambda seed: tts.generate("Fish swims here.", seed=seed, verify=True), range(5)
+            )
+        )
+    assert len({check.attempts for audio in alone for check in audio.checks}) > 1
+    for one, other in zip(alone, together, strict=True):
+        assert torch.equal(one.codes, other.codes)
+        np.testing.assert_allclose(one.samples, other.samples, atol=1e-4)
+        assert one.checks == other.checks
+
+
+def test_an_async_stream_sounds_the_same() -> None:
+    heard = ["Two", "Two birds sing there", "Three cats sleep now."]
+    expected = speaker(Scripted(*heard)).stream(PARTS, seed=5, verify=True)
+    sound = np.concatenate(list(expected))
+
+    async def written() -> AsyncIterator[Any]:
+        for part in PARTS:
+            await asyncio.sleep(0)
+            yield part
+
+    async def main() -> None:
+        for text in (PARTS, written()):
+            tts = speaker(Scripted(*heard))
+            stream = await tts.astream(text, seed=5, verify=True)
+            np.testing.assert_array_equal(await samples_of(stream), sound)
+            assert stream.checks == expected.checks
+            assert stream.notes == expected.notes
+            assert stream.rtf is not None
+            await tts.aclose()
+        whole = ["One fish", "One fish swims here."]
+        tts = speaker(Scripted(*whole))
+        reply = speaker(Scripted(*whole)).generate("One fish swims here.", seed=5, verify=True)
+        stream = await tts.astream("One fish swims here.", seed=5, verify="all")
+        np.testing.assert_array_equal(await samples_of(stream), reply.samples)
+        await tts.aclose()
+
+    asyncio.run(main())
+
+
+def test_pauses_speed_and_tails_stay_where_they_are() -> None:
+    pytest.importorskip("av")
+    text = "[pause 0.25s] One fish swims here. [pause 0.5s] Two birds sing there."
+    heard = ["One fish swims here.", "wrong", "Two birds sing there."]
+    tts = speaker(Scripted(*heard))
+    audio = tts.generate(text, seed=5, verify=True, speed=0.5)
+    stream = speaker(Scripted(*heard)).stream(text, seed=5, verify="all", speed=0.5)
+    np.testing.assert_array_equal(np.concatenate(list(stream)), audio.samples)
+    lengths = [length for words, length in stream.spoken_pieces() if not words]
+    assert lengths == [6_000, 12_000]
+
+
+# -- ends and errors -------------------------------------------------------------------------------
+
+
+def test_closing_a_stream_ends_what_runs_ahead() -> None:
+    heard = Scripted("wrong")
+    heard.may_go.clear()
+    tts = speaker(heard)
+    stream = tts.stream(PARTS, seed=5, verify=True)
+    next(stream)
+    assert heard.is_busy.wait(30)
+    stream.close()
+    assert list(stream) == []
+    heard.may_go.set()
+    time.sleep(0.1)
+    assert tts.engine.stats().active == 0
+    assert len(heard.lengths) == 1
+    assert tts.generate("One fish.", seed=1).codes is not None
+
+
+def test_a_client_that_goes_while_the_recognizer_works_blocks_nobody() -> None:
+    async def main() -> None:
+        heard = Scripted("wrong")
+        tts = speaker(heard)
+        heard.may_go.clear()
+        gone = await tts.astream(PARTS, seed=5, verify=True)
+        await anext(gone)
+        while not heard.is_busy.is_set():
+            await asyncio.sleep(0.01)
+        waiting = await tts.astream("Two birds sing there.", seed=6, verify="all")
+        other = await tts.astream("One fish swims here.", seed=7)
+        assert len(await samples_of(other))  # engine and event loop go on
+        await asyncio.wait_for(gone.aclose(), 1)
+        await asyncio.wait_for(waiting.aclose(), 1)
+        assert [chunk async for chunk in gone] == []
+        heard.may_go.set()
+        await asyncio.sleep(0.1)
+        assert tts.engine.stats().active == tts.engine.stats().waiting == 0
+        assert len(heard.lengths) == 1  # the other one was not begun
+        await tts.aclose()
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+
+
+def test_cancelling_the_task_that_waits_for_the_recognizer() -> None:
+    async def main() -> None:
+        heard = Scripted("wrong")
+        heard.may_go.clear()
+        tts = speaker(heard)
+        stream = await tts.astream("One fish swims here.", seed=5, verify="all")
+        task = asyncio.ensure_future(samples_of(stream))
+        while not heard.is_busy.is_set():
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        heard.may_go.set()
+        assert tts.engine.stats().active == 0
+        await tts.aclose()
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+
+
+def test_a_recognizer_that_fails_is_an_error_of_the_reply() -> None:
+    def broken(samples: np.ndarray) -> str:
+        raise RuntimeError("no ears")
+
+    tts = speaker(broken)
+    with pytest.raises(RuntimeError, match="no ears"):
+        tts.generate("One fish swims here.", verify=True)
+    with pytest.raises(RuntimeError, match="no ears"):
+        list(tts.stream(PARTS, verify=True))
+
+    async def main() -> None:
+        stream = await tts.astream(PARTS, verify=True)
+        with pytest.raises(RuntimeError, match="no ears"):
+            await samples_of(stream)
+        await tts.aclose()
+
+    asyncio.run(main())
+
+
+def test_after_the_deadline_a_piece_is_not_spoken_again() -> None:
+    async def main() -> None:
+        def slow(samples: np.ndarray) -> str:
+            time.sleep(0.6)
+            return "wrong"
+
+        tts = speaker(slow)
+        stream = await tts.astream("One fish swims here.", seed=5, verify="all", deadline_s=0.5)
+        assert len(await samples_of(stream))
+        assert stream.checks[0].attempts == 1
+        await tts.aclose()
+
+    asyncio.run(main())
+
+
+def test_settings_are_checked() -> None:
+    tts = speaker(Scripted("x"))
+    for verify in ("on", 1, None):
+        with pytest.raises(ConfigError, match="verify must be True, False or"):
+            tts.generate("One fish.", verify=verify)
+
+
+def test_a_missing_package_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "jiwer", None)
+    with pytest.raises(ConfigError, match=r'pip install "causerie\[verify\]"'):
+        speaker(Scripted("x")).generate("One fish.", verify=True)
+
+
+# -- a real recognizer -----------------------------------------------------------------------------
+
+
+class Bare(FrontEnd):
+    """A front end whose texts have no stop at the end."""
+
+    def __call__(self, text: str, options: ReadingOptions = DEFAULT_OPTIONS) -> Spoken:
+        spoken = super().__call__(text, options)
+        return dataclasses.replace(spoken, text=spoken.text.rstrip("."))
+
+
+@pytest.mark.slow
+def test_petit_says_bare_phrases_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a final stop, petit invents words; with `verify`, it says fewer of them."""
+    monkeypatch.undo()  # of the limit of tiny models
+    whisper = packaged_recognizer()
+    if whisper is None:
+        pytest.skip("Whisper is not installed")
+    checkpoint = load("petit", device=torch.device("cpu"), dtype=torch.float32)
+    lexicon = checkpoint.front_end.lexicon
+    bare = dataclasses.replace(checkpoint, front_end=Bare("phonemes", lexicon))
+    tts = TTS(bare, recognizer=whisper)
+    texts = ["See you soon", "Done", "Low battery", "Good evening"]
+    errors = []
+    for verify in (False, True):
+        clips = [tts.generate(text, seed=3, verify=verify, max_duration_s=6) for text in texts]
+        heard = [whisper(clip.resampled(16_000)) for clip in clips]
+        errors.append(compare(texts, heard).errors)
+    assert errors[1] < errors[0]
