@@ -77,7 +77,13 @@ def speak(place: Path) -> Tensor:
 
 @pytest.mark.parametrize(
     "values",
-    [None, {}, {"audio_num_codebooks": 5}, ORIGINAL, {"model_type": "miso_tts"}],
+    [
+        None,
+        pytest.param({}, marks=pytest.mark.slow),
+        pytest.param({"audio_num_codebooks": 5}, marks=pytest.mark.slow),
+        ORIGINAL,
+        {"model_type": "miso_tts"},
+    ],
 )
 def test_sizes_by_shapes(folder: Path, tmp_path: Path, values: dict[str, object] | None) -> None:
     if values is not None:

@@ -84,7 +84,7 @@ def assert_equal_to(
             marks=pytest.mark.slow,
         ),
         pytest.param({"target_modules": [*LAYERS, "embed_text_tokens"]}, marks=pytest.mark.slow),
-        {"target_modules": r"depth_decoder\..*\.(q|v)_proj"},
+        pytest.param({"target_modules": r"depth_decoder\..*\.(q|v)_proj"}, marks=pytest.mark.slow),
     ],
 )
 def test_merged_as_peft_merges(folder: Path, tmp_path: Path, settings: dict[str, Any]) -> None:

@@ -255,7 +255,9 @@ def test_the_next_piece_is_checked_before_this_one_is_taken() -> None:
     stream.close()
 
 
-@pytest.mark.parametrize("kind", ["plain", "batched", "native"])
+@pytest.mark.parametrize(
+    "kind", [pytest.param("plain", marks=pytest.mark.slow), "batched", "native"]
+)
 def test_all_runners_alone_and_together(kind: str) -> None:
     """Each reply hears of its own first attempt that it is wrong."""
 

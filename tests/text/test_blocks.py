@@ -504,7 +504,7 @@ def test_time_grows_with_length_alone(unit: str) -> None:
             times.append(time.process_time() - started)
         return min(times)
 
-    assert seconds(12_000) < 4 * 4 * max(seconds(3_000), 0.02)
+    assert seconds(8_000) < 4 * 4 * max(seconds(2_000), 0.015)
 
 
 def test_a_piece_has_its_sentences_in_order() -> None:

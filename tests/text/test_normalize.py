@@ -174,4 +174,4 @@ def test_time_grows_with_length_alone(unit: str) -> None:
         return time.process_time() - start
 
     seconds(1_000)
-    assert seconds(80_000) < 8 * 8 * max(seconds(10_000), 0.002) / 2
+    assert seconds(40_000) < 8 * 8 * max(seconds(5_000), 0.002) / 2

@@ -102,7 +102,9 @@ def plain(model: CSM, rows: Rows, sampling: Sampling, count: int) -> NDArray[np.
     return np.stack(frames)
 
 
-@pytest.mark.parametrize("kernels", KERNELS)
+@pytest.mark.parametrize(
+    "kernels", [*KERNELS[:1], *(pytest.param(k, marks=pytest.mark.slow) for k in KERNELS[1:])]
+)
 @pytest.mark.parametrize(
     "config",
     [tiny.csm_config(), pytest.param(odd_config(), marks=pytest.mark.slow)],
