@@ -96,6 +96,7 @@ def test_a_second_speaker_is_found(
 
 @pytest.mark.slow
 def test_two_voices_that_alternate_are_found(tmp_path: Path) -> None:
+    pytest.importorskip("resemblyzer", reason="Resemblyzer is not installed")
     tts = TTS.from_pretrained(device="cpu")
     texts = read_sentences()[:4]
     for voices, kinds in ((["heart", "oscar"] * 2, ["speakers"]), (["heart"] * 4, [])):
