@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,8 @@ def test_halves_are_put_together_once() -> None:
 class FakeModel:
     """faster-whisper's, as far as it is used."""
 
+    supported_languages = ("en", "de")
+
     def __init__(self, where: str, **options: object) -> None:
         if "missing" in where:
             raise RuntimeError(f"Unable to open file 'model.bin' in model '{where}'")
@@ -60,6 +63,7 @@ class FakeModel:
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> None:
     module = types.ModuleType("faster_whisper")
+    module.__spec__ = ModuleSpec("faster_whisper", None)
     module.WhisperModel = FakeModel  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "faster_whisper", module)
 
@@ -74,6 +78,16 @@ def test_it_writes_what_it_hears(tmp_path: Path) -> None:
     assert whisper.model.options["language"] is None
     assert whisper.model.options["temperature"] == 0.0  # no dice: the same text every time
     assert whisper.model.options["cpu_threads"] == 2
+
+
+@pytest.mark.usefixtures("fake", "packages")
+def test_recognizers_of_its_languages_share_one_model() -> None:
+    english, german = packaged_recognizer(), packaged_recognizer("de")
+    assert english is not None
+    assert german is not None
+    assert english.model is german.model
+    assert (english.language, german.language) == ("en", "de")
+    assert packaged_recognizer("English") is None
 
 
 @pytest.mark.slow

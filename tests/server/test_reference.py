@@ -140,9 +140,9 @@ def test_a_wrong_transcript_is_a_note_on_every_path(
 ) -> None:
     languages = []
 
-    def recognizer(language: str) -> Callable[[np.ndarray], str]:
+    def recognizer(language: str) -> Callable[[np.ndarray], str] | None:
         languages.append(language)
-        return lambda samples: "These are the words that are said."
+        return None if language == "klingon" else lambda _: "These are the words that are said."
 
     monkeypatch.setattr("causerie.server.voices.cloning.packaged_recognizer", recognizer)
     wrong = "the recording says other words than its transcript: the recognizer heard 'These are"
@@ -160,7 +160,14 @@ def test_a_wrong_transcript_is_a_note_on_every_path(
             for answer in (one, two):
                 assert answer.status_code == 200
                 assert (wrong in answer.headers.get("x-notes", "")) == expected
-    assert languages == ["en", "de"] * 2
+        unknown = httpx.post(
+            f"{server.http}/v1/audio/voices",
+            data=data | {"ref_text": TEXT, "language": "Klingon"},
+            files={"audio_sample": ("a.wav", wav(speech), "audio/wav")},
+        )
+        assert unknown.status_code == 200
+        assert "other words" not in unknown.headers.get("x-notes", "")
+    assert languages == ["en", "de", "en", "de", "klingon"]
 
 
 def test_unusable_recordings_are_the_same_error_on_every_path(

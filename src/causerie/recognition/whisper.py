@@ -5,6 +5,8 @@ Any callable from samples to text can replace it.
 
 from __future__ import annotations
 
+import copy
+import functools
 import importlib.resources
 import importlib.util
 import os
@@ -118,11 +120,23 @@ class Whisper:
 
 
 def packaged_recognizer(language: str = "en") -> Whisper | None:
-    """Whisper base from its packages; None if one of them is not installed."""
+    """Whisper base from its packages, which is loaded once.
+
+    None if one of the packages is not installed, or if the language is not one of Whisper's.
+    """
     weights = packaged_whisper()
     if weights is None or importlib.util.find_spec("faster_whisper") is None:
         return None
-    return Whisper(str(weights), language=language)
+    whisper = copy.copy(_loaded(str(weights)))
+    if language not in whisper.model.supported_languages:
+        return None
+    whisper.language = language
+    return whisper
+
+
+@functools.cache
+def _loaded(folder: str) -> Whisper:
+    return Whisper(folder)
 
 
 def packaged_whisper() -> Path | None:

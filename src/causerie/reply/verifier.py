@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from causerie.audio.resample import resample
 from causerie.extras import need
-from causerie.recognition.whisper import RATE, Recognizer, Whisper
+from causerie.recognition.whisper import RATE, Recognizer, Whisper, packaged_recognizer
 from causerie.recognition.words import Difference, difference, normaliser
 
 
@@ -53,5 +53,5 @@ class Verifier:
 @functools.cache
 def _whispers() -> list[Recognizer]:
     """Whisper as it is quick, and as it is accurate, for what seems wrong then."""
-    whisper = Whisper(extra="verify")
+    whisper = packaged_recognizer() or Whisper(extra="verify")
     return [whisper.quick, whisper]

@@ -105,14 +105,14 @@ class Cloning:
     ) -> tuple[str, list[str]]:
         """The transcript of a recording, and notes on both.
 
-        The transcript is `ref_text`, which a recognizer compares with the speech, or else what the
-        recognizer hears.
+        The transcript is `ref_text`, which a recognizer that knows the language compares with the
+        speech, or else what the recognizer hears.
 
         Raises:
             ApiError: nobody can say `ref_text` in that time; or there is none, and speech
-                recognition is off, not installed, or recognizes no words.
+                recognition is off, not installed, without this language, or recognizes no words.
         """
-        text, language = ref_text.strip(), language.partition("-")[0] or "en"
+        text, language = ref_text.strip(), language.partition("-")[0].lower() or "en"
         recording.notes(text)  # before the slow part
         recognizer = None
         if self._settings.transcribe == "auto":
