@@ -102,6 +102,7 @@ WORDS = {
     "on Main St. in town": "on Main Street in town",
     "St. Louis": "Saint Louis",
     "cats, dogs, etc.": "cats, dogs, etcetera.",
+    "Etc. And so on.": "Etcetera. And so on.",
     "e.g. this, i.e. that": "for example this, that is that",
     "cats vs. dogs": "cats versus dogs",
     "No. 5": "number five",

@@ -27,21 +27,18 @@ _AFTER_NAME = {
 _ABBREVIATIONS = {
     "e.g.": "for example", "eg.": "for example", "i.e.": "that is", "etc.": "etcetera",
     "vs.": "versus", "vs": "versus", "approx.": "approximately", "dept.": "department",
-    "Dept.": "Department", "est.": "established", "Est.": "established", "min.": "minimum",
-    "max.": "maximum", "misc.": "miscellaneous", "incl.": "including", "excl.": "excluding",
+    "est.": "established", "min.": "minimum", "max.": "maximum", "misc.": "miscellaneous",
+    "incl.": "including", "excl.": "excluding",
     "resp.": "respectively", "mgr.": "manager", "asst.": "assistant", "govt.": "government",
     "intl.": "international", "natl.": "national", "univ.": "university", "assoc.": "associate",
     "mgmt.": "management", "qty.": "quantity", "pkg.": "package", "temp.": "temperature",
     "wt.": "weight", "ht.": "height", "mfg.": "manufacturing", "bldg.": "building",
     "Esq.": "Esquire", "Jr.": "Junior", "Sr.": "Senior", "gov't": "government",
-    "Gov't": "Government",
-    "int'l": "international", "Int'l": "International", "nat'l": "national", "Nat'l": "National",
-    "dep't": "department", "Dep't": "Department", "Assoc.": "Association", "Univ.": "University",
-    "Intl.": "International", "avg.": "average",
-    "Avg.": "Average", "Tel.": "Telephone",
-    "tel.": "telephone", "n.b.": "note well", "N.B.": "note well", "msg": "message",
+    "int'l": "international", "nat'l": "national", "dep't": "department",
+    "Assoc.": "Association", "avg.": "average", "tel.": "telephone", "n.b.": "note well",
+    "N.B.": "note well", "msg": "message",
     "cf.": "compare", "viz.": "namely", "ca.": "about", "et al.": "and others",
-    "a.k.a.": "also known as", "Apt.": "Apartment", "apt.": "apartment", "Ste.": "Suite",
+    "a.k.a.": "also known as", "apt.": "apartment", "Ste.": "Suite",
     "aka": "also known as", "w/o": "without", "w/": "with", "b/c": "because", "and/or": "and or",
     "he/she": "he or she", "He/she": "he or she", "His/her": "his or her",
     "She/he": "she or he", "his/her": "his or her", "s/he": "she or he", "P.S.": "P S",
@@ -53,16 +50,25 @@ _ABBREVIATIONS = {
     "c/o": "care of", "A/C": "A C", "Ph.D.s": "P H D's", "N/A": "N A", "n/a": "N A",
     "a.m.": "A M", "p.m.": "P M", "Ph.D.": "P H D", "M.D.": "M D", "Assn.": "Association",
 }  # fmt: skip
-# At the start of a sentence; Max and Min are names.
-_ABBREVIATIONS |= {
-    short[0].upper() + short[1:]: words[0].upper() + words[1:]
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+# At the start of a sentence or of a name; Max and Min are names.
+_ABBREVIATIONS = {
+    _capital(short): _capital(words)
     for short, words in _ABBREVIATIONS.items()
-    if short.endswith(".")
-    and short not in ("max.", "min.")
-    and short[0].upper() + short[1:] not in _ABBREVIATIONS
-}
+    if (short.endswith(".") or "'" in short) and short not in ("max.", "min.")
+} | _ABBREVIATIONS
 _MAY_END = frozenset(
-    "etc.|et al.|mgr.|asst.|govt.|univ.|bldg.|Esq.|Jr.|Sr.|a.m.|p.m.|Ph.D.|M.D.".split("|")
+    form
+    for short in (
+        *"etc. mgr. asst. govt. univ. bldg. Esq. Jr. Sr. a.m. p.m. Ph.D. M.D.".split(),
+        "et al.",
+    )
+    for form in (short, _capital(short))
 )
 _BEFORE_NUMBER = {
     "No": "number", "Nos": "numbers", "Nr": "number", "pp": "pages", "p": "page",
