@@ -6,7 +6,7 @@ import re
 
 from causerie.text.numbers import cardinal, ordinal, plural, two_digits, year
 from causerie.text.rules import Rule, alternatives
-from causerie.text.units import per
+from causerie.text.units import many, per
 
 MONTHS = (
     "January February March April May June July August September October November December"
@@ -148,7 +148,7 @@ def _clock(match: re.Match[str]) -> str:
 def _long(*parts: str) -> str:
     """A duration: ("2", "03", "23") → two hours, three minutes and twenty three seconds."""
     hours, minutes, seconds = (
-        f"{cardinal(str(int(part)))} {unit}{'' if int(part) == 1 else 's'}"
+        f"{cardinal(str(int(part)))} {unit if int(part) == 1 else many(unit)}"
         for part, unit in zip(parts, ("hour", "minute", "second"), strict=True)
     )
     return f"{hours}, {minutes} and {seconds}"

@@ -29,8 +29,8 @@ _CALLED = (
     r"\b(?P<name>[Cc]all|[Cc]alled|[Cc]alling|[Dd]ial|[Dd]ialed|[Rr]ing|[Pp]hone|or|and) "
     r"(?P<digits>[2-9]11)" + _END
 )
-# The emergency numbers of other countries are words elsewhere: 112 or 999 people.
 _SHORT_CODE = r"\b(?P<name>[Tt]ext|[Dd]ial|[Cc]all) (?P<digits>[0-9]{5,20})" + _END
+# The emergency numbers of other countries are words elsewhere: 112 or 999 people.
 _EMERGENCY = (
     r"\b(?P<name>(?:[Cc]all|[Cc]alled|[Cc]alling|[Dd]ial|[Dd]ialed|[Rr]ing|[Pp]hone)"
     r") (?P<digits>112|999|000|10[0-9]|11[0-9])"

@@ -62,7 +62,6 @@ _EMOTICON = re.compile(
     r"(?<!\S)(?:[:;8][-'^o]?[)(\]\[DPpOo|\\/*]|:'\(|\^\^|\\o/|[xX]D)(?!\w)|(?<=[a-z.!]{2} )<3(?!\w)"
     r"|(?<!\w )<3(?= ?[.!]?$)"
 )
-_LOVE = re.compile(r"(?<=\b(?:I|U) )<3(?= \w)|(?<=\b[Ww]e )<3(?= \w)")
 _OPERATORS = {"&&": " and ", "||": " or ", "!": "not "}
 _OPERATOR = re.compile(r"&&|\|\||(?:(?<=[(&|=] )|(?<=[(&|])|(?<=\bif ))!(?=[a-z(])")
 _GREEK = dict(
@@ -107,7 +106,7 @@ def normalize(text: str, *, spells: bool = True) -> str:
     """
     text = " ".join(read_latex(text).translate(_TABLE).split())
     text = _read_signs(text)
-    text = read_addresses(_CODES(_EMOTICON.sub("", _LOVE.sub("love", text))))
+    text = read_addresses(_CODES(_EMOTICON.sub("", text)))
     text = read_roman_numerals(read_abbreviations(text))
     text = read_capitals(text) if spells else text
     text = _OPERATOR.sub(lambda match: _OPERATORS[match[0]], text)
@@ -134,7 +133,7 @@ def _stars(match: re.Match[str]) -> str:
 #: Functions, derivatives, absolute values, directions, stars and hearts.
 _read_signs = Rules(
     (
-        (r"(?<=\b(?:I|i) )❤|(?<=\b(?:We|we) )❤|(?<=\b(?:You|you) )❤", "love"),
+        (r"(?:(?<=\b[IiU] )|(?<=\b[Ww]e )|(?<=\b[Yy]ou ))(?:❤|<3(?= \w))", "love"),
         (r"(?P<full>[★⭐]{1,5})(?P<empty>☆{0,5})", _stars),
         (
             r"(?<![\w.\\])(?P<name>[fghFGHPOT]|sin|cos|tan|log|ln|exp|sinh|cosh|tanh)"
@@ -150,7 +149,7 @@ _read_signs = Rules(
         ),
         (r"(?<=[0-9][°'\"]) ?(?P<point>[NSEW])\b", lambda m: f" {_COMPASS[m['point']]}"),
     ),
-    only_if=r"\w'?\(|/d|\||[❤★⭐]|[0-9][°'\"] ?[NSEW]|= [a-z]{2}",
+    only_if=r"\w'?\(|/d|\||[❤★⭐]|<3|[0-9][°'\"] ?[NSEW]|= [a-z]{2}",
     spaced=False,
 )
 _TABLE = _Compatible(str.maketrans(_CHARACTERS))

@@ -119,7 +119,7 @@ def _angle(match: re.Match[str]) -> str:
     for unit in ("degree", "minute", "second"):
         if number := match[f"{unit}s"]:
             whole, _, part = number.lstrip("0").partition(".")
-            parts.append(f"{decimal(whole or '0', part)} {unit}{'' if number == '1' else 's'}")
+            parts.append(f"{decimal(whole or '0', part)} {unit if number == '1' else many(unit)}")
     return " ".join(parts)
 
 

@@ -291,9 +291,7 @@ def sentences(text: str) -> list[str]:
             or (_MAY_GO_ON.search(found[-1]) and _GOES_ON.match(sentence))
             or (_BEFORE_NAME.search(found[-1]) and sentence[0].isupper())
             or (found[-1][-1] == "." and _FILE_TYPE.match(sentence))  # IMG.JPG
-            or (
-                re.search(r"[0-9n]! ?$", found[-1]) and re.match(r"[=/*×+]|is |equals ", sentence)
-            )  # 5! = 120
+            or (_FACTORIAL.search(found[-1]) and _EQUALS.match(sentence))  # 5! = 120
         ):
             found[-1] += sentence
         else:
@@ -315,6 +313,7 @@ _MAY_GO_ON = re.compile(
 _FILE_TYPE = re.compile(r"(?:PDF|JPE?G|PNG|GIF|DOCX?|XLSX?|PPTX?|CSV|TXT|ZIP|MP[34]|MOV)\b")
 _BEFORE_NAME = re.compile(r"(?<![\w.])(?:Ft|Ms|Apt|Ste|Attn|Amb|Atty)\.\s*$")
 _GOES_ON = re.compile(r"[0-9a-z–-]|(?:[IVXLC]{2,7}|[VXL])\b")
+_FACTORIAL, _EQUALS = re.compile(r"[0-9n]! ?$"), re.compile(r"[=/*×+]|is |equals ")
 # A character that may end a sentence, before a word.
 _MAY_END = re.compile(r"[^\w\s,] ")
 
