@@ -244,10 +244,27 @@ def test_a_disconnect_frees_the_slot_within_a_frame(server: Running) -> None:
         server.wait_for_cancellation(cancelled)
 
 
+def metrics(server: Running) -> list[str]:
+    with urllib.request.urlopen(server.http + "/metrics") as answer:
+        lines: list[str] = answer.read().decode().splitlines()
+    return lines
+
+
+def test_replies_are_counted_by_protocol(server: Running) -> None:
+    with server.connect(PATH) as socket:
+        send(socket, type="input.text", text="Hello there.")
+        send(socket, type="input.done")
+        while not isinstance(socket.recv(timeout=PATIENCE_S), bytes):
+            pass
+    server.wait_for(lambda: server.is_idle)
+    counted = [line for line in metrics(server) if line.startswith("causerie_replies_total{")]
+    assert any('protocol="vllm_omni"' in line for line in counted)
+    assert not any('"native"' in line for line in counted)
+
+
 def test_open_sockets_are_counted(server: Running) -> None:
     def count() -> float:
-        with urllib.request.urlopen(server.http + "/metrics") as answer:
-            lines = answer.read().decode().splitlines()
+        lines = metrics(server)
         name = f'causerie_websockets{{route="{PATH}"}} '
         return next((float(line[len(name) :]) for line in lines if line.startswith(name)), 0.0)
 

@@ -234,7 +234,7 @@ class _Session:
             speed=config.speed,
             lexicon=config.lexicon,
             normalize=config.normalize,
-            protocol="native",
+            protocol="vllm_omni",
         )
         utterance.playback = Playback(reply, utterance.voice.name)
         utterance.feed.on_wait = lambda: self.end_sentence(utterance)
@@ -387,5 +387,5 @@ async def speech_stream(websocket: WebSocket) -> None:
     """Serve a session, see this module."""
     if not await check_key(websocket):
         return
-    async with Socket.open(websocket, "native") as socket:
+    async with Socket.open(websocket, "vllm_omni") as socket:
         await _Session(socket).run()
