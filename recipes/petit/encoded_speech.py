@@ -70,19 +70,27 @@ class EncodedSpeech:
         return self.codes[self.starts[index] : self.starts[index + 1]]
 
     def corpus(self) -> Corpus:
-        """The turns of a dialogue as one conversation, and each other utterance as its own."""
-        conversations: dict[str, list[int]] = {}
-        for index, name in enumerate(self.conversations):
-            unique = f"\n{index}"  # not the name of a dialogue
-            conversations.setdefault(name or unique, []).append(index)
+        """The turns of a dialogue as one conversation, and each other utterance as its own.
+
+        A dialogue ends before a missing turn, and another one begins after it.
+        """
+        places = sorted(
+            (name, int(turn) if name else index, index)
+            for index, (name, turn) in enumerate(zip(self.conversations, self.turns, strict=True))
+        )
+        conversations: list[list[int]] = []
+        last = ("", 0)
+        for name, turn, index in places:
+            if name and (name, turn - 1) == last:
+                conversations[-1].append(index)
+            else:
+                conversations.append([index])
+            last = (name, turn)
         return Corpus(
             words=self.texts,
             spoken=self.phonemes,
             speakers=self.voices,
             num_frames=np.diff(self.starts),
-            conversations=[
-                sorted(indexes, key=lambda index: int(self.turns[index]))
-                for indexes in conversations.values()
-            ],
+            conversations=conversations,
             codes_of=self.codes_of,
         )

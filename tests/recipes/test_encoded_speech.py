@@ -8,7 +8,9 @@ from encoded_speech import EncodedSpeech
 
 
 def test_corpus_of_dialogues_and_single_utterances() -> None:
-    places = [("a", "", 0), ("b", "d", 1), ("a", "d", 2), ("b", "", 0)]  # voice, dialogue, turn
+    places = [  # voice, dialogue, turn; the fourth turn of the dialogue is missing
+        ("a", "", 0), ("b", "d", 1), ("a", "d", 2), ("b", "", 0), ("a", "d", 4), ("b", "d", 5),
+    ]  # fmt: skip
     utterances = [
         Utterance(
             part=0, text="", phonemes="", start=0, num_samples=1, trimmed_s=0.0, durations=(),
@@ -16,7 +18,7 @@ def test_corpus_of_dialogues_and_single_utterances() -> None:
         )
         for voice, conversation, turn in reversed(places)
     ]  # fmt: skip
-    found = EncodedSpeech.of(utterances, [*np.arange(8).reshape(4, 1, 2)]).corpus()
-    assert [list(numbers) for numbers in found.conversations] == [[0], [2, 1], [3]]
-    assert list(found.speakers) == ["b", "a", "b", "a"]
+    found = EncodedSpeech.of(utterances, [*np.arange(12).reshape(6, 1, 2)]).corpus()
+    assert [list(numbers) for numbers in found.conversations] == [[2], [5], [4, 3], [1, 0]]
+    assert list(found.speakers) == ["b", "a", "b", "a", "b", "a"]
     assert found.codes_of(2).tolist() == [[4, 5]]
