@@ -19,6 +19,7 @@ from causerie.audio import io
 from causerie.cli import app
 from causerie.narrate import run
 from causerie.reply import turns, verifier
+from causerie.reply.attempts import MAX_CHECKED
 from tests.narrate.books import write_epub
 from tests.patience import PATIENCE_S
 
@@ -217,3 +218,4 @@ def test_verify_checks_every_part(narrate: Any, monkeypatch: pytest.MonkeyPatch)
     facts = json.loads(narrate("book.md", "-o", "a.wav", "--json", "--verify").stdout)
     notes = [note for note in facts["notes"] if "verify" in note]
     assert any("The end: verify: 0 of 2 words missing, 3 invented, in" in note for note in notes)
+    assert [check["attempts"] for check in facts["checks"]] == [MAX_CHECKED] * 5

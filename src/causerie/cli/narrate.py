@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -277,6 +277,8 @@ def _report(document: Document, result: Narration, *, as_json: bool) -> None:
             ],
             "notes": notes,
         }
+        if result.checks:
+            facts["checks"] = [asdict(check) for check in result.checks]
         typer.echo(json.dumps(facts, ensure_ascii=False))
         return
     for path in result.files:

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from causerie.audio.audio import Check
 from causerie.audio.book import WITH_CHAPTERS, Mark, write_book
 from causerie.errors import AudioError, TextError
 from causerie.files import write_bytes
@@ -75,11 +76,13 @@ class Narration:
     Attributes:
         files: of audio, then of subtitles.
         notes: what was left out or cut, with its chapter.
+        checks: of the pieces that were verified.
     """
 
     files: list[Path] = field(default_factory=list)
     chapters: list[Finished] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
     seconds: float = 0.0
 
 
@@ -219,7 +222,8 @@ def _speak_part(tts: TTS, part: Part, work: Work, speaking: Mapping[str, Any]) -
         tts.checkpoint.front_end.lexicon,
     )
     level = level_db(audio.samples, audio.sample_rate)
-    work.save(part.key, Spoken(audio.samples, times, level, audio.notes), audio.sample_rate)
+    spoken = Spoken(audio.samples, times, level, audio.notes, audio.checks)
+    work.save(part.key, spoken, audio.sample_rate)
 
 
 @dataclass
@@ -279,6 +283,7 @@ class _Writer:
     def _layout(self, chapter: Chapter, parts: Sequence[Part], start_s: float) -> _Layout:
         spoken = [self.work.load_facts(part.key) for part in parts]
         for facts in spoken:
+            self.result.checks += facts.checks
             for note in facts.notes:
                 line = f"{chapter.title}: {note}"
                 if line not in self.result.notes:

@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causerie.audio import io
+from causerie.audio.audio import Check
 from causerie.errors import AudioError
 from causerie.files import write_bytes
 from causerie.folder_lock import lock_folder
@@ -34,13 +35,14 @@ class Spoken:
 
     Attributes:
         level_db: see `causerie.narrate.level`.
-        notes: of the reply.
+        notes, checks: of the reply.
     """
 
     samples: NDArray[np.float32]
     words: list[WordTime]
     level_db: float
     notes: list[str]
+    checks: list[Check] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Facts:
     words: list[WordTime]
     level_db: float
     notes: list[str]
+    checks: list[Check]
     num_samples: int
     seconds: float = field(default=0.0)
 
@@ -92,6 +95,7 @@ class Work:
             "rate": sample_rate,
             "level_db": spoken.level_db,
             "notes": spoken.notes,
+            "checks": [asdict(check) for check in spoken.checks],
             "words": [[w.text, w.start_s, w.end_s, w.ends_sentence] for w in spoken.words],
         }
         try:
@@ -106,6 +110,7 @@ class Work:
             [WordTime(*word) for word in facts["words"]],
             facts["level_db"],
             facts["notes"],
+            [Check(**check) for check in facts["checks"]],
             facts["samples"],
             facts["samples"] / facts["rate"],
         )
