@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from codec_training.aligned_speech import SpeechFolder, Utterance
+from codec_training.encoder import PHONES_PER_FRAME
 from drawn_codes import drawn_codes
 from rich.progress import Progress
 from world_targets import analyse
@@ -76,10 +77,13 @@ def arrays_of(
     codes = checkpoint.codec.encode(torch.from_numpy(pcm)[None, None])[0].T
     drawn = drawn_codes(checkpoint, voice, utterance.phonemes, codes, seed, DRAWN)
     targets = analyse(pcm, len(codes) * frame // HOP, *RANGES.get(utterance.voice, WIDEST))
+    label_rate = PHONES_PER_FRAME * checkpoint.codec.config.frame_rate
+    labels = speech.labels(utterance, 0, PHONES_PER_FRAME * len(codes), label_rate)
     padded = np.pad(pcm, (0, len(codes) * frame - len(pcm)))
     return {
         "codes": codes.numpy().astype(np.int16),
         "drawn": drawn.numpy().astype(np.int16),
+        "labels": labels.astype(np.int16),
         "pcm": (padded * 32767).astype(np.int16),
         **vars(targets),
     }

@@ -13,6 +13,11 @@ lines per phase. Phase 6 learns from WORK/targets, which decoder_targets.py writ
 model and the codec of phase 3, exported by `--first-decoder`. Phase 7 refuses unfinished phases
 without `--unfinished`.
 
+    python recipes/petit/train.py joint      SPEECH WORK      # encoder and decoder together
+
+is for voices that the encoder has heard too little of: it learns to describe them by the codebooks
+as they are. Then phases 4, 5 and 7 use its codec; repeat them.
+
 With ``--base MODEL``, such as the shipped `petit`, phases 5 and 6 start from its weights, and
 phases 4 and 7 use its codec; phase 3 starts from its weights if it has Mimi's decoder.
 """
@@ -87,6 +92,17 @@ ENCODER = EncoderRecipe(steps=2000)
 RECOGNIZER = RecognizerRecipe(steps=1500)
 CODEC = CodecRecipe(steps=6000, stretched=0.25)
 DECODER = SourceFilterRecipe(steps=12_000, judged_from=5000, spoken_from=8000)
+JOINT = SourceFilterRecipe(
+    steps=1500,
+    judged_from=0,
+    spoken_from=0,
+    spoken_lr=3e-4,
+    warmup=100,
+    drawn=0.25,
+    encoding=EncoderRecipe(
+        steps=1500, quantize_from=0, dropout=0.15, spectrum_weight=0.0, phone_weight=0.2
+    ),
+)
 LM = LMRecipe(
     steps=3800,
     lr=2e-3,
@@ -232,12 +248,37 @@ def decoder(speech: Path, work: Path, base: str | None = None) -> None:
     )
 
 
+def joint(speech: Path, work: Path, base: str | None = None) -> None:
+    state = work / "decoder/state.pt"
+    codec = Mimi(with_source_filter(codec_config(NUM_CODEBOOKS)))
+    codec.load_state_dict(trained(state, "codec", DECODER.steps, unfinished=False))
+    train_source_filter(
+        codec,
+        JOINT,
+        work / "targets",
+        work / "joint",
+        is_new=False,
+        discriminator=trained(state, "mels", DECODER.steps, unfinished=False),
+        on_step=Log(work / "joint.log"),
+    )
+
+
+def encoding_codec(work: Path, base: str | None = None) -> Mimi:
+    """The codec of the phase `joint`, if there was one, or the first codec."""
+    state = work / "joint/state.pt"
+    if not state.exists():
+        return first_codec(work, base)
+    codec = Mimi(with_source_filter(codec_config(NUM_CODEBOOKS)))
+    codec.load_state_dict(trained(state, "codec", JOINT.steps, unfinished=False))
+    return codec
+
+
 class EncodingWorker:
     """Encodes groups of utterances in its own process, on one thread."""
 
     def __init__(self, speech: Path, work: Path, base: str | None) -> None:
         torch.set_num_threads(1)
-        self.codec = first_codec(work, base)
+        self.codec = encoding_codec(work, base)
         self.folder = SpeechFolder(speech, self.codec.config.sample_rate)
 
     def __call__(self, group: list[int]) -> list[np.ndarray]:
@@ -367,12 +408,15 @@ def export(
     first_decoder: bool = False,
 ) -> None:
     tokenizer = TextTokenizer.load(ASSETS / "tokenizer.json")
-    if base is not None or first_decoder:
+    joined = work / "joint/state.pt"
+    if not joined.exists() and (base is not None or first_decoder):
         codec = first_codec(work, base)
     else:
         codec = Mimi(with_source_filter(codec_config(NUM_CODEBOOKS)))
-        state = work / "decoder/state.pt"
-        codec.load_state_dict(trained(state, "codec", DECODER.steps, unfinished))
+        state, steps = work / "decoder/state.pt", DECODER.steps
+        if joined.exists():
+            state, steps = joined, JOINT.steps
+        codec.load_state_dict(trained(state, "codec", steps, unfinished))
         sharpen(codec.decoder)
     model = CSM(model_config(tokenizer.vocab_size))
     model.load_state_dict(trained(work / "lm/state.pt", "model", LM.steps, unfinished))
@@ -390,7 +434,7 @@ def export(
     save(out, dataclasses.replace(checkpoint, voices=voices), dtype=torch.float16)
 
 
-PHASES = ("encoder", "recognizer", "codec", "encode", "lm", "decoder", "export")
+PHASES = ("encoder", "recognizer", "codec", "encode", "lm", "decoder", "joint", "export")
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from causerie.codec.source_filter import APERIODICITY_HZ, ENVELOPE_HZ, Parameter
 from causerie.config import HOP
 from tests import tiny
 
-FRAMES, HOPS = 24, 16  # per utterance, and hops per frame
+FRAMES, HOPS, LABELS = 24, 16, 4  # per utterance; hops and phone labels per frame
 
 
 def write_targets(
@@ -41,6 +41,7 @@ def write_targets(
         "voiced": np.ones(hops, np.uint8),
         "envelope": envelope.astype(np.float16),
         "aperiodicity": np.full((hops, len(APERIODICITY_HZ)), -3, np.float16),
+        "labels": np.repeat(loud, LABELS).astype(np.int16),
         "starts": np.arange(4) * FRAMES,
     }
     for name, array in arrays.items():

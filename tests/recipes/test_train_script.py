@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 import torch
 from codec_training.aligned_speech import SpeechFolder
+from codec_training.discriminator import SpectraDiscriminator
+from codec_training.source_filter import NUM_JUDGED
 from encoded_speech import EncodedSpeech
 
 from causerie.checkpoint import load, load_codec
@@ -128,12 +130,14 @@ def write_states(train: ModuleType, work: Path, decoder: int, lm: int) -> tuple[
     tokenizer = train.TextTokenizer.load(train.ASSETS / "tokenizer.json")
     codec = Mimi(train.with_source_filter(train.codec_config(train.NUM_CODEBOOKS)))
     model = CSM(train.model_config(tokenizer.vocab_size))
-    for phase, step, name, module in (
-        ("decoder", decoder, "codec", codec),
-        ("lm", lm, "model", model),
+    judge = SpectraDiscriminator(NUM_JUDGED)
+    for phase, step, modules in (
+        ("decoder", decoder, {"codec": codec, "mels": judge}),
+        ("lm", lm, {"model": model}),
     ):
         (work / phase).mkdir(parents=True)
-        state = {"step": step, "modules": {name: module.state_dict()}}
+        weights = {name: module.state_dict() for name, module in modules.items()}
+        state = {"step": step, "modules": weights}
         torch.save(state, work / phase / "state.pt")
     return codec, model
 
@@ -234,6 +238,27 @@ def test_training_starts_with_the_weights_of_a_model(
             assert torch.equal(started[name][key], tensor.half().float()), key
     with pytest.raises(SystemExit, match="has other sizes"):  # no decoder of Mimi's
         run(train, monkeypatch, str(speech), str(work), "--base", str(out), phase="codec")
+
+
+def test_encoder_and_decoder_can_be_trained_together(
+    train: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work, speech = tmp_path / "work", write_speech_folder(tmp_path / "speech")
+    decoded, _ = write_states(train, work, train.DECODER.steps, train.LM.steps)
+    save_codec(work / "codec", Mimi(train.codec_config(train.NUM_CODEBOOKS)))
+    write_targets(work / "targets" / "ann", 150.0, 0, train.NUM_CODEBOOKS)
+    write_codes(train, speech, work)
+    recipe = dataclasses.replace(train.JOINT, steps=1, batch=2, window_frames=4, warmup=1)
+    monkeypatch.setattr(train, "JOINT", recipe)
+    run(train, monkeypatch, str(speech), str(work), phase="joint")
+    joined = train.encoding_codec(work, "petit")
+    kept = "quantizer.semantic.centroids"
+    assert torch.equal(joined.state_dict()[kept], decoded.state_dict()[kept])
+    run(train, monkeypatch, str(speech), str(work), str(tmp_path / "out"))
+    train.sharpen(joined.decoder)
+    exported = load_codec(tmp_path / "out").state_dict()
+    for name, tensor in joined.state_dict().items():
+        torch.testing.assert_close(exported[name], tensor.half().float(), rtol=0, atol=1e-6)
 
 
 def test_a_codec_of_other_sizes_is_refused(

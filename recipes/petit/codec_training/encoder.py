@@ -86,15 +86,18 @@ class EncoderPhase:
 
     Args:
         ready: the codebooks are trained; otherwise k-means initializes them.
+        frozen: trained codebooks stay as they are, so codes keep their meaning.
     """
 
-    def __init__(self, codec: Mimi, recipe: EncoderRecipe, *, ready: bool = False) -> None:
+    def __init__(
+        self, codec: Mimi, recipe: EncoderRecipe, *, ready: bool = False, frozen: bool = False
+    ) -> None:
         self.codec, self.recipe = codec, recipe
         self.heads = LatentHeads(codec.config.dim, codec.config.frame_size)
         quantizer = codec.quantizer
         self.branches = {
-            "semantic": BranchTrainer(quantizer.semantic, ready=ready),
-            "acoustic": BranchTrainer(quantizer.acoustic, ready=ready),
+            "semantic": BranchTrainer(quantizer.semantic, ready=ready, frozen=frozen),
+            "acoustic": BranchTrainer(quantizer.acoustic, ready=ready, frozen=frozen),
         }
         trained = [codec.encoder, codec.encoder_transformer, codec.downsample, quantizer]
         self.parameters = [p for module in [*trained, self.heads] for p in module.parameters()]

@@ -27,10 +27,11 @@ class BranchTrainer:
 
     Args:
         ready: the codebooks are trained; otherwise k-means on the first batch initializes them.
+        frozen: trained codebooks stay as they are.
     """
 
-    def __init__(self, branch: Branch, *, ready: bool = False) -> None:
-        self.branch = branch
+    def __init__(self, branch: Branch, *, ready: bool = False, frozen: bool = False) -> None:
+        self.branch, self.frozen = branch, frozen
         self.sums = branch.centroids.clone()
         self.usage = torch.ones(branch.centroids.shape[:2])
         self.num_ready = len(self.sums) if ready else 0  # codebooks that are initialized
@@ -62,7 +63,8 @@ class BranchTrainer:
                 self._initialize(book, vectors, generator)
             codes = nearest(residual, self.branch.centroids[book])
             quantized = F.embedding(codes, self.branch.centroids[book])
-            self._update(book, vectors, all_gather(codes).flatten(), generator)
+            if not self.frozen:
+                self._update(book, vectors, all_gather(codes).flatten(), generator)
             commitment = commitment + F.mse_loss(projected - summed, quantized)
             residual = residual - quantized
             summed = summed + quantized

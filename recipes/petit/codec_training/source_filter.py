@@ -1,15 +1,18 @@
-"""Trains a source-filter decoder on the codes of a codec that stay as they are.
+"""Trains a source-filter decoder on the codes of a codec.
 
 First it learns WORLD's parameters of the speech, which needs no synthesis. Means of parameters
 sound muffled, so from step ``judged_from`` on a small discriminator sees the envelopes. From step
 ``spoken_from`` on the decoder speaks: the waveform's log mel spectra are compared with those of the
 original, and discriminators see both. Part of the windows has codes that the language model has
 drawn, so the decoder learns its mistakes.
+
+The encoder stays as it is, or is trained too, for voices that it has heard too little of. Codebooks
+always stay.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,7 @@ from causerie.train import spectral_losses
 from causerie.train.loop import SAVE_EVERY, Descent, Loop, OnStep
 from causerie.train.source_filter import Tracks, pitch_loss, spoken
 from codec_training.discriminator import Adversary, SpectraDiscriminator
+from codec_training.encoder import PHONES_PER_FRAME, EncoderPhase, EncoderRecipe
 
 #: Envelopes whose mean is below this log gain are nearly silent, and count less.
 QUIET, QUIET_WEIGHT = -9.0, 0.15
@@ -52,6 +56,7 @@ class SourceFilterRecipe:
         parameter_weight: of the distance of parameters, once waveforms are compared.
         adversarial_weight, feature_weight: of the discriminator's score and its features.
         judged_lr, spoken_lr: highest learning rates from these steps on.
+        encoding: how the encoder is trained; None: it stays as it is.
     """
 
     steps: int
@@ -72,15 +77,23 @@ class SourceFilterRecipe:
     feature_weight: float = 0.08
     discriminator_lr: float = 8e-4
     clip: float = 3.0
+    encoding: EncoderRecipe | None = None
     seed: int = 0
 
 
 @dataclass(frozen=True)
 class Windows:
-    """A batch: codes (B, K, T), pcm (B, 1, N) and the targets of its hops."""
+    """A batch: codes (B, K, T), pcm (B, 1, N) and the targets of its hops.
+
+    Attributes:
+        is_drawn: (B,), whether the language model has drawn the codes.
+        labels: (B, T · PHONES_PER_FRAME), phones.
+    """
 
     codes: Tensor
+    is_drawn: Tensor
     pcm: Tensor
+    labels: Tensor
     tracks: Tracks
     envelope: Tensor
     aperiodicity: Tensor
@@ -113,7 +126,9 @@ class TargetFolder:
         }
         return Windows(
             codes=stacked["codes"].long().transpose(1, 2),
+            is_drawn=stacked["is_drawn"],
             pcm=stacked["pcm"].float()[:, None] / 32767,
+            labels=stacked["labels"].long(),
             tracks=Tracks(stacked["pitch"].float(), stacked["voiced"].float()),
             envelope=stacked["envelope"].float(),
             aperiodicity=stacked["aperiodicity"].float(),
@@ -132,16 +147,17 @@ class TargetFolder:
         place = int(np.searchsorted(starts, middle, side="right")) - 1
         begin, end = int(starts[place]), int(starts[place + 1])
         first = min(max(begin, middle - size // 2), max(begin, end - size))
-        kind = "drawn" if random.random() < recipe.drawn else "codes"
+        is_drawn = random.random() < recipe.drawn
 
         def cut(name: str, per_frame: int) -> np.ndarray:
             part = arrays[name][per_frame * first : per_frame * min(end, first + size)]
             missing = per_frame * size - len(part)
             padding = ((0, missing), *((0, 0) for _ in part.shape[1:]))
-            mode = "constant" if name in ("pcm", "voiced") else "edge"
+            mode = "constant" if name in ("pcm", "voiced", "labels") else "edge"
             return np.pad(np.asarray(part), padding, mode)  # type: ignore[call-overload,no-any-return]
 
-        window = {"codes": cut(kind, 1), "pcm": cut("pcm", hops * HOP)}
+        window = {"codes": cut("drawn" if is_drawn else "codes", 1), "is_drawn": np.array(is_drawn)}
+        window |= {"pcm": cut("pcm", hops * HOP), "labels": cut("labels", PHONES_PER_FRAME)}
         names = ("pitch", "voiced", "envelope", "aperiodicity")
         return window | {name: cut(name, hops) for name in names}
 
@@ -161,20 +177,24 @@ class SourceFilterPhase:
             "envelopes": self.envelopes.module,
             "mels": self.mels.module,
         }
+        self.encoder: EncoderPhase | None = None
+        if recipe.encoding is not None:
+            self.encoder = EncoderPhase(codec, recipe.encoding, ready=True, frozen=True)
+            self.parameters += self.encoder.parameters
+            self.modules["heads"] = self.encoder.heads
 
     def loss(
         self, step: int, windows: Windows, generator: torch.Generator
     ) -> tuple[Tensor, dict[str, float]]:
         """Loss and numbers of a batch."""
         recipe = self.recipe
-        with torch.no_grad():
-            latent = self.codec.quantizer.decode(windows.codes)
+        latent, coding, coding_numbers = self._latent(step, windows, generator)
         predicted = self.decoder.predict(latent)
         envelope, aperiodicity = parameter_distances(predicted, windows)
         pitch = pitch_loss(predicted, windows.tracks)
         parameters = envelope + recipe.aperiodicity_weight * aperiodicity
         losses = {"envelope": envelope, "aperiodicity": aperiodicity, "pitch": pitch}
-        total = 0.5 * pitch
+        total = coding + 0.5 * pitch
         if step < recipe.spoken_from:
             total = total + parameters
             adversary = self.envelopes
@@ -187,12 +207,26 @@ class SourceFilterPhase:
             losses["mel"] = mel
             adversary = self.mels
             pair = [[_scaled(mels, *MEL_SCALE) for mels in one[:NUM_JUDGED]] for one in spectra]
-        numbers = {name: float(value.detach()) for name, value in losses.items()}
+        numbers = coding_numbers | {name: float(value.detach()) for name, value in losses.items()}
         if step >= recipe.judged_from:
             fooled, matched, numbers["discriminator"] = adversary(*pair)
             total = total + recipe.adversarial_weight * fooled + recipe.feature_weight * matched
             numbers["features"] = float(matched.detach())
         return total, numbers
+
+    def _latent(
+        self, step: int, windows: Windows, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor, dict[str, float]]:
+        """Latent (B, D, T) of windows, and loss and numbers of the encoder."""
+        with torch.set_grad_enabled(self.encoder is not None):
+            latent = self.codec.quantizer.decode(windows.codes)
+        own = ~windows.is_drawn
+        if self.encoder is None or not own.any():
+            return latent, torch.zeros(()), {}
+        loss, numbers, encoded = self.encoder.quantize(
+            step, windows.pcm[own], windows.labels[own], generator
+        )
+        return latent.index_copy(0, own.nonzero()[:, 0], encoded), loss, numbers
 
     def _spectra(self, pcm: Tensor) -> list[Tensor]:
         """Log mel spectra, without those of frames that lack the past that they have in use."""
@@ -269,6 +303,7 @@ def train_source_filter(
     out: Path,
     *,
     is_new: bool = True,
+    discriminator: dict[str, Tensor] | None = None,
     on_step: OnStep | None = None,
     allow_changes: bool = False,
     save_every: int = SAVE_EVERY,
@@ -276,9 +311,10 @@ def train_source_filter(
     """Train the decoder up to ``recipe.steps``, resuming from ``out/state.pt`` if it exists.
 
     Args:
-        codec: with the final encoder and codebooks.
+        codec: with trained encoder and codebooks.
         targets: the folder that decoder_targets.py writes.
         is_new: the decoder was not trained before.
+        discriminator: trained weights of the discriminator of spectra.
         on_step: called after every step with its number and losses.
         allow_changes: resume even if the recipe has changed.
     """
@@ -286,6 +322,8 @@ def train_source_filter(
     if is_new:
         initialize(codec, folder)
     phase = SourceFilterPhase(codec, recipe)
+    if discriminator is not None:
+        phase.mels.module.load_state_dict(discriminator)
     optimizer = torch.optim.AdamW(
         phase.parameters, lr=recipe.lr, betas=recipe.betas, weight_decay=recipe.weight_decay
     )
@@ -303,7 +341,7 @@ def train_source_filter(
         total.backward()
         return numbers
 
-    loop.begin(vars(recipe))
+    loop.begin(asdict(recipe))
     begins = [0, recipe.judged_from, recipe.spoken_from, recipe.steps]
     rates = [recipe.lr, recipe.judged_lr, recipe.spoken_lr]
     for first, end, lr in zip(begins[:-1], begins[1:], rates, strict=True):

@@ -110,6 +110,29 @@ def test_it_learns_from_waveforms_alone(module: ModuleType, targets: Path, tmp_p
     assert np.mean([n["mel"] for n in seen[-5:]]) < 0.7 * seen[0]["mel"]
 
 
+def test_the_encoder_is_trained_for_the_codebooks_as_they_are(
+    module: ModuleType, targets: Path, tmp_path: Path
+) -> None:
+    encoding = module.EncoderRecipe(
+        steps=20, quantize_from=0, dropout=0.2, spectrum_weight=0.0, phone_weight=1.0
+    )
+    recipe = module.SourceFilterRecipe(
+        steps=20, judged_from=0, spoken_from=0, batch=6, window_frames=8, warmup=3, spoken_lr=3e-3,
+        drawn=0.2, encoding=encoding,
+    )  # fmt: skip
+    seen: list[dict[str, float]] = []
+    codec = tiny.mimi(config=tiny.source_filter_config())
+    before = {name: weight.clone() for name, weight in codec.state_dict().items()}
+    trained = module.train_source_filter(
+        codec, recipe, targets, tmp_path / "out", on_step=lambda _, numbers: seen.append(numbers)
+    )
+    assert np.mean([n["phones"] for n in seen[-4:]]) < 0.8 * seen[0]["phones"]
+    moved = {n for n, w in trained.state_dict().items() if not torch.equal(w, before[n])}
+    parts = {name.split(".")[0] for name in moved}
+    assert {"encoder", "encoder_transformer", "downsample", "quantizer", "decoder"} == parts
+    assert not [name for name in moved if "centroids" in name]
+
+
 def test_a_killed_run_resumes_exactly(module: ModuleType, targets: Path, tmp_path: Path) -> None:
     recipe = module.SourceFilterRecipe(
         steps=6, judged_from=2, spoken_from=4, batch=2, window_frames=6, warmup=1
