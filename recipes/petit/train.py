@@ -119,6 +119,7 @@ LM = LMRecipe(
         any_speaker=0.4,
         history_noise=0.05,
         spelled_sentences=0.3,
+        unpunctuated=0.25,
     ),
 )
 
