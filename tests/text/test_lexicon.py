@@ -181,7 +181,8 @@ def test_tags_are_spoken_by_models_that_know_them(front_end: FrontEnd, tag: str)
     "text",
     ["Well [sic] done", "See (below) now", "Do not *cry* now", "He (laughed at me) left",
      "A [link] here", "Dear <name>, hi", "laugh(s)",
-     "She *laughs* a lot.", "The crowd *gasps* in awe.", "(I sigh and he laughs)"],
+     "She *laughs* a lot.", "Anna *laughs* a lot.", "Then Tom *sighs* and leaves.",
+     "The crowd *gasps* in awe.", "(I sigh and he laughs)"],
 )  # fmt: skip
 def test_words_in_brackets_are_no_tags(text: str) -> None:
     assert FrontEnd("plain")(text).left_out == ()

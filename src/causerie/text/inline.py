@@ -137,10 +137,10 @@ def token(
     if char == "\\":
         return _backslash(raw, at, stop)
     if char in "*(<[":
-        tag = tag_end(raw, at, stop, tags)
-        if tag is None and not is_closed:
+        tag = tag_end(raw, at, stop, tags, is_closed=is_closed)
+        if tag is None:
             return None
-        if tag is not None and tag > 0 and not (char == "[" and raw[tag : tag + 1] in ("(", "[")):
+        if tag > 0 and not (char == "[" and raw[tag : tag + 1] in ("(", "[")):
             return Token(Kind.TAG, tag, raw[at:tag])
         pause = _PAUSE.match(raw, at, stop) if char in "*([" else None
         if pause:

@@ -43,7 +43,7 @@ _SOUNDS = frozenset([*_SINGLE, *(form for stem in _STEMS for form in _forms(stem
 _SPOKEN = frozenset(_STYLES)
 # Between stars, other forms are words with emphasis: don't *cry*; so are verbs of a sentence.
 _STARRED = frozenset([*(_forms(stem)[1] for stem in _STEMS), "throat", "breath", "laughter"])
-# Words before a verb in a sentence: she *laughs* a lot; the crowd *gasps* in awe.
+# Words before a verb of a sentence that ends in it: she *laughs*; the crowd *gasps*.
 _BEFORE_VERB = re.compile(
     r"\b(?:he|she|it|who|that|which|everyone|everybody|nobody|someone|somebody|never|always|often|"
     r"also|still|just|really|actually|even|(?:the|an?|his|her|my|your|our|their|this|every) \w+) $",
@@ -58,12 +58,17 @@ MAX_CHARS = 48
 MAX_WORDS = 5
 
 
-def tag_end(raw: str, at: int, stop: int, tags: frozenset[str] = frozenset()) -> int | None:
+def tag_end(
+    raw: str, at: int, stop: int, tags: frozenset[str] = frozenset(), *, is_closed: bool = True
+) -> int | None:
     """The end of the tag that begins at an index; -1 if there is none, None if later text decides.
+
+    A word between stars is no tag within a sentence: Anna *laughs* a lot.
 
     Args:
         stop: the end of the visible text.
         tags: of a model, as written; they are tags whatever their words.
+        is_closed: `stop` is the end of the paragraph.
     """
     for tag in tags:
         if raw.startswith(tag, at, stop):
@@ -74,16 +79,24 @@ def tag_end(raw: str, at: int, stop: int, tags: frozenset[str] = frozenset()) ->
     if opening in "(*" and at and not raw[at - 1].isspace() and raw[at - 1] not in "\"'“‘([":
         return -1
     if opening == "*":
-        line = raw.rfind("\n", 0, at) + 1
-        if _BEFORE_VERB.search(raw[max(line, at - _LOOKBEHIND) : at]):
+        before = raw[max(raw.rfind("\n", 0, at) + 1, at - _LOOKBEHIND) : at]
+        if _BEFORE_VERB.search(before):
             return -1
     if end < 0:
         begins = len(seen) < MAX_CHARS and _may_go_on(seen)
-        return None if begins or _begins_one(seen, tags) else -1
+        return None if not is_closed and (begins or _begins_one(seen, tags)) else -1
     inner = seen[1:end]
     if opening == "<":
         inner = inner.strip("/").strip()
-    return at + end + 1 if _is_tag(inner, opening) else -1
+    if not _is_tag(inner, opening):
+        return -1
+    if opening == "*" and before[-2:-1].isalnum():
+        after = raw[at + end + 1 : min(stop, at + end + 4)].lstrip(" ")
+        if not after and not is_closed:
+            return None
+        if after[:1].islower():
+            return -1
+    return at + end + 1
 
 
 def _is_tag(inner: str, opening: str) -> bool:
