@@ -67,6 +67,8 @@ BLOCKS = {
     "> - one\n> - two": ["one", "two"],
     "> # Title\n> Text": ["Title", "Text"],
     "Text\n> quote\n\nMore": ["Text", "quote", "More"],
+    "II. Methods\nIII. Results": ["II. Methods", "III. Results"],
+    "See .NET and ../lib.\n\n.NET is out.": ["See .NET and ../lib.", ".NET is out."],
     # Rulers.
     "one\n\n---\n\ntwo": ["one", "two"],
     "one\n***\ntwo\n___\nthree\n* * *\nfour": ["one", "two", "three", "four"],
@@ -77,6 +79,7 @@ BLOCKS = {
     "a | b\n--- | ---\n1 | 2\n3 | 4": ["a | b", "1 | 2", "3 | 4"],
     "| **a** | [b](x) |\n|-|-|\n| `c` | |": ["a, b", "c"],
     r"| a \| b | c |": ["a | b, c"],
+    "|x| < 3": ["|x| < 3"],
     "Text\n| a | b |\n|---|---|\nMore": ["Text", "a, b", "More"],
     "+---+---+\n| a | b |\n+---+---+": ["a, b"],
     # Code, with the text around it.
@@ -99,7 +102,7 @@ BLOCKS = {
     ],
     "Text\n\n    for i in x:\n        go\n\nDone": ["Text", "Done"],
     "Text\n\n\timport os\n\nDone": ["Text", "Done"],
-    "Use `ls -l` and ``a ` b``.": ["Use ls -l and a ` b."],
+    "Use `ls -l` and ``a ` b``.": ["Use ls dash l and a ` b."],
     "`a*b*c` and `<div>` and `&amp;`": ["a*b*c and <div> and &amp;"],
     "An ` alone": ["An ` alone"],
     "<pre><code>ls</code></pre>Done": ["Done"],

@@ -116,7 +116,8 @@ _TITLE = re.compile(
 )
 _SUFFIX = re.compile(
     rf"(?<=[A-Za-z0-9,] )(?P<short>{alternatives(_AFTER_NAME)})\.(?P<end>{_END})?"
-    rf"|(?<=[a-z] )(?P<bare>St|Ave|Rd|Blvd|Hwy|Pkwy)(?= ?$|,| (?:{alternatives(_COMPASS)})\b)"
+    rf"|(?<=[a-z] )(?P<bare>St|Ave|Rd|Blvd|Hwy|Pkwy)(?= ?$|,| &|"
+    rf" (?:{alternatives(_COMPASS)}|and|at|near|in)\b)"
     r"|\b(?P<clear>Rd|Blvd|Ln|Pkwy|Hwy)\.?(?![\w-])"
 )
 _NUMBERED = re.compile(

@@ -10,10 +10,8 @@ _SYMBOLS = {
     ".": "dot", "/": "slash", "-": "dash", "_": "underscore", "@": "at", ":": "colon", "+": "plus",
     "~": "tilde", "=": "equals", "&": "and", "#": "hash", "%": "percent", "\\": "backslash",
 }  # fmt: skip
-_LETTERED = frozenset(
-    "io uk us de fr eu tv ai ca au jp ch nl fm ly gg cc www html htm php pdf css js ts py md txt "
-    "csv jpg png svg gz exe sql xlsx xls ppt pptx cpp sh mp3 mp4 api bbc".split()
-)
+# Besides words without vowels.
+_LETTERED = frozenset("io uk us de eu ai ca au ly html pdf py exe api".split())
 _TOP_LEVEL = (
     "com|org|net|edu|gov|mil|io|ai|app|dev|co|ly|gg|uk|de|fr|eu|tv|fm|info|xyz|news|blog|tech|cloud"
 )
@@ -30,18 +28,24 @@ _URL = re.compile(
     r"|(?<![\w@./-])(?P<bare>(?:[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,3}\."
     rf"(?:{_TOP_LEVEL})\b|localhost(?=[:/]))(?::[0-9]{{1,5}})?(?:/[^\s<>\"]{{0,2000}})?)"
 )
+_VOWELLESS = re.compile("[b-df-hj-np-tv-xz]{2,4}", re.I)
 _PIECE = re.compile(r"[A-Za-z]+|[0-9]+|[^\w\s]|_")
 _ESCAPED = re.compile(r"%[0-9A-Fa-f]{2}")
 _FILE_TYPE = re.compile(rf"(?:(?<=\w)|(?<![^\s(\"'/]))\.(?P<type>{_FILE_TYPES})\b(?!\.\w)", re.I)
 # A sentence does not begin with a small letter: os.path; Math.max(a, b).
-_MEMBER = re.compile(r"(?<=[a-z_]{2})(?<!\betc)\.(?=[a-z_]{2}|[A-Za-z_]\w{0,30}\()")
+_MEMBER = re.compile(
+    r"(?<=[a-z_]{2})(?<!\betc)\.(?P<part>(?=[a-z_]{2}|[A-Za-z_]\w{0,30}\()[A-Za-z]*)"
+)
 _HIDDEN_FILE = re.compile(r"(?<![^\s/])\.(?=[A-Za-z]{2})")
 _HERE = re.compile(r"(?<![^\s/])(?P<dots>\.\.?)/(?=[\w.])")
 _ANY_FILE = re.compile(r"(?<!\S)\*\.(?=[a-z])")
 _DRIVE = re.compile(r"\b([A-Z]):\\")
 _BACKSLASH = re.compile(r"(?<=\w)\\(?=\w)")
 _HOME = re.compile(r"(?<!\S)~/(?=[\w.])")
-_HASHTAG = re.compile(r"(?<![\w&#])#(?=[A-Za-z]\w)(?P<tag>\w{2,100})")
+_HASHTAG = re.compile(
+    r"(?<![\w&#])#(?=[A-Za-z]\w|[0-9]{1,4}(?!st|nd|rd|th)[A-Za-z]{3})(?P<tag>\w{2,100})"
+)
+_HANDLE = re.compile(r"(?<!\S)@(?=[A-Za-z])\w{2,40}")
 _COMMUNITY = re.compile(r"(?<![\w/])[ru]/\w{2,40}")
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _SHARP = re.compile(r"\b([A-G])#(?!\w)")
@@ -60,10 +64,11 @@ def read_addresses(text: str) -> str:
     text = _HOME.sub("tilde/", text)
     text = _FILE_TYPE.sub(lambda match: f" dot {_piece(match['type'])}", text)
     text = _ANY_FILE.sub("star dot ", _HIDDEN_FILE.sub("dot ", text))
-    text = _MEMBER.sub(" dot ", text)
+    text = _MEMBER.sub(lambda match: f" dot {_piece(match['part'])}", text)
     text = _BACKSLASH.sub(" backslash ", _DRIVE.sub(r"\1 colon backslash ", text))
     text = _HERE.sub(lambda match: "dot " * len(match["dots"]) + "slash ", text)
     text = _COMMUNITY.sub(lambda match: _HUMP.sub(" ", match[0]), text)
+    text = _HANDLE.sub(lambda match: match[0].replace("_", " underscore "), text)
     text = _HASHTAG.sub(lambda match: f"hashtag {_HUMP.sub(' ', match['tag'])}", text)
     return _SHARP.sub(r"\1 sharp", text)
 
@@ -81,6 +86,6 @@ def _address(address: str) -> str:
 
 
 def _piece(piece: str) -> str:
-    if piece.lower() in _LETTERED:
+    if piece.lower() in _LETTERED or _VOWELLESS.fullmatch(piece):
         return " ".join(piece.upper())
     return label(piece) if piece.isdigit() else piece

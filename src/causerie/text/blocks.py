@@ -99,6 +99,7 @@ _CLOSES = frozenset(".,!?;:…")
 _ENDS = re.compile(r"[.,!?;:…]+")
 _INLINE_BULLETS = frozenset("•◦▪‣●")
 _CELL = re.compile(r"(?:\\.|`[^`]*`|[^|\\])+")
+_ABSOLUTE = re.compile(r"\|[^\s|][^|]{0,20}\|\s?[=<>≤≥+]")  # |x| < 3 is no row
 #: Languages of a fence whose content is prose.
 _PROSE = frozenset("text txt plain plaintext markdown md".split())
 #: An indented line is code if it looks like it: people indent prose too.
@@ -125,7 +126,7 @@ _FUNCTION_WORDS = frozenset(
 _PAUSED = re.compile(r"[.!?…:;,—–-][\"'”’»)\]]*\Z")
 # "Tom:" or "b)" before a line; a line like "Step 1: mix"; a line in bold, which is a heading.
 _BEGINS_LINE = re.compile(
-    r"[*_\"'“(]{0,3}[A-Z][^\s:]{0,30}:[*_]{0,3}|\(?[A-Za-z0-9]{1,3}\)|[A-H]\."
+    r"[*_\"'“(]{0,3}[A-Z][^\s:]{0,30}:[*_]{0,3}|\(?[A-Za-z0-9]{1,3}\)|(?:[A-H]|[IVX]{2,5})\."
 )
 _LABELLED = re.compile(r"[*_\"'“(]{0,3}[A-Z][^.!?:]{0,30}:[*_]{0,3}(?:\s|$)")
 _BOLD = re.compile(r"(\*\*|__)(?!\s)[^*_]+\1:?")
@@ -413,7 +414,7 @@ class BlockReader:
         if footnote:
             at += footnote.end()
             self._end_block()
-        if content[0] == "|":
+        if content[0] == "|" and not _ABSOLUTE.match(content):
             self._end_block()
             self._read_row(at, stop)
             self._pos = after

@@ -82,7 +82,7 @@ _DEGREE = re.compile(
 _DOCTORATE = re.compile(r"\bPhD('?s)?\b|\bPh\.D\.('?s)?(?= [a-z]|,|;)")
 _MIXED = re.compile(
     r"(?:(?<=[a-z]{2})|(?<=\b[a-z])|(?<=\b[A-Z][a-z])(?<!\bVo))(?=[A-Z]{2,6}(?:s\b|\b|[^A-Za-z]))|"
-    r"(?<=[A-Z]{2})(?=[A-Z][a-z]{2}|v[0-9])"
+    r"(?:(?<=[A-Z]{2})|(?<=\b[A-Z]))(?=[A-Z][a-z]{2})|(?<=[A-Z]{2})(?=v[0-9])"
 )
 _IDENTIFIER = re.compile(
     r"(?<![\w'])(?:[a-z][a-z0-9]{1,30}(?:[A-Z][a-z0-9]{0,30}){1,8}|(?!Mac|Mc)(?:[A-Z][a-z0-9]{1,30}){2,8})\b"

@@ -55,6 +55,7 @@ _MARKUP = re.compile(r"<[^<>]*>")
 #: Values of `interpret-as` that spell the text.
 SPELLED = frozenset({"characters", "spell-out", "verbatim", "digits"})
 _ALT = re.compile(r"\salt\s*=\s*(?:\"([^\"]*)\"|'([^']*)')", re.I)
+_OPTION = re.compile(r"(?<!\S)-{1,2}[A-Za-z][\w-]*")  # --save-dev
 _SUPERSCRIPT = re.compile(r"<sup>\s*([-+]?[0-9n]{1,6})\s*</sup>", re.I)
 _RAISED = str.maketrans("0123456789+-n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ")
 _POWER_OF = re.compile(r"(?:[0-9)]|(?<![A-Za-z])[A-Za-z]{1,3})\Z")
@@ -222,8 +223,9 @@ def _code(raw: str, at: int, stop: int) -> Token | None:
     assert opened is not None
     for closed in re.compile("`+").finditer(raw, opened.end(), stop):
         if len(closed[0]) == len(opened[0]):
-            inner = raw[opened.end() : closed.start()]
-            return Token(Kind.TEXT, closed.end(), inner.replace("\n", " ").strip() or " ")
+            inner = raw[opened.end() : closed.start()].replace("\n", " ").strip()
+            inner = _OPTION.sub(lambda option: option[0].replace("-", " dash "), inner).strip()
+            return Token(Kind.TEXT, closed.end(), inner or " ")
     return None
 
 
