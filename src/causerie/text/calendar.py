@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from causerie.text.numbers import cardinal, ordinal, plural, two_digits, year
+from causerie.text.numbers import cardinal, link, ordinal, plural, two_digits, year
 from causerie.text.rules import Rule, alternatives
 from causerie.text.units import many, per
 
@@ -74,8 +74,7 @@ def _day_month(match: re.Match[str]) -> str:
 
 def _days_month(match: re.Match[str]) -> str:
     first, day = (ordinal(str(int(match[name]))) for name in ("first", "day"))
-    link = match["link"].strip()
-    words = f"the {first} {'to' if link in '-–' else link} the {day} of {_month_of(match)}"
+    words = f"the {first} {link(match['link'])} the {day} of {_month_of(match)}"
     return f"{words}, {year(match['year'])}" if match["year"] else words
 
 
@@ -120,6 +119,11 @@ def _date(month: str, day: str, of_year: str = "") -> str:
 def _numbered_month(match: re.Match[str]) -> str:
     month = int(match["month"])
     return f"{MONTHS[month - 1]} {year(match['year'])}" if 1 <= month <= 12 else match[0]
+
+
+def _year_month(match: re.Match[str]) -> str:
+    """2024-05 → May twenty twenty four; 2009-10 may be two years."""
+    return match[0] if match["year"][2:] < match["month"] else _numbered_month(match)
 
 
 def _time(match: re.Match[str]) -> str:
@@ -182,6 +186,10 @@ DATES: tuple[Rule, ...] = (
         r"(?<![0-9/-])(?P<year>[12][0-9]{3})(?P<mark>[-/])(?P<month>[0-9]{1,2})(?P=mark)"
         r"(?P<day>[0-9]{1,2})(?![0-9/-])T?",
         _year_first,
+    ),
+    (
+        r"(?<![0-9/-])(?P<year>19[0-9]{2}|20[0-9]{2})-(?P<month>0[1-9]|1[0-2])(?![0-9/-])",
+        _year_month,
     ),
     (
         r"(?<![0-9/-])(?P<first>[0-9]{1,2})(?P<mark>[-/])(?P<second>[0-9]{1,2})(?P=mark)"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from causerie.text.numbers import cardinal, decimal, digits, label, two_digits
+from causerie.text.numbers import cardinal, decimal, digits, label, link, two_digits
 from causerie.text.rules import Rule
 
 # After these words a number is read digit by digit.
@@ -15,7 +15,7 @@ _END = r"(?!\w|[.,:/-][0-9])"
 _CODE = (
     r"(?<![A-Za-z])(?P<name>(?:(?:[Pp]ass|[Zz]ip |ZIP |[Pp]ost)?[Cc]ode|ZIP|PIN|OTP|[Pp]assword|"
     r"[Aa]ccount|[Aa]cct|S S N|I S B N|I D|[Ee]xtension|[Ss]erial|[Tt]racking|[Cc]onfirmation)"
-    r"\.?(?: (?:number|no\.?|code|is|was))*:?) #?(?P<digits>[0-9]{3,20})" + _END
+    r"\.?(?: (?:number|no\.?|code|is|was))*:?)(?P<mark> #?)(?P<digits>[0-9]{3,20})" + _END
 )
 _NUMBERED = (
     r"(?P<name>\b(?:[Oo]rder|[Cc]ase|[Tt]icket|[Rr]eference|[Ii]nvoice|[Pp]hone|[Pp]olicy|[Mm]ember"
@@ -23,21 +23,22 @@ _NUMBERED = (
     r"|\b(?:[Cc]ard|[Aa]ccount|[Nn]umber)(?: [a-z]{1,10}){0,3} end(?:s|ed|ing)(?: in| with)?"
     r"|\b[Ll]ast (?:four|[34])(?: digits)?(?: of [a-z ]{1,20})?(?: are| is)?:?"
     r"|\b[Tt]ext [A-Za-z]{1,20} to)"
-    r" #?(?P<digits>[0-9]{4,20})" + _END
+    r"(?P<mark> #?)(?P<digits>[0-9]{4,20}(?:(?:-[0-9]| [0-9]{2})[0-9]{2,8}){0,7})" + _END
 )
 _CALLED = (
-    r"\b(?P<name>[Cc]all|[Cc]alled|[Cc]alling|[Dd]ial|[Dd]ialed|[Rr]ing|[Pp]hone|or|and) "
-    r"(?P<digits>[2-9]11)" + _END
+    r"\b(?P<name>[Cc]all|[Cc]alled|[Cc]alling|[Dd]ial|[Dd]ialed|[Rr]ing|[Pp]hone|or|and)"
+    r"(?P<mark> )(?P<digits>[2-9]11)" + _END
 )
-_SHORT_CODE = r"\b(?P<name>[Tt]ext|[Dd]ial|[Cc]all) (?P<digits>[0-9]{5,20})" + _END
+_SHORT_CODE = r"\b(?P<name>[Tt]ext|[Dd]ial|[Cc]all)(?P<mark> )(?P<digits>[0-9]{5,20})" + _END
 # The emergency numbers of other countries are words elsewhere: 112 or 999 people.
 _EMERGENCY = (
     r"\b(?P<name>(?:[Cc]all|[Cc]alled|[Cc]alling|[Dd]ial|[Dd]ialed|[Rr]ing|[Pp]hone)"
-    r") (?P<digits>112|999|000|10[0-9]|11[0-9])"
+    r")(?P<mark> )(?P<digits>112|999|000|10[0-9]|11[0-9])"
     r"(?! (?:people|times|more|of)\b)" + _END
 )
 _OR_EMERGENCY = (
-    r"(?P<name>(?:nine one one|nine nine nine|one one two)  ?or) (?P<digits>112|999)" + _END
+    r"(?P<name>(?:nine one one|nine nine nine|one one two)  ?or)(?P<mark> )"
+    r"(?P<digits>112|999)" + _END
 )
 _LABELED = (
     r"\b(?P<name>(?:[Rr]oom|[Ss]uite|[Ff]light|[Hh]ighway|[Rr]oute|[Ii]nterstate|[Ee]rror|[Gg]ate|"
@@ -90,7 +91,12 @@ def _characters(match: re.Match[str]) -> str:
     return " ".join(digits(c) if c.isdigit() else c.upper() for c in match[0] if c != " ")
 
 
-_RAISED = str.maketrans("¹²³⁴", "1234")
+_RAISED = str.maketrans("¹²³⁴⁺⁻", "1234+-")
+# An element, a number after one, or a group: (NH4)2.
+_PARTS = (
+    rf"(?:{_ELEMENTS}|(?<=[A-Za-z)])[0-9]|\((?=[A-Z][A-Za-z0-9]{{1,6}}\)[0-9])"
+    r"|(?<=[A-Za-z0-9])\)(?=[0-9]))"
+)
 
 
 def _formula(match: re.Match[str]) -> str:
@@ -106,8 +112,8 @@ def _formula(match: re.Match[str]) -> str:
     words = " ".join(re.findall(r"[0-9]+|[A-Za-z]", formula)).upper()
     if not charge:
         return words
-    number = charge[:-1].translate(_RAISED)
-    return f"{words} {number} {'plus' if charge[-1] == '⁺' else 'minus'}"
+    charge = charge.translate(_RAISED)
+    return f"{words} {charge[:-1]} {'plus' if charge[-1] == '+' else 'minus'}"
 
 
 def _code(match: re.Match[str]) -> str:
@@ -124,15 +130,16 @@ def _code(match: re.Match[str]) -> str:
 
 
 def _named_digits(match: re.Match[str]) -> str:
-    return f"{match['name']} {digits(match['digits'])}"
+    written = match["name"] + match["mark"]
+    name = written.replace(" #", "" if re.search(r"\b[Nn](?:umber|o\.?)\b", written) else " number")
+    return f"{name} {', '.join(map(digits, re.split('[ -]', match['digits'])))}"
 
 
 def _named_label(match: re.Match[str]) -> str:
     words = f"{match['name']} {label(match['digits'])}"
     if not match["last"]:
         return words
-    link = match["link"].strip()
-    return f"{words} {'to' if link in '-–' else link} {label(match['last'])}"
+    return f"{words} {link(match['link'])} {label(match['last'])}"
 
 
 def _military(match: re.Match[str]) -> str:
@@ -166,12 +173,12 @@ CODES: tuple[Rule, ...] = (
     ),
     (r"\b0x[0-9A-Fa-f]{1,16}\b", _characters),
     (
-        rf"\b(?P<formula>(?:{_ELEMENTS}|(?<=[A-Za-z])[0-9]){{1,12}})(?P<charge>[¹²³⁴]?[⁺⁻])(?!\w)",
+        rf"\b(?P<formula>{_PARTS}{{1,12}})(?P<charge>[¹²³⁴]?[⁺⁻]|(?<=[a-z])[1-4]?\+)(?![\w+])",
         _formula,
     ),
     (
-        rf"\b(?P<formula>(?=[A-Za-z]{{1,8}}[0-9])(?:{_ELEMENTS}|(?<=[A-Za-z])[0-9]){{2,12}}"
-        rf"|(?=[A-Z][a-z]?[A-Z])(?!NaN)(?=[A-Z]*[a-z])(?:{_ELEMENTS}){{2,3}})(?P<charge>)\b",
+        rf"(?<!\w)(?P<formula>(?=[A-Za-z(]{{1,8}}\)?[0-9]){_PARTS}{{2,12}}"
+        rf"|(?=[A-Z][a-z]?[A-Z])(?!NaN)(?=[A-Z]*[a-z])(?:{_ELEMENTS}){{2,3}})(?P<charge>)(?!\w)",
         _formula,
     ),
     (r"(?<=\bIBAN )[A-Z]{2}[0-9]{2}(?: ?[0-9A-Z]{4}){2,7}(?: ?[0-9A-Z]{1,3})?\b", _characters),
@@ -236,7 +243,7 @@ DIGIT_STRINGS: tuple[Rule, ...] = (
     (r"(?<![0-9.-])[0-9]{3}-[0-9]{4}(?![0-9-])", _groups),
     (r"(?<![0-9.,-])(?:[0-9]{4} ){3}[0-9]{4}(?![0-9])", _groups),
     (r"(?<![0-9.,-])[2-9][0-9]{2} (?!19|20)[0-9]{4}(?![0-9.,])", _groups),
-    (r"(?<![0-9.,-])\(?0[0-9]{1,4}\)?(?: [0-9]{2,6}){1,5}(?![0-9.,:/])", _groups),
+    (r"(?<![0-9.,-])\(?0[0-9]{1,4}\)?(?: [0-9]{2,8}){1,5}(?![0-9.,:/])", _groups),
     (r"(?<![0-9.,-])3[47][0-9]{2} [0-9]{6} [0-9]{5}(?![0-9])", _groups),
     (r"(?<![0-9.,-])[2-9][0-9]{2}[2-9][0-9]{6}(?![0-9.,])", _groups),
     (r"(?<![0-9-])[0-9]{1,6}(?:-[0-9]{1,9}){2,6}(?![0-9-])", _groups),

@@ -53,7 +53,7 @@ def read_latex(text: str) -> str:
     """The text with symbols and words in place of LaTeX's commands; paths stay."""
     if "$" in text:
         text = re.sub(_FORMULA, _formula, text)
-    if "\\" not in text or re.search(_DRIVE, text):
+    if ("\\" not in text and "^{" not in text) or re.search(_DRIVE, text):
         return text
     text = re.sub(_TEXT, r"\1", text)
     text = re.sub(_BOUNDS, _bounds, text)

@@ -11,7 +11,8 @@ from causerie.text.units import ARTICLE, NOUN_AHEAD, PERIOD, known, many, per
 _CURRENCY = {
     "$": ("dollar", "cent"), "€": ("euro", "cent"), "£": ("pound", "penny"), "¥": ("yen", ""),
     "₹": ("rupee", "paisa"), "₩": ("won", ""), "₽": ("ruble", "kopeck"), "₺": ("lira", ""),
-    "₿": ("bitcoin", ""), "USD": ("dollar", "cent"), "EUR": ("euro", "cent"),
+    "₿": ("bitcoin", ""), "kr": ("krone", ""), "Rs": ("rupee", "paisa"),
+    "USD": ("dollar", "cent"), "EUR": ("euro", "cent"),
     "GBP": ("pound", "penny"), "JPY": ("yen", ""), "CHF": ("Swiss franc", "centime"),
     "CAD": ("Canadian dollar", "cent"), "AUD": ("Australian dollar", "cent"),
     "NZD": ("New Zealand dollar", "cent"), "SEK": ("Swedish krona", ""),
@@ -26,14 +27,15 @@ _CURRENCY = {
 }  # fmt: skip
 #: A pattern of the codes of currencies: USD.
 CODES = "|".join(code for code in _CURRENCY if code.isalpha())
-_BEFORE = rf"(?<![A-Za-z])(?P<currency>[A-Z]{{0,2}}[$€£¥₹₩₽₺₿]|(?:{CODES})(?= ?[0-9]))"
+_BEFORE = rf"(?<![A-Za-z])(?P<currency>[A-Z]{{0,2}}[$€£¥₹₩₽₺₿]|(?:{CODES})\.?(?= ?[0-9]))"
 _AFTER = rf"(?P<currency>[€£¥₹₩₽]|(?:{CODES})\b)"
 _SCALES = {
     "k": "thousand", "m": "million", "b": "billion", "t": "trillion", "mn": "million",
     "bn": "billion", "tn": "trillion",
 }  # fmt: skip
 _SCALE = (
-    r"(?:(?! [A-Z] [A-Z]\b) ?(?P<{}scale>thousand|million|billion|trillion|[bmt]n|[kKmMbBtT])"
+    r"(?:(?! [A-Z] [A-Z]\b) ?(?P<{}scale>thousand|million|billion|trillion|lakh|crore|[bmt]n|"
+    r"[kKmMbBtT])"
     r"(?![A-Za-z]))?"
 )
 _AMOUNT = (
@@ -43,11 +45,13 @@ _AMOUNT = (
 _PER = rf"(?:/(?P<per>{PERIOD})\b)?"
 _END = r"(?![0-9])"
 _ADJECTIVE = rf"(?P<noun>{NOUN_AHEAD}|-(?=[a-z]))?"
+# Things that have a price, in the singular before them also without an article: ten $5 bills.
+_PRICED = re.compile(r" (?:bill|note|coin|ticket|fee|fine|gift card|coupon|stamp)s?\b")
 
 
 def _names(match: re.Match[str]) -> tuple[str, str]:
     """The currency and its hundredth; an unknown prefix of a sign is left out."""
-    currency = match["currency"]
+    currency = match["currency"].rstrip(".")
     return _CURRENCY.get(currency) or _CURRENCY[currency[-1]]
 
 
@@ -67,8 +71,10 @@ def _with_cents_only(match: re.Match[str]) -> str:
 def _continental(match: re.Match[str]) -> str:
     """An amount with a decimal comma: €1.299,99."""
     one, hundredth = _names(match)
-    words = _coins(match["whole"].replace(".", ""), match["part"], one, hundredth)
-    return words + _per(match)
+    whole, part = match["whole"].replace(".", ""), match["part"]
+    if not hundredth:
+        return f"{decimal(whole, part)} {many(one)}{_per(match)}"
+    return _coins(whole, part, one, hundredth) + _per(match)
 
 
 def _range(match: re.Match[str]) -> str:
@@ -82,7 +88,8 @@ def _range(match: re.Match[str]) -> str:
 
 
 def _is_adjective(match: re.Match[str]) -> bool:
-    return bool(match["article"] and match["noun"] is not None)
+    is_priced = _PRICED.match(match.string, match.end())
+    return bool(is_priced or (match["article"] and match["noun"] is not None))
 
 
 def _number(match: re.Match[str], group: str) -> str:
@@ -132,7 +139,7 @@ MONEY: tuple[Rule, ...] = (
     (r"~(?=[$€£¥₹₩])", "about "),
     (r"(?<![\w)])[-−](?=[$€£¥₹₩] ?[0-9])", "minus "),
     (r"(?P<currency>[$€£¥₹₩])[-−](?=[0-9])", lambda match: f"minus {match['currency']}"),
-    (rf"{_BEFORE} ?{_CONTINENTAL}(?![0-9,]|\.[0-9]){_PER}", _continental),
+    (rf"{_BEFORE} ?{_CONTINENTAL}(?![0-9]|[.,][0-9]){_PER}", _continental),
     (rf"(?<![0-9.,]){_CONTINENTAL} ?{_AFTER}{_PER}", _continental),
     (
         rf"{ARTICLE}{_BEFORE} ?{_LOW} ?[-–] ?(?:[$€£¥₹₩] ?)?{_HIGH}(?![0-9-]|[.,][0-9]){_PER}"

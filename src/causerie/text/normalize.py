@@ -39,7 +39,8 @@ _CHARACTERS: dict[str, str | int] = {
     **{kept: kept for kept in _KEPT},
     "\u2044": "/", "ⁿ": "^n", "µ": "μ",
     "’": "'", "‘": "'", "′": "'", "“": '"', "”": '"', "„": '"', "″": '"', "«": '"', "»": '"',
-    "™": "", "®": "", "\u00ad": "", "\u200b": "", "\u200d": "", "\ufe0f": "", "\ufeff": "",
+    "™": "", "®": "", "†": "", "‡": "",
+    "\u00ad": "", "\u200b": "", "\u200d": "", "\ufe0f": "", "\ufeff": "",
     "‐": "-", "‑": "-", "‒": "–", "―": "—", "·": " ",
     "º": "°", "\r": "\n", "\t": " ", "\f": "\n", "\v": "\n", "\u2028": "\n", "\u2029": "\n",
 }  # fmt: skip
@@ -56,7 +57,7 @@ _SYMBOLS = {
     "∏": "product of", "∫": "integral of", "∂": "partial", "∇": "nabla", "∴": "therefore",
     "∝": "is proportional to", "≡": "is equivalent to", "∅": "the empty set",
 }  # fmt: skip
-_CODES = Rules(CODES, only_if="[0-9]|#[A-Fa-f]")
+_CODES = Rules(CODES, only_if="[0-9⁺⁻+]|#[A-Fa-f]")
 # Between spaces, so that no punctuation of a word is lost; a heart only after words.
 _EMOTICON = re.compile(
     r"(?<!\S)(?:[:;8][-'^o]?[)(\]\[DPpOo|\\/*]|:'\(|\^\^|\\o/|[xX]D)(?!\w)|(?<=[a-z.!]{2} )<3(?!\w)"
@@ -83,7 +84,11 @@ _RELATION = re.compile(
 )
 _FIRST_ARROW = re.compile("^ ?[→←] ?")
 _MINUS_GRADE = re.compile(r"(?<=\b[ABCDO])-(?= (?:grade|average|student|rating)|$|[.,])")
-_TO_A_POWER = re.compile(r"(?<=[A-Za-z0-9)])\^(?=[A-Za-z]\b)")
+_TO_A_POWER = re.compile(r"(?<=[A-Za-z0-9)])\^(?P<minus>[-−])?(?=[A-Za-z]\b|\()")
+_OPTION = re.compile(  # git push --force; ls -l
+    r"(?<=[a-z0-9] )--[a-z]+(?:-[a-z]+)*(?=[ =,.;:)]|$)"
+    r"|(?<=[a-z]{2} )-(?=[A-Za-z]\b(?!-)|[b-df-hj-np-tv-xz]{2,4}\b)"
+)
 _DASH = re.compile(r"(?<=\S) -{1,3} (?=\S)|-{2,}")
 _ARROW = re.compile(r"(?<![-=<])[-=]{1,2}>")
 _COMPARED = re.compile(r"(?<=[\w)²³°%∞!] )[<>](?= ?[\w(])|[<>](?=[$€£~]?[0-9])")
@@ -113,13 +118,29 @@ def normalize(text: str, *, spells: bool = True) -> str:
     text = _COMPARISON.sub(lambda match: _COMPARISONS[match[0]], _ARROW.sub(" to ", text))
     text = _COMPARED.sub(lambda m: " less than " if m[0] == "<" else " greater than ", text)
     text = _FIRST_ARROW.sub("", _RELATION.sub(lambda match: _RELATIONS[match[0]], text))
-    text = _TO_A_POWER.sub(" to the ", _MINUS_GRADE.sub(" minus", text))
+    text = _TO_A_POWER.sub(_to_a_power, _MINUS_GRADE.sub(" minus", text))
     text = read_quantities(text)
     text = _GREEK_LETTER.sub(lambda match: f" {_GREEK[match[0]]} ", text)
+    text = _OPTION.sub(lambda match: match[0].replace("-", " dash "), text)
     text = _VARIABLE.sub("dollar ", _DASH.sub("—", text))
     text = _SYMBOL.sub(lambda match: f" {_SYMBOLS[match[0]]} ", _REPEATED.sub(r"\1", text))
     text = text.replace("_", " ").translate(_BRACKETS)
     return _SPACE_BEFORE.sub("", _DANGLING.sub("", " ".join(text.split())))
+
+
+_FUNCTIONS = {"sin": "sine", "cos": "cosine", "tan": "tangent"}
+
+
+def _function(match: re.Match[str]) -> str:
+    """A function before its argument: f'(x) → f prime of (x); log2(8) → log base 2 of (8)."""
+    if match["base"]:
+        return f"log base {match['base']} of ("
+    name = _FUNCTIONS.get(match["name"], match["name"])
+    return f"{name}{' prime' * bool(match['prime'])} of ("
+
+
+def _to_a_power(match: re.Match[str]) -> str:
+    return f" to the {'minus ' * bool(match['minus'])}"
 
 
 def _stars(match: re.Match[str]) -> str:
@@ -136,12 +157,14 @@ _read_signs = Rules(
         (r"(?:(?<=\b[IiU] )|(?<=\b[Ww]e )|(?<=\b[Yy]ou ))(?:❤|<3(?= \w))", "love"),
         (r"(?P<full>[★⭐]{1,5})(?P<empty>☆{0,5})", _stars),
         (
-            r"(?<![\w.\\])(?P<name>[fghFGHPOT]|sin|cos|tan|log|ln|exp|sinh|cosh|tanh)"
+            r"(?<![\w.\\])(?P<name>[fghFGHPOT]|sin|cos|tan|ln|exp|sinh|cosh|tanh|log_?(?P<base>[0-9]*))"
             r"(?P<prime>'?)\((?!s\))(?=[^()]{1,30}\))",
-            lambda m: f"{m['name']}{' prime' * bool(m['prime'])} of (",
+            _function,
         ),
+        (r"\b(?:A[-–]Z|a[-–]z)\b", lambda m: f"{m[0][0]} to {m[0][-1]}"),
         # y = mx + b
         (r"(?<== )([a-z])([a-z])(?=[²³]?(?: ?[+−]| - ))", lambda m: f"{m[1]} {m[2]}"),
+        (r"(?<![\w=])==(?=[^\s=])([^=]{1,100})(?<![\s=])==(?![\w=])", r"\1"),
         (r"\bd([a-z])/d([a-z])\b", lambda m: f"d {m[1]} over d {m[2]}"),
         (
             r"\|(?P<value>[\w+−-][^|]{0,20})(?<! )\|(?= ?[=<>≤≥+])",
@@ -149,7 +172,7 @@ _read_signs = Rules(
         ),
         (r"(?<=[0-9][°'\"]) ?(?P<point>[NSEW])\b", lambda m: f" {_COMPASS[m['point']]}"),
     ),
-    only_if=r"\w'?\(|/d|\||[❤★⭐]|<3|[0-9][°'\"] ?[NSEW]|= [a-z]{2}",
+    only_if=r"\w'?\(|A[-–]Z|a[-–]z|/d|\||[❤★⭐]|<3|[0-9][°'\"] ?[NSEW]|= [a-z]{2}|[^ ]==",
     spaced=False,
 )
 _TABLE = _Compatible(str.maketrans(_CHARACTERS))

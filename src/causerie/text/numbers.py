@@ -92,6 +92,11 @@ def exponent(number: str) -> str:
     return {"2": "squared", "3": "cubed"}.get(number) or f"to the {ordinal(number)}"
 
 
+def link(written: str) -> str:
+    """The word between the ends of a range: "-" → to; "and" stays."""
+    return written.strip(" -–") or "to"
+
+
 def plural(words: str) -> str:
     """Plural of the last word: nineteen ninety → nineteen nineties."""
     if words.endswith("y"):

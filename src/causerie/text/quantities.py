@@ -72,6 +72,9 @@ _MEASURED = re.compile(
 )
 
 
+_ELECTRIC = re.compile(r"[0-9] ?[km]?[VWΩ]\b|\b(?:volt|watt|ohm)s?\b")
+
+
 def _measure(match: re.Match[str]) -> str:
     if not known(match):
         return match[0]
@@ -81,6 +84,11 @@ def _measure(match: re.Match[str]) -> str:
     single = attributive or (whole == "1" and not match["part"])
     words = f"{match['article'] or ''}{_number(match)} {name if single else many(name)}"
     return words + "".join(f" per {per(match[one])}" for one in ("per", "then") if match[one])
+
+
+def _amps(match: re.Match[str]) -> str:
+    """A after a number, in a text with volts or watts."""
+    return "amps" if _ELECTRIC.search(match.string) else match[0]
 
 
 def _after_power(match: re.Match[str]) -> str:
@@ -293,6 +301,7 @@ _SIGNS: tuple[Rule, ...] = (
     (r"(?<=noon)[-–](?=[0-9])|(?<=midnight)[-–](?=[0-9])", "to"),
     (r"(?<=[0-9]) [-−] (?=[0-9])", "minus"),
     (r"(?:(?<=[0-9][a-z])|(?<=[a-z][²³])|(?<=\b[b-hj-z])) [-−] (?=[0-9]|[a-z]\b)", "minus"),
+    (r"(?<=\([a-z])[-−](?=[0-9a-z]\))", "minus"),
     (r"(?<=[0-9nk])!(?= ?[=/*×+]| - |\)| is | equals )", "factorial"),
     (
         r"(?<=[0-9])(?P<unit>[a-z]{2})(?=[²³]? ?[+=−)])",
@@ -319,7 +328,7 @@ _SIGNS: tuple[Rule, ...] = (
 )
 _MEASURES: tuple[Rule, ...] = (
     (
-        r"(?<=[A-Z])(?P<number>[0-9]{1,2})'?s\b",
+        r"(?:(?<=[A-Z])|(?<=[A-Z]-))(?P<number>[0-9]{1,2})'?s\b",
         lambda m: re.sub("y$", "ie", cardinal(m["number"])) + "s",
     ),
     (
@@ -332,6 +341,7 @@ _MEASURES: tuple[Rule, ...] = (
     (r"(?<=[0-9]) c\.(?= [a-z])", "cups"),
     (r"(?<=[0-9]) K(?=[.,;)]| ?$| (?:and|or|to)\b)", "kelvin"),
     (r"(?<=[0-9]) ?A(?= (?:fuse|breaker|circuit|current|supply|outlet|charger)\b)", "amp"),
+    (r"(?<=[0-9]) ?A(?=[,.;)]|$| (?:and|at|or)\b)", _amps),
     (
         r"(?<![0-9])(?P<degrees>[0-9]{1,3})° ?(?P<minutes>[0-9]{1,2})' ?"
         r"(?:(?P<seconds>[0-9]{1,2}(?:\.[0-9]{1,4})?)(?:\"|''))?",
@@ -369,7 +379,7 @@ _MEASURES: tuple[Rule, ...] = (
         _feet_and_inches,
     ),
     (rf"(?P<article>\b[Aa]n? ){_NUMBER}[ -]?in\.?(?= [a-z])(?! (?:the|a|my|this)\b)", _inches),
-    (rf"(?P<article>){_START}{_NUMBER} ?in\b(?:\.(?= of)|{_INCHES_BEFORE})", _inches),
+    (rf"(?P<article>)(?<![0-9.,/]){_NUMBER} ?in\b(?:\.(?= of)|{_INCHES_BEFORE})", _inches),
     (
         rf"{_ARTICLE}(?<![0-9.,^])(?<![0-9]/){_NUMBER}(?:(?P<hyphen>-)| )?(?P<unit>{UNIT})"
         rf"(?:/(?P<per>{PERIOD}))?(?:/(?P<then>day|d|h|hr|min|dose)\b)?(?![A-Za-z0-9²³'])"
@@ -408,7 +418,8 @@ _NUMBERS: tuple[Rule, ...] = (
         _years,
     ),
     (
-        r"(?<![0-9.,])(?P<year>1[1-9][0-9]{2}|20[0-9]{2}|(?<=\b[Ii]n )10[0-9]{2})"
+        r"(?<![0-9.,])(?P<year>1[1-9][0-9]{2}|20[0-9]{2}|"
+        r"(?:(?<=\b[Ii]n )|(?<=\b[Ss]ince )|(?<=\b[Uu]ntil )|(?<=\b[Yy]ear ))10[0-9]{2})"
         r"(?![0-9]|[.,][0-9])",
         _year_alone,
     ),
