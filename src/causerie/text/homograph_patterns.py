@@ -13,7 +13,9 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             "lˈɛd",
             r"\bof _(?! (?:singers?|guitar\w*|roles?|actors?|vocal\w*|writers?|times?|by)\b)|"
             r"_ (?:paint|pipes?|poisoning|weights?|shot|bullets?|acid|free|based|pencils?|"
+            r"dust|sinkers?|plumbing|contamination|batter(?:y|ies)|"
             r"solder|levels|content|lined|crystal|roof|ore|mines?|exposure|apron|balloon)\b|"
+            r"\b(?:heavy|dull|soft|dense) as _\b|"
             r"\b(?:molten|melted|toxic|liquid|pencil|red|heavy) _|\b(?:of|contains?|containing|"
             r"contained|like|from|than|and|or|with) _ ?(?:[,.;!?]|$|in the)|\b_ (?:is|"
             r"was) (?:a |an )?(?:\w+ )?(?:metal|heavy|toxic|soft|element|poisonous)|"
@@ -292,4 +294,27 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "affects": (("əfˈɛkts", ""),),
     "sewer": (("sˈuəɹ", ""),),
+    "learned": (
+        (
+            "lˈɜɹnəd",
+            r"\b(?:a|an|the|his|her|most|very|my) _ (?:m[ae]n|wom[ae]n|scholars?|judges?|"
+            r"professors?|friends?|colleagues?|societ\w+|journals?|gentlem[ae]n|counsel)\b",
+        ),
+        ("lˈɜɹnd", ""),
+    ),
+    "blessed": (
+        ("blˈɛsəd", r"\b(?:an?|the|this|that|every|of|these) _ (?!by|with|to|and|the|us|me|him)\w"),
+        ("blˈɛst", ""),
+    ),
+    "aged": (
+        (
+            "ˈAʤəd",
+            r"\b(?:an|the|his|her|my|their) _ (?:m[ae]n|wom[ae]n|parents?|mother|father)\b|"
+            r"\bthe _ ?(?:[,.;]|$)",
+        ),
+        ("ˈAʤd", ""),
+    ),
+    "nice": (("nˈis", r"\b_ , france\b|\b(?:in|to|from|near) _ ?(?:[,.;!?]|$)"), ("nˈIs", "")),
+    "reading": (("ɹˈɛdɪŋ", r"\b_ , (?:england|berkshire|pennsylvania)\b"), ("ɹˈidɪŋ", "")),
+    "mobile": (("mObˈil", r"\b_ , alabama\b"), ("mˈObᵊl", "")),
 }

@@ -89,6 +89,8 @@ _PLURALS = frozenset("people children men women police both and or but who that 
 _AFTER_ADJECTIVES = frozenset("school schools student students studies program degree".split())
 # Another verb follows: the sales record is old.
 _OTHER_VERBS = frozenset("is was are were has have had will would can could of".split())
+# After a noun: refuse collection, the produce aisle.
+_COMPOUNDED = frozenset("collection collectors disposal bin bins aisle section stand".split())
 _ENDS = frozenset(".!?…")
 _PAUSES = frozenset(",.!?;:—…")
 _BEFORE_MONTHS = frozenset(
@@ -187,7 +189,7 @@ def _is_verb(words: Sequence[str], at: int, *, singular: bool) -> bool | None:
         return (earlier.endswith("s") and not singular) or (after in _ARTICLES and singular)
     if before in _BEFORE_NOUNS or before.endswith("'s"):
         return False
-    if after == "of":
+    if after == "of" or after in _COMPOUNDED:
         return False
     if not before or before[0] in _PAUSES or before in ("and", "or", "but", "then"):
         return (after in _ARTICLES and not singular) or None
