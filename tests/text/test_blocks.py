@@ -69,6 +69,8 @@ BLOCKS = {
     "Text\n> quote\n\nMore": ["Text", "quote", "More"],
     "II. Methods\nIII. Results": ["II. Methods", "III. Results"],
     "See .NET and ../lib.\n\n.NET is out.": ["See .NET and ../lib.", ".NET is out."],
+    "the *.csv files": ["the *.csv files"],
+    "Use <div> tags": ["Use div tags"],
     # Rulers.
     "one\n\n---\n\ntwo": ["one", "two"],
     "one\n***\ntwo\n___\nthree\n* * *\nfour": ["one", "two", "three", "four"],

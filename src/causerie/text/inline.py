@@ -55,6 +55,7 @@ _MARKUP = re.compile(r"<[^<>]*>")
 #: Values of `interpret-as` that spell the text.
 SPELLED = frozenset({"characters", "spell-out", "verbatim", "digits"})
 _ALT = re.compile(r"\salt\s*=\s*(?:\"([^\"]*)\"|'([^']*)')", re.I)
+_ANY_FILE = re.compile(r"\*\.[a-z]")  # *.csv
 _OPTION = re.compile(r"(?<!\S)-{1,2}[A-Za-z][\w-]*")  # --save-dev
 _SUPERSCRIPT = re.compile(r"<sup>\s*([-+]?[0-9n]{1,6})\s*</sup>", re.I)
 _RAISED = str.maketrans("0123456789+-n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ")
@@ -82,7 +83,8 @@ _SSML = frozenset(
 _ALWAYS_MARKUP = frozenset({"think", "thinking", "thought", "reasoning", "br", "break", "speak"})
 _ALWAYS_MARKUP |= _SSML
 _DETERMINER = re.compile(
-    r"\b(?:the|an?|each|every|your|this|that|one|single|opening|closing|(in|inside|and|or))[ ]\Z",
+    r"\b(?:the|an?|each|every|your|this|that|one|single|opening|closing|(in|inside|and|or|"
+    r"uses?|using|with|called|named|add))[ ]\Z",
     re.I,
 )
 _ENDS_WORD = re.compile(r"[\s.,;:!?)]|\Z")
@@ -207,6 +209,8 @@ def _emphasis(raw: str, at: int, stop: int) -> Token:
         is_marker = size >= 2 and char != "_" and not (before.isdigit() and after.isdigit())
         return Token(Kind.MARKUP, end) if is_marker else text
     if char == "*" and size == 1 and _is_product(raw, at, end, stop):
+        return text
+    if before.isspace() and _ANY_FILE.match(raw, at, stop):
         return text
     return Token(Kind.MARKUP, end)
 
