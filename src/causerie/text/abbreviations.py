@@ -9,7 +9,8 @@ from causerie.text.numbers import digits
 from causerie.text.rules import alternatives
 
 _BEFORE_NAME = {
-    "Dr": "Doctor", "Mr": "Mister", "Mrs": "Missus", "Ms": "Miz", "Prof": "Professor",
+    "Dr": "Doctor", "Drs": "Doctors", "Mr": "Mister", "Mrs": "Missus", "Ms": "Miz",
+    "Prof": "Professor",
     "St": "Saint", "Gen": "General", "Sen": "Senator", "Rep": "Representative", "Gov": "Governor",
     "Pres": "President", "Capt": "Captain", "Lt": "Lieutenant", "Sgt": "Sergeant",
     "Col": "Colonel", "Cpl": "Corporal", "Messrs": "Messieurs",

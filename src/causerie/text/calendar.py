@@ -107,6 +107,11 @@ def _without_year(match: re.Match[str]) -> str:
     return _date(match["first"], match["second"]) or match[0]
 
 
+def _two_dates(match: re.Match[str]) -> str:
+    low, high = (_date(match[a], match[b]) for a, b in (("first", "second"), ("third", "fourth")))
+    return f"{low}{match['link']}{high}" if low and high else match[0]
+
+
 def _date(month: str, day: str, of_year: str = "") -> str:
     if not (1 <= int(month) <= 12 and 1 <= int(day) <= 31):
         return ""
@@ -183,8 +188,8 @@ DATES: tuple[Rule, ...] = (
         lambda m: f"{m['name']}{MONTHS[int(m['month']) - 1]} {year('20' + m['year'])}",
     ),
     (
-        r"(?<![0-9/-])(?P<year>[12][0-9]{3})(?P<mark>[-/])(?P<month>[0-9]{1,2})(?P=mark)"
-        r"(?P<day>[0-9]{1,2})(?![0-9/-])T?",
+        r"(?<![0-9/.-])(?P<year>[12][0-9]{3})(?P<mark>[-/]|\.(?=[0-9]{2}\.[0-9]{2}))"
+        r"(?P<month>[0-9]{1,2})(?P=mark)(?P<day>[0-9]{1,2})(?![0-9/-]|\.[0-9])T?",
         _year_first,
     ),
     (
@@ -220,8 +225,14 @@ DATES: tuple[Rule, ...] = (
     ),
     (r"(?<![0-9/])9/11(?![0-9/])", "nine eleven"),
     (
+        r"(?<=\b[Ff]rom )(?P<first>1[0-2]|0?[1-9])/(?P<second>[0-3]?[0-9])"
+        r"(?P<link> to | until | through )(?P<third>1[0-2]|0?[1-9])/(?!(?P=second)\b)"
+        r"(?P<fourth>[0-3]?[0-9])(?![0-9/%]|\.[0-9]| of\b)",
+        _two_dates,
+    ),
+    (
         rf"(?:{_BEFORE_DATE})(?P<first>1[0-2]|0?[1-9])/(?P<second>[0-3]?[0-9])"
-        r"(?![0-9/%]|\.[0-9]| of\b)",
+        r"(?![0-9/%]|\.[0-9]| of\b| to [0-9]{1,2}/)",
         _without_year,
     ),
     (
@@ -254,6 +265,7 @@ _BOOKS = (
     "Revelation"
 )
 TIMES: tuple[Rule, ...] = (
+    (r"(?<=[0-9]:[0-9]{2}) ?(?:hrs|h)\b", "hours"),
     (
         rf"\b(?P<book>{_BOOKS}) (?P<chapter>[0-9]{{1,3}}):(?P<verse>[0-9]{{1,3}})",
         lambda m: f"{m['book']} {cardinal(m['chapter'])} {cardinal(m['verse'])}",
@@ -269,7 +281,8 @@ TIMES: tuple[Rule, ...] = (
 DECADES: tuple[Rule, ...] = (
     (r"(?<![0-9.,'])(?P<number>[2-9]0)s(?= (?:and|or|to) [2-9]0s\b)", _decades),
     (r"(?<![0-9.,'])(?P<number>(?:1[0-9]|20)[0-9]0)'?s\b", _decades),
-    (r"(?<![\w'])'(?P<number>[2-9]0)s\b", _decades),
+    (r"(?<![\w'])'00s\b", "two thousands"),
+    (r"(?<![\w'])'(?P<number>[1-9]0)s\b", _decades),
     (rf"(?:{_DECADE_BEFORE})(?P<number>[1-9]0)'?s\b", _decades),
     (r"(?<=ing )(?P<number>20)s\b", _decades),
     (rf"(?<![0-9.,'])(?P<number>[2-9]0)s\b{_ERA}", _decades),
@@ -277,7 +290,7 @@ DECADES: tuple[Rule, ...] = (
         r"(?<=\bof )(?P<number>[2-9]0)s\b|(?<=\bin )(?P<other>[2-9]0)s\b",
         lambda match: plural(cardinal(match["number"] or match["other"])),
     ),
-    (r"(?<![0-9.,'])(?P<number>[0-9]{1,4})'s\b", _decades),
+    (r"(?<![0-9.,'-])(?P<number>[0-9]{1,4})'s\b", _decades),
     (r"(?<=[QH][1-4])'(?P<year>[0-9]{2})\b", _short_year),
     (r"(?<![\w'])'(?P<year>[0-9]{2})(?![0-9]|s\b)", _short_year),
 )

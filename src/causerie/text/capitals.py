@@ -49,6 +49,7 @@ _SMALL = (
 ).split()
 
 _CURRENCIES = frozenset(CODES.split("|"))
+_AMOUNT_ENDS = re.compile(r"[0-9] ?[kKMB]?$")
 _AFTER_NUMBER = ("AM", "PM", "ST", "ND", "RD", "TH")
 
 _CONSONANTS = "[BCDFGHJKLMNPQRSTVWXYZ]"
@@ -168,10 +169,10 @@ def _letters(caps: str, plural: str | None) -> str:
 
 def _is_unit(token: re.Match[str]) -> bool:
     """Whether a number before or after makes it a unit, a currency or half of a day."""
-    before = token.string[max(0, token.start() - 2) : token.start()].rstrip()
+    before = token.string[max(0, token.start() - 4) : token.start()].rstrip()
     after = token.string[token.end() : token.end() + 2].lstrip()
     if token["caps"] in _CURRENCIES:
-        return before[-1:].isdigit() or after[:1].isdigit()
+        return bool(_AMOUNT_ENDS.search(before)) or after[:1].isdigit()
     return before[-1:].isdigit() and (token["caps"] in UNITS or token["caps"] in _AFTER_NUMBER)
 
 

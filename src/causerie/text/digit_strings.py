@@ -14,8 +14,9 @@ from causerie.text.rules import Rule
 _END = r"(?!\w|[.,:/-][0-9])"
 _CODE = (
     r"(?<![A-Za-z])(?P<name>(?:(?:[Pp]ass|[Zz]ip |ZIP |[Pp]ost)?[Cc]ode|ZIP|PIN|OTP|[Pp]assword|"
-    r"[Aa]ccount|[Aa]cct|S S N|I S B N|I D|[Ee]xtension|[Ss]erial|[Tt]racking|[Cc]onfirmation)"
-    r"\.?(?: (?:number|no\.?|code|is|was))*:?)(?P<mark> #?)(?P<digits>[0-9]{3,20})" + _END
+    r"[Aa]ccount|[Aa]cct|S S N|I S B N|C V [VC]|I D|[Ee]xtension|[Ss]erial|[Tt]racking|"
+    r"[Cc]onfirmation)\.?(?: (?:number|no\.?|code|is|was))*:?)(?P<mark> #?)"
+    r"(?P<digits>[0-9]{3,20}(?:[ -][0-9]{3,4}){0,7})" + _END
 )
 _NUMBERED = (
     r"(?P<name>\b(?:[Oo]rder|[Cc]ase|[Tt]icket|[Rr]eference|[Ii]nvoice|[Pp]hone|[Pp]olicy|[Mm]ember"
@@ -42,7 +43,7 @@ _OR_EMERGENCY = (
 )
 _LABELED = (
     r"\b(?P<name>(?:[Rr]oom|[Ss]uite|[Ff]light|[Hh]ighway|[Rr]oute|[Ii]nterstate|[Ee]rror|[Gg]ate|"
-    r"[Bb]oeing|[Aa]irbus|Form|R T X|H T T P|R F C|[Aa]partment|[Uu]nit|[Bb]ox|[Pp]ort|"
+    r"[Bb]oeing|[Aa]irbus|[Xx]box|Form|R T X|H T T P|R F C|[Aa]partment|[Uu]nit|[Bb]ox|[Pp]ort|"
     r"[Aa]rea code)s?)"
     r" #?(?P<digits>[0-9]{3,4})(?:(?P<link> ?[-–] ?| to | and )(?P<last>[0-9]{3,4}))?" + _END
 )
@@ -161,7 +162,7 @@ def _hash(match: re.Match[str]) -> str:
 # Before the initialisms are read: tokens of letters and digits.
 CODES: tuple[Rule, ...] = (
     (
-        r"\b(?:(?P<one>1)-)?(?P<area>8(?:00|33|44|55|66|77|88)|900)-(?P<word>[A-Z]{2,12}(?:-[A-Z]{2,12})?)\b",
+        r"\b(?:(?P<one>1)-)?(?P<area>8(?:00|33|44|55|66|77|88)|900)-(?P<word>[A-Z]{2,12}(?:-[A-Z0-9]{1,12}){0,2})\b",
         _vanity,
     ),
     (r"(?<![\w&])#(?=[A-Z]{1,4}-?[0-9]{0,8}-[A-Z0-9])", lambda match: "number "),
@@ -205,7 +206,7 @@ DIGIT_STRINGS: tuple[Rule, ...] = (
     (_EMERGENCY, _named_digits),
     (_OR_EMERGENCY, _named_digits),
     (
-        r"\b(?P<name>Boeing|Airbus A?) ?(?P<first>[37][0-9]{2})-(?P<digits>[0-9]{2,4})\b",
+        r"\b(?P<name>Boeing|Airbus A?) ?(?P<first>[37][0-9]{2})-(?P<digits>[0-9]{1,4})\b",
         lambda m: f"{m['name']} {label(m['first'])} {label(m['digits'])}",
     ),
     (_LABELED, _named_label),
@@ -217,7 +218,7 @@ DIGIT_STRINGS: tuple[Rule, ...] = (
     (_STREET, _street),
     (r"(?<=[A-Z])-[0-9]{1,8}(?:-[0-9]{1,8}){1,4}(?![\w-])", _groups),
     (
-        r"(?:(?<=[A-Z])-?|(?<=[a-z]{3}))(?P<digits>[0-9]{3,4})(?![0-9]|[.,:/-][0-9])",
+        r"(?:(?<=[A-Z])-?|(?<=[a-z]{3})(?:-(?![0-9]+s))?)(?P<digits>[0-9]{3,4})(?![0-9]|[.,:/-][0-9])",
         lambda match: label(match["digits"]),
     ),
     (r"(?<=\b[A-Z][0-9]{2})-(?P<digits>[0-9]{3,8})\b", lambda match: digits(match["digits"])),

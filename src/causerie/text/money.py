@@ -11,7 +11,9 @@ from causerie.text.units import ARTICLE, NOUN_AHEAD, PERIOD, known, many, per
 _CURRENCY = {
     "$": ("dollar", "cent"), "€": ("euro", "cent"), "£": ("pound", "penny"), "¥": ("yen", ""),
     "₹": ("rupee", "paisa"), "₩": ("won", ""), "₽": ("ruble", "kopeck"), "₺": ("lira", ""),
-    "₿": ("bitcoin", ""), "kr": ("krone", ""), "Rs": ("rupee", "paisa"),
+    "₿": ("bitcoin", ""), "₫": ("dong", ""), "₴": ("hryvnia", ""), "₦": ("naira", ""),
+    "₱": ("peso", "centavo"), "฿": ("baht", ""), "₪": ("shekel", ""), "円": ("yen", ""),
+    "元": ("yuan", ""), "kr": ("krone", ""), "Rs": ("rupee", "paisa"),
     "USD": ("dollar", "cent"), "EUR": ("euro", "cent"),
     "GBP": ("pound", "penny"), "JPY": ("yen", ""), "CHF": ("Swiss franc", "centime"),
     "CAD": ("Canadian dollar", "cent"), "AUD": ("Australian dollar", "cent"),
@@ -26,16 +28,18 @@ _CURRENCY = {
     "HK$": ("Hong Kong dollar", "cent"), "S$": ("Singapore dollar", "cent"),
 }  # fmt: skip
 #: A pattern of the codes of currencies: USD.
-CODES = "|".join(code for code in _CURRENCY if code.isalpha())
-_BEFORE = rf"(?<![A-Za-z])(?P<currency>[A-Z]{{0,2}}[$€£¥₹₩₽₺₿]|(?:{CODES})\.?(?= ?[0-9]))"
-_AFTER = rf"(?P<currency>[€£¥₹₩₽]|(?:{CODES})\b)"
+CODES = "|".join(code for code in _CURRENCY if code.isascii() and code.isalpha())
+#: The signs of currencies.
+SIGNS = "".join(code for code in _CURRENCY if not code.isascii() or code == "$")
+_BEFORE = rf"(?<![A-Za-z])(?P<currency>[A-Z]{{0,2}}[{SIGNS}]|(?:{CODES})\.?(?= ?[0-9]))"
+_AFTER = rf"(?P<currency>[{SIGNS[1:]}]|(?:{CODES})\b)"
 _SCALES = {
     "k": "thousand", "m": "million", "b": "billion", "t": "trillion", "mn": "million",
     "bn": "billion", "tn": "trillion",
 }  # fmt: skip
 _SCALE = (
-    r"(?:(?! [A-Z] [A-Z]\b) ?(?P<{}scale>thousand|million|billion|trillion|lakh|crore|[bmt]n|"
-    r"[kKmMbBtT])"
+    r"(?:(?! [A-Z] [A-Z]\b)(?: |-(?=[tmblc][a-z]{{3}}))?"
+    r"(?P<{}scale>thousand|million|billion|trillion|lakh|crore|[bmt]n|[kKmMbBtT])"
     r"(?![A-Za-z]))?"
 )
 _AMOUNT = (
@@ -136,13 +140,13 @@ _LOW = _AMOUNT.format("") + _SCALE.format("")
 _HIGH = _AMOUNT.format("high_") + _SCALE.format("high_")
 _CONTINENTAL = r"(?P<whole>[0-9]{1,3}(?:\.[0-9]{3}){0,4}),(?P<part>[0-9]{2})"
 MONEY: tuple[Rule, ...] = (
-    (r"~(?=[$€£¥₹₩])", "about "),
-    (r"(?<![\w)])[-−](?=[$€£¥₹₩] ?[0-9])", "minus "),
-    (r"(?P<currency>[$€£¥₹₩])[-−](?=[0-9])", lambda match: f"minus {match['currency']}"),
+    (rf"~(?=[{SIGNS}])", "about "),
+    (rf"(?<![\w)])[-−](?=[{SIGNS}] ?[0-9])", "minus "),
+    (rf"(?P<currency>[{SIGNS}])[-−](?=[0-9])", lambda match: f"minus {match['currency']}"),
     (rf"{_BEFORE} ?{_CONTINENTAL}(?![0-9]|[.,][0-9]){_PER}", _continental),
     (rf"(?<![0-9.,]){_CONTINENTAL} ?{_AFTER}{_PER}", _continental),
     (
-        rf"{ARTICLE}{_BEFORE} ?{_LOW} ?[-–] ?(?:[$€£¥₹₩] ?)?{_HIGH}(?![0-9-]|[.,][0-9]){_PER}"
+        rf"{ARTICLE}{_BEFORE} ?{_LOW} ?[-–] ?(?:[{SIGNS}] ?)?{_HIGH}(?![0-9-]|[.,][0-9]){_PER}"
         rf"{_ADJECTIVE}",
         _range,
     ),

@@ -55,6 +55,7 @@ _SYMBOLS = {
     "−": "minus", "↑": "up", "↓": "down", "⇒": "implies", "∈": "in", "∉": "not in", "∪": "union",
     "∩": "intersection", "⊂": "subset of", "∀": "for all", "∃": "there exists", "∑": "sum of",
     "∏": "product of", "∫": "integral of", "∂": "partial", "∇": "nabla", "∴": "therefore",
+    "∠": "angle", "⊥": "perpendicular to", "∥": "parallel to", "♭": "flat", "♯": "sharp",
     "∝": "is proportional to", "≡": "is equivalent to", "∅": "the empty set",
 }  # fmt: skip
 _CODES = Rules(CODES, only_if="[0-9⁺⁻+]|#[A-Fa-f]")
@@ -74,7 +75,7 @@ _GREEK = dict(
         strict=True,
     )
 )
-_GREEK_LETTER = re.compile(f"(?<![^\\W\\d_])[{''.join(_GREEK)}](?![Α-ω])")
+_GREEK_LETTER = re.compile(f"(?:(?<![^\\W\\d_])|(?<=\\b[A-Za-z]))[{''.join(_GREEK)}](?![Ͱ-Ͽ])")
 _COMPARISONS = {">=": "≥", "<=": "≤", "!=": "≠", "==": "="}
 _COMPARISON = re.compile("[<>!=]=(?!=)")
 # Without a word before them: ≥ 18 → at least 18.
@@ -155,6 +156,8 @@ def _stars(match: re.Match[str]) -> str:
 _read_signs = Rules(
     (
         (r"(?:(?<=\b[IiU] )|(?<=\b[Ww]e )|(?<=\b[Yy]ou ))(?:❤|<3(?= \w))", "love"),
+        (r"(?<=\bP\([A-Z])\|(?=[A-Z]\))", " given "),
+        (r"(?<![\w'])n!(?!\w)(?! ?[=*+/])", "n factorial"),
         (r"(?P<full>[★⭐]{1,5})(?P<empty>☆{0,5})", _stars),
         (
             r"(?<![\w.\\])(?P<name>[fghFGHPOT]|sin|cos|tan|ln|exp|sinh|cosh|tanh|log_?(?P<base>[0-9]*))"
@@ -172,7 +175,7 @@ _read_signs = Rules(
         ),
         (r"(?<=[0-9][°'\"]) ?(?P<point>[NSEW])\b", lambda m: f" {_COMPASS[m['point']]}"),
     ),
-    only_if=r"\w'?\(|A[-–]Z|a[-–]z|/d|\||[❤★⭐]|<3|[0-9][°'\"] ?[NSEW]|= [a-z]{2}|[^ ]==",
+    only_if=r"\w'?\(|n!|A[-–]Z|a[-–]z|/d|\||[❤★⭐]|<3|[0-9][°'\"] ?[NSEW]|= [a-z]{2}|[^ ]==",
     spaced=False,
 )
 _TABLE = _Compatible(str.maketrans(_CHARACTERS))

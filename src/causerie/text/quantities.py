@@ -10,7 +10,7 @@ import re
 
 from causerie.text.calendar import DATES, DECADES, TIMES
 from causerie.text.digit_strings import DIGIT_STRINGS
-from causerie.text.money import CODES, MONEY
+from causerie.text.money import CODES, MONEY, SIGNS
 from causerie.text.numbers import (
     cardinal,
     decimal,
@@ -68,7 +68,7 @@ _MEASURED = re.compile(
     " (?:film|lens|camera|sprint|race|dash|winds?|hose|pipe|screw|drill|cable|screen|monitor|"
     r"display|battery|charg(?:ing|ers?)|speakers?|bulbs?|drives?|adapter|motor|panels?|files?|bottles?|bags?|"
     r"commute|walk|hike|ride|jog|run|swim|fence|wall|ladder|rope|"
-    r"engine|freestyle|hurdles|relay|radius|speed limit)\b"
+    r"engine|freestyle|hurdles|relay|radius|speed limit|vinyl|pizzas?|laptops?|tablets?|TVs?)\b"
 )
 
 
@@ -145,7 +145,8 @@ def _height(match: re.Match[str]) -> str:
 
 
 def _inches(match: re.Match[str]) -> str:
-    single = match["article"] or (match["whole"] == "1" and not match["part"])
+    single = match["article"] or _MEASURED.match(match.string, match.end())
+    single = single or (match["whole"] == "1" and not match["part"])
     return f"{match['article'] or ''}{_number(match)} {'inch' if single else 'inches'}"
 
 
@@ -157,7 +158,7 @@ def _inch_marks(match: re.Match[str]) -> str:
 
 
 def _nth(match: re.Match[str]) -> str:
-    return ordinal(match["whole"].replace(",", ""))
+    return ordinal(match["whole"].replace(",", "")) + (match["many"] or "")
 
 
 def _fraction(match: re.Match[str]) -> str:
@@ -227,6 +228,10 @@ def _years(match: re.Match[str]) -> str:
 
 _WRITTEN: tuple[Rule, ...] = (  # how numbers are written: 1 000 000, 1_000_000, 10,5 kg
     (
+        r"(?<![0-9.,/-])(?<![0-9] )[1-9][0-9]{0,2}(?: [0-9]{3}){1,4},[0-9]{1,2}(?![0-9,])",
+        lambda match: match[0].replace(" ", "").replace(",", "."),
+    ),
+    (
         r"(?<![0-9.,/-])(?<![0-9] )[1-9][0-9]{0,2}(?:(?: [0-9]{3}){2,4}| 000)(?! ?[0-9])",
         lambda match: match[0].replace(" ", ""),
     ),
@@ -277,8 +282,10 @@ _SIGNS: tuple[Rule, ...] = (
         r"(?<![0-9./½])(?P<width>[0-9.]{1,4})\" ?[x×] ?(?P<height>[0-9.]{1,4})\"",
         lambda match: f"{match['width']} by {match['height']} inches",
     ),
-    (r"(?<=[0-9][m\"']) ?[x×] ?(?=[0-9])", "by"),
-    (r"(?<=[0-9 ](?:cm|mm|ft|in)) ?[x×] ?(?=[0-9])", "by"),
+    (
+        r"(?:(?<=[0-9][m\"'])|(?<=[0-9] m)|(?<=[0-9 ](?:cm|mm|km|ft|in))) ?[x×] ?(?=[0-9])",
+        "by",
+    ),
     (r"(?<=[0-9]°[CF]) ?[-–] ?(?=[0-9])|(?<=[0-9]°) ?[-–] ?(?=[0-9])", "to"),
     (r"(?<=\bx86)-(?=64)", ""),
     (r"(?<=[0-9])\.(?=x\b)", "point"),
@@ -291,14 +298,19 @@ _SIGNS: tuple[Rule, ...] = (
     (r"(?<=[0-9%)]) ?[-−] ?(?=[0-9]{1,9} ?=)", "minus"),
     (r"(?<=/[0-9])[-–](?=[0-9]{1,2}/[0-9])", "to"),
     (
-        r"(?:(?<=[A-Za-z]-[0-9])|(?<=[A-Za-z]-[0-9]\.[0-9])|(?<=[a-z][0-9]\.[0-9]))-(?=[0-9]{1,3}[BbMm]\b)",
+        r"(?:(?<=[A-Za-z]-[0-9])|(?<=[A-Za-z]-[0-9]\.[0-9])|(?<=[a-z][0-9]\.[0-9])|(?<=[a-z][0-9]))"
+        r"-(?=[0-9]{1,3}[BbMm]\b)",
         " ",
     ),
     (r"(?<=[0-9%])(?:-| ?– ?)(?=[0-9])(?![0-9]{1,2}/[0-9])", "to"),
     (r"(?<=[0-9][ap]m) ?[-–] ?(?=[0-9])", "to"),
     (r"(?:(?<=[AP] M)|(?<=[0-9 ][AP]M)) ?[-–] ?(?=[0-9])", "to"),
     (r"(?<=[0-9](?:st|nd|rd|th))[-–](?=[0-9])|(?<=[0-9]0s)[-–](?=[0-9])", "to"),
-    (r"(?<=noon)[-–](?=[0-9])|(?<=midnight)[-–](?=[0-9])", "to"),
+    (
+        r"(?<=noon)[-–](?=[0-9])|(?<=midnight)[-–](?=[0-9])|(?<=[0-9mM])[-–](?=(?:noon|midnight)\b)"
+        r"|(?<=[0-9]{4})[-–](?=(?:present|today|now)\b)",
+        "to",
+    ),
     (r"(?<=[0-9]) [-−] (?=[0-9])", "minus"),
     (r"(?:(?<=[0-9][a-z])|(?<=[a-z][²³])|(?<=\b[b-hj-z])) [-−] (?=[0-9]|[a-z]\b)", "minus"),
     (r"(?<=\([a-z])[-−](?=[0-9a-z]\))", "minus"),
@@ -324,7 +336,7 @@ _SIGNS: tuple[Rule, ...] = (
     (r"(?<=[0-9])\+(?= [a-z])", "plus"),
     (r"(?<=[0-9])\*(?= ?[a-z])", "star"),
     (r"# ?(?=[0-9])", "number "),
-    (r"~ ?(?=[0-9])|~(?=[A-Za-z])", "about "),
+    (r"~ ?(?=[0-9])|~(?=[A-Za-z])", "about"),
 )
 _MEASURES: tuple[Rule, ...] = (
     (
@@ -349,7 +361,7 @@ _MEASURES: tuple[Rule, ...] = (
     ),
     (rf"(?<=[0-9])(k|K|m|M|bn|B)(?=\+| (?:{_MANY})\b)", lambda match: _SCALES[match[1].lower()]),
     (r"(?<=[0-9]\.[0-9])K\b", "thousand"),
-    (r"(?:(?<=[0-9]{2})|(?<=\.[0-9]))M(?![\w/])", "million"),
+    (r"(?:(?<=[0-9]{2})|(?<=\.[0-9])|(?<=(?:bout|over|than) [0-9]))M(?![\w/])", "million"),
     (r"(?<=[0-9]{4}) ?bps\b", "bits per second"),
     (r"\b[qQ](?P<hours>[0-9]{1,2}) ?h(?:rs?)?\b", lambda m: f"every {cardinal(m['hours'])} hours"),
     (
@@ -372,6 +384,7 @@ _MEASURES: tuple[Rule, ...] = (
         r"|(?<= by )(?P<more>[0-9]{1,3})'(?![0-9])",
         _feet,
     ),
+    (r"(?<![0-9])(?P<hours>)(?P<minutes>[0-9]{1,3})'(?P<seconds>1[2-9]|[2-5][0-9])\"", _duration),
     (r"(?<![0-9])(?P<feet>[0-9])' ?(?P<inches>1[01]|[0-9])(?:\"|''|\b)", _height),
     (
         r"(?<![0-9.,])(?P<feet>[0-9]{1,3}) ?(?:ft|feet|foot)\.?,? (?P<inches>1[01]|[0-9]) ?"
@@ -394,15 +407,16 @@ _MEASURES: tuple[Rule, ...] = (
     ),
     (rf"(?<=[0-9] )(?P<noun>[a-z]{{3,20}})/(?P<per>{PERIOD})\b", _rate),
     (
-        rf"{_START}(?P<whole>[0-9]{{1,3}}(?:,[0-9]{{3}}){{1,4}}|[0-9]{{1,15}})"
-        r"(?:st|nd|rd|th|ST|ND|RD|TH)\b",
+        rf"{_START}(?<![0-9]/)(?P<whole>[0-9]{{1,3}}(?:,[0-9]{{3}}){{1,4}}|[0-9]{{1,15}})"
+        r"(?:(?:st|nd|rd|th)(?P<many>s?)|ST|ND|RD|TH)\b",
         _nth,
     ),
+    (r"(?<=[0-9])/(?=(?:day|week|month|year|hour)\b)", "per"),
     (r"(?<![0-9/-])24[/-]7(?![0-9/-])", "twenty four seven"),
     (r"(?<![0-9/])24/7/365(?![0-9/])", "twenty four seven three sixty five"),
     (
         r"(?<![0-9/.,])(?:(?P<whole>[0-9]{1,4})[ -])?"
-        r"(?P<above>[0-9]{1,3})/(?P<below>1000|[0-9]{1,3})(?![0-9/]|\.[0-9])"
+        r"(?P<above>[0-9]{1,3})/(?P<below>1000|[0-9]{1,3})(?:ths?\b|rds?\b)?(?![0-9/]|\.[0-9])"
         rf"(?:[ -]?(?P<unit>{UNIT}|in|\")(?![\w²³'/]))?",
         _fraction,
     ),
@@ -440,7 +454,7 @@ _RULES = (
     ),
     Rules(DATES, only_if=_MONTH_OR_MARK),
     Rules(DIGIT_STRINGS, only_if=r"[0-9]{3}|[0-9][.-][0-9]|[vV]\.?[0-9]|0[0-9] "),
-    Rules(MONEY, only_if=rf"[$€£¥₹₩₽₺₿¢]|\b(?:{CODES})"),
+    Rules(MONEY, only_if=rf"[{SIGNS}¢]|\b(?:{CODES})"),
     Rules(_SIGNS, only_if="[^0-9A-Za-wyz ,:;?!'()]"),
     Rules(TIMES, only_if="[0-9](?::[0-9]| {0,2}[AaPp])"),
     Rules(DECADES, only_if="[0-9]'?s|'[0-9]{2}"),

@@ -13,7 +13,8 @@ UNITS = {
     "fl oz": "fluid ounce", "fl. oz": "fluid ounce", "l": "liter",
     "L": "liter", "ml": "milliliter", "mL": "milliliter", "cl": "centiliter", "dl": "deciliter",
     "dL": "deciliter", "μL": "microliter", "μl": "microliter",
-    "gal": "gallon", "qt": "quart", "pt": "pint", "tbsp": "tablespoon", "Tbsp": "tablespoon",
+    "gal": "gallon", "qt": "quart", "qts": "quart", "gsm": "G S M", "pt": "pint",
+    "tbsp": "tablespoon", "Tbsp": "tablespoon",
     "tsp": "teaspoon", "Tsp": "teaspoon",
     "h": "hour", "hr": "hour", "hrs": "hour", "min": "minute", "mins": "minute", "s": "second",
     "sec": "second", "secs": "second", "ms": "millisecond", "ns": "nanosecond", "yr": "year",
@@ -65,8 +66,8 @@ _PERIODS = {
     "seat": "seat",
 }  # fmt: skip
 _SAME_IN_PLURAL = frozenset(
-    "yen won yuan rand forint lira percent hertz kilohertz megahertz gigahertz horsepower "
-    "lux".split()
+    "yen won yuan dong baht naira rand forint lira percent hertz kilohertz megahertz gigahertz "
+    "horsepower lux".split()
 ) | {name for name in UNITS.values() if name.isupper()}
 _IRREGULAR = {
     "penny": "pence", "foot": "feet", "inch": "inches", "paisa": "paise", "real": "reais",
