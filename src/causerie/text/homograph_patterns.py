@@ -43,14 +43,14 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             "ɹˈW",
             r"\b(?:terrible|huge|blazing|furious|bitter|public|political|loud|almighty|"
             r"diplomatic|massive|heated|violent|angry|family|nasty) _|\b(?:had|have|having|"
-            r"has) (?:a|another) _(?! of)|\b_ (?:over|about|broke|erupted|between)\b",
+            r"has) (?:a|another) _(?! of)|\b_ (?:over|about|among|broke|erupted|between)\b",
         ),
         ("ɹˈO", ""),
     ),
     "tear": (
         (
             "tˈɪɹ",
-            r"_ (?:rolled|ran|fell|gas|ducts?|drops?|stained|streamed|slid|trickled|came|"
+            r"_ (?:jerkers?|rolled|ran|fell|gas|ducts?|drops?|stained|streamed|slid|trickled|came|"
             r"in (?:his|her|my|your) eyes?|down (?:his|her|my) (?:cheek|face)|slipped|glistened|"
             r"welled)|\b(?:single|shed|shedding|sheds|wiped|wipe|cried|crying) (?:a |away a |"
             r"away the |the |one )?_|\b(?:lone|bitter|salty|happy) _",
@@ -182,7 +182,7 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             r"recorded|performed|air|aired|airing|perform|performing|play|playing|played|sing|"
             r"singing|sang|shown|filmed|reporting|is|are|was|were|we're|it's|now|be|been|a|the|"
             r"this|band|watched|them|him|appeared|coming) _ ?(?:[,.!?]|$|(?:from|on|at|in|"
-            r"tonight|now|today|online|here|again|before|next|every|for)\b)|\b(?:a|an|the|some|"
+            r"last|yesterday|tonight|now|today|online|here|again|before|next|every|for)\b)|\b(?:a|an|the|some|"
             r"of|my|this|our|best|first) _ ",
         ),
         ("lˈɪv", ""),
@@ -314,6 +314,14 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
         ),
         ("ˈAʤd", ""),
     ),
+    "upset": (
+        (
+            "ˈʌpsˌɛt",
+            r"\b(?:big|major|huge|stunning|biggest|an) _ ?(?:[,.;!?]|$|(?:in|of|over|win)\b)",
+        ),
+        ("ˌʌpsˈɛt", ""),
+    ),
+    "moped": (("mˈOpt", r"\b_ (?:around|about|all)\b"), ("mˈOpˌɛd", "")),
     "nice": (("nˈis", r"\b_ , france\b|\b(?:in|to|from|near) _ ?(?:[,.;!?]|$)"), ("nˈIs", "")),
     "reading": (("ɹˈɛdɪŋ", r"\b_ , (?:england|berkshire|pennsylvania)\b"), ("ɹˈidɪŋ", "")),
     "mobile": (("mObˈil", r"\b_ , alabama\b"), ("mˈObᵊl", "")),
