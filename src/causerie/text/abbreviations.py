@@ -36,6 +36,7 @@ _ABBREVIATIONS = {
     "wt.": "weight", "ht.": "height", "mfg.": "manufacturing", "bldg.": "building",
     "Esq.": "Esquire", "Jr.": "Junior", "Sr.": "Senior", "gov't": "government",
     "int'l": "international", "nat'l": "national", "dep't": "department",
+    "acct.": "account", "w/in": "within", "b/w": "between",
     "Assoc.": "Association", "avg.": "average", "tel.": "telephone", "n.b.": "note well",
     "N.B.": "note well", "msg": "message",
     "cf.": "compare", "viz.": "namely", "ca.": "about", "et al.": "and others",
@@ -80,7 +81,7 @@ _BEFORE_NUMBER = {
     "Bk": "book", "bk": "book", "Ver": "version", "ver": "version", "Rte": "Route",
     "Hwy": "Highway", "ext": "extension", "Ext": "extension",
     "c": "about", "Bldg": "Building", "Apt": "Apartment", "Ste": "Suite",
-    "nos": "numbers", "Rm": "Room",
+    "nos": "numbers", "Rm": "Room", "Mk": "mark",
 }  # fmt: skip
 _STATES = {
     "AL": "Alabama", "AK": "Alaska", "AZ": "Arizona", "AR": "Arkansas", "CA": "California",

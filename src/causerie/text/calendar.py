@@ -32,13 +32,14 @@ _BEFORE_DATE = "|".join(
         *(f"{day}," for day in DAYS),
     )
 )
+_DENOMINATORS = frozenset("2 3 4 5 6 8 16 32".split())
 # Denominators that nobody uses: 10/31 is a date, 7/16 a part of an inch.
 _ONLY_DAYS = "1[345789]|2[1-9]|3[01]"
 _DECADE_BEFORE = "|".join(
     rf"(?<=\b{word} )|(?<=\b{word}-)"
     for word in "the The her Her his His their Their my My our your early mid Mid late and".split()
 )
-_ERA = r"(?= ?(?:music|movies?|films?|hits?|kid|fashion|style|pop|rock|era|child|nostalgia)\b)"
+_ERA = r"(?= ?(?:music|movies?|films?|hits?|kids?|fashion|style|pop|rock|era|child|nostalgia)\b)"
 
 
 # Before a date that needs no article: my 3 May appointment.
@@ -108,8 +109,12 @@ def _without_year(match: re.Match[str]) -> str:
 
 
 def _two_dates(match: re.Match[str]) -> str:
-    low, high = (_date(match[a], match[b]) for a, b in (("first", "second"), ("third", "fourth")))
-    return f"{low}{match['link']}{high}" if low and high else match[0]
+    """Two dates, unless they may be fractions: 5/1–5/7; but 1/4–1/2."""
+    ends = (match["first"], match["second"]), (match["third"], match["fourth"])
+    low, high = (_date(*end) for end in ends)
+    if not (low and high) or all(int(a) < int(b) and b in _DENOMINATORS for a, b in ends):
+        return match[0]
+    return f"{low} {link(match['link'])} {high}"
 
 
 def _date(month: str, day: str, of_year: str = "") -> str:
@@ -133,8 +138,10 @@ def _year_month(match: re.Match[str]) -> str:
 
 def _time(match: re.Match[str]) -> str:
     hour, minute, second = match["hour"], match["minute"], match["second"]
-    if int(hour) > 24 or int(minute) > 59:
+    if int(hour) > 59 or int(minute) > 59:
         return match[0]
+    if int(hour) > 24 and not second:  # minutes and seconds
+        return f"{cardinal(hour)} {'minutes' if minute == '00' else two_digits(minute)}"
     if second and _LASTED.search(match.string[: match.start()][-20:]):
         return _long(hour, minute, second)
     words = [cardinal(str(int(hour)))]
@@ -225,8 +232,9 @@ DATES: tuple[Rule, ...] = (
     ),
     (r"(?<![0-9/])9/11(?![0-9/])", "nine eleven"),
     (
-        r"(?<=\b[Ff]rom )(?P<first>1[0-2]|0?[1-9])/(?P<second>[0-3]?[0-9])"
-        r"(?P<link> to | until | through )(?P<third>1[0-2]|0?[1-9])/(?!(?P=second)\b)"
+        r"(?:(?<=\b[Ff]rom )|(?<![0-9/.])(?=[0-9/]+[-–]))(?P<first>1[0-2]|0?[1-9])/"
+        r"(?P<second>[0-3]?[0-9])(?P<link> to | until | through |[-–])"
+        r"(?P<third>1[0-2]|0?[1-9])/(?!(?P=second)\b)"
         r"(?P<fourth>[0-3]?[0-9])(?![0-9/%]|\.[0-9]| of\b)",
         _two_dates,
     ),

@@ -13,9 +13,9 @@ from causerie.text.rules import Rule
 # After these words a number is read digit by digit.
 _END = r"(?!\w|[.,:/-][0-9])"
 _CODE = (
-    r"(?<![A-Za-z])(?P<name>(?:(?:[Pp]ass|[Zz]ip |ZIP |[Pp]ost)?[Cc]ode|ZIP|PIN|OTP|[Pp]assword|"
+    r"(?<![A-Za-z])(?P<name>(?:(?:[Pp]ass|[Zz]ip |ZIP |[Pp]ost)?[Cc]ode|ZIP|PIN|O T P|[Pp]assword|"
     r"[Aa]ccount|[Aa]cct|S S N|I S B N|C V [VC]|I D|[Ee]xtension|[Ss]erial|[Tt]racking|"
-    r"[Cc]onfirmation)\.?(?: (?:number|no\.?|code|is|was))*:?)(?P<mark> #?)"
+    r"[Cc]onfirmation)\.?(?: (?:number|no\.?|code|is|was))*:?)(?P<mark># | #?)"
     r"(?P<digits>[0-9]{3,20}(?:[ -][0-9]{3,4}){0,7})" + _END
 )
 _NUMBERED = (
@@ -132,7 +132,8 @@ def _code(match: re.Match[str]) -> str:
 
 def _named_digits(match: re.Match[str]) -> str:
     written = match["name"] + match["mark"]
-    name = written.replace(" #", "" if re.search(r"\b[Nn](?:umber|o\.?)\b", written) else " number")
+    is_named = re.search(r"\b[Nn](?:umber|o\.?)\b", written)
+    name = re.sub(" #|# ", "" if is_named else " number", written)
     return f"{name} {', '.join(map(digits, re.split('[ -]', match['digits'])))}"
 
 
@@ -224,6 +225,10 @@ DIGIT_STRINGS: tuple[Rule, ...] = (
     (r"(?<=\b[A-Z][0-9]{2})-(?P<digits>[0-9]{3,8})\b", lambda match: digits(match["digits"])),
     (r"(?:(?<=alpha)|(?<=beta)|(?<=rc)|(?<=dev))\.(?=[0-9])", "point"),
     (r"(?<=[A-Za-z][0-9])-(?P<digits>[0-9]{3,4})", lambda match: label(match["digits"])),
+    (
+        r"\b802\.11(?P<letters>[a-z]{0,2})\b",
+        lambda match: f"eight oh two point eleven {' '.join(match['letters'].upper())}",
+    ),
     (
         r"\b(?P<digits>40[13]) ?\(?(?P<letter>[kb])\b\)?",
         lambda match: f"{label(match['digits'])} {match['letter']}",

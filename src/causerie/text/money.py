@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from causerie.text.numbers import cardinal, decimal
+from causerie.text.numbers import cardinal, decimal, plural
 from causerie.text.rules import Rule
 from causerie.text.units import ARTICLE, NOUN_AHEAD, PERIOD, known, many, per
 
@@ -140,6 +140,8 @@ _LOW = _AMOUNT.format("") + _SCALE.format("")
 _HIGH = _AMOUNT.format("high_") + _SCALE.format("high_")
 _CONTINENTAL = r"(?P<whole>[0-9]{1,3}(?:\.[0-9]{3}){0,4}),(?P<part>[0-9]{2})"
 MONEY: tuple[Rule, ...] = (
+    (r" ?(?P<amount>\$[0-9.,]{1,20} ?[mbtr]{1,2}illion)-dollars? ?", lambda match: match["amount"]),
+    (r"\$(?P<whole>[0-9]{1,3})s\b", lambda match: plural(cardinal(match["whole"]))),
     (rf"~(?=[{SIGNS}])", "about "),
     (rf"(?<![\w)])[-−](?=[{SIGNS}] ?[0-9])", "minus "),
     (rf"(?P<currency>[{SIGNS}])[-−](?=[0-9])", lambda match: f"minus {match['currency']}"),

@@ -74,9 +74,12 @@ def _century(match: re.Match[str]) -> str:
     return f"{match['before']} {ordinal(str(_value(match['numeral'])))}"
 
 
+_TITLE = re.compile("King|Queen|Pope|Emperor|Tsar|Czar|Sultan")
+
+
 def _rank(match: re.Match[str]) -> str:
     numeral = match["numeral"]
-    if numeral == "I" and not re.match(
+    if numeral == "I" and not _TITLE.match(match["before"]) and not re.match(
         r"(?: of| was| and|'s|[.;:)!?]|$)", match.string[match.end() :]
     ):
         return match[0]
