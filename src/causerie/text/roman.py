@@ -79,8 +79,10 @@ _TITLE = re.compile("King|Queen|Pope|Emperor|Tsar|Czar|Sultan")
 
 def _rank(match: re.Match[str]) -> str:
     numeral = match["numeral"]
-    if numeral == "I" and not _TITLE.match(match["before"]) and not re.match(
-        r"(?: of| was| and|'s|[.;:)!?]|$)", match.string[match.end() :]
+    if (
+        numeral == "I"
+        and not _TITLE.match(match["before"])
+        and not re.match(r"(?: of| was| and|'s|[.;:)!?]|$)", match.string[match.end() :])
     ):
         return match[0]
     after_initial = len(numeral) == 1 and re.match(" [A-Z][a-z]", match.string[match.end() :])
