@@ -22,7 +22,16 @@ _MONTH |= {month.lower(): month for month in MONTHS}
 _MONTH_NAME = rf"(?P<month>{alternatives([*MONTHS, *SHORT_MONTHS])})"
 _YEAR = r"(?P<year>[12][0-9]{3})(?![0-9]|[.,:][0-9])"
 _DAY_END = r"(?:st|nd|rd|th)?\b(?![:/.][0-9]|,[0-9]|%)"
-_HALF_DAY = r"(?: {0,2}(?P<half>[AaPp])\.? ?[Mm]\b(?:\.(?!\s{1,3}[A-Z]|\s{0,3}$))?)"
+_ZONES = "ET EST EDT CT CST CDT MT MST MDT PT PST PDT UTC GMT BST CET CEST IST JST AEST".split()
+#: Names after "9 a.m." in the same sentence: days, months and time zones, also as letters.
+AFTER_TIME = (
+    rf"(?:{alternatives([*DAYS, *MONTHS, *SHORT_DAYS, *SHORT_MONTHS])}"
+    rf"|{'|'.join(' ?'.join(zone) for zone in _ZONES)}|Eastern|Central|Mountain|Pacific)\b"
+)
+_HALF_DAY = (
+    r"(?: {0,2}(?P<half>[AaPp])\.? ?[Mm]\b"
+    rf"(?:\.(?!\s{{1,3}}(?!{AFTER_TIME})[A-Z]|\s{{0,3}}$))?)"
+)
 # A day and a month without a year are a date after these words; a fraction otherwise.
 _BEFORE_DATE = "|".join(
     rf"(?<=\b{word} )"

@@ -278,7 +278,7 @@ _WRITTEN: tuple[Rule, ...] = (  # how numbers are written: 1 000 000, 1_000_000,
 )
 _MANY = (
     "people|users|views|likes|words|followers|downloads|copies|jobs|homes|subscribers|steps|"
-    "customers|dollars|euros"
+    "customers|dollars|euros|tokens|requests"
 )
 _SCALES = {"k": "thousand", "m": "million", "b": "billion", "bn": "billion"}
 _SIGNS: tuple[Rule, ...] = (
