@@ -36,7 +36,12 @@ _ABBREVIATIONS = {
     "wt.": "weight", "ht.": "height", "mfg.": "manufacturing", "bldg.": "building",
     "Esq.": "Esquire", "Jr.": "Junior", "Sr.": "Senior", "gov't": "government",
     "int'l": "international", "nat'l": "national", "dep't": "department",
-    "acct.": "account", "w/in": "within", "b/w": "between",
+    "acct.": "account", "ea.": "each", "doz.": "dozen", "pcs.": "pieces",
+    "mktg.": "marketing", "pls.": "please", "pls": "please", "y/y": "year over year",
+    "q/q": "quarter over quarter", "m/m": "month over month", "YoY": "year over year",
+    "mktg": "marketing", "cont'd": "continued", "feat.": "featuring",
+    "Qty": "quantity", "qty": "quantity", "hrs:": "hours:", "attn:": "attention:",
+    "w/in": "within", "b/w": "between",
     "Assoc.": "Association", "avg.": "average", "tel.": "telephone", "n.b.": "note well",
     "N.B.": "note well", "msg": "message",
     "cf.": "compare", "viz.": "namely", "ca.": "about", "et al.": "and others",
@@ -81,7 +86,9 @@ _BEFORE_NUMBER = {
     "Bk": "book", "bk": "book", "Ver": "version", "ver": "version", "Rte": "Route",
     "Hwy": "Highway", "ext": "extension", "Ext": "extension",
     "c": "about", "Bldg": "Building", "Apt": "Apartment", "Ste": "Suite",
-    "nos": "numbers", "Rm": "Room", "Mk": "mark",
+    "nos": "numbers", "Rm": "Room", "Mk": "mark", "Op": "opus",
+    "Pg": "page", "pg": "page", "pgs": "pages",
+    "Wk": "week", "wk": "week", "ln": "line", "lns": "lines", "ll": "lines",
 }  # fmt: skip
 _STATES = {
     "AL": "Alabama", "AK": "Alaska", "AZ": "Arizona", "AR": "Arkansas", "CA": "California",
@@ -124,8 +131,13 @@ _SUFFIX = re.compile(
 )
 _NUMBERED = re.compile(
     rf"(?:\b({alternatives(_BEFORE_NUMBER)})|(?:(?<=[,(;] )|(?<=[a-z]{{3}} )(?<!said ))(no))"
-    r"\. ?(?=[0-9]|[IVXLivxl]{1,7}\b)|\b(?P<bare>Apt|Ste|Bldg|Rm|Rte|Vol|Fig) (?=[0-9])"
+    r"\. ?(?=[0-9]|[IVXLivxl]{1,7}\b)|\b(?P<bare>Apt|Ste|Bldg|Rm|Rte|Vol|Fig|[Pp]gs?|[Ww]k|Op)"
+    r" (?=[0-9])"
 )
+_AFTER_ORDINAL = re.compile(
+    r"(?<=[0-9](?:st|nd|rd|th) )(?:(?P<floor>flr?\b\.?)|c\.(?= (?:BCE?|CE|AD)\b))"
+)
+_REVISION = re.compile(r"\bRev\.? (?=[A-Z0-9](?:[.,;:)]| ?$))")
 _STATE = re.compile(
     rf"(?<=[a-z], )(?P<state>{alternatives(_STATES)})(?![\w'])"
     r"(?: (?P<zip>[0-9]{5})(?:-(?P<four>[0-9]{4}))?\b)?"
@@ -179,6 +191,8 @@ def read_abbreviations(text: str) -> str:
     text = _INITIAL.sub(r"\1\2 ", text)
     text = _ABBREVIATION.sub(_abbreviation, text)
     text = _NUMBERED.sub(lambda m: _BEFORE_NUMBER.get(m[1] or m["bare"], "number") + " ", text)
+    text = _AFTER_ORDINAL.sub(lambda match: "floor" if match["floor"] else "century", text)
+    text = _REVISION.sub("revision ", text)
     text = _TITLE.sub(lambda match: _BEFORE_NAME[match[1] or match[2]], text)
     text = _SUFFIX.sub(_suffix, text)
     text = _COMPASS_AFTER.sub(lambda match: f"{match['street']} {_COMPASS[match['point']]}", text)
@@ -210,7 +224,7 @@ def _abbreviation(match: re.Match[str]) -> str:
     short = match["short"]
     if match["number"] is not None and short in ("min.", "est."):  # 10 min. later
         return "estimated" if short == "est." else match[0]
-    if short == "est." and _ESTIMATE.match(match.string, match.end()):
+    if short in ("est.", "Est.") and _ESTIMATE.match(match.string, match.end()):
         return "estimated"
     return _ABBREVIATIONS[short] + (_stop(match) if short in _MAY_END else "")
 

@@ -45,6 +45,10 @@ _HOME = re.compile(r"(?<!\S)~/(?=[\w.])")
 _HASHTAG = re.compile(
     r"(?<![\w&#])#(?=[A-Za-z]\w|[0-9]{1,4}(?!st|nd|rd|th)[A-Za-z]{3})(?P<tag>\w{2,100})"
 )
+_ORDERED = re.compile(
+    r"\b(?P<what>(?:[Oo]rder|[Tt]icket|[Cc]ase|[Ii]nvoice|[Tt]racking|[Ii]tem|[Pp]art|[Mm]odel) )#"
+    r"(?=[A-Z]*[0-9])"
+)
 _HANDLE = re.compile(r"(?<!\S)@(?=[A-Za-z])\w{2,40}")
 _COMMUNITY = re.compile(r"(?<![\w/])[ru]/\w{2,40}")
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -69,6 +73,7 @@ def read_addresses(text: str) -> str:
     text = _HERE.sub(lambda match: "dot " * len(match["dots"]) + "slash ", text)
     text = _COMMUNITY.sub(lambda match: _HUMP.sub(" ", match[0]), text)
     text = _HANDLE.sub(lambda match: match[0].replace("_", " underscore "), text)
+    text = _ORDERED.sub(r"\g<what>number ", text)
     text = _HASHTAG.sub(lambda match: f"hashtag {_HUMP.sub(' ', match['tag'])}", text)
     return _SHARP.sub(r"\1 sharp", text)
 

@@ -187,6 +187,12 @@ def _half_day(match: re.Match[str]) -> list[str]:
     return [match["half"].upper(), "M"] if match["half"] else []
 
 
+_MAGNITUDES = {
+    1: "tens", 2: "hundreds", 3: "thousands", 4: "tens of thousands", 5: "hundreds of thousands",
+    6: "millions",
+}  # fmt: skip
+
+
 def _decades(match: re.Match[str]) -> str:
     number = match["number"]
     return plural("two thousand" if number == "2000" else year(number))
@@ -279,9 +285,17 @@ DATES: tuple[Rule, ...] = (
 )
 _BOOKS = (
     "Psalms?|Genesis|Exodus|Isaiah|Proverbs|Matthew|Mark|Luke|John|Acts|Romans|Corinthians|"
-    "Revelation"
+    "Revelation|Surah|Quran|Qur'an"
 )
+_SHORT_BOOKS = {
+    "Gen": "Genesis", "Ex": "Exodus", "Isa": "Isaiah", "Prov": "Proverbs", "Ps": "Psalms",
+    "Matt": "Matthew", "Rom": "Romans", "Cor": "Corinthians", "Rev": "Revelation",
+}  # fmt: skip
 TIMES: tuple[Rule, ...] = (
+    (
+        rf"\b(?P<book>{alternatives(_SHORT_BOOKS)})\.? (?=[0-9]{{1,3}}:[0-9])",
+        lambda match: _SHORT_BOOKS[match["book"]],
+    ),
     (r"(?<=[0-9]:[0-9]{2}) ?(?:hrs|h)\b", "hours"),
     (
         rf"\b(?P<book>{_BOOKS}) (?P<chapter>[0-9]{{1,3}}):(?P<verse>[0-9]{{1,3}})",
@@ -296,6 +310,10 @@ TIMES: tuple[Rule, ...] = (
     (rf"(?<![0-9.,])(?P<hour>[0-9]{{1,2}}){_HALF_DAY}", _hour),
 )
 DECADES: tuple[Rule, ...] = (
+    (
+        r"(?<![0-9.,])1(?P<zeros>0{1,5}|0{1,3},000|,000|,000,000)s(?= (?:of|and)\b)",
+        lambda match: _MAGNITUDES[match["zeros"].count("0")],
+    ),
     (r"(?<![0-9.,'])(?P<number>[2-9]0)s(?= (?:and|or|to) [2-9]0s\b)", _decades),
     (r"(?<![0-9.,'])(?P<number>(?:1[0-9]|20)[0-9]0)'?s\b", _decades),
     (r"(?<![\w'])'00s\b", "two thousands"),

@@ -162,6 +162,7 @@ def _hash(match: re.Match[str]) -> str:
 
 # Before the initialisms are read: tokens of letters and digits.
 CODES: tuple[Rule, ...] = (
+    (r"(?<![0-9])(?P<count>[2-9])x(?=[0-9]{2,4} ?m\b)", lambda m: f"{cardinal(m['count'])} by"),
     (
         r"\b(?:(?P<one>1)-)?(?P<area>8(?:00|33|44|55|66|77|88)|900)-(?P<word>[A-Z]{2,12}(?:-[A-Z0-9]{1,12}){0,2})\b",
         _vanity,

@@ -68,6 +68,7 @@ _MEASURED = re.compile(
     " (?:film|lens|camera|sprint|race|dash|winds?|hose|pipe|screw|drill|cable|screen|monitor|"
     r"display|battery|charg(?:ing|ers?)|speakers?|bulbs?|drives?|adapter|motor|panels?|files?|bottles?|bags?|"
     r"commute|walk|hike|ride|jog|run|swim|fence|wall|ladder|rope|"
+    r"services?|delivery|support|access|care|shifts?|clock|calls?|meetings?|breaks?|waits?|timer|"
     r"engine|freestyle|hurdles|relay|radius|speed limit|vinyl|pizzas?|laptops?|tablets?|TVs?)\b"
 )
 
@@ -168,16 +169,28 @@ def _fraction(match: re.Match[str]) -> str:
     return f"{_parts(match)} {many(unit) if match['whole'] else unit}"
 
 
+def _time_signature(match: re.Match[str]) -> str:
+    return f"{cardinal(match['beats'])} {cardinal(match['of'])}"
+
+
+def _batting(match: re.Match[str]) -> str:
+    """Batting averages: .325 → three twenty five."""
+    return label(match["hits"])
+
+
 def _out_of(match: re.Match[str]) -> str:
     """A rating, a share of a group, or a part of a series: rated 8/10, 7/10 users, step 3/5."""
     before = match.string[max(0, match.start() - 20) : match.start()]
-    if not match["whole"] and _COUNTED.search(before):
-        return f"{cardinal(match['above'])} of {cardinal(match['below'])}"
-    if match["whole"] or match["below"] not in ("5", "10", "100"):
+    if match["whole"]:
         return ""
-    rated = _RATED.search(before)
+    if _COUNTED.search(before):
+        return f"{cardinal(match['above'])} of {cardinal(match['below'])}"
     after = match["unit"] or match.string[match.end() + 1 : match.end() + 20]
-    if not rated and not _GROUP.match(after):
+    is_rated = match["below"] in ("5", "10", "100") and (
+        _RATED.search(before) or _GROUP.match(after)
+    )
+    is_all = match["above"] == match["below"] not in ("1", "20", "50")
+    if not is_rated and not is_all:
         return ""
     return f"{cardinal(match['above'])} out of {cardinal(match['below'])}"
 
@@ -256,7 +269,7 @@ _WRITTEN: tuple[Rule, ...] = (  # how numbers are written: 1 000 000, 1_000_000,
         r"(?<![0-9.,])[0-9]{1,3}\.[0-9]00(?= ?€)|(?:(?<=€)|(?<=€ ))[0-9]{1,3}\.[0-9]00(?![0-9.,])",
         lambda match: match[0].replace(".", ""),
     ),
-    (r"(?<=[0-9])\*\*(?=[0-9])", lambda match: "^"),
+    (r"(?<=[0-9])\*\*(?=[0-9])|(?<=[0-9a-z)]) \*\* (?=[0-9])", lambda match: "^"),
     (
         r"(?<![0-9_.,])[0-9]{1,3}(?:_[0-9]{3}){1,4}(?![0-9_])",
         lambda match: match[0].replace("_", ""),
@@ -282,6 +295,10 @@ _MANY = (
 )
 _SCALES = {"k": "thousand", "m": "million", "b": "billion", "bn": "billion"}
 _SIGNS: tuple[Rule, ...] = (
+    (r"(?<![0-9/])(?P<beats>[2-9]|12)/(?P<of>[248])(?= (?:time|meter)\b)", _time_signature),
+    (r"(?:(?<=batting )|(?<=hitting )|(?<=hit ))\.(?P<hits>[0-9]{3})\b", _batting),
+    (r"(?<![\w.])\.(?P<size>[1-9][0-9])(?=[- ]cal(?:iber)?\b)", lambda m: cardinal(m["size"])),
+    (r"\bf/(?=[0-9])", "f"),
     (r"(?<=[0-9])/(?=(?:5|10|100) (?:stars?|points?)\b)", "out of"),
     (r"(?<=[0-9]\.[0-9])/(?=(?:5|10|100)\b)", "out of"),
     (r"(?<=[0-9]) ?x ?(?=10[\^⁻⁰¹²³⁴-⁹])", "times"),
@@ -351,6 +368,7 @@ _SIGNS: tuple[Rule, ...] = (
     (r"~ ?(?=[0-9])|~(?=[A-Za-z])", "about"),
 )
 _MEASURES: tuple[Rule, ...] = (
+    (r"(?<=[0-9])[ -]pt\b(?= (?:shot|shooter|range|line|lead|game|play|field|font|type))", "point"),
     (
         r"(?:(?<=[A-Z])|(?<=[A-Z]-)|(?<= by ))(?P<number>[0-9]{1,2})'?s\b",
         lambda m: re.sub("y$", "ie", cardinal(m["number"])) + "s",
@@ -461,7 +479,7 @@ _MONTH_OR_MARK = r"[0-9][-/.][0-9]|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|D
 _RULES = (
     Rules(
         _WRITTEN,
-        only_if="[0-9][ _.,'*][0-9*]|[⁰¹²³⁴-⁹]/|[0-9] ?[A-Za-zμ/]{1,6}\\^?[23]",
+        only_if=r"[0-9][ _.,'*][0-9*]|\*\* |[⁰¹²³⁴-⁹]/|[0-9] ?[A-Za-zμ/]{1,6}\^?[23]",
         spaced=False,
     ),
     Rules(DATES, only_if=_MONTH_OR_MARK),
