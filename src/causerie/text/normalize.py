@@ -54,6 +54,7 @@ _SYMBOLS = {
     "\\": "backslash", "©": "copyright", "‰": "per mille", "¶": "paragraph",
     "−": "minus", "↑": "up", "↓": "down", "⇒": "implies", "∈": "in", "∉": "not in", "∪": "union",
     "∩": "intersection", "⊂": "subset of", "∀": "for all", "∃": "there exists", "∑": "sum of",
+    "∆": "delta",
     "∏": "product of", "∫": "integral of", "∂": "partial", "∇": "nabla", "∴": "therefore",
     "∠": "angle", "⊥": "perpendicular to", "∥": "parallel to", "♭": "flat", "♯": "sharp",
     "∝": "is proportional to", "≡": "is equivalent to", "∅": "the empty set",

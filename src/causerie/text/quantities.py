@@ -68,8 +68,10 @@ _MEASURED = re.compile(
     " (?:film|lens|camera|sprint|race|dash|winds?|hose|pipe|screw|drill|cable|screen|monitor|"
     r"display|battery|charg(?:ing|ers?)|speakers?|bulbs?|drives?|adapter|motor|panels?|files?|bottles?|bags?|"
     r"commute|walk|hike|ride|jog|run|swim|fence|wall|ladder|rope|"
+    r"angles?|turns?|bend|slope|heat|rotation|"
     r"services?|delivery|support|access|care|shifts?|clock|calls?|meetings?|breaks?|waits?|timer|"
     r"engine|freestyle|hurdles|relay|radius|speed limit|vinyl|pizzas?|laptops?|tablets?|TVs?)\b"
+    r"|\) (?:can|jar|package|pkg|bag|bottle|box|tin|container|bar)s?\b"
 )
 
 
@@ -167,6 +169,10 @@ def _fraction(match: re.Match[str]) -> str:
     if unit is None:
         return f"{_out_of(match) or _parts(match)} {match['unit'] or ''}"
     return f"{_parts(match)} {many(unit) if match['whole'] else unit}"
+
+
+def _minutes(match: re.Match[str]) -> str:
+    return f"{cardinal(match['minutes'])} minute{'' if match['minutes'] == '1' else 's'}"
 
 
 def _time_signature(match: re.Match[str]) -> str:
@@ -269,6 +275,7 @@ _WRITTEN: tuple[Rule, ...] = (  # how numbers are written: 1 000 000, 1_000_000,
         r"(?<![0-9.,])[0-9]{1,3}\.[0-9]00(?= ?€)|(?:(?<=€)|(?<=€ ))[0-9]{1,3}\.[0-9]00(?![0-9.,])",
         lambda match: match[0].replace(".", ""),
     ),
+    (r"(?<=[0-9])-(?=[mbtr]{1,2}illion [a-ce-z])", lambda match: " "),
     (r"(?<=[0-9])\*\*(?=[0-9])|(?<=[0-9a-z)]) \*\* (?=[0-9])", lambda match: "^"),
     (
         r"(?<![0-9_.,])[0-9]{1,3}(?:_[0-9]{3}){1,4}(?![0-9_])",
@@ -368,6 +375,9 @@ _SIGNS: tuple[Rule, ...] = (
     (r"~ ?(?=[0-9])|~(?=[A-Za-z])", "about"),
 )
 _MEASURES: tuple[Rule, ...] = (
+    (r"(?:(?<=[2-5][0-9]{2})|(?<=[0-9]\.[0-9]))F\b", "degrees Fahrenheit"),
+    (r"(?<=\b[12][0-9]{2})C\b", "degrees Celsius"),
+    (r"(?:(?<=[Pp]rep: )|(?<=[Cc]ook: )|(?<=[Tt]otal: ))(?P<minutes>[0-9]{1,3}) ?m\b", _minutes),
     (r"(?<=[0-9])[ -]pt\b(?= (?:shot|shooter|range|line|lead|game|play|field|font|type))", "point"),
     (
         r"(?:(?<=[A-Z])|(?<=[A-Z]-)|(?<= by ))(?P<number>[0-9]{1,2})'?s\b",
@@ -479,7 +489,8 @@ _MONTH_OR_MARK = r"[0-9][-/.][0-9]|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|D
 _RULES = (
     Rules(
         _WRITTEN,
-        only_if=r"[0-9][ _.,'*][0-9*]|\*\* |[⁰¹²³⁴-⁹]/|[0-9] ?[A-Za-zμ/]{1,6}\^?[23]",
+        only_if=r"[0-9][ _.,'*][0-9*]|\*\* |-[mbt]r?illion|[⁰¹²³⁴-⁹]/"
+        r"|[0-9] ?[A-Za-zμ/]{1,6}\^?[23]",
         spaced=False,
     ),
     Rules(DATES, only_if=_MONTH_OR_MARK),

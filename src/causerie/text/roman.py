@@ -54,6 +54,7 @@ _ROMAN_HEADING = (
     r"^(?P<numeral>(?=[IVX]{2})X{0,3}(?:I[XV]|V?I{0,3})"
     r"|I(?=\. (?:Introduction|Overview|Background)\b))\.(?= [A-Z])"
 )
+_ROMAN_ALONE = r"^(?P<numeral>(?=[IVX]{2})X{0,3}(?:I[XV]|V?I{0,3}))$"
 _VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 _WORLD_WAR = r"\bWW(I{1,2})\b"
 
@@ -112,11 +113,12 @@ read_roman_numerals = Rules(
         (_ROMAN_COUNT, _count),
         (_ROMAN_ITEM, lambda match: cardinal(str(_value(match["numeral"].upper())))),
         (_ROMAN_HEADING, lambda match: cardinal(str(_value(match["numeral"]))) + ","),
+        (_ROMAN_ALONE, lambda match: cardinal(str(_value(match["numeral"])))),
         (_ROMAN_CENTURY, _century),
         (_ROMAN_RANK, _rank),
         (_ROMAN_NAME, _count),
         (_ROMAN_YEAR, _year),
     ),
-    only_if=r"[A-Za-z] [IVXLC]+\b|^[IVX]+\.|[a-z] [ivx]+\b|\bii\)|\bWWI|\bM[CMD]",
+    only_if=r"[A-Za-z] [IVXLC]+\b|^[IVX]+(?:\.|$)|[a-z] [ivx]+\b|\bii\)|\bWWI|\bM[CMD]",
     spaced=False,
 )

@@ -63,7 +63,8 @@ _PERIODS = {
     "year": "year", "y": "year", "hour": "hour", "minute": "minute", "second": "second",
     "night": "night", "person": "person", "piece": "piece", "page": "page", "game": "game",
     "user": "user", "kilo": "kilo", "pound": "pound", "unit": "unit", "dose": "dose",
-    "seat": "seat",
+    "seat": "seat", "serving": "serving", "request": "request", "student": "student",
+    "customer": "customer", "employee": "employee", "session": "session",
 }  # fmt: skip
 _SAME_IN_PLURAL = frozenset(
     "yen won yuan dong baht naira rand forint lira percent hertz kilohertz megahertz gigahertz "
@@ -89,7 +90,7 @@ NOUN_AHEAD = (
     r"so|plus|during|about|around|now|yesterday|came|goes|went)\b)(?:[A-Za-z]{2}|[A-Z] [A-Z]\b))"
 )
 #: What may follow a slash: 5 kg/m³, $5/mo.
-PERIOD = r"[A-Za-zμ]{1,6}[²³]?"
+PERIOD = r"[A-Za-zμ]{1,8}[²³]?"
 
 
 def known(match: re.Match[str]) -> bool:
