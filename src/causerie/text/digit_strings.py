@@ -43,8 +43,8 @@ _OR_EMERGENCY = (
 )
 _LABELED = (
     r"\b(?P<name>(?:[Rr]oom|[Ss]uite|[Ff]light|[Hh]ighway|[Rr]oute|[Ii]nterstate|[Ee]rror|[Gg]ate|"
-    r"[Bb]oeing|[Aa]irbus|[Xx]box|Form|R T X|H T T P|R F C|[Aa]partment|[Uu]nit|[Bb]ox|[Pp]ort|"
-    r"[Aa]rea code)s?)"
+    r"[Bb]oeing|[Aa]irbus|[Xx]box|Form|R T X|H T T P|R F C|[Aa]partment|[Uu]nit|[Bb]ox|"
+    r"[Pp]ort(?: to| is|:)?|[Aa]rea code)s?)"
     r" #?(?P<digits>[0-9]{3,4})(?:(?P<link> ?[-–] ?| to | and )(?P<last>[0-9]{3,4}))?" + _END
 )
 _STREET = (
@@ -162,6 +162,7 @@ def _hash(match: re.Match[str]) -> str:
 
 # Before the initialisms are read: tokens of letters and digits.
 CODES: tuple[Rule, ...] = (
+    (r"(?<=[A-Za-z])~(?P<small>[0-9]{1,2})~", lambda match: digits(match["small"])),  # H~2~O
     (r"(?<![0-9])(?P<count>[2-9])x(?=[0-9]{2,4} ?m\b)", lambda m: f"{cardinal(m['count'])} by"),
     (
         r"\b(?:(?P<one>1)-)?(?P<area>8(?:00|33|44|55|66|77|88)|900)-(?P<word>[A-Z]{2,12}(?:-[A-Z0-9]{1,12}){0,2})\b",
