@@ -113,7 +113,7 @@ _END = r"(?= [A-Z]| ?$)"  # of a sentence, perhaps
 _STREET = alternatives(
     "Street Avenue Drive Road Lane Boulevard Highway Square Court St Ave Dr Rd Ln Blvd".split()
 )
-_INITIALS = re.compile(r"(?<![\w.])(?:[A-Z]\.){2,8}(?P<end> ?$)?")
+_INITIALS = re.compile(r"(?<![\w.])(?P<letters>(?:[A-Z]\.){2,8})(?:'?(?P<s>s)\b|(?P<end> ?$))?")
 _INITIAL = re.compile(r"(^|(?<=[.!?(] )|\b[A-Z][a-z]{1,20} )([A-HJ-Z])\. ?(?=[A-Z])")
 _ABBREVIATION = re.compile(
     rf"(?<![\w./])(?P<number>(?<=[0-9] ))?(?P<short>{alternatives(_ABBREVIATIONS)})(?![\w/])"
@@ -202,7 +202,8 @@ def read_abbreviations(text: str) -> str:
 
 
 def _initials(match: re.Match[str]) -> str:
-    return " ".join(match[0].replace(".", "").strip()) + _stop(match)
+    letters = " ".join(match["letters"].replace(".", ""))
+    return letters + ("'s" if match["s"] else _stop(match))
 
 
 def _state(match: re.Match[str]) -> str:

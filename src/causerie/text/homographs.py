@@ -74,7 +74,8 @@ _BEFORE_NOUNS = frozenset(
 )
 _ARTICLES = frozenset(
     "a an the this that these those my your his her its our their some any all every each both "
-    "me him them us it myself yourself himself herself itself ourselves yourselves themselves".split()
+    "me him them us it myself yourself himself herself itself ourselves yourselves "
+    "themselves".split()
 )
 _ADVERBS = frozenset(
     "always never often also still just even really already only ever then now not usually "

@@ -53,9 +53,10 @@ _GROUP = re.compile(
 _POWERS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 # A 10 in pipe, a 10 by 12 ft room: the singular before a noun, after an article or a hyphen.
 _ARTICLE = ARTICLE.replace("[Ii]ts", "[Ii]ts|(?<=[0-9] )by")
+_SIZED = r"(?:x|×|by|tall|wide|long|deep|high|thick|across)\b"
 _INCHES_BEFORE = (
     r"(?=[,;:)!?]| ?[=≈]|\.?$|\. ?[A-Z]|"
-    r" \([0-9]| (?:x|×|by|tall|wide|long|deep|high|thick|across|of (?:rain|snow))\b)"
+    rf" \([0-9]|(?= {_SIZED})| of (?:rain|snow)\b)"
 )
 
 
@@ -432,7 +433,10 @@ _MEASURES: tuple[Rule, ...] = (
         _feet_and_inches,
     ),
     (rf"(?P<article>\b[Aa]n? ){_NUMBER}[ -]?in\.?(?= [a-z])(?! (?:the|a|my|this)\b)", _inches),
-    (rf"(?P<article>)(?<![0-9.,/]){_NUMBER} ?in\b(?:\.(?= of)|{_INCHES_BEFORE})", _inches),
+    (
+        rf"(?P<article>)(?<![0-9.,/]){_NUMBER} ?in\b(?:\.(?= of\b| {_SIZED})|{_INCHES_BEFORE})",
+        _inches,
+    ),
     (
         rf"{_ARTICLE}(?<![0-9.,^])(?<![0-9]/){_NUMBER}(?:(?P<hyphen>-)| )?(?P<unit>{UNIT})"
         rf"(?:/(?P<per>{PERIOD}))?(?:/(?P<then>day|d|h|hr|min|dose)\b)?(?![A-Za-z0-9²³'])"
