@@ -179,3 +179,8 @@ def test_time_grows_with_length_alone(unit: str) -> None:
 
     seconds(1_000)
     assert seconds(40_000) < 8 * 8 * max(seconds(5_000), 0.002) / 2
+
+
+@pytest.mark.parametrize("text", ["Lewis IV-5", "the IV&V"])
+def test_a_numeral_before_a_sign_is_no_name(text: str) -> None:
+    assert "four" not in normalize(text)

@@ -6,6 +6,7 @@ punctuation, with the letters of initialisms apart. Alternatives are separated b
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
@@ -41,3 +42,12 @@ def test_case_and_punctuation_of_other_words_are_kept() -> None:
     assert normalize(text) == (
         "Well, \"Anna\" said: G P U's cost five dollars; McDonald's (in Rome) agreed... Did they?!"
     )
+
+
+@pytest.mark.slow
+def test_mixed_tokens_of_the_table_are_read_without_an_error() -> None:
+    tokens = [token for _, written, _ in READINGS for token in written.split(" ")]
+    chance = random.Random(0)
+    for _ in range(10_000):
+        parts = (chance.choice(tokens) + chance.choice(["", " ", *"-/&.,:\n"]) for _ in range(6))
+        normalize("".join(parts))

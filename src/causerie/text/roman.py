@@ -24,7 +24,8 @@ _REIGNED = (
     "Frederik Willem Maximilian Amenhotep Antiochus Seleucus Mithridates Cosimo Thomas David "
     "Michael Samuel"
 ).split()
-_NUMERAL = r"(?=[IVX]|[LC][IVXLC])C{0,2}(?:X[CL]|L?X{0,3})(?:I[XV]|V?I{0,3})"
+_NUMERAL = r"(?=[IVX]|[LC][IVXLC])C{0,2}(?:X[CL]|L?X{0,3})(?:I[XV]|V?I{0,3})(?<=[IVXLC])"
+_BELOW_40 = r"(?=[IVX]{2})X{0,3}(?:I[XV]|V?I{0,3})(?<=[IVX])"
 _SMALL_NUMERAL = (
     r"(?=[ivx]{2})x{0,3}(?:i[xv]|v?i{0,3})|"
     r"(?:(?<=act )|(?<=scene )|(?<=chapter ))[ivx](?=[.,;:)]|$)"
@@ -42,7 +43,7 @@ _ROMAN_CENTURY = (
     rf"\b(?P<before>[Tt]he) (?P<numeral>{_NUMERAL})(?= (?:[Cc]entury|[Dd]ynasty|Olympi|Corps))"
 )
 _ROMAN_NAME = (
-    r"\b(?P<before>[A-Z][a-z]+) (?P<numeral>(?=[IVX]{2})X{0,3}(?:I[XV]|V?I{0,3}))\b"
+    rf"\b(?P<before>[A-Z][a-z]+) (?P<numeral>{_BELOW_40})\b"
     r"(?! (?:drip|line|fluid|bag|therapy|pump|antibiotic)|[&/-])"
 )
 _ROMAN_YEAR = r"\bM(?:CM|DC{0,3}|M)(?:X[CL]|L?X{0,3})(?:I[XV]|V?I{0,3})\b"
@@ -51,10 +52,10 @@ _ROMAN_ITEM = (  # i) wash; ii) dry
 )
 # The number of a heading: II. Methods; but I. Newton, V. Woolf.
 _ROMAN_HEADING = (
-    r"^(?P<numeral>(?=[IVX]{2})X{0,3}(?:I[XV]|V?I{0,3})"
+    rf"^(?P<numeral>{_BELOW_40}"
     r"|I(?=\. (?:Introduction|Overview|Background)\b))\.(?= [A-Z])"
 )
-_ROMAN_ALONE = r"^(?P<numeral>(?=[IVX]{2})X{0,3}(?:I[XV]|V?I{0,3}))$"
+_ROMAN_ALONE = rf"^(?P<numeral>{_BELOW_40})$"
 _VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 _WORLD_WAR = r"\bWW(I{1,2})\b"
 
