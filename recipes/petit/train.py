@@ -93,14 +93,14 @@ RECOGNIZER = RecognizerRecipe(steps=1500)
 CODEC = CodecRecipe(steps=6000, stretched=0.25)
 DECODER = SourceFilterRecipe(steps=12_000, judged_from=5000, spoken_from=8000)
 JOINT = SourceFilterRecipe(
-    steps=1500,
+    steps=3000,
     judged_from=0,
     spoken_from=0,
     spoken_lr=3e-4,
     warmup=100,
     drawn=0.25,
     encoding=EncoderRecipe(
-        steps=1500, quantize_from=0, dropout=0.15, spectrum_weight=0.0, phone_weight=0.2
+        steps=3000, quantize_from=0, dropout=0.15, spectrum_weight=0.0, phone_weight=0.4
     ),
 )
 LM = LMRecipe(
