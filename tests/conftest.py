@@ -27,6 +27,12 @@ for _phase in ("connect", "read", "write", "pool"):
     setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, _phase, PATIENCE_S)
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out a file of slow tests whose parameters take seconds to make."""
+    is_left_out = collection_path.name == "test_schema.py" and config.option.markexpr == "not slow"
+    return True if is_left_out else None
+
+
 @pytest.fixture(autouse=True)
 def no_progress_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a terminal, a command that takes long prints a line: not what tests look for."""
