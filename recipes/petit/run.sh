@@ -32,11 +32,18 @@ fi
 python train.py recognizer "$work/speech" "$work"
 [ -z "${encoder:-}" ] || wait "$encoder"
 python train.py codec "$work/speech" "$work" "${start[@]}"
-[ -e "$work/codes.npz" ] || python train.py encode "$work/speech" "$work" --threads 2
-python train.py lm "$work/speech" "$work" "${start[@]}"
-python train.py export "$work/speech" "$work" "$work/first" --first-decoder
-python decoder_targets.py "$work/first" "$work/speech" "$work/targets" --hours 0.5
+first=$work/first # with the codec's first decoder: draws codes for the training of the second one
+if [ ! -e "$first/lm" ]; then
+    [ -e "$work/codes.npz" ] || python train.py encode "$work/speech" "$work" --threads 2
+    python train.py lm "$work/speech" "$work" "${start[@]}"
+    python train.py export "$work/speech" "$work" "$first" --first-decoder
+    python decoder_targets.py "$first" "$work/speech" "$work/targets" --hours 0.5
+    mv "$work/codes.npz" "$work/lm.log" "$work/lm" "$first/"
+fi
 python train.py decoder "$work/speech" "$work"
+python train.py joint "$work/speech" "$work"
+[ -e "$work/codes.npz" ] || python train.py encode "$work/speech" "$work" --threads 2
+python train.py lm "$work/speech" "$work" --base "$first"
 python train.py export "$work/speech" "$work" "$assets"
 python plot.py "$work" "$assets/curves.png"
 for gate in codec acoustics; do
