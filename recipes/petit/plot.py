@@ -34,6 +34,11 @@ CURVES = (  # log, title, losses to plot
             "discriminator": "discriminator (2: chance)",
         },
     ),
+    (
+        "joint",
+        "encoder and decoder",
+        {"envelope": "log envelope", "phones": "phones", "mel": "log mel"},
+    ),
     ("lm", "language model", {"codebook0": "codebook 0", "rest": "acoustic codebooks"}),
 )
 
