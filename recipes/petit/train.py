@@ -260,6 +260,7 @@ def joint(speech: Path, work: Path, base: str | None = None) -> None:
         work / "joint",
         is_new=False,
         discriminator=trained(state, "mels", DECODER.steps, unfinished=False),
+        recognizer=listener(work),
         on_step=Log(work / "joint.log"),
     )
 

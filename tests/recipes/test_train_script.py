@@ -14,6 +14,7 @@ import pytest
 import torch
 from codec_training.aligned_speech import SpeechFolder
 from codec_training.discriminator import SpectraDiscriminator
+from codec_training.phone_recognizer import PhoneRecognizer
 from codec_training.source_filter import NUM_JUDGED
 from encoded_speech import EncodedSpeech
 
@@ -250,6 +251,7 @@ def test_encoder_and_decoder_can_be_trained_together(
     write_codes(train, speech, work)
     recipe = dataclasses.replace(train.JOINT, steps=1, batch=2, window_frames=4, warmup=1)
     monkeypatch.setattr(train, "JOINT", recipe)
+    monkeypatch.setattr(train, "listener", lambda work: PhoneRecognizer(24_000, dim=8))
     run(train, monkeypatch, str(speech), str(work), phase="joint")
     joined = train.encoding_codec(work, "petit")
     kept = "quantizer.semantic.centroids"

@@ -30,6 +30,7 @@ from causerie.train.loop import SAVE_EVERY, Descent, Loop, OnStep
 from causerie.train.source_filter import Tracks, pitch_loss, spoken
 from codec_training.discriminator import Adversary, SpectraDiscriminator
 from codec_training.encoder import PHONES_PER_FRAME, EncoderPhase, EncoderRecipe
+from codec_training.phone_recognizer import PhoneRecognizer, recognizer_distance
 
 #: Envelopes whose mean is below this log gain are nearly silent, and count less.
 QUIET, QUIET_WEIGHT = -9.0, 0.15
@@ -57,6 +58,7 @@ class SourceFilterRecipe:
         adversarial_weight, feature_weight: of the discriminator's score and its features.
         judged_lr, spoken_lr: highest learning rates from these steps on.
         encoding: how the encoder is trained; None: it stays as it is.
+        feature_distance_weight, phone_divergence_weight: of the losses by a phone recognizer.
     """
 
     steps: int
@@ -78,6 +80,8 @@ class SourceFilterRecipe:
     discriminator_lr: float = 8e-4
     clip: float = 3.0
     encoding: EncoderRecipe | None = None
+    feature_distance_weight: float = 0.5
+    phone_divergence_weight: float = 0.3
     seed: int = 0
 
 
@@ -163,12 +167,15 @@ class TargetFolder:
 
 
 class SourceFilterPhase:
-    """Losses of the decoder's training."""
+    """Losses of the decoder's training, with those of a phone recognizer if there is one."""
 
-    def __init__(self, codec: Mimi, recipe: SourceFilterRecipe) -> None:
+    def __init__(
+        self, codec: Mimi, recipe: SourceFilterRecipe, recognizer: PhoneRecognizer | None = None
+    ) -> None:
         assert isinstance(codec.decoder, SourceFilter)
         self.codec, self.recipe = codec, recipe
         self.decoder = codec.decoder
+        self.recognizer = recognizer and recognizer.requires_grad_(False)
         self.envelopes = Adversary(SpectraDiscriminator(1), recipe.discriminator_lr)
         self.mels = Adversary(SpectraDiscriminator(NUM_JUDGED), recipe.discriminator_lr)
         self.parameters = list(self.decoder.parameters())
@@ -201,10 +208,19 @@ class SourceFilterPhase:
             pair = [[_envelope_spectrum(one.envelope)] for one in (windows, predicted)]
         else:
             sound = spoken(predicted, windows.tracks, generator)
-            spectra = [self._spectra(pcm) for pcm in (windows.pcm[..., : sound.shape[-1]], sound)]
+            waveforms = [self._seen(pcm) for pcm in (windows.pcm[..., : sound.shape[-1]], sound)]
+            spectra = [self._spectra(pcm) for pcm in waveforms]
             mel = torch.stack([F.l1_loss(a, b) for a, b in zip(*spectra, strict=True)]).mean()
             total = total + mel + recipe.parameter_weight * parameters
             losses["mel"] = mel
+            if self.recognizer is not None:
+                original, decoded = waveforms
+                features, phones = recognizer_distance(
+                    self.recognizer, decoded, original, generator
+                )
+                total = total + recipe.feature_distance_weight * features
+                total = total + recipe.phone_divergence_weight * phones
+                losses |= {"phone_features": features, "phone_divergence": phones}
             adversary = self.mels
             pair = [[_scaled(mels, *MEL_SCALE) for mels in one[:NUM_JUDGED]] for one in spectra]
         numbers = coding_numbers | {name: float(value.detach()) for name, value in losses.items()}
@@ -228,11 +244,14 @@ class SourceFilterPhase:
         )
         return latent.index_copy(0, own.nonzero()[:, 0], encoded), loss, numbers
 
+    def _seen(self, pcm: Tensor) -> Tensor:
+        """The waveform without the frames that lack the past that they have in use."""
+        return pcm[..., UNSEEN_MS * self.codec.config.sample_rate // 1000 :]
+
     def _spectra(self, pcm: Tensor) -> list[Tensor]:
-        """Log mel spectra, without those of frames that lack the past that they have in use."""
+        """Log mel spectra."""
         rate = self.codec.config.sample_rate
-        seen = pcm[..., UNSEEN_MS * rate // 1000 :]
-        return [spectral_losses.log_mel(seen, *spectrum, rate) for spectrum in SPECTRA]
+        return [spectral_losses.log_mel(pcm, *spectrum, rate) for spectrum in SPECTRA]
 
     def extra_state(self) -> dict[str, Any]:
         return {"envelopes": self.envelopes.state_dict(), "mels": self.mels.state_dict()}
@@ -304,6 +323,7 @@ def train_source_filter(
     *,
     is_new: bool = True,
     discriminator: dict[str, Tensor] | None = None,
+    recognizer: PhoneRecognizer | None = None,
     on_step: OnStep | None = None,
     allow_changes: bool = False,
     save_every: int = SAVE_EVERY,
@@ -315,13 +335,14 @@ def train_source_filter(
         targets: the folder that decoder_targets.py writes.
         is_new: the decoder was not trained before.
         discriminator: trained weights of the discriminator of spectra.
+        recognizer: compares the phones of original and decoded sound; None: nothing does.
         on_step: called after every step with its number and losses.
         allow_changes: resume even if the recipe has changed.
     """
     folder = TargetFolder(targets)
     if is_new:
         initialize(codec, folder)
-    phase = SourceFilterPhase(codec, recipe)
+    phase = SourceFilterPhase(codec, recipe, recognizer)
     if discriminator is not None:
         phase.mels.module.load_state_dict(discriminator)
     optimizer = torch.optim.AdamW(

@@ -118,15 +118,21 @@ def test_the_encoder_is_trained_for_the_codebooks_as_they_are(
     )
     recipe = module.SourceFilterRecipe(
         steps=20, judged_from=0, spoken_from=0, batch=6, window_frames=8, warmup=3, spoken_lr=3e-3,
-        drawn=0.2, encoding=encoding,
+        drawn=0.2, encoding=encoding, feature_distance_weight=3.0,
     )  # fmt: skip
     seen: list[dict[str, float]] = []
     codec = tiny.mimi(config=tiny.source_filter_config())
     before = {name: weight.clone() for name, weight in codec.state_dict().items()}
+    recognizer = module.PhoneRecognizer(24_000, dim=8)
+    unchanged = {name: weight.clone() for name, weight in recognizer.state_dict().items()}
     trained = module.train_source_filter(
-        codec, recipe, targets, tmp_path / "out", on_step=lambda _, numbers: seen.append(numbers)
-    )
+        codec, recipe, targets, tmp_path / "out", recognizer=recognizer,
+        on_step=lambda _, numbers: seen.append(numbers),
+    )  # fmt: skip
     assert np.mean([n["phones"] for n in seen[-4:]]) < 0.8 * seen[0]["phones"]
+    first, last = (np.mean([n["phone_features"] for n in part]) for part in (seen[:5], seen[-5:]))
+    assert last < first
+    assert all(torch.equal(w, unchanged[n]) for n, w in recognizer.state_dict().items())
     moved = {n for n, w in trained.state_dict().items() if not torch.equal(w, before[n])}
     parts = {name.split(".")[0] for name in moved}
     assert {"encoder", "encoder_transformer", "downsample", "quantizer", "decoder"} == parts
