@@ -100,7 +100,7 @@ JOINT = SourceFilterRecipe(
     warmup=100,
     drawn=0.25,
     encoding=EncoderRecipe(
-        steps=3000, quantize_from=0, dropout=0.15, spectrum_weight=0.0, phone_weight=0.4
+        steps=3000, quantize_from=0, dropout=0.0, spectrum_weight=0.0, phone_weight=0.4
     ),
 )
 LM = LMRecipe(
@@ -411,7 +411,7 @@ def export(
 ) -> None:
     tokenizer = TextTokenizer.load(ASSETS / "tokenizer.json")
     joined = work / "joint/state.pt"
-    if not joined.exists() and (base is not None or first_decoder):
+    if first_decoder or (base is not None and not joined.exists()):
         codec = first_codec(work, base)
     else:
         codec = Mimi(with_source_filter(codec_config(NUM_CODEBOOKS)))

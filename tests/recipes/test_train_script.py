@@ -261,6 +261,8 @@ def test_encoder_and_decoder_can_be_trained_together(
     exported = load_codec(tmp_path / "out").state_dict()
     for name, tensor in joined.state_dict().items():
         torch.testing.assert_close(exported[name], tensor.half().float(), rtol=0, atol=1e-6)
+    run(train, monkeypatch, str(speech), str(work), str(tmp_path / "first"), "--first-decoder")
+    assert load_codec(tmp_path / "first").config == train.codec_config(train.NUM_CODEBOOKS)
 
 
 def test_a_codec_of_other_sizes_is_refused(
