@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.patience import PATIENCE_S
 from tests.server.process import Served, served
 from tests.server.running import petit
 from tests.server.test_voices import TEXT, wav
@@ -35,21 +36,24 @@ def test_a_server_killed_during_uploads_keeps_complete_voices(tmp_path: Path) ->
     answered: set[str] = set()
     sent: set[str] = set()
 
-    def keep_uploading(url: str, life: int) -> None:
+    def keep_uploading(url: str, life: int, has_answered: threading.Event) -> None:
         for number in range(1000):
             name = f"voice of life {life}, {number}"
             sent.add(name)
             try:
                 if upload(url, sample, name).status_code == 200:
                     answered.add(name)
+                    has_answered.set()
             except httpx.HTTPError:
                 return  # the server was killed
 
-    for life, seconds in enumerate((0.4, 0.65, 0.9)):
+    for life, seconds in enumerate((0.05, 0.2, 0.35)):  # after the first upload
         with pytest.raises(AssertionError, match="exited with -9"), served(tmp_path) as server:  # noqa: PT012
             assert answered <= uploaded(server)
-            uploading = threading.Thread(target=keep_uploading, args=(server.url, life))
+            arguments = server.url, life, threading.Event()
+            uploading = threading.Thread(target=keep_uploading, args=arguments)
             uploading.start()
+            assert arguments[-1].wait(PATIENCE_S)
             time.sleep(seconds)
             server.process.send_signal(signal.SIGKILL)
             uploading.join()
