@@ -172,19 +172,6 @@ def _fraction(match: re.Match[str]) -> str:
     return f"{_parts(match)} {many(unit) if match['whole'] else unit}"
 
 
-def _minutes(match: re.Match[str]) -> str:
-    return f"{cardinal(match['minutes'])} minute{'' if match['minutes'] == '1' else 's'}"
-
-
-def _time_signature(match: re.Match[str]) -> str:
-    return f"{cardinal(match['beats'])} {cardinal(match['of'])}"
-
-
-def _batting(match: re.Match[str]) -> str:
-    """Batting averages: .325 → three twenty five."""
-    return label(match["hits"])
-
-
 def _out_of(match: re.Match[str]) -> str:
     """A rating, a share of a group, or a part of a series: rated 8/10, 7/10 users, step 3/5."""
     before = match.string[max(0, match.start() - 20) : match.start()]
@@ -303,8 +290,14 @@ _MANY = (
 )
 _SCALES = {"k": "thousand", "m": "million", "b": "billion", "bn": "billion"}
 _SIGNS: tuple[Rule, ...] = (
-    (r"(?<![0-9/])(?P<beats>[2-9]|12)/(?P<of>[248])(?= (?:time|meter)\b)", _time_signature),
-    (r"(?:(?<=batting )|(?<=hitting )|(?<=hit ))\.(?P<hits>[0-9]{3})\b", _batting),
+    (
+        r"(?<![0-9/])(?P<beats>[2-9]|12)/(?P<of>[248])(?= (?:time|meter)\b)",
+        lambda m: f"{m['beats']} {m['of']}",
+    ),
+    (
+        r"(?:(?<=batting )|(?<=hitting )|(?<=hit ))\.(?P<hits>[0-9]{3})\b",
+        lambda m: label(m["hits"]),
+    ),
     (r"(?<![\w.])\.(?P<size>[1-9][0-9])(?=[- ]cal(?:iber)?\b)", lambda m: cardinal(m["size"])),
     (r"\bf/(?=[0-9])", "f"),
     (r"(?<=[0-9])/(?=(?:5|10|100) (?:stars?|points?)\b)", "out of"),
@@ -378,7 +371,10 @@ _SIGNS: tuple[Rule, ...] = (
 _MEASURES: tuple[Rule, ...] = (
     (r"(?:(?<=[2-5][0-9]{2})|(?<=[0-9]\.[0-9]))F\b", "degrees Fahrenheit"),
     (r"(?<=\b[12][0-9]{2})C\b", "degrees Celsius"),
-    (r"(?:(?<=[Pp]rep: )|(?<=[Cc]ook: )|(?<=[Tt]otal: ))(?P<minutes>[0-9]{1,3}) ?m\b", _minutes),
+    (
+        r"(?:(?<=[Pp]rep: )|(?<=[Cc]ook: )|(?<=[Tt]otal: ))(?P<minutes>[0-9]{1,3}) ?m\b",
+        lambda m: f"{m['minutes']} min",
+    ),
     (r"(?<=[0-9])[ -]pt\b(?= (?:shot|shooter|range|line|lead|game|play|field|font|type))", "point"),
     (
         r"(?:(?<=[A-Z])|(?<=[A-Z]-)|(?<= by ))(?P<number>[0-9]{1,2})'?s\b",
