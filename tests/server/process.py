@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.patience import PATIENCE_S
@@ -32,17 +32,20 @@ class Served:
 
 
 @contextlib.contextmanager
-def served(folder: Path, *flags: str, **environment: str) -> Iterator[Served]:
+def served(
+    folder: Path, *flags: str, under: Sequence[str] = (), **environment: str
+) -> Iterator[Served]:
     """Serve until the block ends; enters it once the server prints its address.
 
     Args:
         folder: for voices and the log.
+        under: a command that runs the command of the server.
     """
     log = folder / "log"
     command = [sys.executable, "-m", "causerie", "serve", "--port", "0"]
     with log.open("w") as file:
         process = subprocess.Popen(
-            [*command, "--voices", str(folder / "voices"), *flags],
+            [*under, *command, "--voices", str(folder / "voices"), *flags],
             stdout=subprocess.PIPE,
             stderr=file,
             text=True,

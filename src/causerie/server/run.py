@@ -19,6 +19,13 @@ import uvicorn
 
 from causerie.errors import ConfigError
 from causerie.server.app import create_app
+from causerie.server.connections import (
+    BACKLOG,
+    KEEP_ALIVE_S,
+    AcceptErrors,
+    Connection,
+    max_connections,
+)
 from causerie.server.request_log import JsonLines, TextLines
 from causerie.server.settings import Settings
 from causerie.server.state import ServerState, state_of
@@ -46,8 +53,12 @@ def run(settings: Settings, echo: Callable[[str], None]) -> None:
     server = _Server(
         uvicorn.Config(
             app,
+            http=Connection,
             log_config=None,
             access_log=False,
+            backlog=BACKLOG,
+            limit_concurrency=max_connections(),
+            timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=5,
             ws_max_size=2**20,
             server_header=False,
@@ -104,6 +115,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """See uvicorn."""
         self._loop = asyncio.get_running_loop()
+        self._loop.set_exception_handler(AcceptErrors())
         await super().startup(sockets)
         self._begin(self._announce())
 
@@ -153,7 +165,10 @@ class _Server(uvicorn.Server):
 def _listen(host: str, port: int) -> socket.socket:
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=2048)
+        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+        # Else the end of each answer waits for the client's acknowledgement of its head: 40 ms.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listener
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigError(
