@@ -131,7 +131,7 @@ def test_bad_recordings_have_notes_on_every_path(server: Running, speech: np.nda
     consent = httpx.post(f"{url}/voice_consents", data=data, files=files)
     assert json.loads(consent.headers["x-notes"]) == [note]
     context = [{"text": TEXT, "audio": encoded(loud)}]
-    notes = json.loads(post(server, context=context).headers["x-notes"])
+    notes = json.loads(post(server, context=context, consent_attested=True).headers["x-notes"])
     assert note.replace("the recording", "context segment 1") in notes
 
 
@@ -181,20 +181,22 @@ def test_unusable_recordings_are_the_same_error_on_every_path(
     def upload(path: str, field: str, recording: bytes) -> httpx.Response:
         return httpx.post(f"{url}/{path}", data=data, files={field: ("a.wav", recording, "a/b")})
 
+    silent = {"text": "", "audio": encoded(still)}
     for answer, name in (
         (post(server, ref_audio=encoded(still), **fields), "the recording"),
         (upload("voices", "audio_sample", still), "the recording"),
         (upload("voice_consents", "recording", still), "the recording"),
-        (post(server, context=[{"text": "", "audio": encoded(still)}]), "context segment 1"),
+        (post(server, context=[silent], consent_attested=True), "context segment 1"),
     ):
         error = answer.json()["error"]
         assert (answer.status_code, error["code"]) == (400, "invalid_audio")
         assert error["message"] == f"{name} {message}"
     fields["ref_text"] *= 9
+    context = [{"text": TEXT * 9, "audio": encoded(wav(speech))}]
     for answer in (
         post(server, ref_audio=encoded(wav(speech)), **fields),
         upload("voices", "audio_sample", wav(speech)),
-        post(server, context=[{"text": TEXT * 9, "audio": encoded(wav(speech))}]),
+        post(server, context=context, consent_attested=True),
     ):
         error = answer.json()["error"]
         assert (answer.status_code, error["code"]) == (400, "invalid_audio")
@@ -268,7 +270,7 @@ def test_a_recording_by_url(fetching: Running, site: str, speech: np.ndarray) ->
         assert answer.status_code == 200, answer.text
         assert answer.content == expected
     turn = {"text": TEXT, "audio": f"{site}/me.wav"}
-    assert post(fetching, context=[turn]).status_code == 200
+    assert post(fetching, context=[turn], consent_attested=True).status_code == 200
 
 
 @pytest.mark.usefixtures("is_public")

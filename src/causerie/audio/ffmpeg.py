@@ -22,28 +22,36 @@ CONTAINERS = ",".join(
 )
 
 
+class UnreadableError(AudioError):
+    """FFmpeg cannot read a file."""
+
+
 @contextmanager
-def decoding(source: Any, name: str) -> Iterator[tuple[int, Iterator[NDArray[np.float32]]]]:
-    """The sample rate of a file, and its samples in blocks (N, channels).
+def decoding(source: Any, name: str) -> Iterator[tuple[int, int, Iterator[NDArray[np.float32]]]]:
+    """The sample rate of a file, the number of its channels, and its samples in blocks (N, C).
 
     Args:
         source: a path as a string, or an open binary file.
         name: the file's name in errors.
 
     Raises:
-        AudioError: FFmpeg cannot read the file either.
+        UnreadableError: FFmpeg cannot read the file either.
         ConfigError: PyAV is not installed.
     """
     av = need("av", "data")
     try:
-        with av.open(source, options={"format_whitelist": CONTAINERS}) as container:
+        options = {"format_whitelist": CONTAINERS}
+        with av.open(source, options=options, metadata_errors="replace") as container:
             if not container.streams.audio:
-                raise AudioError(f"{name} holds no sound")
+                raise UnreadableError(f"{name} holds no sound")
             stream = container.streams.audio[0]
-            yield int(stream.rate), _blocks(av, container, stream)
+            codec = stream.codec_context  # None for an unknown encoding
+            if codec is None or not codec.sample_rate or not codec.channels:
+                raise UnreadableError(f"{name} has a damaged header, or an unknown encoding")
+            yield int(codec.sample_rate), int(codec.channels), _blocks(av, container, stream)
     except (av.FFmpegError, IndexError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise AudioError(f"{name} cannot be read as sound: {reason}") from error
+        raise UnreadableError(f"{name} cannot be read as sound: {reason}") from error
 
 
 def _blocks(av: Any, container: Any, stream: Any) -> Iterator[NDArray[np.float32]]:

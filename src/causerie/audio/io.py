@@ -1,7 +1,7 @@
 """Reads and writes sound files.
 
-libsndfile reads and writes wav, flac, ogg, opus and mp3. FFmpeg (PyAV, extras `data` and `server`)
-writes m4a and reads what libsndfile cannot. Does not know models or loudspeakers.
+`decode` reads them. libsndfile writes wav, flac, ogg, opus and mp3, and FFmpeg (PyAV, extras `data`
+and `server`) m4a. Does not know models or loudspeakers.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from causerie.audio import ffmpeg
+from causerie.audio.decode import MAX_S, Blocks, decode
 from causerie.audio.extensions import FORMATS, format_of
-from causerie.audio.resample import check_rate, mix, mono
-from causerie.errors import AudioError, ConfigError
+from causerie.audio.resample import check_rate
+from causerie.errors import AudioError
 from causerie.files import write_bytes
 
 #: File format → libsndfile's names of the format and the encoding.
@@ -36,15 +36,17 @@ _LIBSNDFILE: Mapping[str, tuple[str, str]] = MappingProxyType(
 )
 
 
-def read(source: str | os.PathLike[str] | bytes | BinaryIO) -> tuple[NDArray[np.float32], int]:
+def read(
+    source: str | os.PathLike[str] | bytes | BinaryIO, *, max_s: float = MAX_S
+) -> tuple[NDArray[np.float32], int]:
     """Samples (N,) fp32, all channels averaged, and the sample rate of a sound file.
 
     Args:
         source: a path, the bytes of a file, or an open binary file.
+        max_s: limit of its length in seconds.
 
     Raises:
-        AudioError: the file is missing, unreadable, empty or not finite, or its channels cancel
-            each other.
+        AudioError: as `decode`, or the file is missing.
     """
     if isinstance(source, bytes):
         name, contents = "audio", source
@@ -52,30 +54,11 @@ def read(source: str | os.PathLike[str] | bytes | BinaryIO) -> tuple[NDArray[np.
         name, contents = f"audio file {os.fspath(source)}", read_bytes(source)
     else:
         name, contents = "audio", source.read()
-    try:
-        samples, rate = soundfile.read(io.BytesIO(contents), dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        samples, rate = _decode(contents, name, error)
-    if not len(samples):
-        raise AudioError(f"{name} is empty: it has no samples")
-    return mono(mix(samples, 1, name), name), int(rate)
 
+    def join(rate: int, blocks: Blocks) -> tuple[NDArray[np.float32], int]:
+        return np.concatenate([mixed for mixed, _ in blocks]), rate
 
-def _decode(
-    contents: bytes, name: str, refused: soundfile.LibsndfileError
-) -> tuple[NDArray[np.float32], int]:
-    """Samples (N, channels) and sample rate of a file that libsndfile refused."""
-    reason = f"{name} cannot be read as sound: {refused.error_string.rstrip('.')}"
-    try:
-        with ffmpeg.decoding(io.BytesIO(contents), name) as (rate, blocks):
-            return np.concatenate([np.zeros((0, 1), np.float32), *blocks]), rate
-    except ConfigError as error:  # PyAV is not installed
-        raise AudioError(
-            f"{reason}; wav, flac, ogg, opus and mp3 files work, and m4a and others after "
-            f'pip install "causerie[data]"'
-        ) from error
-    except AudioError as error:
-        raise AudioError(f"{reason}; wav, flac, ogg, opus, mp3 and m4a files work") from error
+    return decode(contents, name, join, max_s=max_s)
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:

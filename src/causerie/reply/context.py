@@ -7,7 +7,6 @@ context again costs only a hash.
 from __future__ import annotations
 
 import hashlib
-import io as bytesio
 import os
 import threading
 from collections import OrderedDict
@@ -22,7 +21,7 @@ from torch import Tensor
 
 from causerie.audio import io
 from causerie.audio.audio import Audio
-from causerie.audio.recording import Examined, examine
+from causerie.audio.recording import MAX_RAW_S, Examined, examine
 from causerie.audio.resample import mono, resample
 from causerie.codes import check_codes
 from causerie.errors import AudioError, ConfigError, TextError
@@ -85,7 +84,7 @@ class ContextEncoder:
             source, contents = _contents(segment)
             known = self._known(contents)
             if known.examined is None:
-                audio = _read(source, name)
+                audio = self._read(source, name)
                 known.examined = examine(audio.samples, audio.sample_rate, role="turn")
         return known.examined.with_transcript(segment.text).notes(name)
 
@@ -135,7 +134,7 @@ class ContextEncoder:
         source, contents = _contents(segment)
         known = self._known(contents)
         if known.codes is None:
-            known.codes = self._encode(_read(source, name), name)
+            known.codes = self._encode(self._read(source, name), name)
         return known.codes
 
     def _known(self, contents: bytes) -> _Recording:
@@ -147,6 +146,17 @@ class ContextEncoder:
             while len(self._cache) > MAX_CACHED:
                 self._cache.popitem(last=False)
         return known
+
+    def _read(self, source: Audio | bytes, name: str) -> Audio:
+        """The audio of a source, which is not empty."""
+        if isinstance(source, bytes):
+            config, codec = self.checkpoint.model.config, self.checkpoint.codec.config
+            longest_s = config.max_frames / codec.frame_rate
+            samples, rate = io.read(source, max_s=max(MAX_RAW_S, longest_s))
+            source = Audio(samples=samples, sample_rate=rate)
+        if not len(source.samples):
+            raise AudioError(f"{name} is empty: it has no samples")
+        return source
 
     def _encode(self, audio: Audio, name: str) -> Tensor:
         codec, model = self.checkpoint.codec, self.checkpoint.model
@@ -170,16 +180,6 @@ def _full_name(segment: Segment, name: str) -> str:
         raise ConfigError(f"{name} must be a Segment, not {type(segment).__name__}")
     is_file = isinstance(segment.audio, (str, os.PathLike))
     return f"{name} ({os.fspath(segment.audio)})" if is_file else name  # type: ignore[arg-type]
-
-
-def _read(source: Audio | bytes, name: str) -> Audio:
-    """The audio of a source, which is not empty."""
-    if isinstance(source, bytes):
-        samples, rate = io.read(bytesio.BytesIO(source))
-        source = Audio(samples=samples, sample_rate=rate)
-    if not len(source.samples):
-        raise AudioError(f"{name} is empty: it has no samples")
-    return source
 
 
 @contextmanager

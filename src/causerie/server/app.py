@@ -49,6 +49,7 @@ from causerie.server.routes import (
 from causerie.server.service import SpeechService
 from causerie.server.settings import Settings
 from causerie.server.state import ServerState, state_of
+from causerie.server.threads import in_store
 from causerie.server.voices.store import open_store
 from causerie.tts import TTS
 
@@ -156,7 +157,7 @@ async def _start(state: ServerState, tts: TTS) -> None:
     """Warm the model up, then accept requests."""
     settings = state.settings
     models = Models(tts, settings, on_use=state.on_model)
-    store = await asyncio.to_thread(open_store, settings.voices, tts, [*models.in_folder()])
+    store = await in_store(open_store, settings.voices, tts, [*models.in_folder()])
     service = SpeechService(models, store, settings, state.metrics)
     await service.warm_up()
     if settings.wyoming is not None:

@@ -20,6 +20,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from causerie.audio.formats import Encoder
+from causerie.server.own_speech import TOKEN_HEADER
 from causerie.server.request_log import AbortedError
 from causerie.server.state import service_of
 
@@ -86,7 +87,8 @@ async def stream(
     Raises:
         CauserieError, ApiError: the reply failed before its first audio.
     """
-    chunks = encoded(source, encoder)
+    receipt = service_of(request).own_speech.begin()
+    chunks = encoded(source, receipt.watch(encoder))
     if wrap is not None:
         chunks = wrap(chunks)
     try:
@@ -100,7 +102,7 @@ async def stream(
     return LiveResponse(
         _rest(request, first, chunks),
         media_type=content_type or encoder.content_type,
-        headers={**STREAM_HEADERS, **(headers or {})},
+        headers={**STREAM_HEADERS, TOKEN_HEADER: receipt.token, **(headers or {})},
     )
 
 
@@ -128,10 +130,12 @@ async def complete(
         await source.aclose()  # `collect` may not have begun
     if chunks is None:
         return Response(status_code=CLIENT_GONE)
-    data, kind = encode_file(chunks, new_encoder)
+    receipt = service_of(request).own_speech.begin()
+    data, kind = encode_file(chunks, lambda num_samples: receipt.watch(new_encoder(num_samples)))
     if wrap is not None:
         data = wrap(data)
-    return Response(data, media_type=content_type or kind, headers=dict(headers or {}))
+    headers = {TOKEN_HEADER: receipt.token, **(headers or {})}
+    return Response(data, media_type=content_type or kind, headers=headers)
 
 
 async def collect(source: AudioSource) -> list[NDArray[np.float32]]:

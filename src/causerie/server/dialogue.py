@@ -5,7 +5,6 @@ The context of a line are the voices of all speakers and the lines before it. Kn
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
@@ -17,6 +16,7 @@ from causerie.prompt import Segment
 from causerie.reply.async_stream import AsyncStream
 from causerie.server.service import SpeechService
 from causerie.server.texts import CheckedText
+from causerie.server.threads import in_store
 from causerie.text.ssml import Line
 from causerie.voices import Voice
 
@@ -62,7 +62,7 @@ class DialogueReply:
 
     async def begin(self) -> None:
         """Begin the first line, so that errors are raised before any audio."""
-        self._voices = await asyncio.to_thread(self._find_voices)
+        self._voices = await in_store(self._find_voices)
         await self._begin(self._lines[0])
         if self._sampling["seed"] is None:
             self._sampling["seed"] = self.seed

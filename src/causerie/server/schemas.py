@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from typing import Annotated, Any, Literal
 
@@ -10,19 +9,22 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from causerie.audio.audio import Audio
 from causerie.audio.formats import MAX_SPEED, MIN_SPEED
-from causerie.audio.io import read
 from causerie.model.sampling import MAX_SEED
 from causerie.prompt import Segment
 from causerie.server.errors import ApiError, unknown_model
 from causerie.server.service import SpeechService
 from causerie.server.settings import Settings
+from causerie.server.threads import in_decoding
 from causerie.server.voices.fetch import fetch
+from causerie.server.voices.recording import read_upload
 from causerie.tts import Guard
 from causerie.voices import Voice
 
 FormatName = Literal["mp3", "opus", "aac", "flac", "wav", "pcm", "ulaw", "alaw"]
 #: Characters of all recordings of a context: base64 of 24 MiB.
 MAX_CONTEXT_CHARS = 32 * 2**20
+#: Seconds of all recordings of a context, several times what a model can take.
+MAX_CONTEXT_S = 600.0
 
 
 class VoiceId(BaseModel):
@@ -98,21 +100,9 @@ class Turn(BaseModel):
     speaker: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
     text: str = Field("", description="Its words; empty if they are unknown.")
     audio: str = Field(description="A recording of it, in base64 or as a data: URL.")
-
-    async def segment(self, number: int, settings: Settings) -> Segment:
-        """The turn as the library takes it.
-
-        Args:
-            number: of the turn, for errors.
-
-        Raises:
-            ApiError: the recording cannot be decoded or fetched.
-            AudioError: it is not audio.
-        """
-        file = await read_recording(self.audio, f"context.{number}.audio", settings)
-        samples, rate = await asyncio.to_thread(read, file)
-        audio = Audio(samples=samples, sample_rate=rate)
-        return Segment(speaker=self.speaker, text=self.text, audio=audio)
+    audio_token: Annotated[str, StringConstraints(max_length=64)] = Field(
+        "", description="x-audio-token of the reply, if this server spoke the turn."
+    )
 
 
 class SpeechRequest(SpeechOptions):
@@ -147,23 +137,41 @@ class SpeechRequest(SpeechOptions):
                     param="ref_audio",
                 )
             return self.voice_name
-        cloning = service.cloning
-        cloning.check_allowed()
-        await asyncio.to_thread(cloning.basis, self.consent, self.consent_attested)
+        await service.cloning.ask_consent(self.consent, self.consent_attested)
         file = await read_recording(self.ref_audio, "ref_audio", service.settings)
-        return await cloning.voice(file, self.ref_text or "")
+        return await service.cloning.voice(file, self.ref_text or "")
 
-    async def segments(self, settings: Settings) -> list[Segment]:
-        """The context as the library takes it."""
+    async def segments(self, service: SpeechService) -> list[Segment]:
+        """The context as the library takes it.
+
+        Raises:
+            ApiError: a recording cannot be used, is not audio, or may not be copied; or all
+                together are too long.
+        """
         if sum(len(turn.audio) for turn in self.context) > MAX_CONTEXT_CHARS:
-            raise ApiError(
-                f"the recordings of the context are longer than {MAX_CONTEXT_CHARS:,} characters "
-                f"of base64: send fewer turns",
-                status=413,
-                code="too_large",
-                param="context",
+            raise _too_long(
+                f"the recordings of the context are over {MAX_CONTEXT_CHARS:,} characters long"
             )
-        return [await turn.segment(number, settings) for number, turn in enumerate(self.context)]
+        segments, seconds = [], 0.0
+        for number, turn in enumerate(self.context):
+            name = f"context.{number}.audio"
+            file = await read_recording(turn.audio, name, service.settings)
+            is_own = bool(turn.audio_token) and await in_decoding(
+                service.own_speech.includes, turn.audio_token, file
+            )
+            if not is_own:
+                await service.cloning.ask_consent(self.consent, self.consent_attested)
+            sound = await in_decoding(read_upload, file, service.sample_rate, name)
+            seconds += sound.duration_s
+            if seconds > MAX_CONTEXT_S:
+                raise _too_long(f"the recordings of the context last over {MAX_CONTEXT_S:g} s")
+            audio = Audio(samples=sound.samples, sample_rate=sound.sample_rate)
+            segments.append(Segment(speaker=turn.speaker, text=turn.text, audio=audio))
+        return segments
+
+
+def _too_long(message: str) -> ApiError:
+    return ApiError(f"{message}: send fewer turns", status=413, code="too_large", param="context")
 
 
 async def read_recording(data: str, param: str, settings: Settings) -> bytes:
@@ -175,7 +183,7 @@ async def read_recording(data: str, param: str, settings: Settings) -> bytes:
     if "://" in data[:16] and data[:5].lower() != "data:" and settings.allow_urls:
         file = await fetch(data, settings.max_upload_bytes, param)
     else:
-        file = await asyncio.to_thread(_decoded, data, param)
+        file = await in_decoding(_decoded, data, param)
     if len(file) > settings.max_upload_bytes:
         raise ApiError(
             f"{param} is larger than {settings.max_upload_mb:g} MiB",

@@ -22,8 +22,10 @@ from causerie.server.dictionaries import Dictionaries
 from causerie.server.errors import ApiError, retry_after, shutting_down, to_api_error
 from causerie.server.metrics import Metrics
 from causerie.server.models import LoadedModel, Models
+from causerie.server.own_speech import OwnSpeech
 from causerie.server.settings import Settings
 from causerie.server.texts import CheckedText, TextChecker
+from causerie.server.threads import in_store
 from causerie.server.voices.cloning import Cloning
 from causerie.server.voices.openai_names import builtin_voices, openai_voice
 from causerie.server.voices.store import VoiceInfo, VoiceStore
@@ -88,6 +90,7 @@ class SpeechService:
         self.settings, self.metrics = settings, metrics
         self.is_closing = False
         self.cloning = Cloning(self.tts, store, settings)
+        self.own_speech = OwnSpeech()
         self.dictionaries = Dictionaries(store.folder)
         self.texts = TextChecker(settings.max_input_chars)
         metrics.watch(models.stats)
@@ -150,6 +153,16 @@ class SpeechService:
             return find_voice(alias, voices)
         return self.store.get(name)
 
+    async def find_voice(self, name: str | None, model: str | None = None) -> Voice:
+        """A voice, as `voice` finds it; built-in voices do not wait for the store.
+
+        Raises:
+            UnknownVoiceError: there is no such voice.
+        """
+        is_builtin = name is None or name.isdigit() or name in self.tts.checkpoint.voices
+        run = asyncio.to_thread if is_builtin else in_store
+        return await run(self.voice, name, model)
+
     def model_names(self) -> list[str]:
         """The first model, those in the folder of models, and OpenAI's names for the first."""
         return self.models.names()
@@ -202,7 +215,7 @@ class SpeechService:
         """
         self.check_open()
         if not isinstance(voice, Voice):
-            voice = await asyncio.to_thread(self.voice, voice, model)
+            voice = await self.find_voice(voice, model)
         tts, loaded = self.tts, None
         name = voice.model if isinstance(voice, ModelVoice) else model
         if name is not None and (isinstance(voice, ModelVoice) or name in self.models.in_folder()):
@@ -256,7 +269,7 @@ class SpeechService:
 
     async def warm_up(self) -> None:
         """Generate a word, so that the first request does not pay for warming up."""
-        voice = await asyncio.to_thread(self.voice, None)
+        voice = await self.find_voice(None)
         verify: Verify = "all" if self.settings.verify else False  # loads the recognizer
         reply = await self.tts.astream(
             "Hello.", voice=voice, seed=0, max_duration_s=1.0, verify=verify

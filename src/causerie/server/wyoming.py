@@ -33,6 +33,7 @@ from wyoming.tts import (
 from causerie import __version__
 from causerie.audio.io import pcm16
 from causerie.errors import ConfigError, UnknownVoiceError
+from causerie.server.threads import in_store
 
 if TYPE_CHECKING:
     from causerie.server.service import SpeechService
@@ -221,7 +222,7 @@ class _Connection:
     async def _handle(self, event: Event) -> None:
         """Handle an event; unknown ones are ignored, as the protocol demands."""
         if Describe.is_type(event.type):
-            await self._write(await asyncio.to_thread(info, self._service))
+            await self._write(await in_store(info, self._service))
         elif Ping.is_type(event.type):
             await self._write(Pong(text=_clean(_text(event, optional=True) or "")))
         elif SelectProgram.is_type(event.type):
@@ -255,7 +256,7 @@ class _Connection:
             await self._speak(text, voice)
 
     async def _speak(self, text: str | _GrowingText, requested: SynthesizeVoice | None) -> None:
-        voice = await asyncio.to_thread(choose_voice, self._service, requested)
+        voice = await in_store(choose_voice, self._service, requested)
         checked = self._service.texts.plain(text) if isinstance(text, str) else text
         reply = await self._service.speak(checked, voice=voice, protocol="wyoming")
         try:

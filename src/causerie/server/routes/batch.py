@@ -45,6 +45,7 @@ class Result(BaseModel):
     status: Literal["success", "error"]
     audio_data: str | None = None
     media_type: str | None = None
+    audio_token: str | None = None
     seed: int | None = None
     notes: list[str] | None = None
     usage: Usage | None = None
@@ -105,15 +106,17 @@ async def _result(service: SpeechService, index: int, item: dict[str, Any]) -> R
             "stream_format must be audio in a batch", code="unsupported", param="stream_format"
         )
     reply = await begin_reply(body.model_copy(update={"stream": False}), service, "batch")
+    receipt = service.own_speech.begin()
     data, content_type = audio_response.encode_file(
         await audio_response.collect(reply),
-        lambda num_samples: new_encoder(body, service, num_samples),
+        lambda num_samples: receipt.watch(new_encoder(body, service, num_samples)),
     )
     return Result(
         index=index,
         status="success",
         audio_data=base64.b64encode(data).decode("ascii"),
         media_type=content_type,
+        audio_token=receipt.token,
         seed=reply.seed,
         notes=reply.notes or None,
         usage=Usage(**usage_of(reply)),

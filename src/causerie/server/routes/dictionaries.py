@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, File, Form, Request, UploadFile
@@ -10,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from causerie.server.dictionaries import MAX_RULES, Dictionary, Rule, lexicon_of, parse_file
 from causerie.server.state import service_of
+from causerie.server.threads import in_changes, in_store
 from causerie.text.lexicon import UserLexicon
 
 router = APIRouter(prefix="/v1/pronunciation-dictionaries", tags=["elevenlabs"])
@@ -76,7 +76,7 @@ class AllListed(BaseModel):
 async def add_from_rules(request: Request, body: NewDictionary) -> Made:
     """Make a dictionary from rules."""
     store, lexicon = service_of(request).dictionaries, lexicon_of(body.rules)
-    made = await asyncio.to_thread(store.add, body.name, body.description or "", lexicon)
+    made = await in_changes(store.add, body.name, body.description or "", lexicon)
     return _made(made)
 
 
@@ -90,27 +90,27 @@ async def add_from_file(
     """Make a dictionary from a file."""
     lexicon = parse_file(await file.read(), file.filename or "file")
     store = service_of(request).dictionaries
-    return _made(await asyncio.to_thread(store.add, name, description, lexicon))
+    return _made(await in_changes(store.add, name, description, lexicon))
 
 
 @router.get("")
 async def dictionaries(request: Request) -> AllListed:
     """List all dictionaries."""
-    found = await asyncio.to_thread(service_of(request).dictionaries.all)
+    found = await in_store(service_of(request).dictionaries.all)
     return AllListed(pronunciation_dictionaries=[_listed(one) for one in found])
 
 
 @router.get("/{id}")
 async def dictionary(request: Request, id: str) -> Listed:
     """Describe a dictionary."""
-    return _listed(await asyncio.to_thread(service_of(request).dictionaries.get, id))
+    return _listed(await in_store(service_of(request).dictionaries.get, id))
 
 
 @router.post("/{id}/add-rules")
 async def add_rules(request: Request, id: str, body: AddedRules) -> Version:
     """Add rules to a dictionary, or replace those of the same words."""
     store, more = service_of(request).dictionaries, lexicon_of(body.rules)
-    return _version(await asyncio.to_thread(store.change, id, lambda lexicon: lexicon | more))
+    return _version(await in_changes(store.change, id, lambda lexicon: lexicon | more))
 
 
 @router.post("/{id}/remove-rules")
@@ -123,7 +123,7 @@ async def remove_rules(request: Request, id: str, body: RemovedRules) -> Version
         return UserLexicon(kept)
 
     store = service_of(request).dictionaries
-    return _version(await asyncio.to_thread(store.change, id, without))
+    return _version(await in_changes(store.change, id, without))
 
 
 def _version(found: Dictionary) -> Version:

@@ -40,6 +40,7 @@ from causerie.server.dictionaries import Locator
 from causerie.server.errors import ApiError
 from causerie.server.sockets import Feed, GoneError, Message, Socket, refuse
 from causerie.server.state import service_of
+from causerie.server.threads import in_store
 from causerie.text.lexicon import UserLexicon
 from causerie.tts import OnOff
 from causerie.voices import Voice
@@ -158,7 +159,7 @@ class _Session:
         try:
             self.query = _Query.read(self.raw_query)
             new_encoder(self.query.output_format, self.service.sample_rate)
-            self.voice = await asyncio.to_thread(self.service.voice, self.voice_name)
+            self.voice = await self.service.find_voice(self.voice_name)
         except Exception as error:  # noqa: BLE001 sent to the client
             await self.fail(error)
             return
@@ -195,7 +196,7 @@ class _Session:
             if settings is not None and settings.speed is not None and not context.feed.is_begun:
                 context.speed = settings.speed
             if message.pronunciation_dictionary_locators and not context.feed.is_begun:
-                context.lexicon = await asyncio.to_thread(
+                context.lexicon = await in_store(
                     self.service.dictionaries.lexicon, message.pronunciation_dictionary_locators
                 )
             try:

@@ -36,6 +36,7 @@ from causerie.server.routes.elevenlabs import (
 )
 from causerie.server.routes.speech import AUDIO_RESPONSES
 from causerie.server.state import service_of
+from causerie.server.threads import in_store
 
 router = APIRouter(tags=["elevenlabs"])
 
@@ -158,9 +159,7 @@ async def _begin(
     service = service_of(request)
     text = service.texts.plain(body.text)
     encoder = new_encoder(output_format, service.sample_rate)
-    lexicon = await asyncio.to_thread(
-        service.dictionaries.lexicon, body.pronunciation_dictionary_locators
-    )
+    lexicon = await in_store(service.dictionaries.lexicon, body.pronunciation_dictionary_locators)
     reply = await service.speak(
         text,
         voice=voice,
@@ -231,7 +230,7 @@ def _times(letters: list[Letter]) -> LetterTimes | None:
 async def voices(request: Request) -> ListedVoices:
     """List all voices for ElevenLabs' clients; /v1/audio/voices has more details."""
     service = service_of(request)
-    infos = await asyncio.to_thread(service.voices)
+    infos = await in_store(service.voices)
     return ListedVoices(
         voices=[
             ListedVoice(

@@ -253,7 +253,7 @@ class _Connection:
         """Change the settings: all that are given, or none."""
         options = _SessionUpdate.read(event).session
         output = self.settings(options.audio.output if options.audio is not None else None)
-        await asyncio.to_thread(self.service.voice, output["voice"])
+        await self.service.find_voice(output["voice"])
         self.voice, self.format = output["voice"], output["format"]["type"]
         self.speed = output["speed"]
         if options.instructions is not None:
@@ -381,7 +381,7 @@ class _Connection:
             )
         self.check_capacity(options)
         output = self.settings(options.audio.output if options.audio is not None else None)
-        voice = await asyncio.to_thread(self.service.voice, output["voice"])
+        voice = await self.service.find_voice(output["voice"])
         spoken, context = self.source(options)
         text = self.service.texts.joined(CheckedText(item.text) for item in spoken)
         if not text:

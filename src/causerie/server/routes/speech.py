@@ -79,11 +79,12 @@ async def begin_reply(
     if isinstance(text, Script) and not text.has_voices:
         notes = text.notes
         text = CheckedText(text.as_text())
+    voice, context = await body.find_voice(service), await body.segments(service)
     if isinstance(text, str):
         stream = await service.speak(
             text,
-            voice=await body.find_voice(service),
-            context=await body.segments(service.settings),
+            voice=voice,
+            context=context,
             protocol=protocol,
             **sampling_of(body),
         )
@@ -92,8 +93,8 @@ async def begin_reply(
     reply = DialogueReply(
         service,
         text.lines,
-        voice=await body.find_voice(service),
-        context=await body.segments(service.settings),
+        voice=voice,
+        context=context,
         sampling=sampling_of(body),
         tail_s=text.tail_s,
         notes=text.notes,

@@ -151,7 +151,7 @@ class _Session:
 
     async def configure(self, config: _Config) -> None:
         """Change the settings of the next utterances."""
-        voice = await asyncio.to_thread(self.service.voice, config.voice, config.model)
+        voice = await self.service.find_voice(config.voice, config.model)
         encoder = _encoder(config, self.service.sample_rate)
         self.config, self.voice = config, voice
         await self.socket.send(
@@ -182,9 +182,7 @@ class _Session:
                     code="too_many_utterances",
                 )
             if self.voice is None:
-                self.voice = await asyncio.to_thread(
-                    self.service.voice, self.config.voice, self.config.model
-                )
+                self.voice = await self.service.find_voice(self.config.voice, self.config.model)
             limit = self.service.settings.max_input_chars
             self.open = _Utterance(self.num_utterances, self.config, self.voice, limit)
             self.num_utterances += 1

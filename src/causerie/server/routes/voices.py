@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 from typing import Annotated, Any, Literal
@@ -17,10 +16,11 @@ from causerie.server.service import SpeechService
 from causerie.server.settings import Settings
 from causerie.server.state import service_of
 from causerie.server.texts import CheckedText
+from causerie.server.threads import in_changes, in_decoding, in_store
 from causerie.server.voices.cloning import no_consent
 from causerie.server.voices.consents import Consent, UnknownConsentError
 from causerie.server.voices.info import VoiceInfo
-from causerie.server.voices.recording import voice_sound
+from causerie.server.voices.recording import Recording, voice_sound
 from causerie.server.voices.store import ConsentInUseError, NameTakenError
 
 router = APIRouter(tags=["voices"])
@@ -91,7 +91,7 @@ class ConsentUpdate(BaseModel):
 @router.get("/v1/audio/voices")
 async def voices(request: Request, legacy: bool = False) -> VoiceList:
     """List all voices. `legacy=true`: only their names."""
-    infos = await asyncio.to_thread(service_of(request).voices)
+    infos = await in_store(service_of(request).voices)
     facts = [_facts(info) for info in infos]
     uploaded = [voice for voice in facts if voice.origin == "uploaded"]
     listed = [voice.name for voice in facts] if legacy else facts
@@ -115,20 +115,24 @@ async def create_voice(
     """Make a voice from a recording. The header x-notes says what is wrong with it, if anything."""
     service = service_of(request)
     settings, store = service.settings, service.store
-    service.cloning.check_allowed()
-    basis = await asyncio.to_thread(service.cloning.basis, consent, consent_attested)
+    basis = await service.cloning.ask_consent(consent, consent_attested)
     try:
-        name = await asyncio.to_thread(store.check_name, name)
+        name = await in_store(store.check_name, name)
     except NameTakenError as error:
         raise _taken(error) from error
     data = await _upload(audio_sample, settings, "audio_sample")
 
-    def add() -> VoiceInfo:
+    def read() -> tuple[Recording, str]:
         sound = voice_sound(data, service.sample_rate)
         text, notes = service.cloning.words(sound, ref_text, language)
         _show_notes(response, notes)
+        return sound, text
+
+    async with service.cloning.turn():
+        sound, text = await in_decoding(read)
         try:
-            return store.add(
+            info = await in_changes(
+                store.add,
                 name,
                 sound.speech,
                 service.sample_rate,
@@ -141,22 +145,20 @@ async def create_voice(
             raise _taken(error) from error
         except UnknownConsentError as error:
             raise no_consent(error) from error
-
-    async with service.cloning.turn():
-        return _facts(await asyncio.to_thread(add))
+    return _facts(info)
 
 
 @router.get("/v1/audio/voices/{voice}")
 async def one_voice(request: Request, voice: str) -> VoiceFacts:
     """Describe a voice, by its id or its name."""
-    return _facts(await asyncio.to_thread(_find, service_of(request), voice))
+    return _facts(await in_store(_find, service_of(request), voice))
 
 
 @router.delete("/v1/audio/voices/{voice}")
 async def delete_voice(request: Request, voice: str) -> Deleted:
     """Delete an uploaded voice."""
     service = service_of(request)
-    info = await asyncio.to_thread(_find, service, voice)
+    info = await in_store(_find, service, voice)
     if info.origin == "builtin":
         raise ApiError(
             f"voice {voice!r} comes with the model and cannot be deleted",
@@ -165,7 +167,7 @@ async def delete_voice(request: Request, voice: str) -> Deleted:
             code="voice_is_builtin",
             param="voice",
         )
-    await asyncio.to_thread(service.store.delete, info.id)
+    await in_changes(service.store.delete, info.id)
     return Deleted(id=info.id, object="audio.voice.deleted")
 
 
@@ -187,10 +189,10 @@ async def preview(
 ) -> Response:
     """Send a sample of a voice, generated at the first request."""
     service = service_of(request)
-    info = await asyncio.to_thread(_find, service, voice)
+    info = await in_store(_find, service, voice)
     model = hashlib.blake2b(service.model_names()[0].encode(), digest_size=4).hexdigest()
     name = f"{info.id}-{model}.{format}"
-    data = await asyncio.to_thread(service.store.preview, name) if _is_file_name(name) else None
+    data = await in_store(service.store.preview, name) if _is_file_name(name) else None
     if data is None:
         reply = await service.speak(
             PREVIEW,
@@ -205,7 +207,7 @@ async def preview(
             lambda num: encoder(format, sample_rate=reply.sample_rate, num_samples=num),
         )
         if _is_file_name(name):
-            await asyncio.to_thread(service.store.keep_preview, name, data)
+            await in_changes(service.store.keep_preview, name, data)
     kind = {"wav": "audio/wav", "mp3": "audio/mpeg"}[format]
     return Response(data, media_type=kind, headers={"Cache-Control": "private, max-age=3600"})
 
@@ -223,18 +225,17 @@ async def create_consent_facts(
     service.cloning.check_allowed()
     data = await _upload(recording, service.settings, "recording")
 
-    def add() -> Consent:
-        sound = voice_sound(data, service.sample_rate, "recording")  # raises if it is not speech
+    async with service.cloning.turn():
+        sound = await in_decoding(voice_sound, data, service.sample_rate, "recording")
         _show_notes(response, sound.notes())
-        return service.store.consents.add(
+        consent = await in_changes(
+            service.store.consents.add,
             data,
             name=name,
             language=language,
             media_type=recording.content_type or "application/octet-stream",
         )
-
-    async with service.cloning.turn():
-        return _consent_facts(await asyncio.to_thread(add))
+    return _consent_facts(consent)
 
 
 @router.get("/v1/audio/voice_consents")
@@ -245,7 +246,7 @@ async def consents(
 ) -> ConsentList:
     """List the consents, a page at a time."""
     store = service_of(request).store
-    found, has_more = await asyncio.to_thread(store.consents.list, after=after, limit=limit)
+    found, has_more = await in_store(store.consents.list, after=after, limit=limit)
     data = [_consent_facts(consent) for consent in found]
     return ConsentList(
         data=data,
@@ -259,7 +260,7 @@ async def consents(
 async def one_consent_facts(request: Request, consent: str) -> ConsentFacts:
     """Describe a consent."""
     store = service_of(request).store
-    return _consent_facts(await _or_not_found(asyncio.to_thread(store.consents.get, consent)))
+    return _consent_facts(await _or_not_found(in_store(store.consents.get, consent)))
 
 
 @router.post("/v1/audio/voice_consents/{consent}")
@@ -268,7 +269,7 @@ async def rename_consent_facts(
 ) -> ConsentFacts:
     """Rename a consent."""
     store = service_of(request).store
-    work = asyncio.to_thread(store.consents.rename, consent, update.name)
+    work = in_changes(store.consents.rename, consent, update.name)
     return _consent_facts(await _or_not_found(work))
 
 
@@ -277,7 +278,7 @@ async def delete_consent_facts(request: Request, consent: str) -> Deleted:
     """Delete a consent that no voice uses."""
     store = service_of(request).store
     try:
-        await _or_not_found(asyncio.to_thread(store.delete_consent, consent))
+        await _or_not_found(in_changes(store.delete_consent, consent))
     except ConsentInUseError as error:
         raise ApiError(str(error), status=409, code="consent_in_use", headers=NO_RETRY) from error
     return Deleted(id=consent, object="audio.voice_consent")

@@ -18,6 +18,7 @@ from causerie.prompt import Segment
 from causerie.recognition.whisper import packaged_recognizer
 from causerie.server.errors import ApiError, retry_after
 from causerie.server.settings import Settings
+from causerie.server.threads import in_decoding, in_store
 from causerie.server.voices.consents import UnknownConsentError
 from causerie.server.voices.recording import Recording, refused, voice_sound
 from causerie.server.voices.store import VoiceStore
@@ -53,18 +54,22 @@ class Cloning:
                 code="cloning_disabled",
             )
 
-    def basis(self, consent: str, is_attested: bool) -> str:
-        """The consent to store with a new voice, under the server's policy; reads the disk.
+    async def ask_consent(self, consent: str, is_attested: bool) -> str:
+        """The consent to a use of a recording, under the server's policy.
+
+        All recordings from outside pass here: those of voices and of contexts, from which a model
+        copies the voice as well.
 
         Returns:
             A consent id, `ATTESTED`, or "" if the policy requires no consent.
 
         Raises:
-            ApiError: the required consent is missing or unknown.
+            ApiError: recordings are not allowed, or the required consent is missing or unknown.
         """
+        self.check_allowed()
         if consent:
             try:
-                return self._store.consents.get(consent).id
+                return (await in_store(self._store.consents.get, consent)).id
             except UnknownConsentError as error:
                 raise no_consent(error) from error
         policy = self._settings.consent
@@ -158,7 +163,7 @@ class Cloning:
             return Voice(name="ref_audio", segments=(segment,), notes=tuple(notes))
 
         async with self.turn():
-            voice = await asyncio.to_thread(make_voice)
+            voice = await in_decoding(make_voice)
         self._cache[key] = voice
         while len(self._cache) > MAX_CACHED:
             self._cache.popitem(last=False)

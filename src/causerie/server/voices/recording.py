@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causerie.audio.recording import MAX_RAW_S, Examined, Fault, examine
-from causerie.data.sound import read_sound
+from causerie.data.sound import Sound, read_sound
 from causerie.errors import AudioError
 from causerie.server.errors import ApiError
 
@@ -57,17 +57,29 @@ def voice_sound(data: bytes, sample_rate: int, param: str = "audio_sample") -> R
     Raises:
         ApiError: the recording is not audio, silent, too short or too long.
     """
-    try:
-        sound = read_sound(data, sample_rate, max_s=MAX_RAW_S)
-    except AudioError as error:
-        status, code = (413, "too_large") if "longer" in str(error) else (415, "invalid_audio")
-        raise ApiError(str(error), status=status, code=code, param=param) from error
+    sound = read_upload(data, sample_rate, param)
     examined = examine(sound.samples, sample_rate, clipped_share=sound.clipped_share)
     try:
         examined.notes(NAME)
     except AudioError as error:
         raise refused(str(error), param=param) from error
     return Recording(speech=sound.samples[examined.start : examined.end], examined=examined)
+
+
+def read_upload(data: bytes, sample_rate: int, param: str) -> Sound:
+    """The sound in an uploaded file.
+
+    Args:
+        param: the request field that held it, named in errors.
+
+    Raises:
+        ApiError: it is not audio, or too long.
+    """
+    try:
+        return read_sound(data, sample_rate, max_s=MAX_RAW_S)
+    except AudioError as error:
+        status, code = (413, "too_large") if "longer" in str(error) else (415, "invalid_audio")
+        raise ApiError(str(error), status=status, code=code, param=param) from error
 
 
 def refused(message: str, *, param: str) -> ApiError:
