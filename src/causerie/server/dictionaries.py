@@ -6,20 +6,24 @@ dictionary that is missing.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from causerie.errors import ConfigError, TextError
 from causerie.server.errors import ApiError
-from causerie.server.voices.folder import Folder
+from causerie.server.voices.folder import Folder, UnusableFileError
 from causerie.text.lexicon import Entry, UserLexicon
 from causerie.text.phonemes import ALPHABETS, to_phonemes
+
+log = logging.getLogger("causerie.server")
 
 #: Dictionaries of a server, versions of one that are kept, and rules of a version.
 MAX_DICTIONARIES, MAX_VERSIONS, MAX_RULES = 256, 8, 10_000
@@ -123,15 +127,22 @@ class Dictionaries:
         name = id.removeprefix(_ID)
         if not (id.startswith(_ID) and name.isascii() and name.isalnum()):
             raise _missing(id)
+        file = f"{_KIND}/{id}.json"
         try:
-            return Dictionary(**json.loads(self._folder.read(f"{_KIND}/{id}.json")))
+            return _read(self._folder.read(file))
         except FileNotFoundError:
             raise _missing(id) from None
+        except (UnusableFileError, ValueError) as error:
+            log.warning("skipped the damaged file %s: %s", file, error)
+            raise _missing(id) from error
 
     def all(self) -> list[Dictionary]:
-        """All dictionaries, oldest first."""
+        """All dictionaries, oldest first, without damaged files."""
         names = (name.removeprefix(f"{_KIND}/") for name in self._folder.versions(_KIND))
-        found = [self.get(name.removesuffix(".json")) for name in names if name.endswith(".json")]
+        found = []
+        for name in names:
+            with contextlib.suppress(ApiError):
+                found.append(self.get(name.removesuffix(".json")))
         return sorted(found, key=lambda one: (one.created, one.id))
 
     def lexicon(self, locators: Sequence[Locator]) -> UserLexicon | None:
@@ -160,6 +171,21 @@ class Dictionaries:
     def _write(self, dictionary: Dictionary) -> None:
         contents = json.dumps(asdict(dictionary), ensure_ascii=False).encode()
         self._folder.write(f"{_KIND}/{dictionary.id}.json", contents)
+
+
+def _read(contents: bytes) -> Dictionary:
+    """The dictionary in a file.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    try:
+        read = TypeAdapter(Dictionary).validate_json(contents)
+    except ValidationError as error:
+        raise ValueError("it does not hold a dictionary of this version") from error
+    if not read.versions:
+        raise ValueError("it holds no version")
+    return read
 
 
 def lexicon_of(rules: Iterable[Rule]) -> UserLexicon:

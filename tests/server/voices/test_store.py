@@ -11,6 +11,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import numpy as np
@@ -20,17 +21,21 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from causerie.errors import ConfigError, StoreError, UnknownVoiceError
 from causerie.prompt import Segment
+from causerie.server.dictionaries import Dictionaries
+from causerie.server.errors import ApiError
 from causerie.server.voices import folder as folders
 from causerie.server.voices.consents import UnknownConsentError
 from causerie.server.voices.folder import LocalFolder, open_folder
 from causerie.server.voices.openai_names import OPENAI_VOICES, builtin_voices, openai_voice
 from causerie.server.voices.store import (
+    _VOICE_FACTS,
     ConsentInUseError,
     NameTakenError,
     VoiceStore,
     codec_id,
     open_store,
 )
+from causerie.text.lexicon import UserLexicon
 from causerie.tts import TTS
 from causerie.voices import Voice
 from tests import tiny
@@ -285,6 +290,79 @@ def test_foreign_files_are_reported(tmp_path: Path) -> None:
     assert "it has no facts" in problems
     assert "its facts do not match this version" in problems
     assert len(again.problems) == 3
+
+
+def file_with(metadata: object) -> bytes:
+    """A safetensors file without tensors."""
+    header = json.dumps({"__metadata__": metadata}).encode()
+    return len(header).to_bytes(8, "little") + header
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [
+        (60_000).to_bytes(8, "little") + 60_000 * b"[",
+        (2**63).to_bytes(8, "little") + b"{}",
+        file_with({"facts": 5}),
+        file_with({"facts": "5"}),
+        file_with({"facts": 50_000 * "["}),
+        file_with([["facts", 5]]),
+        file_with({"facts": json.dumps(dict.fromkeys(_VOICE_FACTS, "\ud800"))}),
+    ],
+)
+def test_strange_contents_are_a_damaged_file(voice_file: Path, contents: bytes) -> None:
+    voice_file.with_name(f"voice_{'3' * 24}.safetensors").write_bytes(contents)
+    one = store(voice_file.parent.parent)
+    assert [info.name for info in one.info()] == ["ada"]
+    assert len(one.problems) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such files")
+@pytest.mark.parametrize("kind", ["folder", "pipe", "link to itself", "link to nothing"])
+def test_what_is_no_file_does_not_stop_the_store(voice_file: Path, kind: str) -> None:
+    strange = voice_file.with_name(f"voice_{'3' * 24}.safetensors")
+    if kind == "folder":
+        strange.mkdir()
+        voice_file.with_name(".a.part").mkdir()
+    elif kind == "pipe":
+        os.mkfifo(strange)
+    else:
+        strange.symlink_to(strange if kind == "link to itself" else "nothing")
+    one = store(voice_file.parent.parent)
+    assert [info.name for info in one.info()] == ["ada"]
+    one.add("eve", SOUND, RATE, "Hello.")
+    assert len(one.problems) == (kind in ("folder", "pipe"))
+
+
+def test_a_file_of_another_user_is_damaged(
+    voice_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = voice_file.with_name(f"voice_{'3' * 24}.safetensors")
+    other.write_bytes(voice_file.read_bytes())
+    openly = Path.open
+
+    def refuse(path: Path, *args: Any, **kwargs: Any) -> Any:  # root may read everything
+        if path.name == other.name:
+            raise PermissionError(13, "Permission denied")
+        return openly(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    one = store(voice_file.parent.parent)
+    assert [info.name for info in one.info()] == ["ada"]
+    assert one.problems == [f"voices/{other.name}: this user may not read it"]
+
+
+@pytest.mark.parametrize(
+    "contents", [b"", b"{", b"[]", b'{"id": 5}', 60_000 * b"[", b"\xff", b'{"versions": []}']
+)
+def test_a_damaged_dictionary_does_not_hide_the_others(tmp_path: Path, contents: bytes) -> None:
+    one = Dictionaries(store(tmp_path).folder)
+    made = one.add("names", "", UserLexicon({}))
+    (tmp_path / "dictionaries/dict_broken.json").write_bytes(contents)
+    (tmp_path / "dictionaries/notes.txt").write_text("notes")
+    assert one.all() == [made]
+    with pytest.raises(ApiError, match="there is no pronunciation dictionary 'dict_broken'"):
+        one.get("dict_broken")
 
 
 def test_temporary_files_are_removed_on_start(voice_file: Path) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
 from pydantic import BaseModel, Field
 
 from causerie.audio.formats import encoder
+from causerie.errors import StoreError
 from causerie.server.audio_response import collect, encode_file
 from causerie.server.errors import ApiError
 from causerie.server.service import SpeechService
@@ -24,6 +26,7 @@ from causerie.server.voices.recording import Recording, voice_sound
 from causerie.server.voices.store import ConsentInUseError, NameTakenError
 
 router = APIRouter(tags=["voices"])
+log = logging.getLogger("causerie.server")
 
 #: The text and the seed of a preview.
 PREVIEW, PREVIEW_SEED = CheckedText("Hello, this is what I sound like."), 1
@@ -207,7 +210,10 @@ async def preview(
             lambda num: encoder(format, sample_rate=reply.sample_rate, num_samples=num),
         )
         if _is_file_name(name):
-            await in_changes(service.store.keep_preview, name, data)
+            try:
+                await in_changes(service.store.keep_preview, name, data)
+            except StoreError as error:  # it was spoken all the same
+                log.warning("a preview could not be stored: %s", error)
     kind = {"wav": "audio/wav", "mp3": "audio/mpeg"}[format]
     return Response(data, media_type=kind, headers={"Cache-Control": "private, max-age=3600"})
 

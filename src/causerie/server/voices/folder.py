@@ -7,8 +7,10 @@ that others wrote. Knows nothing of voices.
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
+import stat
 import threading
 import time
 from collections.abc import Iterator
@@ -25,6 +27,12 @@ LOCK_S = 30.0
 LISTED_S = 2.0
 
 _UNFINISHED = ".part"
+#: Errors that mean that a name leads to no file.
+_NO_FILE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+
+
+class UnusableFileError(StoreError):
+    """One file cannot be read, whatever the disk and the network do."""
 
 
 class Version(NamedTuple):
@@ -45,6 +53,7 @@ class Folder(Protocol):
 
         Raises:
             FileNotFoundError: there is no such file.
+            UnusableFileError: it is not a regular file, or belongs to somebody else.
         """
 
     def write(self, name: str, contents: bytes) -> None:
@@ -95,15 +104,20 @@ class LocalFolder:
         self._lock: Any = self._filelock.FileLock(root / ".lock", timeout=LOCK_S)
         with self.locked(), _store_errors(f"the folder of voices {root} cannot be cleaned up"):
             for path in root.glob(f"*/.*{_UNFINISHED}"):
-                path.unlink(missing_ok=True)  # no writer is active: writers hold the lock
+                if path.is_file():
+                    path.unlink(missing_ok=True)  # no writer is active: writers hold the lock
 
     def read(self, name: str, size: int | None = None) -> bytes:
         """See `Folder`."""
-        with (
-            _store_errors("a file of the voices cannot be read"),
-            open(self.root / name, "rb") as file,
-        ):
-            return file.read(-1 if size is None else size)
+        path = self.root / name
+        with _store_errors("a file of the voices cannot be read"):
+            if not stat.S_ISREG(path.stat().st_mode):  # reading a pipe would wait for ever
+                raise UnusableFileError("it is not a regular file")
+            try:
+                with path.open("rb") as file:
+                    return file.read(-1 if size is None else size)
+            except PermissionError as error:
+                raise UnusableFileError("this user may not read it") from error
 
     def write(self, name: str, contents: bytes) -> None:
         """See `Folder`."""
@@ -250,10 +264,12 @@ class ObjectFolder:
 
 def _version(path: Path) -> Version | None:
     try:
-        stat = path.stat()
-    except FileNotFoundError:
-        return None
-    return Version(stat.st_size, f"{stat.st_mtime_ns}-{stat.st_ino}")
+        found = path.stat()
+    except OSError as error:
+        if error.errno in _NO_FILE:
+            return None
+        raise
+    return Version(found.st_size, f"{found.st_mtime_ns}-{found.st_ino}")
 
 
 def _stamp(entry: dict[str, Any]) -> str:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from causerie.server.voices.folder import Folder, Version
+from causerie.server.voices.folder import Folder, UnusableFileError, Version
 
 log = logging.getLogger("causerie.server")
 
@@ -110,8 +110,8 @@ class Records:
             DamagedError: the contents have changed; the record is no longer served.
             FileNotFoundError: the file was removed meanwhile.
         """
-        contents = self.folder.read(self._file(record.id))
         try:
+            contents = self._contents(self._file(record.id))
             header = _header(contents)
             if header.metadata.get(_DIGEST) != header.digest(contents):
                 raise DamagedError("its contents have changed")
@@ -170,18 +170,25 @@ class Records:
             with self._lock:
                 self._known[id] = Record(id=id, facts=facts, version=version)
 
+    def _contents(self, name: str, size: int | None = None) -> bytes:
+        try:
+            return self.folder.read(name, size)
+        except UnusableFileError as error:
+            raise DamagedError(str(error)) from error
+
     def _facts(self, name: str, version: Version) -> dict[str, Any]:
         if not self.is_id(self._id_of(name)):
             raise DamagedError(f"its name does not have the form {self.prefix}…")
-        contents = self.folder.read(name, HEAD_BYTES)
+        contents = self._contents(name, HEAD_BYTES)
         if len(contents) < 8 + int.from_bytes(contents[:8], "little") <= version.size:
-            contents = self.folder.read(name)
+            contents = self._contents(name)
         header = _header(contents)
         if header.size != version.size:
             raise DamagedError("it is truncated")
         try:
             facts = json.loads(header.metadata[_FACTS])
-        except (KeyError, ValueError) as error:
+            json.dumps(facts, ensure_ascii=False).encode()  # halves of characters cannot be sent
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise DamagedError("it has no facts") from error
         if not isinstance(facts, dict) or not all(
             isinstance(facts.get(key), kind) for key, kind in self._required.items()
@@ -226,5 +233,5 @@ def _header(contents: bytes) -> _Header:
         metadata = values.pop("__metadata__")
         ends = [value["data_offsets"][1] for value in values.values()]
         return _Header(dict(metadata), start, start + max(ends, default=0))
-    except (AttributeError, KeyError, LookupError, TypeError, ValueError) as error:
+    except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
         raise DamagedError("it is not a safetensors file of this store") from error

@@ -30,7 +30,7 @@ from causerie.audio.io import pcm16
 from causerie.errors import CauserieError, ConfigError, UnknownVoiceError
 from causerie.prompt import Segment
 from causerie.server.voices.consents import Consents, is_consent_id
-from causerie.server.voices.folder import open_folder
+from causerie.server.voices.folder import UnusableFileError, open_folder
 from causerie.server.voices.info import VoiceInfo as VoiceInfo
 from causerie.server.voices.openai_names import OPENAI_VOICES
 from causerie.server.voices.records import DamagedError, Record, Records
@@ -276,7 +276,7 @@ class VoiceStore:
         """The preview stored under this name; None if there is none."""
         try:
             return self.folder.read(f"previews/{name}")
-        except FileNotFoundError:
+        except (FileNotFoundError, UnusableFileError):
             return None
 
     def keep_preview(self, name: str, contents: bytes) -> None:
