@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import time
 
 import pytest
+import sentencex
 
-from causerie.text.split import split
+from causerie.evaluate.sentences import read_sentences
+from causerie.text.split import WINDOW, _segments, sentences, split
 
 
 @pytest.mark.parametrize(
@@ -52,3 +55,20 @@ def test_hostile_text_is_split_in_no_time(unit: str) -> None:
     started = time.process_time()
     split("x" + unit * 20_000 + "x", 250)
     assert time.process_time() - started < 2
+
+
+def test_windows_find_the_same_sentences_as_the_whole_text() -> None:
+    chosen = random.Random(1)
+    for _ in range(20):
+        text = " ".join(chosen.choice(read_sentences()) for _ in range(300))
+        found = list(_segments(text))
+        assert found == list(sentencex.segment("en", text))
+        assert len(text) > 3 * WINDOW
+
+
+@pytest.mark.parametrize("unit", ["a `b` c. ", "` ", "“a “b ", "«a. ", "a. ", "no stop "])
+def test_quotes_take_time_linear_in_their_number(unit: str) -> None:
+    text = unit * (100_000 // len(unit))
+    started = time.process_time()
+    assert "".join(sentences(text)) == text
+    assert time.process_time() - started < 2  # 13 s for the whole text at once

@@ -97,7 +97,11 @@ def create_app(
         app.include_router(module.router)
     for kind in ApiError, CauserieError, RequestValidationError, HTTPException:
         app.add_exception_handler(kind, _error_response)
-    app.add_middleware(BodyLimit, max_upload_bytes=settings.max_upload_bytes)
+    app.add_middleware(
+        BodyLimit,
+        max_upload_bytes=settings.max_upload_bytes,
+        max_chars=settings.max_input_chars,
+    )
     app.add_middleware(Gate, state=state)
     if settings.cors:
         app.add_middleware(

@@ -24,6 +24,8 @@ from causerie.statuses import status_of
 
 #: Prefixes of ElevenLabs' routes.
 ELEVENLABS = ("/v1/text-to-speech/", "/v1/voices")
+#: Characters of a message: it may repeat a value that a client sent.
+MAX_MESSAGE_CHARS = 1_000
 #: OpenAI's types of errors for statuses that may succeed on a retry.
 _TYPES = {429: "rate_limit_error", 503: "server_error"}
 
@@ -50,6 +52,8 @@ class ApiError(Exception):
         param: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
+        if len(message) > MAX_MESSAGE_CHARS:
+            message = message[:MAX_MESSAGE_CHARS] + "…"
         super().__init__(message)
         self.message, self.status, self.type = message, status, type
         self.code, self.param = code, param

@@ -16,6 +16,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from causerie.server.errors import to_api_error
 from causerie.server.metrics import Metrics
 
+#: Methods that get metrics of their own.
+METHODS = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS WS".split())
 _VALID_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
@@ -79,10 +81,11 @@ class RequestLog:
 
     def _count(self, scope: Scope, status: int, took_s: float, num_bytes: int) -> None:
         route, method = _route(scope), scope.get("method", "WS")
-        self.metrics.requests.labels(method, route, str(status)).inc()
+        label = method if method in METHODS else "other"  # clients may invent any
+        self.metrics.requests.labels(label, route, str(status)).inc()
         self.metrics.request_s.labels(route).observe(took_s)
         facts = {
-            "method": method,
+            "method": method[:16],
             "path": scope["path"],
             "status": status,
             "seconds": round(took_s, 4),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from causerie.audio.audio import Audio
 from causerie.audio.formats import MAX_SPEED, MIN_SPEED
@@ -25,6 +25,16 @@ FormatName = Literal["mp3", "opus", "aac", "flac", "wav", "pcm", "ulaw", "alaw"]
 MAX_CONTEXT_CHARS = 32 * 2**20
 #: Seconds of all recordings of a context, several times what a model can take.
 MAX_CONTEXT_S = 600.0
+
+
+def _first_wrong(lexicon: object) -> object:
+    """Raise ValueError for the first wrong entry: pydantic would describe each of thousands."""
+    if isinstance(lexicon, dict):
+        for word, entry in lexicon.items():
+            values = entry.values() if isinstance(entry, dict) else [entry]
+            if not all(isinstance(value, str) for value in values):
+                raise ValueError(f"the entry of {word[:80]!r} must be a string or an alias")
+    return lexicon
 
 
 class VoiceId(BaseModel):
@@ -67,7 +77,12 @@ class SpeechOptions(BaseModel):
         description="Check each piece by a recognizer, and speak it again where words are missing "
         "or invented. While audio is sent as it is generated, the first piece is not checked.",
     )
-    lexicon: Annotated[dict[str, str | dict[str, str]], Field(max_length=10_000)] | None = Field(
+    lexicon: (
+        Annotated[
+            dict[str, str | dict[str, str]], Field(max_length=10_000), BeforeValidator(_first_wrong)
+        ]
+        | None
+    ) = Field(
         None,
         description='Pronunciations in IPA, {"GIF": "ʤˈɪf"}, or respellings, {"nginx": {"alias": '
         '"engine x"}}.',

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from causerie.errors import UnknownVoiceError
 from causerie.prompt import Segment
 from causerie.reply.async_stream import AsyncStream, Outcome
 from causerie.server.dictionaries import Dictionaries
@@ -28,7 +29,7 @@ from causerie.server.texts import CheckedText, TextChecker
 from causerie.server.threads import in_store
 from causerie.server.voices.cloning import Cloning
 from causerie.server.voices.openai_names import builtin_voices, openai_voice
-from causerie.server.voices.store import VoiceInfo, VoiceStore
+from causerie.server.voices.store import MAX_NAME_CHARS, VoiceInfo, VoiceStore
 from causerie.text.growing import Flush
 from causerie.text.lexicon import LexiconSource
 from causerie.tts import Guard, OnOff, Verify
@@ -117,6 +118,10 @@ class SpeechService:
         Raises:
             UnknownVoiceError: there is no such voice; lists those there are.
         """
+        if name is not None and len(name) > MAX_NAME_CHARS:  # searching similar ones takes seconds
+            raise UnknownVoiceError(
+                f"no voice has a name of {len(name):,} characters: {MAX_NAME_CHARS} are allowed"
+            )
         found = self.models.in_folder()
         chosen = found.get(model or "")
         if chosen is None:

@@ -28,8 +28,8 @@ class TextChecker:
         Raises:
             ApiError: it is empty or too long.
         """
+        self.check_length(len(text))  # first, because all else takes time
         _check_not_empty(text)
-        self.check_length(len(text))
         return CheckedText(text)
 
     def plain_or_ssml(self, text: str, *, must_be_ssml: bool = False) -> CheckedText | Script:
@@ -39,11 +39,9 @@ class TextChecker:
             ApiError: it is empty or too long.
             TextError: it is not valid SSML.
         """
-        if not must_be_ssml and not is_ssml(text):
-            _check_not_empty(text)
-            self.check_length(len(text))
-            return CheckedText(text)
         self.check_length(len(text))
+        if not must_be_ssml and not is_ssml(text):
+            return self.plain(text)
         script = read_ssml(text)
         self.plain(" ".join(line.text for line in script.lines))  # `sub` may have made it longer
         return script

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -285,7 +285,7 @@ def sentences(text: str) -> list[str]:
     if _NO_WORDS.search(text):
         return [text]  # sentencex would take time in the square of its length
     found: list[str] = []
-    for sentence in sentencex.segment("en", text):
+    for sentence in _segments(text):
         if found and (
             _NO_END.search(found[-1])
             or (_MAY_GO_ON.search(found[-1]) and _GOES_ON.match(sentence))
@@ -299,6 +299,22 @@ def sentences(text: str) -> list[str]:
     return found
 
 
+def _segments(text: str) -> Iterator[str]:
+    """The sentences that sentencex finds, in time linear in the length of the text.
+
+    Its time grows with the square of the number of quotes, so it gets a window at a time.
+    """
+    start = 0
+    while start < len(text):
+        found = list(sentencex.segment("en", text[start : start + WINDOW]))
+        if len(found) > 1 and start + WINDOW < len(text):
+            found.pop()  # it may go on after the window
+        yield from found
+        start += sum(map(len, found))
+
+
+#: Characters that sentencex gets at once; far more than a sentence has.
+WINDOW = 4_000
 _NO_WORDS = re.compile(r"\S{1000}")
 # Abbreviations after which a sentence goes on and that sentencex does not know.
 _NO_END = re.compile(
