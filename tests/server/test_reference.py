@@ -70,8 +70,9 @@ def test_openais_client_with_a_recorded_consent(tmp_path: Path, speech: np.ndarr
         running(tmp_path, consent="recording") as server,
         openai.OpenAI(base_url=f"{server.http}/v1", api_key="-", max_retries=0) as client,
     ):
+        agreed = petit().generate(TEXT, voice="mia", seed=2).to_bytes()
         consent = client.audio.voice_consents.create(
-            name="Ada agrees", language="en", recording=("yes.wav", wav(speech), "audio/wav")
+            name="Ada agrees", language="en", recording=("yes.wav", agreed, "audio/wav")
         )
         fields = {"ref_audio": encoded(wav(speech)), "ref_text": TEXT}
 

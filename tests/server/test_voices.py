@@ -71,8 +71,9 @@ def say(client: openai.OpenAI, voice: Any) -> bytes:
 def test_the_life_of_a_voice_with_a_recorded_consent(
     client: openai.OpenAI, server: Running, speech: np.ndarray
 ) -> None:
+    agreed = petit().generate(TEXT, voice="mia", seed=2).to_bytes()
     consent = client.audio.voice_consents.create(
-        name="Ada agrees", language="en-US", recording=("yes.wav", wav(speech), "audio/wav")
+        name="Ada agrees", language="en-US", recording=("yes.wav", agreed, "audio/wav")
     )
     assert consent.id.startswith("cons_")
     assert (consent.object, consent.name) == ("audio.voice_consent", "Ada agrees")

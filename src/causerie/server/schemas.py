@@ -118,6 +118,7 @@ class Turn(BaseModel):
     audio_token: Annotated[str, StringConstraints(max_length=64)] = Field(
         "", description="x-audio-token of the reply, if this server spoke the turn."
     )
+    consent: str = Field("", description="Id of its speaker's consent, if not the request's.")
 
 
 class SpeechRequest(SpeechOptions):
@@ -152,8 +153,9 @@ class SpeechRequest(SpeechOptions):
                     param="ref_audio",
                 )
             return self.voice_name
-        await service.cloning.ask_consent(self.consent, self.consent_attested)
+        basis = await service.cloning.ask_consent(self.consent, self.consent_attested)
         file = await read_recording(self.ref_audio, "ref_audio", service.settings)
+        await service.cloning.check_speaker(basis, file, "ref_audio")
         return await service.cloning.voice(file, self.ref_text or "")
 
     async def segments(self, service: SpeechService) -> list[Segment]:
@@ -175,7 +177,9 @@ class SpeechRequest(SpeechOptions):
                 service.own_speech.includes, turn.audio_token, file
             )
             if not is_own:
-                await service.cloning.ask_consent(self.consent, self.consent_attested)
+                consent = turn.consent or self.consent
+                basis = await service.cloning.ask_consent(consent, self.consent_attested)
+                await service.cloning.check_speaker(basis, file, name)
             sound = await in_decoding(read_upload, file, service.sample_rate, name)
             seconds += sound.duration_s
             if seconds > MAX_CONTEXT_S:

@@ -133,6 +133,7 @@ async def create_voice(
 
     async with service.cloning.turn():
         sound, text = await in_decoding(read)
+        await service.cloning.check_speaker(basis, data, "audio_sample")
         try:
             info = await in_changes(
                 store.add,
@@ -234,6 +235,8 @@ async def create_consent_facts(
     async with service.cloning.turn():
         sound = await in_decoding(voice_sound, data, service.sample_rate, "recording")
         _show_notes(response, sound.notes())
+        check_words = service.cloning.consents.check_words
+        await in_decoding(check_words, sound, service.sample_rate, language)
         consent = await in_changes(
             service.store.consents.add,
             data,

@@ -19,7 +19,8 @@ from causerie.recognition.whisper import packaged_recognizer
 from causerie.server.errors import ApiError, retry_after
 from causerie.server.settings import Settings
 from causerie.server.threads import in_decoding, in_store
-from causerie.server.voices.consents import UnknownConsentError
+from causerie.server.voices.consent_check import ConsentChecker
+from causerie.server.voices.consents import UnknownConsentError, is_consent_id
 from causerie.server.voices.recording import Recording, refused, voice_sound
 from causerie.server.voices.store import VoiceStore
 from causerie.tts import TTS
@@ -41,6 +42,7 @@ class Cloning:
 
     def __init__(self, tts: TTS, store: VoiceStore, settings: Settings) -> None:
         self._tts, self._store, self._settings = tts, store, settings
+        self.consents = ConsentChecker(store.consents, settings)
         self._processing, self._num_pending = asyncio.Semaphore(1), 0
         self._cache: OrderedDict[bytes, Voice] = OrderedDict()
 
@@ -85,6 +87,19 @@ class Cloning:
             code="consent_required",
             param="consent",
         )
+
+    async def check_speaker(self, basis: str, file: bytes, param: str) -> None:
+        """Check that a recording has the speaker of its recorded consent, if it has one.
+
+        Args:
+            basis: what `ask_consent` returned.
+            param: the request field that held the recording.
+
+        Raises:
+            ApiError: the consent is that recording, or another speaker's.
+        """
+        if is_consent_id(basis):
+            await in_decoding(self.consents.check_speaker, basis, file, param)
 
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:

@@ -1,0 +1,108 @@
+"""What a recorded consent proves: its sentence is said, by the speaker who is copied."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator
+
+import httpx
+import pytest
+import soundfile
+
+from causerie.server.voices.consent_check import SENTENCE
+from tests.patience import PATIENCE_S
+from tests.server.running import Running, petit, running
+
+pytestmark = pytest.mark.slow  # with Whisper and Resemblyzer
+
+OPENAI = (
+    "I am the owner of this voice and I consent to OpenAI using this voice to create a synthetic "
+    "voice model."
+)
+OTHER = "I left my keys at the office, so my brother let me in."
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    voices = tmp_path_factory.mktemp("voices")
+    with running(voices, transcribe="auto", consent="recording") as here:
+        yield here
+
+
+def said(text: str, voice: str, seed: int = 1) -> bytes:
+    return petit().generate(text, voice=voice, seed=seed).to_bytes()
+
+
+def consent(server: Running, recording: bytes, language: str = "en") -> httpx.Response:
+    return httpx.post(
+        f"{server.http}/v1/audio/voice_consents",
+        data={"name": "me", "language": language},
+        files={"recording": ("a.wav", recording, "audio/wav")},
+        timeout=PATIENCE_S,
+    )
+
+
+def upload(server: Running, recording: bytes, consent: str) -> httpx.Response:
+    answer = httpx.post(
+        f"{server.http}/v1/audio/voices",
+        data={"name": "me", "consent": consent},
+        files={"audio_sample": ("a.wav", recording, "audio/wav")},
+        timeout=PATIENCE_S,
+    )
+    httpx.delete(f"{server.http}/v1/audio/voices/me")
+    return answer
+
+
+def speak(server: Running, **fields: object) -> httpx.Response:
+    body = {"input": "Hello.", "max_duration_s": 0.3, **fields}
+    return httpx.post(f"{server.http}/v1/audio/speech", json=body, timeout=PATIENCE_S)
+
+
+def code(answer: httpx.Response) -> str | None:
+    return None if answer.status_code == 200 else answer.json()["error"]["code"]
+
+
+@pytest.mark.parametrize("text", [SENTENCE, OPENAI])
+def test_a_consent_says_the_sentence(server: Running, text: str) -> None:
+    assert code(consent(server, said(text, "theo"))) is None
+
+
+def test_other_words_are_no_consent(server: Running) -> None:
+    answer = consent(server, said(OTHER, "theo"))
+    assert code(answer) == "invalid_consent"
+    assert SENTENCE in answer.json()["error"]["message"]
+    assert code(consent(server, said(OTHER, "theo"), language="de")) is None  # not understood
+
+
+def test_the_speaker_of_a_consent_is_the_one_who_is_copied(server: Running) -> None:
+    recording = said(SENTENCE, "clara")
+    id = consent(server, recording).json()["id"]
+    same, other = said(OTHER, "clara", 2), said(OTHER, "oscar")
+    samples, rate = soundfile.read(io.BytesIO(recording), dtype="int16")
+    again = io.BytesIO()
+    soundfile.write(again, samples, rate, format="FLAC")
+    for file, expected in (
+        (same, None),
+        (other, "consent_of_another_speaker"),
+        (recording, "consent_is_the_recording"),
+        (again.getvalue(), "consent_is_the_recording"),
+    ):
+        assert code(upload(server, file, id)) == expected
+        audio = base64.b64encode(file).decode()
+        assert code(speak(server, ref_audio=audio, consent=id)) == expected
+        turn = {"text": "", "audio": audio}
+        assert code(speak(server, context=[turn], consent=id)) == expected
+        assert code(speak(server, context=[{**turn, "consent": id}])) == expected
+
+
+def test_each_speaker_of_a_context_has_a_consent(server: Running) -> None:
+    turns = []
+    for voice in "clara", "oscar":
+        # a language in which no words are compared: oscar is hard to understand
+        id = consent(server, said(SENTENCE, voice), language="de").json()["id"]
+        audio = base64.b64encode(said(OTHER, voice, 2)).decode()
+        turns.append({"text": OTHER, "audio": audio, "consent": id})
+    assert code(speak(server, context=turns)) is None
+    turns[0]["consent"] = turns[1]["consent"]
+    assert code(speak(server, context=turns)) == "consent_of_another_speaker"
