@@ -362,6 +362,7 @@ class TTS:
         normalize: OnOff | None = None,
         deadline_s: float | None = None,
         continues: bool = False,
+        allow_silence: bool = False,
     ) -> AsyncStream:
         """`stream` for asyncio: a thread generates, and any number of tasks listen.
 
@@ -379,6 +380,8 @@ class TTS:
                 the first frame, and after it the piece is not spoken again.
             continues: the reply continues audio that the listener already hears: a full queue does
                 not refuse it, it has no deadline, and it goes before replies that have not begun.
+            allow_silence: a text in which nothing can be spoken, such as "...", is 0.1 s of silence
+                with a note, or its pauses, and not an error.
         """
         started = time.perf_counter()
 
@@ -387,8 +390,9 @@ class TTS:
             verifying = self._verifying(verify)
             is_checked = verifying is not None
             turns = self._turns(
-                text, voice, context, max_duration_s, one_prompt, guard, reading, is_checked
-            )
+                text, voice, context, max_duration_s, one_prompt, guard, reading, is_checked,
+                allow_silence,
+            )  # fmt: skip
             return running, turns, verifying
 
         running, turns, verifying = await asyncio.to_thread(prepare)
@@ -440,6 +444,7 @@ class TTS:
         guard: Guard,
         reading: ReadingOptions,
         verify: bool = False,
+        allow_silence: bool = False,
     ) -> Turns:
         if guard not in get_args(Guard):
             raise ConfigError(f"guard must be auto, on or off, not {guard!r}")
@@ -453,6 +458,7 @@ class TTS:
             one_prompt=one_prompt,
             guard=self.checkpoint.defaults.guard if guard == "auto" else guard == "on",
             verify=verify,
+            allow_silence=allow_silence,
             reading=reading,
         )
 

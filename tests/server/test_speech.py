@@ -215,7 +215,7 @@ def test_concurrent_replies_equal_single_ones(server: Running) -> None:
 
 
 def test_batch(server: Running, expected: np.ndarray) -> None:
-    items = [{"input": TEXT, "voice": "alloy"}, {"input": ""}, {"input": "Hi.", "speed": 9}]
+    items = [{"input": TEXT, "voice": "alloy"}, {"voice": "alloy"}, {"input": "Hi.", "speed": 9}]
     answer = post(
         server, "/v1/audio/speech/batch", items=items, response_format="pcm", seed=1
     ).json()
@@ -223,7 +223,7 @@ def test_batch(server: Running, expected: np.ndarray) -> None:
     first, second, third = answer["results"]
     assert base64.b64decode(first["audio_data"]) == pcm16(expected).tobytes()
     assert first["media_type"].startswith("audio/pcm")
-    assert second["error"]["code"] == "empty_input"
+    assert second["error"]["code"] == "missing_required_parameter"
     assert third["error"]["param"] == "speed"
 
 
@@ -262,10 +262,7 @@ def test_models(client: openai.OpenAI, server: Running) -> None:
 @pytest.mark.parametrize(
     ("change", "status", "code", "param"),
     [
-        ({"input": ""}, 400, "empty_input", "input"),
-        ({"input": "  \n"}, 400, "empty_input", "input"),
         ({"input": "a" * 2001}, 400, "string_above_max_length", "input"),
-        ({"input": "🎉"}, 400, "invalid_text", "input"),
         ({"input": None}, 400, "invalid_value", "input"),
         ({"voice": "nobody"}, 400, "voice_not_found", "voice"),
         ({"voice": {"id": "voice_nobody"}}, 400, "voice_not_found", "voice"),

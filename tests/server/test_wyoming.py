@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,15 +34,21 @@ from causerie.server.wyoming import WyomingServer
 from tests.patience import PATIENCE_S
 from tests.server.running import petit
 
+#: A pronunciation with a symbol that is no phoneme.
+WRONG = "<phoneme ph='☃'>a</phoneme>"
 TEXT = "Hello there. How are you today? I hope that all is well with you and with your family."
 
 
-def run(folder: Path, task: Callable[[AsyncTcpClient, SpeechService], Awaitable[None]]) -> None:
+def run(
+    folder: Path,
+    task: Callable[[AsyncTcpClient, SpeechService], Awaitable[None]],
+    **settings_: Any,
+) -> None:
     """Run a task with a client of a server; afterwards no slot may be taken."""
 
     async def main() -> None:
         tts = petit()
-        settings = Settings(voices=str(folder))
+        settings = Settings(voices=str(folder), **settings_)
         service = SpeechService(Models(tts, settings), open_store(folder, tts), settings, Metrics())
         server = WyomingServer(service, host="127.0.0.1", port=0)
         await server.start()
@@ -126,8 +133,28 @@ def test_a_text_that_is_being_written(tmp_path: Path) -> None:
     run(tmp_path, task)
 
 
-@pytest.mark.parametrize(("text", "voice"), [("Hello.", "nobody"), ("🎉", "heart")])
-def test_errors_close_the_connection(tmp_path: Path, text: str, voice: str) -> None:
+@pytest.mark.parametrize("text", ["🎉", "...", " "])
+def test_a_text_without_words_is_silence(tmp_path: Path, text: str) -> None:
+    async def task(client: AsyncTcpClient, service: SpeechService) -> None:
+        await client.write_event(Synthesize(text=text).event())
+        received = await events(client, AudioStop.is_type)
+        await client.write_event(SynthesizeStart().event())
+        await client.write_event(SynthesizeChunk(text=text).event())
+        await client.write_event(SynthesizeStop().event())
+        grown = await events(client, SynthesizeStopped.is_type)
+        for found in received, grown:
+            assert sound(found) == bytes(4_800)
+            (stop,) = [event for event in found if AudioStop.is_type(event.type)]
+            assert any(note.startswith("silence: ") for note in stop.data["notes"])
+
+    run(tmp_path, task)
+
+
+@pytest.mark.parametrize(
+    ("text", "voice"),
+    [("Hello.", "nobody"), (WRONG, "heart"), ("🎉", None)],
+)
+def test_errors_close_the_connection(tmp_path: Path, text: str, voice: str | None) -> None:
     """Home Assistant opens a connection for each text."""
 
     async def task(client: AsyncTcpClient, service: SpeechService) -> None:
@@ -137,7 +164,7 @@ def test_errors_close_the_connection(tmp_path: Path, text: str, voice: str) -> N
         assert Error.from_event(received[0]).text
         assert await client.read_event() is None
 
-    run(tmp_path, task)
+    run(tmp_path, task, strict=voice is None)
 
 
 def test_a_disconnect_frees_the_slot(tmp_path: Path) -> None:

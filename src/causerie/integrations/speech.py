@@ -150,7 +150,10 @@ class Local(Source):
         context: Sequence[Segment] = (),
     ) -> AudioStream:
         with _speech_errors():
-            return _LocalStream(await self.tts.astream(text, context=context, **options.given()))
+            stream = await self.tts.astream(
+                text, context=context, allow_silence=True, **options.given()
+            )
+        return _LocalStream(stream)
 
     async def aclose(self) -> None:
         if self._is_ours:

@@ -97,7 +97,8 @@ class AsyncStream(Reply, AsyncIterator[NDArray[np.float32]]):
             await self._begin_turn()
             return
         turn = await self._next_turn()
-        assert turn is not None
+        if turn is None:  # a text without a word
+            return
         attempts = self._new_attempts(turn, [])
         self._prepare(self._verified(attempts, [], self._submit(attempts, [])))
 

@@ -33,6 +33,9 @@ MAX_DURATION_S = 60.0
 #: Positions kept free for the speech: slow speech takes 0.1 s a character, and a second to begin.
 RESERVE_S, RESERVE_S_A_CHAR = 1.0, 0.1
 
+#: Silence that stands for a text in which nothing can be spoken.
+SILENCE_S = 0.1
+
 _END: Final = object()
 
 
@@ -56,6 +59,8 @@ class Turns:
         one_prompt: do not cut the text into pieces; without a limit it has the time of slow speech.
         guard: end a piece that goes on much longer than its text.
         verify: the turns have their words.
+        allow_silence: a text in which nothing can be spoken is its pauses, or else `SILENCE_S` of
+            silence, with a note.
         reading: how the texts are read.
 
     Attributes:
@@ -63,7 +68,7 @@ class Turns:
         tail: the silence after the turns so far, if there is any.
 
     Raises:
-        TextError: a string is empty or cannot be spoken.
+        TextError: a string is empty or cannot be spoken, without `allow_silence`.
         ConfigError, AudioError, PromptTooLongError: the duration, a segment or a string is invalid.
     """
 
@@ -78,6 +83,7 @@ class Turns:
         one_prompt: bool = False,
         guard: bool = False,
         verify: bool = False,
+        allow_silence: bool = False,
         reading: ReadingOptions = DEFAULT_OPTIONS,
     ) -> None:
         if isinstance(text, (str, bytes, bytearray)) or not isinstance(
@@ -92,6 +98,7 @@ class Turns:
         self._is_limited = max_duration_s is not None
         self._limit = self._num_frames(MAX_DURATION_S if max_duration_s is None else max_duration_s)
         self._guard, self._verify = guard, verify
+        self._allow_silence = allow_silence
         self._earlier: list[tuple[str, int]] = []  # texts and frames of this speaker
         self.notes += voice.notes or ()
         self._before = [
@@ -111,6 +118,7 @@ class Turns:
         self._pauses: list[Piece | None] = []  # the silence before each piece
         self.tail: Piece | None = None
         self._unspeakable: TextError | None = None
+        self._unspoken: list[Piece] = []
         self._parts: Iterator[str | Flush] | AsyncIterator[str | Flush] | None = None
         self._one_prompt = one_prompt
         front_end = encoder.checkpoint.front_end
@@ -184,6 +192,8 @@ class Turns:
                 part, spoken = self._encoder.text(piece, self.speaker, self._reading)
             except TextError as error:
                 self._unspeakable = self._unspeakable or error
+                if not self._pieces:
+                    self._unspoken.append(piece)
                 self._note_left_out(piece.left_out)
                 if piece.sentences:
                     self._note_skipped(piece)
@@ -195,15 +205,23 @@ class Turns:
             read = _Read(piece, part, spoken.text, words)
             self._turn([], 0, read)
             self._pieces.append(read)
+            self._unspoken = []
             self._pauses.append(self.tail)
             self.tail = None
             self._note_left_out(spoken.left_out)
             self._note_skipped(spoken.skipped)
 
     def _check_speakable(self) -> None:
-        """Raise TextError if no piece of the text can be spoken."""
-        if not self._pieces:
-            raise self._unspeakable or TextError("text is empty: there is nothing to speak")
+        """Raise TextError, or make silence, if no piece of the text can be spoken."""
+        if self._pieces:
+            return
+        error = self._unspeakable or TextError("text is empty: there is nothing to speak")
+        if not self._allow_silence:
+            raise error
+        note = f"silence: {error}"
+        if note not in self.notes:
+            self.notes.append(note)
+        self.tail = self.tail or Piece(" ".join(self._unspoken), pause_s=SILENCE_S)
 
     def _is_at_limit(self, spoken: Sequence[Tensor]) -> bool:
         """Whether these turns reach the limit of the whole reply."""

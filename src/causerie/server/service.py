@@ -93,7 +93,7 @@ class SpeechService:
         self.cloning = Cloning(self.tts, store, settings)
         self.own_speech = OwnSpeech()
         self.dictionaries = Dictionaries(store.folder)
-        self.texts = TextChecker(settings.max_input_chars)
+        self.texts = TextChecker(settings.max_input_chars, is_strict=settings.strict)
         metrics.watch(models.stats)
 
     @property
@@ -205,6 +205,7 @@ class SpeechService:
         lexicon: LexiconSource = None,
         normalize: OnOff | None = None,
         continues: bool = False,
+        allow_silence: bool = True,
         protocol: str,
     ) -> AsyncStream:
         """Begin a reply, by `TTS.astream` with the limits and metrics of this server.
@@ -213,6 +214,7 @@ class SpeechService:
             text: a string that `texts` has checked, or a text that is still being written.
             verify: None: as the settings say.
             is_whole: nobody hears the audio before it is complete.
+            allow_silence: a text without a word is silence, except in strict mode.
             protocol: a label of the metrics.
 
         Raises:
@@ -243,6 +245,7 @@ class SpeechService:
                 normalize=normalize,
                 deadline_s=self.settings.deadline_s,
                 continues=continues,
+                allow_silence=allow_silence and not self.settings.strict,
                 **settings,
             )
         except BaseException:

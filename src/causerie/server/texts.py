@@ -8,7 +8,7 @@ from typing import NewType
 from causerie.server.errors import ApiError
 from causerie.text.ssml import Script, is_ssml, read_ssml
 
-#: A text that is neither empty nor too long.
+#: A text that is not too long and, in strict mode, not empty.
 CheckedText = NewType("CheckedText", str)
 
 
@@ -17,26 +17,27 @@ class TextChecker:
 
     Args:
         max_chars: of all texts of a request together.
+        is_strict: an empty text is an error; otherwise `SpeechService.speak` makes silence of it.
     """
 
-    def __init__(self, max_chars: int) -> None:
-        self.max_chars = max_chars
+    def __init__(self, max_chars: int, *, is_strict: bool = False) -> None:
+        self.max_chars, self._is_strict = max_chars, is_strict
 
     def plain(self, text: str) -> CheckedText:
         """A text in one voice; SSML in it is read as in every text.
 
         Raises:
-            ApiError: it is empty or too long.
+            ApiError: it is too long or, in strict mode, empty.
         """
         self.check_length(len(text))  # first, because all else takes time
-        _check_not_empty(text)
+        self._check_not_empty(text)
         return CheckedText(text)
 
     def plain_or_ssml(self, text: str, *, must_be_ssml: bool = False) -> CheckedText | Script:
         """A text, or an SSML document with its voices. The lines of a script are checked as well.
 
         Raises:
-            ApiError: it is empty or too long.
+            ApiError: it is too long or, in strict mode, empty.
             TextError: it is not valid SSML.
         """
         self.check_length(len(text))
@@ -66,9 +67,8 @@ class TextChecker:
                 param="input",
             )
 
-
-def _check_not_empty(text: str) -> None:
-    if not text.strip():
-        raise ApiError(
-            "the text is empty: there is nothing to speak", code="empty_input", param="input"
-        )
+    def _check_not_empty(self, text: str) -> None:
+        if self._is_strict and not text.strip():
+            raise ApiError(
+                "the text is empty: there is nothing to speak", code="empty_input", param="input"
+            )

@@ -272,7 +272,10 @@ class _Connection:
                 num_samples += len(samples)
             if not num_samples:  # the reply may be empty
                 await self._write(AudioStart(**shape, timestamp=0))
-            await self._write(AudioStop(timestamp=1000 * num_samples // reply.sample_rate))
+            stop = AudioStop(timestamp=1000 * num_samples // reply.sample_rate).event()
+            if reply.notes:
+                stop.data["notes"] = reply.notes
+            await async_write_event(stop, self._writer)
         finally:
             await reply.aclose()
         if isinstance(text, _GrowingText):

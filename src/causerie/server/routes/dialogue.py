@@ -21,7 +21,7 @@ router = APIRouter(tags=["speech"])
 #: Default silence between turns: the average between people.
 PAUSE_S = 0.2
 
-_LINE = re.compile(r"\s*([^\s:\[\]][^:\[\]]{0,63}?)\s*:\s*(.*\S)\s*")
+_LINE = re.compile(r"\s*([^\s:\[\]][^:\[\]]{0,63}?)\s*:\s*(.*\S|)\s*")
 _PAUSE = re.compile(r"\s*\[\s*pause\s*:\s*([\d.]+)\s*(ms|s)\s*\]\s*")
 
 
@@ -31,7 +31,7 @@ class DialogueTurn(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     voice: str | VoiceId | None = None
-    text: Annotated[str, Field(min_length=1)]
+    text: str
     pause_s: Annotated[float, Field(ge=0, le=MAX_PAUSE_S)] = Field(
         PAUSE_S, description="Silence before the turn; ignored for the first."
     )
@@ -49,13 +49,13 @@ class DialogueRequest(SpeechOptions):
     """`POST /v1/audio/dialogue`: give `turns`, or `input`."""
 
     turns: Annotated[list[DialogueTurn], Field(max_length=MAX_LINES)] = Field(default_factory=list)
-    input: str = Field(
-        "", description="A script, one turn a line: `heart: Hello.`, or `[pause: 0.4s]`."
+    input: str | None = Field(
+        None, description="A script, one turn a line: `heart: Hello.`, or `[pause: 0.4s]`."
     )
 
     @model_validator(mode="after")
     def _one_of_both(self) -> DialogueRequest:
-        if bool(self.turns) == bool(self.input.strip()):
+        if bool(self.input and self.input.strip()) if self.turns else self.input is None:
             raise ValueError("give either turns or input, a script")
         return self
 
@@ -65,7 +65,7 @@ async def dialogue(request: Request, body: DialogueRequest) -> Response:
     """Speak a conversation. The audio is sent while it is generated."""
     service = service_of(request)
     check_options(body, service)
-    turns = body.turns or parse_script(body.input)
+    turns = body.turns or parse_script(body.input or "")
     for turn in turns:
         service.texts.plain(turn.text)
     service.texts.check_length(sum(len(turn.text) for turn in turns))
@@ -87,6 +87,8 @@ def parse_script(text: str) -> list[DialogueTurn]:
     Raises:
         ApiError: a line is neither, or there are too many turns.
     """
+    if not text.strip():
+        return [DialogueTurn(text=text, pause_s=0.0)]
     turns: list[DialogueTurn] = []
     pause_s = PAUSE_S
     for number, line in enumerate(text.splitlines(), 1):
@@ -100,7 +102,7 @@ def parse_script(text: str) -> list[DialogueTurn]:
             after = PAUSE_S
             if end and end.end() == len(words):
                 words, after = words[: end.start()].strip(), _seconds(end, number)
-            if not words or _PAUSE.search(words):
+            if (end and not words) or _PAUSE.search(words):
                 raise ApiError(
                     f"line {number} of the script: a pause must be on a line of its own, or at the "
                     f"end of a line",

@@ -289,6 +289,7 @@ class _Session:
             speed=context.speed,
             lexicon=context.lexicon,
             normalize=normalize_of(self.query.apply_text_normalization),
+            allow_silence=False,  # a context without a word has no audio
             protocol="elevenlabs",
         )
 

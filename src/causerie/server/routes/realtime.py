@@ -384,7 +384,7 @@ class _Connection:
         voice = await self.service.find_voice(output["voice"])
         spoken, context = self.source(options)
         text = self.service.texts.joined(CheckedText(item.text) for item in spoken)
-        if not text:
+        if not spoken:
             raise ApiError(
                 "there is nothing to speak: create an item of role user with input_text first, or "
                 "send response.input; its text is spoken word for word, instructions are not",
@@ -568,6 +568,7 @@ class _Connection:
             "audio": {"output": response.output},
             "metadata": response.options.metadata,
             "usage": usage,
+            **({"notes": reply.notes} if has_ended and reply.notes else {}),
         }
 
     # Events

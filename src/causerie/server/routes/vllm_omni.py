@@ -250,7 +250,7 @@ class _Session:
         self, utterance: _Utterance, reply: AsyncStream, encoder: Encoder
     ) -> None:
         """Report the sentence that is being spoken, if it is a new one."""
-        texts = reply.texts
+        texts = reply.texts or [reply.silent_text or ""]
         if len(texts) - 1 == utterance.sentence:
             return
         await self.end_sentence(utterance)
