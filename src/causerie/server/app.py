@@ -15,13 +15,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse
 
 from causerie import __version__
 from causerie.errors import CauserieError
 from causerie.server.auth import Gate
 from causerie.server.body import BodyLimit
+from causerie.server.cors import Cors
 from causerie.server.errors import (
     RESPONSES,
     ApiError,
@@ -103,14 +103,7 @@ def create_app(
         max_chars=settings.max_input_chars,
     )
     app.add_middleware(Gate, state=state)
-    if settings.cors:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=list(settings.cors),
-            allow_methods=["*"],
-            allow_headers=["*"],
-            expose_headers=["*"],
-        )
+    app.add_middleware(Cors, settings=settings)
     app.add_middleware(RequestLog, metrics=state.metrics)
     return app
 

@@ -1,17 +1,20 @@
-"""Access control: API keys, and which web pages may call the server.
+"""Access control: API keys, and the web pages that may call the server.
 
 A key is sent as `Authorization: Bearer …` or `xi-api-key: …`. A WebSocket, whose headers a browser
 cannot set, may also send it in the query, as `api_key`, `xi-api-key` or `authorization`.
 
 Without a key, every program on this machine has access, but a foreign web page in its browser has
-not: it is recognised by its `Origin`, or by its `Host` if its domain points at this machine. The
-page itself, `/health`, `/ready` and the docs are public; `/metrics` is not.
+not: it is recognised by its `Origin`, or by its `Host` if its domain points at this machine.
+Browser extensions and desktop apps have origins that no web page can have, and are let in. The page
+itself, `/health`, `/ready` and the docs are public; `/metrics` is not.
 """
 
 from __future__ import annotations
 
 import hmac
 import ipaddress
+import logging
+import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -28,8 +31,23 @@ OPEN_PATHS = frozenset(
     "/ /health /ready /docs /docs/oauth2-redirect /redoc /openapi.json /favicon.ico".split()
 )
 OPEN_PREFIXES = ("/page/",)
+#: Schemes of the origins of web pages and files. The others belong to extensions and apps.
+WEB_SCHEMES = frozenset(
+    "http https ws wss ftp file data blob filesystem about javascript content ipfs ipns hyper dat "
+    "gemini gopher".split()
+)
+#: Addresses of the pages inside apps made with Capacitor, Tauri and Wails, where they use http.
+APP_HOSTS = frozenset({"localhost", "tauri.localhost", "wails.localhost"})
+#: Ends of names that public DNS does not have, so that no foreign page can have such an address.
+LOCAL_NAMES = (".local", ".internal", ".lan", ".home.arpa", ".localhost")
+#: Refused origins and hosts that are logged, each once.
+MAX_LOGGED = 100
 #: Close codes of a WebSocket: policy violation, and try again later.
 REFUSED, LATER = 1008, 1013
+
+log = logging.getLogger("causerie.server")
+
+_ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://([^/?#@\\\s]+)")
 
 
 def is_open(path: str) -> bool:
@@ -84,36 +102,66 @@ def check_browser(settings: Settings, headers: Mapping[str, str]) -> None:
     host, origin = headers.get("host", ""), headers.get("origin")
     if not settings.api_key and not _is_trusted(settings, host):
         raise ApiError(
-            f"host {host!r} is not allowed: start the server with --allowed-host {_name(host)}",
+            f"host {_shown(host)} is not allowed: start the server with --allowed-host "
+            f"{_shown(_name(host))}",
             status=403,
             type="permission_error",
             code="host_not_allowed",
             headers={"x-should-retry": "false"},
         )
-    if origin is None or settings.api_key or "*" in settings.cors or origin in settings.cors:
+    if origin is None or is_allowed_origin(settings, origin, host):
         return
-    if urlsplit(origin).netloc.lower() != host.lower():
-        raise ApiError(
-            f"pages of {origin} are not allowed: start the server with --cors {origin}",
-            status=403,
-            type="permission_error",
-            code="origin_not_allowed",
-            headers={"x-should-retry": "false"},
-        )
+    shown = _shown(origin)
+    page = f"pages of {shown}"
+    if origin == "null":  # sandboxed frames have it, in any page
+        page, shown = "files and other pages without an address", "null, which lets any page in"
+    raise ApiError(
+        f"{page} are not allowed: start the server with --cors {shown}",
+        status=403,
+        type="permission_error",
+        code="origin_not_allowed",
+        headers={"x-should-retry": "false"},
+    )
+
+
+def is_allowed_origin(settings: Settings, origin: str, host: str) -> bool:
+    """Whether a page of this origin may call the server.
+
+    Args:
+        host: the header `Host` of its request.
+    """
+    origin = origin.lower()
+    if settings.api_key or {"*", origin} & {name.lower().rstrip("/") for name in settings.cors}:
+        return True
+    found = _ORIGIN.fullmatch(origin)
+    if found is None:
+        return False
+    scheme, address = found.groups()
+    return scheme not in WEB_SCHEMES or address == host.lower() or address in APP_HOSTS
 
 
 def _name(host: str) -> str:
-    """The name in `name:port`."""
-    return (urlsplit(f"//{host}").hostname or "") if "@" not in host else host
+    """The name in `name:port`, in small letters and without a dot at its end."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return host
+    return host if "@" in host else name.removesuffix(".")
+
+
+def _shown(text: str) -> str:
+    """A header in a message: short, on one line."""
+    return ascii(text[:200])[1:-1]
 
 
 def _is_trusted(settings: Settings, host: str) -> bool:
     """Whether a host name means this machine; any public domain may be pointed at it."""
-    try:
-        name = _name(host)
-    except ValueError:
+    name = _name(host)
+    if not re.fullmatch(r"[^@/?#\\\s\[\]]*", name):
         return False
-    if "." not in name or name in settings.allowed_host or name.endswith(".localhost"):
+    if "." not in name or name.endswith(LOCAL_NAMES):
+        return True
+    if name in map(_name, settings.allowed_host):
         return True
     try:
         ipaddress.ip_address(name)
@@ -130,6 +178,7 @@ class Gate:
 
     def __init__(self, app: ASGIApp, *, state: ServerState) -> None:
         self.app, self.state = app, state
+        self._logged: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
@@ -150,6 +199,11 @@ class Gate:
         await self.app(scope, receive, send)
 
     async def _refuse(self, error: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
+        scope.setdefault("state", {}).setdefault("facts", {})["code"] = error.code
+        if error.status == 403 and len(self._logged) < MAX_LOGGED:
+            if error.message not in self._logged:
+                log.warning("a web page was refused: %s", error.message)
+            self._logged.add(error.message)
         if scope["type"] == "http":
             await error.response(scope["path"])(scope, receive, send)
             return

@@ -61,6 +61,8 @@ class RequestLog:
                 status = 101
                 headers = MutableHeaders(scope=message)
                 headers["x-request-id"] = name
+            elif message["type"] == "websocket.close" and not status:
+                status = 403  # uvicorn's answer to a WebSocket that is not accepted
             await send(message)
 
         try:
