@@ -60,6 +60,20 @@ def test_the_async_client_gets_the_same_audio(client: ElevenLabs, server: Served
 
 def test_voices_are_listed(client: ElevenLabs) -> None:
     assert "heart" in [voice.voice_id for voice in client.voices.get_all().voices]
+    assert "heart" in [voice.voice_id for voice in client.voices.search().voices]
+    assert client.voices.get("21m00Tcm4TlvDq8ikWAM").name == "Rachel"
+    assert client.voices.settings.get("heart").speed == 1
+
+
+def test_models_and_the_account_are_described(client: ElevenLabs) -> None:
+    assert "petit" in [model.model_id for model in client.models.list()]
+    assert client.user.get().subscription.tier == client.user.subscription.get().tier
+
+
+def test_a_dialogue(client: ElevenLabs) -> None:
+    inputs = [{"text": "Hello.", "voice_id": voice} for voice in ("JBFqnCBsd6RMkjVDRZzb", "mia")]
+    for speak in client.text_to_dialogue.convert, client.text_to_dialogue.stream:
+        assert len(b"".join(speak(inputs=inputs, output_format=PCM))) > 48_000
 
 
 def test_errors_have_elevenlabs_format(client: ElevenLabs) -> None:

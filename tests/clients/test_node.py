@@ -38,3 +38,15 @@ def test_node_clients_receive_every_format(
     for name in "openai.mp3 openai.opus openai.aac openai.flac openai.wav ai.wav".split():
         hears(samples(tmp_path / name), rate=24_000)
     hears((tmp_path / "openai.pcm").read_bytes(), rate=24_000)
+
+
+def test_elevenlabs_client_for_node(server: Served) -> None:
+    program = Path(__file__).parent / "node" / "elevenlabs.mjs"
+    done = subprocess.run(
+        ["node", str(program), server.url],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

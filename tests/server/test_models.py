@@ -268,3 +268,19 @@ def test_unsuitable_folders(tts: TTS, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="name that means the first model: rename tts-1"):
         models(tts, tmp_path)
     assert ModelFolder(str(tmp_path)).models()["tts-1"].is_adapter is False
+
+
+def test_other_names_of_a_model(
+    tts: TTS, folder: Path, alone: dict[str, bytes], tmp_path: Path
+) -> None:
+    settings = {"models": str(folder), "device": "cpu", "alias": ["reader=leon"]}
+    with running(tmp_path, tts=tts, **settings) as here:
+        for names in {"model": " Reader "}, {"voice": "reader"}, {"model": "leon", "voice": ""}:
+            assert post(here, **names).content == alone["leon"], names
+        listed = httpx.get(f"{here.http}/v1/audio/voices/leon").json()
+        assert listed["id"] == "leon"
+        assert "leon" in [voice["value"] for voice in listed["voices"]]
+        path = "/v1/text-to-speech/0?output_format=pcm_24000"
+        body = {"text": "...", "model_id": "reader"}
+        assert httpx.post(here.http + path, json=body).status_code == 200
+        assert loaded(here) == ["leon"]

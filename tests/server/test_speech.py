@@ -271,7 +271,7 @@ def test_models(client: openai.OpenAI, server: Running) -> None:
         ({"stream_format": "smoke"}, 400, "invalid_value", "stream_format"),
         ({"model": "gpt-9"}, 404, "model_not_found", "model"),
         ({"temperature": -1}, 400, "invalid_value", "temperature"),
-        ({"seed": -1}, 400, "invalid_value", "seed"),
+        ({"seed": -2}, 400, "invalid_value", "seed"),
         ({"context": [{"text": "a", "audio": "!"}]}, 400, "invalid_audio", "context.0.audio"),
         ({"context": [{"text": "a", "audio": "ä"}]}, 400, "invalid_audio", "context.0.audio"),
         (
@@ -362,7 +362,7 @@ def test_a_disconnect_frees_the_slot_within_a_frame(server: Running) -> None:
 
 def test_keys(tmp_path: Path) -> None:
     with running(tmp_path, api_key=("right",)) as server:
-        url = f"{server.http}/v1/models"
+        url = f"{server.http}/v1/audio/voice_consents"
         assert httpx.get(url).status_code == 401
         assert httpx.get(url, headers={"authorization": "Bearer wrong"}).status_code == 401
         assert httpx.get(url, headers={"authorization": "Bearer right"}).status_code == 200

@@ -133,6 +133,28 @@ FORMATS: Mapping[str, _Format] = MappingProxyType(
     }
 )
 
+#: Other names of the formats.
+_NAMES = {
+    "opus": "ogg oggopus opusogg",
+    "ulaw": "mulaw g711 g711ulaw g711mulaw pcmu pcmmulaw basic",
+    "alaw": "g711alaw pcma pcmalaw",
+    "mp3": "mpeg mpeg3 mpga",
+    "wav": "wave xwav vndwave",
+    "pcm": "pcm16 pcms16le s16le s16 l16 linear16 raw int16",
+    "flac": "xflac",
+    "aac": "adts xaac",
+}
+_SAME = {name: format for format, names in _NAMES.items() for name in names.split()}
+
+
+def format_name(name: Any) -> Any:
+    """The name in `FORMATS` of a format such as MP3, .wav, audio/ogg or mulaw; others unchanged."""
+    if not isinstance(name, str):
+        return name
+    plain = name.strip().lower().removeprefix("audio/").partition(";")[0].lstrip(".")
+    short = plain.translate({ord(char): None for char in " _-."})
+    return short if short in FORMATS else _SAME.get(short, name)
+
 
 def encoder(
     name: str,
@@ -146,7 +168,7 @@ def encoder(
     """An encoder of one file.
 
     Args:
-        name: one of `FORMATS`.
+        name: one of `FORMATS`, or a name that `format_name` knows.
         sample_rate: sample rate of the input, in Hz.
         out_rate: sample rate of the file; None: the same, and 8000 for G.711.
         bit_rate: bits per second; None: a default that is transparent for speech.
@@ -159,6 +181,7 @@ def encoder(
         ConfigError: the format is unknown, or does not support the rate, bit rate or speed; or
             PyAV is missing.
     """
+    name = format_name(name)
     if name not in FORMATS:
         raise ConfigError(f"format {name!r} is not known: use one of {', '.join(FORMATS)}")
     about = FORMATS[name]

@@ -16,6 +16,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
+from starlette.routing import Match
 
 from causerie import __version__
 from causerie.errors import CauserieError
@@ -29,6 +30,7 @@ from causerie.server.errors import (
     from_validation,
     to_api_error,
 )
+from causerie.server.head import Head
 from causerie.server.metrics import Metrics
 from causerie.server.models import Models, load_tts
 from causerie.server.request_log import RequestLog
@@ -37,6 +39,7 @@ from causerie.server.routes import (
     dialogue,
     dictionaries,
     elevenlabs,
+    elevenlabs_discovery,
     elevenlabs_http,
     health,
     models,
@@ -65,6 +68,7 @@ ROUTES = (
     voices,
     elevenlabs,
     elevenlabs_http,
+    elevenlabs_discovery,
     dictionaries,
     realtime,
     page,
@@ -97,6 +101,7 @@ def create_app(
         app.include_router(module.router)
     for kind in ApiError, CauserieError, RequestValidationError, HTTPException:
         app.add_exception_handler(kind, _error_response)
+    app.add_middleware(Head)
     app.add_middleware(
         BodyLimit,
         max_upload_bytes=settings.max_upload_bytes,
@@ -113,7 +118,8 @@ def _error_response(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, RequestValidationError):
         error = from_validation(error.errors())
     elif isinstance(error, HTTPException):
-        error = from_http_exception(error, request.method, request.url.path)
+        similar = _similar(request) if error.status_code == 404 else None
+        error = from_http_exception(error, request.method, request.url.path, similar=similar)
     service = state_of(request).service
     if service is not None:
         api_error = service.report(error)
@@ -123,6 +129,18 @@ def _error_response(request: Request, error: Exception) -> JSONResponse:
             log.error("request failed", exc_info=error)
     request.scope["state"].setdefault("facts", {})["code"] = api_error.code
     return api_error.response(request.url.path)
+
+
+def _similar(request: Request) -> str | None:
+    """A path that exists, for one where /v1 is missing or stands twice."""
+    path = request.scope["path"].rstrip("/")
+    for other in (f"/v1{path}", path.replace("/v1/v1/", "/v1/"), path.removeprefix("/v1")):
+        scope = {**request.scope, "path": other}
+        if other != path and any(
+            route.matches(scope)[0] is not Match.NONE for route in request.app.routes
+        ):
+            return other
+    return None
 
 
 @contextlib.asynccontextmanager

@@ -5,8 +5,10 @@ cannot set, may also send it in the query, as `api_key`, `xi-api-key` or `author
 
 Without a key, every program on this machine has access, but a foreign web page in its browser has
 not: it is recognised by its `Origin`, or by its `Host` if its domain points at this machine.
-Browser extensions and desktop apps have origins that no web page can have, and are let in. The page
-itself, `/health`, `/ready` and the docs are public; `/metrics` is not.
+Browser extensions and desktop apps have origins that no web page can have, and are let in.
+
+The page itself, `/health`, `/ready` and the docs are public; `/metrics` is not. The lists of models
+and voices are public too, but without the uploaded voices: clients read them without their key.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
@@ -31,6 +34,11 @@ OPEN_PATHS = frozenset(
     "/ /health /ready /docs /docs/oauth2-redirect /redoc /openapi.json /favicon.ico".split()
 )
 OPEN_PREFIXES = ("/page/",)
+#: Routes that list the models and the built-in voices without a key.
+_LISTINGS = re.compile(
+    r"/v1/models(/.+)?|/v1/audio/(models|voices)(/(?!.*/preview$).+)?|/v1/voices/settings/default|"
+    r"/v[12]/voices(/[^/]+(/settings)?)?"
+)
 #: Schemes of the origins of web pages and files. The others belong to extensions and apps.
 WEB_SCHEMES = frozenset(
     "http https ws wss ftp file data blob filesystem about javascript content ipfs ipns hyper dat "
@@ -53,6 +61,11 @@ _ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://([^/?#@\\\s]+)")
 def is_open(path: str) -> bool:
     """Whether a path needs no key."""
     return path in OPEN_PATHS or path.startswith(OPEN_PREFIXES)
+
+
+def is_listing(method: str, path: str) -> bool:
+    """Whether a request lists models or voices, which needs no key."""
+    return method in ("GET", "HEAD") and _LISTINGS.fullmatch(path) is not None
 
 
 def check_key(settings: Settings, headers: Mapping[str, str], query: Mapping[str, str]) -> None:
@@ -95,6 +108,14 @@ def is_key(settings: Settings, key: str) -> bool:
 def check_websocket(websocket: WebSocket) -> None:
     """Raise ApiError if a WebSocket needs a key and sent no valid one in its headers or query."""
     check_key(state_of(websocket).settings, websocket.headers, websocket.query_params)
+
+
+def has_access(request: HTTPConnection) -> bool:
+    """Whether a request has a valid key, or none is needed."""
+    settings = state_of(request).settings
+    return not settings.api_key or any(
+        is_key(settings, key) for key in keys_of(request.headers, {})
+    )
 
 
 def check_browser(settings: Settings, headers: Mapping[str, str]) -> None:
@@ -190,7 +211,9 @@ class Gate:
             check_browser(self.state.settings, headers)
             if not is_open(scope["path"]):
                 if scope["type"] == "http" and scope["method"] != "OPTIONS":
-                    check_key(self.state.settings, headers, {})
+                    is_public = is_listing(scope["method"], scope["path"])
+                    if not is_public or keys_of(headers, {}):  # a wrong key is an error everywhere
+                        check_key(self.state.settings, headers, {})
                 if self.state.service is None:
                     raise _loading()
         except ApiError as error:

@@ -22,6 +22,8 @@ from causerie.voices import Voice
 
 #: Earlier lines in the context of a line: more would be slower, and displace the voices.
 MAX_CONTEXT_LINES = 4
+#: Default silence between turns: the average between people.
+PAUSE_S = 0.2
 
 
 class DialogueReply:

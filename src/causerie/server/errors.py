@@ -23,7 +23,13 @@ from causerie.errors import CancelledError, StoreError
 from causerie.statuses import status_of
 
 #: Prefixes of ElevenLabs' routes.
-ELEVENLABS = ("/v1/text-to-speech/", "/v1/voices")
+ELEVENLABS = (
+    "/v1/text-to-speech/",
+    "/v1/text-to-dialogue",
+    "/v1/voices",
+    "/v2/voices",
+    "/v1/user",
+)
 #: Characters of a message: it may repeat a value that a client sent.
 MAX_MESSAGE_CHARS = 1_000
 #: OpenAI's types of errors for statuses that may succeed on a retry.
@@ -138,12 +144,20 @@ def to_api_error(error: BaseException) -> ApiError:
     )
 
 
-def from_http_exception(error: HTTPException, method: str, path: str) -> ApiError:
-    """Starlette's error for an unknown route, a wrong method or a body that is too large."""
+def from_http_exception(
+    error: HTTPException, method: str, path: str, *, similar: str | None = None
+) -> ApiError:
+    """Starlette's error for an unknown route, a wrong method or a body that is too large.
+
+    Args:
+        similar: a path that exists, if this one does not.
+    """
     codes = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
     message = str(error.detail)
     if error.status_code == 404 and message == "Not Found":
         message = f"there is nothing at {path}: see /docs"
+        if similar is not None:
+            message = f"there is nothing at {path}: did you mean {similar}?"
     if error.status_code == 405:
         message = f"{path} does not support {method}: see /docs"
     return ApiError(

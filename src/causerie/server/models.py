@@ -14,6 +14,7 @@ import asyncio
 import copy
 import dataclasses
 import logging
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
@@ -44,6 +45,15 @@ OPENAI_MODELS = (
     "gpt-4o-mini-tts-2025-03-20",
     "gpt-4o-mini-tts-2025-12-15",
 )
+#: Names of ElevenLabs' models, whose clients offer them in menus. Their routes accept any name.
+ELEVENLABS_MODELS = (
+    "eleven_v3",
+    "eleven_multilingual_v2",
+    "eleven_flash_v2_5",
+    "eleven_turbo_v2_5",
+)
+# Names of other speech models that clients send by default.
+_FOREIGN = re.compile(r"(?:[\w.-]+/)?kokoro(?:[._-][\w.-]+)?|chatterbox", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(eq=False)
@@ -262,6 +272,11 @@ def _tts_options(settings: Settings) -> dict[str, Any]:
         "lexicon": settings.lexicon or None,
         "normalize": settings.normalize,
     }
+
+
+def is_foreign(name: str) -> bool:
+    """Whether clients send this name of another model by default; it means the first model."""
+    return _FOREIGN.fullmatch(name) is not None
 
 
 def model_id(name: str) -> str:

@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from causerie.audio.audio import Audio
-from causerie.audio.formats import MAX_SPEED, MIN_SPEED
-from causerie.model.sampling import MAX_SEED
+from causerie.audio.formats import MAX_SPEED, MIN_SPEED, format_name
 from causerie.prompt import Segment
 from causerie.server.errors import ApiError, unknown_model
+from causerie.server.json_body import JsonBody, Seed
 from causerie.server.service import SpeechService
 from causerie.server.settings import Settings
 from causerie.server.threads import in_decoding
@@ -20,7 +20,10 @@ from causerie.server.voices.recording import read_upload
 from causerie.tts import Guard
 from causerie.voices import Voice
 
-FormatName = Literal["mp3", "opus", "aac", "flac", "wav", "pcm", "ulaw", "alaw"]
+FormatName = Annotated[
+    Literal["mp3", "opus", "aac", "flac", "wav", "pcm", "ulaw", "alaw"],
+    BeforeValidator(format_name),
+]
 #: Characters of all recordings of a context: base64 of 24 MiB.
 MAX_CONTEXT_CHARS = 32 * 2**20
 #: Seconds of all recordings of a context, several times what a model can take.
@@ -43,7 +46,7 @@ class VoiceId(BaseModel):
     id: str
 
 
-class SpeechOptions(BaseModel):
+class SpeechOptions(JsonBody):
     """The fields that all requests for speech share."""
 
     model_config = ConfigDict(extra="allow", allow_inf_nan=False)
@@ -59,9 +62,7 @@ class SpeechOptions(BaseModel):
         None, description="false: send the complete file, with its exact length in the header."
     )
     volume_multiplier: Annotated[float, Field(ge=0, le=2)] = 1.0
-    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] | None = Field(
-        None, description="The same seed gives the same audio."
-    )
+    seed: Seed = Field(None, description="The same seed gives the same audio; -1 picks one.")
     temperature: Annotated[float, Field(ge=0, le=10)] | None = None
     top_k: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
     max_duration_s: Annotated[float, Field(gt=0, le=3600)] | None = None
@@ -107,7 +108,7 @@ class SpeechOptions(BaseModel):
         return sorted(self.model_extra or {})
 
 
-class Turn(BaseModel):
+class Turn(JsonBody):
     """An earlier turn of the conversation: its text and its recording."""
 
     model_config = ConfigDict(extra="forbid")
@@ -153,6 +154,8 @@ class SpeechRequest(SpeechOptions):
                     param="ref_audio",
                 )
             return self.voice_name
+        if self.model is not None and not service.is_model(self.model):
+            raise unknown_model(self.model)
         basis = await service.cloning.ask_consent(self.consent, self.consent_attested)
         file = await read_recording(self.ref_audio, "ref_audio", service.settings)
         await service.cloning.check_speaker(basis, file, "ref_audio")
@@ -238,7 +241,8 @@ def _decoded(data: str, param: str) -> bytes:
 def check_options(options: SpeechOptions, service: SpeechService) -> None:
     """Raise ApiError for an unknown model and, in strict mode, for unsupported fields."""
     settings: Settings = service.settings
-    if options.model is not None and options.model not in service.model_names():
+    is_voice = not (options.voice_name or "").strip()  # perhaps: see `SpeechService.voice`
+    if options.model is not None and not is_voice and not service.is_model(options.model):
         raise unknown_model(options.model)
     if settings.strict and options.ignored:
         raise ApiError(

@@ -20,16 +20,23 @@ from causerie.errors import UnknownVoiceError
 from causerie.prompt import Segment
 from causerie.reply.async_stream import AsyncStream, Outcome
 from causerie.server.dictionaries import Dictionaries
-from causerie.server.errors import ApiError, retry_after, shutting_down, to_api_error
+from causerie.server.errors import (
+    ApiError,
+    retry_after,
+    shutting_down,
+    to_api_error,
+    unknown_model,
+)
 from causerie.server.metrics import Metrics
-from causerie.server.models import LoadedModel, Models
+from causerie.server.models import LoadedModel, Models, is_foreign
 from causerie.server.own_speech import OwnSpeech
 from causerie.server.settings import Settings
 from causerie.server.texts import CheckedText, TextChecker
 from causerie.server.threads import in_store
 from causerie.server.voices.cloning import Cloning
-from causerie.server.voices.openai_names import builtin_voices, openai_voice
-from causerie.server.voices.store import MAX_NAME_CHARS, VoiceInfo, VoiceStore
+from causerie.server.voices.foreign_names import foreign_voice
+from causerie.server.voices.openai_names import builtin_voices
+from causerie.server.voices.store import VoiceInfo, VoiceStore
 from causerie.text.growing import Flush
 from causerie.text.lexicon import LexiconSource
 from causerie.tts import Guard, OnOff, Verify
@@ -40,6 +47,8 @@ log = logging.getLogger("causerie.server")
 
 #: Typical duration of a reply, to estimate when a slot becomes free.
 USUAL_REPLY_S = 2.0
+#: Longest name of a voice or a model in a request; Kokoro's clients join several.
+MAX_NAME_CHARS = 256
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -93,6 +102,7 @@ class SpeechService:
         self.cloning = Cloning(self.tts, store, settings)
         self.own_speech = OwnSpeech()
         self.dictionaries = Dictionaries(store.folder)
+        self._aliases = settings.aliases
         self.texts = TextChecker(settings.max_input_chars, is_strict=settings.strict)
         metrics.watch(models.stats)
 
@@ -108,21 +118,32 @@ class SpeechService:
         return _default(_usual(checkpoint.voices) if checkpoint.base else checkpoint.voices)
 
     def voice(self, name: str | None, model: str | None = None) -> Voice:
-        """A voice: built in, uploaded, one of OpenAI's names, or a speaker number.
+        """A voice: built in, uploaded, a name of another service, or a speaker number.
 
         May read a file or encode a recording, so call it in a thread.
 
         Args:
-            model: the model that speaks, if it is in the folder; its name is a voice as well.
+            model: the model that speaks; the name of a model in the folder is a voice as well.
+                Without `name`, it may be a voice, as some clients send it.
 
         Raises:
             UnknownVoiceError: there is no such voice; lists those there are.
+            ApiError: there is no such model.
         """
-        if name is not None and len(name) > MAX_NAME_CHARS:  # searching similar ones takes seconds
-            raise UnknownVoiceError(
-                f"no voice has a name of {len(name):,} characters: {MAX_NAME_CHARS} are allowed"
-            )
+        for asked in name, model:
+            if asked is not None and len(asked) > MAX_NAME_CHARS:  # similar names take seconds
+                raise UnknownVoiceError(
+                    f"no voice has a name of {len(asked):,} characters: {MAX_NAME_CHARS} are allowed"
+                )
+        name, model = self._without_alias(name), self._without_alias(model)
         found = self.models.in_folder()
+        if model is not None and not self.is_model(model):
+            if name is not None or model.isdigit():
+                raise unknown_model(model)
+            try:
+                return self.voice(model)
+            except UnknownVoiceError as error:
+                raise unknown_model(model) from error
         chosen = found.get(model or "")
         if chosen is None:
             if name not in found or name in self.tts.checkpoint.voices:
@@ -147,15 +168,20 @@ class SpeechService:
             return find_voice(None, voices, default)
         if name is None:
             return find_voice(default, voices)
-        if name in voices:
-            return find_voice(name, voices)
+        same = [one for one in voices if one == name] or [
+            one for one in voices if one.casefold() == name.casefold()
+        ]
+        if same:
+            return find_voice(same[0], voices)
         if name.isascii() and name.isdigit() and len(name) < 5:
             return find_voice(int(name), voices)
         if self.store.find(name) is not None:
             return self.store.get(name)
-        alias = openai_voice(name, sorted(voices))
+        alias = foreign_voice(name, sorted(voices))
         if alias is not None:
             return find_voice(alias, voices)
+        if name.casefold() == "default":
+            return self._voice(None, voices, default)
         return self.store.get(name)
 
     async def find_voice(self, name: str | None, model: str | None = None) -> Voice:
@@ -163,10 +189,26 @@ class SpeechService:
 
         Raises:
             UnknownVoiceError: there is no such voice.
+            ApiError: there is no such model.
         """
-        is_builtin = name is None or name.isdigit() or name in self.tts.checkpoint.voices
+        is_builtin = not name or name.isdigit() or name in self.tts.checkpoint.voices
         run = asyncio.to_thread if is_builtin else in_store
         return await run(self.voice, name, model)
+
+    def _without_alias(self, name: str | None) -> str | None:
+        """The name of a model or voice without the space around it, or what it is an alias of."""
+        name = (name or "").strip()
+        return self._aliases.get(name.casefold(), name) or None
+
+    def is_model(self, name: str) -> bool:
+        """Whether a name means a model: one of `model_names`, an alias, or a foreign one."""
+        name = self._without_alias(name) or self.model_names()[0]
+        return name in self.model_names() or is_foreign(name)
+
+    def folder_model(self, name: str | None) -> str | None:
+        """The model in the folder that a name means; None: the first model."""
+        name = self._without_alias(name)
+        return name if name in self.models.in_folder() else None
 
     def model_names(self) -> list[str]:
         """The first model, those in the folder of models, and OpenAI's names for the first."""
@@ -224,8 +266,8 @@ class SpeechService:
         if not isinstance(voice, Voice):
             voice = await self.find_voice(voice, model)
         tts, loaded = self.tts, None
-        name = voice.model if isinstance(voice, ModelVoice) else model
-        if name is not None and (isinstance(voice, ModelVoice) or name in self.models.in_folder()):
+        name = voice.model if isinstance(voice, ModelVoice) else self.folder_model(model)
+        if name is not None:
             loaded = await self.models.take(name)
             assert loaded.tts is not None
             tts = loaded.tts

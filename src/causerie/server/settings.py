@@ -74,6 +74,9 @@ class Settings(BaseSettings):
     allowed_host: Names = Field(
         (), description="Host names by which browsers may reach this server."
     )
+    alias: Names = Field(
+        (), description="Further names of a model or voice, as NAME=MODEL or NAME=VOICE."
+    )
     cors: Names = Field((), description="Origins of web pages that may call this server, or *.")
     strict: bool = Field(False, description="Refuse unsupported fields instead of ignoring them.")
     max_input_chars: int = Field(20_000, ge=1, description="Longest text of a request.")
@@ -153,13 +156,22 @@ class Settings(BaseSettings):
         except ValueError as error:  # the file is not TOML
             raise ConfigError(f"settings file {file} cannot be read: {error}") from error
 
-    @field_validator("api_key", "allowed_host", "cors", mode="before")
+    @field_validator("api_key", "alias", "allowed_host", "cors", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
             value = value.split(",")
         if isinstance(value, (list, tuple)):
             return tuple(str(part).strip() for part in value if str(part).strip())
+        return value
+
+    @field_validator("alias")
+    @classmethod
+    def _named(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            name, equals, target = (part.strip() for part in one.partition("="))
+            if not (name and equals and target):
+                raise ValueError(f"an alias is like assistant=theo, not {one!r}")
         return value
 
     @model_validator(mode="after")
@@ -175,6 +187,12 @@ class Settings(BaseSettings):
     def is_loopback(self) -> bool:
         """Whether only this machine can reach the address."""
         return is_loopback(self.host)
+
+    @property
+    def aliases(self) -> dict[str, str]:
+        """The models and voices by their further names, in small letters."""
+        pairs = (one.partition("=") for one in self.alias)
+        return {name.strip().casefold(): target.strip() for name, _, target in pairs}
 
     @property
     def max_upload_bytes(self) -> int:

@@ -19,12 +19,13 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ConfigDict, ValidationError
 from starlette.responses import JSONResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from causerie.server.auth import check_websocket, is_key
 from causerie.server.errors import ApiError, from_validation
+from causerie.server.json_body import JsonBody
 from causerie.server.state import service_of, state_of
 from causerie.text.growing import FLUSH, Flush
 
@@ -42,7 +43,7 @@ class GoneError(Exception):
     """The client has disconnected, or does not read."""
 
 
-class Message(BaseModel):
+class Message(JsonBody):
     """A message of a client; unknown fields are ignored."""
 
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)

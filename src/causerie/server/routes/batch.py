@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from causerie.server import audio_response
 from causerie.server.errors import ApiError, ErrorFacts, from_validation
+from causerie.server.json_body import JsonBody
 from causerie.server.routes.speech import begin_reply, new_encoder, usage_of
 from causerie.server.schemas import SpeechRequest, check_options
 from causerie.server.service import SpeechService
@@ -22,7 +23,7 @@ router = APIRouter(tags=["speech"])
 MAX_ITEMS = 32
 
 
-class BatchRequest(BaseModel):
+class BatchRequest(JsonBody):
     """Items, each as for /v1/audio/speech. Other fields are defaults for all items."""
 
     model_config = ConfigDict(extra="allow")
@@ -73,7 +74,8 @@ async def batch(request: Request, body: BatchRequest) -> BatchResponse:
     async def one(index: int, item: dict[str, Any]) -> Result:
         async with slots:
             try:
-                return await _result(service, index, {**defaults, **item})
+                given = {name: value for name, value in item.items() if value is not None}
+                return await _result(service, index, {**defaults, **given})
             except Exception as error:  # noqa: BLE001 it is the result of this item
                 facts = ErrorFacts(**service.report(error).body()["error"])
                 return Result(index=index, status="error", error=facts)

@@ -6,10 +6,11 @@ import re
 from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
-from causerie.server.dialogue import DialogueReply
+from causerie.server.dialogue import PAUSE_S, DialogueReply
 from causerie.server.errors import ApiError
+from causerie.server.json_body import JsonBody
 from causerie.server.routes.speech import AUDIO_RESPONSES, new_encoder, respond
 from causerie.server.schemas import SpeechOptions, VoiceId, check_options, sampling_of
 from causerie.server.state import service_of
@@ -18,14 +19,11 @@ from causerie.text.ssml import MAX_LINES, Line
 
 router = APIRouter(tags=["speech"])
 
-#: Default silence between turns: the average between people.
-PAUSE_S = 0.2
-
 _LINE = re.compile(r"\s*([^\s:\[\]][^:\[\]]{0,63}?)\s*:\s*(.*\S|)\s*")
 _PAUSE = re.compile(r"\s*\[\s*pause\s*:\s*([\d.]+)\s*(ms|s)\s*\]\s*")
 
 
-class DialogueTurn(BaseModel):
+class DialogueTurn(JsonBody):
     """One turn of a dialogue."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)

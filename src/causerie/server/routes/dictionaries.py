@@ -8,6 +8,7 @@ from fastapi import APIRouter, File, Form, Request, UploadFile
 from pydantic import BaseModel, Field
 
 from causerie.server.dictionaries import MAX_RULES, Dictionary, Rule, lexicon_of, parse_file
+from causerie.server.json_body import JsonBody
 from causerie.server.state import service_of
 from causerie.server.threads import in_changes, in_store
 from causerie.text.lexicon import UserLexicon
@@ -17,7 +18,7 @@ router = APIRouter(prefix="/v1/pronunciation-dictionaries", tags=["elevenlabs"])
 Rules = Annotated[list[Rule], Field(min_length=1, max_length=MAX_RULES)]
 
 
-class NewDictionary(BaseModel):
+class NewDictionary(JsonBody):
     """A dictionary from rules."""
 
     name: Annotated[str, Field(min_length=1, max_length=256)]
@@ -25,13 +26,13 @@ class NewDictionary(BaseModel):
     rules: Rules
 
 
-class AddedRules(BaseModel):
+class AddedRules(JsonBody):
     """Rules to add or replace."""
 
     rules: Rules
 
 
-class RemovedRules(BaseModel):
+class RemovedRules(JsonBody):
     """Words whose rules are removed."""
 
     rule_strings: Annotated[list[str], Field(min_length=1, max_length=MAX_RULES)]

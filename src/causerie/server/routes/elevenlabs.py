@@ -103,7 +103,7 @@ def new_encoder(output_format: str, sample_rate: int, num_samples: int | None = 
     Raises:
         ConfigError: the format is unknown.
     """
-    match = _FORMAT.fullmatch(output_format)
+    match = _FORMAT.fullmatch(output_format.lower())
     if match is None:
         raise ConfigError(f"output_format {output_format!r} is unknown: use one like {_EXAMPLES}")
     name, rate, kilobits = match.groups()

@@ -1,4 +1,4 @@
-"""ElevenLabs' HTTP routes: speech for a whole text, with or without timestamps, and the voices.
+"""ElevenLabs' HTTP routes: speech for a whole text or dialogue, with or without timestamps.
 
 The audio is a file or, `with-timestamps`, base64 beside the times of the characters:
 
@@ -23,11 +23,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from causerie.audio.formats import Encoder
-from causerie.model.sampling import MAX_SEED
 from causerie.reply.async_stream import AsyncStream
 from causerie.server import audio_response
 from causerie.server.alignment import Alignment, ExactAlignment, Letter, OriginalText
+from causerie.server.dialogue import PAUSE_S, DialogueReply
 from causerie.server.dictionaries import Locator
+from causerie.server.json_body import JsonBody, Seed
 from causerie.server.routes.elevenlabs import (
     DEFAULT_FORMAT,
     VoiceSettings,
@@ -37,17 +38,18 @@ from causerie.server.routes.elevenlabs import (
 from causerie.server.routes.speech import AUDIO_RESPONSES
 from causerie.server.state import service_of
 from causerie.server.threads import in_store
+from causerie.text.ssml import MAX_LINES, Line
 
 router = APIRouter(tags=["elevenlabs"])
 
 
-class SpeechBody(BaseModel):
+class SpeechBody(JsonBody):
     """A text and its options. Other fields of ElevenLabs' are ignored."""
 
     text: str
     model_id: str | None = None
     voice_settings: VoiceSettings | None = None
-    seed: int | None = Field(default=None, ge=0, le=MAX_SEED)
+    seed: Seed = None
     apply_text_normalization: Literal["auto", "on", "off"] = "auto"
     pronunciation_dictionary_locators: Annotated[list[Locator], Field(max_length=3)] = Field(
         default_factory=list
@@ -57,6 +59,25 @@ class SpeechBody(BaseModel):
     def speed(self) -> float:
         """The speed of the speech."""
         return (self.voice_settings and self.voice_settings.speed) or 1.0
+
+
+class DialogueInput(JsonBody):
+    """A turn of a dialogue."""
+
+    text: str
+    voice_id: str
+
+
+class DialogueBody(JsonBody):
+    """The turns of a dialogue and their options. Other fields of ElevenLabs' are ignored."""
+
+    inputs: Annotated[list[DialogueInput], Field(min_length=1, max_length=MAX_LINES)]
+    model_id: str | None = None
+    seed: Seed = None
+    apply_text_normalization: Literal["auto", "on", "off"] = "auto"
+    pronunciation_dictionary_locators: Annotated[list[Locator], Field(max_length=3)] = Field(
+        default_factory=list
+    )
 
 
 class LetterTimes(BaseModel):
@@ -77,22 +98,6 @@ class TimedAudio(BaseModel):
 
 #: Media type of one JSON object per line.
 LINES = "application/x-ndjson"
-
-
-class ListedVoice(BaseModel):
-    """A voice, in ElevenLabs' format."""
-
-    voice_id: str
-    name: str
-    category: str
-    description: str
-    preview_url: str
-
-
-class ListedVoices(BaseModel):
-    """All voices, in ElevenLabs' format."""
-
-    voices: list[ListedVoice]
 
 
 @router.post("/v1/text-to-speech/{voice}", response_class=Response, responses=AUDIO_RESPONSES)
@@ -152,6 +157,41 @@ async def stream_with_timestamps(
     )
 
 
+@router.post("/v1/text-to-dialogue", response_class=Response, responses=AUDIO_RESPONSES)
+@router.post("/v1/text-to-dialogue/stream", response_class=Response, responses=AUDIO_RESPONSES)
+async def text_to_dialogue(
+    request: Request, body: DialogueBody, output_format: str = DEFAULT_FORMAT
+) -> Response:
+    """Speak a conversation. Both paths send the audio while it is generated."""
+    service = service_of(request)
+    for turn in body.inputs:
+        service.texts.plain(turn.text)
+    service.texts.check_length(sum(len(turn.text) for turn in body.inputs))
+    encoder = new_encoder(output_format, service.sample_rate)
+    lexicon = await asyncio.to_thread(
+        service.dictionaries.lexicon, body.pronunciation_dictionary_locators
+    )
+    reply = DialogueReply(
+        service,
+        [
+            Line(voice=turn.voice_id, text=turn.text, pause_s=PAUSE_S if number else 0.0)
+            for number, turn in enumerate(body.inputs)
+        ],
+        voice=None,
+        sampling={
+            "model": service.folder_model(body.model_id),
+            "seed": body.seed,
+            "lexicon": lexicon,
+            "normalize": normalize_of(body.apply_text_normalization),
+        },
+        protocol="elevenlabs",
+    )
+    await reply.begin()
+    return await audio_response.stream(
+        request, reply, encoder, headers=audio_response.headers_of(reply.seed, reply.notes)
+    )
+
+
 async def _begin(
     request: Request, voice: str, body: SpeechBody, output_format: str, *, is_whole: bool = False
 ) -> tuple[Encoder, AsyncStream]:
@@ -163,6 +203,7 @@ async def _begin(
     reply = await service.speak(
         text,
         voice=voice,
+        model=service.folder_model(body.model_id),
         seed=body.seed,
         speed=body.speed,
         lexicon=lexicon,
@@ -223,23 +264,4 @@ def _times(letters: list[Letter]) -> LetterTimes | None:
         character_end_times_seconds=[
             (letter.start_ms + letter.duration_ms) / 1000 for letter in letters
         ],
-    )
-
-
-@router.get("/v1/voices")
-async def voices(request: Request) -> ListedVoices:
-    """List all voices for ElevenLabs' clients; /v1/audio/voices has more details."""
-    service = service_of(request)
-    infos = await in_store(service.voices)
-    return ListedVoices(
-        voices=[
-            ListedVoice(
-                voice_id=info.id,
-                name=info.name,
-                category="premade" if info.origin == "builtin" else "cloned",
-                description=info.description,
-                preview_url=info.preview_url,
-            )
-            for info in infos
-        ]
     )

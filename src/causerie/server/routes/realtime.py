@@ -177,7 +177,7 @@ class _Connection:
     def __init__(self, socket: Socket, model: str) -> None:
         self.socket, self.service = socket, socket.service
         self.model, self.instructions = model, ""
-        self.voice = model if model in self.service.models.in_folder() else None
+        self.voice = self.service.folder_model(model)
         self.format, self.speed = "audio/pcm", 1.0
         self.frame_rate = self.service.tts.checkpoint.codec.config.frame_rate
         self.name, self.conversation = _name("sess"), _name("conv")

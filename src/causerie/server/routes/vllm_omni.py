@@ -26,10 +26,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, WebSocket
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from causerie.audio import formats
 from causerie.audio.formats import MAX_SPEED, MIN_SPEED, Encoder
@@ -54,7 +54,7 @@ class _Config(Message):
 
     model: str | None = None
     voice: str | None = None
-    response_format: str = "pcm"
+    response_format: Annotated[str, BeforeValidator(formats.format_name)] = "pcm"
     sample_rate: int | None = None
     speed: float = Field(default=1.0, ge=MIN_SPEED, le=MAX_SPEED)
     seed: int | None = None
@@ -151,7 +151,9 @@ class _Session:
 
     async def configure(self, config: _Config) -> None:
         """Change the settings of the next utterances."""
-        voice = await self.service.find_voice(config.voice, config.model)
+        voice = await self.service.find_voice(
+            config.voice, self.service.folder_model(config.model)
+        )
         encoder = _encoder(config, self.service.sample_rate)
         self.config, self.voice = config, voice
         await self.socket.send(
@@ -182,7 +184,9 @@ class _Session:
                     code="too_many_utterances",
                 )
             if self.voice is None:
-                self.voice = await self.service.find_voice(self.config.voice, self.config.model)
+                self.voice = await self.service.find_voice(
+                    self.config.voice, self.service.folder_model(self.config.model)
+                )
             limit = self.service.settings.max_input_chars
             self.open = _Utterance(self.num_utterances, self.config, self.voice, limit)
             self.num_utterances += 1

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from causerie.audio.formats import encoder
 from causerie.errors import StoreError
 from causerie.server.audio_response import collect, encode_file
+from causerie.server.auth import check_key, has_access
 from causerie.server.errors import ApiError
 from causerie.server.service import SpeechService
 from causerie.server.settings import Settings
@@ -40,6 +41,8 @@ class VoiceFacts(BaseModel):
     id: str
     object: Literal["audio.voice"] = "audio.voice"
     name: str
+    value: str = Field(description="The id, for SillyTavern.")
+    label: str = Field(description="The name, for SillyTavern.")
     type: str = "audio_sample"
     language: str
     description: str
@@ -55,6 +58,18 @@ class VoiceList(BaseModel):
     voices: list[VoiceFacts] | list[str]
     data: list[VoiceFacts]
     uploaded_voices: list[VoiceFacts]
+
+
+class VoicesOfModel(BaseModel):
+    """The voices of a model, for SillyTavern."""
+
+    voices: list[VoiceFacts]
+
+
+class VoiceOrVoices(VoiceFacts):
+    """A voice; if it is a model of the folder of models too, with the voices of that model."""
+
+    voices: list[VoiceFacts] | None = None
 
 
 class Deleted(BaseModel):
@@ -93,8 +108,8 @@ class ConsentUpdate(BaseModel):
 
 @router.get("/v1/audio/voices")
 async def voices(request: Request, legacy: bool = False) -> VoiceList:
-    """List all voices. `legacy=true`: only their names."""
-    infos = await in_store(service_of(request).voices)
+    """List all voices; without a key, the built-in ones. `legacy=true`: only their names."""
+    infos = await listed_voices(request)
     facts = [_facts(info) for info in infos]
     uploaded = [voice for voice in facts if voice.origin == "uploaded"]
     listed = [voice.name for voice in facts] if legacy else facts
@@ -150,12 +165,6 @@ async def create_voice(
         except UnknownConsentError as error:
             raise no_consent(error) from error
     return _facts(info)
-
-
-@router.get("/v1/audio/voices/{voice}")
-async def one_voice(request: Request, voice: str) -> VoiceFacts:
-    """Describe a voice, by its id or its name."""
-    return _facts(await in_store(_find, service_of(request), voice))
 
 
 @router.delete("/v1/audio/voices/{voice}")
@@ -217,6 +226,18 @@ async def preview(
                 log.warning("a preview could not be stored: %s", error)
     kind = {"wav": "audio/wav", "mp3": "audio/mpeg"}[format]
     return Response(data, media_type=kind, headers={"Cache-Control": "private, max-age=3600"})
+
+
+@router.get("/v1/audio/voices/{voice:path}", response_model_exclude_none=True)
+async def one_voice(request: Request, voice: str) -> VoiceOrVoices | VoicesOfModel:
+    """Describe a voice, by its id or its name, or list the voices that a model has."""
+    service = service_of(request)
+    if service.is_model(voice) and builtin_voice(service, voice) is None:
+        return VoicesOfModel(voices=[_facts(info) for info in await listed_voices(request)])
+    facts = VoiceOrVoices(**_facts(await listed_voice(request, voice)).model_dump())
+    if service.folder_model(voice) is not None:
+        facts.voices = [_facts(info) for info in await listed_voices(request)]
+    return facts
 
 
 @router.post("/v1/audio/voice_consents")
@@ -293,16 +314,45 @@ async def delete_consent_facts(request: Request, consent: str) -> Deleted:
     return Deleted(id=consent, object="audio.voice_consent")
 
 
+async def listed_voices(request: Request) -> list[VoiceInfo]:
+    """All voices that a client may see: without a valid key the built-in ones."""
+    service = service_of(request)
+    return await asyncio.to_thread(
+        service.voices if has_access(request) else service.builtin_voices
+    )
+
+
+async def listed_voice(request: Request, voice: str) -> VoiceInfo:
+    """The voice with an id or a name, if the client may see it.
+
+    Raises:
+        ApiError: there is none, or it may be uploaded and there is no valid key.
+    """
+    service = service_of(request)
+    info = builtin_voice(service, voice)
+    if info is None:
+        check_key(service.settings, request.headers, {})
+        info = await asyncio.to_thread(_find, service, voice)
+    return info
+
+
 def _show_notes(response: Response, notes: list[str]) -> None:
     if notes:
         response.headers["x-notes"] = json.dumps(notes)
 
 
-def _find(service: SpeechService, voice: str) -> VoiceInfo:
-    """The voice with an id or a name, built in or uploaded; raises ApiError if there is none."""
+def builtin_voice(service: SpeechService, voice: str) -> VoiceInfo | None:
+    """The built-in voice with an id or a name."""
     for info in service.builtin_voices():
         if voice == info.id or voice.casefold() == info.name.casefold():
             return info
+    return None
+
+
+def _find(service: SpeechService, voice: str) -> VoiceInfo:
+    """The voice with an id or a name, built in or uploaded; raises ApiError if there is none."""
+    if (info := builtin_voice(service, voice)) is not None:
+        return info
     if (uploaded := service.store.find(voice)) is not None:
         return uploaded.info
     raise ApiError(
@@ -317,6 +367,8 @@ def _facts(info: VoiceInfo) -> VoiceFacts:
     return VoiceFacts(
         id=info.id,
         name=info.name,
+        value=info.id,
+        label=info.name,
         language=info.language,
         description=info.description,
         preview_url=info.preview_url,

@@ -305,6 +305,7 @@ class VoiceStore:
 
     def _unknown(self, name: str) -> UnknownVoiceError:
         known = [*self._taken.values(), *(info.name for info in self.info())]
+        known = [one for one in known if _folded(one) != _folded(name)]
         similar = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
         if similar:
             return UnknownVoiceError(f"no voice {name!r}: did you mean {' or '.join(similar)}?")
