@@ -34,8 +34,8 @@ help: ## This list
 say: $(VENV)/.base ## Speak TEXT="…" into OUT (hello.wav), and aloud where there is a sound device
 	@$(BIN)/causerie say --output "$$SAY_OUT" --play -- "$$SAY_TEXT"
 
-serve: $(VENV)/.server ## Serve petit at http://127.0.0.1:8000: web page, OpenAI's and ElevenLabs' APIs
-	@$(BIN)/causerie serve
+serve: $(VENV)/.server ## Serve petit at http://127.0.0.1:8000, or PORT=: web page, OpenAI's and ElevenLabs' APIs
+	@$(BIN)/causerie serve $(if $(PORT),--port "$(PORT)")
 
 test: $(VENV)/.dev ## Run the tests, those against the reference implementations included
 	$(PYTEST) -m "not slow"

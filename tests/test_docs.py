@@ -293,6 +293,14 @@ def test_every_public_name_is_in_the_reference() -> None:
         assert documented & {f"causerie.{name}", module, f"{module}.{name}"}, name
 
 
+def test_make_serve_takes_a_port() -> None:
+    """SillyTavern uses port 8000 too."""
+    for given, flag in {"PORT=8001": '--port "8001"', "PORT=": ""}.items():
+        done = run(["make", "serve", "--dry-run", given], ROOT, without_make())
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.rstrip("\n").endswith(f"causerie serve {flag}")
+
+
 def test_every_make_target_is_listed() -> None:
     """`make` alone prints all targets, each with what it does."""
     listed = run(["make"], ROOT, without_make()).stdout

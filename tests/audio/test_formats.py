@@ -102,7 +102,7 @@ def test_every_format_decodes_back(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["mp3", "opus", "flac", "wav"])
 def test_libsndfile_reads_them_too(name: str) -> None:
-    """Which is what most Python programs do. Of flac it wants to know the length."""
+    """As most Python programs do. It needs the length of a flac, so the server states it."""
     pcm = speech()
     data = encoded(name, pcm, num_samples=len(pcm) if name == "flac" else None)
     sound, rate = soundfile.read(io.BytesIO(data), dtype="float32")

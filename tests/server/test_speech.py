@@ -99,6 +99,60 @@ def test_all_formats_are_streamed_and_contain_the_audio(
     assert best > 0.8
 
 
+@pytest.mark.parametrize("more", [{}, {"stream": True}, {"stream": False}])
+def test_a_flac_states_its_length(server: Running, expected: np.ndarray, more: Any) -> None:
+    """Without it, libsndfile does not read the file."""
+    answer = post(server, input=TEXT, response_format="flac", seed=1, **more)
+    sound, rate = soundfile.read(io.BytesIO(answer.content), dtype="int16")
+    assert rate == 24_000
+    assert sound.tobytes() == pcm16(expected).tobytes()
+
+
+def test_a_flac_in_events_and_of_other_routes_states_its_length(server: Running) -> None:
+    events = post(server, input=TEXT, response_format="flac", stream_format="sse").text
+    data = [json.loads(line[6:]) for line in events.splitlines() if line.startswith("data: ")]
+    files = [b"".join(base64.b64decode(one["audio"]) for one in data[:-1])]
+    turns = [{"text": "Hello."}, {"text": "Yes?"}]
+    files.append(post(server, "/v1/audio/dialogue", turns=turns, response_format="flac").content)
+    for path in "/v1/text-to-speech/heart", "/v1/text-to-speech/heart/stream":
+        url = f"{server.http}{path}?output_format=flac_24000"
+        files.append(httpx.post(url, json={"text": TEXT}).content)
+    for file in files:
+        assert len(soundfile.read(io.BytesIO(file))[0]) > 12_000
+
+
+def test_a_disconnect_before_a_flac_is_complete_frees_the_slot(server: Running) -> None:
+    speech = {"input": LONG * 8, "response_format": "flac"}
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(f"{server.http}/v1/audio/speech", json=speech, timeout=0.5)
+    server.wait_for(lambda: server.is_idle and server.num_active == 0)
+
+
+@pytest.mark.parametrize("word", ["QmFzZTY0" * 500, f"https://a.example/{'x1' * 2000}", "9" * 4000])
+def test_a_word_that_is_too_long_does_not_fail_the_text(tmp_path: Path, word: str) -> None:
+    with running(tmp_path) as server:
+        answer = post(server, input=f"Look at {word} here.", response_format="pcm")
+        assert answer.status_code == 200, answer.text
+        assert len(answer.content) > 24_000
+        assert "letters, which does not fit the model" in answer.headers["x-notes"]
+        alone = post(server, input=word, response_format="pcm")
+        assert (alone.status_code, len(alone.content)) == (200, 4_800)
+
+
+def test_the_limit_of_characters_can_be_raised(tmp_path: Path) -> None:
+    text = "a " * 15_000
+    with running(tmp_path, max_input_chars=30_000) as server:
+        for path, body in (
+            ("/v1/audio/speech", {"input": text, "max_duration_s": 0.1}),
+            ("/v1/text-to-speech/heart/stream", {"text": "." * 30_000}),
+        ):
+            answer = httpx.post(server.http + path, json=body, timeout=PATIENCE_S)
+            assert answer.status_code == 200, answer.text
+            long = {name: f"{value}  ." for name, value in body.items() if isinstance(value, str)}
+            refused = httpx.post(server.http + path, json=long)
+            assert refused.json()["error"]["code"] == "string_above_max_length"
+
+
 @pytest.mark.parametrize("format", ["ulaw", "alaw"])
 def test_telephone_formats(server: Running, expected: np.ndarray, format: str) -> None:
     answer = post(server, input=TEXT, response_format=format, seed=1)

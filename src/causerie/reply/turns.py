@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from torch import Tensor
 
-from causerie.errors import ConfigError, TextError
+from causerie.errors import ConfigError, PromptTooLongError, TextError
 from causerie.prompt import Part, Segment, build_prompt
 from causerie.reply.context import ContextEncoder
 from causerie.reply.length import usual_length
@@ -181,7 +181,7 @@ class Turns:
         """Append pieces. Text that cannot be spoken becomes a note.
 
         Raises:
-            PromptTooLongError: a piece does not fit the model by itself.
+            PromptTooLongError: a piece does not fit the model by itself, and is not one long word.
         """
         for piece in pieces:
             if piece.pause_s:
@@ -203,7 +203,16 @@ class Turns:
                 front_end = self._encoder.checkpoint.front_end
                 words = tuple(spoken_words(piece, front_end, self._reading))
             read = _Read(piece, part, spoken.text, words)
-            self._turn([], 0, read)
+            try:
+                self._turn([], 0, read)
+            except PromptTooLongError as error:
+                if len(piece) <= MAX_PIECE_CHARS or len(piece.split()) > 1:
+                    raise
+                # A word that nobody wants to hear, such as base64, does not stop the text.
+                self._unspeakable = self._unspeakable or TextError(str(error))
+                note = f"a word of {len(piece):,} letters, which does not fit the model,"
+                self._note_left_out([LeftOut(note, piece, 0, is_block=False)])
+                continue
             self._pieces.append(read)
             self._unspoken = []
             self._pauses.append(self.tail)

@@ -74,13 +74,18 @@ async def stream(
     source: AudioSource,
     encoder: Encoder,
     *,
+    new_encoder: NewEncoder,
     headers: Mapping[str, str] | None = None,
     wrap: Callable[[AsyncIterator[bytes]], AsyncIterator[bytes]] | None = None,
     content_type: str | None = None,
 ) -> Response:
     """A response that streams the audio; returns once the first bytes are there.
 
+    A flac begins with its length, without which libsndfile does not read it. So it is sent once all
+    of its audio is there.
+
     Args:
+        new_encoder: makes an encoder like `encoder` for a known length.
         wrap: converts the chunks of the file, for example into events, and passes errors on.
         content_type: of the converted chunks.
 
@@ -88,7 +93,10 @@ async def stream(
         CauserieError, ApiError: the reply failed before its first audio.
     """
     receipt = service_of(request).own_speech.begin()
-    chunks = encoded(source, receipt.watch(encoder))
+    if encoder.content_type == "audio/flac":  # states its length before the audio
+        chunks = encoded_whole(source, lambda num: receipt.watch(new_encoder(num)))
+    else:
+        chunks = encoded(source, receipt.watch(encoder))
     if wrap is not None:
         chunks = wrap(chunks)
     try:
@@ -164,6 +172,18 @@ async def encoded(source: AudioSource, encoder: Encoder) -> AsyncIterator[bytes]
             yield data
     finally:
         await source.aclose()
+
+
+async def encoded_whole(source: AudioSource, new_encoder: NewEncoder) -> AsyncIterator[bytes]:
+    """The chunks of a file once its audio is complete; none is empty."""
+    collected = await collect(source)
+    encoder = new_encoder(sum(map(len, collected)))
+    for pcm in collected:
+        if data := encoder.encode(pcm):
+            yield data
+            await asyncio.sleep(0)  # other replies go on
+    if data := encoder.finish():
+        yield data
 
 
 async def unless_gone(request: Request, work: Awaitable[Result]) -> Result | None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Annotated, Literal
 
 import numpy as np
@@ -110,7 +111,11 @@ async def text_to_speech(
     """Speak a text. Both paths send the audio while it is generated."""
     encoder, reply = await _begin(request, voice, body, output_format)
     return await audio_response.stream(
-        request, reply, encoder, headers=audio_response.headers_of(reply.seed, reply.notes)
+        request,
+        reply,
+        encoder,
+        new_encoder=partial(new_encoder, output_format, service_of(request).sample_rate),
+        headers=audio_response.headers_of(reply.seed, reply.notes),
     )
 
 
@@ -151,6 +156,7 @@ async def stream_with_timestamps(
         request,
         timed,
         encoder,
+        new_encoder=partial(new_encoder, output_format, reply.sample_rate),
         headers=audio_response.headers_of(reply.seed, reply.notes),
         wrap=timed.lines,
         content_type=LINES,
@@ -188,7 +194,11 @@ async def text_to_dialogue(
     )
     await reply.begin()
     return await audio_response.stream(
-        request, reply, encoder, headers=audio_response.headers_of(reply.seed, reply.notes)
+        request,
+        reply,
+        encoder,
+        new_encoder=partial(new_encoder, output_format, service_of(request).sample_rate),
+        headers=audio_response.headers_of(reply.seed, reply.notes),
     )
 
 

@@ -131,16 +131,21 @@ async def respond(
     """
     service = service_of(request)
     headers = {**audio_response.headers_of(reply.seed, reply.notes), **ignored_headers(options)}
+
+    def encoder_of(num_samples: int) -> Encoder:
+        return new_encoder(options, service, num_samples)
+
     if options.is_whole:
-        return await audio_response.complete(
-            request, reply, lambda num_samples: new_encoder(options, service, num_samples), headers
-        )
+        return await audio_response.complete(request, reply, encoder_of, headers)
     if options.stream_format == "audio":
-        return await audio_response.stream(request, reply, encoder, headers=headers)
+        return await audio_response.stream(
+            request, reply, encoder, new_encoder=encoder_of, headers=headers
+        )
     return await audio_response.stream(
         request,
         reply,
         encoder,
+        new_encoder=encoder_of,
         headers=headers,
         wrap=lambda chunks: _events(chunks, reply, service),
         content_type="text/event-stream",
