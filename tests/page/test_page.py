@@ -278,3 +278,18 @@ def test_the_snippets_run(open_page: Open, server: Served, tmp_path: Path) -> No
         )
         assert done.returncode == 0, f"{code}\n{done.stderr}"
     assert len((tmp_path / "speech.mp3").read_bytes()) > 10_000
+
+
+def test_the_docs_show_every_route_and_its_fields(open_page: Open, server: Served) -> None:
+    page = open_page(server.url)
+    page.goto(f"{server.url}/docs")
+    page.wait_for_selector("details")
+    schema = httpx.get(f"{server.url}/openapi.json").json()
+    paths = page.locator("summary code").all_text_contents()
+    assert {*schema["paths"], "SpeechRequest"} <= {*paths}
+    page.locator("#find").fill("/v1/audio/speech")
+    expect(page.locator("summary", has_text="/v1/models").first).to_be_hidden()
+    speech = page.locator("details", has_text="POST/v1/audio/speech").first
+    speech.locator("summary").click()
+    for field in schema["components"]["schemas"]["SpeechRequest"]["properties"]:
+        expect(speech.get_by_text(field, exact=True).first).to_be_visible()

@@ -13,7 +13,7 @@ from causerie.server.routes import page
 
 @pytest.fixture
 def client() -> TestClient:
-    app = FastAPI()
+    app = FastAPI(docs_url=None, redoc_url=None)
     app.include_router(page.router)
     return TestClient(app)
 
@@ -59,3 +59,22 @@ def test_cached_files_are_not_sent_again(client: TestClient) -> None:
 )
 def test_other_files_are_not_served(client: TestClient, name: str) -> None:
     assert client.get(f"/page/{name}").status_code == 404
+
+
+def test_the_docs_come_from_the_package_alone(client: TestClient) -> None:
+    docs = client.get("/docs")
+    assert docs.status_code == 200
+    assert docs.headers["content-type"] == "text/html; charset=utf-8"
+    policy = docs.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert re.findall(r"<script(?![^>]*\bsrc=)|<style|\s(?:style|on\w+)=", docs.text) == []
+    named = set(re.findall(r'(?:src|href)="(docs/[^"]+)"', docs.text))
+    assert named == {f"docs/{path.name}" for path in page.DOCS.iterdir()} - {"docs/docs.html"}
+    for name in named:
+        answer = client.get(f"/{name}")
+        assert answer.status_code == 200
+        assert "://" not in answer.text
+    assert "://" not in docs.text
+    assert client.get("/docs/app.js").status_code == 404
+    assert client.get("/redoc", follow_redirects=False).headers["location"] == "docs"

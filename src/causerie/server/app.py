@@ -93,12 +93,17 @@ def create_app(
         summary="Speech from text, by the Conversational Speech Model.",
         lifespan=_lifespan,
         responses=RESPONSES,
+        docs_url=None,  # FastAPI's pages load their scripts from elsewhere
+        redoc_url=None,
         separate_input_output_schemas=False,
     )
     state = ServerState(settings=settings, metrics=Metrics(), given_tts=tts, on_model=on_model)
     app.state.server = state
     for module in ROUTES:
         app.include_router(module.router)
+    if settings.allow_get:
+        for path in "/v1/audio/speech", "/v1/audio/speech.{format}":
+            app.add_api_route(path, speech.get_speech, methods=["GET"], include_in_schema=False)
     for kind in ApiError, CauserieError, RequestValidationError, HTTPException:
         app.add_exception_handler(kind, _error_response)
     app.add_middleware(Head)

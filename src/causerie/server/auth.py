@@ -1,7 +1,8 @@
 """Access control: API keys, and the web pages that may call the server.
 
 A key is sent as `Authorization: Bearer …` or `xi-api-key: …`. A WebSocket, whose headers a browser
-cannot set, may also send it in the query, as `api_key`, `xi-api-key` or `authorization`.
+cannot set, may also send it in the query, as `api_key`, `xi-api-key` or `authorization`, as may a
+player that fetches speech by GET.
 
 Without a key, every program on this machine has access, but a foreign web page in its browser has
 not: it is recognised by its `Origin`, or by its `Host` if its domain points at this machine.
@@ -20,7 +21,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, QueryParams
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
@@ -30,10 +31,8 @@ from causerie.server.settings import Settings
 from causerie.server.state import ServerState, state_of
 
 #: Paths that need no key, and that are served while the model is loading.
-OPEN_PATHS = frozenset(
-    "/ /health /ready /docs /docs/oauth2-redirect /redoc /openapi.json /favicon.ico".split()
-)
-OPEN_PREFIXES = ("/page/",)
+OPEN_PATHS = frozenset("/ /health /ready /docs /redoc /openapi.json /favicon.ico".split())
+OPEN_PREFIXES = ("/page/", "/docs/")
 #: Routes that list the models and the built-in voices without a key.
 _LISTINGS = re.compile(
     r"/v1/models(/.+)?|/v1/audio/(models|voices)(/(?!.*/preview$).+)?|/v1/voices/settings/default|"
@@ -50,6 +49,8 @@ APP_HOSTS = frozenset({"localhost", "tauri.localhost", "wails.localhost"})
 LOCAL_NAMES = (".local", ".internal", ".lan", ".home.arpa", ".localhost")
 #: Refused origins and hosts that are logged, each once.
 MAX_LOGGED = 100
+#: Names of a key in a query.
+KEY_NAMES = ("api_key", "xi-api-key", "authorization")
 #: Close codes of a WebSocket: policy violation, and try again later.
 REFUSED, LATER = 1008, 1013
 
@@ -72,7 +73,7 @@ def check_key(settings: Settings, headers: Mapping[str, str], query: Mapping[str
     """Raise ApiError if a key is needed and no valid one was sent.
 
     Args:
-        query: empty for HTTP, where keys in URLs would end up in logs.
+        query: empty for HTTP, where keys in URLs would end up in logs, but for GET of speech.
     """
     if not settings.api_key:
         return
@@ -94,7 +95,7 @@ def keys_of(headers: Mapping[str, str], query: Mapping[str, str]) -> list[str]:
     scheme, _, key = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         keys.append(key.strip())
-    keys += [query.get(name) for name in ("api_key", "xi-api-key", "authorization")]
+    keys += [query.get(name) for name in KEY_NAMES]
     return [key for key in keys if key]
 
 
@@ -213,13 +214,19 @@ class Gate:
                 if scope["type"] == "http" and scope["method"] != "OPTIONS":
                     is_public = is_listing(scope["method"], scope["path"])
                     if not is_public or keys_of(headers, {}):  # a wrong key is an error everywhere
-                        check_key(self.state.settings, headers, {})
+                        check_key(self.state.settings, headers, self._query(scope))
                 if self.state.service is None:
                     raise _loading()
         except ApiError as error:
             await self._refuse(error, scope, receive, send)
             return
         await self.app(scope, receive, send)
+
+    def _query(self, scope: Scope) -> Mapping[str, str]:
+        """The query, if it may hold the key: of a sound that a player fetches by its address."""
+        is_get = self.state.settings.allow_get and scope["method"] in ("GET", "HEAD")
+        is_speech = scope["path"].startswith("/v1/audio/speech")
+        return QueryParams(scope["query_string"]) if is_get and is_speech else {}
 
     async def _refuse(self, error: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
         scope.setdefault("state", {}).setdefault("facts", {})["code"] = error.code

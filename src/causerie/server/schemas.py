@@ -56,6 +56,9 @@ class SpeechOptions(JsonBody):
         None, description="A name or id of /v1/audio/voices, one of OpenAI's names, or a number."
     )
     response_format: FormatName = "mp3"
+    sample_rate: Annotated[int, Field(gt=0, le=2**31 - 1)] | None = Field(
+        None, description="Of the audio, in Hz; by default 24000, and 8000 for ulaw and alaw."
+    )
     speed: Annotated[float, Field(ge=MIN_SPEED, le=MAX_SPEED)] = 1.0
     stream_format: Literal["audio", "sse"] = "audio"
     stream: bool | None = Field(

@@ -78,6 +78,10 @@ class Settings(BaseSettings):
         (), description="Further names of a model or voice, as NAME=MODEL or NAME=VOICE."
     )
     cors: Names = Field((), description="Origins of web pages that may call this server, or *.")
+    allow_get: bool = Field(
+        False,
+        description="Speak at GET /v1/audio/speech too, for players that only know an address.",
+    )
     strict: bool = Field(False, description="Refuse unsupported fields instead of ignoring them.")
     max_input_chars: int = Field(20_000, ge=1, description="Longest text of a request.")
     max_upload_mb: float = Field(10.0, gt=0, le=1000, description="Largest recording, in MiB.")

@@ -1,7 +1,7 @@
-"""The web page: the files of `page/`, with their HTTP headers.
+"""The web page and the page of the docs: the files of `page/` and `docs_page/`, with their headers.
 
-There is no build step and no template. The page gets its data from the API, which this module does
-not know.
+There is no build step and no template, and nothing comes from another host. The pages get their
+data from the API, which this module does not know.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from functools import cache
 from pathlib import Path
 
 from fastapi import APIRouter, HTTPException, Request, Response
+from starlette.responses import RedirectResponse
 
 FOLDER = Path(__file__).parent.parent / "page"
+DOCS = Path(__file__).parent.parent / "docs_page"
 
 # Types by suffix: the table of some machines has text/plain for scripts.
 _TYPES = {
@@ -57,10 +59,10 @@ class _File:
 
 
 @cache
-def _files() -> dict[str, _File]:
-    """The page's files by name; no other file is served."""
+def _files(folder: Path) -> dict[str, _File]:
+    """The files of a page by name; no other file is served."""
     files = {}
-    for path in sorted(FOLDER.iterdir()):
+    for path in sorted(folder.iterdir()):
         if path.suffix in _TYPES:
             content = path.read_bytes()
             tag = f'"{hashlib.sha256(content).hexdigest()[:20]}"'
@@ -68,8 +70,8 @@ def _files() -> dict[str, _File]:
     return files
 
 
-def _response(request: Request, name: str) -> Response:
-    file = _files().get(name)
+def _response(request: Request, name: str, folder: Path = FOLDER) -> Response:
+    file = _files(folder).get(name)
     if file is None:
         raise HTTPException(404, f"the page has no file {name!r}")
     headers = {**_HEADERS, "ETag": file.tag}
@@ -93,3 +95,21 @@ def index(request: Request) -> Response:
 def part(request: Request, name: str) -> Response:
     """Serve a script, the style or the icon of the page."""
     return _response(request, name)
+
+
+@router.get("/docs")
+def docs(request: Request) -> Response:
+    """Serve the page that shows openapi.json."""
+    return _response(request, "docs.html", DOCS)
+
+
+@router.get("/docs/{name}")
+def docs_part(request: Request, name: str) -> Response:
+    """Serve the script or the style of that page."""
+    return _response(request, name, DOCS)
+
+
+@router.get("/redoc")
+def redoc() -> Response:
+    """Send the readers of FastAPI's other page to the docs."""
+    return RedirectResponse("docs")

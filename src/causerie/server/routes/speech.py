@@ -6,16 +6,20 @@ import base64
 import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from causerie.audio import formats
 from causerie.audio.formats import Encoder
 from causerie.reply.async_stream import AsyncStream
 from causerie.server import audio_response
+from causerie.server.auth import KEY_NAMES, check_browser
 from causerie.server.dialogue import DialogueReply
+from causerie.server.errors import from_validation
 from causerie.server.schemas import (
     SpeechOptions,
     SpeechRequest,
@@ -59,9 +63,40 @@ AUDIO_RESPONSES: dict[int | str, dict[str, Any]] = {
 @router.post("/v1/audio/speech", response_class=Response, responses=AUDIO_RESPONSES)
 async def speech(request: Request, body: SpeechRequest) -> Response:
     """Speak a text. The audio is sent while it is generated."""
+    return await _speak(request, body)
+
+
+async def get_speech(request: Request) -> Response:
+    """Speak the text of an address, for players that cannot POST. Its parameters are the fields.
+
+    Added as `GET` by `Settings.allow_get`. The format may also be the ending: speech.wav.
+    """
+    site = request.headers.get("sec-fetch-site")
+    if site in ("cross-site", "same-site"):  # the browser sends no Origin for a sound of a page
+        page = urlsplit(request.headers.get("referer", ""))
+        origin = f"{page.scheme}://{page.netloc}" if page.netloc else "null"
+        check_browser(service_of(request).settings, {**request.headers, "origin": origin})
+    given = {name: value for name, value in request.query_params.items() if name not in KEY_NAMES}
+    if (format := request.path_params.get("format")) is not None:
+        given["response_format"] = format
+    if "text" in given:
+        given.setdefault("input", given.pop("text"))
+    try:
+        body = SpeechRequest.model_validate(given)
+    except ValidationError as error:
+        errors = error.errors(include_url=False, include_context=False)
+        raise from_validation(errors) from None
+    return await _speak(request, body)
+
+
+async def _speak(request: Request, body: SpeechRequest) -> Response:
     service = service_of(request)
     check_options(body, service)
     encoder = new_encoder(body, service)  # raises for an invalid format, before speaking
+    if request.scope.get("is_head"):
+        response = Response(media_type=encoder.content_type)
+        del response.headers["content-length"]
+        return response
     return await respond(request, body, await begin_reply(body, service, "http"), encoder)
 
 
@@ -112,6 +147,7 @@ def new_encoder(
         formats.encoder(
             options.response_format,
             sample_rate=service.sample_rate,
+            out_rate=options.sample_rate,
             num_samples=num_samples,
         ),
         options.volume_multiplier,
