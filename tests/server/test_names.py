@@ -106,6 +106,13 @@ def test_female_names(name: str) -> None:
     assert foreign_voice(name, petit().voices) in WOMEN
 
 
+def test_a_mix_has_a_note(server: Running, spoken: dict[str, bytes]) -> None:
+    answer = post(server, voice="am_adam(2)+af_bella")
+    assert answer.content in (spoken["theo"], spoken["bruno"])
+    assert "is a mix, which is not supported: " in answer.headers["x-notes"]
+    assert "x-notes" not in post(server, voice="af_bella").headers
+
+
 @pytest.mark.parametrize(
     "name",
     ["am_adam", "bm_george", "am_michael+af_bella", "pm_alex", "zm_yunxi", *list(PREMADE)[21:]],

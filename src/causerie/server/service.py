@@ -10,6 +10,7 @@ protocol supports. Knows the library's `TTS`, and no protocol.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 from collections.abc import AsyncIterable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ from causerie.server.settings import Settings
 from causerie.server.texts import CheckedText, TextChecker
 from causerie.server.threads import in_store
 from causerie.server.voices.cloning import Cloning
-from causerie.server.voices.foreign_names import foreign_voice
+from causerie.server.voices.foreign_names import foreign_voice, is_mix
 from causerie.server.voices.openai_names import builtin_voices
 from causerie.server.voices.store import VoiceInfo, VoiceStore
 from causerie.text.growing import Flush
@@ -179,7 +180,11 @@ class SpeechService:
             return self.store.get(name)
         alias = foreign_voice(name, sorted(voices))
         if alias is not None:
-            return find_voice(alias, voices)
+            found = find_voice(alias, voices)
+            if is_mix(name):
+                note = f"voice: {name} is a mix, which is not supported: {found.name} speaks"
+                found = dataclasses.replace(found, notes=(*(found.notes or ()), note))
+            return found
         if name.casefold() == "default":
             return self._voice(None, voices, default)
         return self.store.get(name)

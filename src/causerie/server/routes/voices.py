@@ -232,7 +232,8 @@ async def preview(
 async def one_voice(request: Request, voice: str) -> VoiceOrVoices | VoicesOfModel:
     """Describe a voice, by its id or its name, or list the voices that a model has."""
     service = service_of(request)
-    if service.is_model(voice) and builtin_voice(service, voice) is None:
+    is_voice = await asyncio.to_thread(_is_voice, service, voice)
+    if service.is_model(voice) and not is_voice:
         return VoicesOfModel(voices=[_facts(info) for info in await listed_voices(request)])
     facts = VoiceOrVoices(**_facts(await listed_voice(request, voice)).model_dump())
     if service.folder_model(voice) is not None:
@@ -334,6 +335,10 @@ async def listed_voice(request: Request, voice: str) -> VoiceInfo:
         check_key(service.settings, request.headers, {})
         info = await asyncio.to_thread(_find, service, voice)
     return info
+
+
+def _is_voice(service: SpeechService, name: str) -> bool:
+    return builtin_voice(service, name) is not None or service.store.find(name) is not None
 
 
 def _show_notes(response: Response, notes: list[str]) -> None:

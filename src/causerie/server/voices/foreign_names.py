@@ -80,6 +80,11 @@ def foreign_voice(name: str, voices: Sequence[str]) -> str | int | None:
     return sorted(voices)[number % len(voices)] if voices else number % NUM_SPEAKERS
 
 
+def is_mix(name: str) -> bool:
+    """Whether a name is that of a mix of Kokoro's voices."""
+    return re.search("[+-]", name) is not None and _kokoro(name.casefold()) is not None
+
+
 def _kokoro(name: str) -> tuple[bool, int] | None:
     """Whether one of Kokoro's voices is female, and its number: 0 for its default, af_heart."""
     first, at = None, 0
