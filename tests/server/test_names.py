@@ -88,6 +88,12 @@ def test_unknown_names(server: Running, body: dict[str, Any], status: int, code:
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
 
 
+def test_an_empty_name_is_no_model_to_describe(server: Running) -> None:
+    for path in "/v1/models/", "/v1/models/%20", "/v1/models/theo":
+        assert httpx.get(server.http + path).status_code == 404
+    assert httpx.get(f"{server.http}/v1/models/kokoro").json()["id"] == "kokoro"
+
+
 def test_an_error_never_suggests_the_same_name(server: Running) -> None:
     message = post(server, voice="defaults").json()["error"]["message"]
     assert message == "no voice 'defaults': did you mean default?"

@@ -110,7 +110,7 @@ async def models(request: Request) -> Models | list[ElevenLabsModel]:
 async def model(request: Request, model: str) -> Model:
     """Describe a model."""
     service = service_of(request)
-    if not service.is_model(model):
+    if not model.strip() or not service.is_model(model):
         raise unknown_model(model)
     return Model(id=model)
 
