@@ -131,11 +131,12 @@ class SpeechService:
             UnknownVoiceError: there is no such voice; lists those there are.
             ApiError: there is no such model.
         """
-        for asked in name, model:
-            if asked is not None and len(asked) > MAX_NAME_CHARS:  # similar names take seconds
-                raise UnknownVoiceError(
-                    f"no voice has a name of {len(asked):,} characters: {MAX_NAME_CHARS} are allowed"
-                )
+        if name is not None and len(name) > MAX_NAME_CHARS:  # to search similar ones takes seconds
+            raise UnknownVoiceError(
+                f"no voice has a name of {len(name):,} characters: {MAX_NAME_CHARS} are allowed"
+            )
+        if model is not None and len(model) > MAX_NAME_CHARS:
+            raise unknown_model(model)
         name, model = self._without_alias(name), self._without_alias(model)
         found = self.models.in_folder()
         if model is not None and not self.is_model(model):

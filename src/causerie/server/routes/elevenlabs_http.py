@@ -174,9 +174,7 @@ async def text_to_dialogue(
         service.texts.plain(turn.text)
     service.texts.check_length(sum(len(turn.text) for turn in body.inputs))
     encoder = new_encoder(output_format, service.sample_rate)
-    lexicon = await asyncio.to_thread(
-        service.dictionaries.lexicon, body.pronunciation_dictionary_locators
-    )
+    lexicon = await in_store(service.dictionaries.lexicon, body.pronunciation_dictionary_locators)
     reply = DialogueReply(
         service,
         [

@@ -151,9 +151,7 @@ class _Session:
 
     async def configure(self, config: _Config) -> None:
         """Change the settings of the next utterances."""
-        voice = await self.service.find_voice(
-            config.voice, self.service.folder_model(config.model)
-        )
+        voice = await self.service.find_voice(config.voice, self.service.folder_model(config.model))
         encoder = _encoder(config, self.service.sample_rate)
         self.config, self.voice = config, voice
         await self.socket.send(

@@ -232,7 +232,7 @@ async def preview(
 async def one_voice(request: Request, voice: str) -> VoiceOrVoices | VoicesOfModel:
     """Describe a voice, by its id or its name, or list the voices that a model has."""
     service = service_of(request)
-    is_voice = await asyncio.to_thread(_is_voice, service, voice)
+    is_voice = await in_store(_is_voice, service, voice)
     if service.is_model(voice) and not is_voice:
         return VoicesOfModel(voices=[_facts(info) for info in await listed_voices(request)])
     facts = VoiceOrVoices(**_facts(await listed_voice(request, voice)).model_dump())
@@ -318,9 +318,7 @@ async def delete_consent_facts(request: Request, consent: str) -> Deleted:
 async def listed_voices(request: Request) -> list[VoiceInfo]:
     """All voices that a client may see: without a valid key the built-in ones."""
     service = service_of(request)
-    return await asyncio.to_thread(
-        service.voices if has_access(request) else service.builtin_voices
-    )
+    return await in_store(service.voices if has_access(request) else service.builtin_voices)
 
 
 async def listed_voice(request: Request, voice: str) -> VoiceInfo:
@@ -333,7 +331,7 @@ async def listed_voice(request: Request, voice: str) -> VoiceInfo:
     info = builtin_voice(service, voice)
     if info is None:
         check_key(service.settings, request.headers, {})
-        info = await asyncio.to_thread(_find, service, voice)
+        info = await in_store(_find, service, voice)
     return info
 
 
