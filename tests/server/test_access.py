@@ -190,3 +190,30 @@ def test_allowed_hosts_may_have_any_spelling(tmp_path: Path) -> None:
 def test_plain_requests_have_no_headers_for_browsers(server: Running) -> None:
     answer: Any = speak(server)
     assert not [name for name in answer.headers if name.startswith("access-control-")]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"sec-fetch-site": "cross-site", "sec-fetch-dest": "audio"}, 403),
+        ({"sec-fetch-site": "same-site", "sec-fetch-dest": "audio"}, 403),
+        ({"sec-fetch-site": "cross-site", "sec-fetch-dest": "iframe"}, 403),
+        ({"sec-fetch-site": "cross-site", "referer": "http://["}, 403),
+        ({"sec-fetch-site": "cross-site", "referer": "https://good.example/a"}, 200),
+        ({"sec-fetch-site": "cross-site", "sec-fetch-dest": "document"}, 200),
+        ({"sec-fetch-site": "same-origin", "sec-fetch-dest": "audio"}, 200),
+        ({"sec-fetch-site": "none", "sec-fetch-dest": "document"}, 200),
+    ],
+)
+def test_foreign_pages_embed_nothing(tmp_path: Path, headers: dict[str, str], status: int) -> None:
+    with running(tmp_path, cors=("https://good.example",)) as server:
+        for path in "/v1/audio/voices/mia/preview", "/":
+            assert httpx.get(server.http + path, headers=headers).status_code == status
+
+
+def test_ready_names_models_to_those_with_a_key(tmp_path: Path) -> None:
+    with running(tmp_path, api_key=("right",)) as server:
+        answer = httpx.get(f"{server.http}/ready").json()
+        assert (answer["status"], answer["model"], answer["loaded"]) == ("ready", None, [])
+        named = httpx.get(f"{server.http}/ready", headers={"xi-api-key": "right"}).json()
+        assert named["model"] == "petit"

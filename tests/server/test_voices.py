@@ -21,13 +21,16 @@ import openai
 import pytest
 import soundfile
 
+from causerie.errors import StoreError
 from causerie.server.routes import voices as routes
 from causerie.server.voices import cloning
 from causerie.server.voices.openai_names import OPENAI_VOICES
 from causerie.server.voices.recording import Recording
+from causerie.server.voices.store import VoiceStore
 from causerie.tts import TTS
 from causerie.voice_file import voice_files
 from tests import tiny
+from tests.patience import PATIENCE_S
 from tests.server.running import Running, petit, running
 
 TEXT = "This is how I sound when I talk about nothing in particular."
@@ -299,3 +302,29 @@ def test_the_list_has_the_fields_of_all_clients(server: Running) -> None:
 @pytest.mark.parametrize("name", sorted(OPENAI_VOICES))
 def test_each_of_openais_voices_speaks(client: openai.OpenAI, name: str) -> None:
     assert len(say(client, name)) > 10_000
+
+
+def test_a_delete_that_another_one_overtakes_finds_nothing(
+    server: Running, speech: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fields = {"audio_sample": wav(speech), "ref_text": TEXT, "consent_attested": "true"}
+    assert post(server, **fields, name="me").status_code == 200
+    delete = VoiceStore.delete
+
+    def twice(store: VoiceStore, id: str) -> Any:
+        delete(store, id)
+        return delete(store, id)
+
+    monkeypatch.setattr(VoiceStore, "delete", twice)
+    answer = httpx.delete(f"{server.http}/v1/audio/voices/me")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "voice_not_found")
+
+
+def test_a_preview_on_a_full_disk_is_sent(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(VoiceStore, "keep_preview", fail)
+    answer = httpx.get(f"{server.http}/v1/audio/voices/theo/preview", timeout=PATIENCE_S)
+    assert answer.status_code == 200
+    assert soundfile.read(io.BytesIO(answer.content))[1] == 24_000

@@ -122,6 +122,8 @@ def has_access(request: HTTPConnection) -> bool:
 def check_browser(settings: Settings, headers: Mapping[str, str]) -> None:
     """Raise ApiError if a foreign web page makes the request, and no key protects the server."""
     host, origin = headers.get("host", ""), headers.get("origin")
+    if origin is None:
+        origin = _embedding_page(headers)
     if not settings.api_key and not _is_trusted(settings, host):
         raise ApiError(
             f"host {_shown(host)} is not allowed: start the server with --allowed-host "
@@ -144,6 +146,21 @@ def check_browser(settings: Settings, headers: Mapping[str, str]) -> None:
         code="origin_not_allowed",
         headers={"x-should-retry": "false"},
     )
+
+
+def _embedding_page(headers: Mapping[str, str]) -> str | None:
+    """The origin of the page that embeds the answer, as a sound or a frame; None if none does.
+
+    Browsers send no `Origin` for those.
+    """
+    is_foreign = headers.get("sec-fetch-site") in ("cross-site", "same-site")
+    if not is_foreign or headers.get("sec-fetch-dest") == "document":  # a link to it
+        return None
+    try:
+        page = urlsplit(headers.get("referer", ""))
+    except ValueError:
+        return "null"
+    return f"{page.scheme}://{page.netloc}" if page.netloc else "null"
 
 
 def is_allowed_origin(settings: Settings, origin: str, host: str) -> bool:

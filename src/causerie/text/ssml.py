@@ -22,7 +22,12 @@ MAX_LINES = 200
 #: Depth of nested elements.
 MAX_DEPTH = 32
 
-_BEGINS = re.compile(r"[\s\ufeff]*(<\?xml[^>]*>\s*)?<speak\b", re.IGNORECASE)
+# Also what XML allows before the first element; a document type is refused later.
+_BEGINS = re.compile(
+    r"[\s\ufeff]*(?:<\?[^>]*>\s*|<!--(?:(?!-->).)*-->\s*|<!DOCTYPE(?:\[[^\]]*\]|[^>\[])*>\s*)*"
+    r"<speak\b",
+    re.IGNORECASE | re.DOTALL,
+)
 _SENTENCES = frozenset({"p", "paragraph", "s", "sentence"})
 _SILENT = frozenset({"desc", "metadata", "meta", "lexicon"})
 _PLAIN = frozenset({"speak", "w", "token", "mark"})

@@ -137,6 +137,8 @@ def test_an_unknown_name_gets_a_hint(where: str) -> None:
         ("a\\b", "not contain slashes"),
         ("a\nb", "or control characters"),
         ("a\x00", "or control characters"),
+        (".", "must have a letter or a digit"),
+        ("-- _", "must have a letter or a digit"),
         ("12", "speaker number"),
         ("voice_1", "look like an id"),
         ("Speaker 1", "look like an id"),

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse
 
 from causerie import __version__
+from causerie.server.auth import has_access
 from causerie.server.errors import retry_after
 from causerie.server.models import model_id
 from causerie.server.state import state_of
@@ -26,7 +27,7 @@ class Readiness(BaseModel):
     """Whether the server accepts requests, and how busy it is."""
 
     status: str
-    model: str
+    model: str | None = Field(description="Named to clients that have a key, where there is one.")
     loaded: list[str] = Field(
         default_factory=list, description="Loaded models of the folder of models."
     )
@@ -53,9 +54,10 @@ async def ready(request: Request) -> Response:
     """Answer 200 once the model is loaded, until the server shuts down or the engine fails."""
     state = state_of(request)
     settings, service = state.settings, state.service
+    is_told = has_access(request)  # others learn no names
     facts = Readiness(
         status="loading",
-        model=model_id(settings.model),
+        model=model_id(settings.model) if is_told else None,
         max_streams=settings.max_streams,
         max_queue=settings.max_queue,
     )
@@ -63,11 +65,12 @@ async def ready(request: Request) -> Response:
         if state.failure is not None:
             facts.status = "failed"
         return JSONResponse(facts.model_dump(), 503, retry_after(2))
-    stats, facts.loaded = service.models.stats(), service.models.loaded
+    stats = service.models.stats()
     facts.device = str(next(service.tts.checkpoint.model.parameters()).device)
     facts.active, facts.waiting = stats.active, stats.waiting
     facts.sample_rate = service.sample_rate
-    facts.model = model_id(service.tts.checkpoint.name)
+    if is_told:
+        facts.model, facts.loaded = model_id(service.tts.checkpoint.name), service.models.loaded
     if service.tts.failure is not None:
         facts.status = "failed"
         return JSONResponse(facts.model_dump(), 503, retry_after(5))

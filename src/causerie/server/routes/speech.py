@@ -6,7 +6,6 @@ import base64
 import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
@@ -17,7 +16,7 @@ from causerie.audio import formats
 from causerie.audio.formats import Encoder
 from causerie.reply.async_stream import AsyncStream
 from causerie.server import audio_response
-from causerie.server.auth import KEY_NAMES, check_browser
+from causerie.server.auth import KEY_NAMES
 from causerie.server.dialogue import DialogueReply
 from causerie.server.errors import from_validation
 from causerie.server.schemas import (
@@ -71,11 +70,6 @@ async def get_speech(request: Request) -> Response:
 
     Added as `GET` by `Settings.allow_get`. The format may also be the ending: speech.wav.
     """
-    site = request.headers.get("sec-fetch-site")
-    if site in ("cross-site", "same-site"):  # the browser sends no Origin for a sound of a page
-        page = urlsplit(request.headers.get("referer", ""))
-        origin = f"{page.scheme}://{page.netloc}" if page.netloc else "null"
-        check_browser(service_of(request).settings, {**request.headers, "origin": origin})
     given = {name: value for name, value in request.query_params.items() if name not in KEY_NAMES}
     if (format := request.path_params.get("format")) is not None:
         given["response_format"] = format

@@ -11,7 +11,7 @@ from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
 from pydantic import BaseModel, Field
 
 from causerie.audio.formats import encoder
-from causerie.errors import StoreError
+from causerie.errors import StoreError, UnknownVoiceError
 from causerie.server.audio_response import collect, encode_file
 from causerie.server.auth import check_key, has_access
 from causerie.server.errors import ApiError
@@ -180,7 +180,10 @@ async def delete_voice(request: Request, voice: str) -> Deleted:
             code="voice_is_builtin",
             param="voice",
         )
-    await in_changes(service.store.delete, info.id)
+    try:
+        await in_changes(service.store.delete, info.id)
+    except UnknownVoiceError as error:  # another request deleted it first
+        raise _no_voice(voice) from error
     return Deleted(id=info.id, object="audio.voice.deleted")
 
 
@@ -358,7 +361,11 @@ def _find(service: SpeechService, voice: str) -> VoiceInfo:
         return info
     if (uploaded := service.store.find(voice)) is not None:
         return uploaded.info
-    raise ApiError(
+    raise _no_voice(voice)
+
+
+def _no_voice(voice: str) -> ApiError:
+    return ApiError(
         f"there is no voice {voice!r}: GET /v1/audio/voices lists all",
         status=404,
         code="voice_not_found",

@@ -24,6 +24,8 @@ from causerie.server.errors import ApiError
 MAX_S, CONNECT_S = 20.0, 5.0
 MAX_REDIRECTS = 3
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+#: All that is assigned as global unicast.
+_GLOBAL, _DOCUMENTATION = ipaddress.IPv6Network("2000::/3"), ipaddress.IPv6Network("3fff::/20")
 #: A separate thread pool: slow downloads must not block other work.
 _threads = ThreadPoolExecutor(4, "causerie fetch")
 
@@ -116,6 +118,8 @@ def is_public(address: str) -> bool:
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         ip = ip.ipv4_mapped or ip.sixtofour or (_nat64_target(ip) if ip in _NAT64 else ip)
+    if isinstance(ip, ipaddress.IPv6Address) and (ip not in _GLOBAL or ip in _DOCUMENTATION):
+        return False  # also what wraps an IPv4 address in another way
     return ip.is_global and not ip.is_multicast
 
 

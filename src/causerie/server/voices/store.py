@@ -220,6 +220,8 @@ class VoiceStore:
             raise ConfigError(
                 f"the name of a voice must not contain slashes or control characters: {name!r}"
             )
+        if not any(letter.isalnum() for letter in name):
+            raise ConfigError(f"the name of a voice must have a letter or a digit: {name!r}")
         if name.isdigit() or name.casefold().startswith(("voice_", "cons_", "speaker ")):
             raise ConfigError(
                 f"the name of a voice must not look like an id or a speaker number: choose another "
