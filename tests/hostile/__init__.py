@@ -1,0 +1,1 @@
+"""What hostile clients send: connections, bodies and recordings that must hurt nobody else."""

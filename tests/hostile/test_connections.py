@@ -169,3 +169,25 @@ def test_other_errors_of_the_loop_are_logged_as_usual(caplog: pytest.LogCaptureF
 
     asyncio.run(fail())
     assert "made up" in caplog.text
+
+
+def test_frames_that_are_no_text_are_logged_in_a_line(tmp_path: Path) -> None:
+    head = (
+        b"GET /v1/audio/speech/stream HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\n"
+        b"upgrade: websocket\r\nsec-websocket-version: 13\r\n"
+        b"sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    with served(tmp_path) as server, connect(server) as client:
+        client.settimeout(PATIENCE_S)
+        client.sendall(head)
+        answer = client.recv(4096)
+        assert answer.startswith(b"HTTP/1.1 101")
+        client.sendall(b"\x81\x82\0\0\0\0\xff\xfe")  # a text frame of two bytes, masked by zeros
+        while received := client.recv(4096):
+            answer += received
+            if answer.endswith(b"\x03\xef"):  # the close code 1007
+                break
+        else:
+            pytest.fail("the connection was closed without its reason")
+        assert "Traceback" not in server.log
+        assert "UTF-8" in server.log
