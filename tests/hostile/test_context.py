@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from causerie.server.own_speech import MAX_FRAMES, OwnSpeech
+from causerie.server.own_speech import MAX_FRAMES, MAX_REPLIES, OwnSpeech
 from tests.patience import PATIENCE_S
 from tests.server.running import Running, petit, running
 
@@ -162,8 +162,16 @@ def test_the_oldest_replies_are_forgotten() -> None:
     for receipt in first, second:
         receipt.file.update(b"a")
     assert own.includes(first.token, b"a")
-    second.frames += bytes(8 * (MAX_FRAMES - 2))
+    second.frames += bytes(8 * MAX_FRAMES)
+    third = own.begin()
+    assert own.includes(second.token, b"a")
+    third.frames += bytes(8)
     third = own.begin()
     assert not own.includes(first.token, b"a")
+    assert not own.includes(second.token, b"a")
     third.file.update(b"a")
+    for _ in range(MAX_REPLIES - 1):
+        own.begin()
     assert own.includes(third.token, b"a")
+    own.begin()
+    assert not own.includes(third.token, b"a")

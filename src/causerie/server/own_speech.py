@@ -26,8 +26,8 @@ TOKEN_HEADER = "x-audio-token"
 FRAME_BYTES = 3840
 #: Bytes before the samples, by media type without parameters.
 HEADER_BYTES = {"audio/pcm": 0, "audio/wav": 44}
-#: Frames to remember, of all replies together: 22 hours of speech, 8 MB.
-MAX_FRAMES = 1_000_000
+#: Replies to remember, and frames of all together: 22 hours of speech, 8 MB.
+MAX_REPLIES, MAX_FRAMES = 4_096, 1_000_000
 _DIGEST_BYTES = 8
 
 
@@ -44,6 +44,11 @@ class Receipt:
         self.token = f"speech_{secrets.token_urlsafe(18)}"
         self.file = hashlib.blake2b()
         self.frames = bytearray()
+
+    @property
+    def num_frames(self) -> int:
+        """The number of frames so far."""
+        return len(self.frames) // _DIGEST_BYTES
 
     def watch(self, encoder: Encoder) -> Encoder:
         """The encoder, with its output remembered."""
@@ -62,12 +67,10 @@ class OwnSpeech:
         receipt = Receipt()
         with self._lock:
             self._receipts[receipt.token] = receipt
-            # A reply without a frame counts as one.
-            sizes = (1 + len(one.frames) // _DIGEST_BYTES for one in self._receipts.values())
-            num_frames = sum(sizes)
-            while num_frames > MAX_FRAMES:
+            num_frames = sum(one.num_frames for one in self._receipts.values())
+            while num_frames > MAX_FRAMES or len(self._receipts) > MAX_REPLIES:
                 _, oldest = self._receipts.popitem(last=False)
-                num_frames -= 1 + len(oldest.frames) // _DIGEST_BYTES
+                num_frames -= oldest.num_frames
         return receipt
 
     def includes(self, token: str, file: bytes) -> bool:
