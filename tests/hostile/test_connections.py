@@ -22,6 +22,7 @@ from causerie.server.connections import AcceptErrors
 from tests.patience import PATIENCE_S
 from tests.server.process import Served, served
 
+HALF_A_POST = b"POST /v1/audio/speech HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{"
 HEALTH = b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n"
 
 
@@ -64,7 +65,8 @@ def test_answers_on_kept_alive_connections_come_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no such limit")
-def test_idle_connections_do_not_lock_others_out(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sent", [b"", HALF_A_POST], ids=["idle", "slow"])
+def test_idle_connections_do_not_lock_others_out(tmp_path: Path, sent: bytes) -> None:
     import resource
 
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -73,7 +75,9 @@ def test_idle_connections_do_not_lock_others_out(tmp_path: Path) -> None:
     limited = ["bash", "-c", 'ulimit -n 1024; exec "$@"', "-"]
     with served(tmp_path, under=limited) as server, contextlib.ExitStack() as stack:
         for _ in range(1100):
-            stack.enter_context(connect(server))
+            client = stack.enter_context(connect(server))
+            with contextlib.suppress(OSError):
+                client.sendall(sent)
         for _ in range(3):
             assert httpx.get(f"{server.url}/health", timeout=PATIENCE_S).status_code == 200
         speech = {"input": "Hello.", "max_duration_s": 0.2}

@@ -1,7 +1,8 @@
 """Limits on connections: how many there are, and how long each may take to send a request.
 
 The number is bounded by the file descriptors of the process. When it is reached, a new connection
-closes the connection that has been idle the longest, so that idle clients never lock out others.
+closes the one that has been idle the longest, or else has been sending a body, so that idle and
+slow clients never lock out others.
 """
 
 from __future__ import annotations
@@ -69,10 +70,15 @@ class Connection(HTTPProtocol):
         """Whether no request is in progress."""
         return self.cycle is None or self.cycle.response_complete
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the client has not sent a complete request."""
+        return self.is_idle or self.cycle.more_body
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """See asyncio."""
         if self.limit_concurrency and len(self.connections) + 1 >= self.limit_concurrency:
-            _close_idle(self.connections)
+            _close_one(self.connections)
         super().connection_made(transport)
         self._time_head()
 
@@ -122,13 +128,13 @@ class Connection(HTTPProtocol):
             self._timer = None
 
 
-def _close_idle(connections: set[Any]) -> None:
-    """Close the connection that has been idle the longest."""
-    idle = [one for one in connections if isinstance(one, Connection) and one.is_idle]
-    oldest = min(idle, key=lambda one: one.idle_since, default=None)
-    if oldest is not None:
-        connections.discard(oldest)  # its place is free now, not when the loop gets to it
-        oldest.transport.abort()
+def _close_one(connections: set[Any]) -> None:
+    """Close the connection that has been idle the longest, or else has sent a body the longest."""
+    waiting = [one for one in connections if isinstance(one, Connection) and one.is_waiting]
+    first = min(waiting, key=lambda one: (not one.is_idle, one.idle_since), default=None)
+    if first is not None:
+        connections.discard(first)  # its place is free now, not when the loop gets to it
+        first.transport.abort()
 
 
 class AcceptErrors:
