@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from typing import Any
 
 from causerie.errors import ConfigError
@@ -13,6 +14,10 @@ EXTRAS = {
     "narrate": ("av", "causerie narrate to m4b, mp3, m4a and opus"),
     "verify": ("jiwer", "--verify and verify=True: words that were not said are said again"),
     "server": ("fastapi", "causerie serve: HTTP, WebSockets, web page, mp3 and opus"),
+    "otel": (
+        "opentelemetry.exporter.otlp.proto.http",
+        "traces of causerie serve for OpenTelemetry",
+    ),
     "ray": ("ray", "causerie serve in several processes or on several machines"),
     "pipecat": ("pipecat", "a text-to-speech service for pipecat"),
     "livekit": ("livekit", "a text-to-speech plugin for LiveKit Agents"),
@@ -20,6 +25,14 @@ EXTRAS = {
     "train": ("peft", "causerie train and causerie finetune"),
     "evaluate": ("speechmos", "causerie eval: word error rate, similarity of voices, quality"),
 }
+
+
+def is_installed(module: str) -> bool:
+    """Whether a module can be found; imports only the packages that it is in."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # one of these packages
+        return False
 
 
 def need(module: str, extra: str, *, also: str = "") -> Any:

@@ -49,7 +49,7 @@ class World:
         """What the engine does in a step; the plan, checked."""
         scheduler = self.scheduler
         before = list(scheduler.waiting)
-        admitted = scheduler.admit()
+        admitted = scheduler.admit(self.now)
         assert admitted == before[: len(admitted)]
         assert not scheduler.waiting or len(scheduler.active) == scheduler.num_slots
         plan = scheduler.plan(self.now)

@@ -18,6 +18,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from causerie.server.app import create_app
 from causerie.server.settings import Settings
+from causerie.server.spans import Tracing
 from causerie.tts import TTS
 from tests.patience import PATIENCE_S
 
@@ -85,14 +86,16 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(voices: Path, tts: TTS | None = None, **settings: Any) -> Iterator[Running]:
+def running(
+    voices: Path, tts: TTS | None = None, *, tracing: Tracing | None = None, **settings: Any
+) -> Iterator[Running]:
     """Serve until the block ends; then no slot may be taken, and no error logged.
 
     By default without a recognizer, which takes seconds for each recording.
     """
     tts = tts or petit()
     settings = {"transcribe": "off", **settings}
-    app = create_app(Settings(voices=str(voices), **settings), tts=tts)
+    app = create_app(Settings(voices=str(voices), **settings), tts=tts, tracing=tracing)
     config = uvicorn.Config(
         app, port=0, log_level="warning", lifespan="on", ws_ping_interval=None, log_config=None
     )

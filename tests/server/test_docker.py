@@ -96,7 +96,7 @@ class TestBoth:
             check=True,
         )  # fmt: skip
         names = [re.split(r"[<>=\[]", one)[0] for one in done.stdout.splitlines()]
-        assert {"torch", "fastapi", "uvicorn", "av"} <= {*names}
+        assert {"torch", "fastapi", "uvicorn", "av", "opentelemetry-sdk"} <= {*names}
         assert not {"pytest", "ray"} & {*names}
 
     def test_constrained_packages_can_come_from_pypi(self, path: Path) -> None:

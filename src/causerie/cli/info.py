@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import platform
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ import typer
 
 from causerie.cli.console import progress
 from causerie.cli.options import Device, Model
-from causerie.extras import EXTRAS
+from causerie.extras import EXTRAS, is_installed
 from causerie.model_files import check_source
 
 if TYPE_CHECKING:
@@ -36,8 +35,7 @@ def info(model: Model = "petit", device: Device = "auto") -> None:
     player = "sounddevice" if play.sound_device() else play.find_program()
     _line("plays by", player or "nothing found; `pip install sounddevice`, or use -o FILE")
     for extra, (module, purpose) in EXTRAS.items():
-        there = importlib.util.find_spec(module) is not None
-        how = "installed" if there else f"pip install 'causerie[{extra}]'"
+        how = "installed" if is_installed(module) else f"pip install 'causerie[{extra}]'"
         _line(f"extra {extra}", f"{how:<33} {purpose}")
     with progress(f"loading {model}"):
         from causerie.tts import TTS

@@ -201,7 +201,7 @@ class Engine:
             self._cancel_abandoned()
             for ticket in self._scheduler.expire(started):
                 self._finished(ticket)
-            admitted = self._scheduler.admit()
+            admitted = self._scheduler.admit(started)
             touched += [h for t in admitted if (h := self._handles[t]) not in touched]
             slots = {ticket: slot for slot, ticket in self._scheduler.active.items()}
         for ticket in admitted:

@@ -147,6 +147,8 @@ class Ticket:
     Attributes:
         number: order of arrival.
         ends: where the prompt is cut, see `chunk_ends`.
+        arrived: when the request was submitted, by the engine's clock.
+        admitted: when it got its slot; None until then.
         slot: None while the request waits and once it is done.
         num_read: rows of the prompt read so far.
         num_frames: frames generated so far.
@@ -160,6 +162,7 @@ class Ticket:
     number: int
     request: Request
     arrived: float
+    admitted: float | None = None
     ends: tuple[int, ...] = ()
     state: State = State.WAITING
     slot: int | None = None

@@ -86,12 +86,13 @@ class Scheduler:
         bisect.insort(self.waiting, ticket, key=lambda ticket: ticket.order)
         return ticket
 
-    def admit(self) -> list[Ticket]:
+    def admit(self, now: float) -> list[Ticket]:
         """Assign free slots to waiting tickets; returns these tickets."""
         admitted = []
         while self._free and self.waiting:
             ticket = self.waiting.pop(0)
             ticket.slot, ticket.state = heapq.heappop(self._free), State.READING
+            ticket.admitted = max(now, ticket.arrived)
             self.active[ticket.slot] = ticket
             admitted.append(ticket)
         return admitted

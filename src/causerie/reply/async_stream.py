@@ -122,6 +122,9 @@ class AsyncStream(Reply, AsyncIterator[NDArray[np.float32]]):
             raise StopAsyncIteration
         if self.first_sound_ms is None:
             self.first_sound_ms = 1000 * (time.perf_counter() - self._started)
+            ticket = None if self._speech is None else self._speech.handle.ticket
+            if ticket is not None and ticket.admitted is not None:
+                self.queued = (ticket.arrived, ticket.admitted)
         if self.observer is not None:
             self.observer.on_chunk(self, len(chunk))
         return chunk

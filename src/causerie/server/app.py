@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -53,8 +54,12 @@ from causerie.server.service import SpeechService
 from causerie.server.settings import Settings
 from causerie.server.state import ServerState, state_of
 from causerie.server.threads import in_store
+from causerie.server.tracing import open_tracing
 from causerie.server.voices.store import open_store
 from causerie.tts import TTS
+
+if TYPE_CHECKING:
+    from causerie.server.spans import Tracing
 
 log = logging.getLogger("causerie.server")
 
@@ -80,12 +85,17 @@ def create_app(
     *,
     tts: TTS | None = None,
     on_model: Callable[[str], Awaitable[object]] | None = None,
+    tracing: Tracing | None = None,
 ) -> FastAPI:
     """An app, which is ready when its lifespan begins, or once its model is loaded.
 
     Args:
         tts: by default the model of the settings.
         on_model: awaited with the name of each model of `settings.models` before it is used.
+        tracing: the app closes it; by default, the environment decides whether there are traces.
+
+    Raises:
+        ConfigError: the environment asks for traces that are not supported.
     """
     app = FastAPI(
         title="causerie",
@@ -96,8 +106,16 @@ def create_app(
         docs_url=None,  # FastAPI's pages load their scripts from elsewhere
         redoc_url=None,
         separate_input_output_schemas=False,
+        # Its spans hold the query, where clients put keys and texts: `RequestLog` makes ours.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
-    state = ServerState(settings=settings, metrics=Metrics(), given_tts=tts, on_model=on_model)
+    state = ServerState(
+        settings=settings,
+        metrics=Metrics(),
+        given_tts=tts,
+        on_model=on_model,
+        tracing=tracing or open_tracing(),
+    )
     app.state.server = state
     for module in ROUTES:
         app.include_router(module.router)
@@ -114,7 +132,7 @@ def create_app(
     )
     app.add_middleware(Gate, state=state)
     app.add_middleware(Cors, settings=settings)
-    app.add_middleware(RequestLog, metrics=state.metrics)
+    app.add_middleware(RequestLog, metrics=state.metrics, tracing=state.tracing)
     return app
 
 
@@ -162,6 +180,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         if loading is not None and not loading.done():
             loading.cancel()
         await _stop(state)
+        if state.tracing is not None:
+            await asyncio.to_thread(state.tracing.close)
 
 
 async def _load(state: ServerState) -> None:
@@ -178,7 +198,7 @@ async def _start(state: ServerState, tts: TTS) -> None:
     settings = state.settings
     models = Models(tts, settings, on_use=state.on_model)
     store = await in_store(open_store, settings.voices, tts, [*models.in_folder()])
-    service = SpeechService(models, store, settings, state.metrics)
+    service = SpeechService(models, store, settings, state.metrics, state.tracing)
     await service.warm_up()
     if settings.wyoming is not None:
         from causerie.server.wyoming import WyomingServer

@@ -8,7 +8,7 @@ import re
 import secrets
 import time
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -16,11 +16,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from causerie.server.errors import to_api_error
 from causerie.server.metrics import Metrics
 
+if TYPE_CHECKING:
+    from causerie.server.spans import RequestSpan, Tracing
+
 #: Methods that get metrics of their own.
 METHODS = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS WS".split())
+#: Routes that monitoring reads every few seconds: logged at the level debug, and not traced.
+MONITORING = ("/health", "/ready", "/metrics")
+#: The route of a path that no route matches.
+UNKNOWN = "unknown"
 _VALID_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
+#: Empty if traces are off.
+trace_id: ContextVar[str] = ContextVar("trace_id", default="")
 
 log = logging.getLogger("causerie.server")
 
@@ -30,10 +39,14 @@ class AbortedError(Exception):
 
 
 class RequestLog:
-    """The outermost middleware."""
+    """The outermost middleware.
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
-        self.app, self.metrics = app, metrics
+    Args:
+        tracing: makes a span of each request; None if traces are off.
+    """
+
+    def __init__(self, app: ASGIApp, *, metrics: Metrics, tracing: Tracing | None = None) -> None:
+        self.app, self.metrics, self.tracing = app, metrics, tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
@@ -45,6 +58,10 @@ class RequestLog:
         name = given if _VALID_ID.fullmatch(given) else f"req_{secrets.token_hex(12)}"
         scope.setdefault("state", {})["request_id"] = name
         token = request_id.set(name)
+        span = None
+        if self.tracing is not None and scope["path"] not in MONITORING:
+            span = self.tracing.request(scope)
+            trace_id.set(span.trace_id)
         status, num_bytes = 0, 0
 
         async def counting(message: Message) -> None:
@@ -79,6 +96,9 @@ class RequestLog:
         finally:
             took_s = time.perf_counter() - started
             self._count(scope, status, took_s, num_bytes)
+            if span is not None:
+                _end(span, scope, status)
+                trace_id.set("")
             request_id.reset(token)
 
     def _count(self, scope: Scope, status: int, took_s: float, num_bytes: int) -> None:
@@ -95,13 +115,23 @@ class RequestLog:
             "client": (scope.get("client") or ["-"])[0],
             **scope["state"].get("facts", {}),
         }
-        level = logging.DEBUG if route in ("/health", "/ready", "/metrics") else logging.INFO
+        level = logging.DEBUG if route in MONITORING else logging.INFO
         log.log(level, "request", extra={"facts": facts})
+
+
+def _end(span: RequestSpan, scope: Scope, status: int) -> None:
+    route, state = _route(scope), scope["state"]
+    span.end(
+        route=None if route == UNKNOWN else route,
+        status=status,
+        code=state.get("facts", {}).get("code"),
+        request_id=state["request_id"],
+    )
 
 
 def _route(scope: Scope) -> str:
     """The pattern of the path, so that the number of metrics stays bounded."""
-    return getattr(scope.get("route"), "path", "unknown")
+    return getattr(scope.get("route"), "path", UNKNOWN)
 
 
 class TextLines(logging.Formatter):
@@ -115,7 +145,9 @@ class TextLines(logging.Formatter):
         line = super().formatMessage(record)
         for key, value in getattr(record, "facts", {}).items():
             line += f" {key}={_plain(value)}"
-        name = request_id.get()
+        name, trace = request_id.get(), trace_id.get()
+        if trace:
+            line += f" trace={trace}"
         return line if name == "-" else f"{line} id={name}"
 
 
@@ -131,6 +163,7 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
             "request_id": request_id.get(),
+            **({"trace_id": trace_id.get()} if trace_id.get() else {}),
             **getattr(record, "facts", {}),
         }
         if record.exc_info:

@@ -12,10 +12,11 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
+import time
 from collections.abc import AsyncIterable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from causerie.errors import UnknownVoiceError
 from causerie.prompt import Segment
@@ -44,6 +45,9 @@ from causerie.tts import Guard, OnOff, Verify
 from causerie.voice_file import is_prompt
 from causerie.voices import Voice, find_voice
 
+if TYPE_CHECKING:
+    from causerie.server.spans import ReplySpan, Tracing
+
 log = logging.getLogger("causerie.server")
 
 #: Typical duration of a reply, to estimate when a slot becomes free.
@@ -64,10 +68,18 @@ class _ReplyMetrics:
 
     Args:
         model: the model of the reply; None: the first one, which is always loaded.
+        span: None if traces are off.
     """
 
-    def __init__(self, metrics: Metrics, protocol: str, model: LoadedModel | None) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        protocol: str,
+        model: LoadedModel | None,
+        span: ReplySpan | None,
+    ) -> None:
         self._metrics, self._protocol, self._model = metrics, protocol, model
+        self._span = span
         self._has_begun = False
         metrics.num_active += 1
 
@@ -78,6 +90,8 @@ class _ReplyMetrics:
             assert reply.first_sound_ms is not None
             seconds = reply.first_sound_ms / 1000
             self._metrics.first_sound_s.labels(self._protocol).observe(seconds)
+            if self._span is not None:
+                self._span.record_first_audio(reply)
         self._metrics.speech_s.inc(num_samples / reply.sample_rate)
 
     def on_end(self, reply: AsyncStream, outcome: Outcome) -> None:
@@ -89,16 +103,23 @@ class _ReplyMetrics:
         self._metrics.count_checks(reply.checks)
         if outcome in ("end", "guard", "limit") and reply.rtf is not None:
             self._metrics.rtf.observe(reply.rtf)
+        if self._span is not None:
+            self._span.end(reply, outcome)
 
 
 class SpeechService:
     """The models and voices of a server, with its limits and metrics."""
 
     def __init__(
-        self, models: Models, store: VoiceStore, settings: Settings, metrics: Metrics
+        self,
+        models: Models,
+        store: VoiceStore,
+        settings: Settings,
+        metrics: Metrics,
+        tracing: Tracing | None = None,
     ) -> None:
         self.tts, self.models, self.store = models.first, models, store
-        self.settings, self.metrics = settings, metrics
+        self.settings, self.metrics, self._tracing = settings, metrics, tracing
         self.is_closing = False
         self.cloning = Cloning(self.tts, store, settings)
         self.own_speech = OwnSpeech()
@@ -269,6 +290,7 @@ class SpeechService:
             ApiError, CauserieError: see `to_api_error`.
         """
         self.check_open()
+        started_ns = time.time_ns()
         if not isinstance(voice, Voice):
             voice = await self.find_voice(voice, model)
         tts, loaded = self.tts, None
@@ -300,7 +322,8 @@ class SpeechService:
             if loaded is not None:
                 loaded.give_back()
             raise
-        stream.observer = _ReplyMetrics(self.metrics, protocol, loaded)
+        span = None if self._tracing is None else self._tracing.reply(protocol, started_ns)
+        stream.observer = _ReplyMetrics(self.metrics, protocol, loaded, span)
         return stream
 
     async def aclose(self) -> None:

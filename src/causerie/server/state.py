@@ -15,6 +15,7 @@ from causerie.server.settings import Settings
 from causerie.tts import TTS
 
 if TYPE_CHECKING:
+    from causerie.server.spans import Tracing
     from causerie.server.wyoming import WyomingServer
 
 
@@ -25,6 +26,7 @@ class ServerState:
     Attributes:
         given_tts: the model, where the caller of `create_app` loaded it.
         on_model: awaited with the name of each model of `settings.models` before it is used.
+        tracing: None if traces are off.
         service: None until the model is loaded.
         wyoming: None without `settings.wyoming`.
         failure: why the model could not be loaded.
@@ -34,6 +36,7 @@ class ServerState:
     metrics: Metrics
     given_tts: TTS | None = None
     on_model: Callable[[str], Awaitable[object]] | None = None
+    tracing: Tracing | None = None
     service: SpeechService | None = None
     wyoming: WyomingServer | None = None
     failure: Exception | None = None
