@@ -9,6 +9,7 @@ import logging
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -248,7 +249,7 @@ def test_a_request_and_its_reply(traced: tuple[Running, Spans]) -> None:
                 "traceparent": f"00-{TRACE}-{PARENT}-01",
                 "x-request-id": "mine",
             },
-            json={"input": TEXT, "response_format": "pcm"},
+            json={"input": TEXT, "response_format": "pcm", "seed": 1},
             timeout=None,
         )
         assert response.status_code == 200
@@ -431,26 +432,24 @@ def test_replies_without_a_request_that_fail_or_are_cancelled(tmp_path: Path) ->
 
 
 def test_the_wait_for_a_slot_is_a_span(tmp_path: Path) -> None:
-    spans = Spans()
+    spans, text = Spans(), CheckedText("Hello there.")
+    freed_at = 0
 
     async def task(service: SpeechService) -> None:
-        async def speak() -> None:
-            reply = await service.speak(
-                CheckedText("Hello there."), max_duration_s=1.0, protocol="http"
-            )
-            async for _ in reply:
-                pass
-
-        await asyncio.gather(speak(), speak())
+        nonlocal freed_at
+        first = await service.speak(text, max_duration_s=60.0, guard="off", protocol="http")
+        await anext(first)
+        second = await service.speak(text, max_duration_s=1.0, protocol="http")
+        freed_at = time.time_ns()
+        await first.aclose()
+        async for _ in second:
+            pass
 
     _run(tmp_path, spans, task, max_streams=1)
-    first, second = sorted(
-        (span for span in spans.all if span.name == "queue"), key=lambda span: span.end_time or 0
-    )
-    assert second.start_time is not None
-    assert second.end_time is not None
-    assert first.end_time is not None
-    assert second.start_time < first.end_time < second.end_time
+    _, queue = (span for span in spans.all if span.name == "queue")
+    assert queue.start_time is not None
+    assert queue.end_time is not None
+    assert queue.start_time < freed_at < queue.end_time
 
 
 def _run(

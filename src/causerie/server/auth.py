@@ -247,6 +247,7 @@ class Gate:
 
     async def _refuse(self, error: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
         scope.setdefault("state", {}).setdefault("facts", {})["code"] = error.code
+        self.state.metrics.errors.labels(error.code).inc()
         if error.status == 403 and len(self._logged) < MAX_LOGGED:
             if error.message not in self._logged:
                 log.warning("a web page was refused: %s", error.message)

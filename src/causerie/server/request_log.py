@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from causerie.server.spans import RequestSpan, Tracing
 
 #: Methods that get metrics of their own.
-METHODS = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS WS".split())
+METHODS = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS".split())
 #: Routes that monitoring reads every few seconds: logged at the level debug, and not traced.
 MONITORING = ("/health", "/ready", "/metrics")
 #: The route of a path that no route matches.
@@ -66,7 +66,7 @@ class RequestLog:
 
         async def counting(message: Message) -> None:
             nonlocal status, num_bytes
-            if message["type"] == "http.response.start":
+            if message["type"] in ("http.response.start", "websocket.http.response.start"):
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["x-request-id"] = name
@@ -102,8 +102,9 @@ class RequestLog:
             request_id.reset(token)
 
     def _count(self, scope: Scope, status: int, took_s: float, num_bytes: int) -> None:
-        route, method = _route(scope), scope.get("method", "WS")
-        label = method if method in METHODS else "other"  # clients may invent any
+        route, method = _route(scope), scope.get("method", "WS")  # or a WebSocket
+        is_known = "method" not in scope or method in METHODS
+        label = method if is_known else "other"  # clients may invent any
         self.metrics.requests.labels(label, route, str(status)).inc()
         self.metrics.request_s.labels(route).observe(took_s)
         facts = {

@@ -164,22 +164,18 @@ class _Carrier(dict[str, str]):
 def _method(scope: Scope) -> str:
     """The method as the conventions name it; a WebSocket begins as a GET."""
     method = scope.get("method", "GET")
-    return method if _is_known(method) else "HTTP"
-
-
-def _is_known(method: str) -> bool:
-    return method in METHODS and method != "WS"  # the metrics' word for a WebSocket
+    return method if method in METHODS else "HTTP"
 
 
 def _request_attributes(scope: Scope, headers: Headers) -> dict[str, Any]:
     method = scope.get("method", "GET")
     attributes: dict[str, Any] = {
-        "http.request.method": method if _is_known(method) else "_OTHER",
+        "http.request.method": method if method in METHODS else "_OTHER",
         "url.path": scope["path"][:MAX_CHARS],
         "url.scheme": scope["scheme"],
         "network.protocol.version": scope["http_version"],
     }
-    if not _is_known(method):
+    if method not in METHODS:
         attributes["http.request.method_original"] = method[:MAX_CHARS]
     if "user-agent" in headers:
         attributes["user_agent.original"] = headers["user-agent"][:MAX_CHARS]
