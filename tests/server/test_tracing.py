@@ -33,6 +33,7 @@ from causerie.server.tracing import exporter_name, open_tracing
 from causerie.server.voices.store import open_store
 from causerie.tts import TTS
 from tests import tiny
+from tests.server.process import served
 from tests.server.running import Running, running, send
 
 ROOT = Path(__file__).parents[2]
@@ -213,6 +214,25 @@ def test_spans_go_to_the_collector(
     attributes = {one.key: one.value.string_value for one in resource.resource.attributes}
     assert attributes["service.name"] == name
     assert [span.name for scope in resource.scope_spans for span in scope.spans] == ["GET /x"]
+
+
+@pytest.mark.slow
+def test_a_server_exports_its_last_spans_at_shutdown(
+    collector: tuple[str, list[ExportTraceServiceRequest]], tmp_path: Path
+) -> None:
+    url, received = collector
+    variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": url, "OTEL_BSP_SCHEDULE_DELAY": "600000"}
+    with served(tmp_path, **variables) as server:
+        assert httpx.get(f"{server.url}/v1/models").status_code == 200
+        assert not received
+    spans = [
+        span.name
+        for request in received
+        for resource in request.resource_spans
+        for scope in resource.scope_spans
+        for span in scope.spans
+    ]
+    assert "GET /v1/models" in spans
 
 
 # -- what they hold --------------------------------------------------------------------------
