@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import uvicorn
@@ -18,9 +18,11 @@ from websockets.sync.client import ClientConnection, connect
 
 from causerie.server.app import create_app
 from causerie.server.settings import Settings
-from causerie.server.spans import Tracing
 from causerie.tts import TTS
 from tests.patience import PATIENCE_S
+
+if TYPE_CHECKING:
+    from causerie.server.spans import Tracing
 
 ACTIVE = "causerie_active_streams "
 

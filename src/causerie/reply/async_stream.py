@@ -49,6 +49,8 @@ class AsyncStream(Reply, AsyncIterator[NDArray[np.float32]]):
 
     Attributes:
         observer: is called for each chunk and at the end. Set it before the first chunk.
+        queued: when the turn of the first chunk was queued and when it got its slot, by
+            `time.perf_counter`; None until the first chunk, and if that is a pause.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class AsyncStream(Reply, AsyncIterator[NDArray[np.float32]]):
         super().__init__(running.engine, sampling, turns.notes, started, speed, verifying)
         self._deadline_s, self._continues = deadline_s, continues
         self.observer: ReplyObserver | None = None
+        self.queued: tuple[float, float] | None = None
         self._source: tuple[AsyncEngine, Turns] | None = (running, turns)  # until the end
         self._counts = (0, 0)  # text tokens and context frames, after the end
         self._speech: RequestStream | None = None  # of the current turn

@@ -75,8 +75,6 @@ class Reply:
         num_frames: frames handed out so far.
         num_underruns: how often audio came later than playback needed it, in finished turns.
         first_sound_ms: time from the request to the first chunk; None until then.
-        queued: when the turn of the first chunk was queued and when it got its slot, by
-            `time.perf_counter`; None until the first chunk, and if that is a pause.
     """
 
     def __init__(
@@ -96,7 +94,6 @@ class Reply:
         self.num_frames = 0
         self.num_underruns = 0
         self.first_sound_ms: float | None = None
-        self.queued: tuple[float, float] | None = None
         self._sampling, self._sizes = sampling, ChunkSizes(engine.frame_s)
         # Numbers, not the engine: a reply kept for its context does not keep a model in memory.
         self._frame_s, self._frame_size = engine.frame_s, engine.runner.frame_size
