@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import AsyncIterable, Iterable, Sequence
 from pathlib import Path
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, NoReturn, TypeAlias, get_args
 
 import torch
 
@@ -26,6 +26,7 @@ from causerie.checkpoint.load import Checkpoint, load
 from causerie.device import find_device, find_dtype
 from causerie.engine.aio import AsyncEngine
 from causerie.engine.engine import PREFIX_BYTES, Engine
+from causerie.engine.interrupts import register_fork
 from causerie.engine.request import Sampling
 from causerie.engine.runners.choose import check_formats, new_runner
 from causerie.errors import CheckpointError, ConfigError, TextError
@@ -119,6 +120,15 @@ class TTS:
         self._lexicon, self._normalize = read_lexicon(lexicon), _is_on(normalize)
         self._recognizer, self._verifier_lock = recognizer, threading.Lock()
         self._verifier: Verifier | None = None
+        register_fork(self)
+
+    def after_fork(self) -> None:
+        """See `Forked`."""
+        self._engine_lock, self._verifier_lock = threading.Lock(), threading.Lock()
+        self._async_engine = self._verifier = None
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a TTS cannot be pickled: call TTS.from_pretrained in each process")
 
     @classmethod
     def from_pretrained(
@@ -362,6 +372,7 @@ class TTS:
         normalize: OnOff | None = None,
         deadline_s: float | None = None,
         continues: bool = False,
+        client: str | None = None,
         allow_silence: bool = False,
     ) -> AsyncStream:
         """`stream` for asyncio: a thread generates, and any number of tasks listen.
@@ -380,6 +391,8 @@ class TTS:
                 the first frame, and after it the piece is not spoken again.
             continues: the reply continues audio that the listener already hears: a full queue does
                 not refuse it, it has no deadline, and it goes before replies that have not begun.
+            client: for whom it is: free slots are shared between clients, and in a full queue the
+                client with the most replies loses its latest one, with `QueueFullError`.
             allow_silence: a text in which nothing can be spoken, such as "...", is 0.1 s of silence
                 with a note, or its pauses, and not an error.
         """
@@ -403,6 +416,7 @@ class TTS:
             started,
             deadline_s=deadline_s,
             continues=continues,
+            client=client,
             speed=speed,
             verifying=verifying,
         )

@@ -185,6 +185,37 @@ def test_a_full_queue_names_the_cure_and_free_slots_do_not_count() -> None:
     assert caught.value.num_waiting == 1
 
 
+def test_a_full_queue_takes_a_place_of_the_client_with_the_most() -> None:
+    world = World(num_slots=1, max_queue=4)
+    for client in "aaabb":
+        world.submit(request(client=client))
+        world.step()
+    assert world.scheduler.make_room(request(client="a")) is None, "it has the most itself"
+    assert world.scheduler.make_room(request(client="c", continues=True)) is None
+    assert world.scheduler.make_room(request(client="c", priority=-1)) is None
+    latest = world.tickets[2]
+    assert world.scheduler.make_room(request(client="c")) is latest
+    assert isinstance(latest.error, QueueFullError)
+    world.submit(request(client="c"))
+    # Now each has at most one more than the others would have.
+    for client in "abc":
+        assert world.scheduler.make_room(request(client=client)) is None
+    assert world.scheduler.make_room(request(client="d")) is not None
+
+
+def test_a_free_slot_goes_to_the_client_with_the_fewest() -> None:
+    world = World(num_slots=2, max_queue=9)
+    for client in "aaaabbc":
+        world.submit(request(client=client))
+    urgent = world.submit(request(client="a", priority=1))
+    order = []
+    while world.scheduler.waiting:
+        order += world.scheduler.admit()
+        world.scheduler.finish(order[-1], State.ENDED)
+    assert order[0] is urgent
+    assert [ticket.request.client for ticket in order] == list("abcbaaaa")
+
+
 def test_a_cancelled_request_is_out_of_the_next_step() -> None:
     world = World(num_slots=1)
     first, second = world.submit(request()), world.submit(request())

@@ -18,6 +18,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from causerie.server.app import create_app
 from causerie.server.settings import Settings
+from causerie.server.state import state_of
 from causerie.tts import TTS
 from tests.patience import PATIENCE_S
 
@@ -36,8 +37,8 @@ def petit() -> TTS:
 class Running:
     """A server and its address."""
 
-    def __init__(self, tts: TTS, port: int) -> None:
-        self.tts, self.port = tts, port
+    def __init__(self, tts: TTS, port: int, wyoming: int | None = None) -> None:
+        self.tts, self.port, self.wyoming = tts, port, wyoming
         self.base = f"ws://127.0.0.1:{port}"
         self.http = f"http://127.0.0.1:{port}"
 
@@ -110,7 +111,9 @@ def running(
             while not server.started:
                 assert thread.is_alive(), "the server did not start"
                 time.sleep(0.005)
-            here = Running(tts, server.servers[0].sockets[0].getsockname()[1])
+            wyoming = state_of(app).wyoming
+            port = server.servers[0].sockets[0].getsockname()[1]
+            here = Running(tts, port, None if wyoming is None else wyoming.port)
             yield here
             here.wait_for(lambda: here.is_idle)
         finally:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from causerie.engine.cached_runner import CachedRunner
 from causerie.engine.guard import Guard
 from causerie.engine.handle import Handle
+from causerie.engine.interrupts import deferred_interrupt, register_fork
 from causerie.engine.prefix import PrefixCache
 from causerie.engine.request import Request, State, Ticket
 from causerie.engine.runner import BrokenSlotsError, Runner
@@ -62,15 +63,22 @@ class Engine:
         self._abandoned: deque[Handle] = deque()
         self._stats = Stats()
         self._changed = threading.Condition()
-        self._is_stepping = False
+        self._is_stepping = self._is_broken = False
+        register_fork(self)
+
+    def after_fork(self) -> None:
+        """See `Forked`. A step of another thread never ends in the child."""
+        self._changed = threading.Condition()
+        self._is_broken, self._is_stepping = self._is_stepping, False
 
     # -- for callers -----------------------------------------------------------------------------
 
     def submit(self, request: Request) -> Handle:
-        """Queue a request.
+        """Queue a request; in a full queue, one of a client with more requests may fail for it.
 
         Raises:
             QueueFullError: too many requests wait.
+            EngineError: this process was forked during a step.
             ConfigError: the request exceeds the positions of the model.
         """
         num_rows = len(request.rows) + request.max_frames - 1  # the last frame is not read
@@ -79,8 +87,13 @@ class Engine:
                 f"a prompt of {len(request.rows):,} rows and a reply of {request.max_frames:,} "
                 f"frames exceed the {self.runner.max_rows:,} positions of the model: cut either"
             )
-        with self._changed:
+        self._check_process()
+        with deferred_interrupt(), self._changed:
             self._cancel_abandoned()
+            failed = self._scheduler.make_room(request)
+            displaced = None if failed is None else self._handles[failed]
+            if failed is not None:
+                self._finished(failed)
             ticket = self._scheduler.submit(request, self.clock())
             if request.length is not None:
                 ticket.guard = Guard(request.length, self.frame_s)
@@ -88,14 +101,17 @@ class Engine:
             self._handles[handle.ticket] = handle
             self._stats.num_requests += 1
             self._changed.notify_all()
+        if displaced is not None:
+            displaced.notify()
         return handle
 
     def cancel(self, handle: Handle) -> None:
         """Stop a request; its slot is free for the next step. A finished request stays as it is."""
-        with self._changed:
-            self._cancel(handle)
-            self._changed.notify_all()
-        handle.notify()
+        with deferred_interrupt():
+            with self._changed:
+                self._cancel(handle)
+                self._changed.notify_all()
+            handle.notify()
 
     def abandon(self, handle: Handle) -> None:
         """`cancel` without a lock, safe to call from `__del__`.
@@ -166,6 +182,11 @@ class Engine:
         Args:
             unless: checked once it is this thread's turn; if it holds, nothing is computed.
         """
+        self._check_process()
+        with deferred_interrupt():
+            return self._step_once(unless)
+
+    def _step_once(self, unless: Callable[[], bool]) -> bool:
         with self._changed:
             self._changed.wait_for(lambda: not self._is_stepping or unless())
             if self._is_stepping or unless() or not self._handles:
@@ -315,6 +336,13 @@ class Engine:
                     self._cached.cache_reply(slot, ticket.request, handle.frames[:num_read])
         with self._changed:
             self._finish(ticket, state)
+
+    def _check_process(self) -> None:
+        if self._is_broken:
+            raise EngineError(
+                "this process was forked while another thread was speaking: load the model after "
+                "the fork, by TTS.from_pretrained in each process"
+            )
 
     # -- ends of requests; the caller holds the lock -----------------------------------------------
 

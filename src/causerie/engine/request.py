@@ -75,7 +75,8 @@ class Request:
         cache_context: other prompts are likely to begin with the same voice and context. False
             for later turns of a reply, whose context holds its own earlier turns.
         cache_reply: the next prompt may begin with this one and its reply.
-        priority: higher goes first; equal ones in order of arrival.
+        client: free slots and places in the queue are shared between clients; None is one too.
+        priority: higher goes first; equal ones by client, then in order of arrival.
         deadline_s: seconds to the first audio, after which the request fails with
             `DeadlineError`.
 
@@ -93,6 +94,7 @@ class Request:
     continues: bool = False
     cache_context: bool = True
     cache_reply: bool = True
+    client: str | None = None
     priority: int = 0
     deadline_s: float | None = None
 

@@ -2,8 +2,10 @@
 
 Times are seconds of the caller's clock and come in as arguments.
 
-- Requests get slots by priority, then replies that continue, then in order of arrival. The queue
-  is bounded, except for replies that continue.
+- Requests get slots by priority, then those of the client with the fewest slots, or else of the one
+  that was served least recently, then replies that continue, then in order of arrival. The queue is
+  bounded, except for replies that continue. When it is full, the client with the most requests
+  gives a place to one with fewer.
 - Prompts are read in that order too, and a request speaks in the step in which its prompt is
   complete. While a listener's audio plays, a step reads few rows, but at least a chunk of the first
   reader; otherwise it reads whole prompts.
@@ -16,6 +18,7 @@ from __future__ import annotations
 
 import bisect
 import heapq
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -32,6 +35,8 @@ MAX_SKIPPED = 8
 ROWS_WHILE_PLAYING = 64
 #: Seconds of reading for later requests that delay a listener whose prompt is complete.
 WAIT_FOR_OTHERS_S = 0.04
+#: Clients whose latest slot is remembered.
+MAX_CLIENTS = 1_024
 #: Weight of the latest measurement in a moving average.
 LATEST = 0.25
 
@@ -64,7 +69,8 @@ class Scheduler:
         self.step_s = 0.0
         self.row_s: float | None = None
         self._free = list(range(num_slots))  # a heap: low slots first
-        self._num_arrived = 0
+        self._num_arrived = self._num_admitted = 0
+        self._served: dict[str | None, int] = {}  # latest admission of each client, oldest first
 
     # -- arrivals and departures ---------------------------------------------------------------
 
@@ -74,8 +80,7 @@ class Scheduler:
         Raises:
             QueueFullError: too many requests wait.
         """
-        num_places = self.max_queue + len(self._free)  # free slots are taken in the next step
-        if len(self.waiting) >= num_places and not request.continues:
+        if self._is_full(request):
             raise QueueFullError(
                 f"{len(self.waiting)} requests wait for one of {self.num_slots} streams, and the "
                 f"queue is full: try again later, or allow more streams or a longer queue",
@@ -86,16 +91,66 @@ class Scheduler:
         bisect.insort(self.waiting, ticket, key=lambda ticket: ticket.order)
         return ticket
 
+    def make_room(self, request: Request) -> Ticket | None:
+        """Fail a waiting ticket if the queue is full and its client has more than its share.
+
+        The client with the most requests loses its latest one. It keeps at least as many as the
+        client of `request` then has.
+
+        Returns:
+            The failed ticket; None if there is room, or no client has more than its share.
+        """
+        if not self._is_full(request):
+            return None
+        nums = Counter(t.request.client for t in (*self.waiting, *self.active.values()))
+        candidates = [
+            ticket
+            for ticket in self.waiting
+            if not ticket.request.continues
+            and ticket.request.priority <= request.priority
+            and nums[ticket.request.client] > nums[request.client] + 1
+        ]
+        if not candidates:
+            return None
+        latest = max(candidates, key=lambda ticket: (nums[ticket.request.client], ticket.order))
+        message = (
+            f"the queue is full, and this client had {nums[latest.request.client]} requests in "
+            f"it: its latest one gave its place to another client; try again later"
+        )
+        self.finish(latest, State.FAILED, QueueFullError(message, num_waiting=len(self.waiting)))
+        return latest
+
+    def _is_full(self, request: Request) -> bool:
+        num_places = self.max_queue + len(self._free)  # free slots are taken in the next step
+        return len(self.waiting) >= num_places and not request.continues
+
     def admit(self, now: float) -> list[Ticket]:
         """Assign free slots to waiting tickets; returns these tickets."""
         admitted = []
+        num_slots = Counter(ticket.request.client for ticket in self.active.values())
         while self._free and self.waiting:
-            ticket = self.waiting.pop(0)
+            ticket = min(self.waiting, key=lambda ticket: self._order(ticket, num_slots))
+            self.waiting.remove(ticket)
+            client = ticket.request.client
+            num_slots[client] += 1
+            self._served.pop(client, None)
+            self._served[client] = self._num_admitted = self._num_admitted + 1
+            if len(self._served) > MAX_CLIENTS:
+                del self._served[next(iter(self._served))]
             ticket.slot, ticket.state = heapq.heappop(self._free), State.READING
             ticket.admitted = max(now, ticket.arrived)
             self.active[ticket.slot] = ticket
             admitted.append(ticket)
         return admitted
+
+    def _order(self, ticket: Ticket, num_slots: Counter[str | None]) -> tuple[float, ...]:
+        """Sort key among the tickets of all clients: lower goes first.
+
+        Args:
+            num_slots: slots of each client.
+        """
+        client, (priority, *order) = ticket.request.client, ticket.order
+        return priority, num_slots[client], self._served.get(client, 0), *order
 
     def finish(self, ticket: Ticket, state: State, error: BaseException | None = None) -> None:
         """Finish a request in any state and free its slot; no effect on a finished one."""

@@ -62,11 +62,12 @@ class AsyncStream(Reply, AsyncIterator[NDArray[np.float32]]):
         *,
         deadline_s: float | None = None,
         continues: bool = False,
+        client: str | None = None,
         speed: float = 1.0,
         verifying: Verifying | None = None,
     ) -> None:
         super().__init__(running.engine, sampling, turns.notes, started, speed, verifying)
-        self._deadline_s, self._continues = deadline_s, continues
+        self._deadline_s, self._continues, self._client = deadline_s, continues, client
         self.observer: ReplyObserver | None = None
         self.queued: tuple[float, float] | None = None
         self._source: tuple[AsyncEngine, Turns] | None = (running, turns)  # until the end

@@ -24,6 +24,7 @@ from causerie.audio.audio import Audio
 from causerie.audio.recording import MAX_RAW_S, Examined, examine
 from causerie.audio.resample import mono, resample
 from causerie.codes import check_codes
+from causerie.engine.interrupts import register_fork
 from causerie.errors import AudioError, ConfigError, TextError
 from causerie.prompt import Part, Segment, check_length
 from causerie.text.check import check_text
@@ -50,6 +51,11 @@ class ContextEncoder:
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.checkpoint = checkpoint
         self._cache: OrderedDict[bytes, _Recording] = OrderedDict()
+        self._lock = threading.Lock()
+        register_fork(self)
+
+    def after_fork(self) -> None:
+        """See `Forked`."""
         self._lock = threading.Lock()
 
     def text(

@@ -102,6 +102,7 @@ class Reply:
         self._num_codebooks = engine.runner.num_codebooks
         self._deadline_s: float | None = None
         self._continues = False  # audio that the listener already hears
+        self._client: str | None = None
         self._is_over = False
         self._turns: list[Text] = []  # the last one may not be finished
         self._codes: list[Tensor] = []  # (K, T) of each finished turn
@@ -215,6 +216,7 @@ class Reply:
             continues=continues,
             cache_context=not spoken,
             cache_reply=not attempts.is_checked,
+            client=self._client,
             deadline_s=None if continues else self._deadline_s,
         )
 

@@ -26,6 +26,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
+from causerie.server.clients import client_at, current_client
 from causerie.server.errors import ApiError
 from causerie.server.settings import Settings
 from causerie.server.state import ServerState, state_of
@@ -100,9 +101,11 @@ def keys_of(headers: Mapping[str, str], query: Mapping[str, str]) -> list[str]:
 
 
 def is_key(settings: Settings, key: str) -> bool:
-    """Whether a key is valid, compared in constant time."""
+    """Whether a key is valid, compared in constant time; it is then the current client."""
     sent = key.encode("utf-8", "surrogateescape")
     matches = [hmac.compare_digest(sent, valid.encode()) for valid in settings.api_key]
+    if any(matches):
+        current_client.set(f"key {matches.index(True)}")
     return any(matches)
 
 
@@ -225,6 +228,7 @@ class Gate:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
+        current_client.set(client_at(scope.get("client")))
         try:
             check_browser(self.state.settings, headers)
             if not is_open(scope["path"]):

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from causerie.errors import UnknownVoiceError
 from causerie.prompt import Segment
 from causerie.reply.async_stream import AsyncStream, Outcome
+from causerie.server.clients import current_client
 from causerie.server.dictionaries import Dictionaries
 from causerie.server.errors import (
     ApiError,
@@ -279,6 +280,8 @@ class SpeechService:
     ) -> AsyncStream:
         """Begin a reply, by `TTS.astream` with the limits and metrics of this server.
 
+        The engine shares its slots and its queue between the clients of `current_client`.
+
         Args:
             text: a string that `texts` has checked, or a text that is still being written.
             verify: None: as the settings say.
@@ -315,6 +318,7 @@ class SpeechService:
                 normalize=normalize,
                 deadline_s=self.settings.deadline_s,
                 continues=continues,
+                client=current_client.get(),
                 allow_silence=allow_silence and not self.settings.strict,
                 **settings,
             )

@@ -33,6 +33,7 @@ from wyoming.tts import (
 from causerie import __version__
 from causerie.audio.io import pcm16
 from causerie.errors import ConfigError, UnknownVoiceError
+from causerie.server.clients import client_at, current_client
 from causerie.server.threads import in_store
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ class WyomingServer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
+        current_client.set(client_at(writer.get_extra_info("peername")))
         connection = _Connection(self.service, reader, writer)
         self._connections[task] = connection
         try:
