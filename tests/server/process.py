@@ -16,10 +16,15 @@ from tests.patience import PATIENCE_S
 
 
 class Served:
-    """A server process, its URL and its log."""
+    """A server process, its URL and its log.
+
+    Attributes:
+        wyoming: port of its Wyoming server, 0 without one.
+    """
 
     def __init__(self, process: subprocess.Popen[str], url: str, log: Path) -> None:
         self.process, self.url, self._log = process, url, log
+        self.wyoming = 0
 
     @property
     def log(self) -> str:
@@ -58,9 +63,13 @@ def served(
         url = next((found for line in process.stdout if (found := _url(line))), None)
         too_late.cancel()
         assert url, f"the server did not start:\n{log.read_text()}"
+        here = Served(process, url, log)
+        if "--wyoming" in flags:
+            found = (re.search(r"tcp://[^ ]+:(\d+)", line) for line in process.stdout)
+            here.wyoming = int(next(one for one in found if one)[1])
         # Later output must not fill the pipe.
         threading.Thread(target=process.stdout.read, daemon=True).start()
-        yield Served(process, url, log)
+        yield here
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
         code = process.wait(PATIENCE_S)

@@ -17,6 +17,7 @@ import uvicorn
 from websockets.sync.client import ClientConnection, connect
 
 from causerie.server.app import create_app
+from causerie.server.connections import Connection
 from causerie.server.settings import Settings
 from causerie.server.state import state_of
 from causerie.tts import TTS
@@ -100,7 +101,13 @@ def running(
     settings = {"transcribe": "off", **settings}
     app = create_app(Settings(voices=str(voices), **settings), tts=tts, tracing=tracing)
     config = uvicorn.Config(
-        app, port=0, log_level="warning", lifespan="on", ws_ping_interval=None, log_config=None
+        app,
+        http=Connection,
+        port=0,
+        log_level="warning",
+        lifespan="on",
+        ws_ping_interval=None,
+        log_config=None,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)

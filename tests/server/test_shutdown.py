@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from tests.patience import PATIENCE_S
 from tests.server.process import Served, served
+from tests.server.unread import connected, http_request, wyoming_request
 
 #: About 12 s of speech, which takes a second or more to generate.
 TEXT = "We go down to the river, and we cross the bridge as long as it stands. " * 3
@@ -74,3 +76,34 @@ def test_without_replies_the_server_exits_at_once(tmp_path: Path) -> None:
         server.terminate()
         assert server.process.wait(PATIENCE_S) == 0
         assert time.monotonic() - started < 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_wyoming", [False, True])
+def test_a_client_that_reads_nothing_does_not_delay_the_exit(
+    tmp_path: Path, is_wyoming: bool
+) -> None:
+    with served(tmp_path, "--grace-s", "0", "--wyoming", "0") as server:
+        port = urlsplit(server.url).port
+        assert port is not None
+        data = wyoming_request() if is_wyoming else http_request(port)
+        with connected(server.wyoming if is_wyoming else port, data):
+            _wait_until_unread(server)
+            server.terminate()
+            started = time.monotonic()
+            assert server.process.wait(PATIENCE_S) == 0
+            assert time.monotonic() - started < 4  # uvicorn alone: 6.5 s, and Wyoming for ever
+        assert "Traceback" not in server.log
+
+
+def _wait_until_unread(server: Served) -> None:
+    """Wait until a reply has begun, and has no slot any more: it waits for its client."""
+    ends_at = time.monotonic() + PATIENCE_S
+    while time.monotonic() < ends_at:
+        gauges = dict(
+            line.rsplit(" ", 1) for line in httpx.get(f"{server.url}/metrics").text.splitlines()
+        )
+        if float(gauges["causerie_active_streams"]) and not float(gauges["causerie_slots_active"]):
+            return
+        time.sleep(0.1)
+    raise AssertionError("the reply does not wait for its client")

@@ -63,6 +63,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("causerie.server")
 
+#: Seconds for clients to read the end of their replies at shutdown, and to close connections.
+CLOSE_S = 1
+
 ROUTES = (
     health,
     models,
@@ -213,9 +216,10 @@ async def _stop(state: ServerState) -> None:
     service = state.service
     if service is None:
         return
+    is_drained = service.is_closing  # by `run`, which has waited for as long as the settings allow
     service.is_closing = True
     if state.wyoming is not None:
-        await state.wyoming.aclose(drain=True, timeout_s=state.settings.grace_s)
+        await state.wyoming.aclose(timeout_s=CLOSE_S if is_drained else state.settings.grace_s)
     if state.given_tts is None:
         await service.aclose()
     else:

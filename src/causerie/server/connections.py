@@ -27,6 +27,8 @@ log = logging.getLogger("causerie.server")
 
 #: Seconds for the complete head of a request, and between two parts of its body.
 HEAD_S, BODY_S = 10.0, 30.0
+#: Seconds within which a client must read something. Long, as a player may be paused.
+STALL_S = 300.0
 #: Seconds that an idle connection stays open after a reply. Clients' pools give up before that.
 KEEP_ALIVE_S = 75
 #: Connections accepted at once, before any can be closed.
@@ -63,6 +65,7 @@ class Connection(HTTPProtocol):
         super().__init__(*args, **options)
         self._timer: asyncio.TimerHandle | None = None
         self._is_head_timed = False
+        self._stall_timer: asyncio.TimerHandle | None = None
         self.idle_since = time.monotonic()
 
     @property
@@ -85,6 +88,7 @@ class Connection(HTTPProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio."""
         self._stop_timer()
+        self._stop_stall_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -105,6 +109,33 @@ class Connection(HTTPProtocol):
         self._stop_timer()
         self.idle_since = time.monotonic()
         super().on_response_complete()
+
+    def pause_writing(self) -> None:
+        """See asyncio: the client does not read as fast as the server sends."""
+        super().pause_writing()
+        self._time_stall()
+
+    def resume_writing(self) -> None:
+        """See asyncio."""
+        self._stop_stall_timer()
+        super().resume_writing()
+
+    def _time_stall(self) -> None:
+        self._stop_stall_timer()
+        num_unread = self.transport.get_write_buffer_size()
+        self._stall_timer = self.loop.call_later(STALL_S, self._end_stalled, num_unread)
+
+    def _end_stalled(self, num_unread: int) -> None:
+        if self.transport.get_write_buffer_size() < num_unread:  # it reads, but slowly
+            self._time_stall()
+            return
+        log.warning("a connection is closed: its client read nothing for %.0f s", STALL_S)
+        self.transport.abort()  # `close` would wait for the client
+
+    def _stop_stall_timer(self) -> None:
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
+            self._stall_timer = None
 
     def _time_head(self) -> None:
         self._stop_timer()

@@ -19,7 +19,7 @@ from types import FrameType
 import uvicorn
 
 from causerie.errors import ConfigError
-from causerie.server.app import create_app
+from causerie.server.app import CLOSE_S, create_app
 from causerie.server.connections import (
     BACKLOG,
     KEEP_ALIVE_S,
@@ -60,7 +60,7 @@ def run(settings: Settings, echo: Callable[[str], None]) -> None:
             backlog=BACKLOG,
             limit_concurrency=max_connections(),
             timeout_keep_alive=KEEP_ALIVE_S,
-            timeout_graceful_shutdown=5,
+            timeout_graceful_shutdown=CLOSE_S,
             ws_max_size=2**20,
             server_header=False,
         ),
@@ -165,6 +165,9 @@ class _Server(uvicorn.Server):
             await self._until_silent(self._state.settings.grace_s)
             await service.aclose()  # cuts off the replies that are left
             await self._until_silent(CUT_OFF_S)
+        for connection in self.server_state.connections:
+            if connection.transport.get_write_buffer_size():  # uvicorn would wait for the client
+                connection.transport.abort()
         self.stop()
 
     async def _until_silent(self, seconds: float) -> None:

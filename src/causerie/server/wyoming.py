@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,8 @@ from causerie.errors import ConfigError, UnknownVoiceError
 from causerie.server.clients import client_at, current_client
 from causerie.server.threads import in_store
 
+log = logging.getLogger("causerie.server")
+
 if TYPE_CHECKING:
     from causerie.server.service import SpeechService
 
@@ -45,6 +48,8 @@ MAX_EVENT_BYTES = 1 << 20
 MAX_AHEAD = 16
 #: Chunks of a text that may wait; then no more events are read.
 MAX_CHUNKS_AHEAD = 256
+#: Seconds within which a client must read an event.
+STALL_S = 60.0
 #: Seconds for replies to reach a slow client when the server shuts down.
 DRAIN_S = 30.0
 
@@ -109,13 +114,17 @@ class WyomingServer:
         self._connections[task] = connection
         try:
             await connection.run()
-        except asyncio.CancelledError:
-            pass  # by `aclose`, which only waits for the end of this task
+        except asyncio.CancelledError:  # by `aclose`, which only waits for the end of this task
+            writer.transport.abort()
         finally:
             del self._connections[task]
             writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
+            try:
+                await asyncio.wait_for(writer.wait_closed(), STALL_S)
+            except (OSError, asyncio.TimeoutError):
+                pass
+            finally:
+                writer.transport.abort()
 
 
 class _GrowingText(AsyncIterator[str]):
@@ -277,7 +286,7 @@ class _Connection:
             stop = AudioStop(timestamp=1000 * num_samples // reply.sample_rate).event()
             if reply.notes:
                 stop.data["notes"] = reply.notes
-            await async_write_event(stop, self._writer)
+            await self._write_event(stop)
         finally:
             await reply.aclose()
         if isinstance(text, _GrowingText):
@@ -285,7 +294,15 @@ class _Connection:
 
     async def _write(self, message: Eventable) -> None:
         """Send, once the client has read most of the earlier messages."""
-        await async_write_event(message.event(), self._writer)
+        await self._write_event(message.event())
+
+    async def _write_event(self, event: Event) -> None:
+        try:
+            await asyncio.wait_for(async_write_event(event, self._writer), STALL_S)
+        except asyncio.TimeoutError:
+            log.warning("a Wyoming client is disconnected: it read nothing for %.0f s", STALL_S)
+            self._writer.transport.abort()
+            raise ConnectionResetError("the client does not read") from None
 
     async def _send_error(self, error: BaseException) -> None:
         """Send an error, unless the client has disconnected."""
