@@ -16,6 +16,7 @@ import openai
 import pytest
 
 from causerie.server.voices import fetch
+from causerie.server.voices.recording import voice_sound
 from tests.server.running import Running, petit, running
 from tests.server.test_voices import TEXT, wav
 
@@ -63,6 +64,13 @@ def test_it_speaks_like_an_uploaded_voice(server: Running, speech: np.ndarray) -
         server, "/v1/audio/speech/batch", items=[{"input": "Hello."}], ref_audio=audio, **fields
     ).json()
     assert base64.b64decode(answer["results"][0]["audio_data"]) == expected
+
+
+def test_only_the_speech_of_a_recording_stays_in_memory(speech: np.ndarray) -> None:
+    silence = np.zeros(100 * 24_000)
+    found = voice_sound(wav(np.concatenate([speech, silence])), 24_000)
+    assert found.speech.base is None
+    assert len(found.speech) < 1.1 * len(speech)
 
 
 def test_openais_client_with_a_recorded_consent(tmp_path: Path, speech: np.ndarray) -> None:

@@ -33,7 +33,8 @@ from causerie.text.front_end import DEFAULT_OPTIONS, ReadingOptions, Spoken
 if TYPE_CHECKING:
     from causerie.checkpoint.load import Checkpoint
 
-#: Recordings whose codes are cached; 10 s of 32 codebooks take 32 kB.
+#: Recordings whose codes are cached; 10 s of 32 codebooks take 32 kB. The longest that fits a model
+#: of 2,048 positions takes 0.5 MB, so that all have at most 67 MB.
 MAX_CACHED = 128
 
 

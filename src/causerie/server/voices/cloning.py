@@ -30,8 +30,9 @@ from causerie.voices import Voice
 ATTESTED = "attested"
 #: Maximum recordings waiting to be processed; more get a 429.
 MAX_WAITING = 8
-#: Voices of `ref_audio` to cache: clients send the same recording with every request.
-MAX_CACHED = 64
+#: Voices of `ref_audio` to cache: clients send the same recording with every request. Each has at
+#: most `MAX_VOICE_S` of samples, 2.9 MB, so that all have at most 93 MB.
+MAX_CACHED = 32
 
 
 class Cloning:

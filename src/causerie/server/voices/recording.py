@@ -63,7 +63,8 @@ def voice_sound(data: bytes, sample_rate: int, param: str = "audio_sample") -> R
         examined.notes(NAME)
     except AudioError as error:
         raise refused(str(error), param=param) from error
-    return Recording(speech=sound.samples[examined.start : examined.end], examined=examined)
+    speech = sound.samples[examined.start : examined.end].copy()  # the silence need not stay
+    return Recording(speech=speech, examined=examined)
 
 
 def read_upload(data: bytes, sample_rate: int, param: str) -> Sound:

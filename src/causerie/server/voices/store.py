@@ -43,7 +43,8 @@ if TYPE_CHECKING:
 MakeVoice = Callable[[str, Segment], Voice]
 
 MAX_NAME_CHARS = 64
-#: Voices to hold in memory: 30 s of 32 codebooks take 96 kB.
+#: Voices to hold in memory: 30 s of 32 codebooks, the longest, take 96 kB, so that all have at most
+#: 25 MB.
 MAX_LOADED = 256
 
 _VOICE_FACTS: Mapping[str, type] = {
