@@ -210,7 +210,7 @@ def test_a_free_slot_goes_to_the_client_with_the_fewest() -> None:
     urgent = world.submit(request(client="a", priority=1))
     order = []
     while world.scheduler.waiting:
-        order += world.scheduler.admit()
+        order += world.scheduler.admit(0.0)
         world.scheduler.finish(order[-1], State.ENDED)
     assert order[0] is urgent
     assert [ticket.request.client for ticket in order] == list("abcbaaaa")
