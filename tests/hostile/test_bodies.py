@@ -23,6 +23,8 @@ import soundfile
 from tests.patience import PATIENCE_S
 from tests.server.process import Served, served
 
+pytestmark = pytest.mark.slow  # each starts a server, or sends it megabytes
+
 MIB = 2**20
 SPEECH, BATCH = "/v1/audio/speech", "/v1/audio/speech/batch"
 #: MB of memory, and seconds of `/health`, that a request may take.

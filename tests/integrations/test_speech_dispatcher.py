@@ -70,7 +70,7 @@ def test_text_is_not_run_by_the_shell(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_unspeakable_text_is_silent_and_no_failure(tmp_path: Path) -> None:
     with running(tmp_path / "voices") as server:
-        assert not len(spoken(tmp_path, server.port, "..."))
+        assert not spoken(tmp_path, server.port, "...").any()
 
 
 def test_sigkill_stops_the_audio_at_once(tmp_path: Path) -> None:

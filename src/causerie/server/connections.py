@@ -55,7 +55,7 @@ def max_connections() -> int:
             soft = wanted
     if soft == resource.RLIM_INFINITY:
         return MAX_CONNECTIONS
-    return max(16, min(MAX_CONNECTIONS, soft - BACKLOG - RESERVED_FILES))
+    return max(BACKLOG + 16, min(MAX_CONNECTIONS, soft - RESERVED_FILES))
 
 
 class Connection(HTTPProtocol):
@@ -80,7 +80,8 @@ class Connection(HTTPProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """See asyncio."""
-        if self.limit_concurrency and len(self.connections) + 1 >= self.limit_concurrency:
+        # Below uvicorn's limit, which also counts the tasks of requests: those end a little later.
+        if self.limit_concurrency and len(self.connections) > self.limit_concurrency - BACKLOG:
             _close_one(self.connections)
         super().connection_made(transport)
         self._time_head()
