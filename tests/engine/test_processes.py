@@ -19,6 +19,7 @@ HEAD = """
 import os, signal, sys, threading, time
 from causerie.tts import TTS
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in the background ignore it
 TEXT = "We go down to the river, and we cross the bridge as long as it stands."
 tts = TTS.from_pretrained("petit", max_streams=3)
 expected = tts.generate(TEXT, seed=1).codes.shape[1]
