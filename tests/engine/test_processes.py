@@ -110,7 +110,9 @@ def test_ctrl_c_ends_only_the_reply_of_its_thread() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
-@pytest.mark.parametrize(("is_busy", "num_forks"), [(True, 5), (False, 1)])
+@pytest.mark.parametrize(
+    ("is_busy", "num_forks"), [pytest.param(True, 5, marks=pytest.mark.slow), (False, 1)]
+)
 def test_a_forked_child_speaks_or_gets_a_clear_error(is_busy: bool, num_forks: int) -> None:
     """While other threads speak, it depends on the moment of the fork; otherwise it speaks."""
     run(f"{HEAD}\nIS_BUSY, NUM_FORKS = {is_busy}, {num_forks}\n{FORK}")

@@ -19,6 +19,8 @@ from tests.patience import PATIENCE_S
 from tests.server.running import Running, running
 from tests.server.unread import TEXT, connected, http_request, wyoming_request
 
+pytestmark = pytest.mark.slow  # each waits until buffers are full
+
 NUM_SLOTS = 2
 STALL_S = 1.0
 
