@@ -142,7 +142,7 @@ def test_the_command_needs_a_key_to_serve(tmp_path: Path) -> None:
             assert process.stdout is not None
             assert any("/ready" in line for line in process.stdout), "it did not start"
             assert subprocess.run(health, env=environment).returncode == 0
-            url = f"http://127.0.0.1:{port}/v1/models"
+            url = f"http://127.0.0.1:{port}/v1/audio/voice_consents"
             assert httpx.get(url).status_code == 401
             assert httpx.get(url, headers={"authorization": "Bearer secret"}).status_code == 200
         finally:

@@ -24,6 +24,8 @@ class Voices extends EventTarget {
 
   /** Load the list from the server. */
   async load() {
+    // Everybody may list the built-in voices; this needs the key, where there is one.
+    await ask("v1/audio/voice_consents?limit=1");
     const { voices } = await (await ask("v1/audio/voices")).json();
     this.list = voices;
     if (!voices.some(({ id }) => id === this.#chosen)) this.#chosen = voices[0]?.id;
