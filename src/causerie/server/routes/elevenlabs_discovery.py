@@ -174,7 +174,7 @@ async def settings(request: Request, voice: str) -> ListedSettings:
 
 @router.get("/v1/user")
 async def user(request: Request) -> User:
-    """Describe the user, who has no limits."""
+    """Describe the user. There is one, without limits."""
     return User(subscription=_subscription(request))
 
 

@@ -110,6 +110,13 @@ async def text_to_speech(
 ) -> Response:
     """Speak a text. Both paths send the audio while it is generated."""
     encoder, reply = await _begin(request, voice, body, output_format)
+    return await _stream(request, reply, encoder, output_format)
+
+
+async def _stream(
+    request: Request, reply: AsyncStream | DialogueReply, encoder: Encoder, output_format: str
+) -> Response:
+    """The response that streams a reply as a file."""
     return await audio_response.stream(
         request,
         reply,
@@ -191,13 +198,7 @@ async def text_to_dialogue(
         protocol="elevenlabs",
     )
     await reply.begin()
-    return await audio_response.stream(
-        request,
-        reply,
-        encoder,
-        new_encoder=partial(new_encoder, output_format, service_of(request).sample_rate),
-        headers=audio_response.headers_of(reply.seed, reply.notes),
-    )
+    return await _stream(request, reply, encoder, output_format)
 
 
 async def _begin(

@@ -54,10 +54,10 @@ async def ready(request: Request) -> Response:
     """Answer 200 once the model is loaded, until the server shuts down or the engine fails."""
     state = state_of(request)
     settings, service = state.settings, state.service
-    is_told = has_access(request)  # others learn no names
+    shows_names = has_access(request)
     facts = Readiness(
         status="loading",
-        model=model_id(settings.model) if is_told else None,
+        model=model_id(settings.model) if shows_names else None,
         max_streams=settings.max_streams,
         max_queue=settings.max_queue,
     )
@@ -69,7 +69,7 @@ async def ready(request: Request) -> Response:
     facts.device = str(next(service.tts.checkpoint.model.parameters()).device)
     facts.active, facts.waiting = stats.active, stats.waiting
     facts.sample_rate = service.sample_rate
-    if is_told:
+    if shows_names:
         facts.model, facts.loaded = model_id(service.tts.checkpoint.name), service.models.loaded
     if service.tts.failure is not None:
         facts.status = "failed"

@@ -1,4 +1,4 @@
-"""Checks that a recorded consent is one, and that its speaker is the person who is copied.
+"""Checks the words of a recorded consent, and that its speaker is that of the copied recording.
 
 A recognizer hears whether a sentence of consent is said, and a speaker encoder whether two
 recordings have the same speaker. Both are optional; without them a consent is only a recording.
