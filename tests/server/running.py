@@ -30,9 +30,9 @@ ACTIVE = "causerie_active_streams "
 
 
 @functools.cache
-def petit() -> TTS:
-    """The bundled model with few slots, shared by all tests."""
-    return TTS.from_pretrained("petit", max_streams=3, max_queue=2)
+def petit(**options: Any) -> TTS:
+    """The bundled model with few slots, shared by the tests that want the same options."""
+    return TTS.from_pretrained("petit", max_streams=3, max_queue=2, **options)
 
 
 class Running:
