@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import filelock
 import httpx
 import numpy as np
 import openai
@@ -318,6 +319,39 @@ def test_a_delete_that_another_one_overtakes_finds_nothing(
     monkeypatch.setattr(VoiceStore, "delete", twice)
     answer = httpx.delete(f"{server.http}/v1/audio/voices/me")
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "voice_not_found")
+
+
+def test_a_locked_folder_delays_no_other_request(
+    tmp_path: Path, speech: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = threading.Semaphore(0)
+    delete = VoiceStore.delete
+
+    def counted(store: VoiceStore, id: str) -> Any:
+        begun.release()
+        return delete(store, id)
+
+    monkeypatch.setattr(VoiceStore, "delete", counted)
+    fields = {"audio_sample": wav(speech), "ref_text": TEXT, "consent_attested": "true"}
+    with running(tmp_path) as server, ThreadPoolExecutor(9) as pool:
+        assert post(server, **fields, name="me").status_code == 200
+        url = f"{server.http}/v1/audio/voices"
+        # as another process would hold it
+        with filelock.FileLock(tmp_path / ".lock"):
+            deletes = [pool.submit(httpx.delete, f"{url}/me", timeout=PATIENCE_S) for _ in range(9)]
+            for _ in range(4):  # as many as change the folder at a time
+                assert begun.acquire(timeout=PATIENCE_S)
+            for voice in "theo", "me":
+                answer = httpx.post(
+                    f"{server.http}/v1/audio/speech",
+                    json={"input": "Hi.", "voice": voice, "response_format": "pcm"},
+                    timeout=PATIENCE_S,
+                )
+                assert answer.status_code == 200
+            assert httpx.get(url, timeout=PATIENCE_S).status_code == 200
+            assert not any(delete.done() for delete in deletes)
+        statuses = [delete.result().status_code for delete in deletes]
+    assert sorted(statuses) == [200] + 8 * [404]
 
 
 def test_a_preview_on_a_full_disk_is_sent(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
