@@ -27,6 +27,7 @@ pytestmark = pytest.mark.slow  # each starts a server, or sends it megabytes
 
 MIB = 2**20
 SPEECH, BATCH = "/v1/audio/speech", "/v1/audio/speech/batch"
+RULES, FILE = (f"/v1/pronunciation-dictionaries/add-from-{kind}" for kind in ("rules", "file"))
 #: MB of memory, and seconds of `/health`, that a request may take.
 MAX_MB, MAX_S = 300, 0.2
 
@@ -60,6 +61,18 @@ def form(name: str, size: int, *, content: bytes = b"a", parts: int = 1) -> tupl
     return parts * (
         head.encode() + file + b"\r\n"
     ) + b"--B--\r\n", "multipart/form-data; boundary=B"
+
+
+def dictionary(file: bytes) -> tuple[bytes, str]:
+    """A form with a pronunciation dictionary."""
+    head = b'--B\r\ncontent-disposition: form-data; name="%s"'
+    parts = head % b"name" + b"\r\n\r\na\r\n", head % b"file" + b'; filename="a"\r\n\r\n', file
+    return b"".join(parts) + b"\r\n--B--\r\n", "multipart/form-data; boundary=B"
+
+
+def words(number: int) -> bytes:
+    """The lines of a dictionary."""
+    return b"".join(b"w%d\tab\n" % index for index in range(number))
 
 
 #: Name → the path, the body (made when it is needed), and the statuses that are right.
@@ -143,8 +156,25 @@ BODIES: dict[str, tuple[str, Callable[[], bytes | tuple[bytes, str]], set[int]]]
     "30 MiB": (SPEECH, lambda: 30 * MIB * b"a", {413}),
     "keys of ElevenLabs": ("/v1/text-to-speech/mia", lambda: many('"k%d":1', 14 * MIB), {413}),
     "a dialogue of 20 MiB": ("/v1/audio/dialogue", lambda: field("input", 5 * MIB * "a:b "), {413}),
+    "a dictionary of 9 MiB": (FILE, lambda: dictionary(words(900_000)), {413}),
+    "a dictionary of 2 MiB": (FILE, lambda: dictionary(words(190_000)), {400}),
+    "a dictionary of 2 MiB in JSON": (
+        FILE, lambda: dictionary(many('"w%d":"ab"', 2 * MIB - 9)), {400},
+    ),
+    "10,000 rules": (
+        RULES,
+        lambda: json.dumps({"name": "a", "rules": [
+            {"string_to_replace": f"w{n}", "phoneme": 9 * "ab "} for n in range(10_000)
+        ]}).encode(),
+        {200},
+    ),
+    "10,000 words of a lexicon": (
+        SPEECH,
+        lambda: field("lexicon", {f"w{n}": 20 * "ab " for n in range(10_000)}, max_duration_s=0.1),
+        {200},
+    ),
     "rules": (
-        "/v1/pronunciation-dictionaries/add-from-rules",
+        RULES,
         lambda: json.dumps({"name": "a", "rules": 300_000 * [{}]}).encode(),
         {400, 413},
     ),

@@ -27,6 +27,8 @@ log = logging.getLogger("causerie.server")
 
 #: Dictionaries of a server, versions of one that are kept, and rules of a version.
 MAX_DICTIONARIES, MAX_VERSIONS, MAX_RULES = 256, 8, 10_000
+#: Bytes of an uploaded file: room for the rules, and a second or two to parse.
+MAX_FILE_BYTES = 2**21
 
 _KIND = "dictionaries"
 _ID = "dict_"
@@ -219,8 +221,15 @@ def parse_file(contents: bytes, name: str) -> UserLexicon:
     """The entries of an uploaded file, PLS or any other lexicon.
 
     Raises:
-        ApiError: it is invalid.
+        ApiError: it is invalid or too large.
     """
+    if len(contents) > MAX_FILE_BYTES:
+        raise ApiError(
+            f"{name} is larger than {MAX_FILE_BYTES / 2**20:g} MiB: make several dictionaries",
+            status=413,
+            code="too_large",
+            param="file",
+        )
     try:
         return UserLexicon.parse(contents.decode("utf-8-sig"), name)
     except UnicodeDecodeError as error:

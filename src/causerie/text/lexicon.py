@@ -90,6 +90,7 @@ class UserLexicon:
             try:
                 entries[_checked(word)] = value if isinstance(value, Entry) else _entry(word, value)
             except TextError as error:
+                number = number or _line_of(word, text)
                 raise ConfigError(f"lexicon {name}, line {number}: {error}") from None
         return cls(entries)
 
@@ -242,6 +243,7 @@ def _from_lines(text: str, name: str) -> Iterable[tuple[int, str, object]]:
 
 
 def _from_json(text: str, name: str) -> Iterable[tuple[int, str, object]]:
+    """The words and their values; 0 stands for the line, which takes time to find."""
     try:
         values = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -250,8 +252,13 @@ def _from_json(text: str, name: str) -> Iterable[tuple[int, str, object]]:
             f'lexicon {name}{where} is not JSON ({error}): write {{"GIF": "ʤˈɪf"}}'
         ) from None
     for word, value in values.items():
-        key = json.dumps(word, ensure_ascii=False)
-        yield text.count("\n", 0, max(0, text.find(key))) + 1, word, value
+        yield 0, word, value
+
+
+def _line_of(word: str, text: str) -> int:
+    """The line of a word in JSON."""
+    key = json.dumps(word, ensure_ascii=False)
+    return text.count("\n", 0, max(0, text.find(key))) + 1
 
 
 def _from_pls(text: str, name: str) -> Iterable[tuple[int, str, object]]:

@@ -7,7 +7,14 @@ from typing import Annotated
 from fastapi import APIRouter, File, Form, Request, UploadFile
 from pydantic import BaseModel, Field
 
-from causerie.server.dictionaries import MAX_RULES, Dictionary, Rule, lexicon_of, parse_file
+from causerie.server.dictionaries import (
+    MAX_FILE_BYTES,
+    MAX_RULES,
+    Dictionary,
+    Rule,
+    lexicon_of,
+    parse_file,
+)
 from causerie.server.json_body import JsonBody
 from causerie.server.state import service_of
 from causerie.server.threads import in_changes, in_store
@@ -76,9 +83,12 @@ class AllListed(BaseModel):
 @router.post("/add-from-rules")
 async def add_from_rules(request: Request, body: NewDictionary) -> Made:
     """Make a dictionary from rules."""
-    store, lexicon = service_of(request).dictionaries, lexicon_of(body.rules)
-    made = await in_changes(store.add, body.name, body.description or "", lexicon)
-    return _made(made)
+    store = service_of(request).dictionaries
+
+    def add() -> Dictionary:
+        return store.add(body.name, body.description or "", lexicon_of(body.rules))
+
+    return _made(await in_changes(add))
 
 
 @router.post("/add-from-file")
@@ -89,9 +99,12 @@ async def add_from_file(
     description: Annotated[str, Form(max_length=1024)] = "",
 ) -> Made:
     """Make a dictionary from a file."""
-    lexicon = parse_file(await file.read(), file.filename or "file")
-    store = service_of(request).dictionaries
-    return _made(await in_changes(store.add, name, description, lexicon))
+    store, contents = service_of(request).dictionaries, await file.read(MAX_FILE_BYTES + 1)
+
+    def add() -> Dictionary:
+        return store.add(name, description, parse_file(contents, file.filename or "file"))
+
+    return _made(await in_changes(add))
 
 
 @router.get("")
@@ -110,8 +123,13 @@ async def dictionary(request: Request, id: str) -> Listed:
 @router.post("/{id}/add-rules")
 async def add_rules(request: Request, id: str, body: AddedRules) -> Version:
     """Add rules to a dictionary, or replace those of the same words."""
-    store, more = service_of(request).dictionaries, lexicon_of(body.rules)
-    return _version(await in_changes(store.change, id, lambda lexicon: lexicon | more))
+    store = service_of(request).dictionaries
+
+    def change() -> Dictionary:
+        more = lexicon_of(body.rules)
+        return store.change(id, lambda lexicon: lexicon | more)
+
+    return _version(await in_changes(change))
 
 
 @router.post("/{id}/remove-rules")
