@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NewType
 
 from causerie.server.errors import ApiError
@@ -46,6 +46,16 @@ class TextChecker:
         script = read_ssml(text)
         self.plain(" ".join(line.text for line in script.lines))  # `sub` may have made it longer
         return script
+
+    def check_turns(self, texts: Sequence[str]) -> None:
+        """Check the texts of a dialogue.
+
+        Raises:
+            ApiError: together they are too long or, in strict mode, one of them is empty.
+        """
+        self.check_length(sum(map(len, texts)))
+        for text in texts:
+            self._check_not_empty(text)
 
     def joined(self, texts: Iterable[CheckedText]) -> CheckedText:
         """Several texts as one.

@@ -64,9 +64,7 @@ async def dialogue(request: Request, body: DialogueRequest) -> Response:
     service = service_of(request)
     check_options(body, service)
     turns = body.turns or parse_script(body.input or "")
-    for turn in turns:
-        service.texts.plain(turn.text)
-    service.texts.check_length(sum(len(turn.text) for turn in turns))
+    service.texts.check_turns([turn.text for turn in turns])
     encoder = new_encoder(body, service)
     reply = DialogueReply(
         service,

@@ -177,9 +177,7 @@ async def text_to_dialogue(
 ) -> Response:
     """Speak a conversation. Both paths send the audio while it is generated."""
     service = service_of(request)
-    for turn in body.inputs:
-        service.texts.plain(turn.text)
-    service.texts.check_length(sum(len(turn.text) for turn in body.inputs))
+    service.texts.check_turns([turn.text for turn in body.inputs])
     encoder = new_encoder(output_format, service.sample_rate)
     lexicon = await in_store(service.dictionaries.lexicon, body.pronunciation_dictionary_locators)
     reply = DialogueReply(
