@@ -93,6 +93,20 @@ def test_errors(server: Running, change: Any, code: str, param: str) -> None:
     assert (answer.status_code, error["code"], error["param"]) == (400, code, param), error
 
 
+def test_a_document_type_is_refused_on_every_route(server: Running) -> None:
+    text = '<!DOCTYPE speak [<!ENTITY a "b">]><speak>&a;</speak>'
+    for path, body in (
+        ("/v1/audio/speech", {"input": text}),
+        ("/v1/audio/dialogue", {"turns": [{"text": text}]}),
+        ("/v1/text-to-speech/mia", {"text": text}),
+        ("/v1/text-to-speech/mia/stream/with-timestamps", {"text": text}),
+        ("/v1/text-to-dialogue", {"inputs": [{"text": text, "voice_id": "mia"}]}),
+    ):
+        answer = post(server, path, **body)
+        assert answer.status_code == 400, path
+        assert "a DTD is not read" in answer.json()["error"]["message"]
+
+
 CONTROLLED = 'Wait <break time="500ms"/> for [Kokoro](/kˈOkəɹO/) now.'
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import NewType
 
 from causerie.server.errors import ApiError
-from causerie.text.ssml import Script, is_ssml, read_ssml
+from causerie.text.ssml import Script, check_no_dtd, is_ssml, read_ssml
 
 #: A text that is not too long and, in strict mode, not empty.
 CheckedText = NewType("CheckedText", str)
@@ -28,9 +28,10 @@ class TextChecker:
 
         Raises:
             ApiError: it is too long or, in strict mode, empty.
+            TextError: it is SSML with a document type.
         """
         self.check_length(len(text))  # first, because all else takes time
-        self._check_not_empty(text)
+        self._check_piece(text)
         return CheckedText(text)
 
     def plain_or_ssml(self, text: str, *, must_be_ssml: bool = False) -> CheckedText | Script:
@@ -52,10 +53,11 @@ class TextChecker:
 
         Raises:
             ApiError: together they are too long or, in strict mode, one of them is empty.
+            TextError: one of them is SSML with a document type.
         """
         self.check_length(sum(map(len, texts)))
         for text in texts:
-            self._check_not_empty(text)
+            self._check_piece(text)
 
     def joined(self, texts: Iterable[CheckedText]) -> CheckedText:
         """Several texts as one.
@@ -77,7 +79,9 @@ class TextChecker:
                 param="input",
             )
 
-    def _check_not_empty(self, text: str) -> None:
+    def _check_piece(self, text: str) -> None:
+        """Check a text whose length was checked."""
+        check_no_dtd(text)
         if self._is_strict and not text.strip():
             raise ApiError(
                 "the text is empty: there is nothing to speak", code="empty_input", param="input"

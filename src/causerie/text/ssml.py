@@ -76,6 +76,13 @@ def is_ssml(text: str) -> bool:
     return _BEGINS.match(text) is not None
 
 
+def check_no_dtd(text: str) -> None:
+    """Raise TextError if a text is an SSML document with a document type."""
+    found = _BEGINS.match(text)
+    if found is not None and "<!doctype" in found[0].lower():
+        _refuse_dtd()
+
+
 def read_ssml(text: str) -> Script:
     """The lines of an SSML document.
 
