@@ -105,6 +105,7 @@ def test_an_error_never_suggests_the_same_name(server: Running) -> None:
     [
         "af_heart", "af_bella", "bf_emma", "jf_alpha", "zf_xiaobei", "af_sky+af_bella",
         "af_sky(2)+am_adam(0.5)", "AF_Bella", "af_v0nicole", "ff_siwi", "bf_isabella-am_echo",
+        "21m00Tcm4TlvDq8ikWAM", "EXAVITQu4vr4xnSDxMaL", "XrExE9yKIg1WjnnlVkGX",
         *list(PREMADE)[:21],
     ],
 )  # fmt: skip
@@ -121,8 +122,12 @@ def test_a_mix_has_a_note(server: Running, spoken: dict[str, bytes]) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["am_adam", "bm_george", "am_michael+af_bella", "pm_alex", "zm_yunxi", *list(PREMADE)[21:]],
-)
+    [
+        "am_adam", "bm_george", "am_michael+af_bella", "pm_alex", "zm_yunxi",
+        "JBFqnCBsd6RMkjVDRZzb", "pNInz6obpgDQGcFmaJgB", "Yko7PKHZNXotIFUBG7I9",
+        *list(PREMADE)[21:],
+    ],
+)  # fmt: skip
 def test_male_names(name: str) -> None:
     assert foreign_voice(name, petit().voices) in MEN
 

@@ -36,7 +36,7 @@ cjVigY5qzO86Huf0OWal Eric, flq6f7yk4E4fJM5XTYuZ Michael, g5CIjZEefAph4nQFvHAz Et
 iP95p4xoKVk53GoZ742B Chris, knrPHWnBmmDHMoiMeP3l Santa Claus, nPczCjzI2devNBz1zQrb Brian,
 onwK4e9ZLuTAKqWW03F9 Daniel, pNInz6obpgDQGcFmaJgB Adam, pqHfZKP75CvOlQylNhV4 Bill,
 t0jbNlBVZ17f02VDIeMI Jessie, wViXBPUzp2ZZixB1xQuM Ryan, yoZ06aMxZJJ28mfd3POQ Sam,
-zcAOhNBS3c14rBihAFp1 Giovanni
+zcAOhNBS3c14rBihAFp1 Giovanni, Yko7PKHZNXotIFUBG7I9 Matthew
 """
 
 
