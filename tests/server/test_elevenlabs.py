@@ -18,6 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection
 
 from causerie.audio.io import pcm16
+from causerie.errors import ConfigError
 from causerie.text.growing import FLUSH, Flush
 from tests.patience import PATIENCE_S
 from tests.server.running import Running, petit, receive, running, send
@@ -330,6 +331,7 @@ def test_the_number_of_contexts_is_limited(multi: ClientConnection) -> None:
         ("/v1/text-to-speech/heart/stream-input?output_format=mp3_12345_64", "invalid_value"),
         ("/v1/text-to-speech/heart/stream-input?output_format=pcm_1", "invalid_value"),
         ("/v1/text-to-speech/heart/multi-stream-input?seed=x", "invalid_value"),
+        ("/v1/text-to-speech/heart/multi-stream-input?seed=-5", "invalid_value"),
         ("/v1/text-to-speech/heart/multi-stream-input?inactivity_timeout=-1", "invalid_value"),
         ("/v1/text-to-speech/heart/stream-input?apply_text_normalization=x", "invalid_value"),
     ],
@@ -368,14 +370,20 @@ def test_errors_of_a_message_do_not_affect_others(
     assert sound(until_final(multi, "b"), "b") == growing("Hello. ", FLUSH)
 
 
-def test_an_error_of_one_context_does_not_affect_others(server: Running) -> None:
-    with server.connect(MULTI.replace("seed=5", "seed=-5")) as socket:
+def test_an_error_of_one_context_does_not_affect_others(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: Any, **__: Any) -> None:
+        raise ConfigError("made up")
+
+    monkeypatch.setattr(server.tts, "astream", fail)
+    with server.connect(MULTI) as socket:
         send(socket, text="Hello. ", context_id="a", flush=True)
         error = receive(socket)
         assert (error["error"], error["contextId"]) == ("invalid_value", "a")
         send(socket, text="More. ", context_id="a")
         assert receive(socket)["contextId"] == "a"
-    with server.connect(SINGLE.replace("seed=5", "seed=-5")) as socket:
+    with server.connect(SINGLE) as socket:
         send(socket, text="Hello. ", flush=True)
         code, (error,) = closed(socket)
         assert (code, error["error"]) == (1008, "invalid_value")

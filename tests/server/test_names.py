@@ -197,6 +197,26 @@ def test_seed_minus_1_is_random(server: Running, seed: object) -> None:
     assert post(server, seed=-2).status_code == 400
 
 
+def test_seed_minus_1_by_websocket(server: Running) -> None:
+    with server.connect("/v1/audio/speech/stream") as socket:
+        send(socket, type="session.config", seed=-1)
+        assert receive(socket)["seed"] is None
+        send(socket, type="session.config", seed=-2)
+        assert receive(socket)["param"] == "seed"
+    path = "/v1/text-to-speech/heart/stream-input?output_format=pcm_24000&seed=-1"
+    with server.connect(path) as socket:
+        send(socket, text="...")
+        send(socket, text="")
+        assert receive(socket)["isFinal"]
+    with server.connect("/v1/realtime") as socket:
+        assert receive(socket)["type"] == "session.created"
+        item = {"content": [{"type": "input_text", "text": "..."}]}
+        send(socket, type="response.create", response={"input": [item], "seed": -1})
+        assert receive(socket)["type"] == "response.created"
+        while receive(socket)["type"] != "response.done":
+            pass
+
+
 def test_null_by_websocket(server: Running) -> None:
     with server.connect("/v1/audio/speech/stream") as socket:
         send(socket, type="session.config", speed=None, response_format=None, guard=None)

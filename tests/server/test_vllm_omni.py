@@ -349,7 +349,7 @@ def test_the_session_goes_on_after_errors(
     assert receive(socket)["type"] == "session.configured"
 
 
-@pytest.mark.parametrize("config", [{"temperature": -1}, {"seed": -1}, {"max_duration_s": 0}])
+@pytest.mark.parametrize("config", [{"temperature": -1}, {"top_k": -1}, {"max_duration_s": 0}])
 def test_errors_during_a_reply(socket: ClientConnection, config: dict[str, Any]) -> None:
     send(socket, type="session.config", **config)
     receive(socket)

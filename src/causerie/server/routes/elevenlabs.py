@@ -38,6 +38,7 @@ from causerie.server.alignment import Alignment, Letter
 from causerie.server.auth import check_key, keys_of
 from causerie.server.dictionaries import Locator
 from causerie.server.errors import ApiError
+from causerie.server.json_body import Seed
 from causerie.server.sockets import Feed, GoneError, Message, Socket, refuse
 from causerie.server.state import service_of
 from causerie.server.threads import in_store
@@ -64,7 +65,7 @@ class _Query(Message):
     output_format: str = DEFAULT_FORMAT
     inactivity_timeout: float = Field(default=INACTIVITY_S, gt=0)
     apply_text_normalization: Literal["auto", "on", "off"] = "auto"
-    seed: int | None = None
+    seed: Seed = None
 
 
 class VoiceSettings(Message):

@@ -29,6 +29,7 @@ from causerie.audio.formats import MAX_SPEED, MIN_SPEED, Encoder
 from causerie.prompt import Segment
 from causerie.reply.async_stream import AsyncStream
 from causerie.server.errors import ApiError
+from causerie.server.json_body import Seed
 from causerie.server.playback import Playback, context_of
 from causerie.server.sockets import GoneError, Message, Socket, check_key, well_formed
 from causerie.server.texts import CheckedText
@@ -92,7 +93,7 @@ class _NewResponse(Message):
     max_output_tokens: int | Literal["inf"] | None = None
     metadata: dict[str, str] | None = Field(default=None, max_length=16)
     output_modalities: list[Literal["audio"]] | None = None
-    seed: int | None = None  # not in OpenAI's protocol
+    seed: Seed = None  # not in OpenAI's protocol
 
 
 class _SessionUpdate(Message):

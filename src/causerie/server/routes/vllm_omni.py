@@ -36,6 +36,7 @@ from causerie.audio.formats import MAX_SPEED, MIN_SPEED, Encoder
 from causerie.prompt import Segment
 from causerie.reply.async_stream import AsyncStream
 from causerie.server.errors import ApiError
+from causerie.server.json_body import Seed
 from causerie.server.playback import Playback, context_of
 from causerie.server.sockets import Feed, GoneError, Message, Socket, check_key
 from causerie.tts import Guard
@@ -57,7 +58,7 @@ class _Config(Message):
     response_format: Annotated[str, BeforeValidator(formats.format_name)] = "pcm"
     sample_rate: int | None = None
     speed: float = Field(default=1.0, ge=MIN_SPEED, le=MAX_SPEED)
-    seed: int | None = None
+    seed: Seed = None
     temperature: float | None = None
     top_k: int | None = None
     max_duration_s: float | None = None
