@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,6 @@ from tests.server.running import Running, petit, receive, running, send
 
 TEXT = "Hello."
 WOMEN, MEN = ("heart", "mia", "clara"), ("theo", "bruno")
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running(tmp_path_factory.mktemp("voices")) as here:
-        yield here
 
 
 def post(server: Running, **body: Any) -> httpx.Response:

@@ -48,12 +48,6 @@ def speech() -> np.ndarray:
     return petit().generate(TEXT, voice="mia", seed=1).samples
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running(tmp_path_factory.mktemp("voices")) as here:
-        yield here
-
-
 @pytest.fixture
 def client(server: Running) -> Iterator[openai.OpenAI]:
     with openai.OpenAI(base_url=f"{server.http}/v1", api_key="-", max_retries=0) as made:
