@@ -15,7 +15,7 @@ import soundfile
 
 from causerie.server.own_speech import MAX_FRAMES, MAX_REPLIES, OwnSpeech
 from tests.patience import PATIENCE_S
-from tests.server.running import Running, petit, running
+from tests.server.running import Running, petit, receive, running, send
 
 RATE = 24_000
 WORDS = "This is how I sound."
@@ -137,6 +137,39 @@ def test_every_route_with_audio_has_a_token(server: Running) -> None:
     file = base64.b64decode(result["audio_data"])
     own = turn(file, audio_token=result["audio_token"]) | {"text": ""}
     assert say(server, [own]).status_code == 200
+
+
+def test_other_protocols_take_no_recordings(server: Running, recording: bytes) -> None:
+    audio = base64.b64encode(recording).decode()
+    sent = {"context": [turn(recording)], "ref_audio": audio, "ref_text": WORDS}
+    body = {"text": "Hi.", "inputs": [{"text": "Hi.", "voice_id": "mia"}], "seed": 1}
+    turns = {"turns": [{"text": "Hi."}], "seed": 1}
+
+    def spoken(more: dict[str, Any]) -> bytes:
+        with server.connect("/v1/audio/speech/stream") as socket:
+            send(socket, type="session.config", seed=1, **more)
+            assert receive(socket)["type"] == "session.configured"
+            send(socket, type="input.text", text="Hi.")
+            send(socket, type="input.done")
+            data = b""
+            while not (isinstance(message := socket.recv(), str) and "session.done" in message):
+                data += message if isinstance(message, bytes) else b""
+            return data
+
+    for path, fields in (
+        ("/v1/audio/dialogue", turns),
+        ("/v1/text-to-dialogue", body),
+        ("/v1/text-to-speech/mia", body),
+    ):
+        plain, other = (
+            httpx.post(server.http + path, json={**fields, **more}, timeout=PATIENCE_S)
+            for more in ({}, sent)
+        )
+        assert other.status_code == 200
+        assert other.content == plain.content
+        if fields is turns:
+            assert other.headers["x-ignored-params"] == ", ".join(sent)
+    assert spoken(sent) == spoken({})
 
 
 def test_hours_of_silence_are_refused_at_once(server: Running) -> None:

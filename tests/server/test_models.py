@@ -131,6 +131,14 @@ def test_a_model_is_a_voice_in_every_protocol(server: Running, alone: dict[str, 
     assert len(talk.content) > 2 * 2 * 24_000 * LIMIT_S
 
 
+def test_a_recording_for_a_model_needs_consent(server: Running) -> None:
+    turn = {"text": "I am Ada.", "audio": "AAAA"}
+    for fields in {"ref_audio": "AAAA", "ref_text": "I am Ada."}, {"context": [turn]}:
+        for name in {"model": "ada"}, {"voice": "leon"}:
+            answer = post(server, **name, **fields)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (400, "consent_required")
+
+
 def test_models_are_listed(server: Running) -> None:
     models = [one["id"] for one in httpx.get(f"{server.http}/v1/models").json()["data"]]
     assert models[1:4] == ["ada", "leon", "zoe"]
