@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import threading
@@ -15,8 +16,10 @@ import numpy as np
 import openai
 import pytest
 
-from causerie.server.voices import fetch
+from causerie.server.settings import Settings
+from causerie.server.voices import cloning, fetch
 from causerie.server.voices.recording import voice_sound
+from causerie.server.voices.store import open_store
 from tests.server.running import Running, petit, running
 from tests.server.test_voices import TEXT, wav
 
@@ -71,6 +74,24 @@ def test_only_the_speech_of_a_recording_stays_in_memory(speech: np.ndarray) -> N
     found = voice_sound(wav(np.concatenate([speech, silence])), 24_000)
     assert found.speech.base is None
     assert len(found.speech) < 1.1 * len(speech)
+
+
+def test_the_voices_of_recordings_in_memory_are_limited(
+    tmp_path: Path, speech: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cloning, "MAX_CACHED", 2)
+    settings = Settings(voices=str(tmp_path), transcribe="off")
+
+    async def main() -> None:
+        made = cloning.Cloning(petit(), open_store(tmp_path, petit()), settings)
+        first = await made.voice(wav(speech), TEXT)
+        for number in range(2):
+            assert await made.voice(wav(speech), TEXT) is first
+            await made.voice(wav(speech), TEXT[: -1 - number])
+        await made.voice(wav(speech), TEXT[:-1])
+        assert await made.voice(wav(speech), TEXT) is not first
+
+    asyncio.run(main())
 
 
 def test_openais_client_with_a_recorded_consent(tmp_path: Path, speech: np.ndarray) -> None:

@@ -24,6 +24,7 @@ from causerie.prompt import Segment
 from causerie.server.dictionaries import Dictionaries
 from causerie.server.errors import ApiError
 from causerie.server.voices import folder as folders
+from causerie.server.voices import store as stores
 from causerie.server.voices.consents import UnknownConsentError
 from causerie.server.voices.folder import LocalFolder, open_folder
 from causerie.server.voices.openai_names import OPENAI_VOICES, builtin_voices, openai_voice
@@ -92,6 +93,17 @@ def test_a_voice_is_found_by_id_and_name_in_every_store(where: str) -> None:
     found = other.find("zoë")
     assert found is not None
     assert (found.ref_text, found.consent) == ("Hello.", "")
+
+
+def test_the_voices_in_memory_are_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stores, "MAX_LOADED", 2)
+    one = store(tmp_path)
+    names = [one.add(f"voice {number}", SOUND, RATE, "Hello.").id for number in range(3)]
+    latest = one.get(names[2])
+    first = one.get(names[0])
+    assert one.get(names[2]) is latest
+    one.get(names[1])
+    assert one.get(names[0]) is not first
 
 
 def test_a_deleted_voice_is_gone_everywhere(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
