@@ -60,8 +60,11 @@ class Recorded:
     check: Callable[[httpx.Response], bool]
 
 
-OPEN_WEBUI = "open-webui/open-webui backend/open_webui/routers/audio.py"
-LIBRECHAT = "danny-avila/LibreChat api/server/services/Files/Audio/TTSService.js"
+#: A commit, or a release.
+VERSION = r" at [0-9a-f]{7}\b| [0-9]+\.[0-9]+$"
+OPEN_WEBUI = "open-webui/open-webui backend/open_webui/routers/audio.py at 6adde20"
+LIBRECHAT = "danny-avila/LibreChat api/server/services/Files/Audio/TTSService.js at 6aa8eff"
+READ_ALOUD = "ken107/read-aloud js/tts-engines.js at 7f2764b, OpenaiTtsEngine"
 ST = "SillyTavern/SillyTavern public/scripts/extensions/tts"
 PARAMS = {
     "desired_length": 80, "max_length": 200, "halve_first_chunk": True, "exaggeration": 0.5,
@@ -78,7 +81,8 @@ RECORDED = [
         check=lambda answer: "petit" in [one["id"] for one in answer.json()["models"]],
     ),
     Recorded(
-        recipe="Open WebUI", source=OPEN_WEBUI, method="GET", path="/v1/models", key="",
+        recipe="Open WebUI", source="open-webui/open-webui, its routers/audio.py of 0.12",
+        method="GET", path="/v1/models", key="",
         check=lambda answer: "petit" in [one["id"] for one in answer.json()["data"]],
     ),
     # {voice['id']: voice['name'] for voice in voices_list}
@@ -111,7 +115,7 @@ RECORDED = [
         },
     ),
     Recorded(
-        recipe="SillyTavern", source=f"{ST}/openai-compatible.js and src/endpoints/openai.js",
+        recipe="SillyTavern", source=f"{ST}/openai-compatible.js at 414e28b",
         check=MP3,
         json={
             "input": TEXT, "response_format": "mp3", "voice": "heart", "speed": 1, "model": "petit",
@@ -145,12 +149,12 @@ RECORDED = [
         check=lambda answer: answer.headers["content-type"] == "audio/mpeg",
     ),
     Recorded(
-        recipe="Read Aloud", source="ken107/read-aloud js/tts-engines.js, OpenaiTtsEngine",
+        recipe="Read Aloud", source=READ_ALOUD,
         method="GET", path="/v1/models", headers={"Origin": "chrome-extension://hdhinadidafjejdhm"},
         check=lambda answer: answer.status_code == 200,
     ),
     Recorded(
-        recipe="Read Aloud", source="ken107/read-aloud js/tts-engines.js, OpenaiTtsEngine",
+        recipe="Read Aloud", source=READ_ALOUD,
         check=MP3,
         headers={"Origin": "chrome-extension://hdhinadidafjejdhm"},
         json={"model": "tts-1", "input": TEXT, "voice": "alloy", "response_format": "mp3"},
@@ -227,6 +231,11 @@ def test_the_recorded_request_is_answered(servers: list[Running], one: Recorded)
 def test_no_proxy_collects_a_stream(servers: list[Running]) -> None:
     answer = httpx.post(f"{servers[0].http}/v1/audio/speech", json={"input": TEXT})
     assert answer.headers["x-accel-buffering"] == "no"
+
+
+def test_every_source_has_a_version() -> None:
+    unversioned = [one.source for one in RECORDED if not re.search(VERSION, one.source)]
+    assert all("documentation" in source or "nginx" in source for source in unversioned)
 
 
 def test_every_recipe_is_tested() -> None:
