@@ -8,6 +8,7 @@ short words are listed here, longer ones differ from initialisms by their syllab
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from causerie.text.money import CODES
 from causerie.text.units import UNITS
@@ -39,7 +40,7 @@ _ACRONYMS = frozenset(
 _INITIALISMS = frozenset(
     "ceo cfo cto cio cia usa ufo epa api ui ux ip id ai eu uk un uae ira ev iq diy oem eta icu suv "
     "mit led hiv gop lol iso aka ucla aclu ymca ywca usda usaf usga edta adac "
-    "nyu ny la imho".split()
+    "nyu ny la imho icao afaik ianal uscis usaid acpi aicpa aspca nyse phev".split()
 )
 # Initialisms that people also write in small letters.
 _SMALL = (
@@ -64,6 +65,10 @@ _CODA = (
     "RKS|RLD|RLS|RMS|RNS|RPS|RST|RTH|RTS|S[HKMPST]|SKS|STS|T[HTS]|TCH|THS|W[KLNS]|XT|ZZ|CH)"
 )
 _SYLLABLES = f"{_ONSET}?{_VOWEL}(?:{_CODA}?{_ONSET}?{_VOWEL})*{_CODA}?"
+# No acronym begins with these vowels (IEEE, AARP, UUID), and few have three such consonants.
+_NO_WORD = re.compile(
+    rf"AA|I[AEIU]|U[AEIOU]|EE[AEIOU]|.*[AEIOUY]{_CONSONANTS}{{2}}[BCDFGKMNPSTVXZ][AEIOU]"
+)
 _LONG_WORD = re.compile(rf"(?=.*[AEIOUY])(?!.*{_CONSONANTS}{{5}}).{{6,}}")
 
 _CAPITALS = re.compile(r"[A-Z][A-Z&/][A-Z]?")
@@ -106,8 +111,13 @@ _SMALL_NUMBERED = re.compile(
 )
 
 
-def read_capitals(text: str) -> str:
-    """The text with the letters of initialisms apart."""
+def read_capitals(text: str, knows: Callable[[str], bool] | None = None) -> str:
+    """The text with the letters of initialisms apart.
+
+    Args:
+        knows: whether a word in small letters has a pronunciation. An acronym or a word in capitals
+            that has none gets small letters, as a lexicon takes short capitals for letters.
+    """
     text = _SMALL_NUMBERED.sub(lambda match: _letters(match[0].upper(), None), text)
     text = _SMALL_TOKEN.sub(lambda match: _letters(match[1].upper(), match[2]), text)
     text = _DEGREE.sub(lambda match: _degree(match[1], match[2]), text)
@@ -118,7 +128,7 @@ def read_capitals(text: str) -> str:
     text = _DOCTORATE.sub(lambda match: _letters("PHD", match[1] or match[2]), text)
     text = _TWO_FOR_TO.sub(r"\1 to \2", text)
     text = _SLASHED.sub(r"\1 \2", text)
-    return _SEGMENT.sub(_segment, text)
+    return _SEGMENT.sub(lambda match: _segment(match, knows), text)
 
 
 def _degree(name: str, plural: str) -> str:
@@ -142,7 +152,7 @@ def _identifier(match: re.Match[str]) -> str:
     return " ".join(humps)
 
 
-def _segment(match: re.Match[str]) -> str:
+def _segment(match: re.Match[str], knows: Callable[[str], bool] | None) -> str:
     segment = match[0]
     if not _CAPITALS.search(segment):
         return segment
@@ -153,10 +163,12 @@ def _segment(match: re.Match[str]) -> str:
     def read(token: re.Match[str]) -> str:
         caps, plural = token["caps"], token["plural"]
         is_constant = "_" in segment[max(0, token.start() - 1) : token.end() + 1]
-        if _is_unit(token) or (not plural and _means_word(token, shouted=shouted or is_constant)):
+        if _is_unit(token):
             return token[0]
-        if _is_acronym(caps):
-            return token[0]
+        is_word = not plural and _means_word(token, shouted=shouted or is_constant)
+        if is_word or _is_acronym(caps):
+            is_known = knows is None or knows(caps.lower())
+            return token[0] if is_known else token[0].replace(caps, caps.capitalize())
         # A small article, as A C E O would be one initialism.
         return ("a " if token["article"] else "") + _letters(caps, plural)
 
@@ -184,7 +196,16 @@ def _is_acronym(caps: str) -> bool:
         return True
     if len(caps) < 4:
         return False
-    return bool(re.fullmatch(_SYLLABLES if len(caps) < 6 else _LONG_WORD, caps))
+    if len(caps) > 5:
+        return _LONG_WORD.fullmatch(caps) is not None
+    return _has_syllables(caps)
+
+
+def _has_syllables(caps: str) -> bool:
+    """Whether capitals are made of syllables, and of those that words have if they are short."""
+    if len(caps) < 6 and _NO_WORD.match(caps):
+        return False
+    return re.fullmatch(_SYLLABLES, caps) is not None
 
 
 def _is_word(caps: str) -> bool:
@@ -196,7 +217,7 @@ def _means_word(token: re.Match[str], *, shouted: bool) -> bool:
     if lower in _SHORT_WORDS:
         return True
     if shouted:
-        return lower not in _INITIALISMS and bool(re.fullmatch(_SYLLABLES, token["caps"]))
+        return lower not in _INITIALISMS and _has_syllables(token["caps"])
     if lower not in _WORDS_TOO:
         return False
     before = _WORD.findall(token.string[max(0, token.start() - 12) : token.start()])

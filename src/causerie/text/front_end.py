@@ -167,7 +167,7 @@ class FrontEnd:
     def _phonemes(self, words: str) -> tuple[str, str]:
         """The phonemes of a sentence, and what cannot be read; empty if it has only pauses."""
         assert self.lexicon is not None
-        reading = self.lexicon.read(normalize(words))
+        reading = self.lexicon.read(normalize(words, knows=self.lexicon.knows))
         is_silent = _PAUSES.issuperset(reading.phonemes)
         return "" if is_silent else reading.phonemes, reading.unread
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 
 from causerie.text.abbreviations import read_abbreviations
 from causerie.text.addresses import read_addresses
@@ -103,7 +104,7 @@ _SPACE_BEFORE = re.compile(r" +(?=[,.!?;:…)])")
 _DANGLING = re.compile(r"(?<=\w)-(?= |$)|(?<=\( )|(?<=\() +")
 
 
-def normalize(text: str, *, spells: bool = True) -> str:
+def normalize(text: str, *, spells: bool = True, knows: Callable[[str], bool] | None = None) -> str:
     """A text without markup as it is read aloud, on one line; `causerie.text.blocks` reads markup.
 
     Web addresses lose their scheme, query and fragment.
@@ -115,7 +116,9 @@ def normalize(text: str, *, spells: bool = True) -> str:
     text = _read_signs(text)
     text = read_addresses(_CODES(_EMOTICON.sub("", text)))
     text = read_roman_numerals(read_abbreviations(text))
-    text = read_capitals(text) if spells else text
+        knows: whether a lexicon has a word in small letters; see `read_capitals`.
+    text = read_capitals(text, knows) if spells else text
+    text = _STAR.sub(lambda match: " times " if match["times"] else "star", text)
     text = _OPERATOR.sub(lambda match: _OPERATORS[match[0]], text)
     text = _COMPARISON.sub(lambda match: _COMPARISONS[match[0]], _ARROW.sub(" to ", text))
     text = _COMPARED.sub(lambda m: " less than " if m[0] == "<" else " greater than ", text)

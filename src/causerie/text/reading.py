@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -122,16 +122,21 @@ def read(text: str, front_end: FrontEnd, options: ReadingOptions = DEFAULT_OPTIO
 
 def spoken_words(piece: Piece, front_end: FrontEnd, options: ReadingOptions) -> list[str]:
     """The words of a piece, as `words_of` has them."""
+    knows = front_end.lexicon.knows if front_end.lexicon else None
     return [
         word
         for sentence in piece.sentences
-        for word in words_of(front_end.marked(sentence, options, []))
+        for word in words_of(front_end.marked(sentence, options, []), knows)
     ]
 
 
-def words_of(text: str) -> list[str]:
-    """The words of a text without markup, as they are said: small letters, no punctuation."""
-    words = _WORD.findall(normalize(without_marks(text)).lower())
+def words_of(text: str, knows: Callable[[str], bool] | None = None) -> list[str]:
+    """The words of a text without markup, as they are said: small letters, no punctuation.
+
+    Args:
+        knows: whether the lexicon of the model has a word; see `normalize`.
+    """
+    words = _WORD.findall(normalize(without_marks(text), knows=knows).lower())
     return [word for word in words if unicodedata.category(word[0]) not in _PICTURES]
 
 

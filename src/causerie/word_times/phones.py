@@ -51,7 +51,7 @@ def written_words(sentences: Iterable[Sentence], lexicon: Lexicon) -> list[Writt
     words: list[WrittenWord] = []
     for sentence in sentences:
         written = sentence.text.split()
-        phones = _phones_of(written, normalize(sentence.text).split(), lexicon)
+        phones = _phones_of(written, normalize(sentence.text, knows=lexicon.knows).split(), lexicon)
         last = len(written) if sentence.is_open else len(written) - 1
         words += [
             WrittenWord(word, said, number == last)
