@@ -8,7 +8,12 @@ from pathlib import Path
 import pytest
 
 from causerie.errors import CheckpointError
+from causerie.text.abbreviations import _STATES
+from causerie.text.capitals import _ACRONYMS
+from causerie.text.money import _CURRENCY
+from causerie.text.normalize import _SYMBOLS
 from causerie.text.pronounce import Lexicon, spell
+from causerie.text.units import UNITS, many
 from causerie.voice_file import BUNDLED
 
 ENTRIES = {
@@ -86,6 +91,15 @@ def test_a_damaged_lexicon_is_an_error(tmp_path: Path) -> None:
     path.write_bytes(gzip.compress("dog\tdˈɔɡ\ncat\tkˈæt\n".encode()))
     with pytest.raises(CheckpointError, match="not sorted by word"):
         Lexicon.load(path)
+
+
+def test_the_bundled_lexicon_has_the_words_that_the_rules_write() -> None:
+    names = [*UNITS.values(), *map(many, UNITS.values())]
+    names += [many(name) for currency in _CURRENCY.values() for name in currency if name]
+    names += [*_SYMBOLS.values(), *_STATES.values(), *_ACRONYMS]
+    bundled = Lexicon.load(BUNDLED / "lexicon.txt.gz")
+    words = {word.lower() for name in names for word in name.split()}
+    assert not {word for word in words if len(word) > 1 and not bundled.knows(word)}
 
 
 def test_words_of_the_bundled_lexicon_are_found() -> None:

@@ -34,7 +34,7 @@ _SHORT_WORDS = frozenset(
 _WORDS_TOO = frozenset("am it us who act aid ids pet sat".split())
 _ACRONYMS = frozenset(
     "pin ram rom sim gif lan wan vin ted dos cad mac bic json yaml nvidia hipaa ascii xbox captcha "
-    "crispr uefa sars jpeg jpegs nasa nato bios moma xerox isis ikea yahoo".split()
+    "crispr uefa sars jpeg jpegs nasa nato bios moma xerox isis ikea yahoo rag gan foss nas".split()
 )
 # Initialisms that could be words by their syllables.
 _INITIALISMS = frozenset(
