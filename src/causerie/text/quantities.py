@@ -494,7 +494,7 @@ _RULES = (
         spaced=False,
     ),
     Rules(DATES, only_if=_MONTH_OR_MARK),
-    Rules(DIGIT_STRINGS, only_if=r"[0-9]{3}|[0-9][.-][0-9]|[vV]\.?[0-9]|0[0-9] "),
+    Rules(DIGIT_STRINGS, only_if=r"[0-9]{3}|[0-9][.-][0-9]|[vV]\.?[0-9]|0[0-9] |\+[0-9]|\bx[0-9]"),
     Rules(MONEY, only_if=rf"[{SIGNS}¢]|\b(?:{CODES})"),
     Rules(_SIGNS, only_if="[^0-9A-Za-wyz ,:;?!'()]"),
     Rules(TIMES, only_if="[0-9](?::[0-9]| {0,2}[AaPp])"),
