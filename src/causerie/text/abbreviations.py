@@ -116,7 +116,7 @@ _STREET = alternatives(
 _INITIALS = re.compile(r"(?<![\w.])(?P<letters>(?:[A-Z]\.){2,8})(?:'?(?P<s>s)\b|(?P<end> ?$))?")
 _INITIAL = re.compile(r"(^|(?<=[.!?(] )|\b[A-Z][a-z]{1,20} )([A-HJ-Z])\. ?(?=[A-Z])")
 _ABBREVIATION = re.compile(
-    rf"(?<![\w./])(?P<number>(?<=[0-9] ))?(?P<short>{alternatives(_ABBREVIATIONS)})(?![\w/])"
+    rf"(?<![\w./])(?P<number>(?<=[0-9][ -]))?(?P<short>{alternatives(_ABBREVIATIONS)})(?![\w/])"
     rf"(?P<end>{_END})?"
 )
 _ESTIMATE = re.compile(r" (?:[$€£~]|(?!in\b|by\b|as\b|1[0-9]{3}\b|20[0-9]{2}\b)[a-z0-9])")

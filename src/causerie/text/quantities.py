@@ -149,7 +149,8 @@ def _height(match: re.Match[str]) -> str:
 
 
 def _inches(match: re.Match[str]) -> str:
-    single = match["article"] or _MEASURED.match(match.string, match.end())
+    single = match["article"] is not None and (match["article"] or "-" in match[0])
+    single = single or _MEASURED.match(match.string, match.end())
     single = single or (match["whole"] == "1" and not match["part"])
     return f"{match['article'] or ''}{_number(match)} {'inch' if single else 'inches'}"
 
@@ -329,6 +330,8 @@ _SIGNS: tuple[Rule, ...] = (
         " ",
     ),
     (r"(?<=[0-9%])(?:-| ?– ?)(?=[0-9])(?![0-9]{1,2}/[0-9])", "to"),
+    (r"(?<=[⁰¹²³⁴-⁹])(?: ?– ?(?=[0-9])|-(?=10[⁰¹²³⁴-⁹]))", "to"),
+    (r"(?<=[⁰¹²³⁴-⁹])[-−](?=[0-9]|[a-z](?![a-z]))", "minus"),
     (r"(?<=[0-9][ap]m) ?[-–] ?(?=[0-9])", "to"),
     (r"(?:(?<=[AP] M)|(?<=[0-9 ][AP]M)) ?[-–] ?(?=[0-9])", "to"),
     (r"(?<=[0-9](?:st|nd|rd|th))[-–](?=[0-9])|(?<=[0-9]0s)[-–](?=[0-9])", "to"),
@@ -387,6 +390,7 @@ _MEASURES: tuple[Rule, ...] = (
     ),
     (r"(?<=[0-9]) ?-?y/?o\b", "year old"),
     (r"(?:(?<=\b1)|(?<=[/½¼¾]))(?<!/1) c\.(?= [a-z])|(?<=/[0-9]) c\.(?= [a-z])", "cup"),
+    (r"(?<=[0-9]) ?st(?= [0-9]{1,2} ?lbs?\b)|(?<=[02-9])st\b|(?<=\b11)st\b", "stone"),
     (r"(?<=[0-9]) c\.(?= [a-z])", "cups"),
     (r"(?<=[0-9]) K(?=[.,;)]| ?$| (?:and|or|to)\b)", "kelvin"),
     (r"(?<=[0-9]) ?A(?= (?:fuse|breaker|circuit|current|supply|outlet|charger)\b)", "amp"),
@@ -428,7 +432,11 @@ _MEASURES: tuple[Rule, ...] = (
         r"in(?:ches|ch)?\b\.?(?! the\b)",
         _feet_and_inches,
     ),
-    (rf"(?P<article>\b[Aa]n? ){_NUMBER}[ -]?in\.?(?= [a-z])(?! (?:the|a|my|this)\b)", _inches),
+    (
+        rf"(?P<article>\b[Aa]n? |(?<![0-9.,/])(?=[0-9.,]{{1,20}}-in)){_NUMBER}[ -]?in\.?(?= [a-z])"
+        r"(?! (?:the|a|my|this)\b)",
+        _inches,
+    ),
     (
         rf"(?P<article>)(?<![0-9.,/]){_NUMBER} ?in\b(?:\.(?= of\b| {_SIZED})|{_INCHES_BEFORE})",
         _inches,
@@ -447,6 +455,13 @@ _MEASURES: tuple[Rule, ...] = (
     ),
     (rf"(?<=[0-9] )(?P<noun>[a-z]{{3,20}})/(?P<per>{PERIOD})\b", _rate),
     (
+    (
+        r"(?<![\w/²³])(?P<unit>[A-Za-zμ]{1,3}(?:[²³]|(?=/[a-z]{1,2}[²³])))/"
+        rf"(?P<per>{PERIOD})(?![\w²³'/])",
+        lambda match: (
+            f"{many(UNITS[match['unit']])} per {per(match['per'])}" if known(match) else match[0]
+        ),
+    ),
         rf"{_START}(?<![0-9]/)(?P<whole>[0-9]{{1,3}}(?:,[0-9]{{3}}){{1,4}}|[0-9]{{1,15}})"
         r"(?:(?:st|nd|rd|th)(?P<many>s?)|ST|ND|RD|TH)\b",
         _nth,

@@ -324,7 +324,8 @@ _NO_END = re.compile(
 # Abbreviations after which it goes on if a number, a small letter or a dash follows.
 _MAY_GO_ON = re.compile(
     r"(?<![\w.])(?:[Aa]cct|Rm|Rte|Hwy|Mk|[Vv]ols?|[Cc]h|[Cc]hap|[Ee]qs?|[Ff]igs?|[Aa]rts?|[Pp]ara|Mon|Tues?|Wed|Weds|"
-    r"Thu|Thurs?|Fri|Sat|Sun|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\.\s*$"
+    r"Thu|Thurs?|Fri|Sat|Sun|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|"
+    r"(?<=[0-9]-)(?:in|ft|yd|mi|lbs?|oz|gal|min|hr|sec))\.\s*$"
 )
 _FILE_TYPE = re.compile(r"(?:PDF|JPE?G|PNG|GIF|DOCX?|XLSX?|PPTX?|CSV|TXT|ZIP|MP[34]|MOV)\b")
 _BEFORE_NAME = re.compile(r"(?<![\w.])(?:Ft|Ms|Apt|Ste|Attn|Amb|Atty)\.\s*$")
