@@ -176,7 +176,7 @@ _CLEAR_NAME = re.compile(
     rf"\b(?P<short>{alternatives(_CLEAR)})\b(?!-[a-z]|')(?:\.(?= [a-z0-9(]|,))?"
 )
 _UNCLEAR_NAME = re.compile(
-    r"\b(?P<short>Sat|Sun|Jan|Mar)(?:\.(?= [a-z0-9(]|,)|(?=,? (?:[0-9]|(?:"
+    r"\b(?P<short>Sat|Sun|Jan|Mar)(?:\.(?= '?[a-z0-9(]|,)|(?=,? (?:'?[0-9]|(?:"
     + alternatives([*MONTHS, *SHORT_MONTHS])
     + r")\b)))"
     r"|(?<=\b[Oo]n )(?P<on>Sat|Sun)\b|(?<=\b[Ee]very )(?P<every>Sat|Sun)\b"

@@ -55,6 +55,7 @@ _ERA = r"(?= ?(?:music|movies?|films?|hits?|kids?|fashion|style|pop|rock|era|chi
 _DETERMINED = re.compile(
     r"\b(?:the|an?|this|that|every|each|my|your|his|her|its|our|their|last|next) $", re.I
 )
+_SO_LONG = re.compile(r" ?(?:elapsed|remaining|left|long|in length|total)\b")
 _LASTED = re.compile(
     r"\b(?:time (?:was|of|is)|took|takes|lasted|lasts|ran|finish\w*|duration:?|length:?)"
     r"(?: in| for)? $",
@@ -151,7 +152,10 @@ def _time(match: re.Match[str]) -> str:
         return match[0]
     if int(hour) > 24 and not second:  # minutes and seconds
         return f"{cardinal(hour)} {'minutes' if minute == '00' else two_digits(minute)}"
-    if second and _LASTED.search(match.string[: match.start()][-20:]):
+    if second and (
+        _LASTED.search(match.string[: match.start()][-20:])
+        or _SO_LONG.match(match.string, match.end())
+    ):
         return _long(hour, minute, second)
     words = [cardinal(str(int(hour)))]
     if minute != "00":
@@ -324,6 +328,10 @@ DECADES: tuple[Rule, ...] = (
     (
         r"(?<=\bof )(?P<number>[2-9]0)s\b|(?<=\bin )(?P<other>[2-9]0)s\b",
         lambda match: plural(cardinal(match["number"] or match["other"])),
+    ),
+    (
+        r"(?<![0-9.,'-])(?P<year>1[1-9][0-9][1-9]|20[0-9][1-9])'s\b",
+        lambda m: f"{year(m['year'])}'s",
     ),
     (r"(?<![0-9.,'-])(?P<number>[0-9]{1,4})'s\b", _decades),
     (r"(?<=[QH][1-4])'(?P<year>[0-9]{2})\b", _short_year),
