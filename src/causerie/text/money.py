@@ -126,8 +126,10 @@ def _coins(whole: str, part: str, unit: str, hundredth: str) -> str:
 def _per(match: re.Match[str]) -> str:
     if not match["per"]:
         return ""
-    if not known(match):
+    if not known(match) and match["per"] != "ea":
         return f" slash {match['per']}"
+    if match["per"] == "ea":
+        return " each"
     period = per(match["per"])
     return f" {'an' if period == 'hour' else 'a'} {period}"
 
@@ -136,10 +138,16 @@ def _cents(match: re.Match[str]) -> str:
     return f"{cardinal(match['whole'])} cent{'' if match['whole'] == '1' else 's'}{_per(match)}"
 
 
+_CODED = r"[0-9][0-9,]{0,19}(?:\.[0-9]{1,2})?[kKmMbB]?"
 _LOW = _AMOUNT.format("") + _SCALE.format("")
 _HIGH = _AMOUNT.format("high_") + _SCALE.format("high_")
 _CONTINENTAL = r"(?P<whole>[0-9]{1,3}(?:\.[0-9]{3}){0,4}),(?P<part>[0-9]{2})"
 MONEY: tuple[Rule, ...] = (
+    # A code after the sign says which dollars: $20 CAD.
+    (
+        rf" ?(?<![A-Z])(?:US)?\$ ?(?P<amount>{_CODED}) ?(?P<code>USD|CAD|AUD|NZD|MXN)\b ?",
+        lambda match: f"{match['code']} {match['amount']}",
+    ),
     (r" ?(?P<amount>\$[0-9.,]{1,20} ?[mbtr]{1,2}illion)-dollars? ?", lambda match: match["amount"]),
     (r"\$(?P<whole>[0-9]{1,3})s\b", lambda match: plural(cardinal(match["whole"]))),
     (rf"~(?=[{SIGNS}])", "about "),
