@@ -17,7 +17,7 @@ _TOP_LEVEL = (
 )
 _FILE_TYPES = (
     r"pdf|txt|docx?|xlsx?|pptx?|csv|jpe?g|png|gif|svg|mp[34]|wav|flac|zip|gz|tar|exe|html?|css|json|"
-    r"ya?ml|toml|ini|py|js|ts|cpp|sh|md|sql|log"
+    r"ya?ml|toml|ini|py|js|ts|cpp|sh|md|sql|log|(?<=[a-z]{3}\.)[ch]"
 )
 
 _EMAIL = re.compile(

@@ -106,8 +106,8 @@ _PROGRAMMING = frozenset(
 _SMALL_TOKEN = re.compile(rf"\b({'|'.join(_SMALL)})('?s)?\b(?![.'/@])")
 # Those that are so only before a digit, and others before it: mp3, html5; E = mc².
 _SMALL_NUMBERED = re.compile(
-    rf"(?<![A-Za-z0-9])(?:{'|'.join(_SMALL)}|mp|ps|ipv|utf|sha|md|php|es|rtx|gtx|mc(?=²|\^2)|h(?=26))"
-    r"(?=-?[0-9²^])"
+    rf"(?<![A-Za-z0-9])(?:{'|'.join(_SMALL)}|mp|ps|ipv|utf|sha|md|php|es|rtx|gtx|mc(?=²|\^2)|h(?=26)|rc)"
+    r"(?=-?[0-9²^]|(?<=rc)\.[0-9])"
 )
 
 

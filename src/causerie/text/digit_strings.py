@@ -226,11 +226,11 @@ DIGIT_STRINGS: tuple[Rule, ...] = (
     (_STREET, _street),
     (r"(?<=[A-Z])-[0-9]{1,8}(?:-[0-9]{1,8}){1,4}(?![\w-])", _groups),
     (
-        r"(?:(?<=[A-Z])-?|(?<=[a-z]{3})(?:-(?![0-9]+s))?)(?P<digits>[0-9]{3,4})(?![0-9]|[.,:/-][0-9])",
+        r"(?:(?<=[A-Z])[-_]?|(?<=[a-z]{3})(?:-(?![0-9]+s))?)(?P<digits>[0-9]{3,4})(?![0-9]|[.,:/-][0-9])",
         lambda match: label(match["digits"]),
     ),
     (r"(?<=\b[A-Z][0-9]{2})-(?P<digits>[0-9]{3,8})\b", lambda match: digits(match["digits"])),
-    (r"(?:(?<=alpha)|(?<=beta)|(?<=rc)|(?<=dev))\.(?=[0-9])", "point"),
+    (r"(?:(?<=alpha)|(?<=beta)|(?<=R C)|(?<=dev))\.(?=[0-9])", "point"),
     (r"(?<=[A-Za-z][0-9])-(?P<digits>[0-9]{3,4})", lambda match: label(match["digits"])),
     (
         r"\b802\.11(?P<letters>[a-z]{0,2})\b",

@@ -68,6 +68,11 @@ _EMOTICON = re.compile(
 )
 _OPERATORS = {"&&": " and ", "||": " or ", "!": "not "}
 _OPERATOR = re.compile(r"&&|\|\||(?:(?<=[(&|=] )|(?<=[(&|])|(?<=\bif ))!(?=[a-z(])")
+# price * quantity, a*b; SELECT * FROM t, COUNT(*)
+_STAR = re.compile(
+    r"(?P<times>(?<=[a-z0-9_)\]]) \* (?=[a-z0-9_(])|(?<=\b[a-z])\*(?=[a-z]\b))"
+    r"|(?:(?<=\bSELECT )|(?<=\bselect )|(?<=\w\())\*(?=[ )])"
+)
 _GREEK = dict(
     zip(
         "αβγδεζηθικλμνξορστυφχψωϕΓΔΘΛΞΣΦΨΩ",
@@ -111,12 +116,12 @@ def normalize(text: str, *, spells: bool = True, knows: Callable[[str], bool] | 
 
     Args:
         spells: write the letters of initialisms apart.
+        knows: whether a lexicon has a word in small letters; see `read_capitals`.
     """
     text = " ".join(read_latex(text).translate(_TABLE).split())
     text = _read_signs(text)
     text = read_addresses(_CODES(_EMOTICON.sub("", text)))
     text = read_roman_numerals(read_abbreviations(text))
-        knows: whether a lexicon has a word in small letters; see `read_capitals`.
     text = read_capitals(text, knows) if spells else text
     text = _STAR.sub(lambda match: " times " if match["times"] else "star", text)
     text = _OPERATOR.sub(lambda match: _OPERATORS[match[0]], text)
@@ -162,6 +167,7 @@ _read_signs = Rules(
         (r"(?:(?<=\b[IiU] )|(?<=\b[Ww]e )|(?<=\b[Yy]ou ))(?:❤|<3(?= \w))", "love"),
         (r"(?<=\bP\([A-Z])\|(?=[A-Z]\))", " given "),
         (r"(?<![\w'])n!(?!\w)(?! ?[=*+/])", "n factorial"),
+        (r"(?<!\S)<(?P<file>[\w/]{1,40}\.[ch]\w{0,2})>", r"\g<file>"),  # #include <stdio.h>
         (r"(?P<full>[★⭐]{1,5})(?P<empty>☆{0,5})", _stars),
         (
             r"(?<![\w.\\])(?P<name>[fghFGHPOT]|sin|cos|tan|ln|exp|sinh|cosh|tanh|log_?(?P<base>[0-9]*))"
@@ -184,7 +190,7 @@ _read_signs = Rules(
         ),
         (r"(?<=[0-9][°'\"]) ?(?P<point>[NSEW])\b", lambda m: f" {_COMPASS[m['point']]}"),
     ),
-    only_if=r"\w'?\(|n!|I-[0-9]|[A-Z][0-9]{1,2}[-–]|[Aa][-–][Zz]|/d|\||[❤★⭐]|<3|"
+    only_if=r"\w'?\(|n!|I-[0-9]|[A-Z][0-9]{1,2}[-–]|[Aa][-–][Zz]|/d|\||[❤★⭐]|<3|<[\w/]+\.|"
     r"[0-9][°'\"] ?[NSEW]|= [a-z]{2}|[^ ]==",
     spaced=False,
 )

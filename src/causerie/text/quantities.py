@@ -355,6 +355,7 @@ _SIGNS: tuple[Rule, ...] = (
     (r"(?<=[0-9])x/(?=(?:day|week|month|year|hour)\b)", "times per"),
     (r"(?<![\w)^-])[-−](?=\.?[0-9])", "minus "),
     (r"(?<=[0-9)]) ?[*×] ?(?=[0-9(])", "times"),
+    (r"(?<=[0-9)])\*(?=[a-z]\b)|(?<=\b[a-z])\*(?=[0-9])", "times"),
     (r"(?<=[0-9]) ?x ?(?=[0-9])", "by"),
     (
         r"(?<=[0-9])x(?= (?:as|more|less|the|an?|per|daily|weekly|monthly|[a-z]{2,12}er)\b)",
@@ -389,8 +390,8 @@ _MEASURES: tuple[Rule, ...] = (
         lambda match: f"{many(UNITS[match['unit']])} per" if known(match) else match[0],
     ),
     (r"(?<=[0-9]) ?-?y/?o\b", "year old"),
-    (r"(?:(?<=\b1)|(?<=[/½¼¾]))(?<!/1) c\.(?= [a-z])|(?<=/[0-9]) c\.(?= [a-z])", "cup"),
     (r"(?<=[0-9]) ?st(?= [0-9]{1,2} ?lbs?\b)|(?<=[02-9])st\b|(?<=\b11)st\b", "stone"),
+    (r"(?:(?<=\b1)|(?<=[/½¼¾]))(?<!/1) c\.(?= [a-z])|(?<=/[0-9]) c\.(?= [a-z])", "cup"),
     (r"(?<=[0-9]) c\.(?= [a-z])", "cups"),
     (r"(?<=[0-9]) K(?=[.,;)]| ?$| (?:and|or|to)\b)", "kelvin"),
     (r"(?<=[0-9]) ?A(?= (?:fuse|breaker|circuit|current|supply|outlet|charger)\b)", "amp"),
@@ -455,13 +456,13 @@ _MEASURES: tuple[Rule, ...] = (
     ),
     (rf"(?<=[0-9] )(?P<noun>[a-z]{{3,20}})/(?P<per>{PERIOD})\b", _rate),
     (
-    (
         r"(?<![\w/²³])(?P<unit>[A-Za-zμ]{1,3}(?:[²³]|(?=/[a-z]{1,2}[²³])))/"
         rf"(?P<per>{PERIOD})(?![\w²³'/])",
         lambda match: (
             f"{many(UNITS[match['unit']])} per {per(match['per'])}" if known(match) else match[0]
         ),
     ),
+    (
         rf"{_START}(?<![0-9]/)(?P<whole>[0-9]{{1,3}}(?:,[0-9]{{3}}){{1,4}}|[0-9]{{1,15}})"
         r"(?:(?:st|nd|rd|th)(?P<many>s?)|ST|ND|RD|TH)\b",
         _nth,
