@@ -50,10 +50,11 @@ _ROMAN_YEAR = r"\bM(?:CM|DC{0,3}|M)(?:X[CL]|L?X{0,3})(?:I[XV]|V?I{0,3})\b"
 _ROMAN_ITEM = (  # i) wash; ii) dry
     r"(?<![\w])(?P<numeral>i(?=\).{0,200}\bii\))|ii|iii|iv|vi{0,3}|ix|x)(?=\))"
 )
-# The number of a heading: II. Methods; but I. Newton, V. Woolf.
+# The number of a heading or an item: II. Methods, iv. Results; but I. Newton, V. Woolf.
 _ROMAN_HEADING = (
     rf"^(?P<numeral>{_BELOW_40}"
-    r"|I(?=\. (?:Introduction|Overview|Background)\b))\.(?= [A-Z])"
+    r"|I(?=\. (?:Introduction|Overview|Background)\b)"
+    r"|[iv]|ii|iii|iv|vi{1,3}|ix|xi{0,3})\.(?= [A-Z])"
 )
 _ROMAN_ALONE = rf"^(?P<numeral>{_BELOW_40})$"
 _VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
@@ -113,13 +114,13 @@ read_roman_numerals = Rules(
         (_WORLD_WAR, lambda match: f"World War {cardinal(str(len(match[1])))}"),
         (_ROMAN_COUNT, _count),
         (_ROMAN_ITEM, lambda match: cardinal(str(_value(match["numeral"].upper())))),
-        (_ROMAN_HEADING, lambda match: cardinal(str(_value(match["numeral"]))) + ","),
+        (_ROMAN_HEADING, lambda match: cardinal(str(_value(match["numeral"].upper()))) + ","),
         (_ROMAN_ALONE, lambda match: cardinal(str(_value(match["numeral"])))),
         (_ROMAN_CENTURY, _century),
         (_ROMAN_RANK, _rank),
         (_ROMAN_NAME, _count),
         (_ROMAN_YEAR, _year),
     ),
-    only_if=r"[A-Za-z] [IVXLC]+\b|^[IVX]+(?:\.|$)|[a-z] [ivx]+\b|\bii\)|\bWWI|\bM[CMD]",
+    only_if=r"[A-Za-z] [IVXLC]+\b|^[IVX]+(?:\.|$)|^[ivx]+\.|[a-z] [ivx]+\b|\bii\)|\bWWI|\bM[CMD]",
     spaced=False,
 )

@@ -319,7 +319,7 @@ _NO_WORDS = re.compile(r"\S{1000}")
 # Abbreviations after which a sentence goes on and that sentencex does not know.
 _NO_END = re.compile(
     r"(?<![\w.])(?:[Aa]pprox|[Dd]ept|est|[Mm]isc|[Ii]ncl|[Ee]xcl|[Rr]esp|[Cc]f|[Vv]iz|ca|"
-    r"[Ee]\.g|[Ii]\.e)\.\s*$|(?<!\S)\.{1,2}$|^[IVX]{2,5}\.\s*$"  # ./run, II. Methods
+    r"[Ee]\.g|[Ii]\.e)\.\s*$|(?<!\S)\.{1,2}$|^(?:[IVX]{2,5}|[ivx]{2,5})\.\s*$"  # ./run, II. Methods
 )
 # Abbreviations after which it goes on if a number, a small letter or a dash follows.
 _MAY_GO_ON = re.compile(
