@@ -128,6 +128,7 @@ BLOCKS = {
     "One ![](cat.png) two": ["One two"],
     "[![Build](a)](b) passes": ["Build passes"],
     "[a][1] and [b][ref], [c][]": ["[a][1] and b, c"],
+    "See [the text][1].\n\n[1]: https://a.b": ["See the text."],
     '[ref]: https://a.b "Title"\nText': ["Text"],
     "[Tom]: Hello.\n[Anna]: Bye": ["[Tom]: Hello.", "[Anna]: Bye"],
     "A fact[^1] here.\n\n[^1]: The note.": ["A fact here.", "The note."],

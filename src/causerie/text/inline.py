@@ -33,6 +33,8 @@ _TARGET = re.compile(
 )
 _BRACKET = re.compile(r"\\.|[\[\]]", re.S)
 _REFERENCE = re.compile(r"\[(?![0-9]+\])[^\[\]]*\]")
+_NUMBERED = re.compile(r"\[[0-9]{1,3}\]")  # the reference of a link after words: [The text][1]
+_WORDS = re.compile("[A-Za-z]{2}")
 _FOOTNOTE = re.compile(r"\[\^[^\[\]\s]{1,60}\]")
 _PAUSE = re.compile(rf"\[\s*{pauses.WRITTEN}\s*\]|\(\s*pauses?\s*\)|\*pauses?\*", re.I)
 # A pronunciation as the target of a link, as misaki has it, and piper's.
@@ -396,6 +398,8 @@ def _bracket(raw: str, at: int, stop: int, *, is_closed: bool) -> Token | None:
     is_index = opening == at and at > 0 and (raw[at - 1].isalnum() or raw[at - 1] in "_)]")
     if target is None and not is_index and not raw[opening + 1 : closing].isdigit():
         target = _REFERENCE.match(raw, closing + 1, stop)
+        if target is None and _WORDS.search(raw, opening + 1, closing):
+            target = _NUMBERED.match(raw, closing + 1, stop)
     if target is None:
         return None
     if raw[at] == "!" and not raw[opening + 1 : closing].strip():
