@@ -16,6 +16,7 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             r"dust|sinkers?|plumbing|contamination|batter(?:y|ies)|"
             r"solder|levels|content|lined|crystal|roof|ore|mines?|exposure|apron|balloon)\b|"
             r"\b(?:heavy|dull|soft|dense) as _\b|"
+            r"\b(?:the|this|that|these|those|its|their) \w+ (?:is|are|was|were) _ ?(?:[,.;!?]|$)|"
             r"\b(?:molten|melted|toxic|liquid|pencil|red|heavy) _|\b(?:of|contains?|containing|"
             r"contained|like|from|than|and|or|with) _ ?(?:[,.;!?]|$|in the)|\b_ (?:is|"
             r"was) (?:a |an )?(?:\w+ )?(?:metal|heavy|toxic|soft|element|poisonous)|"
@@ -91,8 +92,8 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
     "wound": (
         (
             "wˈWnd",
-            r"_ (?:up|down|around|round|through|its|their|tightly|tight|back|along|across|"
-            r"between)\b|\b(?:he|she|they|i|we|you|it|who|mother|father|(?:had|was|were|been|is|"
+            r"_ (?:up|down|around|round|through|its|their|tightly|(?:too |so |very )?tight|back|"
+            r"along|across|between)\b|\b(?:he|she|they|i|we|you|it|who|mother|father|(?:had|was|were|been|is|"
             r"are) \w+ly) _ (?:the|a|his|her|my|some|it|yarn|wool|rope|thread)\b|"
             r"\b[a-z]+ _ the (?:clock|watch|rope|yarn|string|thread|wire|wool|film|toy|cord|"
             r"hose)",
@@ -231,7 +232,7 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
     "content": (
         (
             "kəntˈɛnt",
-            r"\b(?:is|are|was|were|be|been|being|feel|feels|felt|seem|seems|seemed|so|very|"
+            r"\b(?:is|are|am|was|were|be|been|being|feel|feels|felt|seem|seems|seemed|so|very|"
             r"quite|perfectly|not|more|i'm|he's|she's|they're|we're|looked|looks|look|remain|"
             r"remained|fully|completely|happy and|grew|rest|well|to) (?:\w+ly )?_\b(?! (?:is|"
             r"creators?|was|for|on|of))|\b_ (?:with|to) (?:his|her|their|my|life|just|simply|"
