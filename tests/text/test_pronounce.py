@@ -67,6 +67,11 @@ def test_capital_a_inside_a_sentence_is_the_letter(lexicon: Lexicon) -> None:
     assert lexicon.read("NASA A CAT").phonemes == "nˈæsə ɐ kˈæt"
 
 
+def test_a_prefix_with_a_hyphen_keeps_its_sound() -> None:
+    bundled = Lexicon.load(BUNDLED / "lexicon.txt.gz")
+    assert bundled.read("We re-enter.").phonemes == "wi ɹˌiˈɛntəɹ."
+
+
 def test_letters_apart_are_one_initialism(lexicon: Lexicon) -> None:
     assert lexicon.read("F B I, A T M's").phonemes == "ˌɛfbˌiˈI, ˌAtˌiˈɛmz"
     assert lexicon.read("a C cat").phonemes == "ɐ sˈi kˈæt"
