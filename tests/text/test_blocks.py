@@ -180,6 +180,8 @@ BLOCKS = {
     # Lines.
     "Red\nBlue\nGreen\nYellow": ["Red, Blue, Green, Yellow"],
     "red\nblue": ["red, blue"],
+    "Acme Inc.'s shares rose. We won.": ["Acme Inc.'s shares rose.", "We won."],
+    "A 6-in. pipe broke. We left.": ["A 6-in. pipe broke.", "We left."],
     "Tom: Hi there\nAnna: Hello": ["Tom: Hi there", "Anna: Hello"],
     "Step 1: mix\nStep 2: bake": ["Step 1: mix", "Step 2: bake"],
     "12 Main Street\nSpringfield, IL 62704\nUSA": ["12 Main Street, Springfield, IL 62704, USA"],

@@ -173,7 +173,7 @@ _TO_DATE = re.compile(rf"(?:(?<=[0-9])|(?<=[0-9](?:st|nd|rd|th))) ?[-–] ?(?=(?
 _WORKDAYS = re.compile(r"\bM[-–]F\b(?=,?:? [0-9])|(?<=[0-9ap]m )M[-–]F\b")
 _ONE_NAME = re.compile(rf"(?P<mark>(?<=[a-z.]) ?[-–/] ?)?\b(?P<name>{_NAME})\b\.?")
 _CLEAR_NAME = re.compile(
-    rf"\b(?P<short>{alternatives(_CLEAR)})\b(?!-[a-z]|')(?:\.(?= [a-z0-9(]|,))?"
+    rf"\b(?P<short>{alternatives(_CLEAR)})\b(?!-[a-z]|')(?:\.(?= [a-z0-9(]|,|'s\b))?"
 )
 _UNCLEAR_NAME = re.compile(
     r"\b(?P<short>Sat|Sun|Jan|Mar)(?:\.(?= '?[a-z0-9(]|,)|(?=,? (?:'?[0-9]|(?:"

@@ -31,7 +31,9 @@ _URL = re.compile(
 _VOWELLESS = re.compile("[b-df-hj-np-tv-xz]{2,4}", re.I)
 _PIECE = re.compile(r"[A-Za-z]+|[0-9]+|[^\w\s]|_")
 _ESCAPED = re.compile(r"%[0-9A-Fa-f]{2}")
-_FILE_TYPE = re.compile(rf"(?:(?<=\w)|(?<![^\s(\"'/]))\.(?P<type>{_FILE_TYPES})\b(?!\.\w)", re.I)
+_FILE_TYPE = re.compile(
+    rf"(?:(?<=\w)|(?<![^\s(\"'/]))\.(?P<type>{_FILE_TYPES})\b(?!(?<!\.tar)\.\w)", re.I
+)
 # A sentence does not begin with a small letter: os.path; Math.max(a, b).
 _MEMBER = re.compile(
     r"(?<=[a-z_]{2})(?<!\betc)\.(?P<part>(?=[a-z_]{2}|[A-Za-z_]\w{0,30}\()[A-Za-z]*)"

@@ -290,6 +290,7 @@ def sentences(text: str) -> list[str]:
             _NO_END.search(found[-1])
             or (_MAY_GO_ON.search(found[-1]) and _GOES_ON.match(sentence))
             or (_BEFORE_NAME.search(found[-1]) and sentence[0].isupper())
+            or (found[-1].endswith((".'", ".’")) and _POSSESSIVE.match(sentence))  # Inc.'s
             or (found[-1][-1] == "." and _FILE_TYPE.match(sentence))  # IMG.JPG
             or (_FACTORIAL.search(found[-1]) and _EQUALS.match(sentence))  # 5! = 120
         ):
@@ -328,6 +329,7 @@ _MAY_GO_ON = re.compile(
     r"(?<=[0-9]-)(?:in|ft|yd|mi|lbs?|oz|gal|min|hr|sec))\.\s*$"
 )
 _FILE_TYPE = re.compile(r"(?:PDF|JPE?G|PNG|GIF|DOCX?|XLSX?|PPTX?|CSV|TXT|ZIP|MP[34]|MOV)\b")
+_POSSESSIVE = re.compile(r"s\b")
 _BEFORE_NAME = re.compile(r"(?<![\w.])(?:Ft|Ms|Apt|Ste|Attn|Amb|Atty)\.\s*$")
 _GOES_ON = re.compile(r"[#0-9a-z–-]|(?:[IVXLC]{2,7}|[VXL])\b")
 _FACTORIAL, _EQUALS = re.compile(r"[0-9n]! ?$"), re.compile(r"[=/*×+]|is |equals ")
