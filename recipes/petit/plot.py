@@ -24,20 +24,11 @@ CURVES = (  # log, title, losses to plot
         "the whole codec",
         {"mel": "multi-scale log mel", "phone_divergence": "phone divergence"},
     ),
-    (
-        "decoder",
-        "decoder",
-        {
-            "envelope": "log envelope",
-            "pitch": "pitch and voicing",
-            "mel": "log mel",
-            "discriminator": "discriminator (2: chance)",
-        },
-    ),
+    ("decoder", "decoder", {"envelope": "log envelope", "pitch": "pitch and voicing"}),
     (
         "joint",
         "encoder and decoder",
-        {"envelope": "log envelope", "phones": "phones", "mel": "log mel"},
+        {"phones": "phones", "mel": "log mel", "discriminator": "discriminator (2: chance)"},
     ),
     ("lm", "language model", {"codebook0": "codebook 0", "rest": "acoustic codebooks"}),
 )

@@ -13,9 +13,7 @@ import numpy as np
 import pytest
 import torch
 from codec_training.aligned_speech import SpeechFolder
-from codec_training.discriminator import SpectraDiscriminator
 from codec_training.phone_recognizer import PhoneRecognizer
-from codec_training.source_filter import NUM_JUDGED
 from encoded_speech import EncodedSpeech
 
 from causerie.checkpoint import load, load_codec
@@ -98,7 +96,7 @@ def test_the_codec_is_trained_phase_by_phase(
     monkeypatch.setattr(
         train,
         "DECODER",
-        dataclasses.replace(train.DECODER, steps=2, judged_from=1, spoken_from=1, batch=2),
+        dataclasses.replace(train.DECODER, steps=2, batch=2),
     )
     monkeypatch.setattr(train, "SourceFilterConfig", lambda: tiny.source_filter_config().decoder)
     write_targets(work / "targets" / "low", 100.0, 0, TINY.num_codebooks)
@@ -131,9 +129,8 @@ def write_states(train: ModuleType, work: Path, decoder: int, lm: int) -> tuple[
     tokenizer = train.TextTokenizer.load(train.ASSETS / "tokenizer.json")
     codec = Mimi(train.with_source_filter(train.codec_config(train.NUM_CODEBOOKS)))
     model = CSM(train.model_config(tokenizer.vocab_size))
-    judge = SpectraDiscriminator(NUM_JUDGED)
     for phase, step, modules in (
-        ("decoder", decoder, {"codec": codec, "mels": judge}),
+        ("decoder", decoder, {"codec": codec}),
         ("lm", lm, {"model": model}),
     ):
         (work / phase).mkdir(parents=True)

@@ -1,10 +1,9 @@
 """Trains a source-filter decoder on the codes of a codec.
 
 First it learns WORLD's parameters of the speech, which needs no synthesis. Means of parameters
-sound muffled, so from step ``judged_from`` on a small discriminator sees the envelopes. From step
-``spoken_from`` on the decoder speaks: the waveform's log mel spectra are compared with those of the
-original, and discriminators see both. Part of the windows has codes that the language model has
-drawn, so the decoder learns its mistakes.
+sound muffled, so then the decoder speaks: the waveform's log mel spectra are compared with those of
+the original, and a discriminator sees both. Part of the windows has codes that the language model
+has drawn, so the decoder learns its mistakes.
 
 The encoder stays as it is, or is trained too, for voices that it has heard too little of. Codebooks
 always stay.
@@ -24,6 +23,7 @@ from torch import Tensor, nn
 from causerie.codec.mimi import Mimi
 from causerie.codec.source_filter import ENVELOPE_HZ, NUM_OUTPUTS, Parameters, SourceFilter
 from causerie.config import HOP
+from causerie.device import has_fast_bf16
 from causerie.errors import ConfigError
 from causerie.train import spectral_losses
 from causerie.train.loop import SAVE_EVERY, Descent, Loop, OnStep
@@ -34,11 +34,10 @@ from codec_training.phone_recognizer import PhoneRecognizer, recognizer_distance
 
 #: Envelopes whose mean is below this log gain are nearly silent, and count less.
 QUIET, QUIET_WEIGHT = -9.0, 0.15
-#: Mean and deviation of log envelopes, and of log mel spectra.
-ENVELOPE_SCALE, MEL_SCALE = (-6.0, 2.7), (-5.0, 2.0)
-#: Log mel spectra that are compared: window, hop, mels. Discriminators see the first ones.
+#: Mean and deviation of log mel spectra.
+MEL_SCALE = (-5.0, 2.0)
+#: Log mel spectra that are compared: window, hop, mels. The discriminator sees the first ones.
 SPECTRA = ((1024, 240, 80), (512, 120, 80), (2048, 480, 96))
-NUM_JUDGED = 1
 #: How much `sharpen` deepens the envelope. With 0.35, P.808 of 10 sentences by the language model
 #: rose from 3.55 to 3.67 (heart) and from 3.70 to 3.83 (bruno); OVRL by -0.06 and 0.
 SHARPENING, KEPT_CEPSTRUM = 0.35, 4
@@ -51,24 +50,19 @@ class SourceFilterRecipe:
     """Everything a run depends on, apart from codec and data.
 
     Attributes:
-        judged_from: first step with a discriminator.
-        spoken_from: first step that compares spectra of waveforms.
+        speaks: whether waveforms are compared, and not only parameters.
         drawn: share of the windows with codes that the language model has drawn.
-        parameter_weight: of the distance of parameters, once waveforms are compared.
+        parameter_weight: of the distance of parameters, if waveforms are compared.
         adversarial_weight, feature_weight: of the discriminator's score and its features.
-        judged_lr, spoken_lr: highest learning rates from these steps on.
         encoding: how the encoder is trained; None: it stays as it is.
         feature_distance_weight, phone_divergence_weight: of the losses by a phone recognizer.
     """
 
     steps: int
-    judged_from: int
-    spoken_from: int
+    speaks: bool = False
     batch: int = 8
     window_frames: int = 25
     lr: float = 2e-3
-    judged_lr: float = 1e-3
-    spoken_lr: float = 8e-4
     warmup: int = 50
     betas: tuple[float, float] = (0.8, 0.98)
     weight_decay: float = 0.01
@@ -176,13 +170,14 @@ class SourceFilterPhase:
         self.codec, self.recipe = codec, recipe
         self.decoder = codec.decoder
         self.recognizer = recognizer and recognizer.requires_grad_(False)
-        self.envelopes = Adversary(SpectraDiscriminator(1), recipe.discriminator_lr)
-        self.mels = Adversary(SpectraDiscriminator(NUM_JUDGED), recipe.discriminator_lr)
+        self.autocast = torch.autocast(
+            "cpu", torch.bfloat16, enabled=has_fast_bf16(torch.device("cpu"))
+        )
+        self.adversary = Adversary(SpectraDiscriminator(1), recipe.discriminator_lr)
         self.parameters = list(self.decoder.parameters())
         self.modules: dict[str, nn.Module] = {
             "codec": codec,
-            "envelopes": self.envelopes.module,
-            "mels": self.mels.module,
+            "discriminator": self.adversary.module,
         }
         self.encoder: EncoderPhase | None = None
         if recipe.encoding is not None:
@@ -195,23 +190,23 @@ class SourceFilterPhase:
     ) -> tuple[Tensor, dict[str, float]]:
         """Loss and numbers of a batch."""
         recipe = self.recipe
-        latent, coding, coding_numbers = self._latent(step, windows, generator)
-        predicted = self.decoder.predict(latent)
+        latent, coding, numbers = self._latent(step, windows, generator)
+        with self.autocast:
+            predicted = self.decoder.predict(latent)
         envelope, aperiodicity = parameter_distances(predicted, windows)
         pitch = pitch_loss(predicted, windows.tracks)
         parameters = envelope + recipe.aperiodicity_weight * aperiodicity
         losses = {"envelope": envelope, "aperiodicity": aperiodicity, "pitch": pitch}
         total = coding + 0.5 * pitch
-        if step < recipe.spoken_from:
+        if not recipe.speaks:
             total = total + parameters
-            adversary = self.envelopes
-            pair = [[_envelope_spectrum(one.envelope)] for one in (windows, predicted)]
         else:
+            total = total + recipe.parameter_weight * parameters
             sound = spoken(predicted, windows.tracks, generator)
             waveforms = [self._seen(pcm) for pcm in (windows.pcm[..., : sound.shape[-1]], sound)]
             spectra = [self._spectra(pcm) for pcm in waveforms]
             mel = torch.stack([F.l1_loss(a, b) for a, b in zip(*spectra, strict=True)]).mean()
-            total = total + mel + recipe.parameter_weight * parameters
+            total = total + mel
             losses["mel"] = mel
             if self.recognizer is not None:
                 original, decoded = waveforms
@@ -221,14 +216,12 @@ class SourceFilterPhase:
                 total = total + recipe.feature_distance_weight * features
                 total = total + recipe.phone_divergence_weight * phones
                 losses |= {"phone_features": features, "phone_divergence": phones}
-            adversary = self.mels
-            pair = [[_scaled(mels, *MEL_SCALE) for mels in one[:NUM_JUDGED]] for one in spectra]
-        numbers = coding_numbers | {name: float(value.detach()) for name, value in losses.items()}
-        if step >= recipe.judged_from:
-            fooled, matched, numbers["discriminator"] = adversary(*pair)
+            real, fake = ([_scaled(one[0], *MEL_SCALE)] for one in spectra)
+            with self.autocast:
+                fooled, matched, numbers["discriminator"] = self.adversary(real, fake)
             total = total + recipe.adversarial_weight * fooled + recipe.feature_weight * matched
-            numbers["features"] = float(matched.detach())
-        return total, numbers
+            losses["features"] = matched
+        return total, numbers | {name: float(value.detach()) for name, value in losses.items()}
 
     def _latent(
         self, step: int, windows: Windows, generator: torch.Generator
@@ -254,20 +247,14 @@ class SourceFilterPhase:
         return [spectral_losses.log_mel(pcm, *spectrum, rate) for spectrum in SPECTRA]
 
     def extra_state(self) -> dict[str, Any]:
-        return {"envelopes": self.envelopes.state_dict(), "mels": self.mels.state_dict()}
+        return self.adversary.state_dict()
 
     def load_extra_state(self, state: dict[str, Any]) -> None:
-        self.envelopes.load_state_dict(state["envelopes"])
-        self.mels.load_state_dict(state["mels"])
+        self.adversary.load_state_dict(state)
 
 
 def _scaled(spectrum: Tensor, mean: float, deviation: float) -> Tensor:
     return (spectrum - mean) / deviation
-
-
-def _envelope_spectrum(envelope: Tensor) -> Tensor:
-    """What the discriminator sees of envelopes (B, N, bands): (B, bands, N / 2), every 10 ms."""
-    return _scaled(envelope[:, ::2].transpose(1, 2), *ENVELOPE_SCALE)
 
 
 def parameter_distances(predicted: Parameters, windows: Windows) -> tuple[Tensor, Tensor]:
@@ -322,7 +309,6 @@ def train_source_filter(
     out: Path,
     *,
     is_new: bool = True,
-    discriminator: dict[str, Tensor] | None = None,
     recognizer: PhoneRecognizer | None = None,
     on_step: OnStep | None = None,
     allow_changes: bool = False,
@@ -334,7 +320,6 @@ def train_source_filter(
         codec: with trained encoder and codebooks.
         targets: the folder that decoder_targets.py writes.
         is_new: the decoder was not trained before.
-        discriminator: trained weights of the discriminator of spectra.
         recognizer: compares the phones of original and decoded sound; None: nothing does.
         on_step: called after every step with its number and losses.
         allow_changes: resume even if the recipe has changed.
@@ -343,8 +328,6 @@ def train_source_filter(
     if is_new:
         initialize(codec, folder)
     phase = SourceFilterPhase(codec, recipe, recognizer)
-    if discriminator is not None:
-        phase.mels.module.load_state_dict(discriminator)
     optimizer = torch.optim.AdamW(
         phase.parameters, lr=recipe.lr, betas=recipe.betas, weight_decay=recipe.weight_decay
     )
@@ -363,10 +346,6 @@ def train_source_filter(
         return numbers
 
     loop.begin(asdict(recipe))
-    begins = [0, recipe.judged_from, recipe.spoken_from, recipe.steps]
-    rates = [recipe.lr, recipe.judged_lr, recipe.spoken_lr]
-    for first, end, lr in zip(begins[:-1], begins[1:], rates, strict=True):
-        if loop.step < end:
-            descent = Descent(first=first, steps=end, lr=lr, warmup=recipe.warmup, clip=recipe.clip)
-            loop.descend(gradients, descent, on_step)
+    descent = Descent(steps=recipe.steps, lr=recipe.lr, warmup=recipe.warmup, clip=recipe.clip)
+    loop.descend(gradients, descent, on_step)
     return codec

@@ -55,7 +55,6 @@ class Descent:
         warmup: number of steps in which the rate rises.
         floor: final rate, as a share of `lr`.
         clip: maximum gradient norm.
-        first: step at which the schedule starts.
     """
 
     steps: int
@@ -64,12 +63,10 @@ class Descent:
     decay: Decay = "cosine"
     floor: float = 0.02
     clip: float = CLIP
-    first: int = 0
 
     def rate(self, step: int) -> float:
         """The learning rate of a step."""
-        place, size = step - self.first, self.steps - self.first
-        return self.lr * factor(place, size, self.warmup, self.decay, self.floor)
+        return self.lr * factor(step, self.steps, self.warmup, self.decay, self.floor)
 
 
 #: Computes the gradients of a step and returns its losses.
