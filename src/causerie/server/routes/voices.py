@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
 from pydantic import BaseModel, Field
+from starlette.background import BackgroundTask
 
 from causerie.audio.formats import encoder
 from causerie.errors import StoreError, UnknownVoiceError
@@ -209,6 +210,7 @@ async def preview(
     model = hashlib.blake2b(service.model_names()[0].encode(), digest_size=4).hexdigest()
     name = f"{info.id}-{model}.{format}"
     data = await in_store(service.store.preview, name) if _is_file_name(name) else None
+    later = None
     if data is None:
         reply = await service.speak(
             PREVIEW,
@@ -223,12 +225,18 @@ async def preview(
             lambda num: encoder(format, sample_rate=reply.sample_rate, num_samples=num),
         )
         if _is_file_name(name):
-            try:
-                await in_changes(service.store.keep_preview, name, data)
-            except StoreError as error:  # it was spoken all the same
-                log.warning("a preview could not be stored: %s", error)
+            later = BackgroundTask(_keep_preview, service, name, data)
     kind = {"wav": "audio/wav", "mp3": "audio/mpeg"}[format]
-    return Response(data, media_type=kind, headers={"Cache-Control": "private, max-age=3600"})
+    headers = {"Cache-Control": "private, max-age=3600"}
+    return Response(data, media_type=kind, headers=headers, background=later)
+
+
+async def _keep_preview(service: SpeechService, name: str, data: bytes) -> None:
+    """Store a preview, which was sent: another process may hold the lock."""
+    try:
+        await in_changes(service.store.keep_preview, name, data)
+    except StoreError as error:
+        log.warning("a preview could not be stored: %s", error)
 
 
 @router.get("/v1/audio/voices/{voice:path}", response_model_exclude_none=True)
