@@ -6,12 +6,14 @@ The context of a line are the voices of all speakers and the lines before it. Kn
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from causerie.errors import PromptTooLongError
 from causerie.prompt import Segment
 from causerie.reply.async_stream import AsyncStream
 from causerie.server.service import SpeechService
@@ -137,14 +139,23 @@ class DialogueReply:
             if name != line.voice
             for segment in voice.segments
         ]
-        reply = await self._service.speak(
+        speak = functools.partial(
+            self._service.speak,
             CheckedText(line.text),
             voice=self._voices[line.voice],
-            context=[*self._context, *others, *self._spoken[-MAX_CONTEXT_LINES:]],
             continues=bool(self._replies),
             protocol=self._protocol,
             **self._sampling,
         )
+        context = [*self._context, *others]
+        try:
+            reply = await speak(context=[*context, *self._spoken[-MAX_CONTEXT_LINES:]])
+        except PromptTooLongError:  # such as after a line that filled all positions of the model
+            if not self._spoken:
+                raise
+            self._spoken = []
+            self._notes.append(f"too long to be context: the lines before {line.text[:40]!r}")
+            reply = await speak(context=context)
         self._replies.append(reply)
 
     def _silence(self, seconds: float) -> NDArray[np.float32]:
