@@ -1,8 +1,9 @@
-"""Writes the lexicon of `petit`: misaki's American lexicon, as hibari-tts ships it, and our words.
+"""Writes the lexicon of `petit`: misaki's American lexicon, as hibari-tts ships it, and more words.
 
     python recipes/petit/make_lexicon.py src/causerie/assets/petit/lexicon.txt.gz
 
-Both lexicons are Apache-2.0. `extra_words.txt` has names and newer words that misaki's lacks.
+misaki's and hibari's are Apache-2.0. `extra_words.txt` has names and newer words that misaki's
+lacks, and CMUdict (BSD) has more names.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ import re
 import sys
 from pathlib import Path
 
+import cmu_words
 import hibari
+
+from causerie.text.pronounce import Lexicon
 
 EXTRA = Path(__file__).parent / "extra_words.txt"
 WORD = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)*")
@@ -40,6 +44,12 @@ def main() -> None:
     for line in EXTRA.read_text("utf-8").splitlines():
         word, sounds = line.split("\t")
         entries.setdefault(word, sounds)
+    ours = Lexicon(entries)
+    entries |= {
+        word: sounds
+        for word, sounds in cmu_words.words()
+        if not ours.knows(word) and symbols.issuperset(sounds)
+    }
     lines = "".join(f"{word}\t{entries[word]}\n" for word in sorted(entries))
     Path(sys.argv[1]).write_bytes(gzip.compress(lines.encode(), 9, mtime=0))
     print(f"{len(entries):,} words")

@@ -117,3 +117,21 @@ def test_words_of_the_bundled_lexicon_are_found() -> None:
         assert entries[word] == expected[word]
     for unknown in ("", "'", "aaaaaa", "zzzzzz", "ａ", "cat\tk", "cat\n"):
         assert unknown not in entries
+
+
+@pytest.mark.parametrize(
+    ("name", "phonemes"),
+    [
+        ("Sophia", "sOfˈiə"),
+        ("Ethan", "ˈiθᵊn"),
+        ("Garcia", "ɡˌɑɹsˈiə"),
+        ("Lopez", "lˈOpɛz"),
+        ("Harris", "hˈɛɹɪs"),
+        ("Microsoft", "mˈIkɹˌOsˈɔft"),
+        ("Toyota", "tOjˈOTə"),
+        ("Wikipedia's", "wˈɪkipˌidˌiəz"),
+        ("Steinmeyer", "stˈInmIəɹ"),
+    ],
+)
+def test_names_are_known(name: str, phonemes: str) -> None:
+    assert Lexicon.load(BUNDLED / "lexicon.txt.gz").word(name) == phonemes
