@@ -81,8 +81,8 @@ PROMPTS: dict[str, list[str]] = json.loads((HERE / "prompts.json").read_text("ut
 NUM_PROMPTS, PROMPT_S = 2, 3.6
 UNCLEAR = {"felix"}  # not shipped: the codec loses too many of its words
 
-# Settings of a model from nothing. They were run from DECODER on, from the weights of petit 0.1:
-# its encoder, codebooks and language model were trained in more steps, as the model card has them.
+# Settings of a model from nothing. DECODER and JOINT were run from the weights of petit 0.1, whose
+# encoder, codebooks and language model were trained in more steps, as the model card has them.
 # JOINT had all voices but nadia up to step 1,000, and a schedule of fewer steps up to step 2,100.
 ENCODER = EncoderRecipe(steps=2000)
 RECOGNIZER = RecognizerRecipe(steps=1500)
