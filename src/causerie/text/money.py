@@ -126,10 +126,10 @@ def _coins(whole: str, part: str, unit: str, hundredth: str) -> str:
 def _per(match: re.Match[str]) -> str:
     if not match["per"]:
         return ""
-    if not known(match) and match["per"] != "ea":
-        return f" slash {match['per']}"
     if match["per"] == "ea":
         return " each"
+    if not known(match):
+        return f" slash {match['per']}"
     period = per(match["per"])
     return f" {'an' if period == 'hour' else 'a'} {period}"
 
