@@ -70,6 +70,8 @@ BLOCKS = {
     "II. Methods\nIII. Results": ["II. Methods", "III. Results"],
     "See .NET and ../lib.\n\n.NET is out.": ["See .NET and ../lib.", ".NET is out."],
     "the *.csv files": ["the *.csv files"],
+    "Dial *67 first.": ["Dial *67 first."],
+    "*67 people* came.": ["67 people came."],
     "Use <div> tags": ["Use div tags"],
     # Rulers.
     "one\n\n---\n\ntwo": ["one", "two"],

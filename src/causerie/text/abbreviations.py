@@ -42,7 +42,7 @@ _ABBREVIATIONS = {
     "q/q": "quarter over quarter", "m/m": "month over month", "YoY": "year over year",
     "mktg": "marketing", "cont'd": "continued", "feat.": "featuring",
     "Qty": "quantity", "qty": "quantity", "hrs:": "hours:", "attn:": "attention:",
-    "w/in": "within", "b/w": "between",
+    "ed. by": "edited by", "w/in": "within", "b/w": "between",
     "Assoc.": "Association", "avg.": "average", "tel.": "telephone", "n.b.": "note well",
     "N.B.": "note well", "msg": "message",
     "cf.": "compare", "viz.": "namely", "ca.": "about", "et al.": "and others",
@@ -84,7 +84,7 @@ _BEFORE_NUMBER = {
     "Vols": "volumes", "vols": "volumes", "Ch": "chapter", "ch": "chapter", "chap": "chapter",
     "Chap": "chapter", "Art": "article", "para": "paragraph", "Para": "paragraph",
     "Sec": "section", "Eq": "equation", "eq": "equation", "Eqs": "equations", "eqs": "equations",
-    "Bk": "book", "bk": "book", "Ver": "version", "ver": "version", "Rte": "Route",
+    "Ps": "Psalm", "Bk": "book", "bk": "book", "Ver": "version", "ver": "version", "Rte": "Route",
     "Hwy": "Highway", "ext": "extension", "Ext": "extension",
     "c": "about", "Bldg": "Building", "Apt": "Apartment", "Ste": "Suite",
     "nos": "numbers", "Rm": "Room", "Mk": "mark", "Op": "opus",
@@ -132,7 +132,7 @@ _SUFFIX = re.compile(
 )
 _NUMBERED = re.compile(
     rf"(?:\b({alternatives(_BEFORE_NUMBER)})|(?:(?<=[,(;] )|(?<=[a-z]{{3}} )(?<!said ))(no))"
-    r"\. ?(?=[0-9]|[IVXLivxl]{1,7}\b)|\b(?P<bare>Apt|Ste|Bldg|Rm|Rte|Vol|Fig|[Pp]gs?|[Ww]k|Op)"
+    r"\. ?(?=\(?[0-9]|[IVXLivxl]{1,7}\b)|\b(?P<bare>Apt|Ste|Bldg|Rm|Rte|Vol|Fig|[Pp]gs?|[Ww]k|Op)"
     r" (?=[0-9])"
 )
 _AFTER_ORDINAL = re.compile(

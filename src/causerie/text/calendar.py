@@ -292,7 +292,7 @@ _BOOKS = (
     "Revelation|Surah|Quran|Qur'an"
 )
 _SHORT_BOOKS = {
-    "Gen": "Genesis", "Ex": "Exodus", "Isa": "Isaiah", "Prov": "Proverbs", "Ps": "Psalms",
+    "Gen": "Genesis", "Ex": "Exodus", "Isa": "Isaiah", "Prov": "Proverbs", "Ps": "Psalm",
     "Matt": "Matthew", "Rom": "Romans", "Cor": "Corinthians", "Rev": "Revelation",
 }  # fmt: skip
 TIMES: tuple[Rule, ...] = (

@@ -13,9 +13,9 @@ from causerie.text.rules import Rule
 # After these words a number is read digit by digit.
 _END = r"(?!\w|[.,:/-][0-9])"
 _CODE = (
-    r"(?<![A-Za-z])(?P<name>(?:(?:[Pp]ass|[Zz]ip |ZIP |[Pp]ost)?[Cc]ode|ZIP|PIN|O T P|[Pp]assword|"
-    r"[Aa]ccount|[Aa]cct|S S N|I S B N|C V [VC]|I D|[Ee]xtension|[Ss]erial|[Tt]racking|"
-    r"[Cc]onfirmation)\.?(?: (?:number|no\.?|code|is|was))*:?)(?P<mark># | #?)"
+    r"(?<![A-Za-z])(?P<name>(?:(?:[Pp]ass|[Zz]ip |ZIP |[Pp]ost)?[Cc]ode|ZIP|Zip(?= [0-9])|PIN|"
+    r"O T P|[Pp]assword|[Aa]ccount|[Aa]cct|S S N|I S B N|C V [VC]|I D|[Ee]xtension|[Ss]erial|"
+    r"[Tt]racking|[Cc]onfirmation)\.?(?: (?:number|no\.?|code|is|was))*:?)(?P<mark># | #?)"
     r"(?P<digits>[0-9]{3,20}(?:[ -][0-9]{3,4}){0,7})" + _END
 )
 _NUMBERED = (
@@ -156,6 +156,14 @@ def _street(match: re.Match[str]) -> str:
     return f"{label(match['digits'])} {match['letter'] or ''}"
 
 
+def _service(match: re.Match[str]) -> str:
+    """The code of a telephone's service: *67 → star six seven; #31# → hash three one hash."""
+    if match[0][0] == "#" != match[0][-1]:
+        return match[0]
+    marks = {"*": "star", "#": "hash"}
+    return " ".join(marks.get(one) or digits(one) for one in match[0])
+
+
 def _hash(match: re.Match[str]) -> str:
     return f"hash {_characters(match)}".replace("#", "")
 
@@ -174,6 +182,7 @@ CODES: tuple[Rule, ...] = (
         lambda match: f"{digits(match['digits'])}, {match['word'].lower()}",
     ),
     (r"(?<![\w&])#(?=[A-Z]{1,4}-?[0-9]{0,8}-[A-Z0-9])", lambda match: "number "),
+    (r"(?<!\S)[*#][0-9]{2,3}#?(?![\w#])", _service),
     (r"#(?=[0-9A-Fa-f]{0,5}[A-Fa-f])(?=[A-Fa-f]{0,5}[0-9])[0-9A-Fa-f]{6}\b", _hash),
     (
         r"#(?:(?P<same>[A-Fa-f])(?P=same){2}|(?=[0-9A-Fa-f]{0,2}[A-Fa-f])(?=[A-Fa-f]{0,2}[0-9])"

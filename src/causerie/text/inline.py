@@ -58,6 +58,9 @@ _MARKUP = re.compile(r"<[^<>]*>")
 SPELLED = frozenset({"characters", "spell-out", "verbatim", "digits"})
 _ALT = re.compile(r"\salt\s*=\s*(?:\"([^\"]*)\"|'([^']*)')", re.I)
 _ANY_FILE = re.compile(r"\*\.[a-z]")  # *.csv
+_SERVICE = re.compile(  # dial *67
+    r"(?:(?<=[Dd]ial )|(?<=[Pp]ress )|(?<=[Ee]nter )|(?<=[Cc]all )|(?<=\bor ))\*[0-9]{2,3}(?![\w*])"
+)
 _OPTION = re.compile(r"(?<!\S)-{1,2}[A-Za-z][\w-]*")  # --save-dev
 _SUPERSCRIPT = re.compile(r"<sup>\s*([-+]?[0-9n]{1,6})\s*</sup>", re.I)
 _RAISED = str.maketrans("0123456789+-n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ")
@@ -212,7 +215,7 @@ def _emphasis(raw: str, at: int, stop: int) -> Token:
         return Token(Kind.MARKUP, end) if is_marker else text
     if char == "*" and size == 1 and _is_product(raw, at, end, stop):
         return text
-    if before.isspace() and _ANY_FILE.match(raw, at, stop):
+    if before.isspace() and (_ANY_FILE.match(raw, at, stop) or _SERVICE.match(raw, at, stop)):
         return text
     return Token(Kind.MARKUP, end)
 

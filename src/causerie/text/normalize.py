@@ -70,8 +70,8 @@ _OPERATORS = {"&&": " and ", "||": " or ", "!": "not "}
 _OPERATOR = re.compile(r"&&|\|\||(?:(?<=[(&|=] )|(?<=[(&|])|(?<=\bif ))!(?=[a-z(])")
 # price * quantity, a*b; SELECT * FROM t, COUNT(*)
 _STAR = re.compile(
-    r"(?P<times>(?<=[a-z0-9_)\]]) \* (?=[a-z0-9_(])|(?<=\b[a-z])\*(?=[a-z]\b))"
-    r"|(?:(?<=\bSELECT )|(?<=\bselect )|(?<=\w\())\*(?=[ )])"
+    r"(?P<times>(?<=[a-z0-9_)\]])(?<!\b[Pp]ress) \* (?=[a-z0-9_(])|(?<=\b[a-z])\*(?=[a-z]\b))"
+    r"|(?:(?<=\bSELECT )|(?<=\bselect )|(?<=\b[Pp]ress )|(?<=\w\())\*(?=[ ).,])"
 )
 _GREEK = dict(
     zip(

@@ -257,6 +257,10 @@ _WRITTEN: tuple[Rule, ...] = (  # how numbers are written: 1 000 000, 1_000_000,
         lambda match: match[0].replace(".", "").replace(",", "."),
     ),
     (
+        r"(?<=[0-9]) ?M(?:io|rd)\b\.?",
+        lambda match: " million" if "io" in match[0] else " billion",
+    ),
+    (
         r"(?<![0-9.,])[0-9]{1,3},[0-9]{1,2}(?= (?:million|billion|trillion)\b)",
         lambda match: match[0].replace(",", "."),
     ),
@@ -405,6 +409,7 @@ _MEASURES: tuple[Rule, ...] = (
     (r"(?<=[0-9]\.[0-9])K\b", "thousand"),
     (r"(?:(?<=[0-9]{2})|(?<=\.[0-9])|(?<=(?:bout|over|than) [0-9]))M(?![\w/])", "million"),
     (r"(?<=[0-9]{4}) ?bps\b", "bits per second"),
+    (r"(?<![.,][0-9] )(?<=[0-9] )pp\.(?! ?[0-9])", "pages"),
     (r"\b[qQ](?P<hours>[0-9]{1,2}) ?h(?:rs?)?\b", lambda m: f"every {cardinal(m['hours'])} hours"),
     (
         r"(?P<article>\b(?:[Aa]n?|[Tt]he) )(?P<feet>[0-9]{1,3})'(?= [a-z]{3})",

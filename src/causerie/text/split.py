@@ -324,14 +324,14 @@ _NO_END = re.compile(
 )
 # Abbreviations after which it goes on if a number, a small letter or a dash follows.
 _MAY_GO_ON = re.compile(
-    r"(?<![\w.])(?:[Aa]cct|Rm|Rte|Hwy|Mk|[Vv]ols?|[Cc]h|[Cc]hap|[Ee]qs?|[Ff]igs?|[Aa]rts?|[Pp]ara|Mon|Tues?|Wed|Weds|"
+    r"(?<![\w.])(?:[Aa]cct|Rm|Rte|Hwy|Mk|[Vv]ols?|[Cc]h|[Cc]hap|[Ee]qs?|[Ff]igs?|[Aa]rts?|[Pp]ara|[Ee]ds?|Mon|Tues?|Wed|Weds|"
     r"Thu|Thurs?|Fri|Sat|Sun|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|"
     r"(?<=[0-9]-)(?:in|ft|yd|mi|lbs?|oz|gal|min|hr|sec))\.\s*$"
 )
 _FILE_TYPE = re.compile(r"(?:PDF|JPE?G|PNG|GIF|DOCX?|XLSX?|PPTX?|CSV|TXT|ZIP|MP[34]|MOV)\b")
 _POSSESSIVE = re.compile(r"s\b")
 _BEFORE_NAME = re.compile(r"(?<![\w.])(?:Ft|Ms|Apt|Ste|Attn|Amb|Atty)\.\s*$")
-_GOES_ON = re.compile(r"[#0-9a-z–-]|(?:[IVXLC]{2,7}|[VXL])\b")
+_GOES_ON = re.compile(r"[#0-9a-z–-]|\([0-9]|(?:[IVXLC]{2,7}|[VXL])\b")
 _FACTORIAL, _EQUALS = re.compile(r"[0-9n]! ?$"), re.compile(r"[=/*×+]|is |equals ")
 # A character that may end a sentence, before a word.
 _MAY_END = re.compile(r"[^\w\s,] ")
