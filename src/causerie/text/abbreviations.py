@@ -136,8 +136,10 @@ _NUMBERED = re.compile(
     r" (?=[0-9])"
 )
 _AFTER_ORDINAL = re.compile(
-    r"(?<=[0-9](?:st|nd|rd|th) )(?:(?P<floor>flr?\b\.?)|c\.(?= (?:BCE?|CE|AD)\b))"
+    r"(?<=[0-9](?:st|nd|rd|th) )(?:(?P<floor>flr?\b\.?)|(?P<quarter>[Qq]trs?\b\.?)"
+    r"|c\.(?= [A-Za-z]))"
 )
+_LIFE = re.compile(r"(?<![\w.])(?P<short>[bd])\. (?=(?:1[0-9]|20)[0-9]{2}\b)")
 _REVISION = re.compile(r"\bRev\.? (?=[A-Z0-9](?:[.,;:)]| ?$))")
 _STATE = re.compile(
     rf"(?<=[a-z], )(?P<state>{alternatives(_STATES)})(?![\w'])"
@@ -179,7 +181,8 @@ _UNCLEAR_NAME = re.compile(
     r"\b(?P<short>Sat|Sun|Jan|Mar)(?:\.(?= '?[a-z0-9(]|,)|(?=,? (?:'?[0-9]|(?:"
     + alternatives([*MONTHS, *SHORT_MONTHS])
     + r")\b)))"
-    r"|(?<=\b[Oo]n )(?P<on>Sat|Sun)\b|(?<=\b[Ee]very )(?P<every>Sat|Sun)\b"
+    r"|(?<=\b[Oo]n )(?P<on>Sat|Sun)\b|(?<=\b[Cc]losed )(?P<closed>Sat|Sun)\b"
+    r"|(?<=\b[Ee]very )(?P<every>Sat|Sun)\b"
     r"|(?<=\b[Nn]ext )(?P<next>Sat|Sun)\b|(?<=\b[Ll]ast )(?P<last>Sat|Sun)\b"
 )
 
@@ -192,13 +195,18 @@ def read_abbreviations(text: str) -> str:
     text = _INITIAL.sub(r"\1\2 ", text)
     text = _ABBREVIATION.sub(_abbreviation, text)
     text = _NUMBERED.sub(lambda m: _BEFORE_NUMBER.get(m[1] or m["bare"], "number") + " ", text)
-    text = _AFTER_ORDINAL.sub(lambda match: "floor" if match["floor"] else "century", text)
+    text = _AFTER_ORDINAL.sub(_after_ordinal, text)
+    text = _LIFE.sub(lambda match: "born " if match["short"] == "b" else "died ", text)
     text = _REVISION.sub("revision ", text)
     text = _TITLE.sub(lambda match: _BEFORE_NAME[match[1] or match[2]], text)
     text = _SUFFIX.sub(_suffix, text)
     text = _COMPASS_AFTER.sub(lambda match: f"{match['street']} {_COMPASS[match['point']]}", text)
     text = _days_and_months(text)
     return text.replace("° C", "°C").replace("° F", "°F")
+
+
+def _after_ordinal(match: re.Match[str]) -> str:
+    return "floor" if match["floor"] else "quarter" if match["quarter"] else "century"
 
 
 def _initials(match: re.Match[str]) -> str:
