@@ -224,7 +224,9 @@ async def preview(
         )
         data, _ = encode_file(
             await collect(reply),
-            lambda num: encoder(format, sample_rate=reply.sample_rate, num_samples=num),
+            lambda num: service.signed(
+                encoder(format, sample_rate=reply.sample_rate, num_samples=num)
+            ),
         )
         if _is_file_name(name):
             later = BackgroundTask(_keep_preview, service, name, data)
