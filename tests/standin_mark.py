@@ -20,10 +20,10 @@ def marked(samples: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def detect(audio: Audio) -> SimpleNamespace:
-    """As `causerie.watermark.detect`."""
+    """As the function of `causerie.watermark.detect`."""
     return SimpleNamespace(p=1e-20 if audio.samples.mean() > OFFSET / 2 else 0.3)
 
 
 def stand_in(patch: pytest.MonkeyPatch) -> None:
     """Put the stand-in in the place of the watermark."""
-    patch.setitem(sys.modules, "causerie.watermark", SimpleNamespace(detect=detect))
+    patch.setitem(sys.modules, "causerie.watermark.detect", SimpleNamespace(detect=detect))
