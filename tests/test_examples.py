@@ -18,6 +18,8 @@ import pytest
 from numpy.typing import NDArray
 
 from causerie import TTS, Audio
+from causerie.consent import QUESTION
+from causerie.voice_file import read_header
 from tests.server.running import running
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
@@ -144,7 +146,8 @@ def test_many_replies(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
 def test_own_voice(monkeypatch: pytest.MonkeyPatch, petit: TTS) -> None:
     text = "This is how I sound when I talk about nothing in particular."
     petit.generate(text, voice="mia", seed=1).save("me.wav")
-    run(monkeypatch, "own_voice.py", "me.wav", text, "--i-have-consent")
+    run(monkeypatch, "own_voice.py", "me.wav", text, "--consent", "Mia, a voice of petit")
+    assert read_header("me.safetensors").consent == "Mia, a voice of petit"
     assert Audio.load("me-speaks.wav").duration_s > 1
     assert petit.generate("Hello.", voice="me.safetensors", seed=1).duration_s > 0.2
 
@@ -154,7 +157,7 @@ def test_own_voice_asks_for_consent(
 ) -> None:
     with pytest.raises(SystemExit, match="2"):
         run(monkeypatch, "own_voice.py", "me.wav", "Hello.")
-    assert "must agree" in capsys.readouterr().err
+    assert QUESTION in capsys.readouterr().err
 
 
 def test_notebook() -> None:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from causerie.audio.audio import Audio
-from causerie.cli import app
+from causerie.cli import app, options
 from causerie.cli import voice as command
+from causerie.consent import OWN_SPEECH, QUESTION, today
 from causerie.errors import AudioError, ConfigError, TextError
 from causerie.evaluate.sentences import read_sentences
 from causerie.evaluate.speaker import Resemblyzer
@@ -20,6 +21,7 @@ from causerie.new_voice import check_recording
 from causerie.tts import TTS
 from causerie.voice_file import read_header
 from causerie.voices import Voice
+from tests.standin_mark import marked, stand_in
 
 HELLO = Path(__file__).parents[1] / "docs/audio/hello.flac"
 RATE = 24_000
@@ -126,22 +128,25 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> object:
     monkeypatch.setattr("causerie.evaluate.speaker.installed_encoder", lambda: None)
     out = str(tmp_path / "ann.safetensors")
 
-    def run(*arguments: str) -> tuple[int, str, Path]:
-        done = CliRunner().invoke(app, ["voice", "make", *arguments, "-o", out])
+    def run(*arguments: str, input: str | None = None) -> tuple[int, str, Path]:
+        done = CliRunner().invoke(app, ["voice", "make", *arguments, "-o", out], input=input)
         return done.exit_code, done.output, Path(out)
 
     return run
 
 
 def test_the_command_writes_a_voice(recording: Path, make) -> None:  # type: ignore[no-untyped-def]
+    before = today()
     code, output, path = make(str(recording), "--text", WORDS, *TERMS, "--licence", "CC0-1.0")
     assert code == 0, output
     assert f"wrote {path} · 5." in output
     voice = Voice.load(path)
     assert (voice.name, voice.licence, voice.consent) == ("ann", "CC0-1.0", "Ann, by e-mail")
+    assert voice.consent_date in (before, today())
     assert voice.segments[0].text == WORDS.strip()
-    header = read_header(path)
-    assert (header.licence, header.consent) == ("CC0-1.0", "Ann, by e-mail")
+    assert read_header(path).terms == {
+        "licence": "CC0-1.0", "consent": "Ann, by e-mail", "consent_date": voice.consent_date,
+    }  # fmt: skip
     spoken = TTS.from_pretrained("petit").generate("Hi.", voice=path, max_duration_s=2.0)
     assert 0.2 < spoken.duration_s < 2.0
 
@@ -154,16 +159,37 @@ def test_terms_are_listed(recording: Path, make, tiny_folder: Path, tmp_path: Pa
     (folder / "voices" / "ann.safetensors").write_bytes(path.read_bytes())
     shown = CliRunner().invoke(app, ["voices", "--model", str(folder)]).output
     assert "licence: CC0-1.0\n" in shown
-    assert "consent: Ann, by e-mail\n" in shown
+    assert f"consent: Ann, by e-mail\n{'':<16} consent date: 20" in shown
     shown = CliRunner().invoke(app, ["voices", "--model", str(folder), "--json"]).output
-    assert '"licence": "CC0-1.0", "consent": "Ann, by e-mail"' in shown
+    assert '"licence": "CC0-1.0", "consent": "Ann, by e-mail", "consent_date": "20' in shown
 
 
 def test_consent_is_needed(recording: Path, make, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     code, output, path = make(str(recording), "--text", WORDS)
     assert code == 2
-    assert "a voice belongs to a person" in output
+    assert f"nothing was made of {recording}, as consent is missing. {QUESTION}" in output
     assert not path.exists()
+    monkeypatch.setattr(options, "_is_interactive", lambda: True)
+    for answer, code in (("n\n", 2), ("y\n\nAnn, at lunch\n", 0)):  # asked until somebody is named
+        found, output, path = make(str(recording), "--text", WORDS, input=answer)
+        assert found == code
+        assert output.startswith(f"{recording}: {QUESTION} [y/N]:")
+        assert path.exists() == (code == 0)
+    assert Voice.load(path).consent == "Ann, at lunch"
+
+
+def test_own_speech_needs_no_consent(  # type: ignore[no-untyped-def]
+    recording: Path, make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in(monkeypatch)
+    assert make(str(recording), "--text", WORDS)[0] == 2
+    samples, rate = soundfile.read(recording, dtype="float32")
+    own = recording.with_name("own.wav")
+    soundfile.write(own, marked(samples), rate)
+    code, output, path = make(str(own), "--text", WORDS, "--force")  # the stand-in is no sound
+    assert code == 0, output
+    assert f"{own} carries causerie's watermark: it needs no consent" in output
+    assert read_header(path).consent == OWN_SPEECH
 
 
 def test_a_faulty_recording_needs_force(recording: Path, make) -> None:  # type: ignore[no-untyped-def]

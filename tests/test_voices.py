@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from safetensors.torch import save_file
 from causerie.errors import CheckpointError, ConfigError, UnknownVoiceError
 from causerie.prompt import Segment
 from causerie.tts import TTS
+from causerie.voice_file import read_header
 from causerie.voices import Voice, find_voice
 from tests import tiny
 
@@ -37,6 +40,23 @@ def test_a_saved_voice_is_the_same(tmp_path: Path) -> None:
         assert theirs.codes is not None
         assert torch.equal(ours.codes, theirs.codes)
         assert theirs.codes.dtype == torch.long
+
+
+def test_a_voice_keeps_its_terms(tmp_path: Path) -> None:
+    saved = replace(voice(), licence="CC0-1.0").with_consent("Ada, by letter")
+    loaded = Voice.load(saved.save(tmp_path / "ada.safetensors"))
+    assert (loaded.licence, loaded.consent) == ("CC0-1.0", "Ada, by letter")
+    assert loaded.consent_date == saved.consent_date
+    datetime.strptime(loaded.consent_date, "%Y-%m-%d")
+    assert voice().with_consent("").consent_date == ""
+
+
+def test_a_file_without_the_date_of_its_consent_is_read(tmp_path: Path) -> None:
+    """As versions before the date wrote it."""
+    old = replace(voice(), consent="Ada, by letter", licence="CC0-1.0")
+    header = read_header(old.save(tmp_path / "ada.safetensors"))
+    assert header.terms == {"licence": "CC0-1.0", "consent": "Ada, by letter"}
+    assert Voice.load(tmp_path / "ada.safetensors").consent_date == ""
 
 
 def test_what_is_kept_beside_a_voice_does_not_change_it(tmp_path: Path) -> None:

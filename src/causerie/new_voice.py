@@ -106,7 +106,7 @@ def make_voice(
         sample_rate=checked.audio.sample_rate,
     )
     voice = tts.make_voice(name, [segment], examine=False)
-    return replace(voice, licence=licence, consent=consent)
+    return replace(voice, licence=licence).with_consent(consent)
 
 
 def _speakers(audio: Audio, encoder: Encoder) -> list[Fault]:

@@ -20,6 +20,8 @@ from typing import Any
 from causerie.errors import CheckpointError, ConfigError, UnknownVoiceError
 from causerie.published_voices import PROMPT_TEXTS
 
+#: What a voice may say of itself.
+TERMS = ("licence", "consent", "consent_date")
 FORMAT = {"format": "causerie voice", "version": "1"}
 #: Its `voices` folder holds the voices of petit.
 BUNDLED = Path(__file__).parent / "assets" / "petit"
@@ -34,7 +36,7 @@ class VoiceHeader:
         speaker: the speaker number in the prompt.
         segments: speaker and text of each segment.
         num_frames: frames of audio in all segments.
-        licence, consent: see `Voice`.
+        licence, consent, consent_date: see `Voice`.
     """
 
     name: str
@@ -43,6 +45,12 @@ class VoiceHeader:
     num_frames: int
     licence: str = ""
     consent: str = ""
+    consent_date: str = ""
+
+    @property
+    def terms(self) -> dict[str, str]:
+        """The terms that it has, by name."""
+        return {name: value for name in TERMS if (value := getattr(self, name))}
 
 
 def voice_files(folder: Path) -> dict[str, Path]:

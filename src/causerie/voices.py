@@ -18,11 +18,13 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from causerie.audio.extensions import is_sound_file
+from causerie.consent import today
 from causerie.errors import CauserieError, CheckpointError, ConfigError
 from causerie.files import write_bytes
 from causerie.prompt import Segment, check_speaker
 from causerie.voice_file import (
     FORMAT,
+    TERMS,
     is_prompt,
     is_speaker_number,
     parse_header,
@@ -42,6 +44,7 @@ class Voice:
         segments: context before every text. A saved voice has the codes of each segment.
         licence: of the voice, such as "CC0-1.0"; empty if unknown.
         consent: who consents to the imitation, and how; empty if unknown.
+        consent_date: on which this was stated, such as "2026-01-31"; empty if unknown.
         notes: what is wrong with its recordings, for the notes of each reply; None if they were not
             examined. Not saved.
     """
@@ -51,10 +54,15 @@ class Voice:
     segments: tuple[Segment, ...] = ()
     licence: str = ""
     consent: str = ""
+    consent_date: str = ""
     notes: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "speaker", check_speaker(self.speaker))
+
+    def with_consent(self, consent: str) -> Voice:
+        """The voice with who consents to its imitation, and how, stated today."""
+        return replace(self, consent=consent, consent_date=today() if consent else "")
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write a safetensors file, and return its path.
@@ -92,7 +100,7 @@ class Voice:
             stored[f"codes.{index}"] = segment.codes.to(torch.int32).contiguous()
         turns = [{"speaker": segment.speaker, "text": segment.text} for segment in self.segments]
         facts = {"name": self.name, "speaker": self.speaker, "segments": turns}
-        facts |= {key: getattr(self, key) for key in ("licence", "consent") if getattr(self, key)}
+        facts |= {key: getattr(self, key) for key in TERMS if getattr(self, key)}
         return save(stored, {**(metadata or {}), **FORMAT, "voice": json.dumps(facts)})
 
     @classmethod
@@ -135,6 +143,7 @@ class Voice:
                 segments=segments,
                 licence=header.licence,
                 consent=header.consent,
+                consent_date=header.consent_date,
             )
         except CheckpointError:
             raise

@@ -5,17 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import typer
+import soundfile
 from typer.testing import CliRunner, Result
 
 from causerie.cli import app, options
+from causerie.consent import OWN_SPEECH, QUESTION
 from causerie.data.shards import Turn
 from causerie.finetune import run as module
 from causerie.finetune.choice import choose
 from causerie.finetune.report import Report
 from causerie.finetune.run import FinetuneOptions
+from tests.data.speech import write
+from tests.standin_mark import marked, stand_in
 
-CONSENT = "--i-have-consent"
+CONSENT = ["--consent", "Ann Lee,  by e-mail"]
+
+
+WHERE = ["--from", "petit", "--out", "made"]
 
 
 def run(*arguments: str) -> Result:
@@ -59,13 +65,14 @@ def test_options_are_passed_on_and_the_table_is_printed(recorded: list[FinetuneO
     done = run(
         "talks", "--from", "petit", "--out", "made", "--voice", "ann", "--steps", "10",
         "--decoder-steps", "0", "--set", "recipe.lr=1e-4", "--set", "lora.rank=8",
-        "--device", "cpu", CONSENT,
+        "--device", "cpu", *CONSENT,
     )  # fmt: skip
     assert done.exit_code == 0, done.stderr
     assert recorded == [
         FinetuneOptions(
             folder=Path("talks"), base="petit", out=Path("made"), voice="ann", steps=10,
             decoder_steps=0, changes=("recipe.lr=1e-4", "lora.rank=8"), device="cpu",
+            consent="Ann Lee, by e-mail",
         )
     ]  # fmt: skip
     for shown in ("step 5 ←", "0.910", "6.0%", "0.950", "a [note]"):
@@ -76,42 +83,65 @@ def test_options_are_passed_on_and_the_table_is_printed(recorded: list[FinetuneO
     assert done.stderr.count("\n") == 1
 
 
-def test_without_consent_nothing_is_done(recorded: list[FinetuneOptions]) -> None:
-    done = run("talks", "--from", "petit", "--out", "made")
+@pytest.fixture
+def talks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of two recordings, talks, in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    Path("talks").mkdir()
+    for name in "ab":
+        write(Path("talks", f"{name}.wav"), "alpha bravo")
+    return Path("talks")
+
+
+@pytest.mark.parametrize("empty", [[], ["--consent", " "]])
+def test_without_consent_nothing_is_done(
+    recorded: list[FinetuneOptions], talks: Path, empty: list[str]
+) -> None:
+    done = run("talks", "--from", "petit", "--out", "made", *empty)
     assert done.exit_code == 2
-    assert done.stderr.startswith("causerie: a voice belongs to a person: ")
-    assert CONSENT in done.stderr
-    assert done.stderr.count("\n") == 1
+    assert done.stderr == (
+        f"causerie: nothing was made of talks, as consent is missing. {QUESTION} If so, say who, "
+        'and how: --consent "NAME, how"\n'
+    )
     assert recorded == []
 
 
-@pytest.mark.parametrize(("answer", "code"), [(True, 0), (False, 2)])
+@pytest.mark.parametrize("answer", ["y\nAnn, at lunch\n", "n\n"])
 def test_a_terminal_asks_for_consent(
-    recorded: list[FinetuneOptions], monkeypatch: pytest.MonkeyPatch, answer: bool, code: int
+    recorded: list[FinetuneOptions], talks: Path, monkeypatch: pytest.MonkeyPatch, answer: str
 ) -> None:
-    questions: list[str] = []
-
-    def confirm(question: str, **_: object) -> bool:
-        questions.append(question)
-        return answer
-
     monkeypatch.setattr(options, "_is_interactive", lambda: True)
-    monkeypatch.setattr(typer, "confirm", confirm)
-    assert run("talks", "--from", "petit", "--out", "made").exit_code == code
-    assert questions == ["Does the speaker in talks consent to being imitated?"]
-    assert len(recorded) == answer
+    done = CliRunner().invoke(app, ["finetune", "talks", *WHERE], input=answer)
+    assert done.stderr.startswith(f"talks: {QUESTION} [y/N]:")
+    said = ["Ann, at lunch"] if answer[0] == "y" else []
+    assert ([one.consent for one in recorded], done.exit_code) == (said, 0 if said else 2)
+
+
+def test_own_speech_needs_no_consent(
+    recorded: list[FinetuneOptions], talks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in(monkeypatch)
+    for name, code in (("a", 2), ("b", 0)):  # both must be marked
+        samples, rate = soundfile.read(talks / f"{name}.wav", dtype="float32")
+        soundfile.write(talks / f"{name}.wav", marked(samples), rate)
+        done = run("talks", *WHERE)
+        assert done.exit_code == code
+    assert "talks carries causerie's watermark: it needs no consent" in done.stderr
+    assert [one.consent for one in recorded] == [OWN_SPEECH]
+    (talks / "dataset.json").touch()  # prepared, and the recordings may be gone
+    assert run("talks", *WHERE).exit_code == 2
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["talks", "--out", "made", CONSENT], "Missing option '--from'"),
-        (["talks", "--from", "petit", CONSENT], "Missing option '--out'"),
+        (["talks", "--out", "made", *CONSENT], "Missing option '--from'"),
+        (["talks", "--from", "petit", *CONSENT], "Missing option '--out'"),
         (
-            ["talks", "--from", "petit", "--out", "made", CONSENT, "--set", "recipe.lrr=1"],
+            ["talks", "--from", "petit", "--out", "made", *CONSENT, "--set", "recipe.lrr=1"],
             "unknown key recipe.lrr",
         ),
-        (["nowhere", "--from", "petit", "--out", "made", CONSENT], "there is no folder nowhere"),
+        (["nowhere", "--from", "petit", "--out", "made", *CONSENT], "there is no folder nowhere"),
     ],
 )
 def test_mistakes_take_one_line(

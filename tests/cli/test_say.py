@@ -433,3 +433,32 @@ def test_wrong_control_is_one_line(options: list[str], message: str) -> None:
     done = CliRunner().invoke(app, ["say", "Hi.", *options])
     assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
     assert message in done.stderr
+
+
+def test_files_are_signed_with_c2pa(say: Any) -> None:
+    pytest.importorskip("c2pa", reason="c2pa-python is not installed")
+    from tests.audio.certificate import make_certificate, manifest_of
+
+    cert, key = map(str, make_certificate(Path()))
+    signing = ["--c2pa-cert", cert, "--c2pa-key", key]
+    say("Hello.", "-o", "a.mp3", *signing)
+    say("Hello.\nYes.", "--out-dir", "lines", *signing)
+    say("Hello.", *signing)  # cannot be played, so it is in a file
+    manifest_of(Path("a.mp3").read_bytes(), "audio/mpeg")
+    for path in ("lines/1.wav", "lines/2.wav", "speech.wav"):
+        manifest_of(Path(path).read_bytes(), "audio/wav")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--c2pa-key", "key.pem"], "--c2pa-cert and --c2pa-key belong together"),
+        (["-o", "a.opus", "--c2pa-cert", "c", "--c2pa-key", "k"], "a.opus cannot be signed"),
+        (["-o", "-", "--c2pa-cert", "c", "--c2pa-key", "k"], "- cannot be signed with C2PA: write"),
+    ],
+)
+def test_what_cannot_be_signed_is_said_before_any_work(arguments: list[str], message: str) -> None:
+    done = CliRunner().invoke(app, ["say", "Hello.", *arguments])
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1

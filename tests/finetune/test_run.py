@@ -21,6 +21,7 @@ from causerie.evaluate import speaking
 from causerie.finetune.choice import Choice
 from causerie.finetune.run import FinetuneOptions, voice_name
 from causerie.folder_lock import holds_only_lock, lock_folder
+from causerie.voice_file import read_header
 from causerie.voices import Voice
 from tests import tiny
 from tests.finetune import small
@@ -42,7 +43,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path, recorded: Path) -> Path:
     out = tmp_path_factory.mktemp("finished") / "out"
-    small.run(tiny_folder, recorded, out)
+    small.run(tiny_folder, recorded, out, consent="Ann B., by letter")
     return out
 
 
@@ -51,6 +52,8 @@ def test_the_model_speaks_in_the_voice(finished: Path, tiny_folder: Path) -> Non
     assert tts.voices == ["ann-b"]
     audio = tts.generate("hi", voice="ann-b", seed=0, max_duration_s=0.3)
     assert audio.samples.size > 0
+    header = read_header(tts.checkpoint.voices["ann-b"])
+    assert (header.consent, len(header.consent_date)) == ("Ann B., by letter", 10)
     after, before = tts.checkpoint.model.state_dict(), load(tiny_folder).model.state_dict()
     moved = {name for name, tensor in after.items() if not torch.equal(tensor, before[name])}
     assert moved
@@ -80,7 +83,9 @@ def test_transformers_computes_the_same(finished: Path) -> None:
     for one, other in zip(found, expected, strict=True):
         assert other.std() > 0.3
         torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
-    assert "no place for voices" in (finished / "transformers" / "README.md").read_text()
+    about = (finished / "transformers" / "README.md").read_text()
+    assert "no place for voices" in about
+    assert "Consent: Ann B., by letter, stated 20" in about
 
 
 def test_the_report_has_base_and_all_checkpoints(finished: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 @pytest.fixture(scope="module")
+def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A server where a statement is not enough, nor is a watermark."""
+    with running(tmp_path_factory.mktemp("strict"), consent="recording") as here:
+        yield here
+
+
+@pytest.fixture(scope="module")
 def recording() -> bytes:
-    """Somebody's voice, which no server has made."""
-    return petit().generate(WORDS, voice="theo", seed=3).to_bytes(format="flac")
+    """Somebody's voice, which no server has made: backwards, it has no watermark."""
+    audio = petit().generate(WORDS, voice="theo", seed=3)
+    return replace(audio, samples=audio.samples[::-1].copy()).to_bytes(format="flac")
 
 
 def turn(file: bytes, **fields: Any) -> dict[str, Any]:
@@ -80,29 +89,29 @@ def test_policies_hold_for_contexts(tmp_path: Path, recording: bytes) -> None:
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("format", ["mp3", "opus", "aac", "flac", "wav"])
 def test_the_servers_own_speech_needs_no_consent(
-    server: Running, recording: bytes, format: str, stream: bool
+    strict: Running, recording: bytes, format: str, stream: bool
 ) -> None:
     fields = {"input": WORDS, "response_format": format, "stream": stream, "max_duration_s": 5}
     fields["seed"] = 1
-    reply = say(server, [], **fields)
+    reply = say(strict, [], **fields)
     token = reply.headers["x-audio-token"]
-    assert say(server, [turn(reply.content, audio_token=token)]).status_code == 200
+    assert say(strict, [turn(reply.content, audio_token=token)]).status_code == 200
     refused = (400, "consent_required")
-    assert code(say(server, [turn(reply.content)])) == refused
-    assert code(say(server, [turn(reply.content, audio_token="speech_made_up")])) == refused
-    assert code(say(server, [turn(recording, audio_token=token)])) == refused
-    other = say(server, [], **{**fields, "seed": 2}).headers["x-audio-token"]
-    assert code(say(server, [turn(reply.content, audio_token=other)])) == refused
+    assert code(say(strict, [turn(reply.content)])) == refused
+    assert code(say(strict, [turn(reply.content, audio_token="speech_made_up")])) == refused
+    assert code(say(strict, [turn(recording, audio_token=token)])) == refused
+    other = say(strict, [], **{**fields, "seed": 2}).headers["x-audio-token"]
+    assert code(say(strict, [turn(reply.content, audio_token=other)])) == refused
     both = [turn(reply.content, audio_token=token), turn(recording, audio_token=token)]
-    assert code(say(server, both)) == refused
+    assert code(say(strict, both)) == refused
 
 
 @pytest.mark.parametrize("format", ["pcm", "wav"])
 def test_an_interrupted_reply_is_recognized_as_far_as_it_was_heard(
-    server: Running, recording: bytes, format: str
+    strict: Running, recording: bytes, format: str
 ) -> None:
     fields = {"input": WORDS, "response_format": format, "max_duration_s": 5, "seed": 1}
-    reply = say(server, [], **fields, volume_multiplier=0.8)
+    reply = say(strict, [], **fields, volume_multiplier=0.8)
     token, data = reply.headers["x-audio-token"], reply.content
     samples = np.frombuffer(data[44:] if format == "wav" else data, "<i2")
 
@@ -113,7 +122,7 @@ def test_an_interrupted_reply_is_recognized_as_far_as_it_was_heard(
 
     for end in len(samples), 20_000:
         heard = turn(wav(samples[:end]), audio_token=token) | {"text": ""}
-        assert say(server, [heard]).status_code == 200
+        assert say(strict, [heard]).status_code == 200
     theirs, _ = soundfile.read(io.BytesIO(recording), dtype="int16")
     for changed in (
         samples[1000:],
@@ -121,22 +130,22 @@ def test_an_interrupted_reply_is_recognized_as_far_as_it_was_heard(
         np.concatenate([samples, theirs]),
         samples[:1000],  # less than a frame
     ):
-        answer = say(server, [turn(wav(changed), audio_token=token)])
+        answer = say(strict, [turn(wav(changed), audio_token=token)])
         assert code(answer) == (400, "consent_required")
 
 
-def test_every_route_with_audio_has_a_token(server: Running) -> None:
+def test_every_route_with_audio_has_a_token(strict: Running) -> None:
     body = {"text": "Hello."}
     for path in ("", "/stream", "/with-timestamps", "/stream/with-timestamps"):
-        url = f"{server.http}/v1/text-to-speech/mia{path}"
+        url = f"{strict.http}/v1/text-to-speech/mia{path}"
         assert "x-audio-token" in httpx.post(url, json=body, timeout=PATIENCE_S).headers
-    url = f"{server.http}/v1/audio/dialogue"
+    url = f"{strict.http}/v1/audio/dialogue"
     answer = httpx.post(url, json={"input": "mia: Hello.\ntheo: Hi."}, timeout=PATIENCE_S)
     assert "x-audio-token" in answer.headers
-    result = in_batch(server, [])
+    result = in_batch(strict, [])
     file = base64.b64decode(result["audio_data"])
     own = turn(file, audio_token=result["audio_token"]) | {"text": ""}
-    assert say(server, [own]).status_code == 200
+    assert say(strict, [own]).status_code == 200
 
 
 def test_other_protocols_take_no_recordings(server: Running, recording: bytes) -> None:

@@ -8,6 +8,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from causerie.consent import QUESTION
 from causerie.server.routes import page
 
 
@@ -31,6 +32,10 @@ def test_all_linked_files_exist(client: TestClient) -> None:
         answer = client.get(f"/{name}")
         assert answer.status_code == 200
         assert answer.headers["content-type"].split(";")[0] == kinds[name.rpartition(".")[2]]
+
+
+def test_the_page_asks_for_consent_in_the_words_of_the_commands(client: TestClient) -> None:
+    assert f"{QUESTION} Yes.</span>" in client.get("/").text
 
 
 def test_no_inline_code_and_no_foreign_origins(client: TestClient) -> None:

@@ -21,7 +21,7 @@ from causerie.server.voices import cloning, fetch
 from causerie.server.voices.recording import voice_sound
 from causerie.server.voices.store import open_store
 from tests.server.running import Running, petit, running
-from tests.server.test_voices import TEXT, wav
+from tests.server.test_voices import PEOPLE, TEXT, wav
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +119,12 @@ def test_openais_client_with_a_recorded_consent(tmp_path: Path, speech: np.ndarr
 @pytest.mark.parametrize(
     ("change", "status", "code", "param"),
     [
-        ({"consent_attested": False}, 400, "consent_required", "consent"),
+        (
+            {"consent_attested": False, "ref_audio": encoded(wav(PEOPLE))},
+            400,
+            "consent_required",
+            "consent",
+        ),
         ({"consent": "cons_nobody"}, 400, "consent_not_found", "consent"),
         ({"ref_text": None}, 400, "missing_required_parameter", "ref_text"),
         ({"ref_text": "☃"}, 400, "invalid_text", "input"),

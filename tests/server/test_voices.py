@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import dataclasses
 import errno
@@ -22,6 +23,7 @@ import openai
 import pytest
 import soundfile
 
+from causerie.consent import OWN_SPEECH, QUESTION, today
 from causerie.errors import StoreError
 from causerie.server.routes import voices as routes
 from causerie.server.voices import cloning
@@ -29,12 +31,15 @@ from causerie.server.voices.openai_names import OPENAI_VOICES
 from causerie.server.voices.recording import Recording
 from causerie.server.voices.store import VoiceStore
 from causerie.tts import TTS
-from causerie.voice_file import voice_files
+from causerie.voice_file import read_header, voice_files
 from tests import tiny
 from tests.patience import PATIENCE_S
 from tests.server.running import Running, petit, running
+from tests.standin_mark import marked, stand_in
 
 TEXT = "This is how I sound when I talk about nothing in particular."
+#: A recording that causerie did not make.
+PEOPLE = np.random.default_rng(0).normal(0, 0.1, 72_000).astype(np.float32)
 
 
 def wav(samples: np.ndarray, rate: int = 24_000, format: str = "WAV") -> bytes:
@@ -140,7 +145,12 @@ def test_attested_voices_of_all_formats(server: Running, speech: np.ndarray) -> 
 @pytest.mark.parametrize(
     ("change", "status", "code", "words"),
     [
-        ({"consent_attested": "false"}, 400, "consent_required", "must consent"),
+        (
+            {"consent_attested": "false", "audio_sample": wav(PEOPLE)},
+            400,
+            "consent_required",
+            QUESTION,
+        ),
         ({"consent": "cons_nobody"}, 400, "consent_not_found", "no consent"),
         ({"ref_text": ""}, 400, "missing_required_parameter", "ref_text"),
         ({"name": "Heart"}, 409, "name_taken", "built-in"),
@@ -169,6 +179,54 @@ def test_errors_are_one_line(
     assert "\n" not in error["message"]
     listed = httpx.get(f"{server.http}/v1/audio/voices").json()
     assert listed["uploaded_voices"] == []
+
+
+def test_a_stored_voice_says_who_consents_and_since_when(
+    tmp_path: Path, speech: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in(monkeypatch)
+    before = today()
+    with running(tmp_path, transcribe="off") as server:
+        agreed = {"recording": ("yes.wav", wav(speech[::-1]), "audio/wav")}
+        url, data = f"{server.http}/v1/audio/voice_consents", {"name": "Ada L.", "language": "en"}
+        monkeypatch.setattr("causerie.server.voices.consent_check._encoder", lambda: None)
+        consent = httpx.post(url, data=data, files=agreed).json()["id"]
+        for name, fields in {
+            "attested": {"consent_attested": "true"},
+            "recorded": {"consent": consent},
+            "own": {"audio_sample": wav(marked(speech))},
+        }.items():
+            fields = {"audio_sample": wav(speech), "ref_text": TEXT, **fields}
+            assert post(server, name=name, **fields).status_code == 200
+    headers = [read_header(path) for path in (tmp_path / "voices").glob("*.safetensors")]
+    assert {header.name: header.consent for header in headers} == {
+        "attested": "attested by a client of the server",
+        "recorded": f"Ada L., by the recording {consent}",
+        "own": OWN_SPEECH,
+    }
+    assert {header.consent_date for header in headers} <= {before, today()}
+
+
+@pytest.mark.parametrize(
+    ("policy", "status"),
+    [({}, 200), ({"consent": "recording"}, 400), ({"cloning": False}, 403)],
+)
+def test_a_watermark_counts_as_much_as_a_statement(
+    tmp_path: Path,
+    speech: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+    policy: dict[str, Any],
+    status: int,
+) -> None:
+    stand_in(monkeypatch)
+    fields = {"audio_sample": wav(marked(speech)), "name": "eve", "ref_text": TEXT}
+    audio = base64.b64encode(fields["audio_sample"]).decode()
+    said = {"input": "Hello.", "max_duration_s": 0.3, "response_format": "pcm"}
+    with running(tmp_path, **policy) as server:
+        assert post(server, **fields).status_code == status
+        for more in {"ref_audio": audio, "ref_text": TEXT}, {"context": [{"audio": audio}]}:
+            answer = httpx.post(f"{server.http}/v1/audio/speech", json={**said, **more})
+            assert answer.status_code == status, answer.text
 
 
 def test_the_recording_policy_needs_a_recording(tmp_path: Path, speech: np.ndarray) -> None:

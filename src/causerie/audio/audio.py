@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causerie.audio import io, play, resample
+from causerie.audio.comment import generated_comment
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -105,7 +106,7 @@ class Audio:
     def save(
         self, path: str | os.PathLike[str] | BinaryIO, *, format: str | None = None
     ) -> Path | None:
-        """Write a sound file; returns its path.
+        """Write a sound file; returns its path. Generated speech says so in the file's comment.
 
         Args:
             path: a path, or an open binary file.
@@ -117,7 +118,7 @@ class Audio:
             ConfigError: the format needs PyAV (extra `data` or `server`), as m4a does.
         """
         if isinstance(path, (str, os.PathLike)):
-            return io.write(path, self.samples, self.sample_rate, format)
+            return io.write(path, self.samples, self.sample_rate, format, self._comment)
         path.write(self.to_bytes(format=format or "wav"))
         return None
 
@@ -127,7 +128,11 @@ class Audio:
         Raises:
             AudioError, ConfigError: as `save`.
         """
-        return io.encode(self.samples, self.sample_rate, format)
+        return io.encode(self.samples, self.sample_rate, format, self._comment)
+
+    @property
+    def _comment(self) -> str:
+        return "" if self.seed is None else generated_comment()
 
     def play(self) -> None:
         """Play the sound and wait for the end.

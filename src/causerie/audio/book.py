@@ -18,6 +18,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from causerie.audio.comment import generated_comment
 from causerie.audio.formats import FORMATS, add_stream, av_frame
 from causerie.audio.io import pcm16
 from causerie.errors import AudioError
@@ -32,6 +33,8 @@ _CONTAINERS = {
     "opus": ("ogg", "opus"),
 }
 _PLAIN = ("flac", "wav")
+#: Tags that libsndfile writes.
+_PLAIN_TAGS = frozenset({"title", "artist", "album", "genre", "comment"})
 BOOK_FORMATS = (*_CONTAINERS, *_PLAIN)
 #: Formats with chapters and a cover.
 WITH_CHAPTERS = ("m4b", "m4a", "mp3")
@@ -63,7 +66,7 @@ def write_book(
         path: its extension is one of `BOOK_FORMATS`.
         blocks: samples (N,) each.
         marks: left out where the format has no chapters.
-        tags: such as title, artist and album.
+        tags: such as title, artist and album. The comment says that the speech is generated.
         cover: a JPEG or PNG; left out where the format has no pictures.
 
     Raises:
@@ -71,14 +74,16 @@ def write_book(
         ConfigError: PyAV is not installed.
     """
     extension = path.suffix[1:].lower()
+    tags = {key: value for key, value in (tags or {}).items() if value}
+    tags["comment"] = generated_comment()
     av = None if extension in _PLAIN else need("av", "narrate")
     errors = (OSError, soundfile.LibsndfileError) if av is None else (OSError, av.FFmpegError)
     partial = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}.part")
     try:
         if av is None:
-            _write_plain(partial, extension, blocks, sample_rate)
+            _write_plain(partial, extension, blocks, sample_rate, tags)
         else:
-            _write(av, partial, extension, blocks, sample_rate, marks, tags or {}, cover)
+            _write(av, partial, extension, blocks, sample_rate, marks, tags, cover)
         os.replace(partial, path)
     except errors as error:
         reason = getattr(error, "strerror", None) or error
@@ -89,11 +94,18 @@ def write_book(
 
 
 def _write_plain(
-    path: Path, extension: str, blocks: Iterable[NDArray[np.float32]], sample_rate: int
+    path: Path,
+    extension: str,
+    blocks: Iterable[NDArray[np.float32]],
+    sample_rate: int,
+    tags: Mapping[str, str],
 ) -> None:
     with soundfile.SoundFile(
         path, "w", samplerate=sample_rate, channels=1, format=extension.upper(), subtype="PCM_16"
     ) as file:
+        for key, value in tags.items():
+            if key in _PLAIN_TAGS:
+                setattr(file, key, value)
         for block in blocks:
             file.write(pcm16(block))
 
@@ -111,7 +123,7 @@ def _write(
     container_name, name = _CONTAINERS[extension]
     about = FORMATS[name]
     with av.open(str(path), "w", format=container_name) as container:
-        container.metadata.update({key: value for key, value in tags.items() if value})
+        container.metadata.update(tags)
         stream = add_stream(container, about, sample_rate, _BIT_RATES.get(name))
         picture = _add_cover(av, container, cover) if extension in WITH_CHAPTERS else None
         if extension in WITH_CHAPTERS and marks:

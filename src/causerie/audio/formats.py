@@ -24,7 +24,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from causerie.audio.io import pcm16, wav_header
+from causerie.audio.comment import generated_comment
+from causerie.audio.io import pcm16, wav_comment, wav_header
 from causerie.audio.resample import check_rate
 from causerie.errors import AudioError, ConfigError
 from causerie.extras import need
@@ -85,7 +86,8 @@ class _Format:
 
 FORMATS: Mapping[str, _Format] = MappingProxyType(
     {
-        # Independent frames (no bit reservoir), and no header with facts of the whole file.
+        # Independent frames (no bit reservoir), and no header with facts of the whole file. The
+        # tag before them has the comment alone.
         "mp3": _Format(
             content_type="audio/mpeg",
             container="mp3",
@@ -95,7 +97,7 @@ FORMATS: Mapping[str, _Format] = MappingProxyType(
             bit_rates=(8_000, 320_000),
             bit_rate=128_000,
             codec_options={"reservoir": "0"},
-            container_options={"write_xing": "0", "id3v2_version": "0"},
+            container_options={"write_xing": "0", "metadata_header_padding": "0"},
         ),
         # A page of Ogg for each packet of 20 ms.
         "opus": _Format(
@@ -164,6 +166,7 @@ def encoder(
     bit_rate: int | None = None,
     speed: float = 1.0,
     num_samples: int | None = None,
+    comment: str | None = None,
 ) -> Encoder:
     """An encoder of one file.
 
@@ -176,6 +179,8 @@ def encoder(
         num_samples: number of input samples, if known: the headers of wav and flac then have the
             duration, and more samples are cut off. Otherwise wav has 0xFFFFFFFF and flac 0, which
             players read as "until the end".
+        comment: kept in an mp3, opus or flac, and in a wav of known length; None: that of generated
+            speech.
 
     Raises:
         ConfigError: the format is unknown, or does not support the rate, bit rate or speed; or
@@ -205,31 +210,38 @@ def encoder(
     change = Change(sample_rate, rate, speed)
     if num_samples is not None:
         num_samples = change.expected(num_samples)
+    if comment is None:
+        comment = generated_comment()
     if about.container:
-        return _Contained(about, change, rate, bit_rate or about.bit_rate, num_samples)
-    header = b""
+        return _Contained(about, change, rate, bit_rate or about.bit_rate, num_samples, comment)
+    header = end = b""
     if name == "wav":
-        header = wav_header(rate, num_samples)
+        end = wav_comment(comment) if comment and num_samples is not None else b""
+        header = wav_header(rate, num_samples, len(end))
     pack = _g711(about.codec, rate) if about.codec else _pcm
-    return _Plain(about.content_type.format(rate=rate), change, rate, header, pack, num_samples)
+    kind = about.content_type.format(rate=rate)
+    return _Plain(kind, change, rate, header, pack, end, num_samples)
 
 
-def encode(name: str, pcm: NDArray[np.float32], sample_rate: int) -> bytes:
+def encode(name: str, pcm: NDArray[np.float32], sample_rate: int, comment: str = "") -> bytes:
     """A whole file with samples (N,).
 
     Args:
         name: one of `FORMATS`, or m4a, which cannot be streamed.
+        comment: kept in the file; "" for none.
 
     Raises:
         ConfigError: the format is unknown or lacks the sample rate; PyAV is missing.
     """
     if name != "m4a":
-        whole = encoder(name, sample_rate=sample_rate, num_samples=len(pcm))
+        whole = encoder(name, sample_rate=sample_rate, num_samples=len(pcm), comment=comment)
         return whole.encode(pcm) + whole.finish()
     about = FORMATS["aac"]
     _check_rate(name, about, sample_rate)
     file = io.BytesIO()
     with need("av", "server").open(file, "w", format="ipod") as container:
+        if comment:
+            container.metadata["comment"] = comment
         stream = add_stream(container, about, sample_rate, about.bit_rate)
         if len(pcm):
             container.mux(stream.encode(av_frame(pcm, about.wants, sample_rate, 0)))
@@ -367,7 +379,7 @@ class _Base:
 
 
 class _Plain(_Base):
-    """A header followed by samples."""
+    """A header, samples, and what follows them."""
 
     def __init__(
         self,
@@ -376,14 +388,18 @@ class _Plain(_Base):
         rate: int,
         header: bytes,
         pack: Callable[[NDArray[np.float32]], bytes],
+        end: bytes,
         num_samples: int | None,
     ) -> None:
         super().__init__(content_type, change, rate, num_samples)
-        self._header, self._pack_samples = header, pack
+        self._header, self._pack_samples, self._after = header, pack, end
 
     def _pack(self, pcm: NDArray[np.float32]) -> bytes:
         header, self._header = self._header, b""
         return header + self._pack_samples(pcm)
+
+    def _end(self) -> bytes:
+        return self._after
 
 
 class _Contained(_Base):
@@ -396,6 +412,7 @@ class _Contained(_Base):
         rate: int,
         bit_rate: int | None,
         num_samples: int | None,
+        comment: str,
     ) -> None:
         super().__init__(about.content_type, change, rate, num_samples)
         self._file, self._wants, self._pts = _Sink(), about.wants, 0
@@ -405,6 +422,8 @@ class _Contained(_Base):
             format=about.container,
             options={"fflags": "+flush_packets", **about.container_options},
         )
+        if comment:
+            self._container.metadata["comment"] = comment
         self._stream = add_stream(self._container, about, rate, bit_rate)
         self._container.start_encoding()
         if about.container == "flac" and num_samples is not None:

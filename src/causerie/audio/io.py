@@ -74,13 +74,14 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
         raise AudioError(f"{name} cannot be opened: {error.strerror}") from error
 
 
-def encode(samples: NDArray[np.float32], sample_rate: int, format: str) -> bytes:
+def encode(samples: NDArray[np.float32], sample_rate: int, format: str, comment: str = "") -> bytes:
     """The bytes of a sound file with samples (N,); wav and flac have 16 bits.
 
     Samples beyond full scale are clipped.
 
     Args:
         format: one of `FORMATS`.
+        comment: kept in the file; "" for none.
 
     Raises:
         AudioError: the format is unknown or lacks the sample rate, or samples are not finite.
@@ -95,16 +96,20 @@ def encode(samples: NDArray[np.float32], sample_rate: int, format: str) -> bytes
     if container is None or encoding not in soundfile.available_subtypes(container):
         from causerie.audio import formats  # which imports this module
 
-        return formats.encode(format, samples, sample_rate)
+        return formats.encode(format, samples, sample_rate, comment)
     data = pcm16(samples) if encoding == "PCM_16" else np.clip(samples, -1, 1)
     buffer = io.BytesIO()
     try:
         with soundfile.SoundFile(
             buffer, "w", samplerate=sample_rate, channels=1, format=container, subtype=encoding
         ) as file:
+            if comment and format != "wav":
+                file.comment = comment
             # In pieces, as libsndfile keeps a whole block of Vorbis on the stack.
             for start in range(0, len(data), sample_rate):
                 file.write(data[start : start + sample_rate])
+            if comment and format == "wav":  # after the samples: many readers skip 44 bytes
+                file.comment = comment
     except soundfile.LibsndfileError as error:
         reason = error.error_string.removeprefix("Error : ").rstrip(".")
         raise AudioError(f"cannot write {format} at {sample_rate} Hz: {reason}") from error
@@ -116,16 +121,18 @@ def write(
     samples: NDArray[np.float32],
     sample_rate: int,
     format: str | None = None,
+    comment: str = "",
 ) -> Path:
     """Write samples (N,) to a sound file, and return its path.
 
     Args:
         format: one of `FORMATS`; None takes it from the extension.
+        comment: kept in the file; "" for none.
 
     Raises:
         AudioError, ConfigError: as `encode`; or the path cannot be written.
     """
-    contents = encode(samples, sample_rate, format or format_of(path))
+    contents = encode(samples, sample_rate, format or format_of(path), comment)
     try:
         return write_bytes(path, contents)
     except OSError as error:
@@ -137,18 +144,26 @@ def pcm16(samples: NDArray[np.float32]) -> NDArray[np.int16]:
     return np.clip(np.round(samples * 32768.0), -32768, 32767).astype("<i2")
 
 
-def wav_header(sample_rate: int, num_samples: int | None = None) -> bytes:
+def wav_header(sample_rate: int, num_samples: int | None = None, num_after: int = 0) -> bytes:
     """The 44 bytes before the samples of a mono 16-bit wav.
 
     Args:
+        num_after: number of bytes that follow the samples.
         num_samples: None if not known yet: both sizes are then 0xFFFFFFFF, which ffmpeg, VLC,
             sox, aplay and libsndfile read as "until the end".
     """
     size = 0xFFFFFFFF if num_samples is None else 2 * num_samples
-    riff_size = 0xFFFFFFFF if num_samples is None else 36 + size
+    riff_size = 0xFFFFFFFF if num_samples is None else 36 + size + num_after
     header = struct.pack("<4sI4s", b"RIFF", riff_size, b"WAVE")
     header += struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, sample_rate, 2 * sample_rate, 2, 16)
     return header + struct.pack("<4sI", b"data", size)
+
+
+def wav_comment(comment: str) -> bytes:
+    """The chunk with a comment, which follows the samples of a wav; as libsndfile writes it."""
+    text = comment.encode("utf-8") + b"\0"
+    text += b"\0" * (len(text) % 2)
+    return struct.pack("<4sI4s4sI", b"LIST", 12 + len(text), b"INFO", b"ICMT", len(text)) + text
 
 
 class StreamingWav:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from causerie.cli.console import note
-from causerie.cli.options import Changes, confirm_consent
+from causerie.cli.options import Changes, Consent, ask_consent
 from causerie.cli.progress import show_progress
 
 if TYPE_CHECKING:
@@ -51,22 +51,16 @@ def finetune(
     ] = None,
     changes: Changes = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    consent: Annotated[
-        bool,
-        typer.Option(
-            "--i-have-consent", help="The speaker of the recordings consents to the imitation."
-        ),
-    ] = False,
+    consent: Consent = None,
 ) -> None:
     """Make a model with a new voice from recordings.
 
-    causerie finetune recordings/ann --from petit --out ann --i-have-consent
+    causerie finetune recordings/ann --from petit --out ann --consent "Ann Lee, by e-mail"
 
     Prepares the recordings, trains, evaluates checkpoints, and writes the best one. Run the command
     again to resume a killed run. The report is DIR/report.html.
     """
-    if not consent:
-        confirm_consent(folder, "--i-have-consent")
+    line = ask_consent(folder, consent, _is_own)
     with show_progress() as on_progress:
         from causerie.finetune.run import FinetuneOptions, finetune
 
@@ -74,6 +68,7 @@ def finetune(
             FinetuneOptions(
                 folder=folder, base=base, out=out, voice=voice, steps=steps,
                 decoder_steps=decoder_steps, changes=tuple(changes or ()), device=device,
+                consent=line,
             ),
             on_message=note,
             on_progress=on_progress,
@@ -85,6 +80,17 @@ def finetune(
     )
     for warning in report.choice.warnings:
         note(f"warning: {warning}")
+
+
+def _is_own(folder: Path) -> bool:
+    """Whether all recordings are causerie's own speech; False for a prepared folder."""
+    from causerie.data import manifest
+    from causerie.data.shards import INDEX
+    from causerie.own_mark import has_own_mark
+
+    if (folder / INDEX).is_file():
+        return False
+    return all(has_own_mark(one.path) for one in manifest.find(folder).recordings)
 
 
 def _print_table(report: Report) -> None:

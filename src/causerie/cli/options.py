@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from causerie.audio.extensions import format_of, is_sound_file
+from causerie.cli.console import note
+from causerie.consent import OWN_SPEECH, QUESTION, missing
 from causerie.errors import AudioError, ConfigError
 from causerie.extras import need
 from causerie.model_files import ADAPTER
@@ -97,41 +100,33 @@ Changes = Annotated[
 Consent = Annotated[
     str | None,
     typer.Option(
-        help='Who consents to the imitation, and how: "Ann Lee, by e-mail on 2026-01-02". It is '
-        "kept in the voice.",
+        help=f'{QUESTION} If so, who, and how: "Ann Lee, by e-mail". It is kept in the voice, with '
+        "the date.",
         metavar="LINE",
         show_default=False,
     ),
 ]
 
 
-def confirmed_consent(recordings: Path, line: str | None) -> str:
-    """The consent to the use of a voice: the given line, or the answer at a terminal.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    if line and line.strip():
-        return " ".join(line.split())
-    confirm_consent(recordings, '--consent "NAME, how and when"')
-    return "confirmed when the voice was made"
-
-
-def confirm_consent(recordings: Path, option: str) -> None:
-    """Ask at a terminal for the consent to the use of a voice.
+def ask_consent(recordings: Path, line: str | None, is_own: Callable[[Path], bool]) -> str:
+    """Who consents to the imitation, and how: the given line, or the answer at a terminal.
 
     Args:
-        option: the option that gives it, named in the error.
+        is_own: tells own speech, which needs no consent, from recordings of people.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: nobody does.
+        AudioError: there is no line, and a recording cannot be read.
     """
-    question = f"Does the speaker in {recordings} consent to being imitated?"
-    if not (_is_interactive() and typer.confirm(question, default=False, err=True)):
-        raise ConfigError(
-            "a voice belongs to a person: if the speaker of the recordings consents to being "
-            f"imitated, confirm it by {option}"
-        )
+    if line is None or not line.strip():
+        if is_own(recordings):
+            note(f"{recordings} carries causerie's watermark: it needs no consent")
+            return OWN_SPEECH
+        question = f"{recordings}: {QUESTION}"
+        if not (_is_interactive() and typer.confirm(question, default=False, err=True)):
+            raise ConfigError(missing(recordings, 'say who, and how: --consent "NAME, how"'))
+        line = typer.prompt("Who, and how", err=True)
+    return " ".join(line.split())
 
 
 def _is_interactive() -> bool:

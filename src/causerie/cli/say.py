@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from causerie.audio.extensions import format_of
 from causerie.cli.console import note, progress
 from causerie.cli.options import (
     AsJson,
@@ -34,10 +35,12 @@ from causerie.cli.options import (
 )
 from causerie.cli.text import Text, TextFile, read_text
 from causerie.errors import AudioError, ConfigError, PromptTooLongError, TextError
+from causerie.files import write_bytes
 from causerie.model_files import check_source
 
 if TYPE_CHECKING:
     from causerie.audio.audio import Audio
+    from causerie.audio.c2pa import Signer
     from causerie.reply.stream import Stream
     from causerie.tts import TTS
 
@@ -110,6 +113,23 @@ def say(
             metavar="FILE",
         ),
     ] = None,
+    c2pa_cert: Annotated[
+        Path | None,
+        typer.Option(
+            help="Sign wav, mp3, flac and m4a files with a C2PA manifest, by these certificates "
+            "in PEM. Needs the extra c2pa.",
+            metavar="FILE",
+            show_default=False,
+        ),
+    ] = None,
+    c2pa_key: Annotated[
+        Path | None,
+        typer.Option(
+            help="The private key of --c2pa-cert, in PEM.",
+            metavar="FILE",
+            show_default=False,
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Speak a text.
@@ -130,6 +150,7 @@ def say(
         raise ConfigError("-o - would write sound to the terminal: pipe it on, or give -o FILE")
     if output not in (None, "-"):
         check_sound_file(output)
+    signer = _signer(c2pa_cert, c2pa_key, output)
     check_normalize(normalize)
     check_verify(verify)
     check_source(model)
@@ -144,12 +165,12 @@ def say(
         "verify": verify, "speed": speed, "lexicon": pronunciations, "normalize": normalize,
     }  # fmt: skip
     if out_dir is not None:
-        _say_lines(tts, words, out_dir, settings, model, skip_existing, as_json)
+        _say_lines(tts, words, out_dir, settings, model, skip_existing, as_json, signer)
         return
     if verify and not _is_live(output, play):
         settings["verify"] = "all"
     stream = tts.stream(words, **settings)
-    audio, where = _emit(stream, output, play)
+    audio, where = _emit(stream, output, play, signer)
     _report(audio, words, model, where, as_json=as_json, to_stderr=output == "-")
 
 
@@ -180,6 +201,7 @@ def _say_lines(
     model: str,
     skip_existing: bool,
     as_json: bool,
+    signer: Signer | None,
 ) -> None:
     """Speak each line into a file of its own, and report it.
 
@@ -208,7 +230,7 @@ def _say_lines(
         if not len(audio.samples):
             failures.append(f"line {number}: {_said_nothing(audio)}")
             continue
-        audio.save(path)
+        _write(audio, path, signer)
         _report(audio, line, model, str(path), as_json=as_json)
     for failure in failures:
         note(failure)
@@ -217,7 +239,9 @@ def _say_lines(
         raise typer.Exit(1)
 
 
-def _emit(stream: Stream, output: str | None, play: bool) -> tuple[Audio, str | None]:
+def _emit(
+    stream: Stream, output: str | None, play: bool, signer: Signer | None
+) -> tuple[Audio, str | None]:
     """Generate a stream to its end, play and write it; returns the audio and its file, if any."""
     from causerie.audio import play as player
     from causerie.audio.io import StreamingWav
@@ -243,7 +267,7 @@ def _emit(stream: Stream, output: str | None, play: bool) -> tuple[Audio, str | 
     if not len(audio.samples):
         raise AudioError(_said_nothing(audio))
     if output not in (None, "-"):
-        audio.save(output)
+        _write(audio, Path(output), signer)
     failure = None if loudspeaker is None else loudspeaker.failure
     if wants_sound and loudspeaker is None:
         try:
@@ -256,9 +280,41 @@ def _emit(stream: Stream, output: str | None, play: bool) -> tuple[Audio, str | 
     if output is not None:
         note(f"not played: {reason}")
         return audio, output
-    written = str(audio.save(DEFAULT_FILE))
+    written = str(_write(audio, DEFAULT_FILE, signer))
     note(f"could not play it, so it is in {written}: {reason}")
     return audio, written
+
+
+def _signer(cert: Path | None, key: Path | None, output: str | None) -> Signer | None:
+    """What signs the files, if anything does.
+
+    Raises:
+        ConfigError: an option is missing, or the file or the certificate cannot be used.
+    """
+    if cert is None and key is None:
+        return None
+    if cert is None or key is None:
+        raise ConfigError("--c2pa-cert and --c2pa-key belong together: give both, or neither")
+    from causerie.audio.c2pa import MEDIA_TYPES, Signer
+
+    if output == "-" or (output is not None and format_of(output) not in MEDIA_TYPES):
+        raise ConfigError(
+            f"{output} cannot be signed with C2PA: write a .{', .'.join(MEDIA_TYPES)} file"
+        )
+    return Signer(cert, key)
+
+
+def _write(audio: Audio, path: Path, signer: Signer | None) -> Path:
+    """Write a file, signed if there is a signer."""
+    if signer is None:
+        return audio.save(path)
+    from causerie.audio.c2pa import MEDIA_TYPES
+
+    name = format_of(path)
+    try:
+        return write_bytes(path, signer.sign(audio.to_bytes(format=name), MEDIA_TYPES[name]))
+    except OSError as error:
+        raise AudioError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _said_nothing(audio: Audio) -> str:

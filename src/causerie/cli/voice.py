@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from causerie.cli.console import note, progress
-from causerie.cli.options import Consent, Device, Model, check_folder, confirmed_consent
+from causerie.cli.options import Consent, Device, Model, ask_consent, check_folder
 from causerie.errors import AudioError
 
 app = typer.Typer(help="Make a voice from a recording.", no_args_is_help=False)
@@ -53,7 +53,7 @@ def make(
     if output.suffix != ".safetensors":
         raise AudioError(f"cannot write {output}: a voice is a .safetensors file")
     check_folder(output)
-    line = confirmed_consent(recording, consent)
+    line = ask_consent(recording, consent, _is_own)
     with progress(f"examining {recording}"):
         from causerie.evaluate.speaker import installed_encoder
         from causerie.new_voice import check_recording, make_voice
@@ -81,3 +81,10 @@ def make(
         f"wrote {output} · {checked.audio.duration_s:.1f} s of speech · "
         f'hear it: causerie say --voice {output} "Hello."'
     )
+
+
+def _is_own(recording: Path) -> bool:
+    from causerie.audio.recording import MAX_RAW_S
+    from causerie.own_mark import has_own_mark
+
+    return has_own_mark(recording, max_s=MAX_RAW_S)

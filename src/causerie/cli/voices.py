@@ -36,19 +36,17 @@ def voices(
         seconds = header.num_frames / frame_rate
         text = " ".join(segment["text"] for segment in header.segments)
         description = DESCRIPTIONS.get(name, "")
-        terms = {"licence": header.licence, "consent": header.consent}
         if as_json:
             facts = {"name": name, "speaker": header.speaker, "seconds": round(seconds, 2)}
-            more = {"description": description, **terms}
-            facts |= {"text": text} | {key: value for key, value in more.items() if value}
+            facts |= {"text": text} | ({"description": description} if description else {})
+            facts |= header.terms
             typer.echo(json.dumps(facts, ensure_ascii=False))
         else:
             shown = text if len(text) <= 60 else f"{text[:59]}…"
             line = f"{name:<16} speaker {header.speaker}  {seconds:5.1f} s  {shown:<60}"
             typer.echo(f"{line}  {description}".rstrip())
-            for key, value in terms.items():
-                if value:
-                    typer.echo(f"{'':<16} {key}: {value}")
+            for key, value in header.terms.items():
+                typer.echo(f"{'':<16} {key.replace('_', ' ')}: {value}")
     if not found and not as_json:
         typer.echo(f"{model} has no named voices; use speaker numbers 0, 1, 2, …")
 

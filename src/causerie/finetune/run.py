@@ -77,6 +77,7 @@ class FinetuneOptions:
             codec's size.
         changes: ``a.b=value`` each, changes to the `causerie.train.lm.config.LMConfig`.
         device: "auto", "cpu" or "cuda".
+        consent: who consents to the imitation, and how; kept in the voice. Not asked for here.
     """
 
     folder: Path
@@ -87,6 +88,7 @@ class FinetuneOptions:
     decoder_steps: int | None = None
     changes: tuple[str, ...] = ()
     device: str = "auto"
+    consent: str = ""
 
 
 def finetune(
@@ -203,6 +205,7 @@ class _Finetuning:
         choice = choose(checkpoints, before)
         chosen = run / "checkpoints" / f"{choice.step:06d}"
         voice = decoder_voice if choice.step == 0 else voice
+        voice = voice.with_consent(options.consent)
         notes += _write_models(chosen, config, voice, options.out)
         samples = _write_samples(options.out / "samples", targets, run / "base", chosen)
         found = Report(
@@ -421,7 +424,9 @@ def _write_models(chosen: Path, config: LMConfig, voice: Voice, out: Path) -> li
         lacks.append(report.TRANSFORMERS_PHONEMES)
     with whole_folder(out / "transformers") as partial:
         save_transformers(partial, checkpoint)
-        (partial / "README.md").write_text("\n\n".join(lacks) + "\n", "utf-8")
+        consent = f"Consent: {voice.consent}, stated {voice.consent_date}."
+        lines = [*lacks, consent] if voice.consent else lacks
+        (partial / "README.md").write_text("\n\n".join(lines) + "\n", "utf-8")
     return [f"{out / 'transformers'}: {' '.join(lacks)}"]
 
 

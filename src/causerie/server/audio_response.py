@@ -92,9 +92,10 @@ async def stream(
     Raises:
         CauserieError, ApiError: the reply failed before its first audio.
     """
-    receipt = service_of(request).own_speech.begin()
+    service = service_of(request)
+    receipt = service.own_speech.begin()
     if encoder.content_type == "audio/flac":  # states its length before the audio
-        chunks = encoded_whole(source, lambda num: receipt.watch(new_encoder(num)))
+        chunks = encoded_whole(source, lambda num: receipt.watch(service.signed(new_encoder(num))))
     else:
         chunks = encoded(source, receipt.watch(encoder))
     if wrap is not None:
@@ -138,8 +139,9 @@ async def complete(
         await source.aclose()  # `collect` may not have begun
     if chunks is None:
         return Response(status_code=CLIENT_GONE)
-    receipt = service_of(request).own_speech.begin()
-    data, kind = encode_file(chunks, lambda num_samples: receipt.watch(new_encoder(num_samples)))
+    service = service_of(request)
+    receipt = service.own_speech.begin()
+    data, kind = encode_file(chunks, lambda num: receipt.watch(service.signed(new_encoder(num))))
     if wrap is not None:
         data = wrap(data)
     headers = {TOKEN_HEADER: receipt.token, **(headers or {})}

@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 from causerie.audio.audio import Audio
 from causerie.audio.formats import MAX_SPEED, MIN_SPEED, format_name
+from causerie.consent import QUESTION
 from causerie.prompt import Segment
 from causerie.server.errors import ApiError, unknown_model
 from causerie.server.json_body import JsonBody, Seed
@@ -141,7 +142,7 @@ class SpeechRequest(SpeechOptions):
         None, description="Its exact transcript."
     )
     consent: str = Field("", description="Id of a recorded consent of its speaker.")
-    consent_attested: bool = Field(False, description="Its speaker agrees to be copied.")
+    consent_attested: bool = Field(False, description=f"{QUESTION} true: yes.")
 
     async def find_voice(self, service: SpeechService) -> str | Voice | None:
         """The voice of `ref_audio` if it was sent, else the name of the voice.
@@ -159,8 +160,10 @@ class SpeechRequest(SpeechOptions):
             return self.voice_name
         if self.model is not None and not service.is_model(self.model):
             raise unknown_model(self.model)
-        basis = await service.cloning.ask_consent(self.consent, self.consent_attested)
+        cloning = service.cloning
+        cloning.check_allowed()
         file = await read_recording(self.ref_audio, "ref_audio", service.settings)
+        basis = await cloning.ask_consent(self.consent, self.consent_attested, file, "ref_audio")
         await service.cloning.check_speaker(basis, file, "ref_audio")
         return await service.cloning.voice(file, self.ref_text or "")
 
@@ -184,7 +187,9 @@ class SpeechRequest(SpeechOptions):
             )
             if not is_own:
                 consent = turn.consent or self.consent
-                basis = await service.cloning.ask_consent(consent, self.consent_attested)
+                basis = await service.cloning.ask_consent(
+                    consent, self.consent_attested, file, name
+                )
                 await service.cloning.check_speaker(basis, file, name)
             sound = await in_decoding(read_upload, file, service.sample_rate, name)
             seconds += sound.duration_s

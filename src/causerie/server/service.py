@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from causerie.audio.c2pa import Signer
+from causerie.audio.formats import Encoder
 from causerie.errors import UnknownVoiceError
 from causerie.prompt import Segment
 from causerie.reply.async_stream import AsyncStream, Outcome
@@ -124,10 +126,16 @@ class SpeechService:
         self.is_closing = False
         self.cloning = Cloning(self.tts, store, settings)
         self.own_speech = OwnSpeech()
+        cert, key = Path(settings.c2pa_cert), Path(settings.c2pa_key)
+        self._signer = Signer(cert, key) if settings.c2pa_cert else None
         self.dictionaries = Dictionaries(store.folder)
         self._aliases = settings.aliases
         self.texts = TextChecker(settings.max_input_chars, is_strict=settings.strict)
         metrics.watch(models.stats)
+
+    def signed(self, encoder: Encoder) -> Encoder:
+        """The encoder of a whole file, with the file signed by C2PA if the settings say so."""
+        return encoder if self._signer is None else self._signer.around(encoder)
 
     @property
     def sample_rate(self) -> int:

@@ -94,6 +94,10 @@ class Settings(BaseSettings):
         "auto",
         description="Transcribe recordings, or compare their text, if a recognizer is installed.",
     )
+    c2pa_cert: str = Field(
+        "", description="Certificates in PEM: sign whole wav, mp3 and flac files with C2PA."
+    )
+    c2pa_key: str = Field("", description="Private key of --c2pa-cert, in PEM.")
     allow_urls: bool = Field(False, description="Fetch recordings that requests give as URLs.")
     wyoming: int | None = Field(
         None, ge=0, le=65535, description="Port of the Wyoming protocol, for Home Assistant."
@@ -185,6 +189,12 @@ class Settings(BaseSettings):
                 f"host {self.host} can be reached from other machines, and there is no key, so "
                 f"anyone could use it: give --api-key, or --no-key if something else protects it"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _signing(self) -> Settings:
+        if bool(self.c2pa_cert) != bool(self.c2pa_key):
+            raise ValueError("c2pa_cert and c2pa_key belong together: give both, or neither")
         return self
 
     @property

@@ -118,7 +118,7 @@ function missing() {
   }
   if (!byId("transcript").value.trim()) return ["Enter the transcript of the recording.", "transcript"];
   if (!byId("voice-name").value.trim()) return ["Enter a name for the voice.", "voice-name"];
-  if (!byId("consent").checked) return ["Confirm that the speaker has agreed.", "consent"];
+  if (!byId("consent").checked) return ["Confirm that the speaker consents.", "consent"];
   return undefined;
 }
 

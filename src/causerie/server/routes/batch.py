@@ -111,7 +111,7 @@ async def _result(service: SpeechService, index: int, item: dict[str, Any]) -> R
     receipt = service.own_speech.begin()
     data, content_type = audio_response.encode_file(
         await audio_response.collect(reply),
-        lambda num_samples: receipt.watch(new_encoder(body, service, num_samples)),
+        lambda num: receipt.watch(service.signed(new_encoder(body, service, num))),
     )
     return Result(
         index=index,

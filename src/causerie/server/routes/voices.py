@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from starlette.background import BackgroundTask
 
 from causerie.audio.formats import encoder
+from causerie.consent import QUESTION
 from causerie.errors import StoreError, UnknownVoiceError
 from causerie.server.audio_response import collect, encode_file
 from causerie.server.auth import check_key, has_access
@@ -124,7 +125,7 @@ async def create_voice(
     audio_sample: Annotated[UploadFile, File(description="1.5 to 30 s of speech by one person.")],
     name: Annotated[str, Form(min_length=1, max_length=256)],
     consent: Annotated[str, Form(description="Id of a recorded consent.")] = "",
-    consent_attested: Annotated[bool, Form(description="The speaker agrees to be copied.")] = False,
+    consent_attested: Annotated[bool, Form(description=f"{QUESTION} true: yes.")] = False,
     ref_text: Annotated[
         str, Form(max_length=4096, description="The exact transcript of the recording.")
     ] = "",
@@ -134,12 +135,13 @@ async def create_voice(
     """Make a voice from a recording. The header x-notes says what is wrong with it, if anything."""
     service = service_of(request)
     settings, store = service.settings, service.store
-    basis = await service.cloning.ask_consent(consent, consent_attested)
+    service.cloning.check_allowed()
+    data = await _upload(audio_sample, settings, "audio_sample")
+    basis = await service.cloning.ask_consent(consent, consent_attested, data, "audio_sample")
     try:
         name = await in_store(store.check_name, name)
     except NameTakenError as error:
         raise _taken(error) from error
-    data = await _upload(audio_sample, settings, "audio_sample")
 
     def read() -> tuple[Recording, str]:
         sound = voice_sound(data, service.sample_rate)
@@ -222,7 +224,9 @@ async def preview(
         )
         data, _ = encode_file(
             await collect(reply),
-            lambda num: encoder(format, sample_rate=reply.sample_rate, num_samples=num),
+            lambda num: service.signed(
+                encoder(format, sample_rate=reply.sample_rate, num_samples=num)
+            ),
         )
         if _is_file_name(name):
             later = BackgroundTask(_keep_preview, service, name, data)

@@ -11,9 +11,13 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 
+from causerie.audio.recording import MAX_RAW_S
 from causerie.audio.resample import resample
+from causerie.consent import OWN_SPEECH, missing
 from causerie.data.activity import RATE
 from causerie.data.letters import transcript_fault
+from causerie.errors import AudioError
+from causerie.own_mark import has_own_mark
 from causerie.prompt import Segment
 from causerie.recognition.whisper import packaged_recognizer
 from causerie.server.errors import ApiError, retry_after
@@ -22,12 +26,10 @@ from causerie.server.threads import in_decoding, in_store
 from causerie.server.voices.consent_check import ConsentChecker
 from causerie.server.voices.consents import UnknownConsentError, is_consent_id
 from causerie.server.voices.recording import Recording, refused, voice_sound
-from causerie.server.voices.store import VoiceStore
+from causerie.server.voices.store import ATTESTED, VoiceStore
 from causerie.tts import TTS
 from causerie.voices import Voice
 
-#: Stored in place of a consent id when the client sent consent_attested.
-ATTESTED = "attested"
 #: Maximum recordings waiting to be processed; more get a 429.
 MAX_WAITING = 8
 #: Voices of `ref_audio` to cache: clients send the same recording with every request. Each has at
@@ -57,14 +59,19 @@ class Cloning:
                 code="cloning_disabled",
             )
 
-    async def ask_consent(self, consent: str, is_attested: bool) -> str:
+    async def ask_consent(self, consent: str, is_attested: bool, file: bytes, param: str) -> str:
         """The consent to a use of a recording, under the server's policy.
 
         All recordings from outside pass here: those of voices and of contexts, from which a model
         copies the voice as well.
 
+        Args:
+            file: the recording. Where a statement is enough, its watermark is one as well: anybody
+                can put the mark of a public key on a recording.
+            param: the request field that held it.
+
         Returns:
-            A consent id, `ATTESTED`, or "" if the policy requires no consent.
+            A consent id, `ATTESTED`, `OWN_SPEECH`, or "" if the policy requires no consent.
 
         Raises:
             ApiError: recordings are not allowed, or the required consent is missing or unknown.
@@ -80,11 +87,13 @@ class Cloning:
             return ""
         if policy == "attest" and is_attested:
             return ATTESTED
+        if policy == "attest" and await in_decoding(_has_own_mark, file):
+            return OWN_SPEECH
         remedy = "send the id of a recorded consent as consent (POST /v1/audio/voice_consents)"
         if policy == "attest":
-            remedy += ", or send consent_attested=true to confirm that they consent"
+            remedy = f"send consent_attested=true, or {remedy}"
         raise ApiError(
-            f"the person in the recording must consent to the use of their voice: {remedy}",
+            missing(param, remedy),
             code="consent_required",
             param="consent",
         )
@@ -184,6 +193,13 @@ class Cloning:
         while len(self._cache) > MAX_CACHED:
             self._cache.popitem(last=False)
         return voice
+
+
+def _has_own_mark(file: bytes) -> bool:
+    try:
+        return has_own_mark(file, max_s=MAX_RAW_S)
+    except AudioError:  # said where the recording is read, once there is consent
+        return False
 
 
 def no_consent(error: UnknownConsentError) -> ApiError:

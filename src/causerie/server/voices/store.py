@@ -39,6 +39,8 @@ from causerie.voices import Voice
 if TYPE_CHECKING:
     from causerie.tts import TTS
 
+#: Stored in place of a consent id when the client sent consent_attested.
+ATTESTED = "attested"
 #: Encodes a recording as a voice of a given name, as `TTS.make_voice` does.
 MakeVoice = Callable[[str, Segment], Voice]
 
@@ -72,8 +74,8 @@ class StoredVoice:
     """The facts of an uploaded voice.
 
     Attributes:
-        consent: id of a recorded consent; "attested" if the client sent consent_attested; "" if
-            the server required none.
+        consent: id of a recorded consent; `ATTESTED` if the client sent consent_attested;
+            `OWN_SPEECH` if there is nobody to ask; "" if the server required none.
         ref_text: transcript of the recording.
     """
 
@@ -188,8 +190,7 @@ class VoiceStore:
         recording = {"sound": torch.from_numpy(samples.copy())}
         with self.folder.locked():
             self.check_name(name)  # it may have been taken meanwhile
-            if is_consent_id(consent):
-                self.consents.get(consent)
+            voice = voice.with_consent(self._stated(consent))
             record = self._records.write(
                 self._records.new_id(),
                 facts,
@@ -287,6 +288,12 @@ class VoiceStore:
         self.folder.write(f"previews/{name}", contents)
 
     # -- private -----------------------------------------------------------------------------
+
+    def _stated(self, consent: str) -> str:
+        """Who consents, and how, as a voice keeps it."""
+        if is_consent_id(consent):
+            return f"{self.consents.get(consent).name}, by the recording {consent}"
+        return f"{consent} by a client of the server" if consent == ATTESTED else consent
 
     def _find(self, id_or_name: str) -> Record | None:
         if self._records.is_id(id_or_name):
