@@ -105,6 +105,7 @@ def detect(audio: Audio, key: bytes | None = None) -> Detection:
 
     Raises:
         WatermarkError: the key is invalid.
+        AudioError: the sound is empty.
     """
     if key is None:
         key = usual_key()

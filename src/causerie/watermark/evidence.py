@@ -115,4 +115,5 @@ def _band_weights(pitch: float) -> Floats:
     bin_hz = RATE / NUM_POINTS
     centres = np.arange(NUM_POINTS // 2 + 1)[:, None]
     edges = np.clip(EDGES_HZ * pitch / bin_hz - (centres - 0.5), 0, 1)
-    return np.diff(edges, axis=1).astype(np.float32)
+    weights: Floats = np.diff(edges, axis=1).astype(np.float32)
+    return weights
