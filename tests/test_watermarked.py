@@ -152,6 +152,35 @@ def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any
     return run
 
 
+def test_what_say_writes_is_marked_and_found(invoke: Callable[..., Any]) -> None:
+    invoke("say", TEXT, "-o", "a.mp3")
+    assert "a.mp3: marked · p " in invoke("watermark", "check", "a.mp3").stdout
+    invoke("watermark", "new-key", "own.key")
+    invoke("say", TEXT, "-o", "b.wav", "--watermark-key", "own.key")
+    facts = json.loads(invoke("watermark", "check", "b.wav", "--key", "own.key", "--json").stdout)
+    assert (facts["file"], facts["marked"], facts["payload"]) == ("b.wav", True, 0)
+    assert facts["segments"][0]["start_s"] == 0
+    off = invoke("say", TEXT, "-o", "c.wav", "--no-watermark")
+    assert UNMARKED in off.stderr
+    checked = invoke("watermark", "check", "a.mp3", "b.wav", "c.wav", code=1).stdout
+    assert [line.split(" · ")[0] for line in checked.splitlines()] == [
+        "a.mp3: marked", "b.wav: not marked", "c.wav: not marked",
+    ]  # fmt: skip
+
+
+def test_bad_files_and_keys_are_told(invoke: Callable[..., Any]) -> None:
+    Audio(samples=np.zeros(RATE, np.float32), sample_rate=RATE).save("quiet.wav")
+    done = invoke("watermark", "check", "gone.wav", "quiet.wav", code=2)
+    assert "audio file gone.wav cannot be opened" in done.stderr
+    assert "quiet.wav: not marked · p 1" in done.stdout
+    done = invoke("say", "Hi", "--watermark-key", "gone", code=2)
+    assert "key file gone cannot be read" in done.stderr
+    done = invoke("say", "Hi", "--watermark-key", "gone", "--no-watermark", code=2)
+    assert "--no-watermark and --watermark-key exclude each other" in done.stderr
+    invoke("watermark", "new-key", "own.key")
+    assert "own.key exists" in invoke("watermark", "new-key", "own.key", code=2).stderr
+
+
 def test_what_narrate_and_lines_write_is_marked(invoke: Callable[..., Any]) -> None:
     Path("book.txt").write_text(f"{TEXT}\n\n{TEXT}\n", encoding="utf-8")
     invoke("narrate", "book.txt", "-o", "book", "--format", "wav")
@@ -278,7 +307,37 @@ def test_wyoming(server: Running) -> None:
     assert is_marked(asyncio.run(asyncio.wait_for(heard(), 60)))
 
 
-# -- the server's word on it ------------------------------------------------------------------------
+# -- the server's word on it -----------------------------------------------------------------------
+
+
+def ask(server: Running, sound: bytes, name: str = "a.wav") -> httpx.Response:
+    return httpx.post(
+        f"{server.http}/v1/audio/watermark", files={"file": (name, sound)}, timeout=60
+    )
+
+
+def test_the_server_finds_its_mark(server: Running) -> None:
+    speech = post(server, "/v1/audio/speech", input=TEXT, response_format="mp3").content
+    facts = ask(server, speech).json()
+    assert facts["marked"] is True
+    assert (facts["payload"], facts["speed"], facts["pitch"]) == (0, 1, 1)
+    assert facts["p"] < 1e-10
+    assert facts["segments"][0]["start_s"] == 0
+    noise = np.random.default_rng(0).standard_normal(RATE).astype(np.float32) / 10
+    facts = ask(server, Audio(samples=noise, sample_rate=RATE).to_bytes()).json()
+    assert (facts["marked"], facts["payload"], facts["segments"]) == (False, None, [])
+
+
+def test_uploads_to_examine_are_limited(tmp_path: Path) -> None:
+    with running(tmp_path, TTS(tiny.checkpoint()), max_upload_mb=0.5) as here:
+        answer = ask(here, b"no sound")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (415, "invalid_audio")
+        answer = ask(here, bytes(600_000))
+        assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")
+        long = Audio(samples=np.zeros(121 * RATE, np.float32), sample_rate=RATE)
+        answer = ask(here, long.to_bytes(format="flac"))
+        assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")
+        assert ask(here, b"").status_code == 400
 
 
 @pytest.mark.parametrize("is_on", [True, False])
