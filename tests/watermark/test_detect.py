@@ -12,7 +12,7 @@ from causerie.audio.audio import Audio
 from causerie.audio.io import encode
 from causerie.audio.resample import resample
 from causerie.errors import WatermarkError
-from causerie.watermark.detect import BOUND, Detection, _log_tail, _Patterns, detect
+from causerie.watermark.detect import BOUND, Detection, Patterns, detect, log_tail
 from causerie.watermark.evidence import Spectra
 from causerie.watermark.key import MAX_PAYLOAD, PUBLIC_KEY, Watermark, new_key, write_key
 from causerie.watermark.mark import Marker
@@ -136,9 +136,9 @@ def test_the_probability_is_never_too_small(kind: str):
     }[kind]
     evidence = Spectra(resample(sound, RATE, 16_000)).evidence()
     keys = [seed.to_bytes(32, "big") for seed in range(200)]
-    results = [[*_Patterns(key).matches(evidence)] for key in keys]
-    plain = np.array([math.exp(_log_tail(one[0][1])) for one in results]) * BOUND * 2**11
-    any_payload = np.array([math.exp(_log_tail(one[1][1])) for one in results]) * BOUND * 2**27
+    results = [[*Patterns(key).matches(evidence)] for key in keys]
+    plain = np.array([math.exp(log_tail(one[0][1])) for one in results]) * BOUND * 2**11
+    any_payload = np.array([math.exp(log_tail(one[1][1])) for one in results]) * BOUND * 2**27
     for limit in (0.02, 0.1, 0.5):
         assert np.mean(plain <= limit) <= limit
         assert np.mean(any_payload <= limit) <= limit
@@ -147,10 +147,10 @@ def test_the_probability_is_never_too_small(kind: str):
 
 
 def test_the_tail_of_the_normal_distribution():
-    assert math.exp(_log_tail(0)) == pytest.approx(0.5)
-    assert math.exp(_log_tail(1.959964)) == pytest.approx(0.025, rel=1e-5)
-    assert _log_tail(29.999) == pytest.approx(_log_tail(30), abs=0.04)
-    assert _log_tail(60) == pytest.approx(-1805.0, abs=0.1)
+    assert math.exp(log_tail(0)) == pytest.approx(0.5)
+    assert math.exp(log_tail(1.959964)) == pytest.approx(0.025, rel=1e-5)
+    assert log_tail(29.999) == pytest.approx(log_tail(30), abs=0.04)
+    assert log_tail(60) == pytest.approx(-1805.0, abs=0.1)
     assert pytest.approx(1 / (2 * math.erfc(1)), rel=1e-3) == BOUND
 
 

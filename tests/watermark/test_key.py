@@ -25,6 +25,7 @@ def test_a_key_is_read_as_it_was_written(tmp_path: Path):
     key, path = new_key(), tmp_path / "my.key"
     assert write_key(path, key) == path
     assert read_key(path) == key
+    assert Watermark.load(path, payload=3) == Watermark(key=key, payload=3)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     with pytest.raises(WatermarkError, match=r"my\.key exists: .*; give another name"):
         write_key(path, key)
@@ -39,9 +40,7 @@ def test_keys_differ():
 def test_a_file_that_holds_no_key_is_refused(tmp_path: Path, contents: bytes):
     path = tmp_path / "bad.key"
     path.write_bytes(contents)
-    with pytest.raises(
-        WatermarkError, match=r"bad\.key must hold 64 hexadecimal digits: "
-    ):
+    with pytest.raises(WatermarkError, match=r"bad\.key must hold 64 hexadecimal digits: "):
         read_key(path)
 
 

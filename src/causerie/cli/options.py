@@ -217,9 +217,9 @@ def chosen_watermark(is_off: bool, key: Path | None) -> Watermark | bool:
         return not is_off
     if is_off:
         raise ConfigError("--no-watermark and --watermark-key exclude each other: give one of them")
-    from causerie.watermark.key import Watermark, read_key
+    from causerie.watermark.key import Watermark
 
-    return Watermark(key=read_key(key))
+    return Watermark.load(key)
 
 
 def check_normalize(normalize: str) -> None:

@@ -32,7 +32,7 @@ from causerie.server.model_folder import FolderModel, ModelFolder
 from causerie.server.settings import Settings
 from causerie.server.voices.store import codec_id
 from causerie.tts import TTS
-from causerie.watermark.key import Watermark, read_key
+from causerie.watermark.key import Watermark
 
 log = logging.getLogger("causerie.server")
 
@@ -278,7 +278,7 @@ def _tts_options(settings: Settings) -> dict[str, Any]:
 
 def _watermark(settings: Settings) -> Watermark | bool:
     if settings.watermark and settings.watermark_key:
-        return Watermark(key=read_key(settings.watermark_key))
+        return Watermark.load(settings.watermark_key)
     return settings.watermark
 
 

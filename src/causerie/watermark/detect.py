@@ -110,7 +110,7 @@ def detect(audio: Audio, key: bytes | None = None) -> Detection:
     if key is None:
         key = usual_key()
     check_key(key)
-    patterns = _Patterns(key)
+    patterns = Patterns(key)
     samples = resample(audio.samples, audio.sample_rate, RATE)
     spans = _spans(len(samples))
     found = [_match(patterns, samples, span, len(spans)) for span in spans]
@@ -131,7 +131,7 @@ def detect(audio: Audio, key: bytes | None = None) -> Detection:
     )
 
 
-class _Patterns:
+class Patterns:
     """The signs of a key, as spectra over chips (frequencies, pairs)."""
 
     def __init__(self, key: bytes) -> None:
@@ -167,7 +167,7 @@ def _payload(sums: Sequence[NDArray[np.float64]], step: int) -> int:
 
 
 def _match(
-    patterns: _Patterns,
+    patterns: Patterns,
     samples: Floats,
     span: Span,
     num_tries: int,
@@ -187,12 +187,12 @@ def _match(
         if test == "payload":
             num_hypotheses *= (2 * NUM_CHIPS) ** len(GROUPS)
         share = SHARES[test, warp is not STRAIGHT]
-        log_p = _log_tail(z) + math.log(BOUND * num_hypotheses / share)
+        log_p = log_tail(z) + math.log(BOUND * num_hypotheses / share)
         found.append(_Match(log_p=log_p, payload=payload, span=span))
     return min(found, key=lambda one: one.log_p)
 
 
-def _searched(patterns: _Patterns, samples: Floats) -> tuple[_Match, Warp]:
+def _searched(patterns: Patterns, samples: Floats) -> tuple[_Match, Warp]:
     """The best match at other speeds."""
     size = round(SEARCH_S * RATE)
     windows = [
@@ -234,7 +234,7 @@ def _segments(found: Sequence[_Match]) -> tuple[MarkedSegment, ...]:
     return tuple(segments)
 
 
-def _log_tail(z: float) -> float:
+def log_tail(z: float) -> float:
     """The logarithm of Q(z): that a normal variable exceeds z."""
     if z < 30:
         return math.log(math.erfc(z / math.sqrt(2)) / 2)

@@ -41,6 +41,15 @@ class Watermark:
         if not 0 <= number <= MAX_PAYLOAD:
             raise WatermarkError(f"a watermark's payload is 0 to {MAX_PAYLOAD}, not {number}")
 
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], *, payload: int = 0) -> Watermark:
+        """The watermark with the key in a file of `causerie watermark new-key`.
+
+        Raises:
+            WatermarkError: the file cannot be read, or the payload is out of range.
+        """
+        return cls(key=read_key(path), payload=payload)
+
     @property
     def is_public(self) -> bool:
         """Whether everybody has its key."""
