@@ -32,6 +32,7 @@ def test_public_names() -> None:
         "CheckpointError",
         "ConfigError",
         "DeadlineError",
+        "Detection",
         "EngineError",
         "PromptTooLongError",
         "QueueFullError",
@@ -41,7 +42,10 @@ def test_public_names() -> None:
         "TextError",
         "UnknownVoiceError",
         "Voice",
+        "Watermark",
+        "WatermarkError",
         "__version__",
+        "detect",
     ]
     assert dir(causerie) == sorted(causerie.__all__)
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         StoreError,
         TextError,
         UnknownVoiceError,
+        WatermarkError,
     )
     from causerie.prompt import Segment
     from causerie.reply.async_stream import AsyncStream
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from causerie.text.growing import FLUSH
     from causerie.tts import TTS
     from causerie.voices import Voice
+    from causerie.watermark.detect import Detection, detect
+    from causerie.watermark.key import Watermark
 
 __version__: str  # from the metadata of the installed package
 
@@ -49,6 +52,7 @@ __all__ = [
     "CheckpointError",
     "ConfigError",
     "DeadlineError",
+    "Detection",
     "EngineError",
     "PromptTooLongError",
     "QueueFullError",
@@ -58,7 +62,10 @@ __all__ = [
     "TextError",
     "UnknownVoiceError",
     "Voice",
+    "Watermark",
+    "WatermarkError",
     "__version__",
+    "detect",
 ]
 
 #: Name → module; all other names are in `errors`.
@@ -70,6 +77,9 @@ _MODULES = {
     "FLUSH": "text.growing",
     "Stream": "reply.stream",
     "AsyncStream": "reply.async_stream",
+    "Watermark": "watermark.key",
+    "Detection": "watermark.detect",
+    "detect": "watermark.detect",
 }
 
 

@@ -8,6 +8,7 @@
     ├── UnknownVoiceError     no voice has that name
     ├── PromptTooLongError    one segment alone exceeds the context
     ├── StoreError            files of voices and consents cannot be read or written
+    ├── WatermarkError        a watermark's key or payload is invalid, or speech cannot be marked
     └── EngineError           the engine cannot serve a request
         ├── QueueFullError    too many requests wait
         ├── DeadlineError     no audio before the deadline
@@ -59,6 +60,10 @@ class PromptTooLongError(CauserieError, ValueError):
 
 class StoreError(CauserieError):
     """Files cannot be read or written: the disk is full, read-only, locked or out of reach."""
+
+
+class WatermarkError(CauserieError, ValueError):
+    """A watermark's key or payload is invalid, or speech of this rate cannot be marked."""
 
 
 class EngineError(CauserieError):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from causerie.audio.audio import Audio
 from causerie.audio.decode import MAX_S, Blocks, decode
 from causerie.errors import AudioError
+from causerie.watermark.detect import detect
 
 #: Seconds of a window; windows overlap by half. Each must carry the mark, so that no speech of
 #: people stands beside it: what makes a voice, 1.5 s and more, fills most of a window.
@@ -50,9 +51,4 @@ def has_own_mark(source: str | os.PathLike[str] | bytes, *, max_s: float = MAX_S
 
 
 def _is_marked(samples: NDArray[np.float32], rate: int) -> bool:
-    try:
-        from causerie.watermark.detect import detect  # type: ignore[import-not-found]
-    except ModuleNotFoundError:  # TODO: the watermark is not merged yet
-        return False
-    p: float = detect(Audio(samples=samples, sample_rate=rate)).p
-    return p <= MAX_P
+    return detect(Audio(samples=samples, sample_rate=rate)).p <= MAX_P

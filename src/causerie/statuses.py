@@ -19,6 +19,7 @@ from causerie.errors import (
     StoreError,
     TextError,
     UnknownVoiceError,
+    WatermarkError,
 )
 
 
@@ -39,6 +40,7 @@ _STATUSES: tuple[tuple[type[Exception], ErrorStatus], ...] = (
     (PromptTooLongError, ErrorStatus(400, "context_length_exceeded", "input")),
     (UnknownVoiceError, ErrorStatus(400, "voice_not_found", "voice")),
     (AudioError, ErrorStatus(400, "invalid_audio")),
+    (WatermarkError, ErrorStatus(500, "watermark_error")),
     (ConfigError, ErrorStatus(400, "invalid_value")),
     (QueueFullError, ErrorStatus(429, "queue_full")),
     (DeadlineError, ErrorStatus(503, "overloaded")),

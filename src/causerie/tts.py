@@ -46,6 +46,8 @@ from causerie.text.growing import Flush
 from causerie.text.lexicon import LexiconSource, read_lexicon
 from causerie.text.reading import TextReading, read
 from causerie.voices import Voice, find_voice
+from causerie.watermark.key import Watermark, usual_key
+from causerie.watermark.mark import Marker
 
 log = logging.getLogger("causerie")
 log.addHandler(logging.NullHandler())
@@ -73,7 +75,10 @@ class TTS:
         engine: generates the replies; None creates an engine on first use.
         max_streams, max_queue, prefix_cache_mb, backbone_format, depth_format: settings of that
             engine, see `from_pretrained`.
-        lexicon, normalize, recognizer: see `from_pretrained`.
+        lexicon, normalize, recognizer, watermark: see `from_pretrained`.
+
+    Attributes:
+        watermark: what all speech carries; None if it is off.
     """
 
     def __init__(
@@ -89,6 +94,7 @@ class TTS:
         lexicon: LexiconSource = None,
         normalize: OnOff = "on",
         recognizer: Recognizer | None = None,
+        watermark: Watermark | bool = True,
     ) -> None:
         for name, number, least in (
             ("max_streams", max_streams, 1),
@@ -120,6 +126,8 @@ class TTS:
         self._lexicon, self._normalize = read_lexicon(lexicon), _is_on(normalize)
         self._recognizer, self._verifier_lock = recognizer, threading.Lock()
         self._verifier: Verifier | None = None
+        self.watermark = _chosen_watermark(watermark)
+        self._marker = None if self.watermark is None else Marker(self.watermark, self.sample_rate)
         register_fork(self)
 
     def after_fork(self) -> None:
@@ -145,6 +153,7 @@ class TTS:
         lexicon: LexiconSource = None,
         normalize: OnOff = "on",
         recognizer: Recognizer | None = None,
+        watermark: Watermark | bool = True,
     ) -> TTS:
         """Load a checkpoint.
 
@@ -167,9 +176,13 @@ class TTS:
                 it is written, with its white space, numbers and markup.
             recognizer: for `verify`: returns the text of samples (N,) at 16 kHz. It is called in a
                 thread of its own. None: Whisper base, which is loaded when it is first needed.
+            watermark: marks all speech as generated, see `detect`. True: with the key in the file
+                that `CAUSERIE_WATERMARK_KEY` names, or else causerie's public one. False: no mark.
 
         Raises:
             ConfigError: the device, dtype or format is unknown, or the lexicon is invalid.
+            WatermarkError: the file of the key cannot be read, or the model's sample rate is not
+                24 kHz.
             CheckpointError: the checkpoint is missing, unreadable, or does not fit the model.
         """
         place = find_device(device)
@@ -177,6 +190,8 @@ class TTS:
         check_formats(backbone_format, depth_format)  # before loading, which takes long
         lexicon, _ = read_lexicon(lexicon), _is_on(normalize)
         find_dtype(dtype, place)  # likewise
+        if _chosen_watermark(watermark) is None:
+            log.warning("watermark: off, so nothing marks the speech as generated")
         keeps = place.type == "cpu" and library.problem() is None
         started = time.perf_counter()
         checkpoint = load(
@@ -197,6 +212,7 @@ class TTS:
             lexicon=lexicon,
             normalize=normalize,
             recognizer=recognizer,
+            watermark=watermark,
         )
 
     @property
@@ -352,7 +368,7 @@ class TTS:
             text, voice, context, max_duration_s, one_prompt, guard, reading, verifying is not None
         )
         sampling = self._sampling(temperature, top_k, seed)
-        return Stream(engine, turns, sampling, started, speed, verifying)
+        return Stream(engine, turns, sampling, started, self._marker, speed, verifying)
 
     async def astream(
         self,
@@ -414,6 +430,7 @@ class TTS:
             turns,
             self._sampling(temperature, top_k, seed),
             started,
+            self._marker,
             deadline_s=deadline_s,
             continues=continues,
             client=client,
@@ -558,6 +575,14 @@ def _is_on(normalize: OnOff) -> bool:
     if normalize not in ("on", "off"):
         raise ConfigError(f"normalize must be on or off, not {normalize!r}")
     return normalize == "on"
+
+
+def _chosen_watermark(watermark: Watermark | bool) -> Watermark | None:
+    if isinstance(watermark, Watermark):
+        return watermark
+    if not isinstance(watermark, bool):
+        raise ConfigError(f"watermark must be a Watermark, True or False, not {watermark!r}")
+    return Watermark(key=usual_key()) if watermark else None
 
 
 def _seed(seed: int | None) -> int:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from causerie.cli import codec, data, info, say, train, voice
+from causerie.cli import codec, data, info, say, train, voice, watermark
 from causerie.cli.bench import bench
 from causerie.cli.eval import evaluate
 from causerie.cli.finetune import finetune
@@ -100,6 +100,7 @@ app.command("narrate")(narrate)
 app.command("read")(read)
 app.command("voices")(voices)
 app.add_typer(voice.app, name="voice")
+app.add_typer(watermark.app, name="watermark")
 app.add_typer(codec.app, name="codec")
 app.add_typer(data.app, name="data")
 app.add_typer(train.app, name="train")

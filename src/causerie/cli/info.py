@@ -61,6 +61,8 @@ def _show_model(tts: TTS) -> None:
     _line("  decoder", "SEANet" if codec.decoder is None else "source-filter")
     _line("  codes", f"{sizes.num_codebooks} codebooks of {codec.codebook_size}")
     _line("  rate", f"{codec.sample_rate} Hz, {codec.frame_rate:g} frames a second")
+    key = "the public key" if tts.watermark and tts.watermark.is_public else "a key of your own"
+    _line("watermark", f"speech is marked with {key}")
     _line("voices", ", ".join(tts.voices) or "none by name; speaker numbers 0, 1, 2, …")
 
 

@@ -20,16 +20,19 @@ from causerie.cli.options import (
     LexiconFile,
     Model,
     Normalize,
+    NoWatermark,
     Speed,
     Temperature,
     TopK,
     Verify,
     VoiceName,
+    WatermarkKey,
     WeightFormat,
     check_folder,
     check_normalize,
     check_verify,
     check_voice,
+    chosen_watermark,
     known_voices,
     load_lexicon,
 )
@@ -108,6 +111,8 @@ def narrate(
     speed: Speed = 1.0,
     lexicon: LexiconFile = None,
     normalize: Normalize = "on",
+    no_watermark: NoWatermark = False,
+    watermark_key: WatermarkKey = None,
     as_json: AsJson = False,
 ) -> None:
     """Speak a document, chapter by chapter. An interrupted run goes on when it is run again.
@@ -129,6 +134,7 @@ def narrate(
     check_source(model)
     check_voice(voice, model)
     pronunciations = load_lexicon(lexicon)
+    watermark = chosen_watermark(no_watermark, watermark_key)
     where, extension, in_one_file = _target(output, format, file)  # makes a folder
     with progress(f"loading {model}"):
         from causerie import __version__
@@ -141,6 +147,7 @@ def narrate(
             dtype=dtype,
             backbone_format=backbone_format,
             depth_format=depth_format,
+            watermark=watermark,
         )
     settings = {
         "voice": voice, "temperature": temperature, "top_k": top_k, "seed": seed, "guard": guard,
@@ -149,6 +156,7 @@ def narrate(
     identity = [__version__, model, _voice_identity(voice, model)]
     identity += [_contents(lexicon) if lexicon else "", guard, str(speed), normalize]
     identity += ["verify"] if verify else []
+    identity.append("" if tts.watermark is None else tts.watermark.key.hex())
     identity += map(str, (device, dtype, backbone_format, depth_format, temperature, top_k, seed))
     try:
         with show_progress() as shown:

@@ -27,6 +27,7 @@ from causerie.voice_file import (
 
 if TYPE_CHECKING:
     from causerie.text.lexicon import UserLexicon
+    from causerie.watermark.key import Watermark
 
 Model = Annotated[
     str,
@@ -81,6 +82,19 @@ Verify = Annotated[
         "--verify",
         help="Check the speech by a recognizer, and speak a piece again where words are missing or "
         "invented. Needs the extra verify.",
+    ),
+]
+NoWatermark = Annotated[
+    bool,
+    typer.Option("--no-watermark", help="Do not mark the speech as generated, which is the rule."),
+]
+WatermarkKey = Annotated[
+    Path | None,
+    typer.Option(
+        help="Key of the watermark; `causerie watermark new-key` makes one. Default: the file in "
+        "CAUSERIE_WATERMARK_KEY, or else the public key.",
+        metavar="FILE",
+        show_default=False,
     ),
 ]
 Dtype = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")]
@@ -185,6 +199,22 @@ def check_voice(voice: str | None, model: str) -> None:
     voices = known_voices(model)
     if voices is not None and voice not in voices:
         raise unknown_voice(voice, voices)
+
+
+def chosen_watermark(is_off: bool, key: Path | None) -> Watermark | bool:
+    """The watermark of --no-watermark and --watermark-key, for `TTS.from_pretrained`.
+
+    Raises:
+        ConfigError: both are given.
+        WatermarkError: the file of the key cannot be read.
+    """
+    if key is None:
+        return not is_off
+    if is_off:
+        raise ConfigError("--no-watermark and --watermark-key exclude each other: give one of them")
+    from causerie.watermark.key import Watermark
+
+    return Watermark.load(key)
 
 
 def check_normalize(normalize: str) -> None:

@@ -21,16 +21,19 @@ from causerie.cli.options import (
     LexiconFile,
     Model,
     Normalize,
+    NoWatermark,
     Speed,
     Temperature,
     TopK,
     Verify,
     VoiceName,
+    WatermarkKey,
     WeightFormat,
     check_normalize,
     check_sound_file,
     check_verify,
     check_voice,
+    chosen_watermark,
     load_lexicon,
 )
 from causerie.cli.text import Text, TextFile, read_text
@@ -130,6 +133,8 @@ def say(
             show_default=False,
         ),
     ] = None,
+    no_watermark: NoWatermark = False,
+    watermark_key: WatermarkKey = None,
     as_json: AsJson = False,
 ) -> None:
     """Speak a text.
@@ -157,8 +162,11 @@ def say(
     check_voice(voice, model)
     pronunciations = load_lexicon(lexicon)
     words = read_text(text, file, "say")
-    formats = {"backbone_format": backbone_format, "depth_format": depth_format}
-    tts, settings = _load(model, device, dtype, formats, context)
+    options = {
+        "device": device, "dtype": dtype, "backbone_format": backbone_format,
+        "depth_format": depth_format, "watermark": chosen_watermark(no_watermark, watermark_key),
+    }  # fmt: skip
+    tts, settings = _load(model, options, context)
     settings |= {
         "voice": voice, "temperature": temperature, "top_k": top_k, "seed": seed,
         "max_duration_s": max_duration, "one_prompt": one_prompt, "guard": guard,
@@ -181,15 +189,13 @@ def _is_live(output: str | None, play: bool) -> bool:
     return output == "-" or ((play or output is None) and sound_device() is not None)
 
 
-def _load(
-    model: str, device: str, dtype: str, formats: dict[str, Any], context: Path | None
-) -> tuple[TTS, dict[str, Any]]:
+def _load(model: str, options: dict[str, Any], context: Path | None) -> tuple[TTS, dict[str, Any]]:
     with progress(f"loading {model}"):
         from causerie.cli.conversation import read_conversation
         from causerie.tts import TTS
 
         segments = read_conversation(context) if context is not None else []
-        tts = TTS.from_pretrained(model, device=device, dtype=dtype, max_streams=1, **formats)
+        tts = TTS.from_pretrained(model, max_streams=1, **options)
         return tts, {"context": segments}
 
 

@@ -38,9 +38,10 @@ class _Value:
         Raises:
             BadParameter: the value is not a number.
         """
+        is_list = param.multiple or param.nargs != 1
         if value is None:
-            return () if param.multiple else None
-        if param.multiple:
+            return () if is_list else None
+        if is_list:
             return [self._one(item, param, ctx) for item in value]
         return self._one(value, param, ctx)
 

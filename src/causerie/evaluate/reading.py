@@ -70,7 +70,7 @@ def spelled_out(tts: TTS, sentence: str, word: Word, number: int) -> tuple[TTS, 
     fixed = {**lexicon.fixed, word.word: reading.phonemes}
     front_end = FrontEnd(tts.checkpoint.front_end.kind, Lexicon(lexicon.entries, fixed=fixed))
     checkpoint = dataclasses.replace(tts.checkpoint, front_end=front_end)
-    return TTS(checkpoint, engine=tts.engine), sentence
+    return TTS(checkpoint, engine=tts.engine, watermark=tts.watermark or False), sentence
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,6 +27,7 @@ from causerie.reply.attempts import Attempts
 from causerie.reply.reply import Reply, Verifying
 from causerie.reply.turn import Turn
 from causerie.reply.turns import Turns
+from causerie.watermark.mark import Marker
 
 #: How a reply ended: as `Reply.stopped`, or it was closed, or an error was raised.
 Outcome: TypeAlias = Literal[Stopped, "cancelled", "error"]
@@ -59,6 +60,7 @@ class AsyncStream(Reply, AsyncIterator[NDArray[np.float32]]):
         turns: Turns,
         sampling: Sampling,
         started: float,
+        marker: Marker | None,
         *,
         deadline_s: float | None = None,
         continues: bool = False,
@@ -66,7 +68,7 @@ class AsyncStream(Reply, AsyncIterator[NDArray[np.float32]]):
         speed: float = 1.0,
         verifying: Verifying | None = None,
     ) -> None:
-        super().__init__(running.engine, sampling, turns.notes, started, speed, verifying)
+        super().__init__(running.engine, sampling, turns.notes, started, marker, speed, verifying)
         self._deadline_s, self._continues, self._client = deadline_s, continues, client
         self.observer: ReplyObserver | None = None
         self.queued: tuple[float, float] | None = None

@@ -28,8 +28,12 @@ from causerie.reply.turn import Turn
 from causerie.reply.turns import Turns
 from causerie.reply.verifier import Verifier
 from causerie.text.split import CHARS_A_SECOND, Piece
+from causerie.watermark.mark import Marker
 
 log = logging.getLogger("causerie")
+
+#: The note of a reply whose sound is not marked.
+UNMARKED = "watermark: off, so nothing marks this speech as generated"
 
 #: What a guard did, in notes, by reason.
 _GUARDED: dict[Reason, str] = {
@@ -83,6 +87,7 @@ class Reply:
         sampling: Sampling,
         notes: list[str],
         started: float,
+        marker: Marker | None,
         speed: float = 1.0,
         verifying: Verifying | None = None,
     ) -> None:
@@ -90,6 +95,8 @@ class Reply:
         self.seed = sampling.seed
         self.stopped: Stopped | None = None
         self.notes = notes
+        if marker is None:
+            notes.insert(0, UNMARKED)
         self.checks: list[Check] = []
         self.num_frames = 0
         self.num_underruns = 0
@@ -97,7 +104,7 @@ class Reply:
         self._sampling, self._sizes = sampling, ChunkSizes(engine.frame_s)
         # Numbers, not the engine: a reply kept for its context does not keep a model in memory.
         self._frame_s, self._frame_size = engine.frame_s, engine.runner.frame_size
-        self._delivery = Delivery(self.sample_rate, self._frame_s, speed)
+        self._delivery = Delivery(self.sample_rate, self._frame_s, marker, speed)
         self._pause: Piece | None = None  # silence that comes next
         self._num_codebooks = engine.runner.num_codebooks
         self._deadline_s: float | None = None
@@ -308,6 +315,7 @@ class Reply:
         turn, self._attempts = attempts.turn, attempts
         self._pause = turn.pause
         self._turns.append(Text(turn.text, turn.speaker, turn.limit_s))
+        self._delivery.begin_turn(self.seed, turn.text)
 
     def _count_chunk(self, chunk: NDArray[np.float32]) -> None:
         """Count a chunk that is handed out."""

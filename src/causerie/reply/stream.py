@@ -26,6 +26,7 @@ from causerie.recognition.words import Difference
 from causerie.reply.attempts import Attempts
 from causerie.reply.reply import Reply, Verifying
 from causerie.reply.turns import Turns
+from causerie.watermark.mark import Marker
 
 T = TypeVar("T")
 
@@ -42,10 +43,11 @@ class Stream(Reply, Iterator[NDArray[np.float32]]):
         turns: Turns,
         sampling: Sampling,
         started: float,
+        marker: Marker | None,
         speed: float = 1.0,
         verifying: Verifying | None = None,
     ) -> None:
-        super().__init__(engine, sampling, turns.notes, started, speed, verifying)
+        super().__init__(engine, sampling, turns.notes, started, marker, speed, verifying)
         self._engine, self._source = engine, turns
         self._is_live = True
         self._current: Handle | None = None

@@ -49,6 +49,7 @@ from causerie.server.routes import (
     speech,
     vllm_omni,
     voices,
+    watermark,
 )
 from causerie.server.service import SpeechService
 from causerie.server.settings import Settings
@@ -79,6 +80,7 @@ ROUTES = (
     elevenlabs_discovery,
     dictionaries,
     realtime,
+    watermark,
     page,
 )
 

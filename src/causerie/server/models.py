@@ -32,6 +32,7 @@ from causerie.server.model_folder import FolderModel, ModelFolder
 from causerie.server.settings import Settings
 from causerie.server.voices.store import codec_id
 from causerie.tts import TTS
+from causerie.watermark.key import Watermark
 
 log = logging.getLogger("causerie.server")
 
@@ -271,7 +272,14 @@ def _tts_options(settings: Settings) -> dict[str, Any]:
         "depth_format": settings.depth_format,
         "lexicon": settings.lexicon or None,
         "normalize": settings.normalize,
+        "watermark": _watermark(settings),
     }
+
+
+def _watermark(settings: Settings) -> Watermark | bool:
+    if settings.watermark and settings.watermark_key:
+        return Watermark.load(settings.watermark_key)
+    return settings.watermark
 
 
 def is_foreign(name: str) -> bool:

@@ -62,6 +62,8 @@ class Settings(BaseSettings):
         description="Check speech by a recognizer, and speak wrong pieces again. Needs the extra "
         "verify.",
     )
+    watermark: bool = Field(True, description="Mark all speech as generated.")
+    watermark_key: str = Field("", description="File of the watermark's key; empty: public key.")
     max_streams: int = Field(8, ge=1, description="Replies computed at the same time.")
     max_queue: int = Field(64, ge=0, description="Replies that may wait; further ones get a 429.")
     deadline_s: float | None = Field(

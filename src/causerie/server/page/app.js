@@ -2,6 +2,7 @@
 
 import * as addVoice from "./add-voice.js";
 import * as api from "./api.js";
+import * as check from "./check.js";
 import * as dialogue from "./dialogue.js";
 import { announce, byId, tabs } from "./dom.js";
 import { silence } from "./player.js";
@@ -17,6 +18,7 @@ const parts = {
     choose(byId("tab-speak"), false);
     byId("text").focus();
   }),
+  check: check.start(),
   api: api.start(),
 };
 let shown = "speak";

@@ -37,6 +37,7 @@ class Readiness(BaseModel):
     max_streams: int
     max_queue: int
     sample_rate: int | None = None
+    watermark: bool | None = Field(None, description="Whether speech is marked as generated.")
     version: str = __version__
 
 
@@ -69,6 +70,7 @@ async def ready(request: Request) -> Response:
     facts.device = str(next(service.tts.checkpoint.model.parameters()).device)
     facts.active, facts.waiting = stats.active, stats.waiting
     facts.sample_rate = service.sample_rate
+    facts.watermark = service.tts.watermark is not None
     if shows_names:
         facts.model, facts.loaded = model_id(service.tts.checkpoint.name), service.models.loaded
     if service.tts.failure is not None:

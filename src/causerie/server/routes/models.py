@@ -21,12 +21,13 @@ _STARTED = int(time.time())
 
 
 class Model(BaseModel):
-    """A model, in OpenAI's format."""
+    """A model, in OpenAI's format, and whether its speech is marked as generated."""
 
     id: str
     object: str = "model"
     created: int = _STARTED
     owned_by: str = "causerie"
+    watermark: bool
 
 
 class Models(BaseModel):
@@ -103,7 +104,8 @@ async def models(request: Request) -> Models | list[ElevenLabsModel]:
             )
             for name in (*ours, *ELEVENLABS_MODELS)
         ]
-    return Models(data=[Model(id=name) for name in service.model_names()])
+    marks = service.tts.watermark is not None
+    return Models(data=[Model(id=name, watermark=marks) for name in service.model_names()])
 
 
 @router.get("/v1/models/{model:path}")
@@ -112,7 +114,7 @@ async def model(request: Request, model: str) -> Model:
     service = service_of(request)
     if not model.strip() or not service.is_model(model):
         raise unknown_model(model)
-    return Model(id=model)
+    return Model(id=model, watermark=service.tts.watermark is not None)
 
 
 def _is_elevenlabs(request: Request) -> bool:

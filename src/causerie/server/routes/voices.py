@@ -18,10 +18,10 @@ from causerie.server.audio_response import collect, encode_file
 from causerie.server.auth import check_key, has_access
 from causerie.server.errors import ApiError
 from causerie.server.service import SpeechService
-from causerie.server.settings import Settings
 from causerie.server.state import service_of
 from causerie.server.texts import CheckedText
 from causerie.server.threads import in_changes, in_decoding, in_store
+from causerie.server.upload import upload_bytes
 from causerie.server.voices.cloning import no_consent
 from causerie.server.voices.consents import Consent, UnknownConsentError
 from causerie.server.voices.info import VoiceInfo
@@ -136,7 +136,7 @@ async def create_voice(
     service = service_of(request)
     settings, store = service.settings, service.store
     service.cloning.check_allowed()
-    data = await _upload(audio_sample, settings, "audio_sample")
+    data = await upload_bytes(audio_sample, settings, "audio_sample")
     basis = await service.cloning.ask_consent(consent, consent_attested, data, "audio_sample")
     try:
         name = await in_store(store.check_name, name)
@@ -209,8 +209,9 @@ async def preview(
     """Send a sample of a voice, generated at the first request."""
     service = service_of(request)
     info = await in_store(_find, service, voice)
-    model = hashlib.blake2b(service.model_names()[0].encode(), digest_size=4).hexdigest()
-    name = f"{info.id}-{model}.{format}"
+    watermark = service.tts.watermark
+    sound = service.model_names()[0].encode() + (b"" if watermark is None else watermark.key)
+    name = f"{info.id}-{hashlib.blake2b(sound, digest_size=4).hexdigest()}.{format}"
     data = await in_store(service.store.preview, name) if _is_file_name(name) else None
     later = None
     if data is None:
@@ -267,7 +268,7 @@ async def create_consent_facts(
     """Store a recorded consent."""
     service = service_of(request)
     service.cloning.check_allowed()
-    data = await _upload(recording, service.settings, "recording")
+    data = await upload_bytes(recording, service.settings, "recording")
 
     async with service.cloning.turn():
         sound = await in_decoding(voice_sound, data, service.sample_rate, "recording")
@@ -417,26 +418,6 @@ async def _or_not_found(work: Any) -> Any:
         return await work
     except UnknownConsentError as error:
         raise ApiError(str(error), status=404, code="consent_not_found") from error
-
-
-async def _upload(file: UploadFile, settings: Settings, param: str) -> bytes:
-    """The bytes of an uploaded file.
-
-    Raises:
-        ApiError: it is empty or too large.
-    """
-    limit = settings.max_upload_bytes
-    data = await file.read(limit + 1)
-    if len(data) > limit:
-        raise ApiError(
-            f"{param} is larger than {settings.max_upload_mb:g} MiB",
-            status=413,
-            code="too_large",
-            param=param,
-        )
-    if not data:
-        raise ApiError(f"{param} is empty", code="invalid_audio", param=param)
-    return data
 
 
 def _is_file_name(name: str) -> bool:

@@ -1,0 +1,148 @@
+"""Marks streams of speech: nothing is delayed, and any cutting into chunks gives the same bits.
+
+Each sample is filtered by the filter of its half of a chip. At the beginning of a half, the sound
+fades from the former filter to the new one. Silence stays silent, as filters only change what there
+is. Knows no engine and no files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causerie.errors import WatermarkError
+from causerie.native import library
+from causerie.native.watermark import NativeFilters
+from causerie.watermark.key import Watermark
+from causerie.watermark.pattern import HALF, NUM_TAPS, SAMPLE_RATE, filters, start_of
+
+Samples = NDArray[np.float32]
+
+#: Samples of a fade: 10 ms.
+NUM_FADE = 240
+#: Sums add every sixteenth tap, and then the next ones, as C++ is fastest so.
+LANES = 16
+#: Above this, peaks are bent so that none exceeds full scale: the filters add up to 14 %.
+KNEE = np.float32(0.9)
+
+
+@dataclass(eq=False)
+class MarkState:
+    """Where a stream is.
+
+    Attributes:
+        first: the half of a chip, of all in the pattern, that the stream began with.
+        position: samples so far.
+        before: the latest samples, before they were marked.
+    """
+
+    first: int
+    position: int = 0
+    before: Samples = field(default_factory=lambda: np.zeros(NUM_TAPS - 1, np.float32))
+
+
+class Marker:
+    """Marks streams with one key and payload.
+
+    Args:
+        sample_rate: of the streams.
+
+    Raises:
+        WatermarkError: the watermark does not fit this rate.
+    """
+
+    def __init__(self, watermark: Watermark, sample_rate: int) -> None:
+        if sample_rate != SAMPLE_RATE:
+            raise WatermarkError(
+                f"speech at {sample_rate} Hz cannot be marked, only at {SAMPLE_RATE} Hz: "
+                "give watermark=False or --no-watermark"
+            )
+        self.watermark = watermark
+        kind = PlainFilters if library.problem() else NativeFilters
+        self._filters = kind(filters(watermark), fade(), HALF)
+
+    def begin(self, seed: int, text: str) -> MarkState:
+        """The state of a new stream; the seed and the text say where the pattern begins."""
+        return MarkState(2 * start_of(self.watermark, seed, text))
+
+    def mark(self, pcm: Samples, state: MarkState) -> Samples:
+        """The next samples (N,) of a stream, marked; updates the state."""
+        if not len(pcm):
+            return pcm
+        samples = np.concatenate([state.before, pcm])
+        marked = self._filters.apply(samples, state.first, state.position)
+        state.position += len(pcm)
+        state.before = samples[len(pcm) :].copy()
+        return limited(marked)
+
+
+class PlainFilters:
+    """The filters in numpy: the reference of `NativeFilters`, equal to the bit.
+
+    Args:
+        table: (halves + 1, taps) of `filters`.
+        fade: weights of the new filter at the beginning of a half.
+        half: samples of a half.
+    """
+
+    def __init__(self, table: Samples, fade: Samples, half: int) -> None:
+        self._table, self._fade, self._half = table, fade, half
+
+    def apply(self, samples: Samples, first: int, position: int) -> Samples:
+        """The filtered samples (N,).
+
+        Args:
+            samples: (taps - 1 + N,): those before them come first.
+            first: the filter of the stream's first half.
+            position: samples of the stream before these.
+        """
+        num_before = self._table.shape[1] - 1
+        out = np.empty(len(samples) - num_before, np.float32)
+        done = 0
+        while done < len(out):
+            number, place = divmod(position + done, self._half)
+            end = min(len(out), done + self._half - place)
+            part = samples[done : end + num_before]
+            out[done:end] = self._filtered(part, self._row(first, number))
+            fading = self._fade[place : place + end - done]
+            if len(fading):
+                until = done + len(fading)
+                part = samples[done : until + num_before]
+                former = self._filtered(part, self._row(first, number - 1))
+                out[done:until] = former + fading * (out[done:until] - former)
+            done = end
+        return out
+
+    def _row(self, first: int, number: int) -> int:
+        """The filter of a half; before the stream, the one that changes nothing."""
+        num_halves = len(self._table) - 1
+        return (first + number) % num_halves if number >= 0 else num_halves
+
+    def _filtered(self, samples: Samples, row: int) -> Samples:
+        """Samples through one filter; each sum has the same order, so no cutting changes it."""
+        taps = self._table[row]
+        num_out = len(samples) - len(taps) + 1
+        out = np.zeros(num_out, np.float32)
+        for number in np.arange(len(taps)).reshape(-1, LANES).T.flat:
+            start = len(taps) - 1 - number
+            out += taps[number] * samples[start : start + num_out]
+        return out
+
+
+def fade() -> Samples:
+    """The weights of the new filter in a fade."""
+    rise = 0.5 - 0.5 * np.cos(np.pi * (np.arange(NUM_FADE) + 0.5) / NUM_FADE)
+    return rise.astype(np.float32)
+
+
+def limited(samples: Samples) -> Samples:
+    """The samples, none beyond full scale; those up to `KNEE` stay as they are."""
+    size = np.abs(samples)
+    if size.max(initial=0) <= KNEE:
+        return samples
+    room = np.float32(1) - KNEE
+    over = np.maximum(size - KNEE, 0) / room
+    bent = np.minimum(KNEE + room * (over / (1 + over)), np.float32(1))
+    return np.where(size > KNEE, np.copysign(bent, samples), samples)
