@@ -1,4 +1,4 @@
-"""Own speech is told from recordings of people by its mark; another one stands in for parts of it."""
+"""Own speech is told from recordings of people by its mark, or by another one that stands in."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import soundfile
 from causerie.errors import AudioError
 from causerie.own_mark import WINDOW_S, has_own_mark
 from causerie.tts import TTS
+from tests.server.running import petit
 from tests.standin_mark import marked, stand_in
 
 RATE = 8_000
@@ -32,7 +33,8 @@ def wav(*parts: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def test_speech_of_causerie_is_told_from_other_speech(tts: TTS) -> None:
+def test_speech_of_causerie_is_told_from_other_speech() -> None:
+    tts = petit()
     plain = TTS(tts.checkpoint, engine=tts.engine, watermark=False)
     text = "The meeting begins at nine, and the train leaves early."
     assert has_own_mark(tts.generate(text, seed=1).to_bytes())
