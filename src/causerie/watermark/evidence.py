@@ -98,7 +98,8 @@ def _folded(values: Floats) -> Floats:
     """Sums over all repetitions of the pattern (chips, steps, pairs)."""
     size = NUM_CHIPS * STEPS
     padded = np.pad(values, ((0, -len(values) % size), (0, 0)))
-    return padded.reshape(-1, NUM_CHIPS, STEPS, values.shape[1]).sum(axis=0)
+    folded: Floats = padded.reshape(-1, NUM_CHIPS, STEPS, values.shape[1]).sum(axis=0)
+    return folded
 
 
 def _stretched(level: Floats, speed: float) -> Floats:

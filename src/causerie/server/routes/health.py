@@ -37,7 +37,9 @@ class Readiness(BaseModel):
     max_streams: int
     max_queue: int
     sample_rate: int | None = None
-    watermark: bool | None = Field(None, description="Whether speech is marked as generated.")
+    watermark: bool | None = Field(
+        default=None, description="Whether speech is marked as generated."
+    )
     version: str = __version__
 
 
