@@ -2,7 +2,7 @@
 
 README.md, CHANGELOG.md, CONTRIBUTING.md, the notebook and the scripts of examples/ become pages, so
 that each text has one source. A link to a page of the site stays on the site; a link to any other
-file of the repository becomes an address of the repository.
+file of the repository becomes an address of the repository. A link to sound becomes a player.
 """
 
 from __future__ import annotations
@@ -68,6 +68,15 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
             )
         lines.append(line)
     return "\n".join(lines)
+
+
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Put a player in place of each link to sound."""
+    return re.sub(
+        r'<a href="([^"]+\.flac)">([^<]*)</a>',
+        r'<audio controls preload="none" src="\1" aria-label="\2"></audio>',
+        html,
+    )
 
 
 def resolve(link: str, source: str, uri: str, repository: str) -> str:

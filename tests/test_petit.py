@@ -48,7 +48,7 @@ def test_most_sentences_end_by_themselves(petit: TTS) -> None:
 
 
 def test_six_voices_speak(petit: TTS) -> None:
-    assert petit.voices == ["bruno", "clara", "heart", "mia", "oscar", "theo"]
+    assert petit.voices == ["bruno", "clara", "heart", "mia", "nadia", "oscar", "ruth", "theo"]
     for voice in petit.voices:
         audio = petit.generate(SENTENCE, voice=voice, seed=0)
         assert audio.stopped == "end", voice

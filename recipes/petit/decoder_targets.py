@@ -33,7 +33,6 @@ from causerie.voices import Voice
 RANGES = {
     "heart": (110, 420), "bruno": (60, 230), "theo": (75, 330), "clara": (100, 400),
     "mia": (140, 500), "oscar": (60, 250), "nadia": (90, 450), "ruth": (80, 400),
-    "felix": (60, 300),
 }  # fmt: skip
 WIDEST = (60, 500)
 #: Share of the frames whose codebook 0 is drawn, in the second version of the codes.

@@ -42,6 +42,7 @@ if [ ! -e "$first/lm" ]; then
 fi
 python train.py decoder "$work/speech" "$work"
 python train.py joint "$work/speech" "$work"
+python train.py refine "$work/speech" "$work"
 [ -e "$work/codes.npz" ] || python train.py encode "$work/speech" "$work" --threads 2
 python train.py lm "$work/speech" "$work" --base "$first"
 python train.py export "$work/speech" "$work" "$assets"

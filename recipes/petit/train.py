@@ -79,27 +79,36 @@ REPEATED = {
 # without these statements, use NUM_PROMPTS statements of about PROMPT_S seconds.
 PROMPTS: dict[str, list[str]] = json.loads((HERE / "prompts.json").read_text("utf-8"))
 NUM_PROMPTS, PROMPT_S = 2, 3.6
-UNCLEAR = {"felix"}  # not shipped: the codec loses too many of its words
 
 # Settings of a model from nothing. DECODER and JOINT were run from the weights of petit 0.1, whose
 # encoder, codebooks and language model were trained in more steps, as the model card has them.
-# JOINT had all voices but nadia up to step 1,000, and a schedule of fewer steps up to step 2,100.
+# JOINT was run in parts, whose schedules ended at steps 3,000, 5,000 and 8,000. Nadia came at step
+# 1,000; oscar and nadia, as they are now, came at steps 7,000 and 6,500.
 ENCODER = EncoderRecipe(steps=2000)
 RECOGNIZER = RecognizerRecipe(steps=1500)
 CODEC = CodecRecipe(steps=6000, stretched=0.25)
 DECODER = SourceFilterRecipe(steps=4000)
 JOINT = SourceFilterRecipe(
-    steps=5000,
+    steps=8000,
     speaks=True,
     lr=6e-4,
     warmup=100,
     drawn=0.25,
     encoding=EncoderRecipe(
-        steps=5000, quantize_from=0, dropout=0.0, spectrum_weight=0.0, phone_weight=0.4
+        steps=8000, quantize_from=0, dropout=0.0, spectrum_weight=0.0, phone_weight=0.4
     ),
 )
+REFINED = SourceFilterRecipe(
+    steps=1000,
+    speaks=True,
+    lr=4e-4,
+    drawn=0.15,
+    encodes=True,
+    favorite=DEFAULT_VOICE,
+    favored=4,
+)
 LM = LMRecipe(
-    steps=1500,
+    steps=900,
     lr=1e-3,
     optimizer="muon",
     warmup=200,
@@ -259,6 +268,20 @@ def joint(speech: Path, work: Path, base: str | None = None) -> None:
     )
 
 
+def refine(speech: Path, work: Path, base: str | None = None) -> None:
+    state = work / "joint/state.pt"
+    train_source_filter(
+        encoding_codec(work),
+        REFINED,
+        work / "targets",
+        work / "refined",
+        is_new=False,
+        discriminator=trained(state, "discriminator", JOINT.steps, unfinished=False),
+        recognizer=listener(work),
+        on_step=Log(work / "refined.log"),
+    )
+
+
 def encoding_codec(work: Path, base: str | None = None) -> Mimi:
     """The codec of the phase `joint`, if there was one, or the first codec."""
     state = work / "joint/state.pt"
@@ -381,7 +404,7 @@ def make_voices(speech: EncodedSpeech, out: Path) -> None:
     They form one turn: the language model was trained with turns of one to three utterances.
     """
     out.mkdir(parents=True, exist_ok=True)
-    for name in sorted({*speech.voices} - UNCLEAR - {""}):
+    for name in sorted({*speech.voices} - {""}):
         indexes = prompt(speech, name)
         if not indexes:
             continue
@@ -411,7 +434,7 @@ def export(
         codec = Mimi(with_source_filter(codec_config(NUM_CODEBOOKS)))
         state, steps = work / "decoder/state.pt", DECODER.steps
         if joined.exists():
-            state, steps = joined, JOINT.steps
+            state, steps = work / "refined/state.pt", REFINED.steps
         codec.load_state_dict(trained(state, "codec", steps, unfinished))
         sharpen(codec.decoder)
     model = CSM(model_config(tokenizer.vocab_size))
@@ -430,7 +453,7 @@ def export(
     save(out, dataclasses.replace(checkpoint, voices=voices), dtype=torch.float16)
 
 
-PHASES = ("encoder", "recognizer", "codec", "encode", "lm", "decoder", "joint", "export")
+PHASES = ("encoder", "recognizer", "codec", "encode", "lm", "decoder", "joint", "refine", "export")
 
 
 def main() -> None:

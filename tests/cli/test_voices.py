@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from causerie.cli import app
 from causerie.voices import Voice
 
-PETIT = ["bruno", "clara", "heart", "mia", "oscar", "theo"]
+PETIT = ["bruno", "clara", "heart", "mia", "nadia", "oscar", "ruth", "theo"]
 
 
 def test_voices_of_the_bundled_model() -> None:

@@ -45,10 +45,10 @@ def test_the_whole_recipe(recipe: Path, tmp_path: Path) -> None:
     assert steps[first + 1] == "train.py export"
     assert calls[first + 1].endswith("first --first-decoder")
     assert steps[first + 2].split()[0] == "decoder_targets.py"
-    phases = [step.split()[1] for step in steps[first + 3 : first + 8]]
-    assert phases == ["decoder", "joint", "encode", "lm", "export"]
-    assert calls[first + 6].endswith(f"--base {tmp_path / 'work/first'}")
-    after = [Path(call.split()[0]).name for call in calls[first + 8 :]]
+    phases = [step.split()[1] for step in steps[first + 3 : first + 9]]
+    assert phases == ["decoder", "joint", "refine", "encode", "lm", "export"]
+    assert calls[first + 7].endswith(f"--base {tmp_path / 'work/first'}")
+    after = [Path(call.split()[0]).name for call in calls[first + 9 :]]
     assert after == ["plot.py", "gates.py", "evaluate.py", "gates.py", "evaluate.py", "evaluate.py"]
 
 

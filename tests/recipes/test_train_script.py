@@ -178,7 +178,7 @@ def test_every_voice_of_the_speech_comes_with_the_model(
     assert segment.codes.T.tolist() == said.tolist()
 
 
-def test_prompts_are_the_chosen_ones_and_unclear_voices_are_not_shipped(
+def test_prompts_are_the_chosen_ones(
     train: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     voices = ("ann", "bob", "eve")
@@ -186,10 +186,9 @@ def test_prompts_are_the_chosen_ones_and_unclear_voices_are_not_shipped(
     encoded = dataclasses.replace(found, texts=[f"Cat {n} sat." for n in range(len(found.texts))])
     clear = encoded.texts[0::3]  # Ann's
     monkeypatch.setattr(train, "PROMPTS", {"ann": clear[::-1], "bob": ["Nobody said this."]})
-    monkeypatch.setattr(train, "UNCLEAR", {"eve"})
     train.make_voices(encoded, tmp_path / "voices")
     made = {path.stem: Voice.load(path) for path in (tmp_path / "voices").iterdir()}
-    assert made.keys() == {"ann", "bob"}
+    assert made.keys() == {"ann", "bob", "eve"}
     assert made["ann"].segments[0].text == " ".join(clear[::-1])
 
 
@@ -253,7 +252,18 @@ def test_encoder_and_decoder_can_be_trained_together(
     joined = train.encoding_codec(work, "petit")
     kept = "quantizer.semantic.centroids"
     assert torch.equal(joined.state_dict()[kept], decoded.state_dict()[kept])
+    short = dataclasses.replace(train.REFINED, steps=1, batch=2, window_frames=4, warmup=1)
+    monkeypatch.setattr(train, "REFINED", short)
+    run(train, monkeypatch, str(speech), str(work), phase="refine")
+    refined = torch.load(work / "refined/state.pt", weights_only=True)["modules"]["codec"]
+    changed = {
+        name.split(".")[0]
+        for name in refined
+        if not torch.equal(refined[name], joined.state_dict()[name])
+    }
+    assert changed == {"decoder"}
     run(train, monkeypatch, str(speech), str(work), str(tmp_path / "out"))
+    joined.load_state_dict(refined)
     train.sharpen(joined.decoder)
     exported = load_codec(tmp_path / "out").state_dict()
     for name, tensor in joined.state_dict().items():

@@ -55,6 +55,9 @@ class SourceFilterRecipe:
         parameter_weight: of the distance of parameters, if waveforms are compared.
         adversarial_weight, feature_weight: of the discriminator's score and its features.
         encoding: how the encoder is trained; None: it stays as it is.
+        encodes: whether the codec encodes the speech anew, as its encoder has changed since the
+            targets were made.
+        favorite, favored: a voice, and how many times as often as another it is drawn.
         feature_distance_weight, phone_divergence_weight: of the losses by a phone recognizer.
     """
 
@@ -74,6 +77,9 @@ class SourceFilterRecipe:
     discriminator_lr: float = 8e-4
     clip: float = 3.0
     encoding: EncoderRecipe | None = None
+    encodes: bool = False
+    favorite: str | None = None
+    favored: int = 1
     feature_distance_weight: float = 0.5
     phone_divergence_weight: float = 0.3
     seed: int = 0
@@ -98,7 +104,7 @@ class Windows:
 
 
 class TargetFolder:
-    """Draws windows from the folders that decoder_targets.py writes; voices are equally likely.
+    """Draws windows from the folders that decoder_targets.py writes, one folder a voice.
 
     Raises:
         ConfigError: there are none.
@@ -106,10 +112,11 @@ class TargetFolder:
 
     def __init__(self, folder: Path) -> None:
         paths = sorted(path.parent for path in folder.glob("*/starts.npy"))
+        paths = [path for path in paths if path.suffix != ".partial"]
+        self.names = [path.name for path in paths]
         self.voices = [
             {file.stem: np.load(file, mmap_mode="r") for file in path.glob("*.npy")}
             for path in paths
-            if path.suffix != ".partial"
         ]
         if not self.voices:
             raise ConfigError(f"{folder} has no targets: make them with decoder_targets.py")
@@ -136,7 +143,13 @@ class TargetFolder:
         self, recipe: SourceFilterRecipe, random: np.random.Generator
     ) -> dict[str, np.ndarray]:
         """The arrays of a random window, by name."""
-        arrays = self.voices[random.integers(len(self.voices))]
+        voices = self.voices + [
+            voice
+            for name, voice in zip(self.names, self.voices, strict=True)
+            if name == recipe.favorite
+            for _ in range(recipe.favored - 1)
+        ]
+        arrays = voices[random.integers(len(voices))]
         starts, size = arrays["starts"], recipe.window_frames
         frames = len(arrays["codes"])
         hops = len(arrays["pitch"]) // frames
@@ -227,9 +240,13 @@ class SourceFilterPhase:
         self, step: int, windows: Windows, generator: torch.Generator
     ) -> tuple[Tensor, Tensor, dict[str, float]]:
         """Latent (B, D, T) of windows, and loss and numbers of the encoder."""
+        codes, own = windows.codes, ~windows.is_drawn
+        if self.recipe.encodes and own.any():
+            with torch.no_grad():
+                codes = codes.clone()
+                codes[own] = self.codec.encode(windows.pcm[own])
         with torch.set_grad_enabled(self.encoder is not None):
-            latent = self.codec.quantizer.decode(windows.codes)
-        own = ~windows.is_drawn
+            latent = self.codec.quantizer.decode(codes)
         if self.encoder is None or not own.any():
             return latent, torch.zeros(()), {}
         loss, numbers, encoded = self.encoder.quantize(
@@ -309,6 +326,7 @@ def train_source_filter(
     out: Path,
     *,
     is_new: bool = True,
+    discriminator: dict[str, Tensor] | None = None,
     recognizer: PhoneRecognizer | None = None,
     on_step: OnStep | None = None,
     allow_changes: bool = False,
@@ -320,6 +338,7 @@ def train_source_filter(
         codec: with trained encoder and codebooks.
         targets: the folder that decoder_targets.py writes.
         is_new: the decoder was not trained before.
+        discriminator: trained weights of the discriminator; None: it is new.
         recognizer: compares the phones of original and decoded sound; None: nothing does.
         on_step: called after every step with its number and losses.
         allow_changes: resume even if the recipe has changed.
@@ -328,6 +347,8 @@ def train_source_filter(
     if is_new:
         initialize(codec, folder)
     phase = SourceFilterPhase(codec, recipe, recognizer)
+    if discriminator is not None:
+        phase.adversary.module.load_state_dict(discriminator)
     optimizer = torch.optim.AdamW(
         phase.parameters, lr=recipe.lr, betas=recipe.betas, weight_decay=recipe.weight_decay
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 from pathlib import Path
 from types import ModuleType
@@ -50,6 +51,8 @@ def test_windows_are_parts_of_utterances(module: ModuleType, targets: Path) -> N
     again = folder.windows(recipe, 3)
     assert torch.equal(again.pcm, windows.pcm)
     assert not torch.equal(folder.windows(recipe, 4).pcm, windows.pcm)
+    often = dataclasses.replace(recipe, favorite="high", favored=15)
+    assert (folder.windows(often, 3).tracks.pitch == 220).float().mean() > 0.75
     long = module.SourceFilterRecipe(steps=9, batch=2, window_frames=FRAMES + 2)
     padded = folder.windows(long, 0)
     assert (padded.pcm[..., -2 * HOPS * HOP :] == 0).all()

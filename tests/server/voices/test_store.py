@@ -581,7 +581,7 @@ def test_a_consent_in_use_cannot_be_deleted(where: str) -> None:
 
 
 def test_openai_names_work_with_any_model() -> None:
-    petit = ["bruno", "clara", "heart", "mia", "oscar", "theo"]
+    petit = ["bruno", "clara", "heart", "mia", "nadia", "oscar", "ruth", "theo"]
     assert len(OPENAI_VOICES) == 13
     assert {openai_voice(name, petit) for name in OPENAI_VOICES} == set(petit)
     assert openai_voice("Onyx", petit) == "bruno"

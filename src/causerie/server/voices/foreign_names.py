@@ -12,8 +12,8 @@ from types import MappingProxyType
 
 from causerie.server.voices.openai_names import NUM_SPEAKERS, openai_voice
 
-#: petit's voices by sex, without oscar, the least intelligible (see its model card).
-_FEMALE, _MALE = ("heart", "mia", "clara"), ("theo", "bruno")
+#: petit's voices by sex.
+_FEMALE, _MALE = ("heart", "mia", "clara", "nadia", "ruth"), ("theo", "bruno", "oscar")
 
 _FEMALE_IDS = """
 21m00Tcm4TlvDq8ikWAM Rachel, 9BWtsMINqrJLrRacOk9x Aria, AZnzlk1XvdvUeBnXmlld Domi,

@@ -11,23 +11,22 @@ from types import MappingProxyType
 from causerie.published_voices import DESCRIPTIONS
 from causerie.server.voices.info import VoiceInfo
 
-#: Female voices map to female voices, male to male; fable and alloy are neutral. Only one name maps
-#: to oscar, the least intelligible of petit's voices (see its model card).
+#: Female voices map to female voices, male to male; fable and alloy are neutral.
 OPENAI_VOICES: Mapping[str, str] = MappingProxyType(
     {
         "alloy": "heart",
         "ash": "theo",
         "ballad": "bruno",
         "coral": "mia",
-        "echo": "theo",
-        "fable": "oscar",
+        "echo": "oscar",
+        "fable": "ruth",
         "onyx": "bruno",
         "nova": "clara",
-        "sage": "clara",
+        "sage": "nadia",
         "shimmer": "mia",
         "verse": "theo",
         "marin": "heart",
-        "cedar": "bruno",
+        "cedar": "oscar",
     }
 )
 
