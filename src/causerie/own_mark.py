@@ -19,13 +19,16 @@ WINDOW_S = 1.5
 MAX_P = 1e-6
 
 
-def has_own_mark(source: str | os.PathLike[str] | bytes, *, max_s: float = MAX_S) -> bool:
+def has_own_mark(
+    source: str | os.PathLike[str] | bytes, *, key: bytes | None = None, max_s: float = MAX_S
+) -> bool:
     """Whether all of a recording carries causerie's watermark; ends at the first part without.
 
     The mark of the public key is a statement, not a proof: whoever wants to can put it on anything.
 
     Args:
         source: a path, or the bytes of a sound file.
+        key: as of `detect`.
         max_s: limit of its length in seconds.
 
     Raises:
@@ -38,11 +41,11 @@ def has_own_mark(source: str | os.PathLike[str] | bytes, *, max_s: float = MAX_S
         for mixed, _ in blocks:
             rest = np.concatenate([rest, mixed])
             while len(rest) >= size + step:
-                if not _is_marked(rest[:size], rate):
+                if not _is_marked(rest[:size], rate, key):
                     return False
                 rest = rest[step:]
         last = [rest[:size], rest[-size:]] if len(rest) > size else [rest]
-        return all(_is_marked(window, rate) for window in last)
+        return all(_is_marked(window, rate, key) for window in last)
 
     if not isinstance(source, bytes) and not os.path.isfile(source):
         raise AudioError(f"{os.fspath(source)} does not exist")
@@ -50,5 +53,6 @@ def has_own_mark(source: str | os.PathLike[str] | bytes, *, max_s: float = MAX_S
     return decode(source, name, use, max_s=max_s)
 
 
-def _is_marked(samples: NDArray[np.float32], rate: int) -> bool:
-    return detect(Audio(samples=samples, sample_rate=rate)).p <= MAX_P
+def _is_marked(samples: NDArray[np.float32], rate: int, key: bytes | None) -> bool:
+    found = detect(Audio(samples=samples, sample_rate=rate), key, other_speeds=False)
+    return found.p <= MAX_P

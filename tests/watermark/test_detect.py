@@ -89,8 +89,11 @@ def test_level_noise_and_silence_before_it_do_not_hide_it():
 
 @pytest.mark.parametrize("speed", [0.95, 1.05])
 def test_another_speed_is_found(speed: float):
-    there = found(resample(marked(4, payload=9), round(RATE * speed), RATE))
+    sound = resample(marked(4, payload=9), round(RATE * speed), RATE)
+    there = found(sound)
     assert there.p < 1e-10
+    audio = Audio(samples=sound, sample_rate=RATE)
+    assert not detect(audio, PUBLIC_KEY, other_speeds=False).is_marked
     assert (there.payload, there.speed, there.pitch) == (9, speed, speed)
 
 

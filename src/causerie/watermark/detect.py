@@ -97,11 +97,13 @@ class _Match:
     span: Span
 
 
-def detect(audio: Audio, key: bytes | None = None) -> Detection:
+def detect(audio: Audio, key: bytes | None = None, *, other_speeds: bool = True) -> Detection:
     """Look for the mark of a key in sound.
 
     Args:
         key: None: the key in the file of `CAUSERIE_WATERMARK_KEY`, or else the public one.
+        other_speeds: also look for the mark at other speeds, if it is not found as it was made;
+            this takes ten times as long.
 
     Raises:
         WatermarkError: the key is invalid.
@@ -115,7 +117,7 @@ def detect(audio: Audio, key: bytes | None = None) -> Detection:
     spans = _spans(len(samples))
     found = [_match(patterns, samples, span, len(spans)) for span in spans]
     warp, log_p = STRAIGHT, min(one.log_p for one in found)
-    if log_p > _LOG_MARKED:
+    if log_p > _LOG_MARKED and other_speeds:
         best, warp = _searched(patterns, samples)
         log_p = min(log_p, best.log_p)
         if best.log_p <= _LOG_MARKED:

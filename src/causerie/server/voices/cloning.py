@@ -87,7 +87,7 @@ class Cloning:
             return ""
         if policy == "attest" and is_attested:
             return ATTESTED
-        if policy == "attest" and await in_decoding(_has_own_mark, file):
+        if policy == "attest" and await in_decoding(self._has_own_mark, file):
             return OWN_SPEECH
         remedy = "send the id of a recorded consent as consent (POST /v1/audio/voice_consents)"
         if policy == "attest":
@@ -194,12 +194,12 @@ class Cloning:
             self._cache.popitem(last=False)
         return voice
 
-
-def _has_own_mark(file: bytes) -> bool:
-    try:
-        return has_own_mark(file, max_s=MAX_RAW_S)
-    except AudioError:  # said where the recording is read, once there is consent
-        return False
+    def _has_own_mark(self, file: bytes) -> bool:
+        watermark = self._tts.watermark
+        try:
+            return has_own_mark(file, key=watermark.key if watermark else None, max_s=MAX_RAW_S)
+        except AudioError:  # said where the recording is read, once there is consent
+            return False
 
 
 def no_consent(error: UnknownConsentError) -> ApiError:
