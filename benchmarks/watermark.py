@@ -182,7 +182,7 @@ def false_positives(clips: list[Clip], rng: np.random.Generator) -> Iterator[str
     kinds = {
         "unmarked speech": [clip.plain for clip in clips],
         "marked by another key": [
-            other.mark(clip.plain, other.begin(0, clip.name)) for clip in clips
+            other.mark(clip.plain, other.begin(0, clip.name.encode())) for clip in clips
         ],
         "noise and music": [
             with_music(rng.standard_normal(3 * RATE).astype(np.float32) / 10, rng)[0] for _ in clips
@@ -218,7 +218,7 @@ def payloads(clips: list[Clip], rng: np.random.Generator) -> Iterator[str]:
         if len(clip.plain) >= 3 * RATE:
             payload = int(rng.integers(1, 2**16))
             marker = Marker(Watermark(payload=payload), RATE)
-            samples = marker.mark(clip.plain, marker.begin(0, clip.name))[: 3 * RATE]
+            samples = marker.mark(clip.plain, marker.begin(0, clip.name.encode()))[: 3 * RATE]
             found = detect(Audio(samples=samples, sample_rate=RATE), PUBLIC_KEY)
             right.append(found.payload == payload)
     yield f"Payload read right in 3 s: {_share(right)} of {len(right)} clips."
@@ -259,7 +259,7 @@ def cost() -> Iterator[str]:
     marker = Marker(Watermark(), RATE)
     frame = np.random.default_rng(0).standard_normal(FRAME).astype(np.float32) / 10
     for num_streams in (1, 64):
-        states = [marker.begin(seed, "") for seed in range(num_streams)]
+        states = [marker.begin(seed, b"") for seed in range(num_streams)]
         times = []
         for _ in range(20):
             start = time.thread_time()
@@ -305,7 +305,7 @@ def main() -> None:
     marker, clips = Marker(Watermark(), RATE), []
     for name, samples in speech(args.count, args.speech):
         plain = samples[: int(LONGEST_S * RATE)]
-        clips.append(Clip(name=name, plain=plain, marked=marker.mark(plain, marker.begin(0, name))))
+        clips.append(Clip(name=name, plain=plain, marked=marker.mark(plain, marker.begin(0, name.encode()))))
     seconds = [len(clip.plain) / RATE for clip in clips]
     rng = np.random.default_rng(0)
     print(f"{len(clips)} clips of {min(seconds):.1f} to {max(seconds):.1f} s\n")

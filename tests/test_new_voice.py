@@ -33,7 +33,7 @@ TERMS = ["--consent", "Ann, by e-mail"]
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("recordings") / "ann.wav"
-    samples = np.tile(Audio.load(HELLO).samples, 3)
+    samples = np.resize(Audio.load(HELLO).samples, round(5.76 * RATE))
     soundfile.write(path, np.concatenate([np.zeros(RATE), samples, np.zeros(2 * RATE)]), RATE)
     return path
 
@@ -139,7 +139,7 @@ def test_the_command_writes_a_voice(recording: Path, make) -> None:  # type: ign
     before = today()
     code, output, path = make(str(recording), "--text", WORDS, *TERMS, "--licence", "CC0-1.0")
     assert code == 0, output
-    assert f"wrote {path} · 5." in output
+    assert f"wrote {path} · 6.0 s" in output
     voice = Voice.load(path)
     assert (voice.name, voice.licence, voice.consent) == ("ann", "CC0-1.0", "Ann, by e-mail")
     assert voice.consent_date in (before, today())

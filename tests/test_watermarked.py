@@ -77,7 +77,9 @@ def test_off_is_the_sound_without_a_mark_and_is_said(
     np.testing.assert_allclose(off.samples, plain, atol=1e-4)
     assert on.codes.equal(off.codes)
     marker = Marker(Watermark(), RATE)
-    assert np.array_equal(marker.mark(off.samples, marker.begin(1, "Hello.")), on.samples)
+    words = checkpoint.front_end("Hello.").text
+    tokens = np.array(checkpoint.tokenizer.encode(words, 0), np.int32).tobytes()
+    assert np.array_equal(marker.mark(off.samples, marker.begin(1, tokens)), on.samples)
     assert not np.array_equal(on.samples, off.samples)
     assert off.notes[0] == UNMARKED
     assert UNMARKED not in on.notes

@@ -2,7 +2,7 @@
 
     python recipes/petit/train_aligner.py src/causerie/word_times/phones.npz
 
-It speaks 480 sentences of everyday_sentences.py with the six voices, and then aligns and estimates
+It speaks 480 sentences of everyday_sentences.py with all voices, and then aligns and estimates
 in turns (Viterbi training). No sentence of the evaluation is among them.
 """
 

@@ -83,6 +83,12 @@ class Prompt:
     num_dropped: int
 
     @property
+    def spoken_tokens(self) -> NDArray[np.int32]:
+        """The text tokens (T,) of the last part, which is spoken next."""
+        start = self.part_ends[-2] if len(self.part_ends) > 1 else 0
+        return self.rows[start:, -1]
+
+    @property
     def frames(self) -> Tensor:
         """The rows (1, S, K+1) as input of the model, int64."""
         return torch.from_numpy(self.rows)[None].long().clamp(min=0)

@@ -265,7 +265,7 @@ def test_an_unknown_voice_is_an_error_before_the_model_is_loaded(
 ) -> None:
     monkeypatch.setattr(say_module, "_load", None)
     for voice, message in {
-        "hart": "no voice 'hart': did you mean heart?",
+        "hart": "no voice 'hart': did you mean heart",
         "no.safetensors": "voice file no.safetensors does not exist",
     }.items():
         done = CliRunner().invoke(app, ["say", "Hello", "-o", "a.wav", "--voice", voice])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -31,8 +33,9 @@ ODD = {
 
 
 @pytest.fixture(scope="module")
-def petit() -> Mimi:
-    return load_codec("petit")
+def small() -> Mimi:
+    """A codec of petit's sizes, with Mimi's decoder."""
+    return tiny.mimi(config=dataclasses.replace(load_codec("petit").config, decoder=None))
 
 
 def difference(ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> float:
@@ -59,9 +62,9 @@ def test_equals_a_codec_of_any_sizes(name: str, kernels: str) -> None:
     assert difference(alone(decoder, codes), in_torch(codec, codes)) < 1e-5
 
 
-def test_equals_the_codec_of_petit(petit: Mimi) -> None:
-    codes = random_codes(petit.config, 30)
-    assert difference(alone(NativeDecoder(petit, 1), codes), in_torch(petit, codes)) < 1e-5
+def test_equals_a_codec_of_petits_sizes(small: Mimi) -> None:
+    codes = random_codes(small.config, 30)
+    assert difference(alone(NativeDecoder(small, 1), codes), in_torch(small, codes)) < 1e-5
 
 
 @pytest.mark.parametrize("num_codebooks", range(1, tiny.NUM_CODEBOOKS))
@@ -71,9 +74,9 @@ def test_leading_codebooks(num_codebooks: int) -> None:
     assert difference(alone(NativeDecoder(codec, 1), codes), in_torch(codec, codes)) < 1e-5
 
 
-def test_bfloat16_is_near(petit: Mimi) -> None:
-    codes = random_codes(petit.config, 30)
-    ours, theirs = alone(NativeDecoder(petit, 1, weights="bfloat16"), codes), in_torch(petit, codes)
+def test_bfloat16_is_near(small: Mimi) -> None:
+    codes = random_codes(small.config, 30)
+    ours, theirs = alone(NativeDecoder(small, 1, weights="bfloat16"), codes), in_torch(small, codes)
     assert 1e-4 < np.linalg.norm(ours - theirs) / np.linalg.norm(theirs) < 0.05
 
 
@@ -83,10 +86,10 @@ def test_bfloat16_is_near(petit: Mimi) -> None:
 @pytest.mark.parametrize("weights", ["float32", "bfloat16"])
 @pytest.mark.parametrize("num_threads", [1, 2, 3])
 def test_streams_that_join_and_leave_sound_as_alone(
-    petit: Mimi, weights: Weights, num_threads: int
+    small: Mimi, weights: Weights, num_threads: int
 ) -> None:
-    single = NativeDecoder(petit, 1, 1, weights)
-    streams = list(Streams(NativeDecoder(petit, 5, num_threads, weights)).run(30))
+    single = NativeDecoder(small, 1, 1, weights)
+    streams = list(Streams(NativeDecoder(small, 5, num_threads, weights)).run(30))
     assert len(streams) > 7
     for codes, sound in streams:
         assert np.array_equal(sound, alone(single, codes))

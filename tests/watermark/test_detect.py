@@ -25,7 +25,7 @@ def marked(
     seconds: float, seed: int = 0, key: bytes = PUBLIC_KEY, payload: int = 0
 ) -> NDArray[np.float32]:
     marker = Marker(Watermark(key=key, payload=payload), RATE)
-    return marker.mark(host(seconds, seed), marker.begin(seed, "text"))
+    return marker.mark(host(seconds, seed), marker.begin(seed, b"text"))
 
 
 def found(

@@ -39,8 +39,8 @@ def marker() -> Marker:
 @pytest.mark.parametrize("sizes", CUTTINGS)
 def test_any_cutting_gives_the_same_bits(marker: Marker, sizes: list[int]):
     sound = host(0.7)
-    whole = marker.mark(sound, marker.begin(1, "a"))
-    state, parts, done = marker.begin(1, "a"), [], 0
+    whole = marker.mark(sound, marker.begin(1, b"a"))
+    state, parts, done = marker.begin(1, b"a"), [], 0
     while done < len(sound):
         size = sizes[len(parts) % len(sizes)]
         parts.append(marker.mark(sound[done : done + size], state))
@@ -60,8 +60,8 @@ def test_native_filters_equal_plain_ones(kernels: str, position: int, size: int)
 
 def test_streams_beside_each_other_are_as_alone(marker: Marker):
     sounds = [host(0.3, seed) for seed in range(3)]
-    alone = [marker.mark(sound, marker.begin(7, "x")) for sound in sounds]
-    states = [marker.begin(7, "x") for _ in sounds]
+    alone = [marker.mark(sound, marker.begin(7, b"x")) for sound in sounds]
+    states = [marker.begin(7, b"x") for _ in sounds]
     parts: list[list[np.ndarray]] = [[] for _ in sounds]
     for start in range(0, len(sounds[0]), 1920):
         for sound, state, some in zip(sounds, states, parts, strict=True):
@@ -73,14 +73,14 @@ def test_streams_beside_each_other_are_as_alone(marker: Marker):
 def test_nothing_is_delayed(marker: Marker):
     click = np.zeros(4000, np.float32)
     click[1500] = 0.5
-    heard = marker.mark(click, marker.begin(0, ""))
+    heard = marker.mark(click, marker.begin(0, b""))
     assert not heard[:1500].any()
     assert np.abs(heard).argmax() == 1500
     assert heard[1500] == pytest.approx(0.5, rel=0.01)
 
 
 def test_silence_stays_silent(marker: Marker):
-    state = marker.begin(0, "")
+    state = marker.begin(0, b"")
     assert not marker.mark(np.zeros(5000, np.float32), state).any()
     marker.mark(host(0.2), state)
     after = marker.mark(np.zeros(3000, np.float32), state)
@@ -120,10 +120,10 @@ def test_the_pattern_begins_where_key_seed_and_text_say():
         (start_of(watermark, seed, text))
         for watermark in (Watermark(), Watermark(key=new_key()))
         for seed in range(30)
-        for text in ("a", "b")
+        for text in (b"a", b"b")
     }
     assert len(starts) > 40  # of 120 draws among 128
-    assert start_of(Watermark(), 5, "Hello.") == start_of(Watermark(), 5, "Hello.")
+    assert start_of(Watermark(), 5, b"Hello.") == start_of(Watermark(), 5, b"Hello.")
 
 
 def test_keys_give_unrelated_signs():
@@ -134,10 +134,10 @@ def test_keys_give_unrelated_signs():
 
 def test_no_peak_exceeds_full_scale_and_quiet_sound_is_not_bent(marker: Marker):
     loud = host(1.0) * 2
-    heard = marker.mark(loud, marker.begin(1, ""))
+    heard = marker.mark(loud, marker.begin(1, b""))
     assert np.abs(heard).max() <= 1
     quiet = host(1.0) * np.float32(0.9)
-    state = marker.begin(1, "")
+    state = marker.begin(1, b"")
     samples = np.concatenate([state.before, quiet])
     expected = PlainFilters(filters(Watermark()), fade(), HALF).apply(samples, state.first, 0)
     assert np.array_equal(marker.mark(quiet, state), expected)
@@ -165,4 +165,6 @@ def test_without_kernels_the_plain_filters_are_used(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("CAUSERIE_NATIVE", "0")
     slow = Marker(Watermark(), RATE)
     assert isinstance(slow._filters, mark.PlainFilters)
-    assert np.array_equal(slow.mark(sound, slow.begin(0, "")), fast.mark(sound, fast.begin(0, "")))
+    assert np.array_equal(
+        slow.mark(sound, slow.begin(0, b"")), fast.mark(sound, fast.begin(0, b""))
+    )

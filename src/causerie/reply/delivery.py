@@ -42,8 +42,12 @@ class Delivery:
         self.lengths: list[tuple[bool, int]] = []
         self._num_samples = 0  # of the current turn
 
-    def begin_turn(self, seed: int, text: str) -> None:
-        """Begin a turn; the mark begins where the seed and the first text say."""
+    def begin_turn(self, seed: int, text: bytes) -> None:
+        """Begin a turn; the mark begins where the seed and the first text say.
+
+        Args:
+            text: its tokens, so that markup and spelling make no difference.
+        """
         if self._marker is not None and self._mark is None:
             self._mark = self._marker.begin(seed, text)
 

@@ -315,7 +315,7 @@ class Reply:
         turn, self._attempts = attempts.turn, attempts
         self._pause = turn.pause
         self._turns.append(Text(turn.text, turn.speaker, turn.limit_s))
-        self._delivery.begin_turn(self.seed, turn.text)
+        self._delivery.begin_turn(self.seed, turn.prompt.spoken_tokens.tobytes())
 
     def _count_chunk(self, chunk: NDArray[np.float32]) -> None:
         """Count a chunk that is handed out."""

@@ -63,7 +63,7 @@ class Marker:
         kind = PlainFilters if library.problem() else NativeFilters
         self._filters = kind(filters(watermark), fade(), HALF)
 
-    def begin(self, seed: int, text: str) -> MarkState:
+    def begin(self, seed: int, text: bytes) -> MarkState:
         """The state of a new stream; the seed and the text say where the pattern begins."""
         return MarkState(2 * start_of(self.watermark, seed, text))
 

@@ -84,13 +84,13 @@ def chips_of(watermark: Watermark) -> NDArray[np.int8]:
     return chips
 
 
-def start_of(watermark: Watermark, seed: int, text: str) -> int:
+def start_of(watermark: Watermark, seed: int, text: bytes) -> int:
     """The chip at which a reply begins, so that the same request gives the same sound.
 
     It differs between replies, so that their patterns cannot simply be averaged.
     """
     digest = hashlib.blake2b(digest_size=8, key=watermark.key, person=b"causerie start")
-    digest.update(seed.to_bytes(8, "little") + text.encode("utf-8", "surrogatepass"))
+    digest.update(seed.to_bytes(8, "little") + text)
     return int.from_bytes(digest.digest(), "little") % NUM_CHIPS
 
 
