@@ -305,7 +305,8 @@ def main() -> None:
     marker, clips = Marker(Watermark(), RATE), []
     for name, samples in speech(args.count, args.speech):
         plain = samples[: int(LONGEST_S * RATE)]
-        clips.append(Clip(name=name, plain=plain, marked=marker.mark(plain, marker.begin(0, name.encode()))))
+        marked = marker.mark(plain, marker.begin(0, name.encode()))
+        clips.append(Clip(name=name, plain=plain, marked=marked))
     seconds = [len(clip.plain) / RATE for clip in clips]
     rng = np.random.default_rng(0)
     print(f"{len(clips)} clips of {min(seconds):.1f} to {max(seconds):.1f} s\n")

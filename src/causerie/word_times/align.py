@@ -2,8 +2,8 @@
 
 Each phone has three states in a row, each with one Gaussian of `features`; a pause may stand
 between any two words. The model is `phones.npz`, 14 kB, trained by `recipes/petit/train_aligner.py`
-on petit 0.1's six voices without any labels but the texts. It is used for other checkpoints too, whose
-phones sound alike.
+on petit 0.1's six voices without any labels but the texts. It is used for other checkpoints too,
+whose phones sound alike.
 """
 
 from __future__ import annotations
