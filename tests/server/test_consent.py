@@ -105,7 +105,7 @@ def test_other_words_are_no_consent(server: Running) -> None:
 def test_the_speaker_of_a_consent_is_the_one_who_is_copied(server: Running) -> None:
     recording = said(SENTENCE, "clara")
     id = consent(server, recording).json()["id"]
-    same, other = said(OTHER, "clara", 2), said(OTHER, "oscar")
+    same, other = said(OTHER, "clara"), said(OTHER, "oscar", 2)  # of different durations
     samples, rate = soundfile.read(io.BytesIO(recording), dtype="int16")
     again = io.BytesIO()
     soundfile.write(again, samples, rate, format="FLAC")
