@@ -50,7 +50,8 @@ def test_each_attack_leaves_sound_of_the_right_length(watermark: ModuleType) -> 
 
 def test_tables_of_a_clip(watermark: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     marker, plain = Marker(Watermark(), RATE), host(3)
-    clips = [watermark.Clip(name="a", plain=plain, marked=marker.mark(plain, marker.begin(0, b"a")))]
+    marked = marker.mark(plain, marker.begin(0, b"a"))
+    clips = [watermark.Clip(name="a", plain=plain, marked=marked)]
     attacks = {name: watermark.ATTACKS[name] for name in ("nothing", "16 kHz")}
     monkeypatch.setattr(watermark, "ATTACKS", attacks)
     rng = np.random.default_rng(0)
