@@ -190,7 +190,8 @@ class TTS:
         check_formats(backbone_format, depth_format)  # before loading, which takes long
         lexicon, _ = read_lexicon(lexicon), _is_on(normalize)
         find_dtype(dtype, place)  # likewise
-        if _chosen_watermark(watermark) is None:
+        mark = _chosen_watermark(watermark)
+        if mark is None:
             log.warning("watermark: off, so nothing marks the speech as generated")
         keeps = place.type == "cpu" and library.problem() is None
         started = time.perf_counter()
@@ -212,7 +213,7 @@ class TTS:
             lexicon=lexicon,
             normalize=normalize,
             recognizer=recognizer,
-            watermark=watermark,
+            watermark=mark or False,
         )
 
     @property
