@@ -80,8 +80,8 @@ REPEATED = {
 PROMPTS: dict[str, list[str]] = json.loads((HERE / "prompts.json").read_text("utf-8"))
 NUM_PROMPTS, PROMPT_S = 2, 3.6
 
-# Settings of a model from nothing. DECODER and JOINT were run from the weights of petit 0.1, whose
-# encoder, codebooks and language model were trained in more steps, as the model card has them.
+# Settings of a model from nothing. They were run from DECODER on, from the weights of petit 0.1,
+# whose encoder, codebooks and language model were trained in more steps, as its model card says.
 # JOINT was run in parts, whose schedules ended at steps 3,000, 5,000 and 8,000. Nadia came at step
 # 1,000; oscar and nadia, as they are now, came at steps 7,000 and 6,500.
 ENCODER = EncoderRecipe(steps=2000)
