@@ -18,8 +18,8 @@ without `--unfinished`.
 is for voices that the encoder has heard too little of: it learns to describe them by the codebooks
 as they are. Then phases 4, 5 and 7 use its codec; repeat them.
 
-With ``--base MODEL``, such as the shipped `petit`, phases 5 and 6 start from its weights, and
-phases 4 and 7 use its codec; phase 3 starts from its weights if it has Mimi's decoder.
+With ``--base MODEL``, such as the shipped `petit`, phases 5, 6 and `refine` start from its weights,
+and phases 4 and 7 use its codec; phase 3 starts from its weights if it has Mimi's decoder.
 """
 
 from __future__ import annotations
@@ -106,6 +106,10 @@ REFINED = SourceFilterRecipe(
     encodes=True,
     favorite=DEFAULT_VOICE,
     favored=4,
+)
+# From the shipped weights: the targets have their codes, and the discriminator is a new one.
+REFINED_AGAIN = dataclasses.replace(
+    REFINED, steps=1600, lr=3e-4, warmup=100, drawn=0.25, encodes=False, favored=8
 )
 LM = LMRecipe(
     steps=900,
@@ -243,6 +247,8 @@ def decoder(speech: Path, work: Path, base: str | None = None) -> None:
     if is_new:
         own, trained = codec.state_dict(), first.state_dict()
         codec.load_state_dict({name: trained.get(name, own[name]) for name in own})
+    else:
+        sharpen(codec.decoder, undo=True)
     train_source_filter(
         codec,
         DECODER,
@@ -269,14 +275,20 @@ def joint(speech: Path, work: Path, base: str | None = None) -> None:
 
 
 def refine(speech: Path, work: Path, base: str | None = None) -> None:
-    state = work / "joint/state.pt"
+    if base is None:
+        codec, recipe = encoding_codec(work), REFINED
+        state = work / "joint/state.pt"
+        discriminator = trained(state, "discriminator", JOINT.steps, unfinished=False)
+    else:
+        codec, recipe, discriminator = cpu_checkpoint(base).codec, REFINED_AGAIN, None
+        sharpen(codec.decoder, undo=True)
     train_source_filter(
-        encoding_codec(work),
-        REFINED,
+        codec,
+        recipe,
         work / "targets",
         work / "refined",
         is_new=False,
-        discriminator=trained(state, "discriminator", JOINT.steps, unfinished=False),
+        discriminator=discriminator,
         recognizer=listener(work),
         on_step=Log(work / "refined.log"),
     )
@@ -427,14 +439,16 @@ def export(
     first_decoder: bool = False,
 ) -> None:
     tokenizer = TextTokenizer.load(ASSETS / "tokenizer.json")
-    joined = work / "joint/state.pt"
-    if first_decoder or (base is not None and not joined.exists()):
+    joined, refined = work / "joint/state.pt", work / "refined/state.pt"
+    if first_decoder or (base is not None and not (joined.exists() or refined.exists())):
         codec = first_codec(work, base)
     else:
         codec = Mimi(with_source_filter(codec_config(NUM_CODEBOOKS)))
         state, steps = work / "decoder/state.pt", DECODER.steps
         if joined.exists():
-            state, steps = work / "refined/state.pt", REFINED.steps
+            state, steps = refined, REFINED.steps
+        elif refined.exists():
+            state, steps = refined, REFINED_AGAIN.steps
         codec.load_state_dict(trained(state, "codec", steps, unfinished))
         sharpen(codec.decoder)
     model = CSM(model_config(tokenizer.vocab_size))

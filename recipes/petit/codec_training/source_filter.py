@@ -301,18 +301,22 @@ def initialize(codec: Mimi, folder: TargetFolder) -> None:
 
 
 @torch.no_grad()
-def sharpen(decoder: SourceFilter) -> None:
+def sharpen(decoder: SourceFilter, *, undo: bool = False) -> None:
     """Deepen the fine shape of the envelope, which training blurs, in the output layer's weights.
 
     The cepstrum of the envelope over its bands is multiplied by 1 up to `KEPT_CEPSTRUM`, then by up
     to 1 + `SHARPENING`. A second call would sharpen again.
+
+    Args:
+        undo: divide instead, so that a decoder that was sharpened can be trained further.
     """
     size = len(ENVELOPE_HZ)
     order, band = torch.arange(size)[:, None], torch.arange(size)
     cosines = (2 / size) ** 0.5 * (torch.pi / size * order * (band + 0.5)).cos()
     cosines[0] *= 0.5**0.5
     fine = (order - KEPT_CEPSTRUM).clamp(min=0) / (2 * KEPT_CEPSTRUM)
-    sharpening = cosines.T @ ((1 + SHARPENING * (1 - (-fine).exp())) * cosines)
+    factors = 1 + SHARPENING * (1 - (-fine).exp())
+    sharpening = cosines.T @ ((1 / factors if undo else factors) * cosines)
     for weight in (decoder.output.weight, decoder.output.bias):
         rows = weight.view(decoder.config.hops_per_step, NUM_OUTPUTS, -1)
         envelope = rows[:, 2 : 2 + size]

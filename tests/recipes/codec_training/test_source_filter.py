@@ -163,6 +163,9 @@ def test_the_fine_shape_of_the_envelope_is_deepened(module: ModuleType) -> None:
     np.testing.assert_allclose(after[:, 60:], 1.35 * before[:, 60:], rtol=2e-3, atol=1e-3)
     ratio = np.linalg.norm(after, axis=0) / np.linalg.norm(before, axis=0)
     assert (np.diff(ratio) > -1e-4).all()
+    module.sharpen(codec.decoder, undo=True)
+    again = codec.decoder.predict(latent)
+    torch.testing.assert_close(again.envelope, plain.envelope, atol=1e-4, rtol=1e-4)
 
 
 def dct(rows: np.ndarray) -> np.ndarray:
