@@ -81,5 +81,4 @@ def test_exact_letters_of_words_begin_where_the_words_do(speed: float) -> None:
     assert len(words) == 8
     for word in words[1:]:
         letter = letters[written.index(word.text.strip("."))]
-        # The features of a word are relative to their mean in the reply; of a letter, in the piece.
-        assert letter.start_ms == pytest.approx(1000 * word.start_s, abs=40)
+        assert letter.start_ms == pytest.approx(1000 * word.start_s, abs=25)

@@ -88,17 +88,17 @@ def word_times(
         lexicon: of the model's front end; None: the one in this package.
     """
     lexicon, model = lexicon or english(), phone_model()
-    frames = features(samples, sample_rate)
     times: list[WordTime] = []
     start = 0
     for piece, num_samples in pieces:
         read = piece if isinstance(piece, Piece) else whole(piece)
         words = written_words(read.sentences, lexicon)
-        first, last = (round(at / sample_rate / HOP_S) for at in (start, start + num_samples))
-        ends = align(frames[first:last], words, model)
+        # Of the piece alone, so that its times do not depend on the pieces around it.
+        frames = features(samples[start : start + num_samples], sample_rate)
+        before_s = start / sample_rate
         times += [
-            WordTime(word.text, (first + one) * HOP_S, (first + two) * HOP_S, word.ends_sentence)
-            for word, (one, two) in zip(words, ends, strict=True)
+            WordTime(word.text, one * HOP_S, two * HOP_S, word.ends_sentence).later(before_s)
+            for word, (one, two) in zip(words, align(frames, words, model), strict=True)
         ]
         start += num_samples
     return times
