@@ -7,6 +7,7 @@ import re
 from causerie.text.calendar import DAYS, MONTHS, SHORT_DAYS, SHORT_MONTHS
 from causerie.text.numbers import digits
 from causerie.text.rules import alternatives
+from causerie.text.units import UNITS, many
 
 _BEFORE_NAME = {
     "Dr": "Doctor", "Drs": "Doctors", "Mr": "Mister", "Mrs": "Missus", "Ms": "Miz",
@@ -89,7 +90,8 @@ _BEFORE_NUMBER = {
     "c": "about", "Bldg": "Building", "Apt": "Apartment", "Ste": "Suite",
     "nos": "numbers", "Rm": "Room", "Mk": "mark", "Op": "opus",
     "Pg": "page", "pg": "page", "pgs": "pages",
-    "Wk": "week", "wk": "week", "ln": "line", "lns": "lines", "ll": "lines",
+    "Conf": "confirmation", "conf": "confirmation", "Ref": "reference", "ref": "reference",
+    "Inv": "invoice", "inv": "invoice", "Wk": "week", "wk": "week", "ln": "line", "lns": "lines", "ll": "lines",
 }  # fmt: skip
 _STATES = {
     "AL": "Alabama", "AK": "Alaska", "AZ": "Arizona", "AR": "Arkansas", "CA": "California",
@@ -131,16 +133,29 @@ _SUFFIX = re.compile(
     r"|\b(?P<clear>Rd|Blvd|Ln|Pkwy|Hwy)\.?(?![\w-])"
 )
 _NUMBERED = re.compile(
-    rf"(?:\b({alternatives(_BEFORE_NUMBER)})|(?:(?<=[,(;] )|(?<=[a-z]{{3}} )(?<!said ))(no))"
-    r"\. ?(?=\(?[0-9]|[IVXLivxl]{1,7}\b)|\b(?P<bare>Apt|Ste|Bldg|Rm|Rte|Vol|Fig|[Pp]gs?|[Ww]k|Op)"
+    rf"(?:\b({alternatives(_BEFORE_NUMBER)})|(?:(?<=[,(;] )|(?<=[a-z]{{3}} )(?<!said )|(?<=[A-Za-z]{{3}}\. ))(no))"
+    r"\.:? {0,2}(?=\(?[0-9]|(?:number|[Nn]o\.) {1,2}[A-Z0-9]|[IVXLivxl]{1,7}\b)|\b(?P<bare>Apt|Ste|Bldg|Rm|Rte|Vol|Fig|[Pp]gs?|[Ww]k|Op)"
     r" (?=[0-9])"
+)
+# Units without a number: sold by the fl. oz.; weight in kg.
+_ALONE = (
+    "km cm mm kg mg mcg kWh kW mph kph mpg ml mL dL GHz MHz kHz Hz lb lbs oz tbsp Tbsp tsp Tsp yd yds "
+    "hr hrs mins secs yrs kcal dB mmHg kbps Mbps Gbps"
+).split()
+_ALONE += [name for name in UNITS if " " in name]  # fl oz, sq. ft
+_UNIT_ALONE = re.compile(
+    rf"(?<![\w.,/-])(?<![0-9]\s)(?<!\b(?:fl|sq|cu) )(?<!\b(?:fl|sq|cu)\. )(?P<unit>{alternatives(_ALONE)})\b(?![²³'/-])(?:\.(?P<end>{_END})?)?"
+)
+_SEVERAL = re.compile(
+    r"(?:\b(?:in|of|many|few|several|more|extra|fewer|less|two|three|four|five|six|seven|eight|nine|"
+    r"ten|hundred|thousand|million) |\()$"
 )
 _AFTER_ORDINAL = re.compile(
     r"(?<=[0-9](?:st|nd|rd|th) )(?:(?P<floor>flr?\b\.?)|(?P<quarter>[Qq]trs?\b\.?)"
     r"|c\.(?= [A-Za-z]))"
 )
 _LIFE = re.compile(r"(?<![\w.])(?P<short>[bd])\. (?=(?:1[0-9]|20)[0-9]{2}\b)")
-_REVISION = re.compile(r"\bRev\.? (?=[A-Z0-9](?:[.,;:)]| ?$))")
+_REVISION = re.compile(r"\bRev\.? (?=[A-Z0-9](?:[.,;:)](?![0-9])| ?$))")
 _STATE = re.compile(
     rf"(?<=[a-z], )(?P<state>{alternatives(_STATES)})(?![\w'])"
     r"(?: (?P<zip>[0-9]{5})(?:-(?P<four>[0-9]{4}))?\b)?"
@@ -194,6 +209,7 @@ def read_abbreviations(text: str) -> str:
     text = _COMPASS_BEFORE.sub(lambda m: _COMPASS[m["point"] or m["bare"]] + " ", text)
     text = _INITIAL.sub(r"\1\2 ", text)
     text = _ABBREVIATION.sub(_abbreviation, text)
+    text = _UNIT_ALONE.sub(_unit_alone, text)
     text = _NUMBERED.sub(lambda m: _BEFORE_NUMBER.get(m[1] or m["bare"], "number") + " ", text)
     text = _AFTER_ORDINAL.sub(_after_ordinal, text)
     text = _LIFE.sub(lambda match: "born " if match["short"] == "b" else "died ", text)
@@ -203,6 +219,13 @@ def read_abbreviations(text: str) -> str:
     text = _COMPASS_AFTER.sub(lambda match: f"{match['street']} {_COMPASS[match['point']]}", text)
     text = _days_and_months(text)
     return text.replace("° C", "°C").replace("° F", "°F")
+
+
+def _unit_alone(match: re.Match[str]) -> str:
+    name = UNITS[match["unit"]]
+    before = match.string[max(0, match.start() - 10) : match.start()]
+    is_plural = match["unit"].endswith("s") or _SEVERAL.search(before)
+    return (many(name) if is_plural else name) + _stop(match)
 
 
 def _after_ordinal(match: re.Match[str]) -> str:

@@ -17,6 +17,7 @@ _TOP_LEVEL = (
 )
 _FILE_TYPES = (
     r"pdf|txt|docx?|xlsx?|pptx?|csv|jpe?g|png|gif|svg|mp[34]|wav|flac|zip|gz|tar|exe|html?|css|json|"
+    r"heic|webp|tiff?|mov|avi|mkv|ogg|m4a|epub|rtf|dmg|apk|rar|psd|"
     r"ya?ml|toml|ini|py|js|ts|cpp|sh|md|sql|log|(?<=[a-z]{3}\.)[ch]"
 )
 

@@ -287,24 +287,47 @@ DATES: tuple[Rule, ...] = (
     ),
     (rf"\b{_MONTH_NAME}\b\.?,? {_YEAR}", _month_year),
 )
-_BOOKS = (
-    "Psalms?|Genesis|Exodus|Isaiah|Proverbs|Matthew|Mark|Luke|John|Acts|Romans|Corinthians|"
-    "Revelation|Surah|Quran|Qur'an"
-)
-_SHORT_BOOKS = {
-    "Gen": "Genesis", "Ex": "Exodus", "Isa": "Isaiah", "Prov": "Proverbs", "Ps": "Psalm",
-    "Matt": "Matthew", "Rom": "Romans", "Cor": "Corinthians", "Rev": "Revelation",
+#: Short names of the books of the Bible, before a chapter.
+SHORT_BOOKS = {
+    "Gen": "Genesis", "Ex": "Exodus", "Exod": "Exodus", "Lev": "Leviticus", "Num": "Numbers",
+    "Deut": "Deuteronomy", "Josh": "Joshua", "Judg": "Judges", "Sam": "Samuel", "Kgs": "Kings",
+    "Chr": "Chronicles", "Chron": "Chronicles", "Neh": "Nehemiah", "Ps": "Psalm", "Pss": "Psalms",
+    "Prov": "Proverbs", "Eccl": "Ecclesiastes", "Isa": "Isaiah", "Jer": "Jeremiah",
+    "Lam": "Lamentations", "Ezek": "Ezekiel", "Dan": "Daniel", "Hos": "Hosea", "Mic": "Micah",
+    "Hab": "Habakkuk", "Zech": "Zechariah", "Mal": "Malachi", "Matt": "Matthew", "Mt": "Matthew",
+    "Mk": "Mark", "Lk": "Luke", "Jn": "John", "Rom": "Romans", "Cor": "Corinthians",
+    "Gal": "Galatians", "Eph": "Ephesians", "Phil": "Philippians", "Col": "Colossians",
+    "Thess": "Thessalonians", "Tim": "Timothy", "Heb": "Hebrews", "Jas": "James", "Pet": "Peter",
+    "Rev": "Revelation",
 }  # fmt: skip
+_BOOK = alternatives([*SHORT_BOOKS.values(), "Job", "Ruth", "Ezra", "Esther", "Joel", "Amos", "Obadiah",
+                      "Jonah", "Nahum", "Luke", "Acts", "Titus", "Jude", "Surah", "Quran", "Qur'an"])  # fmt: skip
+# Short for a book before a dot or after a number only: 2 Tim 1:7; but call Tim 1:30.
+_NAMES = "Dan|Sam|Tim|Gal|Col|Num|Mic|Mal|Pet|Lam|Rev|Rom"
+# First Corinthians; verses five to seven.
+_BIBLE = (
+    rf"(?:\b(?P<volume>[123]|I{{1,3}}) )?\b(?:(?P<book>{_BOOK})|"
+    rf"(?P<short>{alternatives(SHORT_BOOKS)})(?:\.|(?<!\b(?:{_NAMES}))|(?<=[123I] (?:{_NAMES})))) "
+    r"(?P<chapter>[0-9]{1,3}):(?P<verse>[0-9]{1,3})"
+    r"(?: ?[-–] ?(?P<last>[0-9]{1,3}))?(?![0-9:]| ?[AaPp]\.?[Mm]\b)"
+)
+
+
+def _verses(match: re.Match[str]) -> str:
+    volume = match["volume"] or ""
+    words = [
+        ordinal(str(len(volume)) if volume.startswith("I") else volume) if volume else "",
+        match["book"] or SHORT_BOOKS[match["short"]],
+        cardinal(match["chapter"]),
+        cardinal(match["verse"]),
+        f"to {cardinal(match['last'])}" if match["last"] else "",
+    ]
+    return " ".join(filter(None, words))
+
+
+VERSES: tuple[Rule, ...] = ((_BIBLE, _verses),)
 TIMES: tuple[Rule, ...] = (
-    (
-        rf"\b(?P<book>{alternatives(_SHORT_BOOKS)})\.? (?=[0-9]{{1,3}}:[0-9])",
-        lambda match: _SHORT_BOOKS[match["book"]],
-    ),
     (r"(?<=[0-9]:[0-9]{2}) ?(?:hrs|h)\b", "hours"),
-    (
-        rf"\b(?P<book>{_BOOKS}) (?P<chapter>[0-9]{{1,3}}):(?P<verse>[0-9]{{1,3}})",
-        lambda m: f"{m['book']} {cardinal(m['chapter'])} {cardinal(m['verse'])}",
-    ),
     (
         r"(?<![0-9.,])(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2}))?"
         rf"(?![0-9:]|,[0-9]{{3}})(?:{_HALF_DAY}|(?P<short>[ap])\b)?(?:/(?P<per>mi|km)\b)?",

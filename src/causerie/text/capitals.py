@@ -30,6 +30,18 @@ _SHORT_WORDS = frozenset(
     "rot rub rug rum sap sew sip sob soy spa spy sub sue tab tag tan tap tar tow tub tug vet "
     "vow wax web wed wig wit".split()
 ) - {"am", "act", "sit", "arm"}
+# More of them, which are words among other words in capitals only.
+_SHOUTED_WORDS = _SHORT_WORDS | frozenset(
+    "ace act ad aid aim ale am ant ape apt arc ark arm ash ave awe ax axe aye ban bay bib bid bin "
+    "bio bot bra bro bud bum bun cam chi cob cod cog con cop cot cub cue dab dam deb dew din doe "
+    "don dub dud duo dye ebb eco ego eh eke elk emu eon ewe ex fab fad fax fed fee fen fib fin "
+    "fir foe fry gag gal gig gin gob goo gut ha hag hem hex hid hog hub hue hum imp it ivy jab "
+    "jag jot keg ken kin lad lag lob lop lug lye ma mac mar meh met mid mod mop mow nab nag nay "
+    "nib nil nix nub oar oat orb ore pa pap par pat paw pee peg pep per pi ply pod pox pry pug "
+    "pus rag ram rap re rec ref rep rev rig rim rip roe rut rye sac sag sam sis sit sod sty sum "
+    "sup tad tat tee thy tic tin ton uh um urn us vac vat vex via vie vim vis wad wag wan who woe "
+    "wok woo yak yam yap yaw yea yep yew yo zap zen".split()
+)
 # Initialisms that are also words: words only among other words in capitals.
 _WORDS_TOO = frozenset("am it us who act aid ids pet sat".split())
 _ACRONYMS = frozenset(
@@ -50,7 +62,7 @@ _SMALL = (
 ).split()
 
 _CURRENCIES = frozenset(CODES.split("|"))
-_AMOUNT_ENDS = re.compile(r"[0-9] ?[kKMB]?$")
+_AMOUNT_ENDS = re.compile(r"[0-9] ?(?:[kKMB]|[mbt]n|thousand|[mbtr]{1,2}illion|lakh|crore)?$")
 _AFTER_NUMBER = ("AM", "PM", "ST", "ND", "RD", "TH")
 
 _CONSONANTS = "[BCDFGHJKLMNPQRSTVWXYZ]"
@@ -60,7 +72,7 @@ _ONSET = (
 )
 _VOWEL = "(?:A[IUY]?|E[AEIUWY]?|I[AEO]?|O[AEIOUWY]?|U[AEIY]?|Y)"
 _CODA = (
-    "(?:[BCDFGHKLMNPRSTVWXZ]|BS|C[KT]|CKS|D[DGS]|F[FT]|G[GHS]|GHT|GHTS|KS|L[BDFKLMPST]|LTH|LVE|"
+    "(?:[BCDFGHKLMNPRSTVWXZ]|BS|C[KST]|CKS|D[DGS]|F[FT]|G[GHS]|GHT|GHTS|KS|L[BDFKLMPST]|LTH|LVE|"
     "M[BMPS]|MPS|N[CDGKNST]|NCH|ND[SY]|NGS|NKS|NTH|NTS|P[HPST]|PTH|PTS|R[BCDFGKLMNPRST]|RCH|RDS|"
     "RKS|RLD|RLS|RMS|RNS|RPS|RST|RTH|RTS|S[HKMPST]|SKS|STS|T[HTS]|TCH|THS|W[KLNS]|XT|ZZ|CH)"
 )
@@ -104,6 +116,13 @@ _PROGRAMMING = frozenset(
     "Warning Iterator Interface Adapter Provider Module String Buffer Stream".split()
 )
 _SMALL_TOKEN = re.compile(rf"\b({'|'.join(_SMALL)})('?s)?\b(?![.'/@])")
+# A small word without a vowel, such as a command: rm, cp.
+_VOWELLESS = re.compile(
+    r"(?<![\w'.&@-])(?<![0-9] )(?P<dash>-)?(?P<word>[b-df-hj-np-tv-xz]{2,4})"
+    r"(?![\w@&-]|['’.]\w)"
+)
+_NOT_SPELLED = frozenset("hm hmm hmmm mm mmm mmmm mhm sh shh shhh psst pst pfft brr brrr grr grrr tsk zzz "
+    "nth pwn mr mrs ms dr st mt ft vs pls thx msg cwm jr sr rd th nd pt pts fl sq cu".split()) | frozenset(UNITS)  # fmt: skip
 # Those that are so only before a digit, and others before it: mp3, html5; E = mc².
 _SMALL_NUMBERED = re.compile(
     rf"(?<![A-Za-z0-9])(?:{'|'.join(_SMALL)}|mp|ps|ipv|utf|sha|md|php|es|rtx|gtx|mc(?=²|\^2)|h(?=26)|rc)"
@@ -119,6 +138,7 @@ def read_capitals(text: str, knows: Callable[[str], bool] | None = None) -> str:
             that has none gets small letters, as a lexicon takes short capitals for letters.
     """
     text = _SMALL_NUMBERED.sub(lambda match: _letters(match[0].upper(), None), text)
+    text = _VOWELLESS.sub(_vowelless, text)
     text = _SMALL_TOKEN.sub(lambda match: _letters(match[1].upper(), match[2]), text)
     text = _DEGREE.sub(lambda match: _degree(match[1], match[2]), text)
     text = _IDENTIFIER.sub(_identifier, _MIXED.sub(" ", text))
@@ -129,6 +149,13 @@ def read_capitals(text: str, knows: Callable[[str], bool] | None = None) -> str:
     text = _TWO_FOR_TO.sub(r"\1 to \2", text)
     text = _SLASHED.sub(r"\1 \2", text)
     return _SEGMENT.sub(lambda match: _segment(match, knows), text)
+
+
+def _vowelless(match: re.Match[str]) -> str:
+    """rm → R M; -rf → dash R F."""
+    if match["word"] in _NOT_SPELLED:
+        return match[0]
+    return ("dash " if match["dash"] else "") + _letters(match["word"].upper(), None)
 
 
 def _degree(name: str, plural: str) -> str:
@@ -181,7 +208,7 @@ def _letters(caps: str, plural: str | None) -> str:
 
 def _is_unit(token: re.Match[str]) -> bool:
     """Whether a number before or after makes it a unit, a currency or half of a day."""
-    before = token.string[max(0, token.start() - 4) : token.start()].rstrip()
+    before = token.string[max(0, token.start() - 12) : token.start()].rstrip()
     after = token.string[token.end() : token.end() + 2].lstrip()
     if token["caps"] in _CURRENCIES:
         return bool(_AMOUNT_ENDS.search(before)) or after[:1].isdigit()
@@ -217,6 +244,8 @@ def _means_word(token: re.Match[str], *, shouted: bool) -> bool:
     if lower in _SHORT_WORDS:
         return True
     if shouted:
+        if len(lower) < 4:
+            return lower in _SHOUTED_WORDS
         return lower not in _INITIALISMS and _has_syllables(token["caps"])
     if lower not in _WORDS_TOO:
         return False

@@ -45,7 +45,8 @@ _LABELED = (
     r"\b(?P<name>(?:[Rr]oom|[Ss]uite|[Ff]light|[Hh]ighway|[Rr]oute|[Ii]nterstate|[Ee]rror|[Gg]ate|"
     r"[Bb]oeing|[Aa]irbus|[Xx]box|Form|R T X|H T T P|R F C|[Aa]partment|[Uu]nit|[Bb]ox|"
     r"[Pp]ort(?: to| is|:)?|[Aa]rea code)s?)"
-    r" #?(?P<digits>[0-9]{3,4})(?:(?P<link> ?[-–] ?| to | and )(?P<last>[0-9]{3,4}))?" + _END
+    r" #?(?P<digits>[0-9]{3,4})"
+    r"(?:(?P<link> ?[-–] ?| to | and )(?P<last>[0-9]{3,4})|(?P<letter>[A-Z]))?" + _END
 )
 _STREET = (
     r"(?<![0-9.,$€£/-])(?P<digits>[0-9]{3,5})(?P<letter>[A-D])?"
@@ -55,6 +56,15 @@ _STREET = (
 )
 
 
+# A number sign after these is no hashtag.
+_BEFORE_NUMBER_SIGN = "|".join(
+    rf"(?<=\b[{word[0].upper()}{word[0]}]{word[1:]}{mark} )"
+    for word in (
+        "order case ticket ref reference invoice confirmation conf booking tracking serial model "
+        "item part policy batch lot account flight"
+    ).split()
+    for mark in ("", ":", r"\.")
+)
 _ELEMENTS = "He|Li|Be|Ne|Na|Mg|Al|Si|Cl|Ca|Cr|Mn|Fe|Co|Ni|Cu|Zn|Br|Ag|Sn|Ba|Au|Hg|Pb|[HBCNOFPSKIU]"
 
 
@@ -67,7 +77,8 @@ def _vanity(match: re.Match[str]) -> str:
     """1-800-FLOWERS → one eight hundred flowers."""
     area = match["area"]
     read = f"{cardinal(area[0])} hundred" if area.endswith("00") else digits(area)
-    word = match["word"].replace("-", " ").lower()
+    parts = match["word"].lower().split("-")
+    word = " ".join(digits(part) if part.isdigit() else part for part in parts)
     return f"{'one ' if match['one'] else ''}{read}, {word}"
 
 
@@ -89,7 +100,11 @@ def _version(match: re.Match[str]) -> str:
 
 def _characters(match: re.Match[str]) -> str:
     """Letters and digits one by one: Xk9 → X K nine."""
-    return " ".join(digits(c) if c.isdigit() else c.upper() for c in match[0] if c != " ")
+    return " ".join(_character(c) for c in match[0] if c != " ")
+
+
+def _character(one: str) -> str:
+    return digits(one) if one.isdigit() else one.upper()
 
 
 _RAISED = str.maketrans("¹²³⁴⁺⁻", "1234+-")
@@ -140,7 +155,7 @@ def _named_digits(match: re.Match[str]) -> str:
 def _named_label(match: re.Match[str]) -> str:
     words = f"{match['name']} {label(match['digits'])}"
     if not match["last"]:
-        return words
+        return f"{words} {match['letter']}" if match["letter"] else words
     return f"{words} {link(match['link'])} {label(match['last'])}"
 
 
@@ -164,6 +179,22 @@ def _service(match: re.Match[str]) -> str:
     return " ".join(marks.get(one) or digits(one) for one in match[0])
 
 
+# IPv6 and MAC: fe80::1, 00:1A:2B:3C:4D:5E.
+_HARDWARE_ADDRESS = (
+    r"(?<![\w:])(?=[0-9A-Fa-f:]{0,37}(?:::|(?:[0-9A-Fa-f]{1,4}:){5}))(?=[0-9A-Fa-f:]{0,38}[0-9])"
+    r"(?:::)?[0-9A-Fa-f]{1,4}(?:::?[0-9A-Fa-f]{1,4}){1,7}(?:::)?(?![\w:])"
+)
+
+
+def _characters_and_colons(match: re.Match[str]) -> str:
+    return " ".join("colon" if one == ":" else _character(one) for one in match[0])
+
+
+def _groups_of_code(match: re.Match[str]) -> str:
+    """A serial number in groups: 00-9921-B."""
+    return ", ".join(" ".join(map(_character, part)) for part in match[0].split("-"))
+
+
 def _hash(match: re.Match[str]) -> str:
     return f"hash {_characters(match)}".replace("#", "")
 
@@ -173,7 +204,8 @@ CODES: tuple[Rule, ...] = (
     (r"(?<=[A-Za-z])~(?P<small>[0-9]{1,2})~", lambda match: digits(match["small"])),  # H~2~O
     (r"(?<![0-9])(?P<count>[2-9])x(?=[0-9]{2,4} ?m\b)", lambda m: f"{cardinal(m['count'])} by"),
     (
-        r"\b(?:(?P<one>1)-)?(?P<area>8(?:00|33|44|55|66|77|88)|900)-(?P<word>[A-Z]{2,12}(?:-[A-Z0-9]{1,12}){0,2})\b",
+        r"\b(?:(?P<one>1)-)?(?P<area>8(?:00|33|44|55|66|77|88)|900)-"
+        r"(?P<word>(?=[A-Z0-9-]{0,12}[A-Z]{3}|[A-Z]{2})[A-Z0-9]{1,12}(?:-[A-Z0-9]{1,12}){0,2})\b",
         _vanity,
     ),
     (
@@ -181,7 +213,11 @@ CODES: tuple[Rule, ...] = (
         r"(?P<digits>[2-9][0-9]{2})-(?P<word>[A-Z]{4})\b",
         lambda match: f"{digits(match['digits'])}, {match['word'].lower()}",
     ),
-    (r"(?<![\w&])#(?=[A-Z]{1,4}-?[0-9]{0,8}-[A-Z0-9])", lambda match: "number "),
+    (
+        r"(?<![\w&])#(?=[A-Z]{1,4}-?[0-9]{0,8}-[A-Z0-9])"
+        rf"|(?:{_BEFORE_NUMBER_SIGN})#(?=[A-Z0-9-]{{0,12}}[0-9])(?=[A-Z0-9-]{{3,24}}(?!\w))",
+        "number",
+    ),
     (r"(?<!\S)[*#][0-9]{2,3}#?(?![\w#])", _service),
     (r"#(?=[0-9A-Fa-f]{0,5}[A-Fa-f])(?=[A-Fa-f]{0,5}[0-9])[0-9A-Fa-f]{6}\b", _hash),
     (
@@ -190,8 +226,11 @@ CODES: tuple[Rule, ...] = (
         _hash,
     ),
     (r"\b0x[0-9A-Fa-f]{1,16}\b", _characters),
+    (_HARDWARE_ADDRESS, _characters_and_colons),
+    (r"(?<![\w-])(?=[0-9-]{1,24}[A-Z])[0-9]{1,8}(?:-[0-9A-Z]{1,8}){2,6}(?![\w-])", _groups_of_code),
     (
-        rf"\b(?P<formula>{_PARTS}{{1,12}})(?P<charge>[¹²³⁴]?[⁺⁻]|(?<=[a-z])[1-4]?\+)(?![\w+])",
+        rf"\b(?P<formula>{_PARTS}{{1,12}})(?P<charge>[¹²³⁴]?[⁺⁻]|(?<=[a-z])[1-4]?\+"
+        r"|(?<=Cl|Br|OH|O3)-(?!-)|(?<=[A-Z])[1-4]?-(?= ions?\b))(?![\w+])",
         _formula,
     ),
     (
@@ -264,13 +303,16 @@ DIGIT_STRINGS: tuple[Rule, ...] = (
     ),
     (r"(?<![0-9.-])[0-9]{3}-[0-9]{4}(?![0-9-])", _groups),
     (r"(?<![0-9.,-])(?:[0-9]{4} ){3}[0-9]{4}(?![0-9])", _groups),
-    (r"(?<![0-9.,-])[2-9][0-9]{2} (?!19|20)[0-9]{4}(?![0-9.,])", _groups),
-    (r"(?<![0-9.,-])\(?0[0-9]{1,4}\)?(?: [0-9]{2,8}(?:-[0-9]{1,8})?){1,5}(?![0-9.,:/])", _groups),
+    (r"(?<![0-9.,-])[2-9][0-9]{2} (?!19|20)[0-9]{4}(?![0-9]|[.,][0-9])", _groups),
+    (
+        r"(?<![0-9.,-])\(?0[0-9]{1,4}\)?(?: [0-9]{2,8}(?:-[0-9]{1,8})?){1,5}(?![0-9]|[.,:/][0-9])",
+        _groups,
+    ),
     (r"(?<![0-9.,-])3[47][0-9]{2} [0-9]{6} [0-9]{5}(?![0-9])", _groups),
-    (r"(?<![0-9.,-])[2-9][0-9]{2}[2-9][0-9]{6}(?![0-9.,])", _groups),
+    (r"(?<![0-9.,-])[2-9][0-9]{2}[2-9][0-9]{6}(?![0-9]|[.,][0-9])", _groups),
     (r"(?<![0-9-])[0-9]{1,6}(?:-[0-9]{1,9}){2,6}(?![0-9-])", _groups),
     (
-        r"(?:\b(?P<v>[vV])\.? ?|(?<![0-9.]))(?P<parts>[0-9]{1,4}(?:\.[0-9]{1,4}){2,5})"
+        r"(?:\b(?P<v>[vV])\.? ?|(?<![0-9.]))(?P<parts>[0-9]{1,4}(?:\.[0-9]{1,6}){2,5})"
         r"(?::(?P<port>[0-9]{2,5}))?(?![0-9])",
         _dotted,
     ),

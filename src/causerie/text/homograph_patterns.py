@@ -236,9 +236,18 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             r"quite|perfectly|not|more|i'm|he's|she's|they're|we're|looked|looks|look|remain|"
             r"remained|fully|completely|happy and|grew|rest|well|to) (?:\w+ly )?_\b(?! (?:is|"
             r"creators?|was|for|on|of))|\b_ (?:with|to) (?:his|her|their|my|life|just|simply|"
-            r"the way|be|sit|stay|watch|let|what|wait)",
+            r"the way|be|sit|stay|watch|let|what|wait)|"
+            r"(?:^|[,;] )_ (?:with|in) (?:the|a|this|that)\b[^,]*,",
         ),
         ("kˈɑntˌɛnt", ""),
+    ),
+    "job": (
+        (
+            "ʤˈOb",
+            r"\b(?:book|patience|story|trials|sufferings?) of _ ?(?:$|[,.;:!?]|(?:is|was|in|and|tells|"
+            r"teaches)\b)",
+        ),
+        ("ʤˈɑb", ""),
     ),
     "contents": (("kˈɑntˌɛnts", ""),),
     "houses": (("hˈWzᵻz", ""),),

@@ -183,6 +183,8 @@ def _is_verb(words: Sequence[str], at: int, *, singular: bool) -> bool | None:
     before, earlier = _before(words, at), _before(words, at - 1) if at > 0 else ""
     if before in ("me", "him", "them", "us", "her", "you", "it") and earlier in _LETTING:
         return not singular and before != "it"
+    if before == words[at].lower():  # farms produce produce
+        return not _is_verb(words, at - 1, singular=singular)
     if before in _BEFORE_VERBS:
         return not (singular or (before == "to" and after in _AFTER_ADJECTIVES))
     if before in _SUBJECTS:

@@ -46,7 +46,7 @@ _AMOUNT = (
     r"(?P<{0}whole>[0-9]{{1,3}}(?:,[0-9]{{3}}){{1,4}}|[0-9]{{1,15}})"
     r"(?:\.(?P<{0}part>[0-9]{{1,15}}))?"
 )
-_PER = rf"(?:/(?P<per>{PERIOD})\b)?"
+_PER = rf"(?:/(?P<per>{PERIOD}|[a-z]{{3,20}})(?![\w/]))?"
 _END = r"(?![0-9])"
 _ADJECTIVE = rf"(?P<noun>{NOUN_AHEAD}|-(?=[a-z]))?"
 # Things that have a price, in the singular before them also without an article: ten $5 bills.
@@ -129,7 +129,7 @@ def _per(match: re.Match[str]) -> str:
     if match["per"] == "ea":
         return " each"
     if not known(match):
-        return f" slash {match['per']}"
+        return f" per {match['per']}" if len(match["per"]) > 2 else f" slash {match['per']}"
     period = per(match["per"])
     return f" {'an' if period == 'hour' else 'a'} {period}"
 
@@ -143,12 +143,20 @@ _LOW = _AMOUNT.format("") + _SCALE.format("")
 _HIGH = _AMOUNT.format("high_") + _SCALE.format("high_")
 _CONTINENTAL = r"(?P<whole>[0-9]{1,3}(?:\.[0-9]{3}){0,4}),(?P<part>[0-9]{2})"
 MONEY: tuple[Rule, ...] = (
+    # Accounts write what is lost in brackets: $(500).
+    (
+        rf"(?P<currency>[A-Z]{{0,2}}[{SIGNS}]) ?\((?P<amount>[0-9][0-9,.]{{0,20}} ?(?:[kKmMbB]n?)?)\)",
+        lambda match: f"minus {match['currency']}{match['amount']}",
+    ),
     # A code after the sign says which dollars: $20 CAD.
     (
         rf" ?(?<![A-Z])(?:US)?\$ ?(?P<amount>{_CODED}) ?(?P<code>USD|CAD|AUD|NZD|MXN)\b ?",
         lambda match: f"{match['code']} {match['amount']}",
     ),
-    (r" ?(?P<amount>\$[0-9.,]{1,20} ?[mbtr]{1,2}illion)-dollars? ?", lambda match: match["amount"]),
+    (
+        r"\$(?P<whole>[0-9]{1,3})(?:\.(?P<part>[0-9]{1,3}))?[ -](?P<scale>[mbtr]{1,2}illion)-dollars?",
+        lambda m: f"{decimal(m['whole'], m['part'] or '')} {m['scale']} dollar",
+    ),
     (r"\$(?P<whole>[0-9]{1,3})s\b", lambda match: plural(cardinal(match["whole"]))),
     (rf"~(?=[{SIGNS}])", "about "),
     (rf"(?<![\w)])[-−](?=[{SIGNS}] ?[0-9])", "minus "),

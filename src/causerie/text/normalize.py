@@ -43,6 +43,7 @@ _CHARACTERS: dict[str, str | int] = {
     "№": "No.", "™": "", "®": "", "†": "", "‡": "",
     "\u00ad": "", "\u200b": "", "\u200d": "", "\ufe0f": "", "\ufeff": "",
     "‐": "-", "‑": "-", "‒": "–", "―": "—", "·": " ",
+    **dict(zip("ᵢⱼₖₗₘₙₚₜₓₐₑₒ", (f" {letter} " for letter in "ijklmnptxaeo"), strict=True)),
     "º": "°", "\r": "\n", "\t": " ", "\f": "\n", "\v": "\n", "\u2028": "\n", "\u2029": "\n",
 }  # fmt: skip
 
@@ -153,6 +154,21 @@ def _to_a_power(match: re.Match[str]) -> str:
     return f" to the {'minus ' * bool(match['minus'])}"
 
 
+_PIECES = {"K": "king", "Q": "queen", "R": "rook", "B": "bishop", "N": "knight", "": ""}
+
+
+def _move(match: re.Match[str]) -> str:
+    """A move in chess: Nxe5+ → knight takes e5 check."""
+    words = (
+        _PIECES[match["piece"]],
+        match["from"],
+        "takes" if match["takes"] else "",
+        match["to"],
+        {"+": "check", "#": "checkmate", "": ""}[match["check"]],
+    )
+    return " ".join(filter(None, words))
+
+
 def _stars(match: re.Match[str]) -> str:
     """A rating in stars: ★★★★☆ → four out of five stars. One star after a number is its unit."""
     full, empty = len(match["full"]), len(match["empty"])
@@ -167,6 +183,19 @@ _read_signs = Rules(
         (r"(?:(?<=\b[IiU] )|(?<=\b[Ww]e )|(?<=\b[Yy]ou ))(?:❤|<3(?= \w))", "love"),
         (r"(?<=\bP\([A-Z])\|(?=[A-Z]\))", " given "),
         (r"(?<![\w'])n!(?!\w)(?! ?[=*+/])", "n factorial"),
+        # Chess: Nf3, exd5, O-O.
+        (
+            r"(?<![\w-])(?P<piece>[KQRBN])(?P<from>[a-h]?[1-8]?)(?P<takes>x?)(?P<to>[a-h][1-8])"
+            r"(?P<check>[+#]?)(?![\w-])",
+            _move,
+        ),
+        (
+            r"(?<![\w-])(?P<piece>)(?P<from>[a-h])(?P<takes>x)(?P<to>[a-h][1-8])(?P<check>[+#]?)(?![\w-])",
+            _move,
+        ),
+        (r"(?<![\w-])O-O(?P<long>-O)?(?![\w-])", lambda m: f"castles{' long' * bool(m['long'])}"),
+        (r"§§ ?", "sections "),
+        (r"¶¶ ?", "paragraphs "),
         (r"(?<!\S)<(?P<file>[\w/]{1,40}\.[ch]\w{0,2})>", r"\g<file>"),  # #include <stdio.h>
         (r"(?P<full>[★⭐]{1,5})(?P<empty>☆{0,5})", _stars),
         (
@@ -190,7 +219,7 @@ _read_signs = Rules(
         ),
         (r"(?<=[0-9][°'\"]) ?(?P<point>[NSEW])\b", lambda m: f" {_COMPASS[m['point']]}"),
     ),
-    only_if=r"\w'?\(|n!|I-[0-9]|[A-Z][0-9]{1,2}[-–]|[Aa][-–][Zz]|/d|\||[❤★⭐]|<3|<[\w/]+\.|"
+    only_if=r"\w'?\(|[a-h][1-8]|O-O|§§|¶¶|n!|I-[0-9]|[A-Z][0-9]{1,2}[-–]|[Aa][-–][Zz]|/d|\||[❤★⭐]|<3|<[\w/]+\.|"
     r"[0-9][°'\"] ?[NSEW]|= [a-z]{2}|[^ ]==",
     spaced=False,
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from causerie.text.calendar import DATES, DECADES, TIMES
+from causerie.text.calendar import DATES, DECADES, TIMES, VERSES
 from causerie.text.digit_strings import DIGIT_STRINGS
 from causerie.text.money import CODES, MONEY, SIGNS
 from causerie.text.numbers import (
@@ -71,7 +71,7 @@ _MEASURED = re.compile(
     r"commute|walk|hike|ride|jog|run|swim|fence|wall|ladder|rope|"
     r"angles?|turns?|bend|slope|heat|rotation|"
     r"services?|delivery|support|access|care|shifts?|clock|calls?|meetings?|breaks?|waits?|timer|"
-    r"engine|freestyle|hurdles|relay|radius|speed limit|vinyl|pizzas?|laptops?|tablets?|TVs?)\b"
+    r"engine|ammo|pistols?|guns?|bullets?|rounds?|weights?|dumbbells?|water|freestyle|hurdles|relay|radius|speed limit|vinyl|pizzas?|laptops?|tablets?|TVs?)\b"
     r"|\) (?:can|jar|package|pkg|bag|bottle|box|tin|container|bar)s?\b"
 )
 
@@ -303,7 +303,11 @@ _SIGNS: tuple[Rule, ...] = (
         r"(?:(?<=batting )|(?<=hitting )|(?<=hit ))\.(?P<hits>[0-9]{3})\b",
         lambda m: label(m["hits"]),
     ),
-    (r"(?<![\w.])\.(?P<size>[1-9][0-9])(?=[- ]cal(?:iber)?\b)", lambda m: cardinal(m["size"])),
+    (
+        r"(?<![\w.])\.(?P<size>[1-9][0-9])"
+        r"(?=[- ](?:cal(?:iber)?|rifle|pistol|revolver|handgun|gun|magnum|bullet|round|ammo)s?\b)",
+        lambda m: cardinal(m["size"]),
+    ),
     (r"\bf/(?=[0-9])", "f"),
     (r"(?<=[0-9])/(?=(?:5|10|100) (?:stars?|points?)\b)", "out of"),
     (r"(?<=[0-9]\.[0-9])/(?=(?:5|10|100)\b)", "out of"),
@@ -317,6 +321,9 @@ _SIGNS: tuple[Rule, ...] = (
         r"(?:(?<=[0-9][m\"'])|(?<=[0-9] m)|(?<=[0-9 ](?:cm|mm|km|ft|in))) ?[x×] ?(?=[0-9])",
         "by",
     ),
+    (r"(?P<a>[0-9]{1,2})/(?P<b>[0-9]{1,2})(?= vision\b)", lambda m: f"{m['a']} {m['b']}"),
+    (r"(?<![\w'])(?P<feet>[0-9]{1,2})' ?[-–] ?(?=[0-9]{1,2}')", lambda m: f"{m['feet']} feet to"),
+    (r"(?<=[0-9][\"'])[-–](?=[0-9])", "to"),
     (r"(?:(?<=[0-9]°[CF])|(?<=[0-9] °[CF])) ?[-–] ?(?=[0-9])|(?<=[0-9]°) ?[-–] ?(?=[0-9])", "to"),
     (r"(?<=\bx86)-(?=64)", ""),
     (r"(?<=[0-9])\.(?=x\b)", "point"),
@@ -408,6 +415,10 @@ _MEASURES: tuple[Rule, ...] = (
     (rf"(?<=[0-9])(k|K|m|M|bn|B)(?=\+| (?:{_MANY})\b)", lambda match: _SCALES[match[1].lower()]),
     (r"(?<=[0-9]\.[0-9])K\b", "thousand"),
     (r"(?:(?<=[0-9]{2})|(?<=\.[0-9])|(?<=(?:bout|over|than) [0-9]))M(?![\w/])", "million"),
+    (
+        r"(?<=[0-9]) ?(?P<scale>mn|bn|trn)\b(?!/)",
+        lambda m: {"mn": "million", "bn": "billion", "trn": "trillion"}[m["scale"]],
+    ),
     (r"(?<=[0-9]{4}) ?bps\b", "bits per second"),
     (r"(?<![.,][0-9] )(?<=[0-9] )pp\.(?! ?[0-9])", "pages"),
     (r"\b[qQ](?P<hours>[0-9]{1,2}) ?h(?:rs?)?\b", lambda m: f"every {cardinal(m['hours'])} hours"),
@@ -478,7 +489,7 @@ _MEASURES: tuple[Rule, ...] = (
     (
         r"(?<![0-9/.,])(?:(?P<whole>[0-9]{1,4})[ -])?"
         r"(?P<above>[0-9]{1,3})/(?P<below>1000|[0-9]{1,3})(?:ths?\b|rds?\b)?(?![0-9/]|\.[0-9])"
-        rf"(?:[ -]?(?P<unit>{UNIT}|in|\")(?![\w²³'/]))?",
+        rf"(?:[ -]?(?P<unit>{UNIT}|in|\")(?![\w²³'/])(?:\.(?= [a-z]))?)?",
         _fraction,
     ),
     (rf"(?P<article>\b[Aa]n? )?(?<![0-9.,/]){_NUMBER}\"(?![0-9])", _inch_marks),
@@ -514,6 +525,7 @@ _RULES = (
         r"|[0-9] ?[A-Za-zμ/]{1,6}\^?[23]",
         spaced=False,
     ),
+    Rules(VERSES, only_if="[a-z]\\.? [0-9]{1,3}:[0-9]"),
     Rules(DATES, only_if=_MONTH_OR_MARK),
     Rules(DIGIT_STRINGS, only_if=r"[0-9]{3}|[0-9][.-][0-9]|[vV]\.?[0-9]|0[0-9] |\+[0-9]|\bx[0-9]"),
     Rules(MONEY, only_if=rf"[{SIGNS}¢]|\b(?:{CODES})"),

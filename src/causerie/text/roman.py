@@ -30,10 +30,12 @@ _SMALL_NUMERAL = (
     r"(?=[ivx]{2})x{0,3}(?:i[xv]|v?i{0,3})|"
     r"(?:(?<=act )|(?<=scene )|(?<=chapter ))[ivx](?=[.,;:)]|$)"
 )
+# Others after it: parts I and II, books I–IV.
+_LINK = r"(?:,? (?:and|or|to|through|vs\.?|versus) |, | ?& | ?[-–] ?)"
 _ROMAN_COUNT = (
-    rf"\b(?P<before>{'|'.join(f'[{w[0].upper()}{w[0]}]{w[1:]}' for w in _COUNTED)}|GTA) "
+    rf"\b(?P<before>(?:{'|'.join(f'[{w[0].upper()}{w[0]}]{w[1:]}' for w in _COUNTED)})s?|GTA) "
     rf"(?:(?P<numeral>{_NUMERAL})|(?P<small>{_SMALL_NUMERAL}))"
-    r"(?![\w'&/-])"
+    rf"(?P<more>(?:{_LINK}(?:{_BELOW_40}|V\b|X\b))*)(?![\w'&/-])"
 )
 _ROMAN_RANK = (
     rf"(?<=\b)(?P<before>(?:(?:King|Queen|Pope|Emperor|Tsar|Czar|Sultan|Prince|Pharaoh) "
@@ -43,7 +45,7 @@ _ROMAN_CENTURY = (
     rf"\b(?P<before>[Tt]he) (?P<numeral>{_NUMERAL})(?= (?:[Cc]entury|[Dd]ynasty|Olympi|Corps))"
 )
 _ROMAN_NAME = (
-    rf"\b(?P<before>[A-Z][a-z]+) (?P<numeral>{_BELOW_40})\b"
+    rf"\b(?P<before>[A-Z][a-z]+) (?P<numeral>{_BELOW_40})\b(?P<more>(?:{_LINK}{_BELOW_40}\b)*)"
     r"(?! (?:drip|line|fluid|bag|therapy|pump|antibiotic)|[&/-])"
 )
 _ROMAN_YEAR = r"\bM(?:CM|DC{0,3}|M)(?:X[CL]|L?X{0,3})(?:I[XV]|V?I{0,3})\b"
@@ -65,7 +67,9 @@ def _count(match: re.Match[str]) -> str:
     numeral = match["numeral"] or match["small"].upper()
     if numeral == "I" and _is_pronoun(match):
         return match[0]
-    return f"{match['before']} {cardinal(str(_value(numeral)))}"
+    more = re.sub(r"[IVX]+\b", lambda m: cardinal(str(_value(m[0]))), match["more"])
+    more = re.sub(" ?[-–] ?", " to ", more)
+    return f"{match['before']} {cardinal(str(_value(numeral)))}{more}"
 
 
 def _is_pronoun(match: re.Match[str]) -> bool:

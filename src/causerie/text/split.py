@@ -15,6 +15,7 @@ from typing import TypeAlias
 
 import sentencex
 
+from causerie.text.calendar import SHORT_BOOKS
 from causerie.text.blocks import BlockEnd, BlockReader, Event, LeftOut, Pause, Plain
 
 #: Longer text is spoken in pieces of at most this many characters.
@@ -324,11 +325,14 @@ _NO_END = re.compile(
 )
 # Abbreviations after which it goes on if a number, a small letter or a dash follows.
 _MAY_GO_ON = re.compile(
-    r"(?<![\w.])(?:[Aa]cct|Rm|Rte|Hwy|Mk|[Vv]ols?|[Cc]h|[Cc]hap|[Ee]qs?|[Ff]igs?|[Aa]rts?|[Pp]ara|[Ee]ds?|Mon|Tues?|Wed|Weds|"
+    r"(?<![\w.])(?:[Aa]cct|[Cc]onf|[Rr]ef|[Ii]nv|Rm|Rte|Hwy|Mk|[Vv]ols?|[Cc]h|[Cc]hap|[Ee]qs?|[Ff]igs?|[Aa]rts?|[Pp]ara|[Ee]ds?|Mon|Tues?|Wed|Weds|"
+    rf"{'|'.join(SHORT_BOOKS)}|"
     r"Thu|Thurs?|Fri|Sat|Sun|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|"
     r"(?<=[0-9]-)(?:in|ft|yd|mi|lbs?|oz|gal|min|hr|sec))\.\s*$"
 )
-_FILE_TYPE = re.compile(r"(?:PDF|JPE?G|PNG|GIF|DOCX?|XLSX?|PPTX?|CSV|TXT|ZIP|MP[34]|MOV)\b")
+_FILE_TYPE = re.compile(
+    r"(?:PDF|JPE?G|PNG|GIF|DOCX?|XLSX?|PPTX?|CSV|TXT|ZIP|MP[34]|MOV|HEIC|WEBP|TIFF?|AVI|WAV|HTML?|JSON|XML|EXE)\b"
+)
 _POSSESSIVE = re.compile(r"s\b")
 _BEFORE_NAME = re.compile(r"(?<![\w.])(?:Ft|Ms|Apt|Ste|Attn|Amb|Atty)\.\s*$")
 _GOES_ON = re.compile(r"[#0-9a-z–-]|\([0-9]|(?:[IVXLC]{2,7}|[VXL])\b")
