@@ -42,6 +42,7 @@ def test_context_chooses(word: str) -> None:
 def test_a_lexicon_reads_homographs_in_context() -> None:
     front_end = FrontEnd.load("phonemes", BUNDLED)
     assert front_end("Lead pipes lead on.").text == "lˈɛd pˈIps lˈid ˌɔn."
+    assert front_end("Farms produce produce.").text == "fˈɑɹmz pɹədˈus pɹˈOdˌus."
     assert front_end("Re-enter the pre-war house.").text == "ɹˌiˈɛntəɹ ðə pɹˌiwˈɔɹ hˈWs."
 
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import re
 
-from causerie.text.calendar import DAYS, MONTHS, SHORT_DAYS, SHORT_MONTHS
+from causerie.text.calendar import (
+    DAY_LETTERS,
+    DAYS,
+    MONTHS,
+    SHORT_DAYS,
+    SHORT_MONTHS,
+    days_of_letters,
+)
 from causerie.text.numbers import digits
 from causerie.text.rules import alternatives
 from causerie.text.units import UNITS, many
@@ -16,7 +23,9 @@ _BEFORE_NAME = {
     "Pres": "President", "Capt": "Captain", "Lt": "Lieutenant", "Sgt": "Sergeant",
     "Col": "Colonel", "Cpl": "Corporal", "Messrs": "Messieurs",
     "Rt": "Right", "Rev": "Reverend", "Hon": "Honorable", "Fr": "Father", "Mt": "Mount",
-    "Ft": "Fort",
+    "Ft": "Fort", "Maj": "Major", "Adm": "Admiral", "Brig": "Brigadier", "Cmdr": "Commander",
+    "Cdr": "Commander", "Pvt": "Private", "Supt": "Superintendent", "Insp": "Inspector",
+    "Amb": "Ambassador", "Atty": "Attorney", "Det": "Detective",
     "Attn": "Attention",
 }  # fmt: skip
 _AFTER_NAME = {
@@ -46,6 +55,8 @@ _ABBREVIATIONS = {
     "ed. by": "edited by", "w/in": "within", "b/w": "between",
     "Assoc.": "Association", "avg.": "average", "tel.": "telephone", "n.b.": "note well",
     "N.B.": "note well", "msg": "message",
+    "encl.": "enclosed", "hwy": "highway", "(est.)": "(estimated)", "Ret.": "retired",
+    "& co.": "and company", "mfg. co.": "manufacturing company",
     "cf.": "compare", "viz.": "namely", "ca.": "about", "et al.": "and others",
     "a.k.a.": "also known as", "apt.": "apartment", "Ste.": "Suite",
     "aka": "also known as", "w/o": "without", "w/": "with", "b/c": "because", "and/or": "and or",
@@ -85,13 +96,16 @@ _BEFORE_NUMBER = {
     "Vols": "volumes", "vols": "volumes", "Ch": "chapter", "ch": "chapter", "chap": "chapter",
     "Chap": "chapter", "Art": "article", "para": "paragraph", "Para": "paragraph",
     "Sec": "section", "Eq": "equation", "eq": "equation", "Eqs": "equations", "eqs": "equations",
-    "Ps": "Psalm", "Bk": "book", "bk": "book", "Ver": "version", "ver": "version", "Rte": "Route",
+    "Ps": "Psalm", "Bk": "book", "Iss": "issue", "iss": "issue", "Sc": "scene",
+    "sc": "scene", "pop": "population", "Pop": "population", "bk": "book",
+    "Ver": "version", "ver": "version", "Rte": "Route",
     "Hwy": "Highway", "ext": "extension", "Ext": "extension",
     "c": "about", "Bldg": "Building", "Apt": "Apartment", "Ste": "Suite",
     "nos": "numbers", "Rm": "Room", "Mk": "mark", "Op": "opus",
     "Pg": "page", "pg": "page", "pgs": "pages",
     "Conf": "confirmation", "conf": "confirmation", "Ref": "reference", "ref": "reference",
-    "Inv": "invoice", "inv": "invoice", "Wk": "week", "wk": "week", "ln": "line", "lns": "lines", "ll": "lines",
+    "Inv": "invoice", "inv": "invoice", "Wk": "week", "wk": "week", "ln": "line",
+    "lns": "lines", "ll": "lines",
 }  # fmt: skip
 _STATES = {
     "AL": "Alabama", "AK": "Alaska", "AZ": "Arizona", "AR": "Arkansas", "CA": "California",
@@ -111,6 +125,17 @@ _COMPASS = {
     "SW": "Southwest", "SE": "Southeast",
 }  # fmt: skip
 
+# Of a capital that is older than two letters.
+_OLD_STATES = {
+    "Ala": "Alabama", "Ariz": "Arizona", "Ark": "Arkansas", "Calif": "California",
+    "Colo": "Colorado", "Conn": "Connecticut", "Del": "Delaware", "Fla": "Florida", "Ga": "Georgia",
+    "Ill": "Illinois", "Ind": "Indiana", "Kan": "Kansas", "Ky": "Kentucky", "La": "Louisiana",
+    "Md": "Maryland", "Mass": "Massachusetts", "Mich": "Michigan", "Minn": "Minnesota",
+    "Miss": "Mississippi", "Mo": "Missouri", "Mont": "Montana", "Neb": "Nebraska", "Nev": "Nevada",
+    "Okla": "Oklahoma", "Ore": "Oregon", "Pa": "Pennsylvania", "Tenn": "Tennessee",
+    "Tex": "Texas", "Vt": "Vermont", "Va": "Virginia", "Wash": "Washington", "Wis": "Wisconsin",
+    "Wyo": "Wyoming",
+}  # fmt: skip
 _END = r"(?= [A-Z]| ?$)"  # of a sentence, perhaps
 _STREET = alternatives(
     "Street Avenue Drive Road Lane Boulevard Highway Square Court St Ave Dr Rd Ln Blvd".split()
@@ -133,21 +158,29 @@ _SUFFIX = re.compile(
     r"|\b(?P<clear>Rd|Blvd|Ln|Pkwy|Hwy)\.?(?![\w-])"
 )
 _NUMBERED = re.compile(
-    rf"(?:\b({alternatives(_BEFORE_NUMBER)})|(?:(?<=[,(;] )|(?<=[a-z]{{3}} )(?<!said )|(?<=[A-Za-z]{{3}}\. ))(no))"
-    r"\.:? {0,2}(?=\(?[0-9]|(?:number|[Nn]o\.) {1,2}[A-Z0-9]|[IVXLivxl]{1,7}\b)|\b(?P<bare>Apt|Ste|Bldg|Rm|Rte|Vol|Fig|[Pp]gs?|[Ww]k|Op)"
+    rf"(?:\b({alternatives(_BEFORE_NUMBER)})|(?:(?<=[,(;] )|(?<=[a-z]{{3}} )(?<!said )|"
+    rf"(?<=[A-Za-z]{{3}}\. ))(no))"
+    r"\.:? {0,2}(?=\(?[0-9]|(?:number|[Nn]o\.) {1,2}[A-Z0-9]|(?:~|about )[0-9]|[A-Z]{1,4}-?[0-9]"
+    r"|[IVXLivxl]{1,7}\b)|\b(?P<bare>Apt|Ste|Bldg|Rm|Rte|Vol|Fig|[Pp]gs?|[Ww]k|Op)"
     r" (?=[0-9])"
 )
 # Units without a number: sold by the fl. oz.; weight in kg.
 _ALONE = (
-    "km cm mm kg mg mcg kWh kW mph kph mpg ml mL dL GHz MHz kHz Hz lb lbs oz tbsp Tbsp tsp Tsp yd yds "
+    "km cm mm kg mg mcg kWh kW mph kph mpg ml mL dL GHz MHz kHz Hz lb lbs oz tbsp Tbsp tsp Tsp "
+    "yd yds "
     "hr hrs mins secs yrs kcal dB mmHg kbps Mbps Gbps"
 ).split()
+_ALONE += ["km²", "cm²", "mm²", "ft²", "in²", "mi²", "yd²", "km³", "cm³", "ft³", "in³", "yd³"]
 _ALONE += [name for name in UNITS if " " in name]  # fl oz, sq. ft
 _UNIT_ALONE = re.compile(
-    rf"(?<![\w.,/-])(?<![0-9]\s)(?<!\b(?:fl|sq|cu) )(?<!\b(?:fl|sq|cu)\. )(?P<unit>{alternatives(_ALONE)})\b(?![²³'/-])(?:\.(?P<end>{_END})?)?"
+    rf"(?<![\w.,/-])(?<![0-9]\s)(?<![0-9]\+\s)(?<!\b(?:fl|sq|cu) )(?<!\b(?:fl|sq|cu)\. "
+    rf")(?P<unit>{alternatives(_ALONE)}|"
+    r"(?:(?<=per )|(?<=in )|(?<=\()|(?<=\ba )|(?<=each )|(?<=and )|(?<=[²³], "
+    r"))m[²³])(?![\w²³'/-])(?:\.(?P<end>{_END})?)?"
 )
 _SEVERAL = re.compile(
-    r"(?:\b(?:in|of|many|few|several|more|extra|fewer|less|two|three|four|five|six|seven|eight|nine|"
+    r"(?:\b(?:in|of|many|few|several|more|extra|fewer|less|two|three|four|five|six|seven|eight|"
+    r"nine|"
     r"ten|hundred|thousand|million) |\()$"
 )
 _AFTER_ORDINAL = re.compile(
@@ -159,6 +192,16 @@ _REVISION = re.compile(r"\bRev\.? (?=[A-Z0-9](?:[.,;:)](?![0-9])| ?$))")
 _STATE = re.compile(
     rf"(?<=[a-z], )(?P<state>{alternatives(_STATES)})(?![\w'])"
     r"(?: (?P<zip>[0-9]{5})(?:-(?P<four>[0-9]{4}))?\b)?"
+)
+_OLD_STATE = re.compile(
+    rf"(?<=[a-z], )(?P<state>{alternatives(_OLD_STATES)})\.(?P<end>{_END})?(?!\w)"
+)
+# An abbreviation in a text in capitals: DR. SMITH VS. THE DEPT. OF ENERGY.
+_SHOUTED = re.compile(
+    r"\b(?:DRS?|MRS?|MS|PROF|ST|AVE|BLVD|RD|DEPT|INC|LTD|CORP|CO|BROS|APPROX|ETC|VOL|FIG|CH|JR|"
+    r"SR|APT|"
+    r"GOVT|ASSOC|FT|MT)\.|\bVS\.|(?<=[A-Z]{2} )VS(?= [A-Z]{2})|\bNO\.(?= ?[0-9])|\bEST\.(?= "
+    r"[0-9]{4})"
 )
 _TOWN = re.compile(r"(?<![A-Z])[A-Z]?[a-z]{2,20}, $")
 # HI and OK are states too, but not after "Well," or before "Bob".
@@ -204,7 +247,8 @@ _UNCLEAR_NAME = re.compile(
 
 def read_abbreviations(text: str) -> str:
     """The text with words in place of abbreviations."""
-    text = _INITIALS.sub(_initials, text)
+    text = _INITIALS.sub(_initials, _SHOUTED.sub(_shouted, text))
+    text = _OLD_STATE.sub(lambda match: _OLD_STATES[match["state"]] + _stop(match), text)
     text = _STATE.sub(_state, text)
     text = _COMPASS_BEFORE.sub(lambda m: _COMPASS[m["point"] or m["bare"]] + " ", text)
     text = _INITIAL.sub(r"\1\2 ", text)
@@ -219,6 +263,11 @@ def read_abbreviations(text: str) -> str:
     text = _COMPASS_AFTER.sub(lambda match: f"{match['street']} {_COMPASS[match['point']]}", text)
     text = _days_and_months(text)
     return text.replace("° C", "°C").replace("° F", "°F")
+
+
+def _shouted(match: re.Match[str]) -> str:
+    small = match[0].lower()
+    return small if small in _ABBREVIATIONS else match[0].capitalize()
 
 
 def _unit_alone(match: re.Match[str]) -> str:
@@ -271,6 +320,7 @@ def _stop(match: re.Match[str]) -> str:
 
 
 def _days_and_months(text: str) -> str:
+    text = DAY_LETTERS.sub(days_of_letters, text)
     text = _WORKDAYS.sub("Monday to Friday", _LISTED.sub(_listed, text))
     text = _TO_DATE.sub(" to ", text)
     text = _CLEAR_NAME.sub(lambda match: _DATED[match["short"]], text)

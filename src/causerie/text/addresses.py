@@ -16,7 +16,8 @@ _TOP_LEVEL = (
     "com|org|net|edu|gov|mil|io|ai|app|dev|co|ly|gg|uk|de|fr|eu|tv|fm|info|xyz|news|blog|tech|cloud"
 )
 _FILE_TYPES = (
-    r"pdf|txt|docx?|xlsx?|pptx?|csv|jpe?g|png|gif|svg|mp[34]|wav|flac|zip|gz|tar|exe|html?|css|json|"
+    r"pdf|txt|docx?|xlsx?|pptx?|csv|jpe?g|png|gif|svg|mp[34]|wav|flac|zip|gz|tar|exe|html?|css|"
+    r"json|"
     r"heic|webp|tiff?|mov|avi|mkv|ogg|m4a|epub|rtf|dmg|apk|rar|psd|"
     r"ya?ml|toml|ini|py|js|ts|cpp|sh|md|sql|log|(?<=[a-z]{3}\.)[ch]"
 )
@@ -48,6 +49,7 @@ _HOME = re.compile(r"(?<!\S)~/(?=[\w.])")
 _HASHTAG = re.compile(
     r"(?<![\w&#])#(?=[A-Za-z]\w|[0-9]{1,4}(?!st|nd|rd|th)[A-Za-z]{3})(?P<tag>\w{2,100})"
 )
+_NUMBER_SIGN = re.compile(r"(?<=[A-Za-z]) ?#(?=:)")
 _ORDERED = re.compile(
     r"\b(?P<what>(?:[Oo]rder|[Tt]icket|[Cc]ase|[Ii]nvoice|[Tt]racking|[Ii]tem|[Pp]art|[Mm]odel) )#"
     r"(?=[A-Z]*[0-9])"
@@ -76,6 +78,7 @@ def read_addresses(text: str) -> str:
     text = _HERE.sub(lambda match: "dot " * len(match["dots"]) + "slash ", text)
     text = _COMMUNITY.sub(lambda match: _HUMP.sub(" ", match[0]), text)
     text = _HANDLE.sub(lambda match: match[0].replace("_", " underscore "), text)
+    text = _NUMBER_SIGN.sub(" number", text)
     text = _ORDERED.sub(r"\g<what>number ", text)
     text = _HASHTAG.sub(lambda match: f"hashtag {_HUMP.sub(' ', match['tag'])}", text)
     return _SHARP.sub(r"\1 sharp", text)

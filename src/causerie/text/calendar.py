@@ -300,8 +300,10 @@ SHORT_BOOKS = {
     "Thess": "Thessalonians", "Tim": "Timothy", "Heb": "Hebrews", "Jas": "James", "Pet": "Peter",
     "Rev": "Revelation",
 }  # fmt: skip
-_BOOK = alternatives([*SHORT_BOOKS.values(), "Job", "Ruth", "Ezra", "Esther", "Joel", "Amos", "Obadiah",
-                      "Jonah", "Nahum", "Luke", "Acts", "Titus", "Jude", "Surah", "Quran", "Qur'an"])  # fmt: skip
+_MORE_BOOKS = (
+    "Job Ruth Ezra Esther Joel Amos Obadiah Jonah Nahum Acts Titus Jude Surah Quran Qur'an"
+).split()
+_BOOK = alternatives([*SHORT_BOOKS.values(), *_MORE_BOOKS])
 # Short for a book before a dot or after a number only: 2 Tim 1:7; but call Tim 1:30.
 _NAMES = "Dan|Sam|Tim|Gal|Col|Num|Mic|Mal|Pet|Lam|Rev|Rom"
 # First Corinthians; verses five to seven.
@@ -309,7 +311,7 @@ _BIBLE = (
     rf"(?:\b(?P<volume>[123]|I{{1,3}}) )?\b(?:(?P<book>{_BOOK})|"
     rf"(?P<short>{alternatives(SHORT_BOOKS)})(?:\.|(?<!\b(?:{_NAMES}))|(?<=[123I] (?:{_NAMES})))) "
     r"(?P<chapter>[0-9]{1,3}):(?P<verse>[0-9]{1,3})"
-    r"(?: ?[-–] ?(?P<last>[0-9]{1,3}))?(?![0-9:]| ?[AaPp]\.?[Mm]\b)"
+    r"(?: ?[-–] ?(?:(?P<then>[0-9]{1,3}):)?(?P<last>[0-9]{1,3}))?(?![0-9:]| ?[AaPp]\.?[Mm]\b)"
 )
 
 
@@ -320,18 +322,51 @@ def _verses(match: re.Match[str]) -> str:
         match["book"] or SHORT_BOOKS[match["short"]],
         cardinal(match["chapter"]),
         cardinal(match["verse"]),
-        f"to {cardinal(match['last'])}" if match["last"] else "",
+        "to" if match["last"] else "",
+        *(cardinal(match[one]) for one in ("then", "last") if match[one]),
     ]
     return " ".join(filter(None, words))
 
 
-VERSES: tuple[Rule, ...] = ((_BIBLE, _verses),)
+_DAY_LETTERS = {
+    "M": "Monday", "T": "Tuesday", "Tu": "Tuesday", "W": "Wednesday", "Th": "Thursday",
+    "F": "Friday", "Sa": "Saturday", "Su": "Sunday",
+}  # fmt: skip
+#: Days of a timetable: M/W/F, Tu/Th; but M/F may be male or female.
+DAY_LETTERS = re.compile(
+    r"(?<![\w/])(?=(?:[MTWF]/){2}|[A-Za-z/]{0,5}(?:Th|Tu|Sa|Su)\b)"
+    r"(?:M|Tu?|W|Th|F|Sa|Su)(?:/(?:M|Tu?|W|Th|F|Sa|Su)){1,4}(?![\w/])"
+)
+
+
+def days_of_letters(match: re.Match[str]) -> str:
+    """M/W/F → Monday, Wednesday, Friday."""
+    return ", ".join(_DAY_LETTERS[letter] for letter in match[0].split("/"))
+
+
+VERSES: tuple[Rule, ...] = (
+    (_BIBLE, _verses),
+    (
+        rf"\b(?P<volume>[123]) (?:(?P<short>{alternatives(SHORT_BOOKS)})\.|"
+        r"(?P<book>Corinthians|Thessalonians|Chronicles))",
+        lambda m: f"{ordinal(m['volume'])} {m['book'] or SHORT_BOOKS[m['short']]}",
+    ),
+)
 TIMES: tuple[Rule, ...] = (
     (r"(?<=[0-9]:[0-9]{2}) ?(?:hrs|h)\b", "hours"),
     (
         r"(?<![0-9.,])(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2}))?"
         rf"(?![0-9:]|,[0-9]{{3}})(?:{_HALF_DAY}|(?P<short>[ap])\b)?(?:/(?P<per>mi|km)\b)?",
         _clock,
+    ),
+    (
+        r"(?<![\w.,:])(?P<first>[0-9]{1,2})(?P<half>[ap])(?P<link> ?[-–] "
+        r"?)(?=[0-9]{1,2}(?::[0-9]{2})?[ap]\b)",
+        lambda m: f"{cardinal(m['first'])} {m['half'].upper()} M to",
+    ),
+    (
+        r"(?<= M to )(?P<last>[0-9]{1,2})(?P<half>[ap])\b",
+        lambda m: f"{cardinal(m['last'])} {m['half'].upper()} M",
     ),
     (rf"(?<![0-9.,])(?P<hour>[0-9]{{1,2}})\.(?P<minute>[0-5][0-9])(?P<second>){_HALF_DAY}", _time),
     (rf"(?<![0-9.,])(?P<hour>[0-9]{{1,2}}){_HALF_DAY}", _hour),

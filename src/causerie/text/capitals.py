@@ -46,7 +46,8 @@ _SHOUTED_WORDS = _SHORT_WORDS | frozenset(
 _WORDS_TOO = frozenset("am it us who act aid ids pet sat".split())
 _ACRONYMS = frozenset(
     "pin ram rom sim gif lan wan vin ted dos cad mac bic json yaml nvidia hipaa ascii xbox captcha "
-    "crispr uefa sars jpeg jpegs nasa nato bios moma xerox isis ikea yahoo rag gan foss nas".split()
+    "crispr uefa sars jpeg jpegs nasa nato bios moma xerox isis ikea yahoo rag gan foss nas pac "
+    "rem hud".split()
 )
 # Initialisms that could be words by their syllables.
 _INITIALISMS = frozenset(
@@ -103,7 +104,8 @@ _MIXED = re.compile(
     r"(?:(?<=[A-Z]{2})|(?<=\b[A-Z]))(?=[A-Z][a-z]{2})|(?<=[A-Z]{2})(?=v[0-9])"
 )
 _IDENTIFIER = re.compile(
-    r"(?<![\w'])(?:[a-z][a-z0-9]{1,30}(?:[A-Z][a-z0-9]{0,30}){1,8}|(?!Mac|Mc)(?:[A-Z][a-z0-9]{1,30}){2,8})\b"
+    r"(?<![\w'])(?:[a-z][a-z0-9]{1,30}(?:[A-Z][a-z0-9]{0,30}){1,8}|(?!Mac|"
+    r"Mc)(?:[A-Z][a-z0-9]{1,30}){2,8})\b"
 )
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _SHORT_HUMPS = frozenset(
@@ -118,14 +120,19 @@ _PROGRAMMING = frozenset(
 _SMALL_TOKEN = re.compile(rf"\b({'|'.join(_SMALL)})('?s)?\b(?![.'/@])")
 # A small word without a vowel, such as a command: rm, cp.
 _VOWELLESS = re.compile(
-    r"(?<![\w'.&@-])(?<![0-9] )(?P<dash>-)?(?P<word>[b-df-hj-np-tv-xz]{2,4})"
-    r"(?![\w@&-]|['’.]\w)"
+    r"(?<![\w'.&@:/-])(?<![0-9] )(?<!\bdot )(?<!\bslash )(?P<dash>-)?"
+    r"(?P<word>[b-df-hj-np-tv-xz]{2,4}|(?<=-)(?<![a-z]-)(?:l?[aeiou][a-z]|[a-z][aeiou]))"
+    r"(?![\w@&/-]|['’.]\w|::| dot\b(?! slash))"
 )
-_NOT_SPELLED = frozenset("hm hmm hmmm mm mmm mmmm mhm sh shh shhh psst pst pfft brr brrr grr grrr tsk zzz "
-    "nth pwn mr mrs ms dr st mt ft vs pls thx msg cwm jr sr rd th nd pt pts fl sq cu".split()) | frozenset(UNITS)  # fmt: skip
+_NOT_SPELLED = frozenset(
+    "hm hmm hmmm mm mmm mmmm mhm sh shh shhh psst pst pfft brr brrr grr grrr tsk zzz "
+    "nth pwn mr mrs ms dr st mt ft vs pls thx msg cwm jr sr rd th nd pt pts fl sq cu "
+    "kr".split()
+) | frozenset(UNITS)
 # Those that are so only before a digit, and others before it: mp3, html5; E = mc².
 _SMALL_NUMBERED = re.compile(
-    rf"(?<![A-Za-z0-9])(?:{'|'.join(_SMALL)}|mp|ps|ipv|utf|sha|md|php|es|rtx|gtx|mc(?=²|\^2)|h(?=26)|rc)"
+    rf"(?<![A-Za-z0-9])(?:{'|'.join(_SMALL)}|mp|ps|ipv|utf|sha|md|php|es|rtx|gtx|mc(?=²|\^2)|"
+    rf"h(?=26)|rc)"
     r"(?=-?[0-9²^]|(?<=rc)\.[0-9])"
 )
 
@@ -152,7 +159,7 @@ def read_capitals(text: str, knows: Callable[[str], bool] | None = None) -> str:
 
 
 def _vowelless(match: re.Match[str]) -> str:
-    """rm → R M; -rf → dash R F."""
+    """Rm → R M; -rf → dash R F."""
     if match["word"] in _NOT_SPELLED:
         return match[0]
     return ("dash " if match["dash"] else "") + _letters(match["word"].upper(), None)

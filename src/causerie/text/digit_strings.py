@@ -21,7 +21,8 @@ _CODE = (
 _NUMBERED = (
     r"(?P<name>\b(?:[Oo]rder|[Cc]ase|[Tt]icket|[Rr]eference|[Ii]nvoice|[Pp]hone|[Pp]olicy|[Mm]ember"
     r"|[Cc]ard|[Ff]ax|[Tt]el)(?: (?:number|no\.?|is))*:?|\b[Ee]nding in"
-    r"|\b(?:[Cc]ard|[Aa]ccount|[Nn]umber)(?: [a-z]{1,10}){0,3} end(?:s|ed|ing)(?: in| with)?"
+    r"|\b(?:[Cc]ard|[Aa]ccount|[Nn]umber|Visa|Amex|Master[Cc]ard|Discover|I B A N)(?: "
+    r"[a-z]{1,10}){0,3} end(?:s|ed|ing)(?: in| with)?"
     r"|\b[Ll]ast (?:four|[34])(?: digits)?(?: of [a-z ]{1,20})?(?: are| is)?:?"
     r"|\b[Tt]ext [A-Za-z]{1,20} to)"
     r"(?P<mark> #?)(?P<digits>[0-9]{4,20}(?:(?:-[0-9]| [0-9]{2})[0-9]{2,8}){0,7})" + _END
@@ -38,8 +39,8 @@ _EMERGENCY = (
     r"(?! (?:people|times|more|of)\b)" + _END
 )
 _OR_EMERGENCY = (
-    r"(?P<name>(?:nine one one|nine nine nine|one one two)  ?or)(?P<mark> )"
-    r"(?P<digits>112|999)" + _END
+    r"(?P<name>(?:nine one one|nine nine nine|one one two)[^.!?0-9]{1,60}?)(?P<mark> )"
+    r"(?P<digits>112|999|911|000|11[0-9]|10[0-9])" + _END
 )
 _LABELED = (
     r"\b(?P<name>(?:[Rr]oom|[Ss]uite|[Ff]light|[Hh]ighway|[Rr]oute|[Ii]nterstate|[Ee]rror|[Gg]ate|"
@@ -215,7 +216,8 @@ CODES: tuple[Rule, ...] = (
     ),
     (
         r"(?<![\w&])#(?=[A-Z]{1,4}-?[0-9]{0,8}-[A-Z0-9])"
-        rf"|(?:{_BEFORE_NUMBER_SIGN})#(?=[A-Z0-9-]{{0,12}}[0-9])(?=[A-Z0-9-]{{3,24}}(?!\w))",
+        rf"|(?:{_BEFORE_NUMBER_SIGN})#(?=[A-Z0-9-]{{0,12}}[0-9])(?=[A-Z0-9-]{{0,12}}[A-Z])"
+        r"(?=[A-Z0-9-]{3,24}(?!\w))",
         "number",
     ),
     (r"(?<!\S)[*#][0-9]{2,3}#?(?![\w#])", _service),
@@ -227,7 +229,10 @@ CODES: tuple[Rule, ...] = (
     ),
     (r"\b0x[0-9A-Fa-f]{1,16}\b", _characters),
     (_HARDWARE_ADDRESS, _characters_and_colons),
-    (r"(?<![\w-])(?=[0-9-]{1,24}[A-Z])[0-9]{1,8}(?:-[0-9A-Z]{1,8}){2,6}(?![\w-])", _groups_of_code),
+    (
+        r"(?<![\w-])(?=[0-9-]{1,24}[A-Z])[0-9]{1,8}(?:-[0-9A-Z]{1,8}){2,6}(?![\w:-])",
+        _groups_of_code,
+    ),
     (
         rf"\b(?P<formula>{_PARTS}{{1,12}})(?P<charge>[¹²³⁴]?[⁺⁻]|(?<=[a-z])[1-4]?\+"
         r"|(?<=Cl|Br|OH|O3)-(?!-)|(?<=[A-Z])[1-4]?-(?= ions?\b))(?![\w+])",
@@ -274,7 +279,8 @@ DIGIT_STRINGS: tuple[Rule, ...] = (
     (_STREET, _street),
     (r"(?<=[A-Z])-[0-9]{1,8}(?:-[0-9]{1,8}){1,4}(?![\w-])", _groups),
     (
-        r"(?:(?<=[A-Z])[-_]?|(?<=[a-z]{3})(?:-(?![0-9]+s))?)(?P<digits>[0-9]{3,4})(?![0-9]|[.,:/-][0-9])",
+        r"(?:(?<=[A-Z])[-_]?|(?<=[a-z]{3})(?:-(?![0-9]+s))?)(?P<digits>[0-9]{3,4})(?![0-9]|"
+        r"[.,:/-][0-9])",
         lambda match: label(match["digits"]),
     ),
     (r"(?<=\b[A-Z][0-9]{2})-(?P<digits>[0-9]{3,8})\b", lambda match: digits(match["digits"])),

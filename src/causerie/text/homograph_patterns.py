@@ -93,7 +93,8 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
         (
             "wˈWnd",
             r"_ (?:up|down|around|round|through|its|their|tightly|(?:too |so |very )?tight|back|"
-            r"along|across|between)\b|\b(?:he|she|they|i|we|you|it|who|mother|father|(?:had|was|were|been|is|"
+            r"along|across|between)\b|\b(?:he|she|they|i|we|you|it|who|mother|father|(?:had|was|"
+            r"were|been|is|"
             r"are) \w+ly) _ (?:the|a|his|her|my|some|it|yarn|wool|rope|thread)\b|"
             r"\b[a-z]+ _ the (?:clock|watch|rope|yarn|string|thread|wire|wool|film|toy|cord|"
             r"hose)",
@@ -148,6 +149,13 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "close": (
         (
+            "klˈOz",
+            r"\b(?:does|do|did|will|can|could|should|would|must) (?:the |your |this |that |my |"
+            r"our |"
+            r"their )?(?:\w+ )?\w+ _ ?(?:$|[,.?!]|(?:at|on|for|early|by|before|after|down|today|"
+            r"tomorrow|tonight|so|late)\b)",
+        ),
+        (
             "klˈOs",
             r"_ (?:to|by|friends?|enough|together|range|call|up|behind|relative|relationship|"
             r"family|proximity|race|game|match|contact|attention|ties|second|shave|watch|look|"
@@ -183,7 +191,8 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             r"recorded|performed|air|aired|airing|perform|performing|play|playing|played|sing|"
             r"singing|sang|shown|filmed|reporting|is|are|was|were|we're|it's|now|be|been|a|the|"
             r"this|band|watched|them|him|appeared|coming) _ ?(?:[,.!?]|$|(?:from|on|at|in|"
-            r"last|yesterday|tonight|now|today|online|here|again|before|next|every|for)\b)|\b(?:a|an|the|some|"
+            r"last|yesterday|tonight|now|today|online|here|again|before|next|every|for)\b)|"
+            r"\b(?:a|an|the|some|"
             r"of|my|this|our|best|first) _ ",
         ),
         ("lˈɪv", ""),
@@ -203,6 +212,9 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
     "read": (
         (
             "ɹˈid",
+            r"\b(?:children|people|students|kids|those|adults|men|women|readers|parents|we|you|"
+            r"i|they) who _"
+            r"(?!.*\b(?:yesterday|last|ago)\b)|"
             r"\b(?:to|will|would|can|could|should|must|may|might|shall|do|does|did|don't|"
             r"doesn't|didn't|can't|cannot|couldn't|won't|wouldn't|let's|please|a|good|easy|"
             r"quick|great|never to|not to|let me|let us|'ll|i'll|you'll|we'll|he'll|she'll|"
@@ -244,7 +256,8 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
     "job": (
         (
             "ʤˈOb",
-            r"\b(?:book|patience|story|trials|sufferings?) of _ ?(?:$|[,.;:!?]|(?:is|was|in|and|tells|"
+            r"\b(?:book|patience|story|trials|sufferings?) of _ ?(?:$|[,.;:!?]|(?:is|was|in|and|"
+            r"tells|"
             r"teaches)\b)",
         ),
         ("ʤˈɑb", ""),

@@ -87,6 +87,10 @@ _NOT_ADVERBS = frozenset(
 _LETTING = frozenset(
     "let make help watch see have hear made saw heard helped lets makes helps".split()
 )
+_BEFORE_SINGULARS = frozenset("this that each every a an another".split())
+_NUMBERS = frozenset("few lot".split())
+_AUXILIARIES = frozenset("do does did will would can could should must may might shall".split())
+_QUESTIONS = frozenset("what when where why how which who and or but then so much many".split())
 _PLURALS = frozenset("people children men women police both and or but who that which".split())
 _AFTER_ADJECTIVES = frozenset("school schools student students studies program degree".split())
 # Another verb follows: the sales record is old.
@@ -193,16 +197,32 @@ def _is_verb(words: Sequence[str], at: int, *, singular: bool) -> bool | None:
         return (earlier.endswith("s") and not singular) or (after in _ARTICLES and singular)
     if before in _BEFORE_NOUNS or before.endswith("'s"):
         return False
+    if not singular and before.isalpha() and _in_question(words, at - 1):
+        return True
     if after == "of" or after in _COMPOUNDED:
         return False
     if not before or before[0] in _PAUSES or before in ("and", "or", "but", "then"):
         return (after in _ARTICLES and not singular) or None
+    if singular and earlier in _BEFORE_SINGULARS and before not in _NUMBERS:
+        return True  # this device records sound
     if singular:
         return (not before.endswith("s") and after in _ARTICLES) or None
     if before in _PLURALS or (before.endswith("s") and not before.endswith(("ss", "us", "is"))):
         return after not in _OTHER_VERBS or None
     # A base form does not follow a noun in the singular.
     return False if earlier in _ARTICLES else None
+
+
+def _in_question(words: Sequence[str], at: int) -> bool:
+    """Whether the words up to a noun are the subject of a question: what does the farm produce?"""
+    for back in range(at - 1, max(-1, at - 5), -1):
+        word = words[back].lower()
+        if word in _AUXILIARIES:
+            earlier = _before(words, back)
+            return not earlier or earlier[0] in _PAUSES or earlier in _QUESTIONS
+        if word[0] in _PAUSES:
+            return False
+    return False
 
 
 def _is_adverb(word: str) -> bool:

@@ -50,7 +50,11 @@ _PER = rf"(?:/(?P<per>{PERIOD}|[a-z]{{3,20}})(?![\w/]))?"
 _END = r"(?![0-9])"
 _ADJECTIVE = rf"(?P<noun>{NOUN_AHEAD}|-(?=[a-z]))?"
 # Things that have a price, in the singular before them also without an article: ten $5 bills.
-_PRICED = re.compile(r" (?:bill|note|coin|ticket|fee|fine|gift card|coupon|stamp)s?\b")
+_PRICED = re.compile(
+    r" (?:bill|note|coin|ticket|fee|fine|gift card|coupon|stamp|deal|loan|budget|grant|contract|"
+    r"investment|jackpot|prize|settlement|lawsuit|mansion|price tag|discount|rebate|donation|"
+    r"bonus)s?\b"
+)
 
 
 def _names(match: re.Match[str]) -> tuple[str, str]:
@@ -145,8 +149,10 @@ _CONTINENTAL = r"(?P<whole>[0-9]{1,3}(?:\.[0-9]{3}){0,4}),(?P<part>[0-9]{2})"
 MONEY: tuple[Rule, ...] = (
     # Accounts write what is lost in brackets: $(500).
     (
-        rf"(?P<currency>[A-Z]{{0,2}}[{SIGNS}]) ?\((?P<amount>[0-9][0-9,.]{{0,20}} ?(?:[kKmMbB]n?)?)\)",
-        lambda match: f"minus {match['currency']}{match['amount']}",
+        rf"(?P<currency>[A-Z]{{0,2}}[{SIGNS}]) ?\((?P<amount>[0-9][0-9,.]{{0,20}} "
+        rf"?(?:[kKmMbB]n?)?)\)"
+        r"(?P<scale> [mbtr]{1,2}illion|)",
+        lambda match: f"minus {match['currency']}{match['amount']}{match['scale']}",
     ),
     # A code after the sign says which dollars: $20 CAD.
     (
@@ -154,7 +160,8 @@ MONEY: tuple[Rule, ...] = (
         lambda match: f"{match['code']} {match['amount']}",
     ),
     (
-        r"\$(?P<whole>[0-9]{1,3})(?:\.(?P<part>[0-9]{1,3}))?[ -](?P<scale>[mbtr]{1,2}illion)-dollars?",
+        r"\$(?P<whole>[0-9]{1,3})(?:\.(?P<part>[0-9]{1,3}))?[ -]"
+        r"(?P<scale>[mbtr]{1,2}illion)-dollars?",
         lambda m: f"{decimal(m['whole'], m['part'] or '')} {m['scale']} dollar",
     ),
     (r"\$(?P<whole>[0-9]{1,3})s\b", lambda match: plural(cardinal(match["whole"]))),

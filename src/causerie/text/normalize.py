@@ -40,7 +40,7 @@ _CHARACTERS: dict[str, str | int] = {
     **{kept: kept for kept in _KEPT},
     "\u2044": "/", "ⁿ": "^n", "µ": "μ",
     "’": "'", "‘": "'", "′": "'", "“": '"', "”": '"', "„": '"', "″": '"', "«": '"', "»": '"',
-    "№": "No.", "™": "", "®": "", "†": "", "‡": "",
+    "№": "No.", "™": "", "®": "", "†": "", "‡": "", "¿": "", "¡": "",
     "\u00ad": "", "\u200b": "", "\u200d": "", "\ufe0f": "", "\ufeff": "",
     "‐": "-", "‑": "-", "‒": "–", "―": "—", "·": " ",
     **dict(zip("ᵢⱼₖₗₘₙₚₜₓₐₑₒ", (f" {letter} " for letter in "ijklmnptxaeo"), strict=True)),
@@ -95,8 +95,8 @@ _FIRST_ARROW = re.compile("^ ?[→←] ?")
 _MINUS_GRADE = re.compile(r"(?<=\b[ABCDO])-(?= (?:grade|average|student|rating)|$|[.,])")
 _TO_A_POWER = re.compile(r"(?<=[A-Za-z0-9)])\^(?P<minus>[-−])?(?=[A-Za-z]\b|\()")
 _OPTION = re.compile(  # git push --force; ls -l
-    r"(?<=[a-z0-9] )--[a-z]+(?:-[a-z]+)*(?=[ =,.;:)]|$)"
-    r"|(?<=[a-z]{2} )-(?=[A-Za-z]\b(?!-)|[b-df-hj-np-tv-xz]{2,4}\b)"
+    r"(?<=[A-Za-z0-9] )--[a-z]+(?:-[a-z]+)*(?=[ =,.;:)]|$)"
+    r"|(?:(?<=[a-z]{2} )|(?<=\b[A-Z] [A-Z] ))-(?=[A-Za-z]\b(?!-)|[b-df-hj-np-tv-xz]{2,4}\b)"
 )
 _DASH = re.compile(r"(?<=\S) -{1,3} (?=\S)|-{2,}")
 _ARROW = re.compile(r"(?<![-=<])[-=]{1,2}>")
@@ -157,6 +157,19 @@ def _to_a_power(match: re.Match[str]) -> str:
 _PIECES = {"K": "king", "Q": "queen", "R": "rook", "B": "bishop", "N": "knight", "": ""}
 
 
+_QUALITIES = {
+    "m": "minor", "min": "minor", "maj": "major", "dim": "diminished", "aug": "augmented",
+    "sus": "suspended",
+}  # fmt: skip
+
+
+def _chord(match: re.Match[str]) -> str:
+    """A chord or a key: F#m7 → F sharp minor 7."""
+    sign = {"#": "sharp", "♯": "sharp", "b": "flat", "♭": "flat", None: ""}[match["sign"]]
+    quality = _QUALITIES.get(match["sharp"] or match["plain"], "")
+    return " ".join(filter(None, [match["root"], sign, quality, match["number"]]))
+
+
 def _move(match: re.Match[str]) -> str:
     """A move in chess: Nxe5+ → knight takes e5 check."""
     words = (
@@ -183,6 +196,20 @@ _read_signs = Rules(
         (r"(?:(?<=\b[IiU] )|(?<=\b[Ww]e )|(?<=\b[Yy]ou ))(?:❤|<3(?= \w))", "love"),
         (r"(?<=\bP\([A-Z])\|(?=[A-Z]\))", " given "),
         (r"(?<![\w'])n!(?!\w)(?! ?[=*+/])", "n factorial"),
+        # Chords: Am7, F#m, Bbmaj7.
+        (
+            r"(?<![\w-])(?P<root>[A-G])(?:(?P<sign>[#♯♭b])(?P<sharp>m|maj|min|dim|aug|sus)?|"
+            r"(?P<plain>m(?=7|9|11)|maj(?=7|9)|sus(?=[24])|dim|aug|min(?=7)))(?P<number>(?:6|7|"
+            r"9|11|13|(?<=sus)[24])?)(?![\w-])"
+            r"(?<!\b[A-G]b)(?<![A-G]♭)",
+            _chord,
+        ),
+        (
+            r"(?<=\b[A-G])(?:b|♭)(?= (?:major|minor|trumpet|clarinet|sax\w*|horn|blues|scale|"
+            r"chord)\b)",
+            " flat",
+        ),
+        (r"(?<=(?:major|minor|sharp) and )(?P<root>[A-G])b\b", r"\g<root> flat"),
         # Chess: Nf3, exd5, O-O.
         (
             r"(?<![\w-])(?P<piece>[KQRBN])(?P<from>[a-h]?[1-8]?)(?P<takes>x?)(?P<to>[a-h][1-8])"
@@ -199,7 +226,8 @@ _read_signs = Rules(
         (r"(?<!\S)<(?P<file>[\w/]{1,40}\.[ch]\w{0,2})>", r"\g<file>"),  # #include <stdio.h>
         (r"(?P<full>[★⭐]{1,5})(?P<empty>☆{0,5})", _stars),
         (
-            r"(?<![\w.\\])(?P<name>[fghFGHPOT]|sin|cos|tan|ln|exp|sinh|cosh|tanh|log_?(?P<base>[0-9]*))"
+            r"(?<![\w.\\])(?P<name>[fghFGHPOT]|sin|cos|tan|ln|exp|sinh|cosh|tanh|"
+            r"log_?(?P<base>[0-9]*))"
             r"(?P<prime>'?)\((?!s\))(?=[^()]{1,30}\))",
             _function,
         ),
@@ -219,7 +247,7 @@ _read_signs = Rules(
         ),
         (r"(?<=[0-9][°'\"]) ?(?P<point>[NSEW])\b", lambda m: f" {_COMPASS[m['point']]}"),
     ),
-    only_if=r"\w'?\(|[a-h][1-8]|O-O|§§|¶¶|n!|I-[0-9]|[A-Z][0-9]{1,2}[-–]|[Aa][-–][Zz]|/d|\||[❤★⭐]|<3|<[\w/]+\.|"
+    only_if=r"\w'?\(|[a-h][1-8]|\b[A-G](?:[#♯♭b]|m[0-9]|maj|sus|dim|aug|min)|O-O|§§|¶¶|n!|I-[0-9]|[A-Z][0-9]{1,2}[-–]|[Aa][-–][Zz]|/d|\||[❤★⭐]|<3|<[\w/]+\.|"
     r"[0-9][°'\"] ?[NSEW]|= [a-z]{2}|[^ ]==",
     spaced=False,
 )

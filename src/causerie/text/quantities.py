@@ -48,7 +48,8 @@ _COUNTED = re.compile(
     re.I,
 )
 _GROUP = re.compile(
-    r"(?:rating|score|stars?|points?|marks?)\b|(?!inches|miles|hours|cups|ounces|pounds|yards|acres)[a-z]{3,20}s\b|people\b"
+    r"(?:rating|score|stars?|points?|marks?)\b|(?!inches|miles|hours|cups|ounces|pounds|yards|"
+    r"acres)[a-z]{3,20}s\b|people\b"
 )
 _POWERS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 # A 10 in pipe, a 10 by 12 ft room: the singular before a noun, after an article or a hyphen.
@@ -67,11 +68,13 @@ def _number(match: re.Match[str]) -> str:
 # Things that a measure before them describes, in the singular: 35mm film.
 _MEASURED = re.compile(
     " (?:film|lens|camera|sprint|race|dash|winds?|hose|pipe|screw|drill|cable|screen|monitor|"
-    r"display|battery|charg(?:ing|ers?)|speakers?|bulbs?|drives?|adapter|motor|panels?|files?|bottles?|bags?|"
+    r"display|battery|charg(?:ing|ers?)|speakers?|bulbs?|drives?|adapter|motor|panels?|files?|"
+    r"bottles?|bags?|"
     r"commute|walk|hike|ride|jog|run|swim|fence|wall|ladder|rope|"
     r"angles?|turns?|bend|slope|heat|rotation|"
     r"services?|delivery|support|access|care|shifts?|clock|calls?|meetings?|breaks?|waits?|timer|"
-    r"engine|ammo|pistols?|guns?|bullets?|rounds?|weights?|dumbbells?|water|freestyle|hurdles|relay|radius|speed limit|vinyl|pizzas?|laptops?|tablets?|TVs?)\b"
+    r"engine|ammo|pistols?|guns?|bullets?|rounds?|weights?|dumbbells?|water|freestyle|hurdles|"
+    r"relay|radius|speed limit|vinyl|pizzas?|laptops?|tablets?|TVs?)\b"
     r"|\) (?:can|jar|package|pkg|bag|bottle|box|tin|container|bar)s?\b"
 )
 
@@ -79,12 +82,33 @@ _MEASURED = re.compile(
 _ELECTRIC = re.compile(r"[0-9] ?[km]?[VWΩ]\b|\b(?:volt|watt|ohm)s?\b")
 
 
+# 20kg kettlebells; a 10,000 mAh, 20 W power bank.
+_THINGS = re.compile(
+    r" (?!(?:plus|always|perhaps|towards|afterwards|besides|sometimes|was|has|is|equals|weighs|"
+    r"costs|"
+    r"lasts|feels|makes|means|seems|looks|comes|goes|gives|takes|gets|needs|does|falls|sounds)\b)"
+    r"[a-z]{2,20}(?<![su])s\b(?! (?:the|a|an|it|than)\b)"
+)
+_SERIES_BEFORE = re.compile(r"\b[Aa]n? [0-9.,]{1,8} ?[A-Za-zΩ]{1,4}, $")
+_SERIES = re.compile(r", [0-9.,]{1,8} ?[A-Za-zΩ]{1,4} [a-z]{3}")
+
+
 def _measure(match: re.Match[str]) -> str:
     if not known(match):
         return match[0]
     name, whole = UNITS[match["unit"]], match["whole"].replace(",", "")
     attributive = match["hyphen"] or (match["article"] and match["noun"] is not None)
-    attributive = attributive or _MEASURED.match(match.string[match.end() :])
+    after = match.string[match.end() :]
+    attributive = attributive or _MEASURED.match(after)
+    attributive = attributive or (match["article"] and _SERIES.match(after))
+    attributive = attributive or (
+        match["unit"].isalpha()
+        and match[0].endswith(match["unit"])
+        and match[0][-len(match["unit"]) - 1].isdigit()
+        and _THINGS.match(after)
+    )
+    before = match.string[max(0, match.start() - 24) : match.start()]
+    attributive = attributive or (match["noun"] is not None and _SERIES_BEFORE.search(before))
     single = attributive or (whole == "1" and not match["part"])
     words = f"{match['article'] or ''}{_number(match)} {name if single else many(name)}"
     return words + "".join(f" per {per(match[one])}" for one in ("per", "then") if match[one])
@@ -381,6 +405,10 @@ _SIGNS: tuple[Rule, ...] = (
     (r"(?<=[0-9])\+(?= [a-z])", "plus"),
     (r"(?<=[0-9])\*(?= ?[a-z])", "star"),
     (r"# ?(?=[0-9])", "number "),
+    (
+        r"(?<![A-Z] )\bT[-–−](?P<left>[0-9]{1,3})(?= (?:sec|min|hour|hr|day))",
+        lambda m: f"T minus {m['left']}",
+    ),
     (r"~ ?(?=[0-9])|~(?=[A-Za-z])", "about"),
 )
 _MEASURES: tuple[Rule, ...] = (
@@ -525,7 +553,7 @@ _RULES = (
         r"|[0-9] ?[A-Za-zμ/]{1,6}\^?[23]",
         spaced=False,
     ),
-    Rules(VERSES, only_if="[a-z]\\.? [0-9]{1,3}:[0-9]"),
+    Rules(VERSES, only_if="[a-z]\\.? [0-9]{1,3}:[0-9]|[123] [A-Z][a-z]+(?:\\.|ians|cles)"),
     Rules(DATES, only_if=_MONTH_OR_MARK),
     Rules(DIGIT_STRINGS, only_if=r"[0-9]{3}|[0-9][.-][0-9]|[vV]\.?[0-9]|0[0-9] |\+[0-9]|\bx[0-9]"),
     Rules(MONEY, only_if=rf"[{SIGNS}¢]|\b(?:{CODES})"),

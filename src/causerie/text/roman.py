@@ -32,8 +32,9 @@ _SMALL_NUMERAL = (
 )
 # Others after it: parts I and II, books I–IV.
 _LINK = r"(?:,? (?:and|or|to|through|vs\.?|versus) |, | ?& | ?[-–] ?)"
+_COUNTED_NAMES = "|".join(f"[{w[0].upper()}{w[0]}]{w[1:]}|{w.upper()}" for w in _COUNTED)
 _ROMAN_COUNT = (
-    rf"\b(?P<before>(?:{'|'.join(f'[{w[0].upper()}{w[0]}]{w[1:]}' for w in _COUNTED)})s?|GTA) "
+    rf"\b(?P<before>(?:{_COUNTED_NAMES})[sS]?|GTA) "
     rf"(?:(?P<numeral>{_NUMERAL})|(?P<small>{_SMALL_NUMERAL}))"
     rf"(?P<more>(?:{_LINK}(?:{_BELOW_40}|V\b|X\b))*)(?![\w'&/-])"
 )
@@ -45,7 +46,8 @@ _ROMAN_CENTURY = (
     rf"\b(?P<before>[Tt]he) (?P<numeral>{_NUMERAL})(?= (?:[Cc]entury|[Dd]ynasty|Olympi|Corps))"
 )
 _ROMAN_NAME = (
-    rf"\b(?P<before>[A-Z][a-z]+) (?P<numeral>{_BELOW_40})\b(?P<more>(?:{_LINK}{_BELOW_40}\b)*)"
+    rf"\b(?P<before>[A-Z][a-z]+|(?!FROM|WITH|THIS|THAT|YOUR)[A-Z]{{4,}}) "
+    rf"(?P<numeral>{_BELOW_40})\b(?P<more>(?:{_LINK}{_BELOW_40}\b)*)"
     r"(?! (?:drip|line|fluid|bag|therapy|pump|antibiotic)|[&/-])"
 )
 _ROMAN_YEAR = r"\bM(?:CM|DC{0,3}|M)(?:X[CL]|L?X{0,3})(?:I[XV]|V?I{0,3})\b"

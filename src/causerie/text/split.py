@@ -15,8 +15,8 @@ from typing import TypeAlias
 
 import sentencex
 
-from causerie.text.calendar import SHORT_BOOKS
 from causerie.text.blocks import BlockEnd, BlockReader, Event, LeftOut, Pause, Plain
+from causerie.text.calendar import SHORT_BOOKS
 
 #: Longer text is spoken in pieces of at most this many characters.
 MAX_PIECE_CHARS = 250
@@ -325,16 +325,20 @@ _NO_END = re.compile(
 )
 # Abbreviations after which it goes on if a number, a small letter or a dash follows.
 _MAY_GO_ON = re.compile(
-    r"(?<![\w.])(?:[Aa]cct|[Cc]onf|[Rr]ef|[Ii]nv|Rm|Rte|Hwy|Mk|[Vv]ols?|[Cc]h|[Cc]hap|[Ee]qs?|[Ff]igs?|[Aa]rts?|[Pp]ara|[Ee]ds?|Mon|Tues?|Wed|Weds|"
+    r"(?<![\w.])(?:[Aa]cct|[Cc]onf|[Rr]ef|[Ii]nv|[Ii]ss|[Ss]c|[Pp]op|VOL|CH|FIG|Rm|Rte|Hwy|Mk|"
+    r"[Vv]ols?|[Cc]h|[Cc]hap|[Ee]qs?|[Ff]igs?|[Aa]rts?|[Pp]ara|[Ee]ds?|Mon|Tues?|Wed|Weds|"
     rf"{'|'.join(SHORT_BOOKS)}|"
     r"Thu|Thurs?|Fri|Sat|Sun|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|"
     r"(?<=[0-9]-)(?:in|ft|yd|mi|lbs?|oz|gal|min|hr|sec))\.\s*$"
 )
 _FILE_TYPE = re.compile(
-    r"(?:PDF|JPE?G|PNG|GIF|DOCX?|XLSX?|PPTX?|CSV|TXT|ZIP|MP[34]|MOV|HEIC|WEBP|TIFF?|AVI|WAV|HTML?|JSON|XML|EXE)\b"
+    r"(?:PDF|JPE?G|PNG|GIF|DOCX?|XLSX?|PPTX?|CSV|TXT|ZIP|MP[34]|MOV|HEIC|WEBP|TIFF?|AVI|WAV|"
+    r"HTML?|JSON|XML|EXE)\b"
 )
 _POSSESSIVE = re.compile(r"s\b")
-_BEFORE_NAME = re.compile(r"(?<![\w.])(?:Ft|Ms|Apt|Ste|Attn|Amb|Atty)\.\s*$")
+_BEFORE_NAME = re.compile(
+    r"(?<![\w.])(?:Ft|Ms|Apt|Ste|Attn|Amb|Atty|Maj|Adm|Brig|Cmdr|Cdr|Pvt|Supt|Insp|Det)\.\s*$"
+)
 _GOES_ON = re.compile(r"[#0-9a-z–-]|\([0-9]|(?:[IVXLC]{2,7}|[VXL])\b")
 _FACTORIAL, _EQUALS = re.compile(r"[0-9n]! ?$"), re.compile(r"[=/*×+]|is |equals ")
 # A character that may end a sentence, before a word.

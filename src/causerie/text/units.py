@@ -51,6 +51,7 @@ UNITS = {
     "yd³": "cubic yard",
     "ft²": "square foot", "mi²": "square mile",
     "m³": "cubic meter", "cm³": "cubic centimeter", "mm³": "cubic millimeter",
+    "km³": "cubic kilometer", "ft³": "cubic foot", "kg²": "square kilogram",
     **{
         f"{short}{dot} {unit}": f"{name} {one}"
         for short, name in (("sq", "square"), ("cu", "cubic")) for dot in ("", ".")
