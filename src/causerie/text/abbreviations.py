@@ -55,7 +55,7 @@ _ABBREVIATIONS = {
     "ed. by": "edited by", "w/in": "within", "b/w": "between",
     "Assoc.": "Association", "avg.": "average", "tel.": "telephone", "n.b.": "note well",
     "N.B.": "note well", "msg": "message",
-    "encl.": "enclosed", "hwy": "highway", "(est.)": "(estimated)", "Ret.": "retired",
+    "encl.": "enclosed", "appt.": "appointment", "cont.": "continued", "hwy": "highway", "(est.)": "(estimated)", "Ret.": "retired",
     "& co.": "and company", "mfg. co.": "manufacturing company",
     "cf.": "compare", "viz.": "namely", "ca.": "about", "et al.": "and others",
     "a.k.a.": "also known as", "apt.": "apartment", "Ste.": "Suite",
@@ -160,7 +160,8 @@ _SUFFIX = re.compile(
 _NUMBERED = re.compile(
     rf"(?:\b({alternatives(_BEFORE_NUMBER)})|(?:(?<=[,(;] )|(?<=[a-z]{{3}} )(?<!said )|"
     rf"(?<=[A-Za-z]{{3}}\. ))(no))"
-    r"\.:? {0,2}(?=\(?[0-9]|(?:number|[Nn]o\.) {1,2}[A-Z0-9]|(?:~|about )[0-9]|[A-Z]{1,4}-?[0-9]"
+    r"\.:? {0,2}(?=\(?[0-9]|(?:number|[Nn]o\.) {1,2}[A-Z0-9]|(?:~|about )[0-9]|[A-Z]{1,4}-?[0-9]|"
+    r"(?:zero|one|two|three|four|five|six|seven|eight|nine) (?!of\b)"
     r"|[IVXLivxl]{1,7}\b)|\b(?P<bare>Apt|Ste|Bldg|Rm|Rte|Vol|Fig|[Pp]gs?|[Ww]k|Op)"
     r" (?=[0-9])"
 )
@@ -181,7 +182,7 @@ _UNIT_ALONE = re.compile(
 _SEVERAL = re.compile(
     r"(?:\b(?:in|of|many|few|several|more|extra|fewer|less|two|three|four|five|six|seven|eight|"
     r"nine|"
-    r"ten|hundred|thousand|million) |\()$"
+    r"ten|hundred|thousand|million) |\(|\b(?:pounds|lbs\.?|feet|hours|hrs\.?) (?:and|or) )$"
 )
 _AFTER_ORDINAL = re.compile(
     r"(?<=[0-9](?:st|nd|rd|th) )(?:(?P<floor>flr?\b\.?)|(?P<quarter>[Qq]trs?\b\.?)"
@@ -272,7 +273,7 @@ def _shouted(match: re.Match[str]) -> str:
 
 def _unit_alone(match: re.Match[str]) -> str:
     name = UNITS[match["unit"]]
-    before = match.string[max(0, match.start() - 10) : match.start()]
+    before = match.string[max(0, match.start() - 12) : match.start()]
     is_plural = match["unit"].endswith("s") or _SEVERAL.search(before)
     return (many(name) if is_plural else name) + _stop(match)
 

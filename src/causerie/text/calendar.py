@@ -353,6 +353,10 @@ VERSES: tuple[Rule, ...] = (
     ),
 )
 TIMES: tuple[Rule, ...] = (
+    (
+        r"(?<![0-9:])1:(?=[0-9]{1,3}(?:,?[0-9]{3})? (?:scale|ratio|models?|maps?|dilution|odds)\b)",
+        "one to",
+    ),
     (r"(?<=[0-9]:[0-9]{2}) ?(?:hrs|h)\b", "hours"),
     (
         r"(?<![0-9.,])(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2}))?"
@@ -376,7 +380,7 @@ DECADES: tuple[Rule, ...] = (
         r"(?<![0-9.,])1(?P<zeros>0{1,5}|0{1,3},000|,000|,000,000)s(?= (?:of|and)\b)",
         lambda match: _MAGNITUDES[match["zeros"].count("0")],
     ),
-    (r"(?<![0-9.,'])(?P<number>[2-9]0)s(?= (?:and|or|to) [2-9]0s\b)", _decades),
+    (r"(?<![0-9.,'])(?P<number>[2-9]0)s(?=,? (?:(?:and|or|to) )?(?:the )?'?[2-9]0s\b)", _decades),
     (r"(?<![0-9.,'])(?P<number>(?:1[0-9]|20)[0-9]0)'?s\b", _decades),
     (r"(?<![\w'])'00s\b", "two thousands"),
     (r"(?<![\w'])'(?P<number>[1-9]0)s\b", _decades),

@@ -120,15 +120,15 @@ _PROGRAMMING = frozenset(
 _SMALL_TOKEN = re.compile(rf"\b({'|'.join(_SMALL)})('?s)?\b(?![.'/@])")
 # A small word without a vowel, such as a command: rm, cp.
 _VOWELLESS = re.compile(
-    r"(?<![\w'.&@:/-])(?<![0-9] )(?<!\bdot )(?<!\bslash )(?P<dash>-)?"
+    r"(?<![\w'.&@:-])(?<![0-9] )(?P<dash>-)?"
     r"(?P<word>[b-df-hj-np-tv-xz]{2,4}|(?<=-)(?<![a-z]-)(?:l?[aeiou][a-z]|[a-z][aeiou]))"
-    r"(?![\w@&/-]|['’.]\w|::| dot\b(?! slash))"
+    r"(?![\w@&/]|-\w|['’.]\w|::)"
 )
 _NOT_SPELLED = frozenset(
     "hm hmm hmmm mm mmm mmmm mhm sh shh shhh psst pst pfft brr brrr grr grrr tsk zzz "
     "nth pwn mr mrs ms dr st mt ft vs pls thx msg cwm jr sr rd th nd pt pts fl sq cu "
-    "kr".split()
-) | frozenset(UNITS)
+    "kr tmp src std np".split()
+) | (frozenset(UNITS) - frozenset("cc rpm bpm fps wpm ppm bps gpm gsm".split()))
 # Those that are so only before a digit, and others before it: mp3, html5; E = mc².
 _SMALL_NUMBERED = re.compile(
     rf"(?<![A-Za-z0-9])(?:{'|'.join(_SMALL)}|mp|ps|ipv|utf|sha|md|php|es|rtx|gtx|mc(?=²|\^2)|"
@@ -215,7 +215,7 @@ def _letters(caps: str, plural: str | None) -> str:
 
 def _is_unit(token: re.Match[str]) -> bool:
     """Whether a number before or after makes it a unit, a currency or half of a day."""
-    before = token.string[max(0, token.start() - 12) : token.start()].rstrip()
+    before = token.string[max(0, token.start() - 12) : token.start()].rstrip(" -")
     after = token.string[token.end() : token.end() + 2].lstrip()
     if token["caps"] in _CURRENCIES:
         return bool(_AMOUNT_ENDS.search(before)) or after[:1].isdigit()

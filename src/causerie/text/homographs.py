@@ -69,6 +69,7 @@ _BEFORE_NOUNS = frozenset(
     "through over one two three four five six seven eight nine ten many several few more most "
     "first second third last next new old good great big small own same other whose what which "
     "household garbage fresh local criminal prime main daily flat world "
+    "makes gives takes needs has had have got gets finds found becomes remains feels sounds keeps "
     "is are was were be been being am isn't aren't wasn't weren't seem seems seemed looks looked "
     "very so too quite as rather than per i'm you're we're they're he's she's it's that's".split()
 )

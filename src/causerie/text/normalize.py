@@ -221,6 +221,7 @@ _read_signs = Rules(
             _move,
         ),
         (r"(?<![\w-])O-O(?P<long>-O)?(?![\w-])", lambda m: f"castles{' long' * bool(m['long'])}"),
+        (r"(?<=\w) ?%ile(?P<s>s?)\b", r" percentile\g<s>"),
         (r"§§ ?", "sections "),
         (r"¶¶ ?", "paragraphs "),
         (r"(?<!\S)<(?P<file>[\w/]{1,40}\.[ch]\w{0,2})>", r"\g<file>"),  # #include <stdio.h>
@@ -247,7 +248,7 @@ _read_signs = Rules(
         ),
         (r"(?<=[0-9][°'\"]) ?(?P<point>[NSEW])\b", lambda m: f" {_COMPASS[m['point']]}"),
     ),
-    only_if=r"\w'?\(|[a-h][1-8]|\b[A-G](?:[#♯♭b]|m[0-9]|maj|sus|dim|aug|min)|O-O|§§|¶¶|n!|I-[0-9]|[A-Z][0-9]{1,2}[-–]|[Aa][-–][Zz]|/d|\||[❤★⭐]|<3|<[\w/]+\.|"
+    only_if=r"\w'?\(|[a-h][1-8]|\b[A-G](?:[#♯♭b]|m[0-9]|maj|sus|dim|aug|min)|O-O|%ile|§§|¶¶|n!|I-[0-9]|[A-Z][0-9]{1,2}[-–]|[Aa][-–][Zz]|/d|\||[❤★⭐]|<3|<[\w/]+\.|"
     r"[0-9][°'\"] ?[NSEW]|= [a-z]{2}|[^ ]==",
     spaced=False,
 )

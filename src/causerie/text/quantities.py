@@ -259,6 +259,7 @@ def _years(match: re.Match[str]) -> str:
 
 
 _WRITTEN: tuple[Rule, ...] = (  # how numbers are written: 1 000 000, 1_000_000, 10,5 kg
+    (r"(?<=[0-9]) ?mm Hg\b", lambda match: " mmHg"),
     (
         r"(?<![0-9.,/-])(?<![0-9] )[1-9][0-9]{0,2}(?: [0-9]{3}){1,4},[0-9]{1,2}(?![0-9,])",
         lambda match: match[0].replace(" ", "").replace(",", "."),
@@ -342,7 +343,8 @@ _SIGNS: tuple[Rule, ...] = (
         lambda match: f"{match['width']} by {match['height']} inches",
     ),
     (
-        r"(?:(?<=[0-9][m\"'])|(?<=[0-9] m)|(?<=[0-9 ](?:cm|mm|km|ft|in))) ?[x×] ?(?=[0-9])",
+        r"(?:(?<=[0-9][m\"'])|(?<=[0-9] m)|(?<=[0-9 ](?:cm|mm|km|ft|in))|(?<=[0-9] (?:in|"
+        r"ft)\.)) ?[x×] ?(?=[0-9])",
         "by",
     ),
     (r"(?P<a>[0-9]{1,2})/(?P<b>[0-9]{1,2})(?= vision\b)", lambda m: f"{m['a']} {m['b']}"),
@@ -350,6 +352,7 @@ _SIGNS: tuple[Rule, ...] = (
     (r"(?<=[0-9][\"'])[-–](?=[0-9])", "to"),
     (r"(?:(?<=[0-9]°[CF])|(?<=[0-9] °[CF])) ?[-–] ?(?=[0-9])|(?<=[0-9]°) ?[-–] ?(?=[0-9])", "to"),
     (r"(?<=\bx86)-(?=64)", ""),
+    (r"(?<![\w-])10-4(?=[,.!]|$)", "ten four"),
     (r"(?<=[0-9])\.(?=x\b)", "point"),
     (r"(?<![0-9-])(?P<half>[1-9]0)-(?P=half)(?![0-9-])", lambda m: f"{m['half']} {m['half']}"),
     (
@@ -483,7 +486,7 @@ _MEASURES: tuple[Rule, ...] = (
         _inches,
     ),
     (
-        rf"(?P<article>)(?<![0-9.,/]){_NUMBER} ?in\b(?:\.(?= of\b| {_SIZED})|{_INCHES_BEFORE})",
+        rf"(?P<article>)(?<![0-9.,/]){_NUMBER} ?in\b(?:\.(?= [a-z])|{_INCHES_BEFORE})",
         _inches,
     ),
     (
@@ -533,7 +536,9 @@ _NUMBERS: tuple[Rule, ...] = (
     ),
     (
         r"(?<![0-9.,])(?P<year>1[1-9][0-9]{2}|20[0-9]{2}|"
-        r"(?:(?<=\b[Ii]n )|(?<=\b[Ss]ince )|(?<=\b[Uu]ntil )|(?<=\b[Yy]ear ))10[0-9]{2})"
+        r"(?:(?<=\b[Ii]n )|(?<=\b[Ss]ince )|(?<=\b[Uu]ntil )|(?<=\b[Yy]ear ))10[0-9]{2}|"
+        r"(?:(?<=\b[IiOo]n )|(?<=\b[Ss]ince )|(?<=\b[Uu]ntil )|(?<=\b[Yy]ear )|(?<=\b[Bb]y )|"
+        r"(?<=20[0-9]{2} or )|(?<=20[0-9]{2} and )|(?<=20[0-9]{2} to ))2[1-4][0-9]{2})"
         r"(?![0-9]|[.,][0-9])",
         _year_alone,
     ),
@@ -549,7 +554,7 @@ _MONTH_OR_MARK = r"[0-9][-/.][0-9]|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|D
 _RULES = (
     Rules(
         _WRITTEN,
-        only_if=r"[0-9][ _.,'*][0-9*]|\*\* |-[mbt]r?illion|[⁰¹²³⁴-⁹]/"
+        only_if=r"mm Hg|[0-9][ _.,'*][0-9*]|\*\* |-[mbt]r?illion|[⁰¹²³⁴-⁹]/"
         r"|[0-9] ?[A-Za-zμ/]{1,6}\^?[23]",
         spaced=False,
     ),

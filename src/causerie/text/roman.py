@@ -36,7 +36,7 @@ _COUNTED_NAMES = "|".join(f"[{w[0].upper()}{w[0]}]{w[1:]}|{w.upper()}" for w in 
 _ROMAN_COUNT = (
     rf"\b(?P<before>(?:{_COUNTED_NAMES})[sS]?|GTA) "
     rf"(?:(?P<numeral>{_NUMERAL})|(?P<small>{_SMALL_NUMERAL}))"
-    rf"(?P<more>(?:{_LINK}(?:{_BELOW_40}|V\b|X\b))*)(?![\w'&/-])"
+    rf"(?P<more>(?:{_LINK}(?:(?=[IVXLC]{{2}}){_NUMERAL}\b|V\b|X\b))*)(?![\w'&/-])"
 )
 _ROMAN_RANK = (
     rf"(?<=\b)(?P<before>(?:(?:King|Queen|Pope|Emperor|Tsar|Czar|Sultan|Prince|Pharaoh) "
@@ -69,7 +69,7 @@ def _count(match: re.Match[str]) -> str:
     numeral = match["numeral"] or match["small"].upper()
     if numeral == "I" and _is_pronoun(match):
         return match[0]
-    more = re.sub(r"[IVX]+\b", lambda m: cardinal(str(_value(m[0]))), match["more"])
+    more = re.sub(r"[IVXLC]+\b", lambda m: cardinal(str(_value(m[0]))), match["more"])
     more = re.sub(" ?[-–] ?", " to ", more)
     return f"{match['before']} {cardinal(str(_value(numeral)))}{more}"
 
@@ -91,7 +91,7 @@ def _rank(match: re.Match[str]) -> str:
     if (
         numeral == "I"
         and not _TITLE.match(match["before"])
-        and not re.match(r"(?: of| was| and|'s|[.;:)!?]|$)", match.string[match.end() :])
+        and not re.match(r"(?: of| was| and|'s|[.,;:)!?]|$)", match.string[match.end() :])
     ):
         return match[0]
     after_initial = len(numeral) == 1 and re.match(" [A-Z][a-z]", match.string[match.end() :])

@@ -325,7 +325,8 @@ _NO_END = re.compile(
 )
 # Abbreviations after which it goes on if a number, a small letter or a dash follows.
 _MAY_GO_ON = re.compile(
-    r"(?<![\w.])(?:[Aa]cct|[Cc]onf|[Rr]ef|[Ii]nv|[Ii]ss|[Ss]c|[Pp]op|VOL|CH|FIG|Rm|Rte|Hwy|Mk|"
+    r"(?<![\w.])(?:[Aa]cct|[Cc]onf|[Rr]ef|[Ii]nv|[Ii]ss|[Ss]c|[Pp]op|VOL|CH|FIG|lbs?|oz|tbsp|"
+    r"tsp|hrs?|mins|secs|yrs|yds?|sq|fl|cu|appt|cont|Rm|Rte|Hwy|Mk|"
     r"[Vv]ols?|[Cc]h|[Cc]hap|[Ee]qs?|[Ff]igs?|[Aa]rts?|[Pp]ara|[Ee]ds?|Mon|Tues?|Wed|Weds|"
     rf"{'|'.join(SHORT_BOOKS)}|"
     r"Thu|Thurs?|Fri|Sat|Sun|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|"
