@@ -23,7 +23,9 @@ _BEFORE_NAME = {
     "Pres": "President", "Capt": "Captain", "Lt": "Lieutenant", "Sgt": "Sergeant",
     "Col": "Colonel", "Cpl": "Corporal", "Messrs": "Messieurs",
     "Rt": "Right", "Rev": "Reverend", "Hon": "Honorable", "Fr": "Father", "Mt": "Mount",
-    "Ft": "Fort", "Maj": "Major", "Adm": "Admiral", "Brig": "Brigadier", "Cmdr": "Commander",
+    "Wm": "William", "Chas": "Charles", "Geo": "George", "Thos": "Thomas", "Robt": "Robert",
+    "ft": "featuring", "Ft": "Fort", "Maj": "Major", "Adm": "Admiral", "Brig": "Brigadier",
+    "Cmdr": "Commander",
     "Cdr": "Commander", "Pvt": "Private", "Supt": "Superintendent", "Insp": "Inspector",
     "Amb": "Ambassador", "Atty": "Attorney", "Det": "Detective",
     "Attn": "Attention",
@@ -51,11 +53,22 @@ _ABBREVIATIONS = {
     "y/y": "year over year",
     "q/q": "quarter over quarter", "m/m": "month over month", "YoY": "year over year",
     "mktg": "marketing", "cont'd": "continued", "feat.": "featuring",
-    "Qty": "quantity", "qty": "quantity", "hrs:": "hours:", "attn:": "attention:",
+    "mgmt": "management", "govt": "government", "intl": "international", "dept": "department",
+    "asst": "assistant", "bldg": "building", "natl": "national", "misc": "miscellaneous",
+    "appt": "appointment", "acct": "account", "pkg": "package", "mgr": "manager", "mtg": "meeting",
+    "avg": "average", "blvd": "boulevard", "thx": "thanks", "fwd:": "forward:",
+    "esp.": "especially",
+    "equiv.": "equivalent", "orig.": "original", "prob.": "probably", "prev.": "previous",
+    "std.": "standard", "req.": "required", "recd.": "received", "mkt.": "market",
+    "hosp.": "hospital", "inst.": "institute", "exec.": "executive", "cert.": "certificate",
+    "addl.": "additional", "dist.": "district", "illus.": "illustrated", "wkly.": "weekly",
+    "dbl.": "double", "lg.": "large", "med.": "medium", "Qty": "quantity",
+    "qty": "quantity", "hrs:": "hours:", "attn:": "attention:",
     "ed. by": "edited by", "w/in": "within", "b/w": "between",
     "Assoc.": "Association", "avg.": "average", "tel.": "telephone", "n.b.": "note well",
     "N.B.": "note well", "msg": "message",
-    "encl.": "enclosed", "appt.": "appointment", "cont.": "continued", "hwy": "highway", "(est.)": "(estimated)", "Ret.": "retired",
+    "encl.": "enclosed", "appt.": "appointment", "cont.": "continued", "hwy": "highway",
+    "(est.)": "(estimated)", "Ret.": "retired",
     "& co.": "and company", "mfg. co.": "manufacturing company",
     "cf.": "compare", "viz.": "namely", "ca.": "about", "et al.": "and others",
     "a.k.a.": "also known as", "apt.": "apartment", "Ste.": "Suite",
@@ -100,7 +113,7 @@ _BEFORE_NUMBER = {
     "sc": "scene", "pop": "population", "Pop": "population", "bk": "book",
     "Ver": "version", "ver": "version", "Rte": "Route",
     "Hwy": "Highway", "ext": "extension", "Ext": "extension",
-    "c": "about", "Bldg": "Building", "Apt": "Apartment", "Ste": "Suite",
+    "c": "about", "ca": "about", "Bldg": "Building", "Apt": "Apartment", "Ste": "Suite",
     "nos": "numbers", "Rm": "Room", "Mk": "mark", "Op": "opus",
     "Pg": "page", "pg": "page", "pgs": "pages",
     "Conf": "confirmation", "conf": "confirmation", "Ref": "reference", "ref": "reference",
@@ -162,12 +175,13 @@ _NUMBERED = re.compile(
     rf"(?<=[A-Za-z]{{3}}\. ))(no))"
     r"\.:? {0,2}(?=\(?[0-9]|(?:number|[Nn]o\.) {1,2}[A-Z0-9]|(?:~|about )[0-9]|[A-Z]{1,4}-?[0-9]|"
     r"(?:zero|one|two|three|four|five|six|seven|eight|nine) (?!of\b)"
-    r"|[IVXLivxl]{1,7}\b)|\b(?P<bare>Apt|Ste|Bldg|Rm|Rte|Vol|Fig|[Pp]gs?|[Ww]k|Op)"
+    r"|[IVXLivxl]{1,7}\b)|\b(?P<bare>Apt|Ste|Bldg|Rm|Rte|Vol|Fig|[Pp]gs?|[Ww]k|Op|[Ee]xt|ca|Ps)"
     r" (?=[0-9])"
 )
 # Units without a number: sold by the fl. oz.; weight in kg.
 _ALONE = (
-    "km cm mm kg mg mcg kWh kW mph kph mpg ml mL dL GHz MHz kHz Hz lb lbs oz tbsp Tbsp tsp Tsp "
+    "yr wk wks km cm mm kg mg mcg kWh kW mph kph mpg ml mL dL GHz MHz kHz Hz lb lbs oz tbsp "
+    "Tbsp tsp Tsp "
     "yd yds "
     "hr hrs mins secs yrs kcal dB mmHg kbps Mbps Gbps"
 ).split()
@@ -186,12 +200,29 @@ _SEVERAL = re.compile(
 )
 _AFTER_ORDINAL = re.compile(
     r"(?<=[0-9](?:st|nd|rd|th) )(?:(?P<floor>flr?\b\.?)|(?P<quarter>[Qq]trs?\b\.?)"
-    r"|c\.(?= [A-Za-z]))"
+    r"|c\.(?= [A-Za-z]|[,;)]|$))"
+)
+_ATTACHED = re.compile(r"\b(?P<short>Sched|Appx?|Exh?|[Cc]l)\. (?=[A-Z0-9]\b)")
+_ATTACHMENTS = {
+    "Sched": "schedule", "App": "appendix", "Appx": "appendix", "Ex": "exhibit", "Exh": "exhibit",
+    "Cl": "clause", "cl": "clause",
+}  # fmt: skip
+# Points of the compass: 10 km NE of town; heading NW.
+_POINTS = {
+    **_COMPASS, "NNE": "North Northeast", "ENE": "East Northeast", "ESE": "East Southeast",
+    "SSE": "South Southeast", "SSW": "South Southwest", "WSW": "West Southwest",
+    "WNW": "West Northwest", "NNW": "North Northwest",
+}  # fmt: skip
+_POINT = re.compile(
+    rf"(?:(?<=\b[Hh]ead )|(?<=ing )|(?<=km )|(?<=mi )|(?<=miles )|(?<=winds )|(?<=wind )|(?<=due ))"
+    rf"(?P<point>{alternatives(_POINTS)})\b(?![.'&])"
+    rf"|\b(?P<before>{alternatives(point for point in _POINTS if len(point) > 1)})(?= (?:of|"
+    rf"winds?|corner|side|Asia|quadrant)\b)"
 )
 _LIFE = re.compile(r"(?<![\w.])(?P<short>[bd])\. (?=(?:1[0-9]|20)[0-9]{2}\b)")
 _REVISION = re.compile(r"\bRev\.? (?=[A-Z0-9](?:[.,;:)](?![0-9])| ?$))")
 _STATE = re.compile(
-    rf"(?<=[a-z], )(?P<state>{alternatives(_STATES)})(?![\w'])"
+    rf"(?<=[a-z], )(?P<state>{alternatives(_STATES)})(?![\w'-])"
     r"(?: (?P<zip>[0-9]{5})(?:-(?P<four>[0-9]{4}))?\b)?"
 )
 _OLD_STATE = re.compile(
@@ -257,6 +288,8 @@ def read_abbreviations(text: str) -> str:
     text = _UNIT_ALONE.sub(_unit_alone, text)
     text = _NUMBERED.sub(lambda m: _BEFORE_NUMBER.get(m[1] or m["bare"], "number") + " ", text)
     text = _AFTER_ORDINAL.sub(_after_ordinal, text)
+    text = _ATTACHED.sub(lambda match: _ATTACHMENTS[match["short"]] + " ", text)
+    text = _POINT.sub(lambda match: _POINTS[match["point"] or match["before"]], text)
     text = _LIFE.sub(lambda match: "born " if match["short"] == "b" else "died ", text)
     text = _REVISION.sub("revision ", text)
     text = _TITLE.sub(lambda match: _BEFORE_NAME[match[1] or match[2]], text)

@@ -18,7 +18,7 @@ _TOP_LEVEL = (
 _FILE_TYPES = (
     r"pdf|txt|docx?|xlsx?|pptx?|csv|jpe?g|png|gif|svg|mp[34]|wav|flac|zip|gz|tar|exe|html?|css|"
     r"json|"
-    r"heic|webp|tiff?|mov|avi|mkv|ogg|m4a|epub|rtf|dmg|apk|rar|psd|"
+    r"out|lock|env|cfg|conf|bak|ipynb|jsx|tsx|xml|tsv|sqlite|bat|heic|webp|tiff?|mov|avi|mkv|ogg|m4a|epub|rtf|dmg|apk|rar|psd|"
     r"ya?ml|toml|ini|py|js|ts|cpp|sh|md|sql|log|(?<=[a-z]{3}\.)[ch]"
 )
 
@@ -34,12 +34,13 @@ _VOWELLESS = re.compile("[b-df-hj-np-tv-xz]{2,4}", re.I)
 _PIECE = re.compile(r"[A-Za-z]+|[0-9]+|[^\w\s]|_")
 _ESCAPED = re.compile(r"%[0-9A-Fa-f]{2}")
 _FILE_TYPE = re.compile(
-    rf"(?:(?<=\w)|(?<![^\s(\"'/]))\.(?P<type>{_FILE_TYPES})\b(?!(?<!\.tar)\.\w)", re.I
+    rf"(?:(?<=[\w)])|(?<![^\s(\"'/]))\.(?P<type>{_FILE_TYPES})\b(?!(?<!\.tar)\.\w)", re.I
 )
 # A sentence does not begin with a small letter: os.path; Math.max(a, b).
 _MEMBER = re.compile(
     r"(?<=[a-z_]{2})(?<!\betc)\.(?P<part>(?=[a-z_]{2}|[A-Za-z_]\w{0,30}\()[A-Za-z]*)"
 )
+_DOT_NET = re.compile(r"(?<=[A-Z])\.NET\b")
 _HIDDEN_FILE = re.compile(r"(?<![^\s/])\.(?=[A-Za-z]{2})")
 _HERE = re.compile(r"(?<![^\s/])(?P<dots>\.\.?)/(?=[\w.])")
 _ANY_FILE = re.compile(r"(?<!\S)\*\.(?=[a-z])")
@@ -72,6 +73,7 @@ def read_addresses(text: str) -> str:
     text = _URL.sub(_url, text)
     text = _HOME.sub("tilde/", text)
     text = _FILE_TYPE.sub(lambda match: f" dot {_piece(match['type'])}", text)
+    text = _DOT_NET.sub(" dot NET", text)
     text = _ANY_FILE.sub("star dot ", _HIDDEN_FILE.sub("dot ", text))
     text = _MEMBER.sub(lambda match: f" dot {_piece(match['part'])}", text)
     text = _BACKSLASH.sub(" backslash ", _DRIVE.sub(r"\1 colon backslash ", text))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from causerie.text.numbers import cardinal, link, ordinal, plural, two_digits, year
+from causerie.text.numbers import cardinal, digits, link, ordinal, plural, two_digits, year
 from causerie.text.rules import Rule, alternatives
 from causerie.text.units import many, per
 
@@ -275,6 +275,14 @@ DATES: tuple[Rule, ...] = (
     (rf"\b{_MONTH_NAME}\b\.? (?P<day>[0-9]{{1,2}}){_DAY_END}(?:,? {_YEAR})?", _month_day),
     (rf"(?<![0-9-])(?P<day>[0-9]{{1,2}})-{_MONTH_NAME}-{_YEAR}", _day_month),
     (
+        rf"(?<![0-9-])(?P<day>[0-9]{{1,2}})-{_MONTH_NAME}-(?P<short>[0-9]{{2}})(?P<year>)\b",
+        lambda m: f"{_day_month(m)}, {year('20' + m['short'])}",
+    ),
+    (
+        rf"(?<![\w-]){_MONTH_NAME}-(?P<year>[0-9]{{2}})(?![\w-])",
+        lambda m: f"{_month_of(m)} {two_digits(m['year'])}",
+    ),
+    (
         r"(?<![0-9.,/])(?:[Tt]he )?(?P<first>[0-9]{1,2})(?:st|nd|rd|th)?"
         r"(?P<link> ?[-–] ?| to | and )(?:the )?(?P<day>[0-9]{1,2})(?:st|nd|rd|th)? "
         rf"(?:of )?{_MONTH_NAME}\b\.?(?:,? {_YEAR})?",
@@ -292,7 +300,8 @@ SHORT_BOOKS = {
     "Gen": "Genesis", "Ex": "Exodus", "Exod": "Exodus", "Lev": "Leviticus", "Num": "Numbers",
     "Deut": "Deuteronomy", "Josh": "Joshua", "Judg": "Judges", "Sam": "Samuel", "Kgs": "Kings",
     "Chr": "Chronicles", "Chron": "Chronicles", "Neh": "Nehemiah", "Ps": "Psalm", "Pss": "Psalms",
-    "Prov": "Proverbs", "Eccl": "Ecclesiastes", "Isa": "Isaiah", "Jer": "Jeremiah",
+    "Prov": "Proverbs", "Eccl": "Ecclesiastes", "Eccles": "Ecclesiastes",
+    "Song of Sol": "Song of Solomon", "Isa": "Isaiah", "Jer": "Jeremiah",
     "Lam": "Lamentations", "Ezek": "Ezekiel", "Dan": "Daniel", "Hos": "Hosea", "Mic": "Micah",
     "Hab": "Habakkuk", "Zech": "Zechariah", "Mal": "Malachi", "Matt": "Matthew", "Mt": "Matthew",
     "Mk": "Mark", "Lk": "Luke", "Jn": "John", "Rom": "Romans", "Cor": "Corinthians",
@@ -305,7 +314,7 @@ _MORE_BOOKS = (
 ).split()
 _BOOK = alternatives([*SHORT_BOOKS.values(), *_MORE_BOOKS])
 # Short for a book before a dot or after a number only: 2 Tim 1:7; but call Tim 1:30.
-_NAMES = "Dan|Sam|Tim|Gal|Col|Num|Mic|Mal|Pet|Lam|Rev|Rom"
+_NAMES = "Dan|Sam|Tim|Col|Mic|Mal|Pet"
 # First Corinthians; verses five to seven.
 _BIBLE = (
     rf"(?:\b(?P<volume>[123]|I{{1,3}}) )?\b(?:(?P<book>{_BOOK})|"
@@ -336,18 +345,22 @@ _DAY_LETTERS = {
 DAY_LETTERS = re.compile(
     r"(?<![\w/])(?=(?:[MTWF]/){2}|[A-Za-z/]{0,5}(?:Th|Tu|Sa|Su)\b)"
     r"(?:M|Tu?|W|Th|F|Sa|Su)(?:/(?:M|Tu?|W|Th|F|Sa|Su)){1,4}(?![\w/])"
+    r"|(?<![\w-])(?:M|Tu|W)[-–](?:Th|Sa|Su)(?![\w-])"
 )
 
 
 def days_of_letters(match: re.Match[str]) -> str:
-    """M/W/F → Monday, Wednesday, Friday."""
+    """M/W/F → Monday, Wednesday, Friday; M–Th → Monday to Thursday."""
+    ends = re.split("[-–]", match[0])
+    if len(ends) == 2:
+        return " to ".join(_DAY_LETTERS[letter] for letter in ends)
     return ", ".join(_DAY_LETTERS[letter] for letter in match[0].split("/"))
 
 
 VERSES: tuple[Rule, ...] = (
     (_BIBLE, _verses),
     (
-        rf"\b(?P<volume>[123]) (?:(?P<short>{alternatives(SHORT_BOOKS)})\.|"
+        rf"\b(?P<volume>[123]) (?:(?P<short>{alternatives(SHORT_BOOKS)})(?:\.|(?= [0-9]))|"
         r"(?P<book>Corinthians|Thessalonians|Chronicles))",
         lambda m: f"{ordinal(m['volume'])} {m['book'] or SHORT_BOOKS[m['short']]}",
     ),
@@ -359,9 +372,17 @@ TIMES: tuple[Rule, ...] = (
     ),
     (r"(?<=[0-9]:[0-9]{2}) ?(?:hrs|h)\b", "hours"),
     (
+        r"(?<![\w.,:])(?P<minutes>[0-9]{1,2}):(?P<seconds>[0-5][0-9])\.(?P<part>[0-9]{1,3})(?![\w.])",
+        lambda m: f"{cardinal(m['minutes'])} {two_digits(m['seconds'])} point {digits(m['part'])}",
+    ),
+    (
         r"(?<![0-9.,])(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2}))?"
         rf"(?![0-9:]|,[0-9]{{3}})(?:{_HALF_DAY}|(?P<short>[ap])\b)?(?:/(?P<per>mi|km)\b)?",
         _clock,
+    ),
+    (
+        r"(?<![\w.,:])(?P<hour>1[0-2]|[1-9])(?P<minute>[0-5][0-9]) ?(?P<half>[ap])\.?m\b",
+        lambda m: f"{cardinal(m['hour'])} {two_digits(m['minute'])} {m['half'].upper()} M",
     ),
     (
         r"(?<![\w.,:])(?P<first>[0-9]{1,2})(?P<half>[ap])(?P<link> ?[-–] "

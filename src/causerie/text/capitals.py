@@ -40,6 +40,8 @@ _SHOUTED_WORDS = _SHORT_WORDS | frozenset(
     "nib nil nix nub oar oat orb ore pa pap par pat paw pee peg pep per pi ply pod pox pry pug "
     "pus rag ram rap re rec ref rep rev rig rim rip roe rut rye sac sag sam sis sit sod sty sum "
     "sup tad tat tee thy tic tin ton uh um urn us vac vat vex via vie vim vis wad wag wan who woe "
+    "abe amy ann ben bob dan eva gus hal ian ida jay jim joe jon kay ken kim kit lee leo liz lou "
+    "mae meg mel mia moe nan ned pam pat rex rob ron roy sam sue ted tim tom vic zoe "
     "wok woo yak yam yap yaw yea yep yew yo zap zen".split()
 )
 # Initialisms that are also words: words only among other words in capitals.
@@ -59,12 +61,12 @@ _INITIALISMS = frozenset(
 _SMALL = (
     "tv cd dvd pdf html https http css xml url usb gpu cpu api sms vpn gpt llm php sql ssh ftp faq "
     "jpg png svg csv txt ceo diy npm cli sdk dns tcp udp ssl tls jwt dll xhr ssd hdd omg btw idk "
-    "fyi tbh brb rsvp"
+    "fyi tbh brb rsvp imo imho irl idc eod afaik"
 ).split()
 
 _CURRENCIES = frozenset(CODES.split("|"))
 _AMOUNT_ENDS = re.compile(r"[0-9] ?(?:[kKMB]|[mbt]n|thousand|[mbtr]{1,2}illion|lakh|crore)?$")
-_AFTER_NUMBER = ("AM", "PM", "ST", "ND", "RD", "TH")
+_AFTER_NUMBER = ("MM", "AM", "PM", "ST", "ND", "RD", "TH")
 
 _CONSONANTS = "[BCDFGHJKLMNPQRSTVWXYZ]"
 _ONSET = (
@@ -93,7 +95,14 @@ _SEGMENT = re.compile(r"[^.!?:;\n]*[.!?:;\n]*")
 _WORD = re.compile(r"[A-Za-z']+")
 _JOINED = re.compile(r"(?<![A-Za-z])([A-Z]{1,3})&([A-Z]{1,3})(?P<plural>'?s)?(?![A-Za-z])")
 _SLASHED = re.compile(r"\b([A-Z]{1,4})/([A-Z]{1,4})\b(?!/)")  # TCP/IP
-_TWO_FOR_TO = re.compile(r"\b([BCGP])2([BCGP])\b")
+_TWO_FOR_TO = re.compile(r"\b([BCDGP])2([BCGP])\b")
+# Names whose capitals say nothing about their sound.
+_SPECIAL = {
+    "K8s": "Kubernetes", "LoRA": "Lora", "QLoRA": "Q Lora", "ReLU": "Relu", "DDoS": "D Doss",
+    "DeFi": "De Fi", "pKa": "P K A", "tvOS": "T V O S", "PharmD": "Pharm D", "EdD": "E D D",
+    "MLOps": "M L Ops",
+}  # fmt: skip
+_SPECIAL_NAME = re.compile(rf"\b(?:{'|'.join(_SPECIAL)})\b")
 _DEGREE = re.compile(
     r"\b(MSc|BSc|LLB|LLM|BEng|MEng|pH|PCIe|NVMe|GmbH|eGFR|"
     r"(?!NaN|CoV|[GM]eV|[KMGT]iB)[A-Z][a-z][A-Z])(s?)\b(?! ?=)"
@@ -122,7 +131,7 @@ _SMALL_TOKEN = re.compile(rf"\b({'|'.join(_SMALL)})('?s)?\b(?![.'/@])")
 _VOWELLESS = re.compile(
     r"(?<![\w'.&@:-])(?<![0-9] )(?P<dash>-)?"
     r"(?P<word>[b-df-hj-np-tv-xz]{2,4}|(?<=-)(?<![a-z]-)(?:l?[aeiou][a-z]|[a-z][aeiou]))"
-    r"(?![\w@&/]|-\w|['’.]\w|::)"
+    r"(?=[0-9]{2}|(?![\w@&/]|-\w|['’.]\w|::))"
 )
 _NOT_SPELLED = frozenset(
     "hm hmm hmmm mm mmm mmmm mhm sh shh shhh psst pst pfft brr brrr grr grrr tsk zzz "
@@ -145,7 +154,7 @@ def read_capitals(text: str, knows: Callable[[str], bool] | None = None) -> str:
             that has none gets small letters, as a lexicon takes short capitals for letters.
     """
     text = _SMALL_NUMBERED.sub(lambda match: _letters(match[0].upper(), None), text)
-    text = _VOWELLESS.sub(_vowelless, text)
+    text = _VOWELLESS.sub(_vowelless, _SPECIAL_NAME.sub(lambda match: _SPECIAL[match[0]], text))
     text = _SMALL_TOKEN.sub(lambda match: _letters(match[1].upper(), match[2]), text)
     text = _DEGREE.sub(lambda match: _degree(match[1], match[2]), text)
     text = _IDENTIFIER.sub(_identifier, _MIXED.sub(" ", text))

@@ -13,7 +13,8 @@ from causerie.text.rules import Rule
 # After these words a number is read digit by digit.
 _END = r"(?!\w|[.,:/-][0-9])"
 _CODE = (
-    r"(?<![A-Za-z])(?P<name>(?:(?:[Pp]ass|[Zz]ip |ZIP |[Pp]ost)?[Cc]ode|ZIP|Zip(?= [0-9])|PIN|"
+    r"(?<![A-Za-z])(?P<name>(?:(?:[Pp]ass|[Zz]ip |ZIP |[Pp]ost)?[Cc]ode|ZIP|[Zz]ip(?=:? [0-9])|"
+    r"PIN|S K U|E A N|U P C|"
     r"O T P|[Pp]assword|[Aa]ccount|[Aa]cct|S S N|I S B N|C V [VC]|I D|[Ee]xtension|[Ss]erial|"
     r"[Tt]racking|[Cc]onfirmation)\.?(?: (?:number|no\.?|code|is|was))*:?)(?P<mark># | #?)"
     r"(?P<digits>[0-9]{3,20}(?:[ -][0-9]{3,4}){0,7})" + _END
@@ -117,10 +118,15 @@ _PARTS = (
 )
 
 
+_CURRENCY = re.compile("(?:CHF|CNY|INR)[0-9]+")
+
+
 def _formula(match: re.Match[str]) -> str:
     """A chemical formula or ion: H2SO4 → H 2 S O 4; Ca²⁺ → C A 2 plus."""
     formula, charge = match["formula"], match["charge"]
     elements = re.findall("[A-Z][a-z]?", formula)
+    if _CURRENCY.fullmatch(formula):  # CHF5
+        return match[0]
     if not charge and (
         len(elements) < 2
         or (len(set(elements)) == 1 and formula != formula.upper())
@@ -140,7 +146,7 @@ def _code(match: re.Match[str]) -> str:
     switches = len(re.findall(r"(?<=[A-Za-z])(?=[0-9])|(?<=[0-9])(?=[A-Za-z])", token))
     if (
         switches < 2
-        or re.fullmatch(r"[0-9]+[xp][0-9]+", token)
+        or re.fullmatch(r"[0-9]+(?:[xp][0-9]+)+", token)
         or re.fullmatch(r"(?:[A-Z][a-z]?[0-9]{0,2}){2,9}", token)
     ):
         return token
@@ -166,7 +172,7 @@ def _military(match: re.Match[str]) -> str:
     hour, minute = match["hour"] or match["early"], match["minute"] or match["past"]
     words = f"oh {cardinal(hour[1])}" if hour[0] == "0" else cardinal(hour)
     words = f"{words} {'hundred' if minute == '00' else two_digits(minute)}"
-    return f"{words} hours" if match[0].endswith("s") else words
+    return f"{words} hours" if match[0].endswith(("s", "h")) else words
 
 
 def _street(match: re.Match[str]) -> str:
@@ -229,6 +235,11 @@ CODES: tuple[Rule, ...] = (
         _hash,
     ),
     (r"\b0x[0-9A-Fa-f]{1,16}\b", _characters),
+    # A card whose other digits are hidden: **** 1234.
+    (
+        r"(?<![\w*])(?:[*•]{2,4}[ -]?|[xX]{3,4}-){1,4}(?P<digits>[0-9]{4})(?![0-9])",
+        lambda match: digits(match["digits"]),
+    ),
     (_HARDWARE_ADDRESS, _characters_and_colons),
     (
         r"(?<![\w-])(?=[0-9-]{1,24}[A-Z])[0-9]{1,8}(?:-[0-9A-Z]{1,8}){2,6}(?![\w:-])",
@@ -258,7 +269,7 @@ CODES: tuple[Rule, ...] = (
 DIGIT_STRINGS: tuple[Rule, ...] = (
     (
         r"(?<![0-9.,])(?P<hour>[01][0-9]|2[0-4])(?P<minute>[0-5][0-9])"
-        r"(?: (?:hours|hrs)\b|(?=[zZ]\b))|(?<=\b[Aa]t )(?P<early>0[0-9])(?P<past>[0-5][0-9])\b",
+        r"(?: ?(?:hours|hrs|h)\b|(?=[zZ]\b))|(?<=\b[Aa]t )(?P<early>0[0-9])(?P<past>[0-5][0-9])\b",
         _military,
     ),
     (_CODE, _named_digits),
@@ -309,6 +320,7 @@ DIGIT_STRINGS: tuple[Rule, ...] = (
         _groups,
     ),
     (r"(?<![0-9.-])[0-9]{3}-[0-9]{4}(?![0-9-])", _groups),
+    (r"(?<![0-9.-])[0-9]{5}-[0-9]{4}(?![0-9-])", _groups),
     (r"(?<![0-9.,-])(?:[0-9]{4} ){3}[0-9]{4}(?![0-9])", _groups),
     (r"(?<![0-9.,-])[2-9][0-9]{2} (?!19|20)[0-9]{4}(?![0-9]|[.,][0-9])", _groups),
     (

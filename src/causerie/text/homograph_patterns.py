@@ -54,7 +54,7 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             r"_ (?:jerkers?|rolled|ran|fell|gas|ducts?|drops?|stained|streamed|slid|trickled|came|"
             r"in (?:his|her|my|your) eyes?|down (?:his|her|my) (?:cheek|face)|slipped|glistened|"
             r"welled)|\b(?:single|shed|shedding|sheds|wiped|wipe|cried|crying) (?:a |away a |"
-            r"away the |the |one )?_|\b(?:lone|bitter|salty|happy) _",
+            r"away the |the |one )?_|\b(?:lone|bitter|salty|happy) _|_ (?:was|is) shed\b",
         ),
         ("tˈɛɹ", ""),
     ),
@@ -142,7 +142,7 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             r"were) _(?= (?:that|detail|to|quantities|amounts|[.,])| ?$|\b(?! (?:and|or|"
             r"by)))(?! (?:or|by))|_ (?:amounts?|quantit\w+|details?|particles?|cracks?|traces?|"
             r"differences?|fractions?|changes?|organisms?|creatures?|fragments?|insects?|doses?|"
-            r"specks?|pieces?|variations?|examination|scale|holes?|crystals?|errors?|"
+            r"specks?|pieces?|variations?|examination|attention|scale|holes?|crystals?|errors?|"
             r"droplets?)\b",
         ),
         ("mˈɪnət", ""),

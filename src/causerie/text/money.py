@@ -22,6 +22,7 @@ _CURRENCY = {
     "RMB": ("yuan", ""), "INR": ("rupee", "paisa"), "KRW": ("won", ""), "BRL": ("real", "centavo"),
     "MXN": ("Mexican peso", "centavo"), "PLN": ("zloty", ""), "CZK": ("Czech koruna", ""),
     "HUF": ("forint", ""), "ZAR": ("rand", "cent"), "BTC": ("bitcoin", ""),
+    "MX$": ("Mexican peso", "centavo"), "NT$": ("New Taiwan dollar", "cent"),
     "US$": ("dollar", "cent"), "C$": ("Canadian dollar", "cent"), "R$": ("real", "centavo"),
     "CA$": ("Canadian dollar", "cent"), "A$": ("Australian dollar", "cent"),
     "AU$": ("Australian dollar", "cent"), "NZ$": ("New Zealand dollar", "cent"),
@@ -34,19 +35,21 @@ SIGNS = "".join(code for code in _CURRENCY if not code.isascii() or code == "$")
 _BEFORE = rf"(?<![A-Za-z])(?P<currency>[A-Z]{{0,2}}[{SIGNS}]|(?:{CODES})\.?(?= ?[0-9]))"
 _AFTER = rf"(?P<currency>[{SIGNS[1:]}]|(?:{CODES})\b)"
 _SCALES = {
+    "mm": "million", "mil": "million", "bil": "billion", "cr": "crore", "l": "lakh",
     "k": "thousand", "m": "million", "b": "billion", "t": "trillion", "mn": "million",
     "bn": "billion", "tn": "trillion",
 }  # fmt: skip
 _SCALE = (
     r"(?:(?! [A-Z] [A-Z]\b)(?: |-(?=[tmblc][a-z]{{3}}))?"
-    r"(?P<{}scale>thousand|million|billion|trillion|lakh|crore|[bmt]n|[kKmMbBtT])"
+    r"(?P<{}scale>thousand|million|billion|trillion|lakh|crore|mil|bil|cr|[bmt]n|MM|"
+    r"[kKmMbBtT])"
     r"(?![A-Za-z]))?"
 )
 _AMOUNT = (
     r"(?P<{0}whole>[0-9]{{1,3}}(?:,[0-9]{{3}}){{1,4}}|[0-9]{{1,15}})"
     r"(?:\.(?P<{0}part>[0-9]{{1,15}}))?"
 )
-_PER = rf"(?:/(?P<per>{PERIOD}|[a-z]{{3,20}})(?![\w/]))?"
+_PER = rf"(?:/(?P<per>{PERIOD}|[a-z]{{3,20}})(?!\w)(?:/(?P<then>{PERIOD}))?(?![\w/]))?"
 _END = r"(?![0-9])"
 _ADJECTIVE = rf"(?P<noun>{NOUN_AHEAD}|-(?=[a-z]))?"
 # Things that have a price, in the singular before them also without an article: ten $5 bills.
@@ -132,10 +135,20 @@ def _per(match: re.Match[str]) -> str:
         return ""
     if match["per"] == "ea":
         return " each"
+    if match["per"] == "pp":
+        return " per person"
     if not known(match):
         return f" per {match['per']}" if len(match["per"]) > 2 else f" slash {match['per']}"
+    if match["then"] in _THEN:
+        return f" per {per(match['per'])} per {_THEN[match['then']]}"
     period = per(match["per"])
     return f" {'an' if period == 'hour' else 'a'} {period}"
+
+
+_THEN = {
+    "mo": "month", "month": "month", "yr": "year", "year": "year", "day": "day", "week": "week",
+    "wk": "week", "hr": "hour", "hour": "hour", "night": "night",
+}  # fmt: skip
 
 
 def _cents(match: re.Match[str]) -> str:
@@ -154,6 +167,10 @@ MONEY: tuple[Rule, ...] = (
         r"(?P<scale> [mbtr]{1,2}illion|)",
         lambda match: f"minus {match['currency']}{match['amount']}{match['scale']}",
     ),
+    (
+        rf"(?P<amount>[{SIGNS}][0-9.,]{{0,8}}[0-9]) (?P<per>ea|pp)\b\.?",
+        lambda m: f"{m['amount']}/{m['per']}",
+    ),
     # A code after the sign says which dollars: $20 CAD.
     (
         rf" ?(?<![A-Z])(?:US)?\$ ?(?P<amount>{_CODED}) ?(?P<code>USD|CAD|AUD|NZD|MXN)\b ?",
@@ -167,6 +184,11 @@ MONEY: tuple[Rule, ...] = (
     (r"\$(?P<whole>[0-9]{1,3})s\b", lambda match: plural(cardinal(match["whole"]))),
     (rf"~(?=[{SIGNS}])", "about "),
     (rf"(?<![\w)])[-−](?=[{SIGNS}] ?[0-9])", "minus "),
+    (
+        rf"(?:(?<= )|(?<=\())–(?=[{SIGNS}][0-9])|"
+        rf"(?<![\w)])[-−](?=[0-9][0-9.,]{{0,15}} ?(?:[{SIGNS[1:]}]|(?:{CODES})\b))",
+        "minus",
+    ),
     (rf"(?P<currency>[{SIGNS}])[-−](?=[0-9])", lambda match: f"minus {match['currency']}"),
     (rf"{_BEFORE} ?{_CONTINENTAL}(?![0-9]|[.,][0-9]){_PER}", _continental),
     (rf"(?<![0-9.,]){_CONTINENTAL} ?{_AFTER}{_PER}", _continental),

@@ -59,6 +59,8 @@ _SYMBOLS = {
     "∆": "delta",
     "∏": "product of", "∫": "integral of", "∂": "partial", "∇": "nabla", "∴": "therefore",
     "∠": "angle", "⊥": "perpendicular to", "∥": "parallel to", "♭": "flat", "♯": "sharp",
+    "↔": "to", "⇔": "if and only if", "¬": "not", "∧": "and", "∨": "or", "∛": "cube root of",
+    "‱": "per ten thousand", "⟶": "to", "∣": "given",
     "∝": "is proportional to", "≡": "is equivalent to", "∅": "the empty set",
 }  # fmt: skip
 _CODES = Rules(CODES, only_if="[0-9⁺⁻+]|#[A-Fa-f]")
@@ -102,7 +104,8 @@ _DASH = re.compile(r"(?<=\S) -{1,3} (?=\S)|-{2,}")
 _ARROW = re.compile(r"(?<![-=<])[-=]{1,2}>")
 _COMPARED = re.compile(r"(?<=[\w)²³°%∞!] )[<>](?= ?[\w(])|[<>](?=[$€£~]?[0-9])")
 _COMPASS = {"N": "north", "S": "south", "E": "east", "W": "west"}
-_VARIABLE = re.compile(r"\$(?=[A-Za-z_])")
+_VARIABLE = re.compile(r"(?<!\w)\$(?=[A-Za-z_])")
+_DOLLAR_FOR_S = re.compile(r"(?<=[A-Za-z])\$(?=[A-Za-z])")
 _REPEATED = re.compile(f"([{re.escape(''.join(_SYMBOLS))}])\\1{{2,}}")
 _SYMBOL = re.compile(f"[{re.escape(''.join(_SYMBOLS))}]")
 _BRACKETS = str.maketrans("[]{}<>|", "()()(),", "*`~^#")
@@ -133,6 +136,7 @@ def normalize(text: str, *, spells: bool = True, knows: Callable[[str], bool] | 
     text = read_quantities(text)
     text = _GREEK_LETTER.sub(lambda match: f" {_GREEK[match[0]]} ", text)
     text = _OPTION.sub(lambda match: match[0].replace("-", " dash "), text)
+    text = _DOLLAR_FOR_S.sub("s", text)
     text = _VARIABLE.sub("dollar ", _DASH.sub("—", text))
     text = _SYMBOL.sub(lambda match: f" {_SYMBOLS[match[0]]} ", _REPEATED.sub(r"\1", text))
     text = text.replace("_", " ").translate(_BRACKETS)
@@ -220,6 +224,10 @@ _read_signs = Rules(
             r"(?<![\w-])(?P<piece>)(?P<from>[a-h])(?P<takes>x)(?P<to>[a-h][1-8])(?P<check>[+#]?)(?![\w-])",
             _move,
         ),
+        (
+            r"\b(?P<pawn>[a-h][18])=(?P<piece>[QRBN])\b",
+            lambda m: f"{m['pawn']} {_PIECES[m['piece']]}",
+        ),
         (r"(?<![\w-])O-O(?P<long>-O)?(?![\w-])", lambda m: f"castles{' long' * bool(m['long'])}"),
         (r"(?<=\w) ?%ile(?P<s>s?)\b", r" percentile\g<s>"),
         (r"§§ ?", "sections "),
@@ -246,10 +254,15 @@ _read_signs = Rules(
             r"\|(?P<value>[\w+−-][^|]{0,20})(?<! )\|(?= ?[=<>≤≥+])",
             lambda m: f" the absolute value of {m['value']}",
         ),
+        (
+            r"(?<![\w.])(?P<lat>[0-9]{1,2}(?:\.[0-9]{1,8})?)°? ?(?P<ns>[NS]),? "
+            r"(?P<long>[0-9]{1,3}(?:\.[0-9]{1,8})?)°? ?(?P<ew>[EW])\b",
+            lambda m: f"{m['lat']}° {_COMPASS[m['ns']]}, {m['long']}° {_COMPASS[m['ew']]}",
+        ),
         (r"(?<=[0-9][°'\"]) ?(?P<point>[NSEW])\b", lambda m: f" {_COMPASS[m['point']]}"),
     ),
     only_if=r"\w'?\(|[a-h][1-8]|\b[A-G](?:[#♯♭b]|m[0-9]|maj|sus|dim|aug|min)|O-O|%ile|§§|¶¶|n!|I-[0-9]|[A-Z][0-9]{1,2}[-–]|[Aa][-–][Zz]|/d|\||[❤★⭐]|<3|<[\w/]+\.|"
-    r"[0-9][°'\"] ?[NSEW]|= [a-z]{2}|[^ ]==",
+    r"[0-9][°'\"]? ?[NSEW]|= [a-z]{2}|[^ ]==",
     spaced=False,
 )
 _TABLE = _Compatible(str.maketrans(_CHARACTERS))

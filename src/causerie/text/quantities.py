@@ -114,6 +114,19 @@ def _measure(match: re.Match[str]) -> str:
     return words + "".join(f" per {per(match[one])}" for one in ("per", "then") if match[one])
 
 
+_WEATHER = re.compile(
+    r"(?i:\b(?:temp\w*|degrees|highs?|lows?|heat\w*|bake|oven|cold|hot|warm|cool|weather|"
+    r"preheat|sunny|"
+    r"cloudy|rain\w*|snow\w*|wind\w*|fever|outside|forecast|chilly|freezing|feels like)\b)"
+)
+
+
+def _weather(match: re.Match[str]) -> str:
+    """Degrees, in a text about heat: a high of 72F."""
+    name = "Fahrenheit" if match["scale"] == "F" else "Celsius"
+    return f"degrees {name}" if _WEATHER.search(match.string) else match[0]
+
+
 def _amps(match: re.Match[str]) -> str:
     """A after a number, in a text with volts or watts."""
     return "amps" if _ELECTRIC.search(match.string) else match[0]
@@ -260,6 +273,8 @@ def _years(match: re.Match[str]) -> str:
 
 _WRITTEN: tuple[Rule, ...] = (  # how numbers are written: 1 000 000, 1_000_000, 10,5 kg
     (r"(?<=[0-9]) ?mm Hg\b", lambda match: " mmHg"),
+    (r"(?<=[0-9]) ?ft-lbs?\b\.?", lambda match: " foot pounds"),
+    (r"(?<=[0-9]) ?lbs?-ft\b\.?", lambda match: " pound feet"),
     (
         r"(?<![0-9.,/-])(?<![0-9] )[1-9][0-9]{0,2}(?: [0-9]{3}){1,4},[0-9]{1,2}(?![0-9,])",
         lambda match: match[0].replace(" ", "").replace(",", "."),
@@ -325,7 +340,10 @@ _SIGNS: tuple[Rule, ...] = (
         lambda m: f"{m['beats']} {m['of']}",
     ),
     (
-        r"(?:(?<=batting )|(?<=hitting )|(?<=hit ))\.(?P<hits>[0-9]{3})\b",
+        r"(?:(?<=batting )|(?<=hitting )|(?<=hit )|(?<!\w))\.(?P<hits>[0-9]{3})"
+        r"(?:(?<=batting ....)|(?<=hitting ....)|(?<=hit ....)|(?= (?:avg|average|hitter|"
+        r"batting|season|"
+        r"record)\b))\b",
         lambda m: label(m["hits"]),
     ),
     (
@@ -334,6 +352,10 @@ _SIGNS: tuple[Rule, ...] = (
         lambda m: cardinal(m["size"]),
     ),
     (r"\bf/(?=[0-9])", "f"),
+    (
+        r"(?<=number )(?P<year>[0-9]{2})-(?P<digits>[0-9]{2,5})(?![0-9-])",
+        lambda m: f"{cardinal(m['year'])} {label(m['digits'])}",
+    ),
     (r"(?<=[0-9])/(?=(?:5|10|100) (?:stars?|points?)\b)", "out of"),
     (r"(?<=[0-9]\.[0-9])/(?=(?:5|10|100)\b)", "out of"),
     (r"(?<=[0-9]) ?x ?(?=10[\^⁻⁰¹²³⁴-⁹])", "times"),
@@ -378,6 +400,11 @@ _SIGNS: tuple[Rule, ...] = (
         r"|(?<=[0-9]{4})[-–](?=(?:present|today|now)\b)",
         "to",
     ),
+    (r"(?<=\b[12][0-9]{3}) - (?=[12][0-9]{3}\b(?! ?=))", "to"),
+    (
+        r"(?<=[0-9]) - (?=[0-9.,]{1,9}%? (?!equals|is|plus|minus|times|and|or)[a-z]{3})",
+        "to",
+    ),
     (r"(?<=[0-9]) [-−] (?=[0-9])", "minus"),
     (r"(?:(?<=[0-9][a-z])|(?<=[a-z][²³])|(?<=\b[b-hj-z])) [-−] (?=[0-9]|[a-z]\b)", "minus"),
     (r"(?<=\([a-z])[-−](?=[0-9a-z]\))", "minus"),
@@ -416,6 +443,7 @@ _SIGNS: tuple[Rule, ...] = (
 )
 _MEASURES: tuple[Rule, ...] = (
     (r"(?:(?<=[2-5][0-9]{2})|(?<=[0-9]\.[0-9]))F\b", "degrees Fahrenheit"),
+    (r"(?:(?<=[0-9]{2})|(?<= [0-9]))(?P<scale>[FC])\b", _weather),
     (r"(?<=\b[12][0-9]{2})C\b", "degrees Celsius"),
     (
         r"(?:(?<=[Pp]rep: )|(?<=[Cc]ook: )|(?<=[Tt]otal: ))(?P<minutes>[0-9]{1,3}) ?m\b",
@@ -447,8 +475,10 @@ _MEASURES: tuple[Rule, ...] = (
     (r"(?<=[0-9]\.[0-9])K\b", "thousand"),
     (r"(?:(?<=[0-9]{2})|(?<=\.[0-9])|(?<=(?:bout|over|than) [0-9]))M(?![\w/])", "million"),
     (
-        r"(?<=[0-9]) ?(?P<scale>mn|bn|trn)\b(?!/)",
-        lambda m: {"mn": "million", "bn": "billion", "trn": "trillion"}[m["scale"]],
+        r"(?<=[0-9]) ?(?P<scale>mn|bn|trn|mil)\b(?!/| thick)",
+        lambda m: {"mn": "million", "mil": "million", "bn": "billion", "trn": "trillion"}[
+            m["scale"]
+        ],
     ),
     (r"(?<=[0-9]{4}) ?bps\b", "bits per second"),
     (r"(?<![.,][0-9] )(?<=[0-9] )pp\.(?! ?[0-9])", "pages"),
@@ -531,7 +561,8 @@ _MEASURES: tuple[Rule, ...] = (
 )
 _NUMBERS: tuple[Rule, ...] = (
     (
-        r"(?<![0-9.,])(?P<first>1[1-9][0-9]{2}|20[0-9]{2}) to (?P<last>[0-9]{2})(?![0-9.,])",
+        r"(?<![0-9.,])(?P<first>1[1-9][0-9]{2}|20[0-9]{2}) to (?P<last>[0-9]{2})(?![0-9]|"
+        r"[.,][0-9])",
         _years,
     ),
     (
@@ -554,11 +585,11 @@ _MONTH_OR_MARK = r"[0-9][-/.][0-9]|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|D
 _RULES = (
     Rules(
         _WRITTEN,
-        only_if=r"mm Hg|[0-9][ _.,'*][0-9*]|\*\* |-[mbt]r?illion|[⁰¹²³⁴-⁹]/"
+        only_if=r"mm Hg|ft-lb|lbs?-ft|[0-9][ _.,'*][0-9*]|\*\* |-[mbt]r?illion|[⁰¹²³⁴-⁹]/"
         r"|[0-9] ?[A-Za-zμ/]{1,6}\^?[23]",
         spaced=False,
     ),
-    Rules(VERSES, only_if="[a-z]\\.? [0-9]{1,3}:[0-9]|[123] [A-Z][a-z]+(?:\\.|ians|cles)"),
+    Rules(VERSES, only_if="[a-z]\\.? [0-9]{1,3}:[0-9]|[123] [A-Z][a-z]+(?:\\.| [0-9]|ians|cles)"),
     Rules(DATES, only_if=_MONTH_OR_MARK),
     Rules(DIGIT_STRINGS, only_if=r"[0-9]{3}|[0-9][.-][0-9]|[vV]\.?[0-9]|0[0-9] |\+[0-9]|\bx[0-9]"),
     Rules(MONEY, only_if=rf"[{SIGNS}¢]|\b(?:{CODES})"),

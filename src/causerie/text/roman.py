@@ -52,7 +52,7 @@ _ROMAN_NAME = (
 )
 _ROMAN_YEAR = r"\bM(?:CM|DC{0,3}|M)(?:X[CL]|L?X{0,3})(?:I[XV]|V?I{0,3})\b"
 _ROMAN_ITEM = (  # i) wash; ii) dry
-    r"(?<![\w])(?P<numeral>i(?=\).{0,200}\bii\))|ii|iii|iv|vi{0,3}|ix|x)(?=\))"
+    r"(?<![\w])(?<!of \()(?P<numeral>i(?=\).{0,200}\bii\))|ii|iii|iv|vi{1,3}|ix)(?=\))"
 )
 # The number of a heading or an item: II. Methods, iv. Results; but I. Newton, V. Woolf.
 _ROMAN_HEADING = (

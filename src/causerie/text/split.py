@@ -320,13 +320,13 @@ WINDOW = 4_000
 _NO_WORDS = re.compile(r"\S{1000}")
 # Abbreviations after which a sentence goes on and that sentencex does not know.
 _NO_END = re.compile(
-    r"(?<![\w.])(?:[Aa]pprox|[Dd]ept|est|[Mm]isc|[Ii]ncl|[Ee]xcl|[Rr]esp|[Cc]f|[Vv]iz|ca|"
+    r"(?<![\w.])(?:[Aa]pprox|[Dd]ept|est|[Mm]isc|[Ii]ncl|[Ee]xcl|[Rr]esp|[Cc]f|[Vv]iz|ca|Wm|Chas|Thos|Robt|"
     r"[Ee]\.g|[Ii]\.e)\.\s*$|(?<!\S)\.{1,2}$|^(?:[IVX]{2,5}|[ivx]{2,5})\.\s*$"  # ./run, II. Methods
 )
 # Abbreviations after which it goes on if a number, a small letter or a dash follows.
 _MAY_GO_ON = re.compile(
     r"(?<![\w.])(?:[Aa]cct|[Cc]onf|[Rr]ef|[Ii]nv|[Ii]ss|[Ss]c|[Pp]op|VOL|CH|FIG|lbs?|oz|tbsp|"
-    r"tsp|hrs?|mins|secs|yrs|yds?|sq|fl|cu|appt|cont|Rm|Rte|Hwy|Mk|"
+    r"tsp|hrs?|mins|secs|yrs|yds?|sq|fl|cu|appt|cont|kr|Rs|Rm|Rte|Hwy|Mk|"
     r"[Vv]ols?|[Cc]h|[Cc]hap|[Ee]qs?|[Ff]igs?|[Aa]rts?|[Pp]ara|[Ee]ds?|Mon|Tues?|Wed|Weds|"
     rf"{'|'.join(SHORT_BOOKS)}|"
     r"Thu|Thurs?|Fri|Sat|Sun|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|"
@@ -338,7 +338,8 @@ _FILE_TYPE = re.compile(
 )
 _POSSESSIVE = re.compile(r"s\b")
 _BEFORE_NAME = re.compile(
-    r"(?<![\w.])(?:Ft|Ms|Apt|Ste|Attn|Amb|Atty|Maj|Adm|Brig|Cmdr|Cdr|Pvt|Supt|Insp|Det)\.\s*$"
+    r"(?<![\w.])(?:Ft|Ms|Apt|Ste|Attn|Amb|Atty|Maj|Adm|Brig|Cmdr|Cdr|Pvt|Supt|Insp|Det|Sched|"
+    r"Appx|Exh)\.\s*$"
 )
 _GOES_ON = re.compile(r"[#0-9a-z–-]|\([0-9]|(?:[IVXLC]{2,7}|[VXL])\b")
 _FACTORIAL, _EQUALS = re.compile(r"[0-9n]! ?$"), re.compile(r"[=/*×+]|is |equals ")

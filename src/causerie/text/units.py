@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 
 UNITS = {
+    "kms": "kilometer", "kgs": "kilogram", "cms": "centimeter", "mgs": "milligram",
+    "mls": "milliliter", "gals": "gallon", "ozs": "ounce", "sqft": "square foot",
+    "sqm": "square meter", "mW": "milliwatt", "kA": "kiloamp", "mEq": "milliequivalent",
+    "bhp": "brake horsepower", "pct": "percent", "mya": "million year ago",
     "km": "kilometer", "m": "meter", "cm": "centimeter", "mm": "millimeter", "nm": "nanometer",
     "μm": "micrometer", "μg": "microgram", "mcg": "microgram", "μs": "microsecond",
     "mi": "mile", "nmi": "nautical mile", "ft": "foot", "yd": "yard", "yds": "yard",
@@ -71,7 +75,7 @@ _PERIODS = {
 _SAME_IN_PLURAL = frozenset(
     "yen won yuan dong baht naira rand forint lira percent hertz kilohertz megahertz gigahertz "
     "horsepower lux".split()
-) | {name for name in UNITS.values() if name.isupper()}
+) | {"brake horsepower", *(name for name in UNITS.values() if name.isupper())}
 _IRREGULAR = {
     "penny": "pence", "foot": "feet", "inch": "inches", "paisa": "paise", "real": "reais",
     "krona": "kronor", "krone": "kroner",
@@ -106,7 +110,7 @@ def known(match: re.Match[str]) -> bool:
 
 def many(name: str) -> str:
     """The plural of a currency or unit: mile per hour → miles per hour."""
-    for link in (" per ", " of "):
+    for link in (" per ", " of ", " ago"):
         head, found, rest = name.partition(link)
         if found:
             return many(head) + found + rest
