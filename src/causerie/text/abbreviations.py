@@ -69,6 +69,8 @@ _ABBREVIATIONS = {
     "N.B.": "note well", "msg": "message",
     "encl.": "enclosed", "appt.": "appointment", "cont.": "continued", "hwy": "highway",
     "(est.)": "(estimated)", "Ret.": "retired",
+    "& Co.": "and Company", "Bros.": "Brothers", "jr.": "junior", "sr.": "senior",
+    "jr": "junior", "sr": "senior", "pk.": "pack",
     "& co.": "and company", "mfg. co.": "manufacturing company",
     "cf.": "compare", "viz.": "namely", "ca.": "about", "et al.": "and others",
     "a.k.a.": "also known as", "apt.": "apartment", "Ste.": "Suite",
@@ -271,6 +273,9 @@ _UNCLEAR_NAME = re.compile(
     r"\b(?P<short>Sat|Sun|Jan|Mar)(?:\.(?= '?[a-z0-9(]|,)|(?=,? (?:'?[0-9]|(?:"
     + alternatives([*MONTHS, *SHORT_MONTHS])
     + r")\b)))"
+    r"|\b(?P<day>Sat|Sun)(?= (?:nights?|mornings?|afternoons?|evenings?|noon|brunch)\b)"
+    r"|(?:(?<=\b[Ii]n )|(?<=\b[Bb]y )|(?<=\b[Ss]ince )|(?<=early )|(?<=late )|(?<=\b[Ll]ast )|"
+    r"(?<=\b[Nn]ext ))(?P<month>Jan|Mar)(?:\.(?=,)|(?=\.?(?: ?$|[;:!?])))"
     r"|(?<=\b[Oo]n )(?P<on>Sat|Sun)\b|(?<=\b[Cc]losed )(?P<closed>Sat|Sun)\b"
     r"|(?<=\b[Ee]very )(?P<every>Sat|Sun)\b"
     r"|(?<=\b[Nn]ext )(?P<next>Sat|Sun)\b|(?<=\b[Ll]ast )(?P<last>Sat|Sun)\b"

@@ -129,9 +129,9 @@ _PROGRAMMING = frozenset(
 _SMALL_TOKEN = re.compile(rf"\b({'|'.join(_SMALL)})('?s)?\b(?![.'/@])")
 # A small word without a vowel, such as a command: rm, cp.
 _VOWELLESS = re.compile(
-    r"(?<![\w'.&@:-])(?<![0-9] )(?P<dash>-)?"
+    r"(?<![^\W_])(?<!['.&@:-])(?<![0-9] )(?P<dash>-)?"
     r"(?P<word>[b-df-hj-np-tv-xz]{2,4}|(?<=-)(?<![a-z]-)(?:l?[aeiou][a-z]|[a-z][aeiou]))"
-    r"(?=[0-9]{2}|(?![\w@&/]|-\w|['’.]\w|::))"
+    r"(?=[0-9]{2}|(?![^\W_]|[@&/]|-\w|['’.]\w|::))"
 )
 _NOT_SPELLED = frozenset(
     "hm hmm hmmm mm mmm mmmm mhm sh shh shhh psst pst pfft brr brrr grr grrr tsk zzz "

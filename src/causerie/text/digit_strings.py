@@ -36,7 +36,7 @@ _SHORT_CODE = r"\b(?P<name>[Tt]ext|[Dd]ial|[Cc]all)(?P<mark> )(?P<digits>[0-9]{5
 # The emergency numbers of other countries are words elsewhere: 112 or 999 people.
 _EMERGENCY = (
     r"\b(?P<name>(?:[Cc]all|[Cc]alled|[Cc]alling|[Dd]ial|[Dd]ialed|[Rr]ing|[Pp]hone)"
-    r")(?P<mark> )(?P<digits>112|999|000|10[0-9]|11[0-9])"
+    r")(?P<mark> )(?P<digits>112|999|988|000|10[0-9]|11[0-9])"
     r"(?! (?:people|times|more|of)\b)" + _END
 )
 _OR_EMERGENCY = (
@@ -239,6 +239,19 @@ CODES: tuple[Rule, ...] = (
     (
         r"(?<![\w*])(?:[*•]{2,4}[ -]?|[xX]{3,4}-){1,4}(?P<digits>[0-9]{4})(?![0-9])",
         lambda match: digits(match["digits"]),
+    ),
+    # The docket of a court: 1:24-cv-00123.
+    (
+        r"(?<![\w-])(?:(?P<court>[0-9]):)?(?P<year>[0-9]{2})-(?P<kind>c[vr]|mc|md|"
+        r"mj)-(?P<digits>[0-9]{2,6})\b",
+        lambda m: " ".join(
+            [
+                *([digits(m["court"])] if m["court"] else []),
+                cardinal(m["year"]),
+                *m["kind"].upper(),
+                digits(m["digits"]),
+            ]
+        ),
     ),
     (_HARDWARE_ADDRESS, _characters_and_colons),
     (

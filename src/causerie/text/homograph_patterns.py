@@ -155,6 +155,7 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             r"their )?(?:\w+ )?\w+ _ ?(?:$|[,.?!]|(?:at|on|for|early|by|before|after|down|today|"
             r"tomorrow|tonight|so|late)\b)",
         ),
+        ("klˈOs", r"\b(?:keep|keeps|kept|keeping|hold|held|holds) [^,.]*_ ?(?:$|[,.;!?])"),
         (
             "klˈOs",
             r"_ (?:to|by|friends?|enough|together|range|call|up|behind|relative|relationship|"
@@ -249,6 +250,9 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             r"remained|fully|completely|happy and|grew|rest|well|to) (?:\w+ly )?_\b(?! (?:is|"
             r"creators?|was|for|on|of))|\b_ (?:with|to) (?:his|her|their|my|life|just|simply|"
             r"the way|be|sit|stay|watch|let|what|wait)|"
+            r"_ (?:cats?|dog|baby|babies|m[ae]n|wom[ae]n|child|children|smiles?|sighs?|person|"
+            r"people|"
+            r"expression|look)\b|"
             r"(?:^|[,;] )_ (?:with|in) (?:the|a|this|that)\b[^,]*,",
         ),
         ("kˈɑntˌɛnt", ""),

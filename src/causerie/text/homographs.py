@@ -68,6 +68,7 @@ _BEFORE_NOUNS = frozenset(
     "of in on at by for with from into about under without within during after before between "
     "through over one two three four five six seven eight nine ten many several few more most "
     "first second third last next new old good great big small own same other whose what which "
+    "enough much less organic raw frozen canned "
     "household garbage fresh local criminal prime main daily flat world "
     "makes gives takes needs has had have got gets finds found becomes remains feels sounds keeps "
     "is are was were be been being am isn't aren't wasn't weren't seem seems seemed looks looked "
@@ -196,6 +197,10 @@ def _is_verb(words: Sequence[str], at: int, *, singular: bool) -> bool | None:
         return True
     if before == "that":  # a determiner, or the start of a clause: plants that produce
         return (earlier.endswith("s") and not singular) or (after in _ARTICLES and singular)
+    if singular and before in ("this", "that", "which", "what") and after in _ARTICLES:
+        return True
+    if before == "all":  # wash all produce; but we all produce
+        return earlier in _SUBJECTS or earlier in ("us", "people")
     if before in _BEFORE_NOUNS or before.endswith("'s"):
         return False
     if not singular and before.isalpha() and _in_question(words, at - 1):

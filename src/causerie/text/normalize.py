@@ -40,7 +40,7 @@ _CHARACTERS: dict[str, str | int] = {
     **{kept: kept for kept in _KEPT},
     "\u2044": "/", "ⁿ": "^n", "µ": "μ",
     "’": "'", "‘": "'", "′": "'", "“": '"', "”": '"', "„": '"', "″": '"', "«": '"', "»": '"',
-    "№": "No.", "™": "", "®": "", "†": "", "‡": "", "¿": "", "¡": "",
+    "№": "No.", "₤": "£", "™": "", "®": "", "†": "", "‡": "", "¿": "", "¡": "",
     "\u00ad": "", "\u200b": "", "\u200d": "", "\ufe0f": "", "\ufeff": "",
     "‐": "-", "‑": "-", "‒": "–", "―": "—", "·": " ",
     **dict(zip("ᵢⱼₖₗₘₙₚₜₓₐₑₒ", (f" {letter} " for letter in "ijklmnptxaeo"), strict=True)),
@@ -93,6 +93,7 @@ _RELATIONS = {"≥": "at least ", "≤": "at most ", "≈": "about "}
 _RELATION = re.compile(
     r"(?:(?<=[,;:(] )|(?<=[,;:(])|^)[≥≤≈]|(?:(?<=[a-z]{2} )|(?<=\ba ))[≥≤≈](?=[$€£]?[0-9])"
 )
+_PRODUCT_OF_UNITS = re.compile(r"(?<=[WAN])·(?=[hm]\b)")  # kW·h, N·m
 _FIRST_ARROW = re.compile("^ ?[→←] ?")
 _MINUS_GRADE = re.compile(r"(?<=\b[ABCDO])-(?= (?:grade|average|student|rating)|$|[.,])")
 _TO_A_POWER = re.compile(r"(?<=[A-Za-z0-9)])\^(?P<minus>[-−])?(?=[A-Za-z]\b|\()")
@@ -122,6 +123,7 @@ def normalize(text: str, *, spells: bool = True, knows: Callable[[str], bool] | 
         spells: write the letters of initialisms apart.
         knows: whether a lexicon has a word in small letters; see `read_capitals`.
     """
+    text = _PRODUCT_OF_UNITS.sub("", text) if "·" in text else text
     text = " ".join(read_latex(text).translate(_TABLE).split())
     text = _read_signs(text)
     text = read_addresses(_CODES(_EMOTICON.sub("", text)))
@@ -245,6 +247,7 @@ _read_signs = Rules(
             lambda m: m["road"] + _COMPASS[m["point"]],
         ),
         (r"\b(?P<letter>[A-Z])(?P<first>[0-9]{1,2})[-–](?=(?P=letter)[0-9])", r"\1\2 to "),
+        (r"\b(?P<low>X{0,3}S|M|L)[-–](?P<high>M|X{0,3}L|[2-5]XL)\b", r"\g<low> to \g<high>"),
         (r"\b(?:A[-–]Z|a[-–]z)\b", lambda m: f"{m[0][0]} to {m[0][-1]}"),
         # y = mx + b
         (r"(?<== )([a-z])([a-z])(?=[²³]?(?: ?[+−]| - ))", lambda m: f"{m[1]} {m[2]}"),
@@ -261,7 +264,7 @@ _read_signs = Rules(
         ),
         (r"(?<=[0-9][°'\"]) ?(?P<point>[NSEW])\b", lambda m: f" {_COMPASS[m['point']]}"),
     ),
-    only_if=r"\w'?\(|[a-h][1-8]|\b[A-G](?:[#♯♭b]|m[0-9]|maj|sus|dim|aug|min)|O-O|%ile|§§|¶¶|n!|I-[0-9]|[A-Z][0-9]{1,2}[-–]|[Aa][-–][Zz]|/d|\||[❤★⭐]|<3|<[\w/]+\.|"
+    only_if=r"\w'?\(|[a-h][1-8]|\b[A-G](?:[#♯♭b]|m[0-9]|maj|sus|dim|aug|min)|O-O|%ile|§§|¶¶|n!|I-[0-9]|[A-Z][0-9]{1,2}[-–]|[Aa][-–][Zz]|[SML][-–][MX2-5L]|/d|\||[❤★⭐]|<3|<[\w/]+\.|"
     r"[0-9][°'\"]? ?[NSEW]|= [a-z]{2}|[^ ]==",
     spaced=False,
 )
