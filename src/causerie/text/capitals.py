@@ -138,6 +138,11 @@ _NOT_SPELLED = frozenset(
     "nth pwn mr mrs ms dr st mt ft vs pls thx msg cwm jr sr rd th nd pt pts fl sq cu "
     "kr tmp src std np".split()
 ) | (frozenset(UNITS) - frozenset("cc rpm bpm fps wpm ppm bps gpm gsm".split()))
+# The five Ws, straight As; but Ms. Poe, Rs 500.
+_LETTERS_MANY = re.compile(
+    r"(?<![A-Za-z'.])(?P<letter>[BCDEFGHJKLNPQRTWXYZ]|(?<=straight )A|A(?=s,? (?:and |or )?Bs\b))s"
+    r"\b(?!'|\.? ?[0-9])"
+)
 # Those that are so only before a digit, and others before it: mp3, html5; E = mc².
 _SMALL_NUMBERED = re.compile(
     rf"(?<![A-Za-z0-9])(?:{'|'.join(_SMALL)}|mp|ps|ipv|utf|sha|md|php|es|rtx|gtx|mc(?=²|\^2)|"
@@ -154,6 +159,7 @@ def read_capitals(text: str, knows: Callable[[str], bool] | None = None) -> str:
             that has none gets small letters, as a lexicon takes short capitals for letters.
     """
     text = _SMALL_NUMBERED.sub(lambda match: _letters(match[0].upper(), None), text)
+    text = _LETTERS_MANY.sub(r"\g<letter>'s", text)
     text = _VOWELLESS.sub(_vowelless, _SPECIAL_NAME.sub(lambda match: _SPECIAL[match[0]], text))
     text = _SMALL_TOKEN.sub(lambda match: _letters(match[1].upper(), match[2]), text)
     text = _DEGREE.sub(lambda match: _degree(match[1], match[2]), text)

@@ -105,8 +105,9 @@ class Lexicon:
         parts = _HUMP.split(word)
         if len(parts) > 1 and all(part.lower() in self.entries for part in parts):
             return " ".join(map(self.word, parts))  # LinkedIn, iMac
-        if len(lower) == 1 and lower in _LETTER_NAMES:
-            return _LETTER_NAMES[lower]
+        if lower.removesuffix("'s") in _LETTER_NAMES:
+            name = _LETTER_NAMES[lower[0]]
+            return name + ending(name, "s") if len(lower) > 1 else name
         if word.isupper() and len(word) <= 5:
             return _initialism(lower)
         return spell(lower)

@@ -452,7 +452,10 @@ _MEASURES: tuple[Rule, ...] = (
         r"(?:(?<=[Pp]rep: )|(?<=[Cc]ook: )|(?<=[Tt]otal: ))(?P<minutes>[0-9]{1,3}) ?m\b",
         lambda m: f"{m['minutes']} min",
     ),
-    (r"(?<=[0-9])[ -]pt\b(?= (?:shot|shooter|range|line|lead|game|play|field|font|type))", "point"),
+    (
+        r"(?<=[0-9])[ -]pt\b\.?(?= (?:shot|shooter|range|line|lead|game|play|field|font|type))",
+        "point",
+    ),
     (
         r"(?:(?<=[A-Z])|(?<=[A-Z]-)|(?<= by ))(?P<number>[0-9]{1,2})'?s\b",
         lambda m: re.sub("y$", "ie", cardinal(m["number"])) + "s",

@@ -46,7 +46,9 @@ _ROMAN_CENTURY = (
     rf"\b(?P<before>[Tt]he) (?P<numeral>{_NUMERAL})(?= (?:[Cc]entury|[Dd]ynasty|Olympi|Corps))"
 )
 _ROMAN_NAME = (
-    rf"\b(?P<before>[A-Z][a-z]+|(?!FROM|WITH|THIS|THAT|YOUR)[A-Z]{{4,}}) "
+    rf"\b(?P<before>(?!(?:The|An?|This|That|My|Your|His|Her|In|On|At|And|If|With|For|From|By|To|Of|"
+    rf"But|Or|As|So|Is|Are|Was|When|While|New|Use|Your|Our|No)\b)[A-Z][a-z]+|(?!FROM|WITH|THIS|"
+    rf"THAT|YOUR)[A-Z]{{4,}}) "
     rf"(?P<numeral>{_BELOW_40})\b(?P<more>(?:{_LINK}{_BELOW_40}\b)*)"
     r"(?! (?:drip|line|fluid|bag|therapy|pump|antibiotic)|[&/-])"
 )
