@@ -182,7 +182,7 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
     "live": (
         (
             "lˈIv",
-            r"_ on (?:air|stage|tv|television)\b|"
+            r"^_ from\b|_ on (?:air|stage|tv|television)\b|"
             r"_ (?:shows?|music|performances?|concerts?|broadcasts?|streams?|streaming|"
             r"audiences?|albums?|tv|television|radio|bands?|wires?|coverage|events?|chat|"
             r"recordings?|videos?|versions?|reports?|updates?|animals?|bait|ammunition|rounds?|"
@@ -266,6 +266,14 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
         ),
         ("ʤˈɑb", ""),
     ),
+    "putting": (
+        ("pˈʌTɪŋ", r"\b_ (?:greens?|stroke|practice|game)\b|\bgolf\b"),
+        ("pˈʊTɪŋ", ""),
+    ),
+    "bases": (
+        ("bˈAsiz", r"\b_ (?:of|for)\b|\b(?:legal|theoretical|scientific|daily|weekly) _"),
+        ("bˈAsᵻz", ""),
+    ),
     "contents": (("kˈɑntˌɛnts", ""),),
     "houses": (("hˈWzᵻz", ""),),
     "deserts": (
@@ -330,7 +338,11 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
         ("lˈɜɹnd", ""),
     ),
     "blessed": (
-        ("blˈɛsəd", r"\b(?:an?|the|this|that|every|of|these) _ (?!by|with|to|and|the|us|me|him)\w"),
+        (
+            "blˈɛsəd",
+            r"^_ (?:are|is|be)\b|\b(?:an?|the|this|that|every|of|these) _ (?!by|with|to|and|the|"
+            r"us|me|him)\w",
+        ),
         ("blˈɛst", ""),
     ),
     "aged": (

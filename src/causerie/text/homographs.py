@@ -43,7 +43,11 @@ _NOUN_OR_VERB = {
     "present": ("pɹˈɛzᵊnt", "pɹizˈɛnt"), "progress": ("pɹˈɑɡɹəs", "pɹəɡɹˈɛs"),
     "project": ("pɹˈɑʤˌɛkt", "pɹəʤˈɛkt"), "protest": ("pɹˈOtˌɛst", "pɹətˈɛst"),
     "rebel": ("ɹˈɛbᵊl", "ɹəbˈɛl"), "record": ("ɹˈɛkəɹd", "ɹəkˈɔɹd"),
-    "separate": ("sˈɛpəɹət", "sˈɛpəɹˌAt"), "sow": ("sˈW", "sˈO"),
+    "separate": ("sˈɛpəɹət", "sˈɛpəɹˌAt"), "addict": ("ˈædɪkt", "ədˈɪkt"),
+    "compact": ("kˈɑmpˌækt", "kəmpˈækt"), "entrance": ("ˈɛntɹəns", "ɪntɹˈæns"),
+    "impact": ("ˈɪmpˌækt", "ɪmpˈækt"), "implant": ("ˈɪmplˌænt", "ɪmplˈænt"),
+    "incense": ("ˈɪnsˌɛns", "ɪnsˈɛns"), "overlap": ("ˈOvəɹlˌæp", "ˌOvəɹlˈæp"),
+    "segment": ("sˈɛɡmᵊnt", "sˈɛɡmˌɛnt"), "upgrade": ("ˈʌpɡɹˌAd", "ˌʌpɡɹˈAd"),
     "subject": ("sˈʌbʤɛkt", "səbʤˈɛkt"), "subordinate": ("səbˈɔɹdənət", "səbˈɔɹdənˌAt"),
     "survey": ("sˈɜɹvˌA", "səɹvˈA"), "suspect": ("sˈʌspˌɛkt", "səspˈɛkt"),
     "torment": ("tˈɔɹmˌɛnt", "tɔɹmˈɛnt"), "transfer": ("tɹˈænsfəɹ", "tɹænsfˈɜɹ"),
@@ -52,6 +56,10 @@ _NOUN_OR_VERB = {
 }  # fmt: skip
 # Of these, the verb is usual.
 _VERB_OR_NOUN = {
+    "compress": ("kˈɑmpɹˌɛs", "kəmpɹˈɛs"), "converse": ("kˈɑnvˌɜɹs", "kənvˈɜɹs"),
+    "discharge": ("dˈɪsʧˌɑɹʤ", "dɪsʧˈɑɹʤ"), "incline": ("ˈɪnklˌIn", "ɪnklˈIn"),
+    "invite": ("ˈɪnvˌIt", "ɪnvˈIt"), "recall": ("ɹˈikˌɔl", "ɹəkˈɔl"),
+    "refund": ("ɹˈifˌʌnd", "ɹəfˈʌnd"), "rewrite": ("ɹˈiɹˌIt", "ˌɹiɹˈIt"), "sow": ("sˈW", "sˈO"),
     "convert": ("kˈɑnvˌɜɹt", "kənvˈɜɹt"), "initiate": ("ɪnˈɪʃiət", "ɪnˈɪʃiˌAt"),
     "produce": ("pɹˈOdˌus", "pɹədˈus"), "refuse": ("ɹˈɛfjˌus", "ɹəfjˈuz"),
     "reject": ("ɹˈiʤˌɛkt", "ɹəʤˈɛkt"), "resume": ("ɹˈɛzəmˌA", "ɹəzˈum"),
@@ -98,7 +106,9 @@ _AFTER_ADJECTIVES = frozenset("school schools student students studies program d
 # Another verb follows: the sales record is old.
 _OTHER_VERBS = frozenset("is was are were has have had will would can could of".split())
 # After a noun: refuse collection, the produce aisle.
-_COMPOUNDED = frozenset("collection collectors disposal bin bins aisle section stand".split())
+_COMPOUNDED = frozenset(
+    "collection collectors disposal bin bins truck trucks aisle section stand".split()
+)
 _ENDS = frozenset(".!?…")
 _PAUSES = frozenset(",.!?;:—…")
 _BEFORE_MONTHS = frozenset(
