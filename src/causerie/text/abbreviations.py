@@ -69,7 +69,9 @@ _ABBREVIATIONS = {
     "Assoc.": "Association", "avg.": "average", "tel.": "telephone", "n.b.": "note well",
     "N.B.": "note well", "msg": "message",
     "encl.": "enclosed", "appt.": "appointment", "cont.": "continued", "hwy": "highway",
-    "(est.)": "(estimated)", "Ret.": "retired",
+    "(est.)": "(estimated)", "Ret.": "retired", "Ave. of": "Avenue of", "m.p.h.": "mph",
+    "m.p.g.": "mpg", "k.p.h.": "kph", "r.p.m.": "rpm", "per mo.": "per month",
+    "each mo.": "each month", "wkdays": "weekdays", "wknds": "weekends", "wkends": "weekends",
     "& Co.": "and Company", "Bros.": "Brothers", "jr.": "junior", "sr.": "senior",
     "jr": "junior", "sr": "senior", "pk.": "pack",
     "& co.": "and company", "mfg. co.": "manufacturing company",
@@ -178,7 +180,7 @@ _NUMBERED = re.compile(
     rf"(?<=[A-Za-z]{{3}}\. ))(no))"
     r"\.:? {0,2}(?=\(?[0-9]|(?:number|[Nn]o\.) {1,2}[A-Z0-9]|(?:~|about )[0-9]|[A-Z]{1,4}-?[0-9]|"
     r"(?:zero|one|two|three|four|five|six|seven|eight|nine) (?!of\b)"
-    r"|[IVXLivxl]{1,7}\b)|\b(?P<bare>Apt|Ste|Bldg|Rm|Rte|Vol|Fig|[Pp]gs?|[Ww]k|Op|[Ee]xt|ca|Ps)"
+    r"|[IVXLivxl]{1,7}\b)|\b(?P<bare>Apt|Ste|Bldg|Rm|Rte|Vol|Fig|[Pp]gs?|[Ww]k|Op|[Ee]xt|ca|Ps|pp|[Vv]ols|[Nn]os|Figs|[Cc]h)"
     r" (?=[0-9])"
 )
 # Units without a number: sold by the fl. oz.; weight in kg.

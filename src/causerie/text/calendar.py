@@ -207,6 +207,12 @@ def _short_year(match: re.Match[str]) -> str:
 
 
 DATES: tuple[Rule, ...] = (
+    # Between two dates in digits.
+    (
+        r"(?<=[0-9]/[12][0-9]{3}) ?[-–] ?(?=[0-9]{1,2}/[0-9])"
+        r"|(?<=[0-9]-[0-9]{2}) ?– ?(?=[12][0-9]{3}-[0-9])|(?<='[0-9]{2})[-–](?='[0-9]{2}\b)",
+        "to",
+    ),
     (
         r"(?P<name>\b(?:[Ee]xp(?:ires?|iry|iration|\.)?(?: date)?|[Vv]alid (?:thru|"
         r"through|until)):? (?:on |in )?)"
@@ -343,7 +349,7 @@ _DAY_LETTERS = {
 }  # fmt: skip
 #: Days of a timetable: M/W/F, Tu/Th; but M/F may be male or female.
 DAY_LETTERS = re.compile(
-    r"(?<![\w/])(?=(?:[MTWF]/){2}|[A-Za-z/]{0,5}(?:Th|Tu|Sa|Su)\b)"
+    r"(?<![\w/])(?=(?:[MTWF]/){2}|[A-Za-z/]{0,5}(?:Th|Tu|Sa|Su)\b|[MTW]/[TWF] (?:at )?[0-9])"
     r"(?:M|Tu?|W|Th|F|Sa|Su)(?:/(?:M|Tu?|W|Th|F|Sa|Su)){1,4}(?![\w/])"
     r"|(?<![\w-])(?:M|Tu|W)[-–](?:Th|Sa|Su)(?![\w-])"
 )

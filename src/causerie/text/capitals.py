@@ -49,7 +49,7 @@ _WORDS_TOO = frozenset("am it us who act aid ids pet sat".split())
 _ACRONYMS = frozenset(
     "pin ram rom sim gif lan wan vin ted dos cad mac bic json yaml nvidia hipaa ascii xbox captcha "
     "crispr uefa sars jpeg jpegs nasa nato bios moma xerox isis ikea yahoo rag gan foss nas pac "
-    "rem hud".split()
+    "rem hud rav".split()
 )
 # Initialisms that could be words by their syllables.
 _INITIALISMS = frozenset(
@@ -66,6 +66,9 @@ _SMALL = (
 
 _CURRENCIES = frozenset(CODES.split("|"))
 _AMOUNT_ENDS = re.compile(r"[0-9] ?(?:[kKMB]|[mbt]n|thousand|[mbtr]{1,2}illion|lakh|crore)?$")
+_SHOUTED_UNITS = frozenset(
+    "MPH MPG KPH KM CM KG LB LBS OZ FT YDS ML HRS MIN MINS SECS TBSP TSP MG".split()
+)
 _AFTER_NUMBER = ("MM", "AM", "PM", "ST", "ND", "RD", "TH")
 
 _CONSONANTS = "[BCDFGHJKLMNPQRSTVWXYZ]"
@@ -126,7 +129,7 @@ _PROGRAMMING = frozenset(
     "Reader Writer Parser Client Server Config Context State Event Listener Component Table "
     "Warning Iterator Interface Adapter Provider Module String Buffer Stream".split()
 )
-_SMALL_TOKEN = re.compile(rf"\b({'|'.join(_SMALL)})('?s)?\b(?![.'/@])")
+_SMALL_TOKEN = re.compile(rf"\b({'|'.join(_SMALL)})('?s)?\b(?![.'@])")
 # A small word without a vowel, such as a command: rm, cp.
 _VOWELLESS = re.compile(
     r"(?<![^\W_])(?<!['.&@:-])(?<![0-9] )(?P<dash>-)?"
@@ -213,7 +216,7 @@ def _segment(match: re.Match[str], knows: Callable[[str], bool] | None) -> str:
         caps, plural = token["caps"], token["plural"]
         is_constant = "_" in segment[max(0, token.start() - 1) : token.end() + 1]
         if _is_unit(token):
-            return token[0]
+            return token[0].lower() if caps in _SHOUTED_UNITS else token[0]
         is_word = not plural and _means_word(token, shouted=shouted or is_constant)
         if is_word or _is_acronym(caps):
             is_known = knows is None or knows(caps.lower())
@@ -234,7 +237,9 @@ def _is_unit(token: re.Match[str]) -> bool:
     after = token.string[token.end() : token.end() + 2].lstrip()
     if token["caps"] in _CURRENCIES:
         return bool(_AMOUNT_ENDS.search(before)) or after[:1].isdigit()
-    return before[-1:].isdigit() and (token["caps"] in UNITS or token["caps"] in _AFTER_NUMBER)
+    return before[-1:].isdigit() and (
+        token["caps"] in UNITS or token["caps"] in _AFTER_NUMBER or token["caps"] in _SHOUTED_UNITS
+    )
 
 
 def _is_acronym(caps: str) -> bool:

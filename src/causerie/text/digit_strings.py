@@ -46,7 +46,7 @@ _OR_EMERGENCY = (
 _LABELED = (
     r"\b(?P<name>(?:[Rr]oom|[Ss]uite|[Ff]light|[Hh]ighway|[Rr]oute|[Ii]nterstate|[Ee]rror|[Gg]ate|"
     r"[Bb]oeing|[Aa]irbus|[Xx]box|Microsoft|Porsche|Peugeot|Ferrari|GeForce|Snapdragon|Bus|Form|"
-    r"R T X|H T T P|R F C|[Aa]partment|[Uu]nit|[Bb]ox|"
+    r"R T X|G T X|R X|H T T P|R F C|[Aa]partment|[Uu]nit|[Bb]ox|"
     r"[Pp]ort(?: to| is|:)?|[Aa]rea code)s?)"
     r" #?(?P<digits>[0-9]{3,4})"
     r"(?:(?P<link> ?[-–] ?| to | and )(?P<last>[0-9]{3,4})|(?P<letter>[A-Z]))?" + _END
@@ -143,6 +143,8 @@ def _formula(match: re.Match[str]) -> str:
 def _code(match: re.Match[str]) -> str:
     """A token that switches between letters and digits, unless it is a chemical formula."""
     token = match[0]
+    if re.fullmatch("[A-Z]{1,3}[0-9]{2,4}[a-z]{3,10}", token):  # A320neo
+        return re.sub("(?<=[0-9])(?=[a-z])", " ", token)
     switches = len(re.findall(r"(?<=[A-Za-z])(?=[0-9])|(?<=[0-9])(?=[A-Za-z])", token))
     if (
         switches < 2
@@ -301,6 +303,10 @@ DIGIT_STRINGS: tuple[Rule, ...] = (
         r"(?= (?:[Mm]ax|MAX|jets?|planes?|Dreamliners?|airliners?)\b))",
         lambda match: label(match["digits"]) + (match["plural"] or ""),
     ),
+    (  # Ryzen 7950X
+        r"(?<![\w.,$€£-])(?P<digits>[0-9]{4})(?=(?:X|XT|XTX|U|H|HX|HQ|HS|KF|KS|XE|Ti)\b)",
+        lambda match: label(match["digits"]),
+    ),
     (_STREET, _street),
     (r"(?<=[A-Z])-[0-9]{1,8}(?:-[0-9]{1,8}){1,4}(?![\w-])", _groups),
     (
@@ -310,7 +316,15 @@ DIGIT_STRINGS: tuple[Rule, ...] = (
     ),
     (r"(?<=\b[A-Z][0-9]{2})-(?P<digits>[0-9]{3,8})\b", lambda match: digits(match["digits"])),
     (r"(?:(?<=alpha)|(?<=beta)|(?<=R C)|(?<=dev))\.(?=[0-9])", "point"),
-    (r"(?<=[A-Za-z][0-9])-(?P<digits>[0-9]{3,4})", lambda match: label(match["digits"])),
+    (r"(?<=[A-Za-z][0-9])-(?P<digits>[0-9]{3,4})(?![0-9])", lambda match: label(match["digits"])),
+    (
+        r"(?<=[A-Za-z][0-9])-(?P<first>[0-9]{2})(?P<digits>[0-9]{3})(?![0-9])",
+        lambda match: f"{cardinal(match['first'])} {label(match['digits'])}",
+    ),
+    (
+        r"(?<![\w.,$-])(?P<digits>10[0-9]{2})-(?=(?:M I S C|N E C|I N T|D I V|E Z)\b)",
+        lambda m: label(m["digits"]),
+    ),
     (
         r"\b802\.11(?P<letters>[a-z]{0,2})\b",
         lambda match: f"eight oh two point eleven {' '.join(match['letters'].upper())}",

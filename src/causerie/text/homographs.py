@@ -193,7 +193,7 @@ def _is_verb(words: Sequence[str], at: int, *, singular: bool) -> bool | None:
     Args:
         singular: the word ends in -s: a verb of the third person, or a noun in the plural.
     """
-    after = _after(words, at)
+    after, start = _after(words, at), at
     while at > 0 and _is_adverb(words[at - 1].lower()):
         at -= 1
     before, earlier = _before(words, at), _before(words, at - 1) if at > 0 else ""
@@ -217,6 +217,8 @@ def _is_verb(words: Sequence[str], at: int, *, singular: bool) -> bool | None:
         return True
     if after == "of" or after in _COMPOUNDED:
         return False
+    if not before and at < start and words[at].lower() in ("never", "always", "just", "only"):
+        return not singular  # never use bleach
     if not before or before[0] in _PAUSES or before in ("and", "or", "but", "then"):
         return (after in _ARTICLES and not singular) or None
     if singular and earlier in _BEFORE_SINGULARS and before not in _NUMBERS:

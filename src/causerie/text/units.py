@@ -6,6 +6,9 @@ import re
 
 UNITS = {
     "kms": "kilometer", "kgs": "kilogram", "cms": "centimeter", "mgs": "milligram",
+    "gb": "gigabyte", "mb": "megabyte", "tb": "terabyte", "hz": "hertz", "khz": "kilohertz",
+    "mhz": "megahertz", "ghz": "gigahertz", "mbps": "megabit per second",
+    "gbps": "gigabit per second", "kwh": "kilowatt hour", "mah": "milliamp hour",
     "mls": "milliliter", "gals": "gallon", "ozs": "ounce", "sqft": "square foot",
     "sqm": "square meter", "mW": "milliwatt", "kA": "kiloamp", "mEq": "milliequivalent",
     "bhp": "brake horsepower", "pct": "percent", "mya": "million year ago",
