@@ -169,6 +169,12 @@ _TITLE = re.compile(
     rf"\b({alternatives(_BEFORE_NAME)})\.(?= ?[A-Z]|(?<!St\.)(?: &| and [MD]))"
     r"|\b(Dr|Mr|Mrs|Ms|Prof)(?= [A-Z])"
 )
+# Names of streets, also before another name: the Main St. Bridge.
+_STREET_NAME = re.compile(
+    r"\b(?P<name>Main|Wall|High|Bond|Fleet|Market|State|Broad|Beale|Bourbon|Canal|Front|Water|Oak|Elm"
+    r"|[0-9]{1,3}(?:st|nd|rd|th)) St\.(?= (?!Louis|Paul|Patrick|John|Mary|Peter|Thomas|Jude"
+    r"|Lucia|Lawrence|Helens)[A-Z])"
+)
 _SUFFIX = re.compile(
     rf"(?<=[A-Za-z0-9,] )(?P<short>{alternatives(_AFTER_NAME)})\.(?P<end>{_END})?"
     rf"|(?<=[a-z] )(?P<bare>St|Ave|Rd|Blvd|Hwy|Pkwy)(?= ?$|,| &|"
@@ -300,6 +306,7 @@ def read_abbreviations(text: str) -> str:
     text = _POINT.sub(lambda match: _POINTS[match["point"] or match["before"]], text)
     text = _LIFE.sub(lambda match: "born " if match["short"] == "b" else "died ", text)
     text = _REVISION.sub("revision ", text)
+    text = _STREET_NAME.sub(r"\g<name> Street", text)
     text = _TITLE.sub(lambda match: _BEFORE_NAME[match[1] or match[2]], text)
     text = _SUFFIX.sub(_suffix, text)
     text = _COMPASS_AFTER.sub(lambda match: f"{match['street']} {_COMPASS[match['point']]}", text)

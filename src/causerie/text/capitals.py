@@ -237,6 +237,8 @@ def _is_unit(token: re.Match[str]) -> bool:
     after = token.string[token.end() : token.end() + 2].lstrip()
     if token["caps"] in _CURRENCIES:
         return bool(_AMOUNT_ENDS.search(before)) or after[:1].isdigit()
+    if token["caps"] in UNITS and re.search("[0-9]/$", before):  # $10/GB
+        return True
     return before[-1:].isdigit() and (
         token["caps"] in UNITS or token["caps"] in _AFTER_NUMBER or token["caps"] in _SHOUTED_UNITS
     )

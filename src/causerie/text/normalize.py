@@ -63,7 +63,7 @@ _SYMBOLS = {
     "‱": "per ten thousand", "⟶": "to", "∣": "given",
     "∝": "is proportional to", "≡": "is equivalent to", "∅": "the empty set",
 }  # fmt: skip
-_CODES = Rules(CODES, only_if="[0-9⁺⁻+]|#[A-Fa-f]")
+_CODES = Rules(CODES, only_if=r"[0-9⁺⁻+]|#[A-Fa-f]|\b[A-Z][a-z]?(?:Cl|OH|O|S|Br)\b")
 # Between spaces, so that no punctuation of a word is lost; a heart only after words.
 _EMOTICON = re.compile(
     r"(?<!\S)(?:[:;8][-'^o]?[)(\]\[DPpOo|\\/*]|:'\(|\^\^|\\o/|[xX]D)(?!\w)|(?<=[a-z.!]{2} )<3(?!\w)"
