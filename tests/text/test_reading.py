@@ -39,6 +39,7 @@ def front_end() -> FrontEnd:
         ("The <script> tag, a <div> element", "the script tag a div element"),
         ("A <b>bold</b> <i>plan</i> in <b> bold </b>", "a bold plan in bold"),
         ("The <think>plan</think> works.", "the works"),
+        ("5* service in *chapter 5* here", "five star service in chapter five here"),
         ("5! is 120.", "five factorial is one hundred twenty"),
         ("Great job! 🎉👍🏽 I ❤️ NY", "great job i love n y"),
     ],

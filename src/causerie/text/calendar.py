@@ -404,6 +404,10 @@ TIMES: tuple[Rule, ...] = (
 )
 DECADES: tuple[Rule, ...] = (
     (
+        r"(?<=\b[Tt]he )(?P<first>[2-9]0) {1,2}to {1,2}(?P<number>[2-9]0)s\b",
+        lambda m: f"{cardinal(m['first'])} to {plural(cardinal(m['number']))}",
+    ),
+    (
         r"(?<![0-9.,])1(?P<zeros>0{1,5}|0{1,3},000|,000|,000,000)s(?= (?:of|and)\b)",
         lambda match: _MAGNITUDES[match["zeros"].count("0")],
     ),

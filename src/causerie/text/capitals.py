@@ -108,7 +108,7 @@ _SPECIAL = {
 _SPECIAL_NAME = re.compile(rf"\b(?:{'|'.join(_SPECIAL)})\b")
 _DEGREE = re.compile(
     r"\b(MSc|BSc|LLB|LLM|BEng|MEng|pH|PCIe|NVMe|GmbH|eGFR|"
-    r"(?!NaN|CoV|[GM]eV|[KMGT]iB)[A-Z][a-z][A-Z])(s?)\b(?! ?=)"
+    r"(?!NaN|CoV|MiG|[GM]eV|[KMGT]iB)[A-Z][a-z][A-Z])(s?)\b(?! ?=)"
 )
 _DOCTORATE = re.compile(r"\bPhD('?s)?\b|\bPh\.D\.('?s)?(?= [a-z]|,|;)")
 _MIXED = re.compile(

@@ -215,9 +215,19 @@ def _emphasis(raw: str, at: int, stop: int) -> Token:
         return Token(Kind.MARKUP, end) if is_marker else text
     if char == "*" and size == 1 and _is_product(raw, at, end, stop):
         return text
+    if (
+        char == "*"
+        and size == 1
+        and before.isdigit()
+        and not _OPENED.search(raw, max(0, at - 200), at)
+    ):
+        return text  # 5* service
     if before.isspace() and (_ANY_FILE.match(raw, at, stop) or _SERVICE.match(raw, at, stop)):
         return text
     return Token(Kind.MARKUP, end)
+
+
+_OPENED = re.compile(r"(?:(?<=[\s(])|^)\*(?=[^\s*])")
 
 
 def _is_product(raw: str, at: int, end: int, stop: int) -> bool:

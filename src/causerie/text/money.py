@@ -201,5 +201,6 @@ MONEY: tuple[Rule, ...] = (
     (rf"{ARTICLE}(?<![0-9.,]){_LOW} ?{_AFTER}{_PER}{_ADJECTIVE}", _single),
     (rf"{_BEFORE} ?\.(?P<part>[0-9]{{1,2}})(?![0-9]){_PER}", _with_cents_only),
     (rf"(?<![0-9.,])(?P<whole>[0-9]{{1,15}}) ?¢{_PER}", _cents),
+    (rf"¢ ?(?P<whole>[0-9]{{1,4}})(?![0-9]|[.,][0-9]){_PER}", _cents),
     (r"\b(?P<money>dollars?|cents?|euros?|pounds?) ?/(?=[0-9])", lambda m: f"{m['money']} per"),
 )

@@ -64,6 +64,10 @@ _ROMAN_HEADING = (
 )
 _ROMAN_ALONE = rf"^(?P<numeral>{_BELOW_40})$"
 _VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
+_ROMAN_BOOK = (
+    r"\bI{1,3}(?= (?:Corinthians|Samuel|Kings|Chronicles|Thessalonians)\b)"
+    r"|\bI{2,3}(?= (?:Timothy|Peter|John)\b)"
+)
 _WORLD_WAR = r"\bWW(I{1,2})\b"
 
 
@@ -119,6 +123,7 @@ def _value(numeral: str) -> int:
 #: Puts words in place of Roman numerals.
 read_roman_numerals = Rules(
     (
+        (_ROMAN_BOOK, lambda match: ordinal(str(len(match[0])))),
         (_WORLD_WAR, lambda match: f"World War {cardinal(str(len(match[1])))}"),
         (_ROMAN_COUNT, _count),
         (_ROMAN_ITEM, lambda match: cardinal(str(_value(match["numeral"].upper())))),
@@ -129,6 +134,7 @@ read_roman_numerals = Rules(
         (_ROMAN_NAME, _count),
         (_ROMAN_YEAR, _year),
     ),
-    only_if=r"[A-Za-z] [IVXLC]+\b|^[IVX]+(?:\.|$)|^[ivx]+\.|[a-z] [ivx]+\b|\bii\)|\bWWI|\bM[CMD]",
+    only_if=r"\bI{1,3} [A-Z]|[A-Za-z] [IVXLC]+\b|^[IVX]+(?:\.|$)|"
+    r"^[ivx]+\.|[a-z] [ivx]+\b|\bii\)|\bWWI|\bM[CMD]",
     spaced=False,
 )
