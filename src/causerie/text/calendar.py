@@ -383,7 +383,7 @@ TIMES: tuple[Rule, ...] = (
     ),
     (
         r"(?<![0-9.,])(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2}))?"
-        rf"(?![0-9:]|,[0-9]{{3}})(?:{_HALF_DAY}|(?P<short>[ap])\b)?(?:/(?P<per>mi|km)\b)?",
+        rf"(?![0-9]|:[0-9]|,[0-9]{{3}})(?:{_HALF_DAY}|(?P<short>[ap])\b)?(?:/(?P<per>mi|km)\b)?",
         _clock,
     ),
     (

@@ -69,6 +69,10 @@ _EMOTICON = re.compile(
     r"(?<!\S)(?:[:;8][-'^o]?[)(\]\[DPpOo|\\/*]|:'\(|\^\^|\\o/|[xX]D)(?!\w)|(?<=[a-z.!]{2} )<3(?!\w)"
     r"|(?<!\w )<3(?= ?[.!]?$)"
 )
+# Lines and codes of pictures: === End ===, :smile:.
+_DECORATION = re.compile(
+    r"^[=~#_-]{3,} | [=~#_-]{3,}$|(?<!\S):[a-z][a-z0-9_+]{2,30}:(?=\s|$|[.,!?])"
+)
 _OPERATORS = {"&&": " and ", "||": " or ", "!": "not "}
 _OPERATOR = re.compile(r"&&|\|\||(?:(?<=[(&|=] )|(?<=[(&|])|(?<=\bif ))!(?=[a-z(])")
 # price * quantity, a*b; SELECT * FROM t, COUNT(*)
@@ -86,8 +90,8 @@ _GREEK = dict(
     )
 )
 _GREEK_LETTER = re.compile(f"(?:(?<![^\\W\\d_])|(?<=\\b[A-Za-z]))[{''.join(_GREEK)}](?![Ͱ-Ͽ])")
-_COMPARISONS = {">=": "≥", "<=": "≤", "!=": "≠", "==": "="}
-_COMPARISON = re.compile("[<>!=]=(?!=)")
+_COMPARISONS = {"===": "=", "!==": "≠", ">=": "≥", "<=": "≤", "!=": "≠", "==": "="}
+_COMPARISON = re.compile("[!=]==(?!=)|(?<![!=])[<>!=]=(?!=)")
 # Without a word before them: ≥ 18 → at least 18.
 _RELATIONS = {"≥": "at least ", "≤": "at most ", "≈": "about "}
 _RELATION = re.compile(
@@ -125,7 +129,7 @@ def normalize(text: str, *, spells: bool = True, knows: Callable[[str], bool] | 
     """
     text = _PRODUCT_OF_UNITS.sub("", text) if "·" in text else text
     text = " ".join(read_latex(text).translate(_TABLE).split())
-    text = _read_signs(text)
+    text = _read_signs(_DECORATION.sub("", text))
     text = read_addresses(_CODES(_EMOTICON.sub("", text)))
     text = read_roman_numerals(read_abbreviations(text))
     text = read_capitals(text, knows) if spells else text
