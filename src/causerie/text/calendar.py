@@ -78,7 +78,7 @@ def _day_month(match: re.Match[str]) -> str:
     if not 1 <= int(match["day"]) <= 31:
         return match[0]
     words = f"{ordinal(str(int(match['day'])))} of {_month_of(match)}"
-    if not _DETERMINED.search(match.string[: match.start()][-8:]):
+    if not _DETERMINED.search(match.string[max(0, match.start() - 8) : match.start()]):
         words = f"the {words}"
     return f"{words}, {year(match['year'])}" if match["year"] else words
 
@@ -153,7 +153,7 @@ def _time(match: re.Match[str]) -> str:
     if int(hour) > 24 and not second:  # minutes and seconds
         return f"{cardinal(hour)} {'minutes' if minute == '00' else two_digits(minute)}"
     if second and (
-        _LASTED.search(match.string[: match.start()][-20:])
+        _LASTED.search(match.string[max(0, match.start() - 20) : match.start()])
         or _SO_LONG.match(match.string, match.end())
     ):
         return _long(hour, minute, second)

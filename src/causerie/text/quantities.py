@@ -101,7 +101,7 @@ def _measure(match: re.Match[str]) -> str:
         return match[0]
     name, whole = UNITS[match["unit"]], match["whole"].replace(",", "")
     attributive = match["hyphen"] or (match["article"] and match["noun"] is not None)
-    after = match.string[match.end() :]
+    after = match.string[match.end() : match.end() + 80]
     attributive = attributive or _MEASURED.match(after)
     attributive = attributive or (match["article"] and _SERIES.match(after))
     attributive = attributive or (
@@ -127,12 +127,14 @@ _WEATHER = re.compile(
 def _weather(match: re.Match[str]) -> str:
     """Degrees, in a text about heat: a high of 72F."""
     name = "Fahrenheit" if match["scale"] == "F" else "Celsius"
-    return f"degrees {name}" if _WEATHER.search(match.string) else match[0]
+    is_weather = _WEATHER.search(match.string, max(0, match.start() - 100), match.end() + 100)
+    return f"degrees {name}" if is_weather else match[0]
 
 
 def _amps(match: re.Match[str]) -> str:
     """A after a number, in a text with volts or watts."""
-    return "amps" if _ELECTRIC.search(match.string) else match[0]
+    is_electric = _ELECTRIC.search(match.string, max(0, match.start() - 100), match.end() + 100)
+    return "amps" if is_electric else match[0]
 
 
 def _after_power(match: re.Match[str]) -> str:
@@ -177,7 +179,7 @@ def _angle(match: re.Match[str]) -> str:
 
 def _feet(match: re.Match[str]) -> str:
     """Feet, or foot before a noun: a 10' by 12' room."""
-    after = match.string[match.end() :]
+    after = match.string[match.end() : match.end() + 80]
     one = re.match(
         r"(?: by [0-9]{1,3}')? (?!(?:tall|wide|long|deep|high|and|but)\b)[a-z]{3}", after
     )
