@@ -19,3 +19,16 @@ def host(seconds: float, seed: int = 0) -> NDArray[np.float32]:
     smooth = np.convolve(level, np.hanning(1200) / 600, "same")
     sound = noise * smooth
     return (0.5 * sound / np.abs(sound).max()).astype(np.float32)
+
+
+def voice(seconds: float, seed: int = 0) -> NDArray[np.float32]:
+    """Like a high voice whose pitch moves: harmonics far from each other, and little between."""
+    rng = np.random.default_rng(seed)
+    size = round(seconds * RATE)
+    places = np.linspace(0, 1, size)
+    knots = rng.uniform(180, 260, 2 + round(4 * seconds))
+    phase = 2 * np.pi * np.cumsum(np.interp(places, np.linspace(0, 1, len(knots)), knots)) / RATE
+    harmonics = sum(np.sin(number * phase) / number for number in range(1, 31))
+    sound = harmonics + rng.standard_normal(size) / 50
+    sound *= 0.5 + np.abs(np.sin(7 * np.pi * seconds * places))
+    return (0.5 * sound / np.abs(sound).max()).astype(np.float32)

@@ -12,11 +12,11 @@ from causerie.audio.audio import Audio
 from causerie.audio.io import encode
 from causerie.audio.resample import resample
 from causerie.errors import WatermarkError
-from causerie.watermark.detect import BOUND, Detection, Patterns, detect, log_tail
-from causerie.watermark.evidence import Spectra
+from causerie.watermark.detect import BOUND, WARPS, Detection, Patterns, detect, log_tail
+from causerie.watermark.evidence import STRAIGHT, Spectra
 from causerie.watermark.key import MAX_PAYLOAD, PUBLIC_KEY, Watermark, new_key, write_key
 from causerie.watermark.mark import Marker
-from tests.watermark.sounds import RATE, host
+from tests.watermark.sounds import RATE, host, voice
 
 OWN_KEY = bytes(range(32))
 
@@ -48,6 +48,23 @@ def test_marked_sound_is_found_and_other_sound_is_not():
 
 def test_a_second_is_enough():
     assert [found(marked(1.0, seed)).is_marked for seed in range(8)] == 8 * [True]
+
+
+def test_a_second_of_a_high_voice_is_enough():
+    """Between its harmonics is nothing to mark, and they move from band to band."""
+    marker = Marker(Watermark(), RATE)
+    for seed in range(8):
+        there = found(marker.mark(voice(1.0, seed), marker.begin(seed, b"text")))
+        assert there.p < 1e-10
+        assert found(voice(1.0, seed)).p > 0.01
+
+
+def test_a_warp_has_the_same_evidence_after_others():
+    spectra = Spectra(host(1.5))
+    for warp in (STRAIGHT, *WARPS[:4], STRAIGHT):
+        alone = Spectra(host(1.5)).evidence(warp)
+        assert alone.any()
+        assert np.array_equal(spectra.evidence(warp), alone)
 
 
 def test_another_key_finds_nothing():

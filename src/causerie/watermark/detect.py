@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causerie.audio.audio import Audio
 from causerie.audio.resample import resample
@@ -23,6 +22,7 @@ from causerie.watermark.key import check_key, usual_key
 from causerie.watermark.pattern import (
     GROUPS,
     NUM_CHIPS,
+    NUM_PAIRS,
     joined_payload,
     key_chips,
     payload_pairs,
@@ -137,18 +137,18 @@ class Patterns:
     """The signs of a key, as spectra over chips (frequencies, pairs)."""
 
     def __init__(self, key: bytes) -> None:
-        self._spectra = np.fft.rfft(key_chips(key), axis=0)
+        self._spectra = np.fft.rfft(key_chips(key).astype(np.float32), axis=0)
+        all_pairs = np.arange(NUM_PAIRS)
+        groups = [all_pairs[payload_pairs(group)] for group in GROUPS]
+        self._groups = [np.setdiff1d(all_pairs, np.concatenate(groups)), *groups]
 
     def matches(self, evidence: Floats) -> Iterator[tuple[str, float, int]]:
         """For each test: its name, its statistic in standard deviations, and the payload."""
         # (offsets in chips, steps, pairs): the correlation of each pair with the pattern.
         spectra = self._spectra[:, None] * np.fft.rfft(evidence, axis=0).conj()
-        all_pairs = np.arange(spectra.shape[2])
-        groups = [all_pairs[payload_pairs(group)] for group in GROUPS]
-        always = np.setdiff1d(all_pairs, np.concatenate(groups))
-        sums = [
-            np.fft.irfft(spectra[:, :, pairs].sum(axis=2), NUM_CHIPS, axis=0)
-            for pairs in (always, *groups)
+        sums: list[Floats] = [
+            np.fft.irfft(spectra[:, :, pairs].sum(axis=2), NUM_CHIPS, axis=0).astype(np.float32)
+            for pairs in self._groups
         ]
         scale = np.sqrt(np.square(evidence, dtype=np.float64).sum(axis=(0, 2)))  # (steps,)
         scale = np.maximum(scale, 1e-12)
@@ -158,7 +158,7 @@ class Patterns:
         yield "payload", float(largest[step] / scale[step]), _payload(sums, step)
 
 
-def _payload(sums: Sequence[NDArray[np.float64]], step: int) -> int:
+def _payload(sums: Sequence[Floats], step: int) -> int:
     """The payload whose match is the best at a step."""
     start = int(sums[0][:, step].argmax())
     parts = []
