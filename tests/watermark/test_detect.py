@@ -12,8 +12,8 @@ from causerie.audio.audio import Audio
 from causerie.audio.io import encode
 from causerie.audio.resample import resample
 from causerie.errors import WatermarkError
-from causerie.watermark.detect import BOUND, WARPS, Detection, Patterns, detect, log_tail
-from causerie.watermark.evidence import STRAIGHT, Spectra
+from causerie.watermark.detect import BOUND, SPEEDS, WARPS, Detection, Patterns, detect, log_tail
+from causerie.watermark.evidence import STRAIGHT, Spectra, _stretched
 from causerie.watermark.key import MAX_PAYLOAD, PUBLIC_KEY, Watermark, new_key, write_key
 from causerie.watermark.mark import Marker
 from tests.watermark.sounds import RATE, host, voice
@@ -65,6 +65,15 @@ def test_a_warp_has_the_same_evidence_after_others():
         alone = Spectra(host(1.5)).evidence(warp)
         assert alone.any()
         assert np.array_equal(spectra.evidence(warp), alone)
+
+
+def test_levels_of_any_number_are_stretched():
+    for number in (0, 1, 2, 3, *range(597, 797)):
+        rising = np.arange(number, dtype=np.float32)[:, None]
+        for speed in SPEEDS:
+            times = _stretched(rising, speed)[:, 0]
+            assert np.allclose(times, np.arange(len(times)) / speed, rtol=1e-4)
+            assert len(times) in {int(max(0, number - 1) * speed) + more for more in (0, 1)}
 
 
 def test_another_key_finds_nothing():

@@ -137,7 +137,8 @@ def _folded(values: Floats) -> Floats:
 def _stretched(values: Floats, speed: float) -> Floats:
     """Values (..., T, bands) as they were before the tempo was changed."""
     times = np.arange(0, values.shape[-2] - 1, 1 / speed)
-    left = times.astype(np.intp)
+    # Rounding may end the times at the last value, which has none after it.
+    left = np.minimum(times.astype(np.intp), values.shape[-2] - 2)
     part = (times - left).astype(np.float32)[:, None]
     return values[..., left, :] * (1 - part) + values[..., left + 1, :] * part
 
