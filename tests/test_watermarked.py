@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import av
 import httpx
 import numpy as np
 import pytest
@@ -225,6 +228,31 @@ def post(server: Running, path: str, **body: Any) -> httpx.Response:
 def test_speech_over_http(server: Running, format: str) -> None:
     answer = post(server, "/v1/audio/speech", input=TEXT, response_format=format)
     assert is_marked(Audio.load(answer.content))
+
+
+def test_sound_of_clients_beside_each_other_is_marked_in_every_format(server: Running) -> None:
+    paths = [f"/v1/audio/speech {format}" for format in "mp3 opus aac flac wav pcm ulaw".split()]
+    paths += [
+        f"/v1/text-to-speech/mia?output_format={format} {format.partition('_')[0]}"
+        for format in ("mp3_22050_32", "opus_48000_32", "pcm_16000", "ulaw_8000")
+    ]
+    rates = {"pcm": 24_000, "pcm_16000": 16_000, "ulaw": 8_000}
+
+    def heard(path: str) -> Audio:
+        route, format = path.split()
+        body = {"text": TEXT} if "?" in route else {"input": TEXT, "response_format": format}
+        content = post(server, route, **body).content
+        raw = {"pcm": "s16le", "ulaw": "mulaw"}.get(format)
+        if raw is None:
+            return Audio.load(content)
+        rate = rates["pcm_16000" if "pcm_16000" in route else format]
+        with av.open(io.BytesIO(content), format=raw, options={"sample_rate": str(rate)}) as file:
+            sound = np.concatenate([frame.to_ndarray()[0] for frame in file.decode(audio=0)])
+        return Audio(samples=sound.astype(np.float32) / 32_768, sample_rate=rate)
+
+    with ThreadPoolExecutor(5) as clients:  # as many as are spoken, or wait, at a time
+        for path, audio in zip(paths, clients.map(heard, paths), strict=True):
+            assert is_marked(audio), path
 
 
 def test_the_other_routes_of_openai_and_vllm(server: Running) -> None:
