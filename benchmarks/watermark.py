@@ -1,7 +1,9 @@
 """Measures the watermark: what it withstands, what is found where there is none, quality, cost.
 
-    python benchmarks/watermark.py --count 100
-    python benchmarks/watermark.py --count 100 --speech FOLDER      # recordings instead of petit
+    export OMP_NUM_THREADS=1                               # more only wait for each other
+    python benchmarks/watermark.py
+    python benchmarks/watermark.py --speech FOLDER         # recordings instead of petit
+    python benchmarks/watermark.py --speech FOLDER --count 400 --tables clean quality
 
 It speaks the default sentences by petit's voices in turn, marks them, and treats them as sound is
 treated on its way. Each clip is examined as a whole, and in a window of 3 s and one of 1 s at a
@@ -224,7 +226,7 @@ def payloads(clips: list[Clip], rng: np.random.Generator) -> Iterator[str]:
     yield f"Payload read right in 3 s: {_share(right)} of {len(right)} clips."
 
 
-def quality(clips: list[Clip]) -> Iterator[str]:
+def quality(clips: list[Clip], rng: np.random.Generator) -> Iterator[str]:
     """What the mark changes, by models that judge speech."""
     snr = [
         20 * math.log10(np.linalg.norm(one.plain) / np.linalg.norm(one.marked - one.plain))
@@ -254,7 +256,7 @@ def quality(clips: list[Clip]) -> Iterator[str]:
         yield "DNSMOS: not measured, as the package speechmos is not installed."
 
 
-def cost() -> Iterator[str]:
+def cost(clips: list[Clip], rng: np.random.Generator) -> Iterator[str]:
     """Processor time of this thread, the least of 20 runs."""
     marker = Marker(Watermark(), RATE)
     frame = np.random.default_rng(0).standard_normal(FRAME).astype(np.float32) / 10
@@ -268,6 +270,16 @@ def cost() -> Iterator[str]:
                     marker.mark(frame, state)
             times.append(1000 * (time.thread_time() - start) * num_streams / 64)
         yield f"A frame of {num_streams} streams: {min(times):.3f} ms of a CPU."
+
+
+#: By name, in the order in which they are printed.
+TABLES: dict[str, Callable[[list[Clip], np.random.Generator], Iterator[str]]] = {
+    "attacks": robustness,
+    "clean": false_positives,
+    "payloads": payloads,
+    "quality": quality,
+    "cost": cost,
+}
 
 
 def _is_found(samples: Samples, rate: int) -> bool:
@@ -301,6 +313,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--count", type=int, default=100, help="number of clips")
     parser.add_argument("--speech", type=Path, help="folder of recordings, in place of petit's")
+    parser.add_argument("--tables", nargs="+", choices=TABLES, default=list(TABLES))
     args = parser.parse_args()
     marker, clips = Marker(Watermark(), RATE), []
     for name, samples in speech(args.count, args.speech):
@@ -310,10 +323,10 @@ def main() -> None:
     seconds = [len(clip.plain) / RATE for clip in clips]
     rng = np.random.default_rng(0)
     print(f"{len(clips)} clips of {min(seconds):.1f} to {max(seconds):.1f} s\n")
-    for measure in (robustness, false_positives, payloads):
-        print(*measure(clips, rng), sep="\n", end="\n\n", flush=True)
-    for line in (*quality(clips), "", *cost()):
-        print(line, flush=True)
+    for table in args.tables:
+        for line in TABLES[table](clips, rng):
+            print(line, flush=True)
+        print(flush=True)
 
 
 if __name__ == "__main__":
