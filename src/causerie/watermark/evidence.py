@@ -140,7 +140,8 @@ def _stretched(values: Floats, speed: float) -> Floats:
     # Rounding may end the times at the last value, which has none after it.
     left = np.minimum(times.astype(np.intp), values.shape[-2] - 2)
     part = (times - left).astype(np.float32)[:, None]
-    return values[..., left, :] * (1 - part) + values[..., left + 1, :] * part
+    stretched: Floats = values[..., left, :] * (1 - part) + values[..., left + 1, :] * part
+    return stretched
 
 
 @functools.cache
