@@ -30,7 +30,11 @@ CURVES = (  # log, title, losses to plot
         "encoder and decoder",
         {"phones": "phones", "mel": "log mel", "discriminator": "discriminator (2: chance)"},
     ),
-    ("refined", "decoder again", {"envelope": "log envelope", "mel": "log mel"}),
+    (
+        "refined",
+        "decoder again",
+        {"envelope": "log envelope", "phone_divergence": "phone divergence", "mel": "log mel"},
+    ),
     ("lm", "language model", {"codebook0": "codebook 0", "rest": "acoustic codebooks"}),
 )
 

@@ -73,7 +73,7 @@ NUM_CODEBOOKS = 4  # codebooks of the codec, the first of those
 DEFAULT_VOICE = "heart"  # the voice without a prompt
 # Repetitions per epoch of single utterances of the other voices; heart has 70 % of the speech.
 REPEATED = {
-    "bruno": 2, "clara": 2, "mia": 2, "theo": 2, "oscar": 5, "nadia": 5, "ruth": 5,
+    "bruno": 2, "clara": 3, "mia": 4, "theo": 3, "oscar": 6, "nadia": 6, "ruth": 5,
 }  # fmt: skip
 # The prompts of the voices: statements that choose_prompts.py found clear. Other voices, and speech
 # without these statements, use NUM_PROMPTS statements of about PROMPT_S seconds.
@@ -83,7 +83,11 @@ NUM_PROMPTS, PROMPT_S = 2, 3.6
 # Settings of a model from nothing. They were run from DECODER on, from the weights of petit 0.1,
 # whose encoder, codebooks and language model were trained in more steps, as its model card says.
 # JOINT was run in parts, whose schedules ended at steps 3,000, 5,000 and 8,000. Nadia came at step
-# 1,000; oscar and nadia, as they are now, came at steps 7,000 and 6,500.
+# 1,000; oscar and nadia, as they are now, came at steps 7,000 and 6,500. REFINED_AGAIN followed in
+# three parts of 750, 1,100 and 1,200 steps, with adversarial weights of 0.04, 0.12 and 0.2. LM was
+# run with other repetitions (2 for WORLD's voices, 5 for Kokoro's) and 0.37 hours of oscar, then
+# for 600 and 500 steps at rates of 6e-4 and 5e-4, with those above and 0.8 hours of him, 14 times
+# an epoch in the last 500. The shipped weights are means of those after the last two parts.
 ENCODER = EncoderRecipe(steps=2000)
 RECOGNIZER = RecognizerRecipe(steps=1500)
 CODEC = CodecRecipe(steps=6000, stretched=0.25)
@@ -109,7 +113,15 @@ REFINED = SourceFilterRecipe(
 )
 # From the shipped weights: the targets have their codes, and the discriminator is a new one.
 REFINED_AGAIN = dataclasses.replace(
-    REFINED, steps=1600, lr=3e-4, warmup=100, drawn=0.25, encodes=False, favored=8
+    REFINED,
+    steps=3050,
+    lr=3e-4,
+    warmup=100,
+    drawn=0.25,
+    encodes=False,
+    favored=8,
+    adversarial_weight=0.12,
+    feature_weight=0.2,
 )
 LM = LMRecipe(
     steps=900,
