@@ -62,8 +62,7 @@ _ABBREVIATIONS = {
     "std.": "standard", "req.": "required", "recd.": "received", "mkt.": "market",
     "hosp.": "hospital", "inst.": "institute", "exec.": "executive", "cert.": "certificate",
     "addl.": "additional", "dist.": "district", "illus.": "illustrated", "wkly.": "weekly",
-    "dbl.": "double", "lg.": "large", "med.": "medium", "med. school": "medical school",
-    "med. student": "medical student", "Qty": "quantity",
+    "dbl.": "double", "lg.": "large", "sm.": "small", "med.": "medical", "Qty": "quantity",
     "qty": "quantity", "hrs:": "hours:", "attn:": "attention:",
     "ed. by": "edited by", "w/in": "within", "b/w": "between",
     "Assoc.": "Association", "avg.": "average", "tel.": "telephone", "n.b.": "note well",
@@ -231,6 +230,8 @@ _POINT = re.compile(
     rf"|\b(?P<before>{alternatives(point for point in _POINTS if len(point) > 1)})(?= (?:of|"
     rf"winds?|corner|side|Asia|quadrant)\b)"
 )
+# 2 med. onions, sm./med./lg.; elsewhere the word is medical.
+_SIZE = re.compile(r"(?:(?<=[0-9] )|(?<=\bsm\., )|(?<=\bsm\./))med\.")
 _LIFE = re.compile(r"(?<![\w.])(?P<short>[bd])\. (?=(?:1[0-9]|20)[0-9]{2}\b)")
 _REVISION = re.compile(r"\bRev\.? (?=[A-Z0-9](?:[.,;:)](?![0-9])| ?$))")
 _STATE = re.compile(
@@ -299,6 +300,7 @@ def read_abbreviations(text: str) -> str:
     text = _STATE.sub(_state, text)
     text = _COMPASS_BEFORE.sub(lambda m: _COMPASS[m["point"] or m["bare"]] + " ", text)
     text = _INITIAL.sub(r"\1\2 ", text)
+    text = _SIZE.sub("medium", text)
     text = _ABBREVIATION.sub(_abbreviation, text)
     text = _UNIT_ALONE.sub(_unit_alone, text)
     text = _NUMBERED.sub(lambda m: _BEFORE_NUMBER.get(m[1] or m["bare"], "number") + " ", text)
