@@ -44,10 +44,10 @@ class Pace:
     unknown: float
 
 
-#: By kind of front end. "phonemes" is fitted to 21,766 sentences by petit's voices; "plain" is 14
-#: characters a second in ordinary sentences.
+#: By kind of front end. "phonemes" is fitted to 21,766 sentences by petit's voices, with deviations
+#: wide enough for its slowest replies; "plain" is 14 characters a second in ordinary sentences.
 PACES = {
-    "phonemes": Pace(start=0.24, sound=0.066, pause=0.18, known=0.07, unknown=0.12),
+    "phonemes": Pace(start=0.24, sound=0.066, pause=0.18, known=0.13, unknown=0.14),
     "plain": Pace(start=0.3, sound=0.075, pause=0.25, known=0.14, unknown=0.25),
 }
 
