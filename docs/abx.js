@@ -55,7 +55,7 @@ function abx(root, rows) {
     const share = (100 * guessing(right, trials)).toPrecision(2);
     status.textContent =
       `${which === hidden ? "Right" : "Wrong"}. ${right} of ${trials} right; ` +
-      `who guesses gets as many with a probability of ${Number(share)} %.`;
+      `guessing gets as many with a probability of ${Number(share)} %.`;
     for (const button of answers) button.disabled = trials === TRIALS;
     draw();
   };

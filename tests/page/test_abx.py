@@ -44,7 +44,7 @@ def test_trials_are_played_and_counted(browser: Browser) -> None:
     for name in "Play A", "Play B", "Play X":
         say.get_by_text(name).click()
     say.get_by_text("X is B").click()
-    expect(status).to_contain_text("Right. 1 of 1 right; who guesses gets as many")
+    expect(status).to_contain_text("Right. 1 of 1 right; guessing gets as many")
     expect(status).to_contain_text("probability of 50 %")
     say.get_by_text("Play X").click()
     say.get_by_text("X is B").click()
