@@ -57,6 +57,9 @@ def known_voice(audio: Audio) -> np.ndarray:
 def said(text: str, voice: str, seed: int = 1) -> bytes:
     global last_text
     audio = petit().generate(text, voice=voice, seed=seed)
+    while voices.get(audio.duration_s, voice) != voice:  # 10 ms more than that of another voice
+        longer = np.pad(audio.samples, (0, audio.sample_rate // 100))
+        audio = Audio(samples=longer, sample_rate=audio.sample_rate)
     last_text, voices[audio.duration_s] = text, voice
     return audio.to_bytes()
 
@@ -105,7 +108,7 @@ def test_other_words_are_no_consent(server: Running) -> None:
 def test_the_speaker_of_a_consent_is_the_one_who_is_copied(server: Running) -> None:
     recording = said(SENTENCE, "clara")
     id = consent(server, recording).json()["id"]
-    same, other = said(OTHER, "clara"), said(OTHER, "oscar", 2)  # of different durations
+    same, other = said(OTHER, "clara", 2), said(OTHER, "oscar")
     samples, rate = soundfile.read(io.BytesIO(recording), dtype="int16")
     again = io.BytesIO()
     soundfile.write(again, samples, rate, format="FLAC")
