@@ -137,18 +137,12 @@ def _per(match: re.Match[str]) -> str:
         return " each"
     if match["per"] == "pp":
         return " per person"
+    if match["then"]:
+        return f" per {per(match['per'])} per {per(match['then'])}"
     if not known(match):
         return f" per {match['per']}" if len(match["per"]) > 2 else f" slash {match['per']}"
-    if match["then"] in _THEN:
-        return f" per {per(match['per'])} per {_THEN[match['then']]}"
     period = per(match["per"])
     return f" {'an' if period == 'hour' else 'a'} {period}"
-
-
-_THEN = {
-    "mo": "month", "month": "month", "yr": "year", "year": "year", "day": "day", "week": "week",
-    "wk": "week", "hr": "hour", "hour": "hour", "night": "night",
-}  # fmt: skip
 
 
 def _cents(match: re.Match[str]) -> str:

@@ -338,7 +338,10 @@ _MANY = (
     "people|users|views|likes|words|followers|downloads|copies|jobs|homes|subscribers|steps|"
     "customers|dollars|euros|tokens|requests"
 )
-_SCALES = {"k": "thousand", "m": "million", "b": "billion", "bn": "billion"}
+_SCALES = {
+    "k": "thousand", "m": "million", "b": "billion", "bn": "billion", "mn": "million",
+    "mil": "million", "trn": "trillion",
+}  # fmt: skip
 _SIGNS: tuple[Rule, ...] = (
     (
         r"(?<![0-9/])(?P<beats>[2-9]|12)/(?P<of>[248])(?= (?:time|meter)\b)",
@@ -485,9 +488,7 @@ _MEASURES: tuple[Rule, ...] = (
     (r"(?:(?<=[0-9]{2})|(?<=\.[0-9])|(?<=(?:bout|over|than) [0-9]))M(?![\w/])", "million"),
     (
         r"(?<=[0-9]) ?(?P<scale>mn|bn|trn|mil)\b(?!/| thick)",
-        lambda m: {"mn": "million", "mil": "million", "bn": "billion", "trn": "trillion"}[
-            m["scale"]
-        ],
+        lambda m: _SCALES[m["scale"]],
     ),
     (r"(?<=[0-9]{4}) ?bps\b", "bits per second"),
     (r"(?<![.,][0-9] )(?<=[0-9] )pp\.(?! ?[0-9])", "pages"),

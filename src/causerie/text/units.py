@@ -126,5 +126,5 @@ def many(name: str) -> str:
 
 
 def per(symbol: str) -> str:
-    """One unit, as it is read after "per": m³ → cubic meter."""
-    return _PERIODS.get(symbol) or UNITS[symbol]
+    """One unit, as it is read after "per": m³ → cubic meter. Another word is itself."""
+    return _PERIODS.get(symbol) or UNITS.get(symbol, symbol)
