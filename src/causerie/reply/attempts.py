@@ -1,19 +1,24 @@
 """The attempts at one turn: the same text with other seeds, of which the best is kept.
 
 A turn is spoken again if the model said nothing, and, where a recognizer compares it with its text,
-if too many words are missing or invented.
+if too many words are missing or invented. Each attempt after a wrong one has a lower temperature,
+because a model that is drawn from less freely says fewer other words.
 """
 
 from __future__ import annotations
 
+import dataclasses
+
 from causerie.audio.audio import Check
 from causerie.engine.handle import Handle
-from causerie.engine.request import State
+from causerie.engine.request import Sampling, State
 from causerie.recognition.words import Difference
 from causerie.reply.turn import Turn
 
 #: Attempts at a turn that a recognizer checks, and at any other, which is only empty or not.
 MAX_CHECKED, MAX_UNCHECKED = 5, 2
+#: The temperature of an attempt, relative to that of the attempt before it, which was wrong.
+CALMER = 0.75
 _SEED_BITS = 3
 
 
@@ -21,6 +26,7 @@ class Attempts:
     """One turn while it is spoken.
 
     Args:
+        sampling: of the reply.
         is_checked: a recognizer checks the speech before anyone hears it.
 
     Attributes:
@@ -29,21 +35,36 @@ class Attempts:
         busy_s: computing time before anyone heard it.
     """
 
-    def __init__(self, turn: Turn, *, is_checked: bool) -> None:
+    def __init__(self, turn: Turn, sampling: Sampling, *, is_checked: bool) -> None:
         self.turn, self.is_checked = turn, is_checked
+        self._first = sampling
         self.number = 0
         self.handle: Handle | None = None
         self.busy_s = 0.0
         self._best: tuple[tuple[bool, int, float], Handle, Difference | None] | None = None
-        self._num_empty = 0
+        self._num_empty = self._num_wrong = 0
 
-    def seed(self, seed: int) -> int:
-        """The seed of the attempt, from that of the reply.
+    @property
+    def sampling(self) -> Sampling:
+        """The sampling of the attempt that is next or in progress.
 
         Turns have different frame numbers, on which the noise depends too.
         """
         bits = f"{self.number:0{_SEED_BITS}b}"
-        return seed ^ (int(bits[::-1], 2) << 63 - _SEED_BITS)
+        calmer = CALMER**self._num_wrong
+        return dataclasses.replace(
+            self._first,
+            seed=self._first.seed ^ (int(bits[::-1], 2) << 63 - _SEED_BITS),
+            temperature=self._first.temperature * calmer,
+            depth_temperature=self._first.depth_temperature * calmer,
+        )
+
+    @property
+    def _most(self) -> int:
+        """The number of attempts that are allowed; without noise all would be equal."""
+        if self._first.temperature == self._first.depth_temperature == 0:
+            return 1
+        return MAX_CHECKED if self.is_checked else MAX_UNCHECKED
 
     @staticmethod
     def is_empty(handle: Handle) -> bool:
@@ -64,9 +85,9 @@ class Attempts:
         self.handle = self._best[1]
         self.number += 1
         self._num_empty += is_empty
-        most = MAX_CHECKED if self.is_checked else MAX_UNCHECKED
         is_right = difference is None or difference.is_right
-        return self.number < most and (is_empty or not is_right)
+        self._num_wrong += not is_right
+        return self.number < self._most and (is_empty or not is_right)
 
     def check(self) -> Check | None:
         """The comparison of the best attempt with its text; None if there was none."""
@@ -88,7 +109,9 @@ class Attempts:
         notes: list[str] = []
         (is_empty, *_), _, difference = self._best
         if self._num_empty:
-            end = ", also with another seed" if is_empty else " at first: spoken with another seed"
+            end = " at first: spoken with another seed"
+            if is_empty:
+                end = ", also with another seed" if self.number > 1 else ""
             notes.append(f"empty: the model said nothing{end}")
         if difference is None or is_empty:
             return notes

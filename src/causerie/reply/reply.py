@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import time
 from collections.abc import Sequence
@@ -211,12 +210,11 @@ class Reply:
         turn = attempts.turn
         self.notes += [note for note in turn.notes if note not in self.notes]
         continues = self._continues or bool(spoken) or attempts.number > 0
-        seed = attempts.seed(self._sampling.seed)
         return Request(
             rows=turn.prompt.rows,
             part_ends=turn.prompt.part_ends,
             max_frames=turn.max_frames,
-            sampling=dataclasses.replace(self._sampling, seed=seed),
+            sampling=attempts.sampling,
             length=turn.length,
             first_frame=sum(codes.shape[1] for codes in spoken),
             realtime=is_live,
@@ -231,7 +229,8 @@ class Reply:
 
     def _new_attempts(self, turn: Turn, spoken: Sequence[Tensor]) -> Attempts:
         how = self._verifying
-        return Attempts(turn, is_checked=how is not None and (how.holds_first or bool(spoken)))
+        is_checked = how is not None and (how.holds_first or bool(spoken))
+        return Attempts(turn, self._sampling, is_checked=is_checked)
 
     async def _next_attempts(
         self, turns: Turns, spoken: list[Tensor], current: Handle | None = None
