@@ -31,6 +31,7 @@ def test_public_names() -> None:
         "CauserieError",
         "CheckpointError",
         "ConfigError",
+        "Conversation",
         "DeadlineError",
         "Detection",
         "EngineError",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from causerie.audio.audio import Audio
+    from causerie.conversation import Conversation
     from causerie.errors import (
         AudioError,
         CancelledError,
@@ -51,6 +52,7 @@ __all__ = [
     "CauserieError",
     "CheckpointError",
     "ConfigError",
+    "Conversation",
     "DeadlineError",
     "Detection",
     "EngineError",
@@ -73,6 +75,7 @@ _MODULES = {
     "TTS": "tts",
     "Audio": "audio.audio",
     "Segment": "prompt",
+    "Conversation": "conversation",
     "Voice": "voices",
     "FLUSH": "text.growing",
     "Stream": "reply.stream",

@@ -23,6 +23,7 @@ import torch
 
 from causerie.audio.audio import Audio
 from causerie.checkpoint.load import Checkpoint, load
+from causerie.conversation import CONTEXT_S, Conversation
 from causerie.device import find_device, find_dtype
 from causerie.engine.aio import AsyncEngine
 from causerie.engine.engine import PREFIX_BYTES, Engine
@@ -521,6 +522,24 @@ class TTS:
         if any(isinstance(turn, Segment) and turn.speaker == 0 for turn in context):
             default = ""
         return find_voice(voice, self.checkpoint.voices, default)
+
+    def conversation(
+        self,
+        voice: str | int | os.PathLike[str] | Voice | None = None,
+        *,
+        context_s: float = CONTEXT_S,
+    ) -> Conversation:
+        """A conversation with another speaker, whose sound is context of the replies.
+
+        Args:
+            voice: of the replies, as for `generate`.
+            context_s: seconds of the latest turns that are context, besides the voice.
+
+        Raises:
+            ConfigError: `context_s` is not a number above 0.
+            UnknownVoiceError: no voice has this name.
+        """
+        return Conversation(self, self._context, self._voice(voice, ()), context_s=context_s)
 
     def make_voice(
         self,

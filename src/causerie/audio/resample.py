@@ -83,6 +83,35 @@ def resample(
     return out
 
 
+class StreamResampler:
+    """`resample` for sound that arrives in pieces: the same samples, however it is cut.
+
+    Raises:
+        AudioError: a rate is out of range.
+    """
+
+    def __init__(self, from_rate: int, to_rate: int) -> None:
+        for rate in (from_rate, to_rate):
+            check_rate(rate)
+        self._stream: soxr.ResampleStream | None = None
+        if from_rate != to_rate:
+            self._stream = soxr.ResampleStream(from_rate, to_rate, 1, "float32", "HQ")
+
+    def add(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The output that is ready after these samples (N,)."""
+        return self._next(samples, is_last=False)
+
+    def finish(self) -> NDArray[np.float32]:
+        """The remaining output."""
+        return self._next(np.zeros(0, np.float32), is_last=True)
+
+    def _next(self, samples: NDArray[np.float32], *, is_last: bool) -> NDArray[np.float32]:
+        if self._stream is None:
+            return samples
+        out: NDArray[np.float32] = self._stream.resample_chunk(samples, last=is_last)
+        return out
+
+
 def check_rate(rate: object, name: str = "audio") -> None:
     """Raise AudioError if this cannot be a sample rate in Hz."""
     if not isinstance(rate, (int, np.integer)) or not MIN_RATE <= rate <= MAX_RATE:

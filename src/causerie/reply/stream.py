@@ -51,6 +51,7 @@ class Stream(Reply, Iterator[NDArray[np.float32]]):
         self._engine, self._source = engine, turns
         self._is_live = True
         self._current: Handle | None = None
+        self._cut: Handle | None = None  # of the turn that was cut off by `close`
         self._next: Future[Attempts | None] | None = None  # the verified turn after the current
         self._next_handle: Handle | None = None  # of that turn's latest attempt
         self._check: Future[Difference] | None = None
@@ -94,6 +95,7 @@ class Stream(Reply, Iterator[NDArray[np.float32]]):
                 self._engine.abandon(handle)
         if self._check is not None:
             self._check.cancel()
+        self._cut = self._current or self._cut
         self._current = self._next = self._next_handle = self._check = None
 
     def __del__(self) -> None:
@@ -121,7 +123,7 @@ class Stream(Reply, Iterator[NDArray[np.float32]]):
 
     @property
     def _handle(self) -> Handle | None:
-        return self._current
+        return self._current or self._cut
 
     def _next_chunk(self) -> NDArray[np.float32] | None:
         """The next chunk of this turn or of the next one; None at the end."""

@@ -26,11 +26,10 @@ from pydantic import Field
 
 from causerie.audio import formats
 from causerie.audio.formats import MAX_SPEED, MIN_SPEED, Encoder
-from causerie.prompt import Segment
+from causerie.conversation import Playback
 from causerie.reply.async_stream import AsyncStream
 from causerie.server.errors import ApiError
 from causerie.server.json_body import Seed
-from causerie.server.playback import Playback, context_of
 from causerie.server.sockets import GoneError, Message, Socket, check_key, well_formed
 from causerie.server.texts import CheckedText
 
@@ -182,6 +181,7 @@ class _Connection:
         self.format, self.speed = "audio/pcm", 1.0
         self.frame_rate = self.service.tts.checkpoint.codec.config.frame_rate
         self.name, self.conversation = _name("sess"), _name("conv")
+        self.memory = self.service.tts.conversation()
         self.items: list[_Item] = []
         self.active: dict[str, _Response] = {}
         self.handlers: dict[str, Callable[[dict[str, Any]], Awaitable[None]]] = {
@@ -339,6 +339,8 @@ class _Connection:
                 param="item_id",
             )
         self.items.remove(item)
+        if item.playback is not None:
+            self.memory.remove(item.playback)
         await self.send("conversation.item.deleted", item_id=item.name)
 
     async def truncate_item(self, event: dict[str, Any]) -> None:
@@ -398,8 +400,13 @@ class _Connection:
             sample_rate=self.service.sample_rate,
             out_rate=_RATES[kind],
         )
-        playbacks = [item.playback for item in context if item.playback is not None]
-        segments: list[Segment] = await asyncio.to_thread(context_of, playbacks, voice.name)
+        memory = self.memory
+        if options.input is not None:
+            memory = self.service.tts.conversation()
+            for item in context:
+                if item.playback is not None:
+                    memory.add(item.playback)
+        segments, notes = await asyncio.to_thread(memory.next_context, voice)
         limit = options.max_output_tokens if isinstance(options.max_output_tokens, int) else None
         reply = await self.service.speak(
             text,
@@ -410,6 +417,7 @@ class _Connection:
             max_duration_s=None if limit is None else limit / self.frame_rate,
             protocol="realtime",
         )
+        reply.notes += notes
         for item in spoken:
             item.is_spoken = True
         item = _Item(_name("item"), "assistant", "", "in_progress")
@@ -456,6 +464,8 @@ class _Connection:
         await self.send("response.created", response=self.response(response))
         await self.send_for(response, "response.output_item.added", item=item.json())
         if response.in_conversation:
+            assert item.playback is not None
+            self.memory.add(item.playback)
             await self.add(item, len(self.items))
         await self.send_part(response, "response.content_part.added", part=_part(""))
 
@@ -547,6 +557,7 @@ class _Connection:
         playback = response.item.playback
         assert playback is not None
         reply, usage = playback.reply, None
+        assert isinstance(reply, AsyncStream)
         if has_ended:
             num_text, num_audio = reply.num_text_tokens, reply.num_context_frames
             usage = {

@@ -33,11 +33,11 @@ from pydantic import BeforeValidator, Field
 
 from causerie.audio import formats
 from causerie.audio.formats import MAX_SPEED, MIN_SPEED, Encoder
+from causerie.conversation import Playback
 from causerie.prompt import Segment
 from causerie.reply.async_stream import AsyncStream
 from causerie.server.errors import ApiError
 from causerie.server.json_body import Seed
-from causerie.server.playback import Playback, context_of
 from causerie.server.sockets import Feed, GoneError, Message, Socket, check_key
 from causerie.tts import Guard
 from causerie.voices import Voice
@@ -105,6 +105,7 @@ class _Session:
         self.open: _Utterance | None = None  # the one that accepts text
         self.waiting: deque[_Utterance] = deque()  # the first is being spoken
         self.past: deque[_Utterance] = deque(maxlen=MAX_PAST)
+        self.memory = self.service.tts.conversation()
         self.num_utterances = 0
         self.is_closing = False
         self.work: asyncio.Task[None] | None = None
@@ -217,10 +218,10 @@ class _Session:
         """Send the audio of an utterance, sentence by sentence."""
         if not await utterance.feed.has_text():
             return
-        config, context = utterance.config, list[Segment]()
+        config, context, notes = utterance.config, list[Segment](), list[str]()
         if config.conversation:
-            replies = [other.playback for other in self.past if other.playback is not None]
-            context = await asyncio.to_thread(context_of, replies, utterance.voice.name)
+            voice = utterance.voice
+            context, notes = await asyncio.to_thread(self.memory.next_context, voice)
         encoder = _encoder(config, self.service.sample_rate)
         reply = await self.service.speak(
             utterance.feed,
@@ -237,7 +238,8 @@ class _Session:
             normalize=config.normalize,
             protocol="vllm_omni",
         )
-        utterance.playback = Playback(reply, utterance.voice.name)
+        reply.notes += notes
+        utterance.playback = self.memory.add(Playback(reply, utterance.voice.name))
         utterance.feed.on_wait = lambda: self.end_sentence(utterance)
         utterance.feed.wait_spoken = reply.spoken
         try:

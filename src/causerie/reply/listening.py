@@ -1,0 +1,70 @@
+"""Encodes the sound of a turn while it is spoken, so that little is left to do at its end."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from causerie.audio.resample import StreamResampler, mono
+from causerie.checkpoint.load import Checkpoint
+
+
+class Listening:
+    """One turn of a speaker whose sound arrives in pieces.
+
+    The codes do not depend, to the bit, on how the sound is cut.
+
+    Args:
+        sample_rate: of the sound, in Hz.
+
+    Raises:
+        AudioError: the sample rate is out of range.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, sample_rate: int) -> None:
+        self._codec, self._model = checkpoint.codec, checkpoint.model.config
+        config = self._codec.config
+        self._frame_size = config.frame_size
+        self._resampler = StreamResampler(sample_rate, config.sample_rate)
+        self._state = self._codec.new_encoder_state()
+        self._rest = np.zeros(0, np.float32)  # less than a frame
+        self._codes: list[Tensor] = []  # (K, 1) each
+
+    @property
+    def num_frames(self) -> int:
+        """Frames that are encoded."""
+        return len(self._codes)
+
+    def add(self, samples: ArrayLike) -> None:
+        """Encode the frames that are complete with these samples (N,) or (C, N).
+
+        Raises:
+            AudioError: the samples are not numbers, or not finite.
+        """
+        self._encode(self._resampler.add(mono(samples)))
+
+    def end(self) -> Tensor:
+        """The codes (K, T) of the turn, whose last frame may be partial."""
+        self._encode(self._resampler.finish())
+        if len(self._rest):
+            self._step(self._rest)
+            self._rest = self._rest[:0]
+        if not self._codes:
+            return torch.zeros((self._model.num_codebooks, 0), dtype=torch.long)
+        return torch.cat(self._codes, dim=1)
+
+    def _encode(self, pcm: NDArray[np.float32]) -> None:
+        pcm = np.concatenate([self._rest, pcm])
+        whole = len(pcm) // self._frame_size * self._frame_size
+        for start in range(0, whole, self._frame_size):
+            self._step(pcm[start : start + self._frame_size])
+        self._rest = pcm[whole:]
+
+    @torch.inference_mode()
+    def _step(self, pcm: NDArray[np.float32]) -> None:
+        device = next(self._codec.parameters()).device
+        frame = torch.from_numpy(np.array(pcm)).to(device)[None, None]
+        codes = self._codec.encode_step(frame, self._state, self._model.num_codebooks)[0]
+        self._codes.append(codes.cpu().clone())

@@ -1,0 +1,248 @@
+"""A conversation is context: what the other speaker said, and what was heard of the replies."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from causerie.conversation import KEPT, Conversation, Playback
+from causerie.errors import AudioError, CauserieError, ConfigError, TextError
+from causerie.prompt import Segment
+from causerie.tts import TTS
+from tests import tiny
+
+RATE, FRAME = 24_000, 1920
+QUESTION, ANSWER = "Is it far?", "Ten minutes."
+SHORT: dict[str, Any] = {"seed": 3, "max_duration_s": 0.4}
+
+
+@pytest.fixture
+def tts() -> TTS:
+    return TTS(tiny.checkpoint(max_frames=1024), watermark=False)
+
+
+def sound(num_frames: float, seed: int = 0, rate: int = RATE) -> np.ndarray:
+    noise = np.random.default_rng(seed).standard_normal(int(num_frames * FRAME * rate / RATE))
+    return (0.1 * noise).astype(np.float32)
+
+
+def frames(segments: list[Segment]) -> int:
+    return sum(segment.codes.shape[1] for segment in segments if segment.codes is not None)
+
+
+# -- context ---------------------------------------------------------------------------------------
+
+
+def test_a_reply_has_heard_the_other_speaker(tts: TTS) -> None:
+    conversation = tts.conversation()
+    conversation.hear(QUESTION, sound(7), sample_rate=RATE)
+    first = conversation.generate(ANSWER, **SHORT)
+    conversation.hear("", sound(5, 1), sample_rate=RATE)
+    second = conversation.generate("I know.", **SHORT)
+    assert first.codes is not None
+    asked = Segment(speaker=1, text=QUESTION, audio=sound(7), sample_rate=RATE)
+    own = Segment(speaker=0, text=ANSWER, codes=first.codes)
+    asked_again = Segment(speaker=1, text="", audio=sound(5, 1), sample_rate=RATE)
+    alone = tts.generate("I know.", context=[asked, own, asked_again], **SHORT)
+    assert np.array_equal(second.samples, alone.samples)
+    assert not np.array_equal(second.samples, tts.generate("I know.", **SHORT).samples)
+    said = [(segment.speaker, segment.text) for segment in conversation.context()]
+    assert said == [(1, QUESTION), (0, ANSWER), (1, ""), (0, "I know.")]
+
+
+def test_the_other_speaker_has_a_number_of_its_own(tts: TTS) -> None:
+    codes = torch.zeros((tiny.checkpoint().model.config.num_codebooks, 3), dtype=torch.long)
+    voice = tts.make_voice("v", [Segment(speaker=0, text="Yes.", codes=codes)], speaker=1)
+    conversation = tts.conversation(voice)
+    conversation.hear(QUESTION, sound(3), sample_rate=RATE)
+    assert [segment.speaker for segment in conversation.context()] == [2]
+
+
+def test_replies_in_another_voice_are_not_context(tts: TTS) -> None:
+    conversation = tts.conversation(0)
+    conversation.hear(QUESTION, sound(3), sample_rate=RATE)
+    conversation.generate(ANSWER, **SHORT)
+    conversation.voice = tts.conversation(1).voice
+    assert [(s.speaker, s.text) for s in conversation.context()] == [(0, QUESTION)]
+
+
+def test_words_that_cannot_be_spoken_are_unknown_words(tts: TTS) -> None:
+    conversation = tts.conversation()
+    turn = conversation.hear("...", sound(3), sample_rate=RATE)
+    assert turn.text == "..."
+    assert [segment.text for segment in conversation.context()] == [""]
+    assert conversation.generate(ANSWER, **SHORT).duration_s > 0
+
+
+def test_a_removed_turn_is_no_context(tts: TTS) -> None:
+    conversation = tts.conversation()
+    turn = conversation.hear(QUESTION, sound(3), sample_rate=RATE)
+    conversation.remove(turn)
+    conversation.remove(turn)
+    assert conversation.context() == []
+
+
+# -- interruption ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("played_s", [0.0, 0.1, 0.32, 0.39, 9.0])
+def test_an_interrupted_reply_counts_as_far_as_it_was_heard(tts: TTS, played_s: float) -> None:
+    conversation = tts.conversation()
+    whole = conversation.generate("One two three four five six.", **SHORT)
+    text = conversation.interrupt(played_s)
+    assert whole.codes is not None
+    heard = frames(conversation.context())
+    expected = min(played_s / 0.08, whole.codes.shape[1])
+    assert expected - 1 < heard <= expected
+    if heard:
+        (segment,) = conversation.context()
+        assert segment.codes is not None
+        assert torch.equal(segment.codes, whole.codes[:, :heard])
+        assert segment.text == text
+        assert "One two three four five six.".startswith(text)
+
+
+def test_a_stream_counts_as_far_as_it_was_taken(tts: TTS) -> None:
+    conversation = tts.conversation()
+    stream = conversation.stream("One two three four five six.", seed=3, max_duration_s=4)
+    taken = [next(stream) for _ in range(4)]
+    stream.close()
+    (segment,) = conversation.context()
+    assert frames([segment]) == sum(map(len, taken)) // FRAME > 4
+    assert segment.text in ("One", "One two", "One two three")
+
+
+# -- the budget ------------------------------------------------------------------------------------
+
+
+def test_the_oldest_turns_are_dropped(tts: TTS) -> None:
+    limit_s = 4.0
+    conversation = tts.conversation(context_s=limit_s)
+    notes: list[bool] = []
+    contexts: list[list[Segment]] = []
+    for number in range(20):
+        conversation.hear(QUESTION, sound(6, number), sample_rate=RATE)
+        reply = conversation.generate(ANSWER, **SHORT)
+        notes.append(any(note.startswith("conversation: dropped") for note in reply.notes))
+        contexts.append(conversation.context())
+    assert all(frames(context) <= limit_s / 0.08 + 5 for context in contexts)  # with the reply
+    assert not notes[0]
+    assert 2 <= sum(notes) <= 10  # several turns go at once
+    for before, after in pairwise(contexts):
+        sizes = [frames([segment]) for segment in after]
+        assert set(sizes) <= {6, 5}  # whole turns
+        assert frames(after) >= KEPT * limit_s / 0.08 - 6 or len(after) >= len(before)
+
+
+def test_a_turn_costs_its_own_rows(tts: TTS) -> None:
+    conversation = tts.conversation()
+    num_read = []
+    for number in range(5):
+        conversation.hear(QUESTION, sound(10, number), sample_rate=RATE)
+        saved = tts.engine.prefixes.num_rows_saved
+        conversation.generate(ANSWER, **SHORT)
+        num_rows = frames(conversation.context())
+        num_read.append(num_rows - (tts.engine.prefixes.num_rows_saved - saved))
+    assert max(num_read[1:]) <= 40  # rows of text count as saved, too
+
+
+def test_a_long_reply_is_dropped_in_whole_pieces(tts: TTS) -> None:
+    conversation = tts.conversation(context_s=1.0)
+    text = "One fish swims here in the sea. Two birds sing there in the old tree. Three cats sleep."
+    conversation.generate(text, seed=3, max_duration_s=3)
+    whole = [segment.text for segment in conversation.context()]
+    context, notes = conversation.next_context()
+    assert [segment.text for segment in context] == whole[len(whole) - len(context) :]
+    assert len(context) < len(whole)
+    assert frames(context) <= 12
+    assert len(notes) == 1
+
+
+# -- sound that arrives in pieces ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rate", [24_000, 16_000, 8_000])
+def test_sound_is_encoded_while_it_is_spoken(tts: TTS, rate: int) -> None:
+    samples = sound(6.4, rate=rate)
+    expected: torch.Tensor | None = None
+    for size in (len(samples), rate // 50, 1777, 333):
+        turn = tts.conversation().listen(rate)
+        for start in range(0, len(samples), size):
+            turn.add(samples[start : start + size])
+        num_before = turn.num_frames
+        codes = turn.end()
+        assert codes.shape[1] == 7
+        assert num_before >= 5
+        expected = codes if expected is None else expected
+        assert torch.equal(codes, expected)
+    conversation = tts.conversation()
+    heard = conversation.hear("", samples, sample_rate=rate).segment.codes
+    assert heard is not None
+    assert expected is not None
+    assert (heard == expected).float().mean() > 0.99  # offline, products are rounded otherwise
+
+
+def test_an_empty_turn_has_no_codes(tts: TTS) -> None:
+    conversation = tts.conversation()
+    codes = conversation.listen(16_000).end()
+    assert codes.shape[1] == 0
+    with pytest.raises(AudioError, match="empty"):
+        conversation.hear("", codes=codes)
+
+
+# -- asyncio, and errors ---------------------------------------------------------------------------
+
+
+def test_asyncio(tts: TTS) -> None:
+    async def talk() -> tuple[np.ndarray, Conversation]:
+        conversation = tts.conversation()
+        conversation.hear(QUESTION, sound(7), sample_rate=RATE)
+        stream = await conversation.astream(ANSWER, **SHORT)
+        pcm = np.concatenate([chunk async for chunk in stream])
+        await tts.aclose()
+        return pcm, conversation
+
+    pcm, conversation = asyncio.run(talk())
+    again = tts.conversation()
+    again.hear(QUESTION, sound(7), sample_rate=RATE)
+    assert np.array_equal(again.generate(ANSWER, **SHORT).samples, pcm)
+    assert [segment.text for segment in conversation.context()] == [QUESTION, ANSWER]
+
+
+@pytest.mark.parametrize(
+    ("action", "error", "message"),
+    [
+        (lambda c, t: t.conversation(context_s=0), ConfigError, "context_s must be a number"),
+        (lambda c, t: t.conversation(context_s=float("nan")), ConfigError, "context_s must be"),
+        (lambda c, t: t.conversation("nobody"), CauserieError, "nobody"),
+        (lambda c, t: c.hear(QUESTION), AudioError, "the turn has neither audio nor codes"),
+        (lambda c, t: c.hear("\udc80", sound(3), sample_rate=RATE), TextError, "half"),
+        (lambda c, t: c.interrupt(1.0), ConfigError, "there is no reply to interrupt"),
+        (lambda c, t: c.listen(24), AudioError, "give it in Hz"),
+        (lambda c, t: c.listen(RATE).add(np.array([np.nan])), AudioError, "not finite"),
+    ],
+)
+def test_bad_input(tts: TTS, action: Any, error: type[CauserieError], message: str) -> None:
+    with pytest.raises(error, match=message):
+        action(tts.conversation(), tts)
+
+
+def test_a_negative_time_is_no_time(tts: TTS) -> None:
+    conversation = tts.conversation()
+    conversation.generate(ANSWER, **SHORT)
+    with pytest.raises(ConfigError, match="from 0 upwards"):
+        conversation.interrupt(-1)
+
+
+def test_playback_counts_what_was_sent(tts: TTS) -> None:
+    playback = Playback(tts.stream(ANSWER, **SHORT), "0")
+    for chunk in playback.reply:  # type: ignore[attr-defined]
+        playback.add(chunk)
+    assert playback.sent_ms == playback.played_ms == 400
+    playback.stop(150)
+    assert playback.played_ms == 150
