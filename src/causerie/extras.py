@@ -13,6 +13,7 @@ EXTRAS = {
     "play": ("sounddevice", "plays audio without another program"),
     "narrate": ("av", "causerie narrate to m4b, mp3, m4a and opus"),
     "verify": ("jiwer", "--verify and verify=True: words that were not said are said again"),
+    "talk": ("httpx", "spoken conversations: hears turns, and asks a language model"),
     "c2pa": ("c2pa", "causerie say and serve sign sound files with C2PA manifests"),
     "server": ("fastapi", "causerie serve: HTTP, WebSockets, web page, mp3 and opus"),
     "otel": (

@@ -33,6 +33,11 @@ class Listening:
         self._codes: list[Tensor] = []  # (K, 1) each
 
     @property
+    def frame_s(self) -> float:
+        """Seconds of a frame."""
+        return self._frame_size / self._codec.config.sample_rate
+
+    @property
     def num_frames(self) -> int:
         """Frames that are encoded."""
         return len(self._codes)

@@ -1,0 +1,1 @@
+"""Spoken conversation: ears that hear turns, and minds that answer them."""

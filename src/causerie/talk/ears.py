@@ -1,0 +1,182 @@
+"""Hears one speaker: turns are found, encoded and recognized while they are spoken."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from causerie.audio.resample import StreamResampler, mono
+from causerie.recognition.whisper import Recognizer
+from causerie.reply.listening import Listening
+from causerie.talk.activity import RATE
+from causerie.talk.turn_detector import Event, TurnDetector
+
+#: Speech between two partial results, in seconds.
+PARTIAL_S = 1.0
+#: Sound after the last word that belongs to a turn's codes, in seconds.
+TAIL_S = 0.2
+#: Sound that is kept besides the padding, in which a turn may begin.
+MARGIN_MS = 200
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Utterance:
+    """A turn that was heard.
+
+    Attributes:
+        started_ms, stopped_ms: where its speech is, in the sound so far.
+        codes: (K, T), from its padding to a little after its last word.
+        words: what was said; may still be recognized.
+    """
+
+    started_ms: int
+    stopped_ms: int
+    codes: Tensor
+    words: Future[str]
+
+
+@dataclass(frozen=True)
+class Started:
+    """Somebody began to speak."""
+
+    ms: int
+
+
+@dataclass(frozen=True)
+class Partial:
+    """What was said so far; the next one may differ from its beginning."""
+
+    text: str
+
+
+Heard: TypeAlias = Started | Partial | Utterance
+
+
+class Ears:
+    """Hears one speaker. Not thread-safe: one thread adds sound; another recognizes.
+
+    Args:
+        recognizer: returns the text of samples (N,) at 16 kHz.
+        listen: begins to encode a turn, as `Conversation.listen` does, at `sample_rate`.
+        sample_rate: of the sound, in Hz.
+        wants_partial: whether there are partial results.
+    """
+
+    def __init__(
+        self,
+        detector: TurnDetector,
+        recognizer: Recognizer,
+        listen: Callable[[int], Listening],
+        sample_rate: int,
+        *,
+        wants_partial: bool = True,
+    ) -> None:
+        self._detector, self._recognizer, self._listen = detector, recognizer, listen
+        self._rate, self._wants_partial = sample_rate, wants_partial
+        self._to_16k = StreamResampler(sample_rate, RATE)
+        self._pool = ThreadPoolExecutor(1, "causerie recognizer")
+        self._sound = np.zeros(0, np.float32)  # what may belong to a turn
+        self._first = 0  # place of its first sample
+        self._turn: Listening | None = None
+        self._started = self._fed = 0  # places of the turn, in `sample_rate`
+        self._words: Future[str] | None = None  # of the turn up to its latest pause
+        self._partial: Future[str] | None = None
+        self._num_partial = 0  # samples of the turn when it was asked for
+
+    def add(self, samples: ArrayLike) -> list[Heard]:
+        """What was heard up to the end of these samples (N,).
+
+        Raises:
+            AudioError: the samples are not numbers, or not finite.
+        """
+        pcm = mono(samples)
+        self._sound = np.concatenate([self._sound, pcm])
+        heard = self._hear(self._detector.add(self._to_16k.add(pcm)))
+        if self._turn is not None:
+            self._feed(self._turn, self._detector.num_samples)
+            heard += self._partial_words()
+        self._forget()
+        return heard
+
+    def finish(self) -> list[Heard]:
+        """End the current turn now, as when a button is released."""
+        return self._hear(self._detector.finish())
+
+    def close(self) -> None:
+        """End the recognizer's thread."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _hear(self, events: list[Event]) -> list[Heard]:
+        heard: list[Heard] = []
+        for event in events:
+            if event.kind == "started":
+                self._turn, self._words = self._listen(self._rate), None
+                self._started = self._fed = self._place(event.sample)
+                self._num_partial = 0
+                heard.append(Started(self._ms(event.sample)))
+            elif event.kind == "paused":
+                self._words = self._recognize(event)
+            elif event.kind == "resumed":
+                self._words = None
+            else:
+                heard.append(self._stop(event))
+        return heard
+
+    def _stop(self, event: Event) -> Utterance:
+        """The turn that ended."""
+        turn, self._turn, self._partial = self._turn, None, None
+        assert turn is not None
+        self._feed(turn, event.now)
+        length_s = (self._place(event.sample) - self._started) / self._rate + TAIL_S
+        codes = turn.end()[:, : math.ceil(length_s / turn.frame_s)]
+        return Utterance(
+            started_ms=round(1000 * self._started / self._rate),
+            stopped_ms=self._ms(event.sample),
+            codes=codes,
+            words=self._words or self._recognize(event),
+        )
+
+    def _recognize(self, event: Event) -> Future[str]:
+        return self._pool.submit(self._recognizer, event.speech)
+
+    def _partial_words(self) -> list[Heard]:
+        """A partial result, if one is ready; asks for the next one."""
+        heard: list[Heard] = []
+        if self._partial is not None and self._partial.done():
+            text, self._partial = self._partial.result(), None
+            heard = [Partial(text)] if text else []
+        speech = self._detector.speech
+        is_due = len(speech) - self._num_partial >= PARTIAL_S * RATE
+        if self._wants_partial and self._partial is None and self._words is None and is_due:
+            self._num_partial = len(speech)
+            self._partial = self._pool.submit(self._recognizer, speech)
+        return heard
+
+    def _feed(self, turn: Listening, sample: int) -> None:
+        """Encode the sound up to a sample of the detector."""
+        place = self._place(sample)
+        if place > self._fed:
+            turn.add(self._sound[self._fed - self._first : place - self._first])
+            self._fed = place
+
+    def _forget(self) -> None:
+        """Keep the sound that a turn may begin in, or that is not encoded yet."""
+        padding = self._rate * (self._detector.settings.padding_ms + MARGIN_MS) // 1000
+        begin = self._place(self._detector.num_samples) - padding
+        place = self._fed if self._turn is not None else begin
+        if place > self._first:
+            self._sound, self._first = self._sound[place - self._first :], place
+
+    def _place(self, sample: int) -> int:
+        """The place in the sound as it came of a sample of the detector."""
+        return round(sample * self._rate / RATE)
+
+    def _ms(self, sample: int) -> int:
+        return round(1000 * sample / RATE)

@@ -1,0 +1,134 @@
+"""Decides what to answer: any OpenAI-compatible chat endpoint, or an echo."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Protocol, TypeAlias
+
+from causerie.errors import CauserieError
+from causerie.extras import need
+
+#: A message of a chat, as OpenAI's chat completions have it.
+Message: TypeAlias = dict[str, Any]
+
+#: What a language model needs to know of speech.
+INSTRUCTIONS = (
+    "You are in a spoken conversation: what you write is read aloud. Answer in one to three short "
+    "sentences of plain words, without markdown, lists, emoji or stage directions."
+)
+#: Seconds to connect, and between two parts of an answer.
+CONNECT_S, READ_S = 10.0, 60.0
+
+
+class MindError(CauserieError):
+    """The chat endpoint gave no answer."""
+
+
+class Mind(Protocol):
+    """Answers messages."""
+
+    def __call__(
+        self, messages: Sequence[Message], tools: Sequence[Message] = ()
+    ) -> AsyncIterator[str | Message]:
+        """The parts of the answer as they come: text, or the calls of tools, complete."""
+
+
+class Echo:
+    """Says back what it heard, so that all can be tried without a language model."""
+
+    async def __call__(
+        self, messages: Sequence[Message], tools: Sequence[Message] = ()
+    ) -> AsyncIterator[str | Message]:
+        """See `Mind`."""
+        said = next((m["content"] for m in reversed(messages) if m["role"] == "user"), "")
+        yield said or "I did not hear any words."
+
+
+class Chat:
+    """An OpenAI-compatible chat endpoint, as of Ollama, llama.cpp, vLLM or OpenAI.
+
+    Args:
+        url: with or without /v1 and /chat/completions.
+        model: name of the language model.
+        key: for the header Authorization.
+
+    Raises:
+        ConfigError: a package of the extra `talk` is missing.
+    """
+
+    def __init__(self, url: str, model: str, key: str | None = None) -> None:
+        httpx = self._httpx = need("httpx", "talk")
+        base = url.rstrip("/").removesuffix("/chat/completions").removesuffix("/v1")
+        self.url, self.model = base + "/v1/chat/completions", model
+        self._client = httpx.AsyncClient(
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            timeout=httpx.Timeout(READ_S, connect=CONNECT_S),
+        )
+
+    async def __call__(
+        self, messages: Sequence[Message], tools: Sequence[Message] = ()
+    ) -> AsyncIterator[str | Message]:
+        """See `Mind`.
+
+        Raises:
+            MindError: the endpoint cannot be reached, or answers with an error.
+        """
+        body: Message = {"model": self.model, "messages": [*messages], "stream": True}
+        if tools:
+            body["tools"] = [*tools]
+        calls: dict[int, Message] = {}
+        try:
+            async with self._client.stream("POST", self.url, json=body) as response:
+                if response.status_code != 200:
+                    await response.aread()
+                    raise MindError(f"{self.url} answered {_error_of(response)}")
+                async for line in response.aiter_lines():
+                    data = line.removeprefix("data:").strip()
+                    if not line.startswith("data:") or data == "[DONE]":
+                        continue
+                    delta = self._delta(data)
+                    for call in delta.get("tool_calls") or ():
+                        _merge(calls, call)
+                    if delta.get("content"):
+                        yield delta["content"]
+        except self._httpx.HTTPError as error:
+            reason = str(error) or type(error).__name__
+            raise MindError(f"no answer from {self.url}: {reason}") from error
+        for _, call in sorted(calls.items()):
+            yield call
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    def _delta(self, data: str) -> Message:
+        """The change that an event of the stream describes."""
+        try:
+            event = json.loads(data)
+        except ValueError as error:
+            raise MindError(f"{self.url} sent what is not JSON: {data[:100]!r}") from error
+        if "error" in event:
+            raise MindError(f"{self.url} failed: {json.dumps(event['error'])[:300]}")
+        choices = event.get("choices") or [{}]
+        delta: Message = choices[0].get("delta") or {}
+        return delta
+
+
+def _merge(calls: dict[int, Message], part: Message) -> None:
+    """Add a part of a tool's call to the calls so far."""
+    call = calls.setdefault(part.get("index", 0), {"id": "", "name": "", "arguments": ""})
+    call["id"] = part.get("id") or call["id"]
+    function = part.get("function") or {}
+    call["name"] += function.get("name") or ""
+    call["arguments"] += function.get("arguments") or ""
+
+
+def _error_of(response: Any) -> str:
+    """The status and the message of a response that is an error."""
+    try:
+        error = response.json()["error"]
+        message = error["message"] if isinstance(error, dict) else str(error)
+    except (ValueError, KeyError, TypeError):
+        message = response.text[:300]
+    return f"{response.status_code}: {message}"

@@ -1,0 +1,153 @@
+"""Finds where a speaker's turns begin and end in sound that arrives in pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causerie.errors import ConfigError
+from causerie.talk.activity import FRAME, RATE, VoiceActivity
+
+#: "started"; "paused", which may be the end; "resumed" after a pause; "stopped".
+Kind: TypeAlias = Literal["started", "paused", "resumed", "stopped"]
+#: Returns the probability that the speaker has finished, from the samples (N,) of the turn.
+IsComplete: TypeAlias = Callable[[NDArray[np.float32]], float]
+
+#: Frames of speech that begin a turn, and of silence that are a pause.
+NUM_BEGIN, NUM_PAUSE = 2, 5
+#: Speech goes on while its probability is above the threshold less this.
+HYSTERESIS = 0.15
+#: The sound of a turn that a model of its end sees, in seconds.
+SEEN_S = 8.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """When a turn begins and ends.
+
+    Attributes:
+        threshold: probability above which a frame holds speech.
+        padding_ms: sound before the speech that belongs to the turn.
+        silence_ms: silence that ends a turn.
+        is_complete: ends a turn at a pause if the speaker seems to have finished. `silence_ms`
+            ends it in any case.
+
+    Raises:
+        ConfigError: a number is out of range.
+    """
+
+    threshold: float = 0.5
+    padding_ms: int = 300
+    silence_ms: int = 500
+    is_complete: IsComplete | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.threshold < 1:
+            raise ConfigError(f"the threshold must be between 0 and 1, not {self.threshold!r}")
+        if not 0 <= self.padding_ms <= 2000:
+            raise ConfigError(f"the padding must be 0 to 2000 ms, not {self.padding_ms!r}")
+        if not 200 <= self.silence_ms <= 10_000:
+            raise ConfigError(f"the silence must be 200 to 10000 ms, not {self.silence_ms!r}")
+
+
+@dataclass(frozen=True, eq=False)
+class Event:
+    """What happened.
+
+    Attributes:
+        sample: where the turn begins, or where its speech ends, in the sound so far.
+        now: where in the sound this became clear.
+        speech: samples (N,) of the turn until then, with its padding.
+    """
+
+    kind: Kind
+    sample: int
+    now: int
+    speech: NDArray[np.float32]
+
+
+class TurnDetector:
+    """The turns of one speaker.
+
+    Attributes:
+        num_samples: samples so far, in whole frames.
+        speech: samples (N,) of the current turn, with the padding before it.
+    """
+
+    def __init__(self, activity: VoiceActivity, settings: Settings = Settings()) -> None:
+        self.settings = settings
+        self.num_samples = 0
+        self._activity = activity
+        self._rest = np.zeros(0, np.float32)  # less than a frame
+        self._frames: list[NDArray[np.float32]] = []  # of the turn, or of the padding
+        self._is_speaking = False
+        self._num_speech = self._num_silent = 0  # frames in a row
+        self._speech_end = 0
+
+    @property
+    def speech(self) -> NDArray[np.float32]:
+        """See the class."""
+        return np.concatenate([np.zeros(0, np.float32), *self._frames])
+
+    def add(self, samples: NDArray[np.float32]) -> list[Event]:
+        """What happened up to the end of these samples (N,) at 16 kHz."""
+        samples = np.concatenate([self._rest, samples])
+        whole = len(samples) // FRAME * FRAME
+        self._rest = samples[whole:]
+        events: list[Event] = []
+        for frame in samples[:whole].reshape(-1, FRAME):
+            self.num_samples += FRAME
+            self._frames.append(frame)
+            probability = self._activity(frame)
+            if self._is_speaking:
+                events += self._continue(probability)
+            else:
+                events += self._wait(probability)
+        return events
+
+    def finish(self) -> list[Event]:
+        """End the current turn now, if there is one."""
+        return [self._stop()] if self._is_speaking else []
+
+    def _wait(self, probability: float) -> list[Event]:
+        """A frame before a turn."""
+        self._num_speech = self._num_speech + 1 if probability >= self.settings.threshold else 0
+        if self._num_speech >= NUM_BEGIN:
+            self._is_speaking, self._num_silent = True, 0
+            self._speech_end = self.num_samples
+            return [self._event("started", self.num_samples - FRAME * len(self._frames))]
+        padding = self.settings.padding_ms * RATE // 1000
+        kept = -(-padding // FRAME) + self._num_speech
+        self._frames = self._frames[-kept:] if kept else []
+        return []
+
+    def _continue(self, probability: float) -> list[Event]:
+        """A frame of a turn."""
+        if probability >= self.settings.threshold - HYSTERESIS:
+            was_paused = self._num_silent >= NUM_PAUSE
+            self._num_silent, self._speech_end = 0, self.num_samples
+            return [self._event("resumed", self.num_samples - FRAME)] if was_paused else []
+        self._num_silent += 1
+        if self._num_silent * FRAME * 1000 >= self.settings.silence_ms * RATE:
+            return [self._stop()]
+        if self._num_silent % NUM_PAUSE:
+            return []
+        events = []
+        if self._num_silent == NUM_PAUSE:
+            events.append(self._event("paused", self._speech_end))
+        is_complete = self.settings.is_complete
+        if is_complete is not None and is_complete(self.speech[-round(SEEN_S * RATE) :]) > 0.5:
+            events.append(self._stop())
+        return events
+
+    def _stop(self) -> Event:
+        event = self._event("stopped", self._speech_end)
+        self._is_speaking, self._num_speech, self._frames = False, 0, []
+        return event
+
+    def _event(self, kind: Kind, sample: int) -> Event:
+        return Event(kind, sample, self.num_samples, self.speech)
