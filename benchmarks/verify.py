@@ -155,7 +155,7 @@ def main() -> None:
         texts = PHRASES.read_text("utf-8").splitlines()
         bed = dataclasses.replace(bed, front_end=Bare(bed.front_end))
     whisper = Remembering(Whisper(threads=args.threads))
-    verifier._whispers = lambda: [whisper.quick, whisper]  # type: ignore[assignment]
+    verifier.whispers = lambda: [whisper.quick, whisper]  # type: ignore[assignment]
     tts = TTS(bed, engine=Engine(new_runner(bed, 4)))
     name = args.bed + {"hot": f" {args.temperature}", "model": f" {args.model}"}.get(args.bed, "")
     print(f"{name}, guard {args.guard}, at most {MAX_CHECKED} attempts", flush=True)

@@ -29,6 +29,7 @@ def test_public_names() -> None:
         "AudioError",
         "CancelledError",
         "CauserieError",
+        "ChatError",
         "CheckpointError",
         "ConfigError",
         "Conversation",

@@ -51,7 +51,7 @@ def test_server_and_plugin_report_the_same_status(kind: type[CauserieError]) -> 
     assert ("retry-after-ms" in answer.headers) == (answer.status in (429, 503))
     assert answer.type == {
         400: "invalid_request_error", 429: "rate_limit_error", 500: "server_error",
-        503: "server_error",
+        502: "server_error", 503: "server_error",
     }[answer.status]  # fmt: skip
     if answer.status == 500:
         assert "made up" not in answer.message

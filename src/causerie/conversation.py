@@ -100,7 +100,7 @@ class Playback:
 
 
 Turn: TypeAlias = Heard | Playback
-AnyTurn = TypeVar("AnyTurn", Heard, Playback)
+AnyTurn = TypeVar("AnyTurn", bound=Heard | Playback)
 
 
 class Speaker(Protocol):

@@ -8,6 +8,7 @@
     ├── UnknownVoiceError     no voice has that name
     ├── PromptTooLongError    one segment alone exceeds the context
     ├── StoreError            files of voices and consents cannot be read or written
+    ├── ChatError             a language model gave no answer
     ├── WatermarkError        a watermark's key or payload is invalid, or speech cannot be marked
     └── EngineError           the engine cannot serve a request
         ├── QueueFullError    too many requests wait
@@ -60,6 +61,10 @@ class PromptTooLongError(CauserieError, ValueError):
 
 class StoreError(CauserieError):
     """Files cannot be read or written: the disk is full, read-only, locked or out of reach."""
+
+
+class ChatError(CauserieError):
+    """A language model gave no answer: its endpoint cannot be reached, or reports an error."""
 
 
 class WatermarkError(CauserieError, ValueError):

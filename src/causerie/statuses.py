@@ -11,6 +11,7 @@ from typing import NamedTuple
 from causerie.errors import (
     AudioError,
     CancelledError,
+    ChatError,
     CheckpointError,
     ConfigError,
     DeadlineError,
@@ -46,6 +47,7 @@ _STATUSES: tuple[tuple[type[Exception], ErrorStatus], ...] = (
     (DeadlineError, ErrorStatus(503, "overloaded")),
     (CancelledError, ErrorStatus(503, "shutting_down")),
     (StoreError, ErrorStatus(503, "storage_failed")),
+    (ChatError, ErrorStatus(502, "chat_failed")),
     (CheckpointError, ErrorStatus(500, "checkpoint_error")),
 )
 _INTERNAL = ErrorStatus(500, "internal_error")

@@ -40,7 +40,7 @@ from causerie.reply.context import ContextEncoder
 from causerie.reply.reply import Verifying
 from causerie.reply.stream import Stream
 from causerie.reply.turns import Turns, listed
-from causerie.reply.verifier import Verifier
+from causerie.reply.verifier import Verifier, whispers
 from causerie.text.check import check_text
 from causerie.text.front_end import ReadingOptions
 from causerie.text.growing import Flush
@@ -240,6 +240,15 @@ class TTS:
     def sample_rate(self) -> int:
         """Sample rate of all speech, in Hz."""
         return self.checkpoint.codec.config.sample_rate
+
+    @property
+    def recognizer(self) -> Recognizer:
+        """That of `from_pretrained`, or else Whisper base, which is loaded at first.
+
+        Raises:
+            ConfigError: a package of the extra `verify` is missing.
+        """
+        return self._recognizer or whispers()[0]
 
     @property
     def voices(self) -> list[str]:

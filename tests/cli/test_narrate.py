@@ -214,7 +214,7 @@ def test_speed_and_pronunciations_are_those_of_say(narrate: Any) -> None:
 
 
 def test_verify_checks_every_part(narrate: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verifier, "_whispers", lambda: [lambda samples: "It rained and it ended."])
+    monkeypatch.setattr(verifier, "whispers", lambda: [lambda samples: "It rained and it ended."])
     facts = json.loads(narrate("book.md", "-o", "a.wav", "--json", "--verify").stdout)
     notes = [note for note in facts["notes"] if "verify" in note]
     assert any("The end: verify: 0 of 2 words missing, 3 invented, in" in note for note in notes)

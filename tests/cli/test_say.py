@@ -121,7 +121,7 @@ def test_verify_speaks_again_and_says_so(
     say: Any, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heard = ["Goodbye", "Hello"]
-    monkeypatch.setattr(verifier, "_whispers", lambda: [lambda samples: heard.pop(0)])
+    monkeypatch.setattr(verifier, "whispers", lambda: [lambda samples: heard.pop(0)])
     done = say("Hello", "-o", "a.wav", "--json", "--seed", "1", "--device", "cpu", "--verify")
     facts = json.loads(done.stdout)
     assert facts["checks"] == [

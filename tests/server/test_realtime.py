@@ -354,7 +354,16 @@ ITEM = {"type": "message", "role": "user", "content": [{"type": "input_text", "t
         ("nonsense", "invalid_json"),
         (b"\0", "invalid_json"),
         ({}, "unknown_event"),
-        ({"type": "input_audio_buffer.append", "audio": "AAAA"}, "unknown_event"),
+        ({"type": "input_audio_buffer.append", "audio": "AAAA"}, "invalid_value"),
+        ({"type": "input_audio_buffer.append", "audio": "?"}, "invalid_value"),
+        ({"type": "input_audio_buffer.append"}, "missing_required_parameter"),
+        ({"type": "input_audio_buffer.commit"}, "input_audio_buffer_commit_empty"),
+        ({"type": "session.update", "session": {"audio": {"input": {"format": {
+            "type": "audio/pcm", "rate": 8000}}}}}, "invalid_value"),
+        ({"type": "session.update", "session": {"audio": {"input": {"turn_detection": {
+            "type": "server_vad", "threshold": 2}}}}}, "invalid_value"),
+        ({"type": "conversation.item.create", "item": {"type": "function_call_output",
+            "output": "1"}}, "missing_required_parameter"),
         ({"type": []}, "unknown_event"),
         ({"type": "session.update"}, "missing_required_parameter"),
         ({"type": "session.update", "session": {"type": "transcription"}}, "invalid_value"),

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from causerie.talk.mind import Chat, Echo, Mind, MindError
+from causerie.errors import ChatError
+from causerie.talk.mind import Chat, Echo, Mind
 from tests.talk.chat_server import Answer, chat_server
 
 MESSAGES = [
@@ -77,10 +78,10 @@ def test_tools_are_passed_through() -> None:
     ],
 )
 def test_an_error_is_one_line(status: int, body: str, message: str) -> None:
-    with pytest.raises(MindError, match=message):
+    with pytest.raises(ChatError, match=message):
         chat(lambda _: (status, body))
 
 
 def test_nobody_there() -> None:
-    with pytest.raises(MindError, match=r"no answer from http://127\.0\.0\.1:9/v1/chat"):
+    with pytest.raises(ChatError, match=r"no answer from http://127\.0\.0\.1:9/v1/chat"):
         answers(Chat("http://127.0.0.1:9", "llama"))

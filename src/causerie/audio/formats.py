@@ -263,6 +263,22 @@ def check_speed(speed: float) -> None:
         raise ConfigError(f"speed must be between {MIN_SPEED} and {MAX_SPEED}, not {speed!r}")
 
 
+def from_telephone(data: bytes, name: str) -> NDArray[np.float32]:
+    """The samples (N,) of G.711's "ulaw" or "alaw".
+
+    Raises:
+        ConfigError: PyAV is missing.
+    """
+    av = need("av", "server")
+    decoder = av.CodecContext.create(FORMATS[name].codec, "r")
+    decoder.sample_rate, decoder.layout, decoder.format = TELEPHONE_RATE, "mono", "s16"
+    frames = decoder.decode(av.Packet(data)) if data else []
+    parts = [frame.to_ndarray().ravel() for frame in frames]
+    pcm = np.concatenate([np.zeros(0, np.int16), *parts])
+    samples: NDArray[np.float32] = pcm.astype(np.float32) * np.float32(2**-15)
+    return samples
+
+
 class Change:
     """Changes speed and sample rate of a stream by FFmpeg's filters.
 

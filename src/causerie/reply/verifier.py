@@ -31,7 +31,7 @@ class Verifier:
     def __init__(self, recognizer: Recognizer | None = None) -> None:
         need("jiwer", "verify")
         self._normal = normaliser("verify")
-        self._recognizers = [recognizer] if recognizer is not None else _whispers()
+        self._recognizers = [recognizer] if recognizer is not None else whispers()
         self._thread = ThreadPoolExecutor(1, "causerie recognizer")
 
     def check(
@@ -51,7 +51,7 @@ class Verifier:
 
 
 @functools.cache
-def _whispers() -> list[Recognizer]:
+def whispers() -> list[Recognizer]:
     """Whisper as it is quick, and as it is accurate, for what seems wrong then."""
     whisper = packaged_recognizer() or Whisper(extra="verify")
     return [whisper.quick, whisper]

@@ -22,6 +22,7 @@ from causerie.audio.c2pa import Signer
 from causerie.audio.formats import Encoder
 from causerie.errors import UnknownVoiceError
 from causerie.prompt import Segment
+from causerie.recognition.whisper import Recognizer
 from causerie.reply.async_stream import AsyncStream, Outcome
 from causerie.server.clients import current_client
 from causerie.server.dictionaries import Dictionaries
@@ -42,6 +43,7 @@ from causerie.server.voices.cloning import Cloning
 from causerie.server.voices.foreign_names import foreign_voice, is_mix
 from causerie.server.voices.openai_names import builtin_voices
 from causerie.server.voices.store import VoiceInfo, VoiceStore
+from causerie.talk.mind import Chat, Mind
 from causerie.text.growing import Flush
 from causerie.text.lexicon import LexiconSource
 from causerie.tts import Guard, OnOff, Verify
@@ -124,6 +126,9 @@ class SpeechService:
         self.tts, self.models, self.store = models.first, models, store
         self.settings, self.metrics, self._tracing = settings, metrics, tracing
         self.is_closing = False
+        self.mind: Mind | None = None
+        if settings.llm:
+            self.mind = Chat(settings.llm, settings.llm_model, settings.llm_key or None)
         self.cloning = Cloning(self.tts, store, settings)
         self.own_speech = OwnSpeech()
         cert, key = Path(settings.c2pa_cert), Path(settings.c2pa_key)
@@ -337,6 +342,10 @@ class SpeechService:
         span = None if self._tracing is None else self._tracing.reply(protocol, started_ns)
         stream.observer = _ReplyMetrics(self.metrics, protocol, loaded, span)
         return stream
+
+    def recognizer(self) -> Recognizer:
+        """Hears the words of users; loaded at first. See `TTS.recognizer`."""
+        return self.tts.recognizer
 
     async def aclose(self) -> None:
         """Close all engines; replies in progress are cut off."""

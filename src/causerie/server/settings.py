@@ -62,6 +62,11 @@ class Settings(BaseSettings):
         description="Check speech by a recognizer, and speak wrong pieces again. Needs the extra "
         "verify.",
     )
+    llm: str = Field(
+        "", description="OpenAI-compatible chat endpoint that answers what is said to Realtime."
+    )
+    llm_model: str = Field("", description="Name of the language model of --llm.")
+    llm_key: str = Field("", description="Key of --llm.")
     watermark: bool = Field(True, description="Mark all speech as generated.")
     watermark_key: str = Field("", description="File of the watermark's key; empty: public key.")
     max_streams: int = Field(8, ge=1, description="Replies computed at the same time.")
@@ -197,6 +202,12 @@ class Settings(BaseSettings):
     def _signing(self) -> Settings:
         if bool(self.c2pa_cert) != bool(self.c2pa_key):
             raise ValueError("c2pa_cert and c2pa_key belong together: give both, or neither")
+        return self
+
+    @model_validator(mode="after")
+    def _thinking(self) -> Settings:
+        if bool(self.llm) != bool(self.llm_model):
+            raise ValueError("llm and llm_model belong together: give both, or neither")
         return self
 
     @property

@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Protocol, TypeAlias
 
-from causerie.errors import CauserieError
+from causerie.errors import ChatError
 from causerie.extras import need
 
 #: A message of a chat, as OpenAI's chat completions have it.
@@ -19,10 +19,6 @@ INSTRUCTIONS = (
 )
 #: Seconds to connect, and between two parts of an answer.
 CONNECT_S, READ_S = 10.0, 60.0
-
-
-class MindError(CauserieError):
-    """The chat endpoint gave no answer."""
 
 
 class Mind(Protocol):
@@ -72,7 +68,7 @@ class Chat:
         """See `Mind`.
 
         Raises:
-            MindError: the endpoint cannot be reached, or answers with an error.
+            ChatError: the endpoint cannot be reached, or answers with an error.
         """
         body: Message = {"model": self.model, "messages": [*messages], "stream": True}
         if tools:
@@ -82,7 +78,7 @@ class Chat:
             async with self._client.stream("POST", self.url, json=body) as response:
                 if response.status_code != 200:
                     await response.aread()
-                    raise MindError(f"{self.url} answered {_error_of(response)}")
+                    raise ChatError(f"{self.url} answered {_error_of(response)}")
                 async for line in response.aiter_lines():
                     data = line.removeprefix("data:").strip()
                     if not line.startswith("data:") or data == "[DONE]":
@@ -94,7 +90,7 @@ class Chat:
                         yield delta["content"]
         except self._httpx.HTTPError as error:
             reason = str(error) or type(error).__name__
-            raise MindError(f"no answer from {self.url}: {reason}") from error
+            raise ChatError(f"no answer from {self.url}: {reason}") from error
         for _, call in sorted(calls.items()):
             yield call
 
@@ -107,9 +103,9 @@ class Chat:
         try:
             event = json.loads(data)
         except ValueError as error:
-            raise MindError(f"{self.url} sent what is not JSON: {data[:100]!r}") from error
+            raise ChatError(f"{self.url} sent what is not JSON: {data[:100]!r}") from error
         if "error" in event:
-            raise MindError(f"{self.url} failed: {json.dumps(event['error'])[:300]}")
+            raise ChatError(f"{self.url} failed: {json.dumps(event['error'])[:300]}")
         choices = event.get("choices") or [{}]
         delta: Message = choices[0].get("delta") or {}
         return delta

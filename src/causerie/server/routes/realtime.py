@@ -1,37 +1,57 @@
-"""OpenAI's Realtime protocol, as far as it speaks: `WS /v1/realtime`.
+"""OpenAI's Realtime protocol: `WS /v1/realtime`.
 
-A response speaks the text of the user's messages, word for word.
+A response speaks what a language model answers (`--llm`), or else the user's words, word for word:
+those of text messages, and those that a recognizer hears in the user's sound.
 
-    → session.update {audio: {output: {voice, format, speed}}}
+    → session.update {audio: {input: {turn_detection, …}, output: {voice, format, speed}}, …}
+    → input_audio_buffer.append {audio} … commit, clear
+    ← input_audio_buffer.speech_started … speech_stopped, committed
     → conversation.item.create {item: {role: "user", content: [{type: "input_text", text}]}}
     → response.create {response?: {input?, conversation?: "none", audio?, …}}
     ← response.created … response.output_audio.delta … response.done
     → response.cancel
     → conversation.item.truncate {item_id, audio_end_ms}
 
-Responses of the conversation are context of later ones in the same voice, as far as they were
-heard. The session goes on after an error. There is no audio input.
+What the user said, and responses as far as they were heard, are context of later responses. The
+session goes on after an error.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import secrets
+import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal
+from typing import Any
 
 from fastapi import APIRouter, WebSocket
-from pydantic import Field
 
 from causerie.audio import formats
-from causerie.audio.formats import MAX_SPEED, MIN_SPEED, Encoder
 from causerie.conversation import Playback
+from causerie.errors import CauserieError
 from causerie.reply.async_stream import AsyncStream
 from causerie.server.errors import ApiError
-from causerie.server.json_body import Seed
-from causerie.server.sockets import GoneError, Message, Socket, check_key, well_formed
+from causerie.server.realtime.answer import Answer
+from causerie.server.realtime.hearing import Hearing
+from causerie.server.realtime.items import Item, Response, new_id
+from causerie.server.realtime.messages import (
+    FORMATS,
+    RATES,
+    Append,
+    Cancel,
+    Create,
+    ItemCreate,
+    ItemId,
+    NewItem,
+    NewResponse,
+    Output,
+    SessionUpdate,
+    Truncate,
+)
+from causerie.server.sockets import GoneError, Socket, check_key, well_formed
 from causerie.server.texts import CheckedText
+from causerie.talk.ears import Ears, Started, Utterance
+from causerie.talk.mind import INSTRUCTIONS, Message
 
 router = APIRouter()
 
@@ -41,134 +61,11 @@ MAX_ITEMS = 2000
 MAX_RESPONSES = 8
 #: Prefix of the subprotocol by which a browser, which cannot set headers, sends its key.
 KEY_PROTOCOL = "openai-insecure-api-key."
-
-_FORMATS = {"audio/pcm": "pcm", "audio/pcmu": "ulaw", "audio/pcma": "alaw"}
-_RATES = {"audio/pcm": 24_000, "audio/pcmu": 8000, "audio/pcma": 8000}
-
-
-class _Format(Message):
-    type: Literal["audio/pcm", "audio/pcmu", "audio/pcma"] = "audio/pcm"
-    rate: Literal[24000, 8000] | None = None
-
-
-class _VoiceId(Message):
-    id: str
-
-
-class _Output(Message):
-    voice: str | _VoiceId | None = None
-    format: _Format | None = None
-    speed: float | None = Field(default=None, ge=MIN_SPEED, le=MAX_SPEED)
-
-
-class _Audio(Message):
-    output: _Output | None = None
-
-
-class _Session(Message):
-    type: Literal["realtime"] = "realtime"
-    audio: _Audio | None = None
-    instructions: str | None = None
-    output_modalities: list[Literal["audio"]] | None = None
-
-
-class _Content(Message):
-    type: str | None = None
-    text: str | None = None
-    transcript: str | None = None
-
-
-class _NewItem(Message):
-    type: Literal["message", "item_reference"] = "message"
-    id: str | None = Field(default=None, min_length=1, max_length=64)
-    role: Literal["user", "assistant", "system"] = "user"
-    content: list[_Content] = Field(default_factory=list, max_length=1000)
-
-
-class _NewResponse(Message):
-    audio: _Audio | None = None
-    conversation: str | None = None
-    input: list[_NewItem] | None = Field(default=None, max_length=1000)
-    max_output_tokens: int | Literal["inf"] | None = None
-    metadata: dict[str, str] | None = Field(default=None, max_length=16)
-    output_modalities: list[Literal["audio"]] | None = None
-    seed: Seed = None  # not in OpenAI's protocol
-
-
-class _SessionUpdate(Message):
-    session: _Session
-
-
-class _ItemCreate(Message):
-    item: _NewItem
-    previous_item_id: str | None = None
-
-
-class _ItemId(Message):
-    item_id: str
-
-
-class _Truncate(Message):
-    item_id: str
-    content_index: Literal[0] = 0
-    audio_end_ms: int = Field(ge=0)
-
-
-class _Create(Message):
-    response: _NewResponse = Field(default_factory=_NewResponse)
-
-
-class _Cancel(Message):
-    response_id: str | None = None
-
-
-class _Item:
-    """A message of the conversation.
-
-    Attributes:
-        is_spoken: whether a response has spoken it.
-        playback: of the item's audio, if it is a response.
-    """
-
-    def __init__(self, name: str, role: str, text: str, status: str = "completed") -> None:
-        self.name, self.role, self.text, self.status = name, role, text, status
-        self.is_spoken = False
-        self.playback: Playback | None = None
-
-    def json(self) -> dict[str, Any]:
-        """The item in OpenAI's format."""
-        if self.playback is not None:
-            content = [{"type": "output_audio", "transcript": self.text}]
-        elif self.role == "assistant":
-            content = [{"type": "output_text", "text": self.text}] if self.text else []
-        else:
-            content = [{"type": "input_text", "text": self.text}]
-        return {
-            "id": self.name,
-            "object": "realtime.item",
-            "type": "message",
-            "status": self.status,
-            "role": self.role,
-            "content": content,
-        }
-
-
-class _Response:
-    """A response, in progress or ended.
-
-    Attributes:
-        item: its audio, as a message of the conversation.
-    """
-
-    def __init__(
-        self, item: _Item, encoder: Encoder, output: dict[str, Any], options: _NewResponse
-    ) -> None:
-        self.name = _name("resp")
-        self.item, self.encoder, self.output, self.options = item, encoder, output, options
-        self.in_conversation = options.conversation != "none"
-        self.status = "in_progress"
-        self.details: dict[str, Any] | None = None
-        self.task: asyncio.Task[None] | None = None
+#: What the calls of tools and their outputs have.
+TOOL_FIELDS = {
+    "function_call": ("call_id", "name", "arguments"),
+    "function_call_output": ("call_id", "output"),
+}
 
 
 class _Connection:
@@ -180,12 +77,21 @@ class _Connection:
         self.voice = self.service.folder_model(model)
         self.format, self.speed = "audio/pcm", 1.0
         self.frame_rate = self.service.tts.checkpoint.codec.config.frame_rate
-        self.name, self.conversation = _name("sess"), _name("conv")
+        self.name, self.conversation = new_id("sess"), new_id("conv")
         self.memory = self.service.tts.conversation()
-        self.items: list[_Item] = []
-        self.active: dict[str, _Response] = {}
+        self.hearing = Hearing()
+        self.ears: Ears | None = None
+        self.spoken_item: Item | None = None  # of the turn that the user speaks
+        self.understanding: set[asyncio.Task[None]] = set()  # wait for the words of turns
+        self.beginning = asyncio.Lock()
+        self.tools: list[Message] = []
+        self.items: list[Item] = []
+        self.active: dict[str, Response] = {}
         self.handlers: dict[str, Callable[[dict[str, Any]], Awaitable[None]]] = {
             "session.update": self.update,
+            "input_audio_buffer.append": self.append,
+            "input_audio_buffer.commit": self.commit,
+            "input_audio_buffer.clear": self.clear,
             "conversation.item.create": self.create_item,
             "conversation.item.retrieve": self.retrieve_item,
             "conversation.item.truncate": self.truncate_item,
@@ -225,16 +131,16 @@ class _Connection:
             "model": self.model,
             "output_modalities": ["audio"],
             "instructions": self.instructions,
-            "tools": [],
-            "tool_choice": "none",
+            "tools": self.tools,
+            "tool_choice": "auto" if self.tools else "none",
             "max_output_tokens": "inf",
             "audio": {
-                "input": {"turn_detection": None, "transcription": None},
+                "input": self.hearing.json(),
                 "output": self.settings(None),
             },
         }
 
-    def settings(self, options: _Output | None) -> dict[str, Any]:
+    def settings(self, options: Output | None) -> dict[str, Any]:
         """The output settings: the given ones, else those of the session."""
         kind, voice, speed = self.format, self.voice or self.service.default_voice, self.speed
         if options is not None:
@@ -242,30 +148,141 @@ class _Connection:
             if options.voice is not None:
                 voice = options.voice if isinstance(options.voice, str) else options.voice.id
             speed = options.speed if options.speed is not None else speed
-            if options.format is not None and options.format.rate not in (None, _RATES[kind]):
+            if options.format is not None and options.format.rate not in (None, RATES[kind]):
                 raise ApiError(
-                    f"{kind} has a rate of {_RATES[kind]} Hz, not {options.format.rate}",
+                    f"{kind} has a rate of {RATES[kind]} Hz, not {options.format.rate}",
                     code="invalid_value",
                     param="audio.output.format.rate",
                 )
-        return {"format": {"type": kind, "rate": _RATES[kind]}, "voice": voice, "speed": speed}
+        return {"format": {"type": kind, "rate": RATES[kind]}, "voice": voice, "speed": speed}
 
     async def update(self, event: dict[str, Any]) -> None:
         """Change the settings: all that are given, or none."""
-        options = _SessionUpdate.read(event).session
+        options = SessionUpdate.read(event).session
         output = self.settings(options.audio.output if options.audio is not None else None)
         await self.service.find_voice(output["voice"])
+        if options.audio is not None and options.audio.input is not None:
+            self.hearing = self.hearing.changed(options.audio.input)
+            self.forget_sound()
+        if options.tools is not None:
+            self.tools = options.tools
         self.voice, self.format = output["voice"], output["format"]["type"]
         self.speed = output["speed"]
         if options.instructions is not None:
             self.instructions = options.instructions
         await self.send("session.updated", session=self.session())
 
+    # The user's sound
+
+    async def append(self, event: dict[str, Any]) -> None:
+        """Hear sound."""
+        samples = self.hearing.samples(Append.read(event).audio)
+        if not len(samples):
+            return
+        if self.ears is None:
+            recognizer = await asyncio.to_thread(self.service.recognizer)
+            self.ears = self.hearing.ears(self.memory, recognizer)
+        for heard in await asyncio.to_thread(self.ears.add, samples):
+            if isinstance(heard, Started):
+                await self.start_turn(heard)
+            elif isinstance(heard, Utterance):
+                await self.end_turn(heard)
+
+    async def start_turn(self, started: Started) -> None:
+        """The user begins to speak, which interrupts the response."""
+        self.spoken_item = Item(new_id("item"), "user", "", "in_progress", is_heard=True)
+        detection = self.hearing.detection
+        if detection is None:
+            return
+        await self.send(
+            "input_audio_buffer.speech_started",
+            audio_start_ms=started.ms,
+            item_id=self.spoken_item.name,
+        )
+        if detection.interrupt_response:
+            for response in [r for r in self.active.values() if r.in_conversation]:
+                await self.stop(response, "turn_detected")
+
+    async def end_turn(self, utterance: Utterance) -> None:
+        """The user's turn is an item, whose words come later."""
+        item, self.spoken_item = self.spoken_item, None
+        assert item is not None
+        if self.hearing.detection is not None:
+            await self.send(
+                "input_audio_buffer.speech_stopped",
+                audio_end_ms=utterance.stopped_ms,
+                item_id=item.name,
+            )
+        previous = self.items[-1].name if self.items else None
+        await self.send(
+            "input_audio_buffer.committed", item_id=item.name, previous_item_id=previous
+        )
+        await self.add(item, len(self.items))
+        task = self.socket.start(self.understand(item, utterance))
+        self.understanding.add(task)
+        task.add_done_callback(self.understanding.discard)
+
+    async def understand(self, item: Item, utterance: Utterance) -> None:
+        """Wait for the words of a turn, and answer them."""
+        try:
+            text = well_formed(await asyncio.wrap_future(utterance.words)).strip()
+            hear = self.memory.hear
+            item.heard = await asyncio.to_thread(lambda: hear(text, codes=utterance.codes))
+        except Exception as error:  # noqa: BLE001 sent to the client; the session goes on
+            item.status = "incomplete"
+            facts = self.service.report(error).body()["error"]
+            await self.send_words(item, "failed", error=facts)
+            return
+        item.text, item.status = text, "completed"
+        if self.hearing.transcribes:
+            await self.send_words(item, "delta", delta=text)
+            await self.send_words(item, "completed", transcript=text, usage=None)
+        await self.send(
+            "conversation.item.done", item=item.json(), previous_item_id=self.previous_id(item)
+        )
+        detection = self.hearing.detection
+        if detection is not None and detection.create_response and text:
+            try:
+                await self.begin_response(NewResponse())
+            except CauserieError as error:
+                await self.send_error(error, None)
+
+    async def send_words(self, item: Item, kind: str, **facts: Any) -> None:
+        """Send an event about the transcript of a turn."""
+        await self.send(
+            f"conversation.item.input_audio_transcription.{kind}",
+            item_id=item.name,
+            content_index=0,
+            **facts,
+        )
+
+    async def commit(self, event: dict[str, Any]) -> None:
+        """End the user's turn."""
+        heard = [] if self.ears is None else await asyncio.to_thread(self.ears.finish)
+        turns = [turn for turn in heard if isinstance(turn, Utterance)]
+        if not turns:
+            raise ApiError(
+                "the buffer holds no speech: append sound first",
+                code="input_audio_buffer_commit_empty",
+            )
+        await self.end_turn(turns[0])
+
+    async def clear(self, event: dict[str, Any]) -> None:
+        """Forget the sound of a turn that was not committed."""
+        self.forget_sound()
+        await self.send("input_audio_buffer.cleared")
+
+    def forget_sound(self) -> None:
+        """Begin to hear anew."""
+        if self.ears is not None:
+            self.ears.close()
+        self.ears = self.spoken_item = None
+
     # Items
 
     async def create_item(self, event: dict[str, Any]) -> None:
         """Add a message to the conversation."""
-        message = _ItemCreate.read(event)
+        message = ItemCreate.read(event)
         item = self.new_item(message.item)
         if len(self.items) >= MAX_ITEMS:
             raise ApiError(
@@ -284,8 +301,18 @@ class _Connection:
             "conversation.item.done", item=item.json(), previous_item_id=self.previous_id(item)
         )
 
-    def new_item(self, new: _NewItem) -> _Item:
+    def new_item(self, new: NewItem) -> Item:
         """The item that a client describes."""
+        if new.type in ("function_call", "function_call_output"):
+            facts = {name: getattr(new, name) for name in TOOL_FIELDS[new.type]}
+            if None in facts.values():
+                raise ApiError(
+                    f"a {new.type} needs {', '.join(facts)}",
+                    code="missing_required_parameter",
+                    param="item",
+                )
+            name = new.id or new_id("item")
+            return Item(name, "assistant", "", facts={"type": new.type, **facts})
         parts = []
         for part in new.content:
             text = part.text if part.text is not None else part.transcript
@@ -303,21 +330,21 @@ class _Connection:
                 param="item.content",
             )
         text = well_formed(" ".join(parts))
-        return _Item(new.id or _name("item"), new.role, self.service.texts.plain(text))
+        return Item(new.id or new_id("item"), new.role, self.service.texts.plain(text))
 
-    async def add(self, item: _Item, place: int) -> None:
+    async def add(self, item: Item, place: int) -> None:
         """Insert an item into the conversation, and report it."""
         self.items.insert(place, item)
         await self.send(
             "conversation.item.added", item=item.json(), previous_item_id=self.previous_id(item)
         )
 
-    def previous_id(self, item: _Item) -> str | None:
+    def previous_id(self, item: Item) -> str | None:
         """The id of the item before this one."""
         place = self.items.index(item)
         return self.items[place - 1].name if place else None
 
-    def item(self, name: str, param: str = "item_id") -> _Item:
+    def item(self, name: str, param: str = "item_id") -> Item:
         """The item with an id."""
         for item in self.items:
             if item.name == name:
@@ -326,12 +353,12 @@ class _Connection:
 
     async def retrieve_item(self, event: dict[str, Any]) -> None:
         """Send an item."""
-        item = self.item(_ItemId.read(event).item_id)
+        item = self.item(ItemId.read(event).item_id)
         await self.send("conversation.item.retrieved", item=item.json())
 
     async def delete_item(self, event: dict[str, Any]) -> None:
         """Delete an item."""
-        item = self.item(_ItemId.read(event).item_id)
+        item = self.item(ItemId.read(event).item_id)
         if item.status == "in_progress":
             raise ApiError(
                 f"item {item.name} is being spoken: cancel its response first",
@@ -339,13 +366,14 @@ class _Connection:
                 param="item_id",
             )
         self.items.remove(item)
-        if item.playback is not None:
-            self.memory.remove(item.playback)
+        turn = item.playback or item.heard
+        if turn is not None:
+            self.memory.remove(turn)
         await self.send("conversation.item.deleted", item_id=item.name)
 
     async def truncate_item(self, event: dict[str, Any]) -> None:
         """Cut a response to what was heard of it."""
-        message = _Truncate.read(event)
+        message = Truncate.read(event)
         item = self.item(message.item_id)
         if item.playback is None or item.status == "in_progress":
             reason = (
@@ -374,20 +402,47 @@ class _Connection:
     # Responses
 
     async def respond(self, event: dict[str, Any]) -> None:
-        """Begin a response."""
-        options = _Create.read(event).response
+        """Begin a response, once the words of all turns are known."""
+        options = Create.read(event).response
         if options.conversation not in (None, "auto", "none"):
             raise ApiError(
                 f"conversation {options.conversation!r} is neither auto nor none",
                 code="invalid_value",
                 param="response.conversation",
             )
-        self.check_capacity(options)
+        if not self.understanding:
+            await self.begin_response(options)
+            return
+
+        async def later() -> None:
+            await asyncio.gather(*self.understanding, return_exceptions=True)
+            try:
+                await self.begin_response(options)
+            except CauserieError as error:
+                await self.send_error(error, event.get("event_id"))
+
+        self.socket.start(later())
+
+    async def begin_response(self, options: NewResponse) -> None:
+        """Begin a response now."""
+        async with self.beginning:
+            self.check_capacity(options)
+            await self.begin(options)
+
+    async def begin(self, options: NewResponse) -> None:
+        """Begin a response; one at a time."""
         output = self.settings(options.audio.output if options.audio is not None else None)
         voice = await self.service.find_voice(output["voice"])
         spoken, context = self.source(options)
+        answer = None
+        if self.service.mind is not None:
+            tools = [
+                {"type": "function", "function": {k: v for k, v in tool.items() if k != "type"}}
+                for tool in (self.tools if options.tools is None else options.tools)
+            ]
+            answer = Answer(self.service.mind(self.messages(options, context), tools))
         text = self.service.texts.joined(CheckedText(item.text) for item in spoken)
-        if not spoken:
+        if not spoken and answer is None:
             raise ApiError(
                 "there is nothing to speak: create an item of role user with input_text first, or "
                 "send response.input; its text is spoken word for word, instructions are not",
@@ -396,20 +451,21 @@ class _Connection:
             )
         kind = output["format"]["type"]
         encoder = formats.encoder(
-            _FORMATS[kind],
+            FORMATS[kind],
             sample_rate=self.service.sample_rate,
-            out_rate=_RATES[kind],
+            out_rate=RATES[kind],
         )
         memory = self.memory
         if options.input is not None:
             memory = self.service.tts.conversation()
             for item in context:
-                if item.playback is not None:
-                    memory.add(item.playback)
+                turn = item.playback or item.heard
+                if turn is not None:
+                    memory.add(turn)
         segments, notes = await asyncio.to_thread(memory.next_context, voice)
         limit = options.max_output_tokens if isinstance(options.max_output_tokens, int) else None
         reply = await self.service.speak(
-            text,
+            text if answer is None else answer,
             voice=voice,
             context=segments,
             seed=options.seed,
@@ -420,18 +476,26 @@ class _Connection:
         reply.notes += notes
         for item in spoken:
             item.is_spoken = True
-        item = _Item(_name("item"), "assistant", "", "in_progress")
-        response = _Response(item, encoder, output, options)
+        item = Item(new_id("item"), "assistant", "", "in_progress")
+        response = Response(item, encoder, output, options, answer)
         self.active[response.name] = response
         item.playback = Playback(reply, voice.name)
         try:
-            await self.begin(response)
+            await self.send("response.created", response=self.response(response))
+            if answer is None:
+                await self.begin_item(response)
         except BaseException:
             await reply.aclose()
             raise
         response.task = self.socket.start(self.speak(response, reply))
 
-    def check_capacity(self, options: _NewResponse) -> None:
+    def messages(self, options: NewResponse, items: list[Item]) -> list[Message]:
+        """What the language model is asked."""
+        own = options.instructions or self.instructions
+        found = [{"role": "system", "content": f"{INSTRUCTIONS}\n\n{own}".strip()}]
+        return found + [m for m in (item.message() for item in items) if m is not None]
+
+    def check_capacity(self, options: NewResponse) -> None:
         """Raise ApiError if too many responses are in progress."""
         if options.conversation != "none" and any(r.in_conversation for r in self.active.values()):
             raise ApiError(
@@ -446,7 +510,7 @@ class _Connection:
                 code="too_many_responses",
             )
 
-    def source(self, options: _NewResponse) -> tuple[list[_Item], list[_Item]]:
+    def source(self, options: NewResponse) -> tuple[list[Item], list[Item]]:
         """The items to be spoken, and those that are context."""
         if options.input is None:
             return [i for i in self.items if i.role == "user" and not i.is_spoken], self.items
@@ -458,10 +522,10 @@ class _Connection:
                 items.append(self.new_item(new))
         return [item for item in items if item.role == "user"], items
 
-    async def begin(self, response: _Response) -> None:
-        """Report that a response begins."""
+    async def begin_item(self, response: Response) -> None:
+        """Report that the speech of a response begins."""
         item = response.item
-        await self.send("response.created", response=self.response(response))
+        response.items.append(item)
         await self.send_for(response, "response.output_item.added", item=item.json())
         if response.in_conversation:
             assert item.playback is not None
@@ -469,24 +533,13 @@ class _Connection:
             await self.add(item, len(self.items))
         await self.send_part(response, "response.content_part.added", part=_part(""))
 
-    async def speak(self, response: _Response, reply: AsyncStream) -> None:
-        """Send the audio and the transcript of a response."""
-        item, status, num_sent = response.item, "completed", 0
+    async def speak(self, response: Response, reply: AsyncStream) -> None:
+        """Send a response to its end."""
+        status = "completed"
         details: dict[str, Any] | None = None
-        assert item.playback is not None
         try:
-            async for pcm in reply:
-                item.playback.add(pcm)
-                texts = reply.texts
-                if len(texts) > num_sent:
-                    piece = " " * (num_sent > 0) + " ".join(texts[num_sent:])
-                    num_sent = len(texts)
-                    item.text += piece
-                    await self.send_part(
-                        response, "response.output_audio_transcript.delta", delta=piece
-                    )
-                await self.send_audio(response, response.encoder.encode(pcm))
-            await self.send_audio(response, response.encoder.finish())
+            if response.answer is None or await response.answer.has_text():
+                await self.deliver(response, reply)
             if reply.stopped == "limit":
                 status, details = "incomplete", {"reason": "max_output_tokens"}
         except GoneError:
@@ -500,15 +553,59 @@ class _Connection:
             await reply.aclose()
         await self.conclude(response, status, details)
 
-    async def send_audio(self, response: _Response, data: bytes) -> None:
+    async def deliver(self, response: Response, reply: AsyncStream) -> None:
+        """Send the audio and the transcript of a response."""
+        item, num_sent = response.item, 0
+        if item not in response.items:
+            await self.begin_item(response)
+        assert item.playback is not None
+        async for pcm in reply:
+            response.first_sound = response.first_sound or time.monotonic()
+            item.playback.add(pcm)
+            texts = reply.texts
+            if len(texts) > num_sent:
+                piece = " " * (num_sent > 0) + " ".join(texts[num_sent:])
+                num_sent = len(texts)
+                item.text += piece
+                await self.send_part(
+                    response, "response.output_audio_transcript.delta", delta=piece
+                )
+            await self.send_audio(response, response.encoder.encode(pcm))
+        await self.send_audio(response, response.encoder.finish())
+
+    async def send_audio(self, response: Response, data: bytes) -> None:
         """Send encoded audio, if there is any."""
         if data:
             await self.send_part(
                 response, "response.output_audio.delta", delta=base64.b64encode(data).decode()
             )
 
+    async def send_calls(self, response: Response) -> None:
+        """Send the calls of tools that the language model makes."""
+        for call in response.answer.calls if response.answer is not None else ():
+            facts = {"type": "function_call", "name": call["name"], "arguments": call["arguments"]}
+            name = call["id"] or new_id("call")
+            item = Item(new_id("item"), "assistant", "", facts={**facts, "call_id": name})
+            response.items.append(item)
+            place = {"response_id": response.name, "output_index": len(response.items) - 1}
+            await self.send("response.output_item.added", **place, item=item.json())
+            if response.in_conversation:
+                await self.add(item, len(self.items))
+            place |= {"item_id": item.name, "call_id": name}
+            kind, arguments = "response.function_call_arguments", call["arguments"]
+            await self.send(f"{kind}.delta", **place, delta=arguments)
+            await self.send(f"{kind}.done", **place, name=call["name"], arguments=arguments)
+            if response.in_conversation:
+                await self.send(
+                    "conversation.item.done",
+                    item=item.json(),
+                    previous_item_id=self.previous_id(item),
+                )
+            del place["item_id"], place["call_id"]
+            await self.send("response.output_item.done", **place, item=item.json())
+
     async def conclude(
-        self, response: _Response, status: str, details: dict[str, Any] | None = None
+        self, response: Response, status: str, details: dict[str, Any] | None = None
     ) -> None:
         """Report that a response has ended, and how."""
         del self.active[response.name]
@@ -520,6 +617,15 @@ class _Connection:
             assert playback is not None
             item.text = await asyncio.to_thread(lambda: playback.text)
         item.status = "completed" if status == "completed" else "incomplete"
+        if item in response.items:
+            await self.end_item(response)
+        if status == "completed":
+            await self.send_calls(response)
+        await self.send("response.done", response=self.response(response))
+
+    async def end_item(self, response: Response) -> None:
+        """Report that the speech of a response has ended."""
+        item = response.item
         await self.send_part(response, "response.output_audio.done")
         await self.send_part(
             response, "response.output_audio_transcript.done", transcript=item.text
@@ -530,11 +636,10 @@ class _Connection:
                 "conversation.item.done", item=item.json(), previous_item_id=self.previous_id(item)
             )
         await self.send_for(response, "response.output_item.done", item=item.json())
-        await self.send("response.done", response=self.response(response))
 
     async def cancel(self, event: dict[str, Any]) -> None:
         """Cancel a response."""
-        name = _Cancel.read(event).response_id
+        name = Cancel.read(event).response_id
         found = [
             response
             for response in self.active.values()
@@ -546,12 +651,26 @@ class _Connection:
                 code="response_cancel_not_active",
                 param="response_id",
             )
-        found[0].task.cancel()
-        await asyncio.gather(found[0].task, return_exceptions=True)
-        if found[0].name in self.active:
-            await self.conclude(found[0], "cancelled", {"reason": "client_cancelled"})
+        await self.stop(found[0], "client_cancelled")
 
-    def response(self, response: _Response) -> dict[str, Any]:
+    async def stop(self, response: Response, reason: str) -> None:
+        """End a response that is in progress.
+
+        Until the client says how much of it was played, it counts as played since its first sound.
+        """
+        if response.task is None:
+            return
+        response.task.cancel()
+        await asyncio.gather(response.task, return_exceptions=True)
+        playback = response.item.playback
+        assert playback is not None
+        if reason == "turn_detected":
+            started = response.first_sound
+            playback.stop(1000 * (time.monotonic() - started) if started else 0)
+        if response.name in self.active:
+            await self.conclude(response, "cancelled", {"reason": reason})
+
+    def response(self, response: Response) -> dict[str, Any]:
         """A response in OpenAI's format."""
         has_ended = response.status != "in_progress"
         playback = response.item.playback
@@ -573,7 +692,7 @@ class _Connection:
             "object": "realtime.response",
             "status": response.status,
             "status_details": response.details,
-            "output": [response.item.json()] if has_ended else [],
+            "output": [item.json() for item in response.items] if has_ended else [],
             "conversation_id": self.conversation if response.in_conversation else None,
             "output_modalities": ["audio"],
             "max_output_tokens": "inf" if limit is None else limit,
@@ -587,13 +706,13 @@ class _Connection:
 
     async def send(self, kind: str, **facts: Any) -> None:
         """Send an event."""
-        await self.socket.send({"type": kind, "event_id": _name("event"), **facts})
+        await self.socket.send({"type": kind, "event_id": new_id("event"), **facts})
 
-    async def send_for(self, response: _Response, kind: str, **facts: Any) -> None:
+    async def send_for(self, response: Response, kind: str, **facts: Any) -> None:
         """Send an event about the item of a response."""
         await self.send(kind, response_id=response.name, output_index=0, **facts)
 
-    async def send_part(self, response: _Response, kind: str, **facts: Any) -> None:
+    async def send_part(self, response: Response, kind: str, **facts: Any) -> None:
         """Send an event about the audio of a response."""
         await self.send_for(response, kind, item_id=response.item.name, content_index=0, **facts)
 
@@ -606,11 +725,6 @@ class _Connection:
 
 def _part(transcript: str) -> dict[str, Any]:
     return {"type": "audio", "transcript": transcript}
-
-
-def _name(kind: str) -> str:
-    """A new id."""
-    return f"{kind}_{secrets.token_hex(12)}"
 
 
 @router.websocket("/v1/realtime")

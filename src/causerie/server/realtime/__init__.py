@@ -1,0 +1,1 @@
+"""The parts of OpenAI's Realtime protocol, which `routes/realtime.py` connects."""

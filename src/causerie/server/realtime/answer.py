@@ -1,0 +1,51 @@
+"""The text that a language model writes, while it is spoken."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from causerie.talk.mind import Message
+
+
+class Answer(AsyncIterator[str]):
+    """The parts of an answer's text.
+
+    Args:
+        parts: what a `Mind` gives.
+
+    Attributes:
+        calls: of tools, so far.
+    """
+
+    def __init__(self, parts: AsyncIterator[str | Message]) -> None:
+        self.calls: list[Message] = []
+        self._parts = parts
+        self._read = ""  # but not given yet
+
+    async def has_text(self) -> bool:
+        """Wait for the first word; False if there is none.
+
+        Raises:
+            ChatError: the language model gave no answer.
+        """
+        while not self._read.strip():
+            part = await self._next()
+            if part is None:
+                return False
+            self._read += part
+        return True
+
+    async def __anext__(self) -> str:
+        """The next part of the text."""
+        part, self._read = self._read or await self._next(), ""
+        if part is None:
+            raise StopAsyncIteration
+        return part
+
+    async def _next(self) -> str | None:
+        """The next part that is text; None at the end."""
+        async for part in self._parts:
+            if isinstance(part, str):
+                return part
+            self.calls.append(part)
+        return None

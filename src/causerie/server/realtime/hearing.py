@@ -1,0 +1,115 @@
+"""What a Realtime client's sound is: its format, and when its turns begin and end."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causerie.audio.formats import from_telephone
+from causerie.conversation import Conversation
+from causerie.recognition.whisper import Recognizer
+from causerie.server.errors import ApiError
+from causerie.server.realtime.messages import FORMATS, RATES, Input, TurnDetection
+from causerie.talk.activity import Silero
+from causerie.talk.ears import Ears
+from causerie.talk.turn_detector import Settings, TurnDetector
+
+#: Silence that ends a turn, by the eagerness of semantic_vad.
+_SILENCE_MS = {"low": 1500, "medium": 800, "auto": 800, "high": 400}
+
+
+class Hearing:
+    """The settings of a session's input, and the ears that obey them.
+
+    Attributes:
+        kind: format of the sound.
+        detection: None: the client says where turns end.
+        transcribes: whether the client gets transcripts.
+    """
+
+    def __init__(self) -> None:
+        self.kind = "audio/pcm"
+        self.detection: TurnDetection | None = TurnDetection(type="server_vad")
+        self.transcribes = False
+
+    def changed(self, options: Input) -> Hearing:
+        """The settings with those that a client gives.
+
+        Raises:
+            ApiError: the rate does not fit the format.
+        """
+        new = Hearing()
+        new.kind, new.detection, new.transcribes = self.kind, self.detection, self.transcribes
+        if options.format is not None:
+            new.kind = options.format.type
+            if options.format.rate not in (None, RATES[new.kind]):
+                raise ApiError(
+                    f"{new.kind} has a rate of {RATES[new.kind]} Hz, not {options.format.rate}",
+                    code="invalid_value",
+                    param="audio.input.format.rate",
+                )
+        if options.turn_detection is not None:
+            detection = options.turn_detection
+            new.detection = None if detection.type == "none" else detection
+        if options.transcription is not None:
+            new.transcribes = options.transcription.type != "none"
+        return new
+
+    def json(self) -> dict[str, Any]:
+        """The settings in OpenAI's format."""
+        detection = None
+        if self.detection is not None:
+            own = {"threshold", "prefix_padding_ms", "silence_duration_ms"}
+            left_out = {"eagerness"} if self.detection.type == "server_vad" else own
+            detection = self.detection.model_dump(exclude=left_out)
+        return {
+            "format": {"type": self.kind, "rate": RATES[self.kind]},
+            "turn_detection": detection,
+            "transcription": {"model": "whisper-1"} if self.transcribes else None,
+            "noise_reduction": None,
+        }
+
+    def samples(self, audio: str) -> NDArray[np.float32]:
+        """The samples (N,) of a message.
+
+        Raises:
+            ApiError: it is not base64, or ends within a sample.
+        """
+        try:
+            data = base64.b64decode(audio, validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise ApiError(
+                f"audio is not base64: {error}", code="invalid_value", param="audio"
+            ) from None
+        if self.kind != "audio/pcm":
+            return from_telephone(data, FORMATS[self.kind])
+        if len(data) % 2:
+            raise ApiError(
+                f"audio has {len(data):,} bytes, which are not samples of 16 bits",
+                code="invalid_value",
+                param="audio",
+            )
+        samples: NDArray[np.float32] = np.frombuffer(data, "<i2") * np.float32(2**-15)
+        return samples
+
+    def ears(self, conversation: Conversation, recognizer: Recognizer) -> Ears:
+        """Ears for a session; they hear no silence if the client says where turns end."""
+        detection = self.detection
+        if detection is None:
+            detector = TurnDetector(lambda frame: 1.0, Settings(padding_ms=0))
+        else:
+            settings = Settings(
+                threshold=detection.threshold,
+                padding_ms=detection.prefix_padding_ms,
+                silence_ms=detection.silence_duration_ms
+                if detection.type == "server_vad"
+                else _SILENCE_MS[detection.eagerness],
+            )
+            detector = TurnDetector(Silero(), settings)
+        return Ears(
+            detector, recognizer, conversation.listen, RATES[self.kind], wants_partial=False
+        )

@@ -1,0 +1,134 @@
+"""The messages of clients of OpenAI's Realtime protocol, as far as they are obeyed."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from causerie.audio.formats import MAX_SPEED, MIN_SPEED
+from causerie.server.json_body import Seed
+from causerie.server.sockets import Message
+
+FORMATS = {"audio/pcm": "pcm", "audio/pcmu": "ulaw", "audio/pcma": "alaw"}
+RATES = {"audio/pcm": 24_000, "audio/pcmu": 8000, "audio/pcma": 8000}
+
+
+class Format(Message):
+    type: Literal["audio/pcm", "audio/pcmu", "audio/pcma"] = "audio/pcm"
+    rate: Literal[24000, 8000] | None = None
+
+
+class VoiceId(Message):
+    id: str
+
+
+class Output(Message):
+    voice: str | VoiceId | None = None
+    format: Format | None = None
+    speed: float | None = Field(default=None, ge=MIN_SPEED, le=MAX_SPEED)
+
+
+class TurnDetection(Message):
+    type: Literal["server_vad", "semantic_vad", "none"]
+    threshold: float = Field(default=0.5, gt=0, lt=1)
+    prefix_padding_ms: int = Field(default=300, ge=0, le=2000)
+    silence_duration_ms: int = Field(default=500, ge=200, le=10_000)
+    eagerness: Literal["low", "medium", "high", "auto"] = "auto"
+    create_response: bool = True
+    interrupt_response: bool = True
+
+
+class Transcription(Message):
+    type: Literal["none"] | None = None
+    model: str | None = None
+    language: str | None = None
+    prompt: str | None = None
+
+
+class Input(Message):
+    format: Format | None = None
+    turn_detection: TurnDetection | None = None
+    transcription: Transcription | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _off(cls, data: Any) -> Any:
+        """Tell null, which turns something off, from what is not given."""
+        if not isinstance(data, dict):
+            return data
+        names = [name for name in ("turn_detection", "transcription") if name in data]
+        return {**data, **{n: {"type": "none"} for n in names if data[n] is None}}
+
+
+class Audio(Message):
+    input: Input | None = None
+    output: Output | None = None
+
+
+class Session(Message):
+    type: Literal["realtime"] = "realtime"
+    audio: Audio | None = None
+    instructions: str | None = None
+    output_modalities: list[Literal["audio"]] | None = None
+    tools: list[dict[str, Any]] | None = Field(default=None, max_length=128)
+
+
+class Content(Message):
+    type: str | None = None
+    text: str | None = None
+    transcript: str | None = None
+
+
+class NewItem(Message):
+    type: Literal["message", "item_reference", "function_call", "function_call_output"] = "message"
+    id: str | None = Field(default=None, min_length=1, max_length=64)
+    role: Literal["user", "assistant", "system"] = "user"
+    content: list[Content] = Field(default_factory=list, max_length=1000)
+    call_id: str | None = Field(default=None, max_length=64)
+    name: str | None = Field(default=None, max_length=64)
+    arguments: str | None = None
+    output: str | None = None
+
+
+class NewResponse(Message):
+    audio: Audio | None = None
+    conversation: str | None = None
+    input: list[NewItem] | None = Field(default=None, max_length=1000)
+    instructions: str | None = None
+    tools: list[dict[str, Any]] | None = Field(default=None, max_length=128)
+    max_output_tokens: int | Literal["inf"] | None = None
+    metadata: dict[str, str] | None = Field(default=None, max_length=16)
+    output_modalities: list[Literal["audio"]] | None = None
+    seed: Seed = None  # not in OpenAI's protocol
+
+
+class SessionUpdate(Message):
+    session: Session
+
+
+class ItemCreate(Message):
+    item: NewItem
+    previous_item_id: str | None = None
+
+
+class Append(Message):
+    audio: str
+
+
+class ItemId(Message):
+    item_id: str
+
+
+class Truncate(Message):
+    item_id: str
+    content_index: Literal[0] = 0
+    audio_end_ms: int = Field(ge=0)
+
+
+class Create(Message):
+    response: NewResponse = Field(default_factory=NewResponse)
+
+
+class Cancel(Message):
+    response_id: str | None = None

@@ -1,0 +1,346 @@
+"""OpenAI's Realtime protocol hears: turns, words, interruptions, and a language model's answers."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import functools
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from openai import AsyncOpenAI
+from openai.resources.realtime.realtime import AsyncRealtimeConnection
+
+from causerie.audio import formats
+from causerie.audio.io import pcm16
+from causerie.audio.resample import resample
+from causerie.errors import AudioError
+from causerie.prompt import Segment
+from causerie.server.routes import realtime
+from causerie.tts import TTS
+from tests.patience import PATIENCE_S
+from tests.server.running import Running, petit, running
+from tests.talk.chat_server import chat_server
+
+QUESTION = "Is it far to the station?"
+RATE = 24_000
+
+
+class Script:
+    """A recognizer that hears what the test wants, and remembers how much sound it got."""
+
+    def __init__(self) -> None:
+        self.text, self.lengths_s = QUESTION, list[float]()
+
+    def __call__(self, samples: np.ndarray) -> str:
+        self.lengths_s.append(len(samples) / 16_000)
+        return self.text
+
+
+SCRIPT = Script()
+
+
+@functools.cache
+def tts() -> TTS:
+    return petit(recognizer=SCRIPT)
+
+
+@functools.cache
+def question() -> np.ndarray:
+    """A question with a second of faint noise before and after it, at 24 kHz."""
+    noise = np.random.default_rng(0).standard_normal(RATE).astype(np.float32) * 0.001
+    spoken = petit().generate(QUESTION, voice="oscar", seed=1).samples
+    return np.concatenate([noise, spoken, noise])
+
+
+@pytest.fixture(autouse=True)
+def hears() -> Script:
+    SCRIPT.text = QUESTION
+    SCRIPT.lengths_s.clear()
+    return SCRIPT
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with running(tmp_path_factory.mktemp("voices"), tts()) as here:
+        yield here
+
+
+class Client:
+    """OpenAI's client, which remembers all events."""
+
+    def __init__(self, connection: AsyncRealtimeConnection) -> None:
+        self.connection, self.events = connection, list[Any]()
+
+    async def until(self, *kinds: str) -> Any:
+        """The next event of a kind."""
+        while True:
+            event = await asyncio.wait_for(self.connection.recv(), PATIENCE_S)
+            self.events.append(event)
+            assert "error" in kinds or event.type != "error", event
+            if event.type in kinds:
+                return event
+
+    async def update(self, **session: Any) -> Any:
+        await self.connection.session.update(session={"type": "realtime", **session})
+        return (await self.until("session.updated")).session
+
+    async def send(self, data: bytes, size: int = 4800) -> None:
+        for start in range(0, len(data), size):
+            part = base64.b64encode(data[start : start + size]).decode()
+            await self.connection.input_audio_buffer.append(audio=part)
+
+    def kinds(self) -> list[str]:
+        """The kinds of all events, without deltas."""
+        return [event.type for event in self.events if not event.type.endswith("delta")]
+
+
+@asynccontextmanager
+async def connected(server: Running) -> AsyncIterator[Client]:
+    async with (
+        AsyncOpenAI(base_url=server.http + "/v1", api_key="none") as openai,
+        openai.realtime.connect(model="gpt-realtime") as connection,
+    ):
+        yield Client(connection)
+
+
+def talk(server: Running, task: Callable[[Client], Awaitable[None]]) -> None:
+    async def main() -> None:
+        async with connected(server) as client:
+            await task(client)
+
+    asyncio.run(asyncio.wait_for(main(), 2 * PATIENCE_S))
+
+
+# -- turns -----------------------------------------------------------------------------------------
+
+
+def test_a_turn_is_heard_and_answered(server: Running, hears: Script) -> None:
+    async def task(client: Client) -> None:
+        session = await client.update(audio={"input": {"transcription": {"model": "whisper-1"}}})
+        assert session.audio.input.turn_detection.type == "server_vad"
+        assert session.audio.input.turn_detection.silence_duration_ms == 500
+        await client.send(pcm16(question()).tobytes())
+        done = await client.until("response.done")
+        assert client.kinds()[1:] == [
+            "session.updated",
+            "input_audio_buffer.speech_started",
+            "input_audio_buffer.speech_stopped",
+            "input_audio_buffer.committed",
+            "conversation.item.added",
+            "conversation.item.input_audio_transcription.completed",
+            "conversation.item.done",
+            "response.created",
+            "response.output_item.added",
+            "conversation.item.added",
+            "response.content_part.added",
+            "response.output_audio.done",
+            "response.output_audio_transcript.done",
+            "response.content_part.done",
+            "conversation.item.done",
+            "response.output_item.done",
+            "response.done",
+        ]
+        by = {event.type: event for event in client.events}
+        seconds = len(question()) / RATE
+        started = by["input_audio_buffer.speech_started"].audio_start_ms / 1000
+        stopped = by["input_audio_buffer.speech_stopped"].audio_end_ms / 1000
+        assert started == pytest.approx(0.8, abs=0.3)
+        assert stopped == pytest.approx(seconds - 1, abs=0.3)
+        assert by["conversation.item.input_audio_transcription.completed"].transcript == QUESTION
+        assert hears.lengths_s[-1] == pytest.approx(stopped - started, abs=0.3)
+        assert done.response.output[0].content[0].transcript == QUESTION  # an echo
+
+    talk(server, task)
+
+
+def test_the_reply_has_heard_the_user(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    contexts: list[list[Segment]] = []
+    astream = tts().astream
+
+    async def spied(text: Any, **options: Any) -> Any:
+        contexts.append(list(options["context"]))
+        return await astream(text, **options)
+
+    monkeypatch.setattr(tts(), "astream", spied)
+
+    async def task(client: Client) -> None:
+        for _ in range(2):
+            await client.send(pcm16(question()).tobytes())
+            await client.until("response.done")
+
+    talk(server, task)
+    first, second = contexts
+    assert [(turn.speaker, turn.text) for turn in first] == [(1, QUESTION)]
+    assert [(turn.speaker, turn.text) for turn in second] == [
+        (1, QUESTION),
+        (0, QUESTION),
+        (1, QUESTION),
+    ]
+    assert first[0].codes is not None
+    seconds = first[0].codes.shape[1] * 0.08
+    assert seconds == pytest.approx(len(question()) / RATE - 2 + 0.5, abs=0.4)
+
+
+@pytest.mark.parametrize("kind", ["audio/pcmu", "audio/pcma"])
+def test_telephones(server: Running, kind: str) -> None:
+    name = realtime.FORMATS[kind]
+    encoder = formats.encoder(name, sample_rate=8000, out_rate=8000)
+    data = encoder.encode(resample(question(), RATE, 8000)) + encoder.finish()
+
+    async def task(client: Client) -> None:
+        session = await client.update(
+            audio={"input": {"format": {"type": kind}, "transcription": {"model": "whisper-1"}}}
+        )
+        assert session.audio.input.format.type == kind
+        await client.send(data, 160)
+        stopped = await client.until("input_audio_buffer.speech_stopped")
+        seconds = len(question()) / RATE
+        assert stopped.audio_end_ms / 1000 == pytest.approx(seconds - 1, abs=0.3)
+        await client.until("response.done")
+
+    talk(server, task)
+
+
+def test_the_client_may_say_where_turns_end(server: Running, hears: Script) -> None:
+    async def task(client: Client) -> None:
+        session = await client.update(audio={"input": {"turn_detection": None}})
+        assert session.audio.input.turn_detection is None
+        await client.send(pcm16(question()).tobytes())
+        await client.connection.input_audio_buffer.clear()
+        await client.until("input_audio_buffer.cleared")
+        await client.connection.input_audio_buffer.commit()
+        error = await client.until("error")
+        assert error.error.code == "input_audio_buffer_commit_empty"
+        await client.send(pcm16(question()[RATE:]).tobytes())
+        await client.connection.input_audio_buffer.commit()
+        await client.connection.response.create()  # before the words are known
+        done = await client.until("response.done")
+        assert done.response.output[0].content[0].transcript == QUESTION
+        assert "input_audio_buffer.speech_started" not in client.kinds()
+        assert hears.lengths_s == [pytest.approx(len(question()) / RATE - 1, abs=0.04)]
+
+    talk(server, task)
+
+
+def test_a_turn_without_words_is_not_answered(server: Running, hears: Script) -> None:
+    hears.text = ""
+
+    async def task(client: Client) -> None:
+        await client.send(pcm16(question()).tobytes())
+        await client.until("conversation.item.done")
+        await client.update()
+        assert "response.created" not in client.kinds()
+
+    talk(server, task)
+
+
+def test_speaking_interrupts_the_response(server: Running, hears: Script) -> None:
+    hears.text = "This is a long answer, which takes a while to speak. " * 8
+
+    async def task(client: Client) -> None:
+        await client.send(pcm16(question()).tobytes())
+        await client.until("response.output_audio.delta")
+        await client.send(pcm16(question()).tobytes())
+        done = await client.until("response.done")
+        assert done.response.status == "cancelled"
+        assert done.response.status_details.reason == "turn_detected"
+        item = done.response.output[0]
+        assert item.status == "incomplete"
+        await client.connection.conversation.item.truncate(
+            item_id=item.id, content_index=0, audio_end_ms=0
+        )
+        await client.until("conversation.item.truncated")
+        await client.until("response.done")
+
+    talk(server, task)
+
+
+def test_a_failing_recognizer_is_told(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(self: Script, samples: np.ndarray) -> str:
+        raise AudioError("no words today")
+
+    monkeypatch.setattr(Script, "__call__", fails)
+
+    async def task(client: Client) -> None:
+        await client.send(pcm16(question()).tobytes())
+        failed = await client.until("conversation.item.input_audio_transcription.failed")
+        assert failed.error.code == "invalid_audio"
+
+    talk(server, task)
+
+
+# -- a language model ------------------------------------------------------------------------------
+
+
+def test_a_language_model_answers(tmp_path: Path) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def answer(body: dict[str, Any]) -> list[dict[str, Any]]:
+        asked.append(body)
+        return [{"content": "No, "}, {"content": "ten minutes "}, {"content": "on foot."}]
+
+    async def task(client: Client) -> None:
+        await client.update(instructions="You live here.")
+        for _ in range(2):
+            await client.send(pcm16(question()).tobytes())
+            done = await client.until("response.done")
+            assert done.response.status == "completed"
+            assert done.response.output[0].content[0].transcript == "No, ten minutes on foot."
+
+    with chat_server(answer) as url, running(tmp_path, tts(), llm=url, llm_model="m") as server:
+        talk(server, task)
+    assert asked[0]["model"] == "m"
+    roles = [[(m["role"], m["content"]) for m in body["messages"]] for body in asked]
+    assert roles[0][0][1].endswith("You live here.")
+    turns = [("user", QUESTION), ("assistant", "No, ten minutes on foot."), ("user", QUESTION)]
+    assert roles[1][1:] == turns
+
+
+def test_tools_are_called(tmp_path: Path) -> None:
+    tool = {"type": "function", "name": "distance", "parameters": {"type": "object"}}
+    asked: list[dict[str, Any]] = []
+
+    def answer(body: dict[str, Any]) -> list[dict[str, Any]]:
+        asked.append(body)
+        if body["messages"][-1]["role"] == "tool":
+            return [{"content": "Ten minutes."}]
+        function = {"name": "distance", "arguments": '{"to": "station"}'}
+        return [{"tool_calls": [{"index": 0, "id": "call_1", "function": function}]}]
+
+    async def task(client: Client) -> None:
+        await client.update(tools=[tool])
+        await client.send(pcm16(question()).tobytes())
+        called = await client.until("response.function_call_arguments.done")
+        assert (called.call_id, called.arguments) == ("call_1", '{"to": "station"}')
+        done = await client.until("response.done")
+        assert [item.type for item in done.response.output] == ["function_call"]
+        await client.connection.conversation.item.create(
+            item={"type": "function_call_output", "call_id": "call_1", "output": "600 m"}
+        )
+        await client.connection.response.create()
+        done = await client.until("response.done")
+        assert done.response.output[0].content[0].transcript == "Ten minutes."
+
+    with chat_server(answer) as url, running(tmp_path, tts(), llm=url, llm_model="m") as server:
+        talk(server, task)
+    assert asked[0]["tools"][0]["function"]["name"] == "distance"
+    last = asked[1]["messages"][-2:]
+    assert last[0]["tool_calls"][0]["function"]["name"] == "distance"
+    assert last[1] == {"role": "tool", "tool_call_id": "call_1", "content": "600 m"}
+
+
+def test_a_language_model_that_fails(tmp_path: Path) -> None:
+    async def task(client: Client) -> None:
+        await client.send(pcm16(question()).tobytes())
+        done = await client.until("response.done")
+        assert done.response.status == "failed"
+        assert "answered 404: no model m" in str(done.response.status_details.error)
+
+    failing = chat_server(lambda _: (404, '{"error": {"message": "no model m"}}'))
+    with failing as url, running(tmp_path, tts(), llm=url, llm_model="m") as server:
+        talk(server, task)
