@@ -48,7 +48,7 @@ def test_server_and_plugin_report_the_same_status(kind: type[CauserieError]) -> 
         asyncio.run(Local(Failing(error), is_ours=False).speak("Hello.", Options()))  # type: ignore[arg-type]
     assert (caught.value.status, caught.value.code) == (answer.status, answer.code)
     assert (answer.status, answer.code) == status_of(error)[:2]
-    assert ("retry-after-ms" in answer.headers) == (answer.status in (429, 503))
+    assert ("retry-after-ms" in answer.headers) == (answer.status in (429, 502, 503))
     assert answer.type == {
         400: "invalid_request_error", 429: "rate_limit_error", 500: "server_error",
         502: "server_error", 503: "server_error",

@@ -32,7 +32,7 @@ ELEVENLABS = (
 )
 #: Characters of a message: it may repeat a value that a client sent.
 MAX_MESSAGE_CHARS = 1_000
-#: OpenAI's types of errors for statuses that the client did not cause.
+#: OpenAI's types of errors for statuses that may succeed on a retry.
 _TYPES = {429: "rate_limit_error", 502: "server_error", 503: "server_error"}
 
 
