@@ -8,6 +8,7 @@ Blocks of one page run in order in one empty folder. How a block is treated show
     ```python hub    likewise
     ```bash judges   needs packages that judge speech: run without, must come as far as naming them
     ```bash verify   needs a recognizer: run without, must come as far as naming its extra
+    ```bash talk     needs a microphone: likewise
     ```bash server   run beside a real server, whose address stands in for 127.0.0.1:8000
     ```python server likewise
     ```js clients    run by tests/clients/test_docs.py, as `python clients` is
@@ -36,8 +37,8 @@ from tests.server.process import served
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 FENCES = {
-    "bash", "bash hub", "bash judges", "bash verify", "bash server", "python", "python hub",
-    "python server", "js clients", "python clients", "text",
+    "bash", "bash hub", "bash judges", "bash verify", "bash talk", "bash server", "python",
+    "python hub", "python server", "js clients", "python clients", "text",
 }  # fmt: skip
 ADDRESS = "127.0.0.1:8000"
 TIMEOUT_S = 300
@@ -185,17 +186,18 @@ def check_bash_judges(block: Block, folder: Path, env: dict[str, str]) -> None:
         assert number == 0 or model_in(line) in done.stderr, done.stderr
 
 
-def check_bash_verify(block: Block, folder: Path, env: dict[str, str]) -> None:
+def check_bash_without(block: Block, folder: Path, env: dict[str, str]) -> None:
     """Each line is understood, and asks for the extra that is not installed."""
     (folder / "book.md").write_text("A book.")
-    away = folder.parent / "unverified"
-    away.mkdir()
-    (away / "jiwer.py").write_text("raise ImportError(name='jiwer')\n")
+    away, extra = folder.parent / "away", block.kind.removeprefix("bash ")
+    away.mkdir(exist_ok=True)
+    module = {"verify": "jiwer", "talk": "sounddevice"}[extra]
+    (away / f"{module}.py").write_text(f"raise ImportError(name={module!r})\n")
     paths = [str(away), *filter(None, [env.get("PYTHONPATH")])]
     for line in block.code.splitlines():
         done = run(["bash", "-c", line], folder, env | {"PYTHONPATH": os.pathsep.join(paths)})
         assert done.returncode == 2, f"{line}: exit {done.returncode}\n{done.stderr}"
-        assert 'pip install "causerie[verify]"' in done.stderr, done.stderr
+        assert f'pip install "causerie[{extra}]"' in done.stderr, done.stderr
 
 
 def ready(block: Block, request: pytest.FixtureRequest) -> Block:
@@ -261,8 +263,8 @@ def test_examples_run(
                 check_bash_hub(block, folder, shell_env)
             elif kind == "bash judges":
                 check_bash_judges(block, folder, shell_env)
-            elif kind == "bash verify":
-                check_bash_verify(block, folder, shell_env)
+            elif kind in ("bash verify", "bash talk"):
+                check_bash_without(block, folder, shell_env)
             elif kind == "python hub":
                 check_python_hub(block, folder, shell_env)
 

@@ -22,6 +22,7 @@ from causerie.cli.merge import merge
 from causerie.cli.narrate import narrate
 from causerie.cli.read import read
 from causerie.cli.serve import serve
+from causerie.cli.talk import talk
 from causerie.cli.values import convert_without_pydantic
 from causerie.cli.voices import voices
 from causerie.errors import CauserieError
@@ -96,6 +97,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("say")(say.say)
+app.command("talk")(talk)
 app.command("narrate")(narrate)
 app.command("read")(read)
 app.command("voices")(voices)

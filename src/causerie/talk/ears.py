@@ -90,6 +90,11 @@ class Ears:
         self._partial: Future[str] | None = None
         self._num_partial = 0  # samples of the turn when it was asked for
 
+    @property
+    def now_ms(self) -> int:
+        """How much sound was heard."""
+        return self._ms(self._detector.num_samples)
+
     def add(self, samples: ArrayLike) -> list[Heard]:
         """What was heard up to the end of these samples (N,).
 

@@ -1,0 +1,182 @@
+"""A spoken conversation at a microphone and a loudspeaker.
+
+What the user says is heard while it is spoken, answered by a mind, and spoken in the conversation's
+voice. Speaking interrupts the answer. Knows no sound card and no terminal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causerie.conversation import Conversation
+from causerie.errors import CauserieError
+from causerie.reply.async_stream import AsyncStream
+from causerie.talk.ears import Ears, Partial, Started, Utterance
+from causerie.talk.mind import INSTRUCTIONS, Message, Mind
+
+
+class Devices(Protocol):
+    """A microphone and a loudspeaker with one clock."""
+
+    sample_rate: int
+
+    def blocks(self) -> AsyncIterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        """What was heard and what was played, (N,) each, block by block."""
+
+    def play(self, pcm: NDArray[np.float32]) -> None:
+        """Play samples (N,) after those before."""
+
+    def stop(self) -> float:
+        """Play no more; returns the seconds of the answer that were played."""
+
+    async def played(self) -> float:
+        """Wait until all is played; returns the seconds of the answer."""
+
+
+class Listener(Protocol):
+    """Is told what happens, for a display or a record."""
+
+    def on_block(self, heard: NDArray[np.float32], played: NDArray[np.float32]) -> None:
+        """Sound was heard and played."""
+
+    def on_speech(self) -> None:
+        """The user begins to speak."""
+
+    def on_partial(self, text: str) -> None:
+        """The user's words so far."""
+
+    def on_user(self, text: str) -> None:
+        """The user's words, at the end of a turn; "" if there were none."""
+
+    def on_first_sound(self, seconds: float) -> None:
+        """The answer begins, so long after the user's last word."""
+
+    def on_reply(self, text: str, *, is_interrupted: bool) -> None:
+        """The words of an answer, as far as they were heard."""
+
+    def on_error(self, message: str) -> None:
+        """There is no answer."""
+
+
+class TalkSession:
+    """One conversation, until the microphone ends.
+
+    Args:
+        ears: hear the microphone; their `listen` is that of `conversation`.
+        is_held: whether the microphone is heard, as while a button is held; None: always.
+    """
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        ears: Ears,
+        mind: Mind,
+        devices: Devices,
+        listener: Listener,
+        *,
+        instructions: str = "",
+        is_held: asyncio.Event | None = None,
+    ) -> None:
+        self._conversation, self._ears, self._mind = conversation, ears, mind
+        self._devices, self._listener, self._is_held = devices, listener, is_held
+        system = f"{INSTRUCTIONS}\n\n{instructions}".strip()
+        self._messages: list[Message] = [{"role": "system", "content": system}]
+        self._answering: asyncio.Task[None] | None = None
+        self._stream: AsyncStream | None = None
+
+    async def run(self) -> None:
+        """Talk until the microphone ends; the last turn is still answered."""
+        was_held = False
+        async for heard, played in self._devices.blocks():
+            self._listener.on_block(heard, played)
+            is_held = self._is_held is None or self._is_held.is_set()
+            found = []
+            if is_held:
+                found = await asyncio.to_thread(self._ears.add, heard)
+            elif was_held:
+                found = self._ears.finish()
+            was_held = is_held
+            await self._react(found)
+        await self._react(self._ears.finish())
+        if self._answering is not None:
+            await self._answering
+        self._ears.close()
+
+    async def _react(self, found: Sequence[Started | Partial | Utterance]) -> None:
+        for what in found:
+            if isinstance(what, Started):
+                self._listener.on_speech()
+                await self._interrupt()
+            elif isinstance(what, Partial):
+                self._listener.on_partial(what.text)
+            else:
+                await self._interrupt()
+                since = time.monotonic() - (self._ears.now_ms - what.stopped_ms) / 1000
+                self._answering = asyncio.create_task(self._answer(what, since))
+
+    async def _answer(self, turn: Utterance, since: float) -> None:
+        """Answer a turn, which ended at a time of `time.monotonic`."""
+        try:
+            text = (await asyncio.wrap_future(turn.words)).strip()
+            self._listener.on_user(text)
+            hear = self._conversation.hear
+            await asyncio.to_thread(lambda: hear(text, codes=turn.codes))
+            if not text:
+                return
+            self._messages.append({"role": "user", "content": text})
+            await self._speak(since)
+        except CauserieError as error:
+            self._listener.on_error(str(error))
+        await self._devices.played()
+        self._end_reply(None)
+
+    async def _speak(self, since: float) -> None:
+        """Speak the mind's answer."""
+        self._stream = await self._conversation.astream(self._parts(), allow_silence=True)
+        is_first = True
+        async for pcm in self._stream:
+            if is_first:
+                is_first = False
+                self._listener.on_first_sound(time.monotonic() - since)
+            self._devices.play(pcm)
+
+    async def _parts(self) -> AsyncIterator[str]:
+        """The text of the answer as it is written."""
+        async for part in self._mind(self._messages):
+            if isinstance(part, str):
+                yield part
+
+    async def _interrupt(self) -> None:
+        """End the answer in progress, of which the rest was not heard."""
+        task, self._answering = self._answering, None
+        if task is None:
+            return
+        if task.done():
+            task.result()  # raises what went wrong
+            return
+        played_s = self._devices.stop()
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        if self._stream is not None:
+            await self._stream.aclose()
+        self._end_reply(played_s)
+
+    def _end_reply(self, played_s: float | None) -> None:
+        """Remember an answer, as far as it was heard; None: to its end."""
+        stream, self._stream = self._stream, None
+        if stream is None:
+            return
+        text = " ".join(segment.text for segment in stream.said())
+        if played_s is not None:
+            text = self._conversation.interrupt(played_s)
+        if text:
+            self._messages.append({"role": "assistant", "content": text})
+            self._listener.on_reply(text, is_interrupted=played_s is not None)
