@@ -48,7 +48,8 @@ _ABBREVIATIONS = {
     "wt.": "weight", "ht.": "height", "mfg.": "manufacturing", "bldg.": "building",
     "Esq.": "Esquire", "Jr.": "Junior", "Sr.": "Senior", "gov't": "government",
     "int'l": "international", "nat'l": "national", "dep't": "department",
-    "acct.": "account", "ea.": "each", "doz.": "dozen", "pcs.": "pieces",
+    "acct.": "account", "ea.": "each", "doz.": "dozen", "dz.": "dozen", "dz": "dozen",
+    "Utd": "United", "pcs.": "pieces",
     "mtg.": "meeting", "mktg.": "marketing", "pls.": "please", "pls": "please",
     "y/y": "year over year",
     "q/q": "quarter over quarter", "m/m": "month over month", "YoY": "year over year",
@@ -110,7 +111,7 @@ _MAY_END = frozenset(
 )
 _BEFORE_NUMBER = {
     "No": "number", "Nos": "numbers", "Nr": "number", "pp": "pages", "p": "page",
-    "Fig": "figure", "fig": "figure", "Figs": "figures", "Vol": "volume", "vol": "volume",
+    "Cols": "columns", "cols": "columns", "Fig": "figure", "fig": "figure", "Figs": "figures", "Vol": "volume", "vol": "volume",
     "Vols": "volumes", "vols": "volumes", "Ch": "chapter", "ch": "chapter", "chap": "chapter",
     "Chap": "chapter", "Art": "article", "para": "paragraph", "Para": "paragraph",
     "Sec": "section", "Eq": "equation", "eq": "equation", "Eqs": "equations", "eqs": "equations",
@@ -137,6 +138,9 @@ _STATES = {
     "SC": "South Carolina", "SD": "South Dakota", "TN": "Tennessee", "TX": "Texas", "UT": "Utah",
     "VT": "Vermont", "VA": "Virginia", "WA": "Washington", "WV": "West Virginia",
     "WI": "Wisconsin", "WY": "Wyoming", "DC": "D C",
+    "AB": "Alberta", "BC": "British Columbia", "MB": "Manitoba", "NB": "New Brunswick",
+    "NL": "Newfoundland", "NS": "Nova Scotia", "ON": "Ontario", "QC": "Quebec",
+    "SK": "Saskatchewan",
 }  # fmt: skip
 _COMPASS = {
     "N": "North", "S": "South", "E": "East", "W": "West", "NW": "Northwest", "NE": "Northeast",
@@ -175,6 +179,16 @@ _STREET_NAME = re.compile(
     r"|[0-9]{1,3}(?:st|nd|rd|th)) St\.(?= (?!Louis|Paul|Patrick|John|Mary|Peter|Thomas|Jude"
     r"|Lucia|Lawrence|Helens)[A-Z])"
 )
+# Mich. St. beat Ohio St.; but a house on Ohio St.
+_COLLEGES = alternatives([*_STATES.values(), "Penn", "Boise", "Fresno", "San Diego", "San Jose"])
+_COLLEGE = re.compile(
+    rf"\b(?P<state>{alternatives(_OLD_STATES)})\. St\."
+    rf"|(?:(?<=\bbeat )|(?<=\bbeats )|(?<=\bvs )|(?<=\bversus )|(?<=\bover )|(?<=\bagainst ))"
+    rf"(?P<rival>{_COLLEGES}) St\."
+    rf"|\b(?P<team>{_COLLEGES}) St\.(?= (?:beats?|lost|loses|won|wins|versus|tops?|leads?|"
+    r"defeat\w+|plays?|faces?|fans?|coach|players?|football|basketball|students?|[0-9]))"
+)
+_CONFERENCE = re.compile(r"\b(?P<c>[Cc])onf\. (?=(?:rooms?|calls?|center|table)\b)")
 _SUFFIX = re.compile(
     rf"(?<=[A-Za-z0-9,] )(?P<short>{alternatives(_AFTER_NAME)})\.(?P<end>{_END})?"
     rf"|(?<=[a-z] )(?P<bare>St|Ave|Rd|Blvd|Hwy|Pkwy)(?= ?$|,| &|"
@@ -186,8 +200,8 @@ _NUMBERED = re.compile(
     rf"(?<=[A-Za-z]{{3}}\. ))(no))"
     r"\.:? {0,2}(?=\(?[0-9]|(?:number|[Nn]o\.) {1,2}[A-Z0-9]|(?:~|about )[0-9]|[A-Z]{1,4}-?[0-9]|"
     r"(?:zero|one|two|three|four|five|six|seven|eight|nine) (?!of\b)"
-    r"|[IVXLivxl]{1,7}\b)|\b(?P<bare>Apt|Ste|Bldg|Rm|Rte|Vol|Fig|[Pp]gs?|[Ww]k|Op|[Ee]xt|ca|Ps|pp|[Vv]ols|[Nn]os|Figs|[Cc]h)"
-    r" (?=[0-9])"
+    r"|[IVXLivxl]{1,7}\b)|\b(?P<bare>Apt|Ste|Bldg|Rm|Rte|Vol|Fig|[Pp]gs?|[Ww]k|Op|[Ee]xt|ca|Ps|pp|[Vv]ols|[Nn]os|Figs|[Cc]h|Mk)"
+    r" (?=[0-9]|(?:[IVX]{2,5}|[VX])\b)"
 )
 # Units without a number: sold by the fl. oz.; weight in kg.
 _ALONE = (
@@ -250,12 +264,12 @@ _SHOUTED = re.compile(
 )
 _TOWN = re.compile(r"(?<![A-Z])[A-Z]?[a-z]{2,20}, $")
 # HI and OK are states too, but not after "Well," or before "Bob".
-_AFTER_STATE = re.compile(r"[.,;:)!?]|$| (?=[a-z0-9(–—-])")
+_AFTER_STATE = re.compile(r"[.,;:)!?]|$| (?=[a-z0-9(–—-])| +(?=[A-Z] [a-z]+ [A-Z] )")
 _KNOWN_TOWN = re.compile(
     r"\b(?!(?:Well|Yes|Yeah|No|Sure|So|Right|Fine|Oh|Hey|Great|Alright|Then|Now|And|But), $)"
     r"[A-Z][a-z]{2,20}, $"
 )
-_ALSO_WORDS = frozenset("HI IN ME OH OK OR PA MA LA ID CO".split())
+_ALSO_WORDS = frozenset("HI IN ME OH OK OR PA MA LA ID CO ON AB MB".split())
 _COMPASS_BEFORE = re.compile(
     rf"(?:\b(?P<point>[NSEW])\.|(?<=[0-9] )(?P<bare>[NS][EW]?|[EW])) "
     rf"(?=(?:[A-Z][a-z]+|[0-9]+\w\w) (?:{_STREET})\b)"
@@ -309,6 +323,8 @@ def read_abbreviations(text: str) -> str:
     text = _POINT.sub(lambda match: _POINTS[match["point"] or match["before"]], text)
     text = _LIFE.sub(lambda match: "born " if match["short"] == "b" else "died ", text)
     text = _REVISION.sub("revision ", text)
+    text = _COLLEGE.sub(_college, text)
+    text = _CONFERENCE.sub(r"\g<c>onference ", text)
     text = _STREET_NAME.sub(r"\g<name> Street", text)
     text = _TITLE.sub(lambda match: _BEFORE_NAME[match[1] or match[2]], text)
     text = _SUFFIX.sub(_suffix, text)
@@ -361,6 +377,11 @@ def _abbreviation(match: re.Match[str]) -> str:
     if short in ("est.", "Est.") and _ESTIMATE.match(match.string, match.end()):
         return "estimated"
     return _ABBREVIATIONS[short] + (_stop(match) if short in _MAY_END else "")
+
+
+def _college(match: re.Match[str]) -> str:
+    state = match["state"]
+    return f"{_OLD_STATES[state] if state else match['rival'] or match['team']} State"
 
 
 def _suffix(match: re.Match[str]) -> str:

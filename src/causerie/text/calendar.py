@@ -366,7 +366,8 @@ def days_of_letters(match: re.Match[str]) -> str:
 VERSES: tuple[Rule, ...] = (
     (_BIBLE, _verses),
     (
-        rf"\b(?P<volume>[123]) (?:(?P<short>{alternatives(SHORT_BOOKS)})(?:\.|(?= [0-9]))|"
+        r"(?<![\w.])(?P<volume>[123]) (?:(?P<short>Sam|Kgs|Chr|Chron|Cor|Thess|Tim|Pet|Jn)"
+        r"(?:\.|(?= [0-9]))|"
         r"(?P<book>Corinthians|Thessalonians|Chronicles))",
         lambda m: f"{ordinal(m['volume'])} {m['book'] or SHORT_BOOKS[m['short']]}",
     ),

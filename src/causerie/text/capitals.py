@@ -103,7 +103,7 @@ _TWO_FOR_TO = re.compile(r"\b([BCDGP])2([BCGP])\b")
 _SPECIAL = {
     "K8s": "Kubernetes", "LoRA": "Lora", "QLoRA": "Q Lora", "ReLU": "Relu", "DDoS": "D Doss",
     "DeFi": "De Fi", "pKa": "P K A", "tvOS": "T V O S", "PharmD": "Pharm D", "EdD": "E D D",
-    "MLOps": "M L Ops",
+    "MLOps": "M L Ops", "MoMA": "Moma",
 }  # fmt: skip
 _SPECIAL_NAME = re.compile(rf"\b(?:{'|'.join(_SPECIAL)})\b")
 _DEGREE = re.compile(

@@ -275,6 +275,12 @@ CODES: tuple[Rule, ...] = (
         r"\b(?:[A-Z]{1,2}[0-9][A-Z0-9]? [0-9][A-Z]{2}|[A-Z][0-9][A-Z] [0-9][A-Z][0-9])\b",
         _characters,
     ),
+    (
+        r"\b(?P<line>AA|AC|AF|AY|BA|DL|EK|EY|IB|KL|LH|LX|NH|QF|QR|SK|SQ|TK|UA|VS|WN) ?"
+        r"(?P<digits>[0-9]{2,4})(?= (?:depart|leave|land|arrive|board|takes? off|is (?:late|delayed"
+        r"|on time|boarding))|(?: from| to) [A-Z][a-z])",
+        lambda match: f"{' '.join(match['line'])} {label(match['digits'])}",
+    ),
     (r"(?<=\bFlight )[A-Z]{2} ?[0-9]{3,4}\b|(?<=\bflight )[A-Z]{2} ?[0-9]{3,4}\b", _characters),
     (
         r"(?<![\w./@#-])(?=[A-Za-z]{0,19}[0-9])(?=[0-9]{0,19}[A-Za-z])[A-Za-z0-9]{6,20}(?![\w/@-]|\.\w)",
@@ -294,7 +300,8 @@ DIGIT_STRINGS: tuple[Rule, ...] = (
     (_EMERGENCY, _named_digits),
     (_OR_EMERGENCY, _named_digits),
     (
-        r"\b(?P<name>Boeing|Airbus A?) ?(?P<first>[37][0-9]{2})-(?P<digits>[0-9]{1,4})\b",
+        r"(?P<name>\b(?:Boeing|Airbus A?) ?|(?<![\w$€£.,-])(?=7[0-8]7-(?:[1-9]00|[89]|10)\b))"
+        r"(?P<first>[37][0-9]{2})-(?P<digits>[0-9]{1,4})\b",
         lambda m: f"{m['name']} {label(m['first'])} {label(m['digits'])}",
     ),
     (_LABELED, _named_label),
@@ -314,6 +321,7 @@ DIGIT_STRINGS: tuple[Rule, ...] = (
         r"[.,:/-][0-9])",
         lambda match: label(match["digits"]),
     ),
+    (r"(?<=[0-9][A-Z])-(?P<digits>[0-9]{5,12})\b", lambda match: digits(match["digits"])),
     (r"(?<=\b[A-Z][0-9]{2})-(?P<digits>[0-9]{3,8})\b", lambda match: digits(match["digits"])),
     (r"(?:(?<=alpha)|(?<=beta)|(?<=R C)|(?<=dev))\.(?=[0-9])", "point"),
     (r"(?<=[A-Za-z][0-9])-(?P<digits>[0-9]{3,4})(?![0-9])", lambda match: label(match["digits"])),

@@ -13,9 +13,10 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             "lˈɛd",
             r"\bof _(?! (?:singers?|guitar\w*|roles?|actors?|vocal\w*|writers?|times?|by)\b)|"
             r"_ (?:paint|pipes?|poisoning|weights?|shot|bullets?|acid|free|based|pencils?|"
-            r"dust|sinkers?|plumbing|contamination|batter(?:y|ies)|"
+            r"dust|sinkers?|plumbing|additives?|contamination|batter(?:y|ies)|"
             r"solder|levels|content|lined|crystal|roof|ore|mines?|exposure|apron|balloon)\b|"
-            r"\b(?:heavy|dull|soft|dense) as _\b|"
+            r"\b(?:heavy|dull|soft|dense) as _\b|\b(?:covered|lined|clad|encased|coated) (?:in|with) _|"
+            r"\b(?:test\w*|check\w*|screen\w*) (?:\w+ ){1,4}for _|"
             r"\b(?:the|this|that|these|those|its|their) \w+ (?:is|are|was|were) _ ?(?:[,.;!?]|$)|"
             r"\b(?:molten|melted|toxic|liquid|pencil|red|heavy) _|\b(?:of|contains?|containing|"
             r"contained|like|from|than|and|or|with) _ ?(?:[,.;!?]|$|in the)|\b_ (?:is|"
@@ -96,6 +97,7 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             r"along|across|between)\b|\b(?:he|she|they|i|we|you|it|who|mother|father|(?:had|was|"
             r"were|been|is|"
             r"are) \w+ly) _ (?:the|a|his|her|my|some|it|yarn|wool|rope|thread)\b|"
+            r"\b(?:road|river|path|trail|track|queue|street|procession) _|"
             r"\b[a-z]+ _ the (?:clock|watch|rope|yarn|string|thread|wire|wool|film|toy|cord|"
             r"hose)",
         ),
@@ -112,7 +114,8 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             r"made|gave|give) (?:a|an|his|her|their|another|one|your)(?: \w+)? _(?! tie)|"
             r"\b(?:deep|polite|final|graceful|low|slight|formal|courtly) _|_ of (?:the|his|her|"
             r"their|our|a) (?:\w+ )?(?:ship|boat|vessel|yacht|canoe|ferry|submarine)|\b(?:ship|"
-            r"ship's|boat|boat's|vessel|stern|sailors?|captain|deck|anchor|canoe|port)\b",
+            r"ship's|boat|boat's|vessel|stern|sailors?|captain|deck|anchor|canoe|port|"
+            r"waves?|spray|sea|rowers?|hull)\b",
         ),
         ("bˈO", ""),
     ),
@@ -328,7 +331,22 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
         ("əfˈɛkt", ""),
     ),
     "affects": (("əfˈɛkts", ""),),
-    "sewer": (("sˈuəɹ", ""),),
+    "sewer": (
+        (
+            "sˈOəɹ",
+            r"\b(?:skilled|good|talented|experienced|avid|expert|home) _|"
+            r"_ of (?:quilts?|cloth\w*|dress\w*)\b",
+        ),
+        ("sˈuəɹ", ""),
+    ),
+    "axes": (
+        (
+            "ˈæksᵻz",
+            r"\b(?:wood|trees?|logs?|chop\w*|swords?|battle|sharp|hatchets|throwing|lumberjacks|"
+            r"firefighters|shovels|hammers|saws|ice)\b",
+        ),
+        ("ˈæksˌiz", ""),
+    ),
     "learned": (
         (
             "lˈɜɹnəd",

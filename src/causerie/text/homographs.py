@@ -14,6 +14,7 @@ from functools import cache
 
 from causerie.text.homograph_patterns import PATTERNS
 from causerie.text.inflections import ending
+from causerie.text.numbers import NUMBER_WORDS
 
 # word: (as a noun or adjective, as a verb); the first is usual.
 _NOUN_OR_VERB = {
@@ -127,7 +128,7 @@ def choose(words: Sequence[str], at: int) -> str | None:
     word = words[at]
     lower = word.lower()
     if lower in PATTERNS:
-        return _by_pattern(words, at)
+        return "ʤˈOb" if _is_book(words, at) else _by_pattern(words, at)
     if lower in ("august", "polish"):
         return _by_capital(words, at)
     stem = lower[:-1] if lower.endswith("s") and lower[:-1] in _ALL_PARTS else lower
@@ -177,6 +178,11 @@ def _by_capital(words: Sequence[str], at: int) -> str:
         return "ˈɔɡəst" if month else "ɔɡˈʌst"
     nation = word[0].isupper() and not (first and after in _ARTICLES | {"up", "off", "until"})
     return "pˈOlɪʃ" if nation else "pˈɑlɪʃ"
+
+
+def _is_book(words: Sequence[str], at: int) -> bool:
+    """Whether a word is Job before a chapter and a verse: Job three sixteen."""
+    return words[at] == "Job" and {_after(words, at), _after(words, at + 1)} <= NUMBER_WORDS
 
 
 def _before(words: Sequence[str], at: int) -> str:

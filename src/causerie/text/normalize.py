@@ -19,6 +19,7 @@ from causerie.text.latex import read_latex
 from causerie.text.quantities import read_quantities
 from causerie.text.roman import read_roman_numerals
 from causerie.text.rules import Rules
+from causerie.text.units import read_products
 
 _KEPT = "…–—°⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺™®©×÷"
 
@@ -50,7 +51,7 @@ _CHARACTERS: dict[str, str | int] = {
 _SYMBOLS = {
     "&": "and", "+": "plus", "=": "equals", "@": "at", "%": "percent", "±": "plus or minus",
     "≈": "is about", "≠": "is not equal to", "≤": "is at most", "≥": "is at least", "×": "times",
-    "÷": "divided by", "°": "degrees", "§": "section", "²": "squared", "³": "cubed", "π": "pi",
+    "÷": "divided by", "⋅": "times", "°": "degrees", "§": "section", "²": "squared", "³": "cubed", "π": "pi",
     "√": "square root of", "∞": "infinity", "→": "to", "←": "from", "$": "dollars", "€": "euros",
     "£": "pounds", "¥": "yen", "¢": "cents", "₹": "rupees", "/": "slash",
     "\\": "backslash", "©": "copyright", "‰": "per mille", "¶": "paragraph",
@@ -97,7 +98,6 @@ _RELATIONS = {"≥": "at least ", "≤": "at most ", "≈": "about "}
 _RELATION = re.compile(
     r"(?:(?<=[,;:(] )|(?<=[,;:(])|^)[≥≤≈]|(?:(?<=[a-z]{2} )|(?<=\ba ))[≥≤≈](?=[$€£]?[0-9])"
 )
-_PRODUCT_OF_UNITS = re.compile(r"(?<=[WAN])·(?=[hm]\b)")  # kW·h, N·m
 _FIRST_ARROW = re.compile("^ ?[→←] ?")
 _MINUS_GRADE = re.compile(r"(?<=\b[ABCDO])-(?= (?:grade|average|student|rating)|$|[.,])")
 _TO_A_POWER = re.compile(r"(?<=[A-Za-z0-9)])\^(?P<minus>[-−])?(?=[A-Za-z]\b|\()")
@@ -127,8 +127,8 @@ def normalize(text: str, *, spells: bool = True, knows: Callable[[str], bool] | 
         spells: write the letters of initialisms apart.
         knows: whether a lexicon has a word in small letters; see `read_capitals`.
     """
-    text = _PRODUCT_OF_UNITS.sub("", text) if "·" in text else text
-    text = " ".join(read_latex(text).translate(_TABLE).split())
+    text = read_products(read_latex(text))
+    text = " ".join(text.translate(_TABLE).split())
     text = _read_signs(_DECORATION.sub("", text))
     text = read_addresses(_CODES(_EMOTICON.sub("", text)))
     text = read_roman_numerals(read_abbreviations(text))

@@ -11,6 +11,8 @@ _UNITS = (
     "sixteen seventeen eighteen nineteen"
 ).split()
 _TENS = "_ _ twenty thirty forty fifty sixty seventy eighty ninety".split()
+#: The words below a hundred.
+NUMBER_WORDS = frozenset([*_UNITS, *_TENS[2:]])
 _SCALES = ("", " thousand", " million", " billion", " trillion")
 _MAX_DIGITS = 3 * len(_SCALES)
 _ORDINALS = {

@@ -428,6 +428,7 @@ _SIGNS: tuple[Rule, ...] = (
     ),
     (r"(?<=[0-9])x/(?=(?:day|week|month|year|hour)\b)", "times per"),
     (r"(?<![\w)^-])[-−](?=\.?[0-9])", "minus "),
+    (r"(?<=[0-9])×(?=[0-9.]{1,4} (?!is|equals|plus|minus|times|or|and)[a-z]{3})", "by"),
     (r"(?<=[0-9)]) ?[*×] ?(?=[0-9(])", "times"),
     (r"(?<=[0-9)])\*(?=[a-z]\b)|(?<=\b[a-z])\*(?=[0-9])", "times"),
     (r"(?<=[0-9]) ?x ?(?=[0-9])", "by"),
@@ -486,6 +487,8 @@ _MEASURES: tuple[Rule, ...] = (
     (rf"(?<=[0-9])(k|K|m|M|bn|B)(?=\+| (?:{_MANY})\b)", lambda match: _SCALES[match[1].lower()]),
     (r"(?<=[0-9]\.[0-9])K\b", "thousand"),
     (r"(?:(?<=[0-9]{2})|(?<=\.[0-9])|(?<=(?:bout|over|than) [0-9]))M(?![\w/])", "million"),
+    (r"(?<=\b[124-9])M(?=[,.;)]|$| (?:in|and|or|to)\b)", "million"),
+    (r"(?<=[0-9]) ?bp(?= (?:cut|hike|rise|increase|move|drop|decline)\b)", "basis point"),
     (
         r"(?<=[0-9]) ?(?P<scale>mn|bn|trn|mil)\b(?!/| thick)",
         lambda m: _SCALES[m["scale"]],
@@ -577,7 +580,8 @@ _NUMBERS: tuple[Rule, ...] = (
     ),
     (
         r"(?<![0-9.,])(?P<year>1[1-9][0-9]{2}|20[0-9]{2}|"
-        r"(?:(?<=\b[Ii]n )|(?<=\b[Ss]ince )|(?<=\b[Uu]ntil )|(?<=\b[Yy]ear ))10[0-9]{2}|"
+        r"(?:(?<=\b[Ii]n )|(?<=\b[Ss]ince )|(?<=\b[Uu]ntil )|(?<=\b[Yy]ear )|"
+        r"(?=.... (?:and|or|to) 1[0-9]{3}\b))10[0-9]{2}|"
         r"(?:(?<=\b[IiOo]n )|(?<=\b[Ss]ince )|(?<=\b[Uu]ntil )|(?<=\b[Yy]ear )|(?<=\b[Bb]y )|"
         r"(?<=20[0-9]{2} or )|(?<=20[0-9]{2} and )|(?<=20[0-9]{2} to ))2[1-4][0-9]{2})"
         r"(?![0-9]|[.,][0-9])",

@@ -43,7 +43,7 @@ _ROMAN_RANK = (
     rf"[A-Z][a-z]+|(?:{'|'.join(_REIGNED)})(?: [A-Z][a-z]+)?)) (?P<numeral>{_NUMERAL})\b(?![&/-])"
 )
 _ROMAN_CENTURY = (
-    rf"\b(?P<before>[Tt]he) (?P<numeral>{_NUMERAL})(?= (?:[Cc]entury|[Dd]ynasty|Olympi|Corps))"
+    rf"(?P<before>\b[Tt]he |)\b(?P<numeral>{_NUMERAL})(?= (?:[Cc]entury|[Dd]ynasty|Olympi|Corps))"
 )
 _ROMAN_NAME = (
     rf"\b(?P<before>(?!(?:The|An?|This|That|My|Your|His|Her|In|On|At|And|If|With|For|From|By|To|Of|"
@@ -86,7 +86,7 @@ def _is_pronoun(match: re.Match[str]) -> bool:
 
 
 def _century(match: re.Match[str]) -> str:
-    return f"{match['before']} {ordinal(str(_value(match['numeral'])))}"
+    return f"{match['before']}{ordinal(str(_value(match['numeral'])))}"
 
 
 _TITLE = re.compile("King|Queen|Pope|Emperor|Tsar|Czar|Sultan")
@@ -134,7 +134,7 @@ read_roman_numerals = Rules(
         (_ROMAN_NAME, _count),
         (_ROMAN_YEAR, _year),
     ),
-    only_if=r"\bI{1,3} [A-Z]|[A-Za-z] [IVXLC]+\b|^[IVX]+(?:\.|$)|"
+    only_if=r"\bI{1,3} [A-Z]|[IVX] [Cc]ent|[A-Za-z] [IVXLC]+\b|^[IVX]+(?:\.|$)|"
     r"^[ivx]+\.|[a-z] [ivx]+\b|\bii\)|\bWWI|\bM[CMD]",
     spaced=False,
 )
