@@ -253,7 +253,8 @@ _STATE = re.compile(
     r"(?: (?P<zip>[0-9]{5})(?:-(?P<four>[0-9]{4}))?\b)?"
 )
 _OLD_STATE = re.compile(
-    rf"(?<=[a-z], )(?P<state>{alternatives(_OLD_STATES)})\.(?P<end>{_END})?(?!\w)"
+    rf"(?:(?<=[a-z], )|(?P<party>\([DRI])-)(?P<state>{alternatives(_OLD_STATES)})\."
+    rf"(?P<end>{_END})?(?!\w)"
 )
 # An abbreviation in a text in capitals: DR. SMITH VS. THE DEPT. OF ENERGY.
 _SHOUTED = re.compile(
@@ -310,7 +311,7 @@ _UNCLEAR_NAME = re.compile(
 def read_abbreviations(text: str) -> str:
     """The text with words in place of abbreviations."""
     text = _INITIALS.sub(_initials, _SHOUTED.sub(_shouted, text))
-    text = _OLD_STATE.sub(lambda match: _OLD_STATES[match["state"]] + _stop(match), text)
+    text = _OLD_STATE.sub(_old_state, text)
     text = _STATE.sub(_state, text)
     text = _COMPASS_BEFORE.sub(lambda m: _COMPASS[m["point"] or m["bare"]] + " ", text)
     text = _INITIAL.sub(r"\1\2 ", text)
@@ -368,6 +369,11 @@ def _state(match: re.Match[str]) -> str:
     ):
         return match[0]
     return _STATES[state]
+
+
+def _old_state(match: re.Match[str]) -> str:
+    party = f"{match['party']} " if match["party"] else ""
+    return party + _OLD_STATES[match["state"]] + _stop(match)
 
 
 def _abbreviation(match: re.Match[str]) -> str:

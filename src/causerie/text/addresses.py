@@ -30,6 +30,7 @@ _URL = re.compile(
     r"|(?<![\w@./-])(?P<bare>(?:[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,3}\."
     rf"(?:{_TOP_LEVEL})\b|localhost(?=[:/]))(?::[0-9]{{1,5}})?(?:/[^\s<>\"]{{0,2000}})?)"
 )
+_SCHEME = re.compile(r"(?<=[a-z0-9])://(?=[\w/])")  # s3://bucket
 _VOWELLESS = re.compile("[b-df-hj-np-tv-xz]{2,4}", re.I)
 _PIECE = re.compile(r"[A-Za-z]+|[0-9]+|[^\w\s]|_")
 _ESCAPED = re.compile(r"%[0-9A-Fa-f]{2}")
@@ -71,6 +72,7 @@ def read_addresses(text: str) -> str:
         return text
     text = _EMAIL.sub(lambda match: _address(match[1]), text)
     text = _URL.sub(_url, text)
+    text = _SCHEME.sub(" colon slash slash ", text)
     text = _HOME.sub("tilde/", text)
     text = _FILE_TYPE.sub(lambda match: f" dot {_piece(match['type'])}", text)
     text = _DOT_NET.sub(" dot NET", text)

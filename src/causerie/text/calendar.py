@@ -157,6 +157,7 @@ def _time(match: re.Match[str]) -> str:
         or _SO_LONG.match(match.string, match.end())
     ):
         return _long(hour, minute, second)
+    second = "" if second == "00" else second
     words = [cardinal(str(int(hour)))]
     if minute != "00":
         words.append(two_digits(minute))
@@ -378,6 +379,7 @@ TIMES: tuple[Rule, ...] = (
         "one to",
     ),
     (r"(?<=[0-9]:[0-9]{2}) ?(?:hrs|h)\b", "hours"),
+    (r"(?<=[0-9]:[0-9]{2})(?:\.[0-9]{1,6})?Z\b", "U T C"),
     (
         r"(?<![\w.,:])(?P<minutes>[0-9]{1,2}):(?P<seconds>[0-5][0-9])\.(?P<part>[0-9]{1,3})(?![\w.])",
         lambda m: f"{cardinal(m['minutes'])} {two_digits(m['seconds'])} point {digits(m['part'])}",

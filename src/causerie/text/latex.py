@@ -35,7 +35,7 @@ _FORMULA = (
 )
 _PRODUCT = r"(?<![\\{A-Za-z])(?!in\b|is\b|if\b|or\b|at\b|to\b|of\b|by\b)[a-z]{2}\b(?!\()"
 _TEXT = r"\\(?:text|mathrm|mathbf|mathbb|mathit|operatorname|boxed|vec|hat|bar)\{([^{}]*)\}"
-_FRACTION = r"\\[dt]?frac\{([^{}]*)\}\{([^{}]*)\}"
+_FRACTION = r"\\[dt]?frac\{([^{}]*)\}\{([^{}]*)\}((?=[a-z]))?"
 _ROOT = r"\\sqrt(?:\[(?P<degree>[0-9n])\])?\{(?P<value>[^{}]*)\}"
 _BOUNDS = (
     r"\\(?P<name>sum|prod|int|lim)(?:\\limits)?(?:_?\{(?P<low>[^{}]*)\}|_(?P<first>\w))?"
@@ -71,7 +71,7 @@ def _formula(match: re.Match[str]) -> str:
 def _fraction(match: re.Match[str]) -> str:
     above, below = match[1].strip(), match[2].strip()
     if above.isdigit() and below.isdigit():
-        return f" {above}/{below} "
+        return f" {above}/{below}{',' if match[3] is not None else ''} "  # half, m
     return f" {above} over {below} "
 
 

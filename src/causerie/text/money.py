@@ -146,7 +146,8 @@ def _per(match: re.Match[str]) -> str:
 
 
 def _cents(match: re.Match[str]) -> str:
-    return f"{cardinal(match['whole'])} cent{'' if match['whole'] == '1' else 's'}{_per(match)}"
+    whole, part = match["whole"], match["part"] or ""
+    return f"{decimal(whole, part)} cent{'' if whole == '1' and not part else 's'}{_per(match)}"
 
 
 _CODED = r"[0-9][0-9,]{0,19}(?:\.[0-9]{1,2})?[kKmMbB]?"
@@ -194,7 +195,7 @@ MONEY: tuple[Rule, ...] = (
     (rf"{ARTICLE}{_BEFORE} ?{_LOW}{_END}{_PER}{_ADJECTIVE}", _single),
     (rf"{ARTICLE}(?<![0-9.,]){_LOW} ?{_AFTER}{_PER}{_ADJECTIVE}", _single),
     (rf"{_BEFORE} ?\.(?P<part>[0-9]{{1,2}})(?![0-9]){_PER}", _with_cents_only),
-    (rf"(?<![0-9.,])(?P<whole>[0-9]{{1,15}}) ?¢{_PER}", _cents),
-    (rf"¢ ?(?P<whole>[0-9]{{1,4}})(?![0-9]|[.,][0-9]){_PER}", _cents),
+    (rf"(?<![0-9.,])(?P<whole>[0-9]{{1,15}})(?:\.(?P<part>[0-9]{{1,4}}))? ?¢{_PER}", _cents),
+    (rf"¢ ?(?P<whole>[0-9]{{1,4}})(?P<part>)(?![0-9]|[.,][0-9]){_PER}", _cents),
     (r"\b(?P<money>dollars?|cents?|euros?|pounds?) ?/(?=[0-9])", lambda m: f"{m['money']} per"),
 )

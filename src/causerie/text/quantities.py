@@ -18,6 +18,7 @@ from causerie.text.numbers import (
     exponent,
     label,
     ordinal,
+    plural,
     to_ordinal,
     two_digits,
     year,
@@ -76,7 +77,7 @@ _MEASURED = re.compile(
     r"cans?|buckets?|jugs?|glass(?:es)?|mugs?|jars?|steaks?|burgers?|boxes|tanks?|tins?|pots?|"
     r"barrels?|plates?|kettlebells?|backpacks?|boards?|poles?|rulers?|tape|skillet|pans?|"
     r"dish(?:es)?|"
-    r"engine|ammo|pistols?|guns?|bullets?|rounds?|weights?|dumbbells?|water|freestyle|hurdles|"
+    r"chips?|process|nodes?|engine|ammo|pistols?|guns?|bullets?|rounds?|weights?|dumbbells?|water|freestyle|hurdles|"
     r"relay|radius|speed limit|vinyl|pizzas?|laptops?|tablets?|TVs?)\b"
     r"|\) (?:can|jar|package|pkg|bag|bottle|box|tin|container|bar)s?\b"
 )
@@ -452,6 +453,11 @@ _SIGNS: tuple[Rule, ...] = (
     (r"~ ?(?=[0-9])|~(?=[A-Za-z])", "about"),
 )
 _MEASURES: tuple[Rule, ...] = (
+    (
+        r"(?<![0-9.,])(?P<noun>[0-9][0-9.,]{0,9} {1,2}(?:[A-Za-z]{1,12} {1,2}){0,3}"
+        rf"(?:[a-z]{{3,20}}|[A-Z] [0-9])) {{0,2}}/(?P<per>{PERIOD})\b",
+        _rate,
+    ),
     (r"(?:(?<=[2-5][0-9]{2})|(?<=[0-9]\.[0-9]))F\b", "degrees Fahrenheit"),
     (r"(?:(?<=[0-9]{2})|(?<= [0-9]))(?P<scale>[FC])\b", _weather),
     (r"(?<=\b[12][0-9]{2})C\b", "degrees Celsius"),
@@ -465,7 +471,7 @@ _MEASURES: tuple[Rule, ...] = (
     ),
     (
         r"(?:(?<=[A-Z])|(?<=[A-Z]-)|(?<= by ))(?P<number>[0-9]{1,2})'?s\b",
-        lambda m: re.sub("y$", "ie", cardinal(m["number"])) + "s",
+        lambda m: cardinal(m["number"]) + "'s" if "'" in m[0] else plural(cardinal(m["number"])),
     ),
     (
         rf"(?<=[0-9]) ?(?P<unit>{UNIT})/"
@@ -524,7 +530,8 @@ _MEASURES: tuple[Rule, ...] = (
         _feet_and_inches,
     ),
     (
-        rf"(?P<article>\b[Aa]n? |(?<![0-9.,/])(?=[0-9.,]{{1,20}}-in)){_NUMBER}[ -]?in\.?(?= [a-z])"
+        rf"(?P<article>\b[Aa]n? |(?<![0-9.,/])(?=[0-9.,]{{1,20}}-in)|(?<= by )){_NUMBER}[ -]?in\.?"
+        r"(?= [a-z])"
         r"(?! (?:the|a|my|this)\b)",
         _inches,
     ),
@@ -544,7 +551,6 @@ _MEASURES: tuple[Rule, ...] = (
         rf"(?:/(?P<per>{PERIOD}))?(?![\w²³'/])",
         _after_power,
     ),
-    (rf"(?<=[0-9] )(?P<noun>[a-z]{{3,20}})/(?P<per>{PERIOD})\b", _rate),
     (
         r"(?<![\w/²³])(?P<unit>[A-Za-zμ]{1,3}(?:[²³]|(?=/[a-z]{1,2}[²³])))/"
         rf"(?P<per>{PERIOD})(?![\w²³'/])",
@@ -595,7 +601,7 @@ _NUMBERS: tuple[Rule, ...] = (
     (rf"(?<![0-9]){_NUMBER}{_END}", _number),
     (r"[0-9]+", lambda match: digits(match[0])),
 )
-_MONTH_OR_MARK = r"[0-9][-/.][0-9]|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
+_MONTH_OR_MARK = r"[0-9][-/.][0-9]|[0-9][-–]'|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
 _RULES = (
     Rules(
         _WRITTEN,

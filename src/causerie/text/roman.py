@@ -22,7 +22,9 @@ _REIGNED = (
     "Umberto Mehmed Murad Selim Suleiman Theodosius Constantine Justinian Sixtus Boniface "
     "Robert Malcolm Harold Stephen Joseph Margaret Isabella John Juan Carlos Edmund Baldwin "
     "Frederik Willem Maximilian Amenhotep Antiochus Seleucus Mithridates Cosimo Thomas David "
-    "Michael Samuel"
+    "Michael Samuel Julius Victor Emmanuel Ludwig Manuel Pedro Magnus Erik Eric Christopher Adrian "
+    "Eugene Callixtus Basil Casimir Sigismund Hugh Hussein Abdullah Hassan Rama Cyrus Artaxerxes "
+    "Bayezid Ahmed Abdul Seti Beatrix Margrethe Matilda Anne Sancho Valdemar Canute Montezuma"
 ).split()
 _NUMERAL = r"(?=[IVX]|[LC][IVXLC])C{0,2}(?:X[CL]|L?X{0,3})(?:I[XV]|V?I{0,3})(?<=[IVXLC])"
 _BELOW_40 = r"(?=[IVX]{2})X{0,3}(?:I[XV]|V?I{0,3})(?<=[IVX])"
@@ -68,7 +70,7 @@ _ROMAN_BOOK = (
     r"\bI{1,3}(?= (?:Corinthians|Samuel|Kings|Chronicles|Thessalonians)\b)"
     r"|\bI{2,3}(?= (?:Timothy|Peter|John)\b)"
 )
-_WORLD_WAR = r"\bWW(I{1,2})\b"
+_WORLD_WAR = r"\bWW(?:(?P<roman>I{1,2})|(?P<digit>[12]))\b"
 
 
 def _count(match: re.Match[str]) -> str:
@@ -124,7 +126,7 @@ def _value(numeral: str) -> int:
 read_roman_numerals = Rules(
     (
         (_ROMAN_BOOK, lambda match: ordinal(str(len(match[0])))),
-        (_WORLD_WAR, lambda match: f"World War {cardinal(str(len(match[1])))}"),
+        (_WORLD_WAR, lambda m: f"World War {cardinal(m['digit'] or str(len(m['roman'])))}"),
         (_ROMAN_COUNT, _count),
         (_ROMAN_ITEM, lambda match: cardinal(str(_value(match["numeral"].upper())))),
         (_ROMAN_HEADING, lambda match: cardinal(str(_value(match["numeral"].upper()))) + ","),
@@ -135,6 +137,6 @@ read_roman_numerals = Rules(
         (_ROMAN_YEAR, _year),
     ),
     only_if=r"\bI{1,3} [A-Z]|[IVX] [Cc]ent|[A-Za-z] [IVXLC]+\b|^[IVX]+(?:\.|$)|"
-    r"^[ivx]+\.|[a-z] [ivx]+\b|\bii\)|\bWWI|\bM[CMD]",
+    r"^[ivx]+\.|[a-z] [ivx]+\b|\bii\)|\bWW[I12]|\bM[CMD]",
     spaced=False,
 )
