@@ -111,7 +111,8 @@ _MAY_END = frozenset(
 )
 _BEFORE_NUMBER = {
     "No": "number", "Nos": "numbers", "Nr": "number", "pp": "pages", "p": "page",
-    "Cols": "columns", "cols": "columns", "Fig": "figure", "fig": "figure", "Figs": "figures", "Vol": "volume", "vol": "volume",
+    "Cols": "columns", "cols": "columns", "Fig": "figure", "fig": "figure", "Figs": "figures",
+    "Vol": "volume", "vol": "volume",
     "Vols": "volumes", "vols": "volumes", "Ch": "chapter", "ch": "chapter", "chap": "chapter",
     "Chap": "chapter", "Art": "article", "para": "paragraph", "Para": "paragraph",
     "Sec": "section", "Eq": "equation", "eq": "equation", "Eqs": "equations", "eqs": "equations",
@@ -175,7 +176,8 @@ _TITLE = re.compile(
 )
 # Names of streets, also before another name: the Main St. Bridge.
 _STREET_NAME = re.compile(
-    r"\b(?P<name>Main|Wall|High|Bond|Fleet|Market|State|Broad|Beale|Bourbon|Canal|Front|Water|Oak|Elm"
+    r"\b(?P<name>Main|Wall|High|Bond|Fleet|Market|State|Broad|Beale|Bourbon|Canal|Front|Water|Oak|"
+    r"Elm"
     r"|[0-9]{1,3}(?:st|nd|rd|th)) St\.(?= (?!Louis|Paul|Patrick|John|Mary|Peter|Thomas|Jude"
     r"|Lucia|Lawrence|Helens)[A-Z])"
 )
@@ -200,7 +202,8 @@ _NUMBERED = re.compile(
     rf"(?<=[A-Za-z]{{3}}\. ))(no))"
     r"\.:? {0,2}(?=\(?[0-9]|(?:number|[Nn]o\.) {1,2}[A-Z0-9]|(?:~|about )[0-9]|[A-Z]{1,4}-?[0-9]|"
     r"(?:zero|one|two|three|four|five|six|seven|eight|nine) (?!of\b)"
-    r"|[IVXLivxl]{1,7}\b)|\b(?P<bare>Apt|Ste|Bldg|Rm|Rte|Vol|Fig|[Pp]gs?|[Ww]k|Op|[Ee]xt|ca|Ps|pp|[Vv]ols|[Nn]os|Figs|[Cc]h|Mk)"
+    r"|[IVXLivxl]{1,7}\b)|\b(?P<bare>Apt|Ste|Bldg|Rm|Rte|Vol|Fig|[Pp]gs?|[Ww]k|Op|[Ee]xt|ca|Ps|pp|"
+    r"[Vv]ols|[Nn]os|Figs|[Cc]h|Mk)"
     r" (?=[0-9]|(?:[IVX]{2,5}|[VX])\b)"
 )
 # Units without a number: sold by the fl. oz.; weight in kg.

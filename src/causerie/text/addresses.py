@@ -18,7 +18,8 @@ _TOP_LEVEL = (
 _FILE_TYPES = (
     r"pdf|txt|docx?|xlsx?|pptx?|csv|jpe?g|png|gif|svg|mp[34]|wav|flac|zip|gz|tar|exe|html?|css|"
     r"json|"
-    r"out|lock|env|cfg|conf|bak|ipynb|jsx|tsx|xml|tsv|sqlite|bat|heic|webp|tiff?|mov|avi|mkv|ogg|m4a|epub|rtf|dmg|apk|rar|psd|"
+    r"out|lock|env|cfg|conf|bak|ipynb|jsx|tsx|xml|tsv|sqlite|bat|heic|webp|tiff?|mov|avi|mkv|ogg|"
+    r"m4a|epub|rtf|dmg|apk|rar|psd|"
     r"ya?ml|toml|ini|py|js|ts|cpp|sh|md|sql|log|(?<=[a-z]{3}\.)[ch]"
 )
 

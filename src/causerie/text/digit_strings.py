@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from causerie.text.numbers import cardinal, decimal, digits, label, link, two_digits
+from causerie.text.numbers import cardinal, decimal, digits, label, link, two_digits, year
 from causerie.text.rules import Rule
 
 # After these words a number is read digit by digit.
@@ -25,7 +25,7 @@ _NUMBERED = (
     r"|\b(?:[Cc]ard|[Aa]ccount|[Nn]umber|Visa|Amex|Master[Cc]ard|Discover|I B A N)(?: "
     r"[a-z]{1,10}){0,3} end(?:s|ed|ing)(?: in| with)?"
     r"|\b[Ll]ast (?:four|[34])(?: digits)?(?: of [a-z ]{1,20})?(?: are| is)?:?"
-    r"|\b[Tt]ext [A-Za-z]{1,20} to)"
+    r"|\b(?:[Tt]ext|T X T) [A-Za-z]{1,20} to)"
     r"(?P<mark> #?)(?P<digits>[0-9]{4,20}(?:(?:-[0-9]| [0-9]{2})[0-9]{2,8}){0,7})" + _END
 )
 _CALLED = (
@@ -270,7 +270,11 @@ CODES: tuple[Rule, ...] = (
         rf"|(?=[A-Z][a-z]?[A-Z])(?!NaN)(?=[A-Z]*[a-z])(?:{_ELEMENTS}){{2,3}})(?P<charge>)(?!\w)",
         _formula,
     ),
-    (r"(?<=\bIBAN )[A-Z]{2}[0-9]{2}(?: ?[0-9A-Z]{4}){2,7}(?: ?[0-9A-Z]{1,3})?\b", _characters),
+    (
+        r"(?:(?<=\bIBAN )|(?<=\bIBAN: )|\b(?=\w{4} (?:[0-9A-Z]{4} ){3}))[A-Z]{2}[0-9]{2}"
+        r"(?: ?[0-9A-Z]{4}){2,7}(?: ?[0-9A-Z]{1,3})?\b",
+        _characters,
+    ),
     (
         r"\b(?:[A-Z]{1,2}[0-9][A-Z0-9]? [0-9][A-Z]{2}|[A-Z][0-9][A-Z] [0-9][A-Z][0-9])\b",
         _characters,
@@ -283,11 +287,16 @@ CODES: tuple[Rule, ...] = (
     ),
     (r"(?<=\bFlight )[A-Z]{2} ?[0-9]{3,4}\b|(?<=\bflight )[A-Z]{2} ?[0-9]{3,4}\b", _characters),
     (
-        r"(?<![\w./@#-])(?=[A-Za-z]{0,19}[0-9])(?=[0-9]{0,19}[A-Za-z])[A-Za-z0-9]{6,20}(?![\w/@-]|\.\w)",
+        r"(?<![\w./@#-])(?=[A-Za-z]{0,19}[0-9])(?=[0-9]{0,19}[A-Za-z])[A-Za-z0-9]{6,20}(?![\w/@-]|"
+        r"\.\w)",
         _code,
     ),
 )
 DIGIT_STRINGS: tuple[Rule, ...] = (
+    (
+        r"(?<=\bI S O )(?P<digits>[0-9]{4,5}):(?P<year>[12][0-9]{3})\b",
+        lambda match: f"{label(match['digits'])} {year(match['year'])}",
+    ),
     (
         r"(?<![0-9.,])(?P<hour>[01][0-9]|2[0-4])(?P<minute>[0-5][0-9])"
         r"(?: ?(?:hours|hrs|h)\b|(?=[zZ]\b))|(?<=\b[Aa]t )(?P<early>0[0-9])(?P<past>[0-5][0-9])\b",
@@ -355,7 +364,7 @@ DIGIT_STRINGS: tuple[Rule, ...] = (
         _groups,
     ),
     (r"(?<![0-9.-])[0-9]{3}-[0-9]{4}(?![0-9-])", _groups),
-    (r"(?<![0-9.-])[0-9]{5}-[0-9]{4}(?![0-9-])", _groups),
+    (r"(?<![0-9.-])(?:[0-9]{5}-[0-9]{4}|[0-9]{2}-[0-9]{7})(?![0-9-])", _groups),
     (r"(?<![0-9.,-])(?:[0-9]{4} ){3}[0-9]{4}(?![0-9])", _groups),
     (r"(?<![0-9.,-])[2-9][0-9]{2} (?!19|20)[0-9]{4}(?![0-9]|[.,][0-9])", _groups),
     (

@@ -15,10 +15,12 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             r"_ (?:paint|pipes?|poisoning|weights?|shot|bullets?|acid|free|based|pencils?|"
             r"dust|sinkers?|plumbing|additives?|contamination|batter(?:y|ies)|"
             r"solder|levels|content|lined|crystal|roof|ore|mines?|exposure|apron|balloon)\b|"
-            r"\b(?:heavy|dull|soft|dense) as _\b|\b(?:covered|lined|clad|encased|coated) (?:in|with) _|"
+            r"\b(?:heavy|dull|soft|dense) as _\b|\b(?:covered|lined|clad|encased|coated) (?:in|"
+            r"with) _|"
             r"\b(?:test\w*|check\w*|screen\w*) (?:\w+ ){1,4}for _|"
             r"\b(?:the|this|that|these|those|its|their) \w+ (?:is|are|was|were) _ ?(?:[,.;!?]|$)|"
-            r"\b(?:molten|melted|toxic|liquid|pencil|red|heavy) _|\b(?:of|contains?|containing|"
+            r"\b(?:molten|melted|toxic|liquid|pencil(?:'s)?|red|heavy) _|\b(?:of|contains?|"
+            r"containing|"
             r"contained|like|from|than|and|or|with) _ ?(?:[,.;!?]|$|in the)|\b_ (?:is|"
             r"was) (?:a |an )?(?:\w+ )?(?:metal|heavy|toxic|soft|element|poisonous)|"
             r"\b_ (?:melts|poisons)|(?:gold|tin|zinc|copper|iron|mercury|silver)(?: ,)?(?: and|"
@@ -142,7 +144,7 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
         (
             "mInˈut",
             r"\b(?:so|very|too|extremely|incredibly|most|such|quite|rather|almost|in|are|"
-            r"were) _(?= (?:that|detail|to|quantities|amounts|[.,])| ?$|\b(?! (?:and|or|"
+            r"were|was|is) _(?= (?:that|detail|to|quantities|amounts|[.,])| ?$|\b(?! (?:and|or|"
             r"by)))(?! (?:or|by))|_ (?:amounts?|quantit\w+|details?|particles?|cracks?|traces?|"
             r"differences?|fractions?|changes?|organisms?|creatures?|fragments?|insects?|doses?|"
             r"specks?|pieces?|variations?|examination|attention|scale|holes?|crystals?|errors?|"
@@ -185,7 +187,8 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
     "live": (
         (
             "lˈIv",
-            r"^_ from\b|_ on (?:air|stage|tv|television)\b|"
+            r"^_ from\b|\bwatch\w* [^,.]*_ (?:on|at|from|in|tonight)\b|\bwas still _ ?$|"
+            r"_ on (?:air|stage|tv|television)\b|"
             r"_ (?:shows?|music|performances?|concerts?|broadcasts?|streams?|streaming|"
             r"audiences?|albums?|tv|television|radio|bands?|wires?|coverage|events?|chat|"
             r"recordings?|videos?|versions?|reports?|updates?|animals?|bait|ammunition|rounds?|"
@@ -299,7 +302,7 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
         (
             "nˈʌməɹ",
             r"\b(?:grew|grow|grows|felt|feel|feels|get|gets|getting|got|even|became|becoming|"
-            r"much|went|going) _ ?(?:$|[,.;!?]|(?:and|than|by|with|every|as|still|after)\b)|"
+            r"much|went|going) _ ?(?:$|[,.;!?]|(?:and|than|by|with|every|as|still|after|now)\b)|"
             r"_ than\b",
         ),
         ("nˈʌmbəɹ", ""),

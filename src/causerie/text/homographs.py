@@ -57,7 +57,8 @@ _NOUN_OR_VERB = {
 }  # fmt: skip
 # Of these, the verb is usual.
 _VERB_OR_NOUN = {
-    "compress": ("kˈɑmpɹˌɛs", "kəmpɹˈɛs"), "converse": ("kˈɑnvˌɜɹs", "kənvˈɜɹs"),
+    "combine": ("kˈɑmbˌIn", "kəmbˈIn"), "compress": ("kˈɑmpɹˌɛs", "kəmpɹˈɛs"),
+    "converse": ("kˈɑnvˌɜɹs", "kənvˈɜɹs"),
     "discharge": ("dˈɪsʧˌɑɹʤ", "dɪsʧˈɑɹʤ"), "incline": ("ˈɪnklˌIn", "ɪnklˈIn"),
     "invite": ("ˈɪnvˌIt", "ɪnvˈIt"), "recall": ("ɹˈikˌɔl", "ɹəkˈɔl"),
     "refund": ("ɹˈifˌʌnd", "ɹəfˈʌnd"), "rewrite": ("ɹˈiɹˌIt", "ˌɹiɹˈIt"), "sow": ("sˈW", "sˈO"),
@@ -78,7 +79,8 @@ _BEFORE_NOUNS = frozenset(
     "through over one two three four five six seven eight nine ten many several few more most "
     "first second third last next new old good great big small own same other whose what which "
     "enough much less organic raw frozen canned "
-    "household garbage fresh local criminal prime main daily flat world "
+    "carry collect dump burn remove household garbage fresh local criminal prime main daily flat "
+    "world "
     "makes gives takes needs has had have got gets finds found becomes remains feels sounds keeps "
     "is are was were be been being am isn't aren't wasn't weren't seem seems seemed looks looked "
     "very so too quite as rather than per i'm you're we're they're he's she's it's that's".split()
@@ -218,6 +220,8 @@ def _is_verb(words: Sequence[str], at: int, *, singular: bool) -> bool | None:
     if before == "all":  # wash all produce; but we all produce
         return earlier in _SUBJECTS or earlier in ("us", "people")
     if before in _BEFORE_NOUNS or before.endswith("'s"):
+        return False
+    if earlier in ("he", "she", "it") and before.endswith("s"):  # he holds moderate views
         return False
     if not singular and before.isalpha() and _in_question(words, at - 1):
         return True

@@ -30,7 +30,8 @@ _WORDS = _SYMBOLS | {name: name for name in _NAMES}
 # $x^2$ is a formula, $5 and $6 are amounts.
 _FORMULA = (
     r"\$\$(?P<display>[^$]{1,500})\$\$"
-    r"|\$(?=[A-Za-z]\$|[^$]{0,500}[\\^_=<>+])(?P<inline>(?!\s)(?![0-9][^$]*(?<![\\a-z])[a-z]{4})[^\s$][^$\"]{0,500})"
+    r"|\$(?=[A-Za-z]\$|"
+    r"[^$]{0,500}[\\^_=<>+])(?P<inline>(?!\s)(?![0-9][^$]*(?<![\\a-z])[a-z]{4})[^\s$][^$\"]{0,500})"
     r"(?<! )\$(?![0-9])"
 )
 _PRODUCT = r"(?<![\\{A-Za-z])(?!in\b|is\b|if\b|or\b|at\b|to\b|of\b|by\b)[a-z]{2}\b(?!\()"

@@ -13,7 +13,8 @@ _CURRENCY = {
     "₹": ("rupee", "paisa"), "₩": ("won", ""), "₽": ("ruble", "kopeck"), "₺": ("lira", ""),
     "₿": ("bitcoin", ""), "₫": ("dong", ""), "₴": ("hryvnia", ""), "₦": ("naira", ""),
     "₱": ("peso", "centavo"), "฿": ("baht", ""), "₪": ("shekel", ""), "円": ("yen", ""),
-    "元": ("yuan", ""), "kr": ("krone", ""), "Rs": ("rupee", "paisa"),
+    "元": ("yuan", ""), "zł": ("zloty", ""), "Kč": ("Czech koruna", ""), "kr": ("krone", ""),
+    "Rs": ("rupee", "paisa"),
     "USD": ("dollar", "cent"), "EUR": ("euro", "cent"),
     "GBP": ("pound", "penny"), "JPY": ("yen", ""), "CHF": ("Swiss franc", "centime"),
     "CAD": ("Canadian dollar", "cent"), "AUD": ("Australian dollar", "cent"),
@@ -31,9 +32,9 @@ _CURRENCY = {
 #: A pattern of the codes of currencies: USD.
 CODES = "|".join(code for code in _CURRENCY if code.isascii() and code.isalpha())
 #: The signs of currencies.
-SIGNS = "".join(code for code in _CURRENCY if not code.isascii() or code == "$")
+SIGNS = "".join(code for code in _CURRENCY if len(code) == 1)
 _BEFORE = rf"(?<![A-Za-z])(?P<currency>[A-Z]{{0,2}}[{SIGNS}]|(?:{CODES})\.?(?= ?[0-9]))"
-_AFTER = rf"(?P<currency>[{SIGNS[1:]}]|(?:{CODES})\b)"
+_AFTER = rf"(?P<currency>[{SIGNS[1:]}]|zł|Kč|(?:{CODES})\b)"
 _SCALES = {
     "mm": "million", "mil": "million", "bil": "billion", "cr": "crore", "l": "lakh",
     "k": "thousand", "m": "million", "b": "billion", "t": "trillion", "mn": "million",
@@ -147,7 +148,9 @@ def _per(match: re.Match[str]) -> str:
 
 def _cents(match: re.Match[str]) -> str:
     whole, part = match["whole"], match["part"] or ""
-    return f"{decimal(whole, part)} cent{'' if whole == '1' and not part else 's'}{_per(match)}"
+    is_one = (whole == "1" and not part) or _is_adjective(match)
+    words = f"{match['article'] or ''}{decimal(whole, part)} cent{'' if is_one else 's'}"
+    return words + _per(match)
 
 
 _CODED = r"[0-9][0-9,]{0,19}(?:\.[0-9]{1,2})?[kKmMbB]?"
@@ -195,7 +198,14 @@ MONEY: tuple[Rule, ...] = (
     (rf"{ARTICLE}{_BEFORE} ?{_LOW}{_END}{_PER}{_ADJECTIVE}", _single),
     (rf"{ARTICLE}(?<![0-9.,]){_LOW} ?{_AFTER}{_PER}{_ADJECTIVE}", _single),
     (rf"{_BEFORE} ?\.(?P<part>[0-9]{{1,2}})(?![0-9]){_PER}", _with_cents_only),
-    (rf"(?<![0-9.,])(?P<whole>[0-9]{{1,15}})(?:\.(?P<part>[0-9]{{1,4}}))? ?¢{_PER}", _cents),
-    (rf"¢ ?(?P<whole>[0-9]{{1,4}})(?P<part>)(?![0-9]|[.,][0-9]){_PER}", _cents),
+    (
+        rf"{ARTICLE}(?<![0-9.,])(?P<whole>[0-9]{{1,15}})(?:\.(?P<part>[0-9]{{1,4}}))? ?¢{_PER}"
+        rf"{_ADJECTIVE}",
+        _cents,
+    ),
+    (
+        rf"{ARTICLE}¢ ?(?P<whole>[0-9]{{1,4}})(?P<part>)(?![0-9]|[.,][0-9]){_PER}{_ADJECTIVE}",
+        _cents,
+    ),
     (r"\b(?P<money>dollars?|cents?|euros?|pounds?) ?/(?=[0-9])", lambda m: f"{m['money']} per"),
 )

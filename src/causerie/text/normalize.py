@@ -51,7 +51,8 @@ _CHARACTERS: dict[str, str | int] = {
 _SYMBOLS = {
     "&": "and", "+": "plus", "=": "equals", "@": "at", "%": "percent", "±": "plus or minus",
     "≈": "is about", "≠": "is not equal to", "≤": "is at most", "≥": "is at least", "×": "times",
-    "÷": "divided by", "⋅": "times", "°": "degrees", "§": "section", "²": "squared", "³": "cubed", "π": "pi",
+    "÷": "divided by", "⋅": "times", "°": "degrees", "§": "section", "²": "squared", "³": "cubed",
+    "π": "pi",
     "√": "square root of", "∞": "infinity", "→": "to", "←": "from", "$": "dollars", "€": "euros",
     "£": "pounds", "¥": "yen", "¢": "cents", "₹": "rupees", "/": "slash",
     "\\": "backslash", "©": "copyright", "‰": "per mille", "¶": "paragraph",
@@ -73,6 +74,11 @@ _EMOTICON = re.compile(
 # Lines and codes of pictures: === End ===, :smile:.
 _DECORATION = re.compile(
     r"^[=~#_-]{3,} | [=~#_-]{3,}$|(?<!\S):[a-z][a-z0-9_+]{2,30}:(?=\s|$|[.,!?])"
+)
+# Tags in code or written out: the `<div>` element.
+_ELEMENT = re.compile(
+    r"(?:(?<!\w)<|<(?=/))(?P<slash>/?)(?P<name>[A-Za-z][A-Za-z0-9-]{0,20}"
+    r"(?: [\w-]+=[^<>]{0,80}[^<>/ ])?) ?/?>"
 )
 _OPERATORS = {"&&": " and ", "||": " or ", "!": "not "}
 _OPERATOR = re.compile(r"&&|\|\||(?:(?<=[(&|=] )|(?<=[(&|])|(?<=\bif ))!(?=[a-z(])")
@@ -129,6 +135,7 @@ def normalize(text: str, *, spells: bool = True, knows: Callable[[str], bool] | 
     """
     text = read_products(read_latex(text))
     text = " ".join(text.translate(_TABLE).split())
+    text = _ELEMENT.sub(lambda m: f" {'slash ' * bool(m['slash'])}{m['name']} ", text)
     text = _read_signs(_DECORATION.sub("", text))
     text = read_addresses(_CODES(_EMOTICON.sub("", text)))
     text = read_roman_numerals(read_abbreviations(text))

@@ -77,14 +77,17 @@ _MEASURED = re.compile(
     r"cans?|buckets?|jugs?|glass(?:es)?|mugs?|jars?|steaks?|burgers?|boxes|tanks?|tins?|pots?|"
     r"barrels?|plates?|kettlebells?|backpacks?|boards?|poles?|rulers?|tape|skillet|pans?|"
     r"dish(?:es)?|"
-    r"chips?|process|nodes?|engine|ammo|pistols?|guns?|bullets?|rounds?|weights?|dumbbells?|water|freestyle|hurdles|"
+    r"chips?|process|nodes?|engine|ammo|pistols?|guns?|bullets?|rounds?|weights?|dumbbells?|water|"
+    r"freestyle|hurdles|"
+    r"dogs?|cats?|baby|babies|child|m[ae]n|wom[ae]n|turkeys?|vests?|sandbags?|formats?|windows?|"
     r"relay|radius|speed limit|vinyl|pizzas?|laptops?|tablets?|TVs?)\b"
-    r"|\) (?:can|jar|package|pkg|bag|bottle|box|tin|container|bar)s?\b"
+    r"|\.?\) (?:can|jar|package|pkg|bag|bottle|box|tin|container|bar)s?\b"
 )
 
 
 _ELECTRIC = re.compile(r"[0-9] ?[km]?[VWΩ]\b|\b(?:volt|watt|ohm)s?\b")
 
+_FORCE = re.compile(r"\b(?:forces?|thrust|tension|friction|loads?|weight|newton)\b")
 
 # 20kg kettlebells; a 10,000 mAh, 20 W power bank.
 _THINGS = re.compile(
@@ -128,14 +131,22 @@ _WEATHER = re.compile(
 def _weather(match: re.Match[str]) -> str:
     """Degrees, in a text about heat: a high of 72F."""
     name = "Fahrenheit" if match["scale"] == "F" else "Celsius"
-    is_weather = _WEATHER.search(match.string, max(0, match.start() - 100), match.end() + 100)
-    return f"degrees {name}" if is_weather else match[0]
+    return f"degrees {name}" if _is_near(_WEATHER, match) else match[0]
 
 
 def _amps(match: re.Match[str]) -> str:
     """A after a number, in a text with volts or watts."""
-    is_electric = _ELECTRIC.search(match.string, max(0, match.start() - 100), match.end() + 100)
-    return "amps" if is_electric else match[0]
+    return "amps" if _is_near(_ELECTRIC, match) else match[0]
+
+
+def _newtons(match: re.Match[str]) -> str:
+    if match["per"]:
+        return f"newtons per {per(match['per'])}"
+    return "newtons" if _is_near(_FORCE, match) else match[0]
+
+
+def _is_near(words: re.Pattern[str], match: re.Match[str]) -> bool:
+    return bool(words.search(match.string, max(0, match.start() - 100), match.end() + 100))
 
 
 def _after_power(match: re.Match[str]) -> str:
@@ -486,6 +497,10 @@ _MEASURES: tuple[Rule, ...] = (
     (r"(?<=[0-9]) ?A(?= (?:fuse|breaker|circuit|current|supply|outlet|charger)\b)", "amp"),
     (r"(?<=[0-9]) ?A(?=[,.;)]|$| (?:and|at|or)\b)", _amps),
     (
+        r"(?<=[0-9]) ?N(?:/(?P<per>kg|m|cm|mm)\b|(?=[,.;)]|$| (?:and|at|or|of|on|is|acts?)\b))",
+        _newtons,
+    ),
+    (
         r"(?<![0-9])(?P<degrees>[0-9]{1,3})° ?(?P<minutes>[0-9]{1,2})' ?"
         r"(?:(?P<seconds>[0-9]{1,2}(?:\.[0-9]{1,4})?)(?:\"|''))?",
         _angle,
@@ -612,7 +627,7 @@ _RULES = (
     Rules(VERSES, only_if="[a-z]\\.? [0-9]{1,3}:[0-9]|[123] [A-Z][a-z]+(?:\\.| [0-9]|ians|cles)"),
     Rules(DATES, only_if=_MONTH_OR_MARK),
     Rules(DIGIT_STRINGS, only_if=r"[0-9]{3}|[0-9][.-][0-9]|[vV]\.?[0-9]|0[0-9] |\+[0-9]|\bx[0-9]"),
-    Rules(MONEY, only_if=rf"[{SIGNS}¢]|\b(?:{CODES})"),
+    Rules(MONEY, only_if=rf"[{SIGNS}¢łč]|\b(?:{CODES})"),
     Rules(_SIGNS, only_if="[^0-9A-Za-wyz ,:;?!'()]"),
     Rules(TIMES, only_if="[0-9](?::[0-9]| {0,2}[AaPp])"),
     Rules(DECADES, only_if="[0-9]'?s|'[0-9]{2}"),

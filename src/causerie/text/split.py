@@ -320,7 +320,8 @@ WINDOW = 4_000
 _NO_WORDS = re.compile(r"\S{1000}")
 # Abbreviations after which a sentence goes on and that sentencex does not know.
 _NO_END = re.compile(
-    r"(?<![\w.])(?:[Aa]pprox|[Dd]ept|est|[Mm]isc|[Ii]ncl|[Ee]xcl|[Rr]esp|[Cc]f|[Vv]iz|ca|Wm|Chas|Thos|Robt|"
+    r"(?<![\w.])(?:[Aa]pprox|[Dd]ept|est|[Mm]isc|[Ii]ncl|[Ee]xcl|[Rr]esp|[Cc]f|[Vv]iz|ca|Wm|Chas|"
+    r"Thos|Robt|"
     r"[Ee]\.g|[Ii]\.e)\.\s*$|(?<!\S)\.{1,2}$|^(?:[IVX]{2,5}|[ivx]{2,5})\.\s*$"  # ./run, II. Methods
 )
 # Abbreviations after which it goes on if a number, a small letter or a dash follows.
@@ -338,7 +339,8 @@ _FILE_TYPE = re.compile(
 )
 _POSSESSIVE = re.compile(r"s\b")
 _BEFORE_NAME = re.compile(
-    r"(?<![\w.])(?:Dr|Mr|Mrs|Prof|Ft|Ms|Apt|Ste|Attn|Amb|Atty|Maj|Adm|Brig|Cmdr|Cdr|Pvt|Supt|Insp|Det|Sched|"
+    r"(?<![\w.])(?:Dr|Mr|Mrs|Prof|Ft|Ms|Apt|Ste|Attn|Amb|Atty|Maj|Adm|Brig|Cmdr|Cdr|Pvt|Supt|Insp|"
+    r"Det|Sched|"
     r"Appx|Exh)\.\s*$"
 )
 _GOES_ON = re.compile(r"[#0-9a-z–-]|\([0-9]|(?:[IVXLC]{2,7}|[VXL])\b")

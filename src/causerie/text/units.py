@@ -103,26 +103,28 @@ PERIOD = r"[A-Za-zμ]{1,8}[²³]?"
 
 
 _FACTOR = r"[A-Za-zμµΩ]{1,5}⁻?[¹²³⁴]?"
-_FACTORS = re.compile(r"([/(·⋅]*)([A-Za-zμµΩ]+)(⁻?)([¹²³⁴]?)")
+_FACTORS = re.compile(r"([/(·⋅ ]*)([A-Za-zμµΩ]+)(⁻?)([¹²³⁴]?)")
 # A product of small letters without a number before it is one of variables: m·g·h.
 _PRODUCT = re.compile(
     rf"(?:(?<=[0-9⁰¹²³⁴-⁹])|(?<=[0-9⁰¹²³⁴-⁹] )|(?<![\w·⋅])(?=[^·⋅/ ]{{0,3}}[A-Z]))"
-    rf"{_FACTOR}(?:[·⋅]{_FACTOR}){{0,3}}(?:/{_FACTOR}|/\({_FACTOR}(?:[·⋅]{_FACTOR}){{1,2}}\))?"
+    rf"{_FACTOR}(?:(?:[·⋅]| (?=[A-Za-z]{{1,3}}⁻)){_FACTOR}){{0,3}}(?:/{_FACTOR}|/\({_FACTOR}"
+    rf"(?:[·⋅]{_FACTOR}){{1,2}}\))?"
     r"(?![\w·⋅/])"
 )
+_IN_PRODUCT = re.compile("[·⋅]|[A-Za-z]⁻")
 _IN_PRODUCTS = UNITS | {"N": "newton", "K": "kelvin", "C": "coulomb", "A": "amp", "T": "tesla"}
 _RAISED = {"": "", "¹": "", "²": " squared", "³": " cubed", "⁴": " to the fourth"}
 
 
 def read_products(text: str) -> str:
-    """The text with words in place of products of units: N·m²/kg², J/(mol·K), W·m⁻²."""
-    return _PRODUCT.sub(_product, text) if "·" in text or "⋅" in text else text
+    """The text with words in place of products of units: N·m²/kg², J/(mol·K), m s⁻¹."""
+    return _PRODUCT.sub(_product, text) if _IN_PRODUCT.search(text) else text
 
 
 def _product(match: re.Match[str]) -> str:
-    if "·" not in match[0] and "⋅" not in match[0]:
+    if not _IN_PRODUCT.search(match[0]):
         return match[0]
-    above, last, below = "", "", ""
+    above, last, plural, below = "", "", "", ""
     for mark, symbol, minus, power in _FACTORS.findall(match[0]):
         name = _IN_PRODUCTS.get(symbol.replace("µ", "μ")) or (mark and _PERIODS.get(symbol))
         if not name:
