@@ -49,7 +49,7 @@ _WORDS_TOO = frozenset("am it us who act aid ids pet sat".split())
 _ACRONYMS = frozenset(
     "pin ram rom sim gif lan wan vin ted dos cad mac bic json yaml nvidia hipaa ascii xbox captcha "
     "crispr uefa sars jpeg jpegs nasa nato bios moma xerox isis ikea yahoo rag gan foss nas pac "
-    "rem hud rav".split()
+    "rem hud rav risc".split()
 )
 # Initialisms that could be words by their syllables.
 _INITIALISMS = frozenset(
@@ -103,7 +103,7 @@ _TWO_FOR_TO = re.compile(r"\b([BCDGP])2([BCGP])\b")
 _SPECIAL = {
     "K8s": "Kubernetes", "LoRA": "Lora", "QLoRA": "Q Lora", "ReLU": "Relu", "DDoS": "D Doss",
     "DeFi": "De Fi", "pKa": "P K A", "tvOS": "T V O S", "PharmD": "Pharm D", "EdD": "E D D",
-    "MLOps": "M L Ops", "MoMA": "Moma",
+    "MLOps": "M L Ops", "MoMA": "Moma", "ARM64": "Arm 64",
 }  # fmt: skip
 _SPECIAL_NAME = re.compile(rf"\b(?:{'|'.join(_SPECIAL)})\b")
 _DEGREE = re.compile(

@@ -266,7 +266,8 @@ CODES: tuple[Rule, ...] = (
         _formula,
     ),
     (
-        rf"(?<!\w)(?P<formula>(?=[A-Za-z(]{{1,8}}\)?[0-9]){_PARTS}{{2,12}}"
+        rf"(?:(?<!\w)|"
+        rf"(?<![^ +(][2-9])(?<=[2-9]))(?P<formula>(?=[A-Za-z(]{{1,8}}\)?[0-9]){_PARTS}{{2,12}}"
         rf"|(?=[A-Z][a-z]?[A-Z])(?!NaN)(?=[A-Z]*[a-z])(?:{_ELEMENTS}){{2,3}})(?P<charge>)(?!\w)",
         _formula,
     ),

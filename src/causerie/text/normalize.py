@@ -86,6 +86,7 @@ _OPERATOR = re.compile(r"&&|\|\||(?:(?<=[(&|=] )|(?<=[(&|])|(?<=\bif ))!(?=[a-z(
 _STAR = re.compile(
     r"(?P<times>(?<=[a-z0-9_)\]])(?<!\b[Pp]ress) \* (?=[a-z0-9_(])|(?<=\b[a-z])\*(?=[a-z]\b))"
     r"|(?:(?<=\bSELECT )|(?<=\bselect )|(?<=\b[Pp]ress )|(?<=\w\())\*(?=[ ).,])"
+    r"|(?<=/)\*(?= |$|[).,!])"
 )
 _GREEK = dict(
     zip(

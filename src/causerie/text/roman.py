@@ -50,7 +50,7 @@ _ROMAN_CENTURY = (
 _ROMAN_NAME = (
     rf"\b(?P<before>(?!(?:The|An?|This|That|My|Your|His|Her|In|On|At|And|If|With|For|From|By|To|Of|"
     rf"But|Or|As|So|Is|Are|Was|When|While|New|Use|Your|Our|No)\b)[A-Z][a-z]+|(?!FROM|WITH|THIS|"
-    rf"THAT|YOUR)[A-Z]{{4,}}) "
+    rf"THAT|YOUR)[A-Z]{{4,}}|[A-Z]{{1,2}}[0-9]{{1,4}}) "
     rf"(?P<numeral>{_BELOW_40})\b(?P<more>(?:{_LINK}{_BELOW_40}\b)*)"
     r"(?! (?:drip|line|fluid|bag|therapy|pump|antibiotic)|[&/-])"
 )
@@ -136,7 +136,7 @@ read_roman_numerals = Rules(
         (_ROMAN_NAME, _count),
         (_ROMAN_YEAR, _year),
     ),
-    only_if=r"\bI{1,3} [A-Z]|[IVX] [Cc]ent|[A-Za-z] [IVXLC]+\b|^[IVX]+(?:\.|$)|"
+    only_if=r"\bI{1,3} [A-Z]|[IVX] [Cc]ent|[0-9] [IVX]{2}|[A-Za-z] [IVXLC]+\b|^[IVX]+(?:\.|$)|"
     r"^[ivx]+\.|[a-z] [ivx]+\b|\bii\)|\bWW[I12]|\bM[CMD]",
     spaced=False,
 )
