@@ -121,6 +121,7 @@ _BEFORE_NUMBER = {
     "Ver": "version", "ver": "version", "Rte": "Route",
     "Hwy": "Highway", "ext": "extension", "Ext": "extension",
     "c": "about", "ca": "about", "Bldg": "Building", "Apt": "Apartment", "Ste": "Suite",
+    "Blk": "Block", "vv": "verses",
     "nos": "numbers", "Rm": "Room", "Mk": "mark", "Op": "opus",
     "Pg": "page", "pg": "page", "pgs": "pages",
     "Conf": "confirmation", "conf": "confirmation", "Ref": "reference", "ref": "reference",
@@ -202,7 +203,8 @@ _NUMBERED = re.compile(
     rf"(?<=[A-Za-z]{{3}}\. ))(no))"
     r"\.:? {0,2}(?=\(?[0-9]|(?:number|[Nn]o\.) {1,2}[A-Z0-9]|(?:~|about )[0-9]|[A-Z]{1,4}-?[0-9]|"
     r"(?:zero|one|two|three|four|five|six|seven|eight|nine) (?!of\b)"
-    r"|[IVXLivxl]{1,7}\b)|\b(?P<bare>Apt|Ste|Bldg|Rm|Rte|Vol|Fig|[Pp]gs?|[Ww]k|Op|[Ee]xt|ca|Ps|pp|"
+    r"|[IVXLivxl]{1,7}\b)|\b(?P<bare>Apt|Ste|Blk|Bldg|Rm|Rte|Vol|Fig|[Pp]gs?|[Ww]k|Op|[Ee]xt|ca|"
+    r"Ps|pp|"
     r"[Vv]ols|[Nn]os|Figs|[Cc]h|Mk)"
     r" (?=[0-9]|(?:[IVX]{2,5}|[VX])\b)"
 )
@@ -230,6 +232,7 @@ _AFTER_ORDINAL = re.compile(
     r"(?<=[0-9](?:st|nd|rd|th) )(?:(?P<floor>flr?\b\.?)|(?P<quarter>[Qq]trs?\b\.?)"
     r"|c\.(?= [A-Za-z]|[,;)]|$))"
 )
+_FOLLOWING = re.compile(r"(?<=[0-9]) ?ff\.?(?!\w)")
 _ATTACHED = re.compile(r"\b(?P<short>Sched|Appx?|Exh?|[Cc]l)\. (?=[A-Z0-9]\b)")
 _ATTACHMENTS = {
     "Sched": "schedule", "App": "appendix", "Appx": "appendix", "Ex": "exhibit", "Exh": "exhibit",
@@ -323,6 +326,7 @@ def read_abbreviations(text: str) -> str:
     text = _UNIT_ALONE.sub(_unit_alone, text)
     text = _NUMBERED.sub(lambda m: _BEFORE_NUMBER.get(m[1] or m["bare"], "number") + " ", text)
     text = _AFTER_ORDINAL.sub(_after_ordinal, text)
+    text = _FOLLOWING.sub(" and following", text)
     text = _ATTACHED.sub(lambda match: _ATTACHMENTS[match["short"]] + " ", text)
     text = _POINT.sub(lambda match: _POINTS[match["point"] or match["before"]], text)
     text = _LIFE.sub(lambda match: "born " if match["short"] == "b" else "died ", text)

@@ -47,7 +47,7 @@ _LABELED = (
     r"\b(?P<name>(?:[Rr]oom|[Ss]uite|[Ff]light|[Hh]ighway|[Rr]oute|[Ii]nterstate|[Ee]rror|[Gg]ate|"
     r"[Bb]oeing|[Aa]irbus|[Xx]box|Microsoft|Porsche|Peugeot|Ferrari|GeForce|Snapdragon|Bus|Form|"
     r"R T X|G T X|R X|H T T P|R F C|[Aa]partment|[Uu]nit|[Bb]ox|"
-    r"[Pp]ort(?: to| is|:)?|[Aa]rea code)(?:'?s)?)"
+    r"[Pp]ort(?: to| is|:)?|[Aa]rea code)(?:'?s)?:?)"
     r" #?(?P<digits>[0-9]{3,4})"
     r"(?:(?P<link> ?[-–] ?| to | and )(?P<last>[0-9]{3,4})|(?P<letter>[A-Z]))?" + _END
 )
@@ -319,6 +319,15 @@ DIGIT_STRINGS: tuple[Rule, ...] = (
         r"\b(?P<digits>7[0-8]7)(?:(?P<plural>s\b)|"
         r"(?= (?:[Mm]ax|MAX|jets?|planes?|Dreamliners?|airliners?)\b))",
         lambda match: label(match["digits"]) + (match["plural"] or ""),
+    ),
+    (
+        r"\b(?P<digits>40[1-9]|50[1-9])(?= (?:[Nn]ot [Ff]ound|[Ff]orbidden|[Uu]nauthorized|"
+        r"[Bb]ad [Gg]ateway|[Ee]rror|[Pp]age|[Ss]tatus)\b)",
+        lambda match: label(match["digits"]),
+    ),
+    (  # of two ports: 8080:80
+        r"(?<![\w.:])(?P<first>[1-9][0-9]{3,4}):(?P<second>[0-9]{2,5})(?![\w:])",
+        lambda match: f"{label(match['first'])} colon {label(match['second'])}",
     ),
     (  # Ryzen 7950X
         r"(?<![\w.,$€£-])(?P<digits>[0-9]{4})(?=(?:X|XT|XTX|U|H|HX|HQ|HS|KF|KS|XE|Ti)\b)",

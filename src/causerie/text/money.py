@@ -38,11 +38,11 @@ _AFTER = rf"(?P<currency>[{SIGNS[1:]}]|zł|Kč|(?:{CODES})\b)"
 _SCALES = {
     "mm": "million", "mil": "million", "bil": "billion", "cr": "crore", "l": "lakh",
     "k": "thousand", "m": "million", "b": "billion", "t": "trillion", "mn": "million",
-    "bn": "billion", "tn": "trillion",
+    "bn": "billion", "tn": "trillion", "trn": "trillion",
 }  # fmt: skip
 _SCALE = (
     r"(?:(?! [A-Z] [A-Z]\b)(?: |-(?=[tmblc][a-z]{{3}}))?"
-    r"(?P<{}scale>thousand|million|billion|trillion|lakh|crore|mil|bil|cr|[bmt]n|MM|"
+    r"(?P<{}scale>thousand|million|billion|trillion|lakh|crore|mil|bil|cr|[bmt]n|trn|MM|"
     r"[kKmMbBtT])"
     r"(?![A-Za-z]))?"
 )
