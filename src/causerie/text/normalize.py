@@ -245,6 +245,7 @@ _read_signs = Rules(
         (r"(?<![\w-])O-O(?P<long>-O)?(?![\w-])", lambda m: f"castles{' long' * bool(m['long'])}"),
         (r"(?<=\w) ?%ile(?P<s>s?)\b", r" percentile\g<s>"),
         (r"§§ ?", "sections "),
+        (r"§ ?(?=[IVX])", "section "),
         (r"¶¶ ?", "paragraphs "),
         (r"(?<!\S)<(?P<file>[\w/]{1,40}\.[ch]\w{0,2})>", r"\g<file>"),  # #include <stdio.h>
         (r"(?P<full>[★⭐]{1,5})(?P<empty>☆{0,5})", _stars),
@@ -276,7 +277,7 @@ _read_signs = Rules(
         ),
         (r"(?<=[0-9][°'\"]) ?(?P<point>[NSEW])\b", lambda m: f" {_COMPASS[m['point']]}"),
     ),
-    only_if=r"\w'?\(|[a-h][1-8]|\b[A-G](?:[#♯♭b]|m[0-9]|maj|sus|dim|aug|min)|O-O|%ile|§§|¶¶|n!|I-[0-9]|[A-Z][0-9]{1,2}[-–]|[Aa][-–][Zz]|[SML][-–][MX2-5L]|/d|\||[❤★⭐]|<3|<[\w/]+\.|"
+    only_if=r"\w'?\(|[a-h][1-8]|\b[A-G](?:[#♯♭b]|m[0-9]|maj|sus|dim|aug|min)|O-O|%ile|§|¶¶|n!|I-[0-9]|[A-Z][0-9]{1,2}[-–]|[Aa][-–][Zz]|[SML][-–][MX2-5L]|/d|\||[❤★⭐]|<3|<[\w/]+\.|"
     r"[0-9][°'\"]? ?[NSEW]|= [a-z]{2}|[^ ]==",
     spaced=False,
 )

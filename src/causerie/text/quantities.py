@@ -174,7 +174,7 @@ def _duration(match: re.Match[str]) -> str:
     """1h 30m, 2h30, 45m 10s."""
     words = []
     for unit in ("hour", "minute", "second"):
-        if number := match[f"{unit}s"]:
+        if (number := match[f"{unit}s"]) and number != "00":
             words.append(f"{cardinal(str(int(number)))} {unit if int(number) == 1 else unit + 's'}")
     return " ".join(words)
 
@@ -211,9 +211,11 @@ def _inches(match: re.Match[str]) -> str:
 
 def _inch_marks(match: re.Match[str]) -> str:
     """Inches, unless the mark closes a quotation."""
-    if match.string[max(0, match.start() - 300) : match.start()].count('"') % 2:
-        return match[0]
-    return _inches(match)
+    return match[0] if _ends_quotation(match) else _inches(match)
+
+
+def _ends_quotation(match: re.Match[str]) -> bool:
+    return match.string[max(0, match.start() - 300) : match.start()].count('"') % 2 == 1
 
 
 def _nth(match: re.Match[str]) -> str:
@@ -222,7 +224,7 @@ def _nth(match: re.Match[str]) -> str:
 
 def _fraction(match: re.Match[str]) -> str:
     unit = {**UNITS, "in": "inch", '"': "inch"}.get(match["unit"])
-    if unit is None:
+    if unit is None or (match["unit"] == '"' and _ends_quotation(match)):
         return f"{_out_of(match) or _parts(match)} {match['unit'] or ''}"
     return f"{_parts(match)} {many(unit) if match['whole'] else unit}"
 

@@ -37,7 +37,7 @@ _LINK = r"(?:,? (?:and|or|to|through|vs\.?|versus) |, | ?& | ?[-–] ?)"
 _COUNTED_NAMES = "|".join(f"[{w[0].upper()}{w[0]}]{w[1:]}|{w.upper()}" for w in _COUNTED)
 _ROMAN_COUNT = (
     rf"\b(?P<before>(?:{_COUNTED_NAMES})[sS]?|GTA) "
-    rf"(?:(?P<numeral>{_NUMERAL})|(?P<small>{_SMALL_NUMERAL}))"
+    rf"(?:(?P<numeral>{_NUMERAL})|(?P<small>{_SMALL_NUMERAL}))(?P<letter>[AB]|)"
     rf"(?P<more>(?:{_LINK}(?:(?=[IVXLC]{{2}}){_NUMERAL}\b|V\b|X\b))*)(?![\w'&/-])"
 )
 _ROMAN_RANK = (
@@ -79,7 +79,10 @@ def _count(match: re.Match[str]) -> str:
         return match[0]
     more = re.sub(r"[IVXLC]+\b", lambda m: cardinal(str(_value(m[0]))), match["more"])
     more = re.sub(" ?[-–] ?", " to ", more)
-    return f"{match['before']} {cardinal(str(_value(numeral)))}{more}"
+    letter = match.groupdict().get("letter")  # stage IIIB
+    return (
+        f"{match['before']} {cardinal(str(_value(numeral)))}{f' {letter}' if letter else ''}{more}"
+    )
 
 
 def _is_pronoun(match: re.Match[str]) -> bool:
@@ -136,7 +139,7 @@ read_roman_numerals = Rules(
         (_ROMAN_NAME, _count),
         (_ROMAN_YEAR, _year),
     ),
-    only_if=r"\bI{1,3} [A-Z]|[IVX] [Cc]ent|[0-9] [IVX]{2}|[A-Za-z] [IVXLC]+\b|^[IVX]+(?:\.|$)|"
+    only_if=r"\bI{1,3} [A-Z]|[IVX] [Cc]ent|[0-9] [IVX]{2}|[A-Za-z] [IVXLC]+[AB]?\b|^[IVX]+(?:\.|$)|"
     r"^[ivx]+\.|[a-z] [ivx]+\b|\bii\)|\bWW[I12]|\bM[CMD]",
     spaced=False,
 )
