@@ -13,7 +13,7 @@ from causerie.text.calendar import (
     days_of_letters,
 )
 from causerie.text.numbers import digits
-from causerie.text.rules import alternatives
+from causerie.text.rules import Rules, alternatives
 from causerie.text.units import UNITS, many
 
 _BEFORE_NAME = {
@@ -184,14 +184,13 @@ _STREET_NAME = re.compile(
 )
 # Mich. St. beat Ohio St.; but a house on Ohio St.
 _COLLEGES = alternatives([*_STATES.values(), "Penn", "Boise", "Fresno", "San Diego", "San Jose"])
-_COLLEGE = re.compile(
+_COLLEGE = (
     rf"\b(?P<state>{alternatives(_OLD_STATES)})\. St\."
     rf"|(?:(?<=\bbeat )|(?<=\bbeats )|(?<=\bvs )|(?<=\bversus )|(?<=\bover )|(?<=\bagainst ))"
     rf"(?P<rival>{_COLLEGES}) St\."
     rf"|\b(?P<team>{_COLLEGES}) St\.(?= (?:beats?|lost|loses|won|wins|versus|tops?|leads?|"
     r"defeat\w+|plays?|faces?|fans?|coach|players?|football|basketball|students?|[0-9]))"
 )
-_CONFERENCE = re.compile(r"\b(?P<c>[Cc])onf\. (?=(?:rooms?|calls?|center|table)\b)")
 _SUFFIX = re.compile(
     rf"(?<=[A-Za-z0-9,] )(?P<short>{alternatives(_AFTER_NAME)})\.(?P<end>{_END})?"
     rf"|(?<=[a-z] )(?P<bare>St|Ave|Rd|Blvd|Hwy|Pkwy)(?= ?$|,| &|"
@@ -331,8 +330,7 @@ def read_abbreviations(text: str) -> str:
     text = _POINT.sub(lambda match: _POINTS[match["point"] or match["before"]], text)
     text = _LIFE.sub(lambda match: "born " if match["short"] == "b" else "died ", text)
     text = _REVISION.sub("revision ", text)
-    text = _COLLEGE.sub(_college, text)
-    text = _CONFERENCE.sub(r"\g<c>onference ", text)
+    text = _read_colleges(text)
     text = _STREET_NAME.sub(r"\g<name> Street", text)
     text = _TITLE.sub(lambda match: _BEFORE_NAME[match[1] or match[2]], text)
     text = _SUFFIX.sub(_suffix, text)
@@ -395,6 +393,20 @@ def _abbreviation(match: re.Match[str]) -> str:
 def _college(match: re.Match[str]) -> str:
     state = match["state"]
     return f"{_OLD_STATES[state] if state else match['rival'] or match['team']} State"
+
+
+#: Colleges and conferences. Compiled when a text first needs them, as they take long.
+_read_colleges = Rules(
+    (
+        (_COLLEGE, _college),
+        (
+            r"\b(?P<c>[Cc])onf\. (?=(?:rooms?|calls?|center|table)\b)",
+            lambda match: f"{match['c']}onference ",
+        ),
+    ),
+    only_if=r" St\.|onf\. ",
+    spaced=False,
+)
 
 
 def _suffix(match: re.Match[str]) -> str:

@@ -198,14 +198,16 @@ MONEY: tuple[Rule, ...] = (
     (rf"{ARTICLE}{_BEFORE} ?{_LOW}{_END}{_PER}{_ADJECTIVE}", _single),
     (rf"{ARTICLE}(?<![0-9.,]){_LOW} ?{_AFTER}{_PER}{_ADJECTIVE}", _single),
     (rf"{_BEFORE} ?\.(?P<part>[0-9]{{1,2}})(?![0-9]){_PER}", _with_cents_only),
+    (r"\b(?P<money>dollars?|cents?|euros?|pounds?) ?/(?=[0-9])", lambda m: f"{m['money']} per"),
+)
+CENTS: tuple[Rule, ...] = (
     (
         rf"{ARTICLE}(?<![0-9.,])(?P<whole>[0-9]{{1,15}})(?:\.(?P<part>[0-9]{{1,4}}))? ?¢{_PER}"
         rf"{_ADJECTIVE}",
         _cents,
     ),
     (
-        rf"{ARTICLE}¢ ?(?P<whole>[0-9]{{1,4}})(?P<part>)(?![0-9]|[.,][0-9]){_PER}{_ADJECTIVE}",
+        rf"(?P<article>)¢ ?(?P<whole>[0-9]{{1,4}})(?P<part>)(?![0-9]|[.,][0-9]){_PER}",
         _cents,
     ),
-    (r"\b(?P<money>dollars?|cents?|euros?|pounds?) ?/(?=[0-9])", lambda m: f"{m['money']} per"),
 )

@@ -10,7 +10,7 @@ import re
 
 from causerie.text.calendar import DATES, DECADES, TIMES, VERSES
 from causerie.text.digit_strings import DIGIT_STRINGS
-from causerie.text.money import CODES, MONEY, SIGNS
+from causerie.text.money import CENTS, CODES, MONEY, SIGNS
 from causerie.text.numbers import (
     cardinal,
     decimal,
@@ -214,8 +214,11 @@ def _inch_marks(match: re.Match[str]) -> str:
     return match[0] if _ends_quotation(match) else _inches(match)
 
 
+_QUOTATION = re.compile(r"(?:^|[\s(\[])\"[^\"]*\Z")
+
+
 def _ends_quotation(match: re.Match[str]) -> bool:
-    return match.string[max(0, match.start() - 300) : match.start()].count('"') % 2 == 1
+    return bool(_QUOTATION.search(match.string[max(0, match.start() - 300) : match.start()]))
 
 
 def _nth(match: re.Match[str]) -> str:
@@ -632,7 +635,8 @@ _RULES = (
     Rules(VERSES, only_if="[a-z]\\.? [0-9]{1,3}:[0-9]|[123] [A-Z][a-z]+(?:\\.| [0-9]|ians|cles)"),
     Rules(DATES, only_if=_MONTH_OR_MARK),
     Rules(DIGIT_STRINGS, only_if=r"[0-9]{3}|[0-9][.-][0-9]|[vV]\.?[0-9]|0[0-9] |\+[0-9]|\bx[0-9]"),
-    Rules(MONEY, only_if=rf"[{SIGNS}¢łč]|\b(?:{CODES})"),
+    Rules(MONEY, only_if=rf"[{SIGNS}łč]|\b(?:{CODES})|(?:cent|dollar|euro|pound)s?/"),
+    Rules(CENTS, only_if="¢"),
     Rules(_SIGNS, only_if="[^0-9A-Za-wyz ,:;?!'()]"),
     Rules(TIMES, only_if="[0-9](?::[0-9]| {0,2}[AaPp])"),
     Rules(DECADES, only_if="[0-9]'?s|'[0-9]{2}"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from causerie.text.rules import Rules
+
 UNITS = {
     "kms": "kilometer", "kgs": "kilogram", "cms": "centimeter", "mgs": "milligram",
     "gb": "gigabyte", "mb": "megabyte", "tb": "terabyte", "hz": "hertz", "khz": "kilohertz",
@@ -105,7 +107,7 @@ PERIOD = r"[A-Za-zμ]{1,8}[²³]?"
 _FACTOR = r"[A-Za-zμµΩ]{1,5}⁻?[¹²³⁴]?"
 _FACTORS = re.compile(r"([/(·⋅ ]*)([A-Za-zμµΩ]+)(⁻?)([¹²³⁴]?)")
 # A product of small letters without a number before it is one of variables: m·g·h.
-_PRODUCT = re.compile(
+_PRODUCT = (
     rf"(?:(?<=[0-9⁰¹²³⁴-⁹])|(?<=[0-9⁰¹²³⁴-⁹] )|(?<![\w·⋅])(?=[^·⋅/ ]{{0,3}}[A-Z]))"
     rf"{_FACTOR}(?:(?:[·⋅]| (?=[A-Za-z]{{1,3}}⁻)){_FACTOR}){{0,3}}(?:/{_FACTOR}|/\({_FACTOR}"
     rf"(?:[·⋅]{_FACTOR}){{1,2}}\))?"
@@ -114,11 +116,6 @@ _PRODUCT = re.compile(
 _IN_PRODUCT = re.compile("[·⋅]|[A-Za-z]⁻")
 _IN_PRODUCTS = UNITS | {"N": "newton", "K": "kelvin", "C": "coulomb", "A": "amp", "T": "tesla"}
 _RAISED = {"": "", "¹": "", "²": " squared", "³": " cubed", "⁴": " to the fourth"}
-
-
-def read_products(text: str) -> str:
-    """The text with words in place of products of units: N·m²/kg², J/(mol·K), m s⁻¹."""
-    return _PRODUCT.sub(_product, text) if _IN_PRODUCT.search(text) else text
 
 
 def _product(match: re.Match[str]) -> str:
@@ -136,8 +133,12 @@ def _product(match: re.Match[str]) -> str:
         else:
             above += f"{last} "
             last, plural = name + _RAISED[power], many(name) + _RAISED[power]
-    is_one = re.search(r"(?<![0-9.,])1 ?$", match.string[: match.start()])
+    is_one = re.search(r"(?<![0-9.,])1 ?$", match.string[max(0, match.start() - 4) : match.start()])
     return f"{above} {last if is_one else plural}{below}"
+
+
+#: Puts words in place of products of units: N·m²/kg², J/(mol·K), m s⁻¹.
+read_products = Rules(((_PRODUCT, _product),), only_if=_IN_PRODUCT.pattern, spaced=False)
 
 
 def known(match: re.Match[str]) -> bool:
