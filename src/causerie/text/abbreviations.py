@@ -87,7 +87,9 @@ _ABBREVIATIONS = {
     "true/false": "true or false", "True/False": "true or false", "pass/fail": "pass fail",
     "km/h": "kilometers per hour", "m/s": "meters per second", "km/s": "kilometers per second",
     "c/o": "care of", "A/C": "A C", "Ph.D.s": "P H D's", "N/A": "N A", "n/a": "N A",
-    "a.m.": "A M", "p.m.": "P M", "Ph.D.": "P H D", "M.D.": "M D", "Assn.": "Association",
+    "a.m.": "A M", "p.m.": "P M", "Ph.D.": "P H D", "M.D.": "M D",
+    "B.Sc.": "B S C", "M.Sc.": "M S C", "LL.B.": "L L B", "LL.M.": "L L M", "Ed.D.": "E D D",
+    "Assn.": "Association",
 }  # fmt: skip
 
 
@@ -121,7 +123,7 @@ _BEFORE_NUMBER = {
     "Ver": "version", "ver": "version", "Rte": "Route",
     "Hwy": "Highway", "ext": "extension", "Ext": "extension",
     "c": "about", "ca": "about", "Bldg": "Building", "Apt": "Apartment", "Ste": "Suite",
-    "Blk": "Block", "vv": "verses",
+    "Blk": "Block", "Tbl": "Table", "vv": "verses",
     "nos": "numbers", "Rm": "Room", "Mk": "mark", "Op": "opus",
     "Pg": "page", "pg": "page", "pgs": "pages",
     "Conf": "confirmation", "conf": "confirmation", "Ref": "reference", "ref": "reference",
@@ -217,7 +219,7 @@ _ALONE = (
 _ALONE += ["km²", "cm²", "mm²", "ft²", "in²", "mi²", "yd²", "km³", "cm³", "ft³", "in³", "yd³"]
 _ALONE += [name for name in UNITS if " " in name]  # fl oz, sq. ft
 _UNIT_ALONE = re.compile(
-    rf"(?<![\w.,/-])(?<![0-9]\s)(?<![0-9]\+\s)(?<!\b(?:fl|sq|cu) )(?<!\b(?:fl|sq|cu)\. "
+    rf"(?<![\w.,/-])(?<![0-9⁰¹²³⁴-⁹]\s)(?<![0-9]\+\s)(?<!\b(?:fl|sq|cu) )(?<!\b(?:fl|sq|cu)\. "
     rf")(?P<unit>{alternatives(_ALONE)}|"
     r"(?:(?<=per )|(?<=in )|(?<=\()|(?<=\ba )|(?<=each )|(?<=and )|(?<=[²³], "
     r"))m[²³])(?![\w²³'/-])(?:\.(?P<end>{_END})?)?"
@@ -301,7 +303,7 @@ _CLEAR_NAME = re.compile(
     rf"\b(?P<short>{alternatives(_CLEAR)})\b(?!-[a-z]|')(?:\.(?= [a-z0-9(]|,|'s\b))?"
 )
 _UNCLEAR_NAME = re.compile(
-    r"\b(?P<short>Sat|Sun|Jan|Mar)(?:\.(?= '?[a-z0-9(]|,)|(?=,? (?:'?[0-9]|(?:"
+    r"\b(?P<short>Sat|Sun|Jan|Mar)(?:\.(?= '?[a-z0-9(]|,)|\.?(?=,? (?:'?[0-9]|(?:"
     + alternatives([*MONTHS, *SHORT_MONTHS])
     + r")\b)))"
     r"|\b(?P<day>Sat|Sun)(?= (?:nights?|mornings?|afternoons?|evenings?|noon|brunch)\b)"

@@ -203,6 +203,13 @@ def _decades(match: re.Match[str]) -> str:
     return plural("two thousand" if number == "2000" else year(number))
 
 
+def _possessive(match: re.Match[str]) -> str:
+    """Of a year or a product: 1989's hits, Windows 11's menu; but all 1's."""
+    if len(match["year"]) < 4 and not match["name"]:
+        return match[0]
+    return f"{match['name']}{year(match['year'])}'s"
+
+
 def _short_year(match: re.Match[str]) -> str:
     return two_digits(match["year"])
 
@@ -426,8 +433,10 @@ DECADES: tuple[Rule, ...] = (
         lambda match: plural(cardinal(match["number"] or match["other"])),
     ),
     (
-        r"(?<![0-9.,'-])(?P<year>1[1-9][0-9][1-9]|20[0-9][1-9])'s\b",
-        lambda m: f"{year(m['year'])}'s",
+        r"(?P<name>\b(?!The |All )[A-Z][A-Za-z]{2,20} |)(?<![0-9.,'-])"
+        r"(?P<year>1[1-9][0-9][1-9]|20[0-9][1-9]|(?<=[a-z] )[1-9][0-9]?(?<!0)(?='s [A-Za-z]))'s\b"
+        r"(?! and\b)",
+        _possessive,
     ),
     (r"(?<![0-9.,'-])(?P<number>[0-9]{1,4})'s\b", _decades),
     (r"(?<=[QH][1-4])'(?P<year>[0-9]{2})\b", _short_year),

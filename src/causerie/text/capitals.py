@@ -97,7 +97,7 @@ _CAPITAL_TOKEN = re.compile(
 _SEGMENT = re.compile(r"[^.!?:;\n]*[.!?:;\n]*")
 _WORD = re.compile(r"[A-Za-z']+")
 _JOINED = re.compile(r"(?<![A-Za-z])([A-Z]{1,3})&([A-Z]{1,3})(?P<plural>'?s)?(?![A-Za-z])")
-_SLASHED = re.compile(r"\b([A-Z]{1,4})/([A-Z]{1,4})\b(?!/)")  # TCP/IP
+_SLASHED = re.compile(r"(?<![\w/])[A-Z]{1,4}(?:/[A-Z]{1,4}){1,3}\b(?!/)")  # TCP/IP
 _TWO_FOR_TO = re.compile(r"\b([BCDGP])2([BCGP])\b")
 # Names whose capitals say nothing about their sound.
 _SPECIAL = {
@@ -173,7 +173,7 @@ def read_capitals(text: str, knows: Callable[[str], bool] | None = None) -> str:
     text = _JOINED.sub(lambda m: f"{' '.join(m[1])} and {_letters(m[2], m['plural'])}", text)
     text = _DOCTORATE.sub(lambda match: _letters("PHD", match[1] or match[2]), text)
     text = _TWO_FOR_TO.sub(r"\1 to \2", text)
-    text = _SLASHED.sub(r"\1 \2", text)
+    text = _SLASHED.sub(lambda match: match[0].replace("/", " "), text)
     return _SEGMENT.sub(lambda match: _segment(match, knows), text)
 
 

@@ -25,7 +25,7 @@ _NUMBERED = (
     r"|\b(?:[Cc]ard|[Aa]ccount|[Nn]umber|Visa|Amex|Master[Cc]ard|Discover|I B A N)(?: "
     r"[a-z]{1,10}){0,3} end(?:s|ed|ing)(?: in| with)?"
     r"|\b[Ll]ast (?:four|[34])(?: digits)?(?: of [a-z ]{1,20})?(?: are| is)?:?"
-    r"|\b(?:[Tt]ext|T X T) [A-Za-z]{1,20} to)"
+    r"|\b(?:[Tt]ext|T X T) [\"']?[A-Za-z]{1,20}[\"']? to)"
     r"(?P<mark> #?)(?P<digits>[0-9]{4,20}(?:(?:-[0-9]| [0-9]{2})[0-9]{2,8}){0,7})" + _END
 )
 _CALLED = (
@@ -390,7 +390,8 @@ DIGIT_STRINGS: tuple[Rule, ...] = (
         _dotted,
     ),
     (
-        r"\b(?:v\.?|V(?=[0-9]{1,15}\.[0-9]))(?P<whole>[0-9]{1,15})(?:\.(?P<part>[0-9]{1,15}))?"
+        r"(?<!\bI P )\b(?:v\.?|V(?=[0-9]{1,15}\.[0-9]))(?P<whole>[0-9]{1,15})"
+        r"(?:\.(?P<part>[0-9]{1,15}))?"
         r"(?![0-9]| ?[=²³])",
         _version,
     ),

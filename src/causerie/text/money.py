@@ -50,12 +50,16 @@ _AMOUNT = (
     r"(?P<{0}whole>[0-9]{{1,3}}(?:,[0-9]{{3}}){{1,4}}|[0-9]{{1,15}})"
     r"(?:\.(?P<{0}part>[0-9]{{1,15}}))?"
 )
-_PER = rf"(?:/(?P<per>{PERIOD}|[a-z]{{3,20}})(?!\w)(?:/(?P<then>{PERIOD}))?(?![\w/]))?"
+_PER = (
+    rf"(?:/(?P<per>(?:sq|cu|fl)\.? (?:ft|in|yd|mi?|oz)|{PERIOD}|[a-z]{{3,20}})(?!\w)"
+    rf"(?:/(?P<then>{PERIOD}))?(?![\w/]))?"
+)
 _END = r"(?![0-9])"
 _ADJECTIVE = rf"(?P<noun>{NOUN_AHEAD}|-(?=[a-z]))?"
 # Things that have a price, in the singular before them also without an article: ten $5 bills.
 _PRICED = re.compile(
-    r" (?:bill|note|coin|ticket|fee|fine|gift card|coupon|stamp|deal|loan|budget|grant|contract|"
+    r"-?an?-[a-z]{3}| (?:bill|note|coin|ticket|fee|fine|gift card|coupon|stamp|deal|loan|budget|"
+    r"grant|contract|"
     r"investment|jackpot|prize|settlement|lawsuit|mansion|price tag|discount|rebate|donation|"
     r"bonus)s?\b"
 )

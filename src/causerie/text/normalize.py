@@ -213,6 +213,7 @@ _read_signs = Rules(
     (
         (r"(?:(?<=\b[IiU] )|(?<=\b[Ww]e )|(?<=\b[Yy]ou ))(?:❤|<3(?= \w))", "love"),
         (r"(?<=\bP\([A-Z])\|(?=[A-Z]\))", " given "),
+        (r"(?<=\b[a-z])'(?= ?[=+])", " prime"),
         (r"(?<![\w'])n!(?!\w)(?! ?[=*+/])", "n factorial"),
         # Chords: Am7, F#m, Bbmaj7.
         (
@@ -277,7 +278,9 @@ _read_signs = Rules(
         ),
         (r"(?<=[0-9][°'\"]) ?(?P<point>[NSEW])\b", lambda m: f" {_COMPASS[m['point']]}"),
     ),
-    only_if=r"\w'?\(|[a-h][1-8]|\b[A-G](?:[#♯♭b]|m[0-9]|maj|sus|dim|aug|min)|O-O|%ile|§|¶¶|n!|I-[0-9]|[A-Z][0-9]{1,2}[-–]|[Aa][-–][Zz]|[SML][-–][MX2-5L]|/d|\||[❤★⭐]|<3|<[\w/]+\.|"
+    only_if=r"\w'?\(|\w' ?[=+]|[a-h][1-8]|\b[A-G](?:[#♯♭b]|m[0-9]|maj|sus|dim|aug|min)|O-O"
+    r"|%ile|§|¶¶|n!|I-[0-9]|[A-Z][0-9]{1,2}[-–]|[Aa][-–][Zz]|[SML]"
+    r"[-–][MX2-5L]|/d|\||[❤★⭐]|<3|<[\w/]+\.|"
     r"[0-9][°'\"]? ?[NSEW]|= [a-z]{2}|[^ ]==",
     spaced=False,
 )

@@ -79,6 +79,7 @@ _MEASURED = re.compile(
     r"dish(?:es)?|"
     r"chips?|process|nodes?|engine|ammo|pistols?|guns?|bullets?|rounds?|weights?|dumbbells?|water|"
     r"freestyle|hurdles|"
+    r"doses?|drums?|kegs?|crates?|sacks?|vials?|tubes?|beakers?|flasks?|pools?|fastballs?|"
     r"dogs?|cats?|baby|babies|child|m[ae]n|wom[ae]n|turkeys?|vests?|sandbags?|formats?|windows?|"
     r"relay|radius|speed limit|vinyl|pizzas?|laptops?|tablets?|TVs?)\b"
     r"|\.?\) (?:can|jar|package|pkg|bag|bottle|box|tin|container|bar)s?\b"
@@ -331,6 +332,11 @@ _WRITTEN: tuple[Rule, ...] = (  # how numbers are written: 1 000 000, 1_000_000,
         lambda match: match[0].replace(".", ""),
     ),
     (r"(?<=[0-9])-(?=[mbtr]{1,2}illion [a-ce-z])", lambda match: " "),
+    (r"(?<![0-9.,])(?P<number>[0-9]{1,3})[kK](?= (?:ft|mi|km|lbs?)\b)", r"\g<number>,000"),
+    (  # 2×4s
+        r"(?<![0-9.,])(?P<first>[0-9]{1,2})[x×](?P<number>[0-9]{1,2})s\b",
+        lambda match: f"{match['first']} by {plural(cardinal(match['number']))}",
+    ),
     (r"(?<=[0-9])\*\*(?=[0-9])|(?<=[0-9a-z)]) \*\* (?=[0-9])", lambda match: "^"),
     (
         r"(?<![0-9_.,])[0-9]{1,3}(?:_[0-9]{3}){1,4}(?![0-9_])",
@@ -415,12 +421,17 @@ _SIGNS: tuple[Rule, ...] = (
         r"-(?=[0-9]{1,3}[BbMm]\b)",
         " ",
     ),
+    (  # 60 km/h–80 km/h
+        rf"(?P<low>(?<=[0-9]) ?(?P<unit>{UNIT})(?:/(?P<per>{PERIOD}))?)(?:-| ?– ?)"
+        r"(?=[0-9][0-9.,]{0,9} ?(?P=unit)(?![A-Za-z]))",
+        lambda m: f"{m['low']} to" if known(m) and m["unit"] != "s" else m[0],
+    ),
     (r"(?<=[0-9%])(?:-| ?– ?)(?=[0-9])(?![0-9]{1,2}/[0-9])", "to"),
     (r"(?<=[⁰¹²³⁴-⁹])(?: ?– ?(?=[0-9])|-(?=10[⁰¹²³⁴-⁹]))", "to"),
     (r"(?<=[⁰¹²³⁴-⁹])[-−](?=[0-9]|[a-z](?![a-z]))", "minus"),
     (r"(?<=[0-9][ap]m) ?[-–] ?(?=[0-9])|(?<=[0-9] (?:B C|C E|A D)) ?[-–] ?(?=[0-9]|A D)", "to"),
     (r"(?<=\bG M T)[-−](?=[0-9])|(?<=\bU T C)[-−](?=[0-9])", "minus"),
-    (r"(?<=[0-9] B C E) ?[-–] ?(?=[0-9])", "to"),
+    (r"(?<=per hour) ?[-–] ?(?=[0-9])|(?<=[0-9] B C E) ?[-–] ?(?=[0-9])", "to"),
     (r"(?:(?<=[AP] M)|(?<=[0-9 ][AP]M)) ?[-–] ?(?=[0-9])", "to"),
     (r"(?<=[0-9](?:st|nd|rd|th))[-–](?=[0-9])|(?<=[0-9]0s)[-–](?=[0-9])", "to"),
     (
@@ -473,7 +484,7 @@ _SIGNS: tuple[Rule, ...] = (
 )
 _MEASURES: tuple[Rule, ...] = (
     (
-        r"(?<![0-9.,])(?P<noun>[0-9][0-9.,]{0,9} {1,2}(?:[A-Za-z]{1,12} {1,2}){0,3}"
+        r"(?<![0-9.,])(?P<noun>[0-9][0-9.,]{0,9}[⁰¹²³⁴-⁹]{0,3} {1,2}(?:[A-Za-z]{1,12} {1,2}){0,3}"
         rf"(?:[a-z]{{3,20}}|[A-Z] [0-9A-Z])) {{0,2}}/(?P<per>{PERIOD})\b",
         _rate,
     ),
@@ -628,7 +639,8 @@ _MONTH_OR_MARK = r"[0-9][-/.][0-9]|[0-9][-–]'|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|
 _RULES = (
     Rules(
         _WRITTEN,
-        only_if=r"mm Hg|ft-lb|lbs?-ft|[0-9][ _.,'*][0-9*]|\*\* |-[mbt]r?illion|[⁰¹²³⁴-⁹]/"
+        only_if=r"mm Hg|[0-9](?:k |[x×][0-9]+s)|ft-lb|lbs?-ft|[0-9][ _.,'*][0-9*]|"
+        r"\*\* |-[mbt]r?illion|[⁰¹²³⁴-⁹]/"
         r"|[0-9] ?[A-Za-zμ/]{1,6}\^?[23]",
         spaced=False,
     ),

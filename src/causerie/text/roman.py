@@ -36,7 +36,7 @@ _SMALL_NUMERAL = (
 _LINK = r"(?:,? (?:and|or|to|through|vs\.?|versus) |, | ?& | ?[-–] ?)"
 _COUNTED_NAMES = "|".join(f"[{w[0].upper()}{w[0]}]{w[1:]}|{w.upper()}" for w in _COUNTED)
 _ROMAN_COUNT = (
-    rf"\b(?P<before>(?:{_COUNTED_NAMES})[sS]?|GTA) "
+    rf"\b(?P<before>(?:{_COUNTED_NAMES})[sS]?|GTA|WrestleMania) "
     rf"(?:(?P<numeral>{_NUMERAL})|(?P<small>{_SMALL_NUMERAL}))(?P<letter>[AB]|)"
     rf"(?P<more>(?:{_LINK}(?:(?=[IVXLC]{{2}}){_NUMERAL}\b|V\b|X\b))*)(?![\w'&/-])"
 )

@@ -328,7 +328,8 @@ _NO_END = re.compile(
 _MAY_GO_ON = re.compile(
     r"(?<![\w.])(?:[Aa]cct|[Cc]onf|[Rr]ef|[Ii]nv|[Ii]ss|[Ss]c|[Pp]op|VOL|CH|FIG|lbs?|oz|tbsp|"
     r"tsp|hrs?|mins|secs|yrs|yds?|sq|fl|cu|appt|cont|kr|Rs|Rm|Rte|Hwy|Mk|"
-    r"[Vv]ols?|[Cc]ols|[Cc]h|[Cc]hap|[Ee]qs?|[Ff]igs?|[Aa]rts?|[Pp]ara|[Ee]ds?|Mon|Tues?|Wed|Weds|"
+    r"[Vv]ols?|[Cc]ols|Tbl|[Cc]h|[Cc]hap|[Ee]qs?|[Ff]igs?|[Aa]rts?|[Pp]ara|[Ee]ds?|Mon|Tues?|Wed|"
+    r"Weds|"
     rf"{'|'.join(SHORT_BOOKS)}|"
     r"Thu|Thurs?|Fri|Sat|Sun|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|"
     r"(?<=[0-9]-)(?:in|ft|yd|mi|lbs?|oz|gal|min|hr|sec))\.\s*$"
@@ -341,9 +342,12 @@ _POSSESSIVE = re.compile(r"s\b")
 _BEFORE_NAME = re.compile(
     r"(?<![\w.])(?:Dr|Mr|Mrs|Prof|Ft|Ms|Apt|Ste|Attn|Amb|Atty|Maj|Adm|Brig|Cmdr|Cdr|Pvt|Supt|Insp|"
     r"Det|Sched|"
-    r"Appx|Exh)\.\s*$"
+    r"Appx?|Exh)\.\s*$"
 )
-_GOES_ON = re.compile(r"[#0-9a-z–-]|\([0-9]|(?:[IVXLC]{2,7}|[VXL])\b")
+_GOES_ON = re.compile(
+    r"[#0-9a-z–-]|\([0-9]|(?:[IVXLC]{2,7}|[VXL])\b"
+    r"|(?:Jan|Feb|Mar|Apr|May|June?|July?|Aug|Sept?|Oct|Nov|Dec)\b"
+)
 _FACTORIAL, _EQUALS = re.compile(r"[0-9n]! ?$"), re.compile(r"[=/*×+]|is |equals ")
 # A character that may end a sentence, before a word.
 _MAY_END = re.compile(r"[^\w\s,] ")

@@ -104,8 +104,8 @@ NOUN_AHEAD = (
 PERIOD = r"[A-Za-zμ]{1,8}[²³]?"
 
 
-_FACTOR = r"[A-Za-zμµΩ]{1,5}⁻?[¹²³⁴]?"
-_FACTORS = re.compile(r"([/(·⋅ ]*)([A-Za-zμµΩ]+)(⁻?)([¹²³⁴]?)")
+_FACTOR = r"(?:[A-Za-zμµΩ]{1,5}|°[CF])⁻?[¹²³⁴]?"
+_FACTORS = re.compile(r"([/(·⋅ ]*)([A-Za-zμµΩ°]+)(⁻?)([¹²³⁴]?)")
 # A product of small letters without a number before it is one of variables: m·g·h.
 _PRODUCT = (
     rf"(?:(?<=[0-9⁰¹²³⁴-⁹])|(?<=[0-9⁰¹²³⁴-⁹] )|(?<![\w·⋅])(?=[^·⋅/ ]{{0,3}}[A-Z]))"
