@@ -61,7 +61,7 @@ _INITIALISMS = frozenset(
 _SMALL = (
     "tv cd dvd pdf html https http css xml url usb gpu cpu api sms vpn gpt llm php sql ssh ftp faq "
     "jpg png svg csv txt ceo diy npm cli sdk dns tcp udp ssl tls jwt dll xhr ssd hdd omg btw idk "
-    "fyi tbh brb rsvp imo imho irl idc eod afaik"
+    "fyi tbh brb ttyl rsvp imo imho irl idc eod afaik"
 ).split()
 
 _CURRENCIES = frozenset(CODES.split("|"))
@@ -104,7 +104,7 @@ _SPECIAL = {
     "K8s": "Kubernetes", "LoRA": "Lora", "QLoRA": "Q Lora", "ReLU": "Relu", "DDoS": "D Doss",
     "DeFi": "De Fi", "pKa": "P K A", "tvOS": "T V O S", "PharmD": "Pharm D", "EdD": "E D D",
     "MLOps": "M L Ops", "MoMA": "Moma", "ARM64": "Arm 64",
-    "HbA1c": "H B A 1 C", "SpO2": "S P O 2",
+    "HbA1c": "H B A 1 C", "SpO2": "S P O 2", "CoQ10": "Co Q 10",
 }  # fmt: skip
 _SPECIAL_NAME = re.compile(rf"\b(?:{'|'.join(_SPECIAL)})\b")
 _DEGREE = re.compile(

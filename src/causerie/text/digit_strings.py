@@ -45,7 +45,8 @@ _OR_EMERGENCY = (
 )
 _LABELED = (
     r"\b(?P<name>(?:[Rr]oom|[Ss]uite|[Ff]light|[Hh]ighway|[Rr]oute|[Ii]nterstate|[Ee]rror|[Gg]ate|"
-    r"[Bb]oeing|[Aa]irbus|[Xx]box|Microsoft|Porsche|Peugeot|Ferrari|GeForce|Snapdragon|Bus|Form|"
+    r"[Bb]oeing|[Aa]irbus|[Xx]box|Microsoft|Porsche|Peugeot|Ferrari|Cessna|GeForce|Snapdragon|Bus|"
+    r"Form|"
     r"R T X|G T X|R X|H T T P|R F C|[Aa]partment|[Uu]nit|[Bb]ox|"
     r"[Pp]ort(?: to| is|:)?|[Aa]rea code)(?:'?s)?:?)"
     r" #?(?P<digits>[0-9]{3,4})"
@@ -316,7 +317,7 @@ DIGIT_STRINGS: tuple[Rule, ...] = (
     ),
     (_LABELED, _named_label),
     (
-        r"\b(?P<digits>7[0-8]7)(?:(?P<plural>s\b)|"
+        r"\b(?P<digits>7[0-8]7)(?:(?P<plural>s\b)|(?<=\b[Aa] 7.7)(?=[,.;)]|$)|"
         r"(?= (?:[Mm]ax|MAX|jets?|planes?|Dreamliners?|airliners?)\b))",
         lambda match: label(match["digits"]) + (match["plural"] or ""),
     ),

@@ -307,6 +307,7 @@ _WRITTEN: tuple[Rule, ...] = (  # how numbers are written: 1 000 000, 1_000_000,
         lambda match: match[0].replace(" ", ""),
     ),
     (
+        r"(?:(?<=[€$£])|(?<=[€$£] ))[1-9][0-9]{0,2}(?: [0-9]{3}){1,3}(?! ?[0-9])|"
         r"(?<![0-9.,/-])(?<![0-9] )[1-9][0-9]{1,2} [0-9]{3}(?= [a-z])",
         lambda match: match[0].replace(" ", ""),
     ),
@@ -380,7 +381,8 @@ _SIGNS: tuple[Rule, ...] = (
     ),
     (
         r"(?<![\w.])\.(?P<size>[1-9][0-9])"
-        r"(?=[- ](?:cal(?:iber)?|rifle|pistol|revolver|handgun|gun|magnum|bullet|round|ammo)s?\b)",
+        r"(?=[- ](?:cal(?:iber)?|rifle|pistol|revolver|handgun|gun|magnum|bullet|round|ammo|"
+        r"[Ss]pecial)s?\b)",
         lambda m: cardinal(m["size"]),
     ),
     (r"\bf/(?=[0-9])", "f"),
@@ -431,9 +433,13 @@ _SIGNS: tuple[Rule, ...] = (
     (r"(?<=[⁰¹²³⁴-⁹])[-−](?=[0-9]|[a-z](?![a-z]))", "minus"),
     (r"(?<=[0-9][ap]m) ?[-–] ?(?=[0-9])|(?<=[0-9] (?:B C|C E|A D)) ?[-–] ?(?=[0-9]|A D)", "to"),
     (r"(?<=\bG M T)[-−](?=[0-9])|(?<=\bU T C)[-−](?=[0-9])", "minus"),
+    (  # sizes 2T–4T
+        r"(?<=[0-9])(?P<letter>[A-Z])[-–](?=[0-9]{1,2}(?P=letter)\b)",
+        lambda m: f"{m['letter']} to",
+    ),
     (r"(?<=per hour) ?[-–] ?(?=[0-9])|(?<=[0-9] B C E) ?[-–] ?(?=[0-9])", "to"),
     (r"(?:(?<=[AP] M)|(?<=[0-9 ][AP]M)) ?[-–] ?(?=[0-9])", "to"),
-    (r"(?<=[0-9](?:st|nd|rd|th))[-–](?=[0-9])|(?<=[0-9]0s)[-–](?=[0-9])", "to"),
+    (r"(?<=[0-9](?:st|nd|rd|th))[-–](?=[0-9])|(?<=[0-9]0s)[-–](?='?[0-9])", "to"),
     (
         r"(?<=noon)[-–](?=[0-9])|(?<=midnight)[-–](?=[0-9])|(?<=[0-9mM])[-–](?=(?:noon|midnight)\b)"
         r"|(?<=[0-9]{4})[-–](?=(?:present|today|now)\b)",

@@ -16,7 +16,8 @@ UNITS = {
     "bhp": "brake horsepower", "pct": "percent", "mya": "million year ago",
     "km": "kilometer", "m": "meter", "cm": "centimeter", "mm": "millimeter", "nm": "nanometer",
     "μm": "micrometer", "μg": "microgram", "mcg": "microgram", "μs": "microsecond",
-    "mi": "mile", "nmi": "nautical mile", "ft": "foot", "yd": "yard", "yds": "yard",
+    "Å": "angstrom", "ly": "light year", "mi": "mile", "nmi": "nautical mile", "ft": "foot",
+    "yd": "yard", "yds": "yard",
     "kg": "kilogram", "g": "gram", "mg": "milligram", "ng": "nanogram",
     "lb": "pound", "lbs": "pound", "oz": "ounce",
     "fl oz": "fluid ounce", "fl. oz": "fluid ounce", "l": "liter",
@@ -87,7 +88,7 @@ _IRREGULAR = {
 }  # fmt: skip
 
 # What may be a unit; `known` looks it up. Alternatives of all units would be slow.
-UNIT = r"%|°[CF]?|(?:sq\.? |cu\.? |fl\.? )?[A-Za-zμΩ]{1,5}[²³]?"
+UNIT = r"%|°[CF]?|(?:sq\.? |cu\.? |fl\.? )?[A-Za-zμΩÅ]{1,5}[²³]?"
 # The singular before a noun: a 10 mm pipe, the $20 bill; "the $20 that I owe" has the plural.
 ARTICLE = (
     r"(?P<article>\b(?:[Aa]n?|[Tt]he|[Tt]h(?:is|at)|[Ee](?:very|ach)|[Mm]y|[Yy]our|[Hh]is|[Hh]er|"
