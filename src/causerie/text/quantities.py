@@ -426,7 +426,7 @@ _SIGNS: tuple[Rule, ...] = (
     (  # 60 km/h–80 km/h
         rf"(?P<low>(?<=[0-9]) ?(?P<unit>{UNIT})(?:/(?P<per>{PERIOD}))?)(?:-| ?– ?)"
         r"(?=[0-9][0-9.,]{0,9} ?(?P=unit)(?![A-Za-z]))",
-        lambda m: f"{m['low']} to" if known(m) and m["unit"] != "s" else m[0],
+        lambda m: f"{m['low'].lstrip()} to" if known(m) and m["unit"] != "s" else m[0],
     ),
     (r"(?<=[0-9%])(?:-| ?– ?)(?=[0-9])(?![0-9]{1,2}/[0-9])", "to"),
     (r"(?<=[⁰¹²³⁴-⁹])(?: ?– ?(?=[0-9])|-(?=10[⁰¹²³⁴-⁹]))", "to"),
