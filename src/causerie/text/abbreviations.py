@@ -231,7 +231,7 @@ _SEVERAL = re.compile(
     r"ten|hundred|thousand|million) |\(|\b(?:pounds|lbs\.?|feet|hours|hrs\.?) (?:and|or) )$"
 )
 _AFTER_ORDINAL = re.compile(
-    r"(?<=[0-9](?:st|nd|rd|th) )(?:(?P<floor>flr?\b\.?)|(?P<quarter>[Qq]trs?\b\.?)"
+    r"(?<=[0-9](?:st|nd|rd|th) )(?:(?P<floor>[Ff]lr?\b\.?)|(?P<quarter>[Qq]trs?\b\.?)"
     r"|c\.(?= [A-Za-z]|[,;)]|$))"
 )
 _FOLLOWING = re.compile(r"(?<=[0-9]) ?ff\.?(?!\w)")

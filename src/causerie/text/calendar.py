@@ -211,7 +211,7 @@ def _possessive(match: re.Match[str]) -> str:
 
 
 def _short_year(match: re.Match[str]) -> str:
-    return two_digits(match["year"])
+    return "two thousand" if match["year"] == "00" else two_digits(match["year"])
 
 
 DATES: tuple[Rule, ...] = (
@@ -324,8 +324,9 @@ SHORT_BOOKS = {
     "Rev": "Revelation",
 }  # fmt: skip
 _MORE_BOOKS = (
-    "Job Ruth Ezra Esther Joel Amos Obadiah Jonah Nahum Acts Titus Jude Surah Quran Qur'an"
-).split()
+    *"Job Ruth Ezra Esther Joel Amos Obadiah Jonah Nahum Acts Titus Jude Surah Quran".split(),
+    *("Qur'an", "Song of Songs"),
+)
 _BOOK = alternatives([*SHORT_BOOKS.values(), *_MORE_BOOKS])
 # Short for a book before a dot or after a number only: 2 Tim 1:7; but call Tim 1:30.
 _NAMES = "Dan|Sam|Tim|Col|Mic|Mal|Pet"
@@ -397,7 +398,7 @@ TIMES: tuple[Rule, ...] = (
         _clock,
     ),
     (
-        r"(?<![\w.,:])(?P<hour>1[0-2]|[1-9])(?P<minute>[0-5][0-9]) ?(?P<half>[ap])\.?m\b",
+        r"(?<![\w.,:])(?P<hour>1[0-2]|[1-9])(?P<minute>[0-5][0-9]) ?(?P<half>[AaPp])\.?[Mm]\b",
         lambda m: f"{cardinal(m['hour'])} {two_digits(m['minute'])} {m['half'].upper()} M",
     ),
     (

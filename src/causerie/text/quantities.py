@@ -200,7 +200,8 @@ def _feet(match: re.Match[str]) -> str:
 
 
 def _height(match: re.Match[str]) -> str:
-    return f"{cardinal(match['feet'])} foot {cardinal(match['inches'])}"
+    half = " and a half" if match["half"] else ""
+    return f"{cardinal(match['feet'])} foot {cardinal(match['inches'])}{half}"
 
 
 def _inches(match: re.Match[str]) -> str:
@@ -563,7 +564,7 @@ _MEASURES: tuple[Rule, ...] = (
         _feet,
     ),
     (r"(?<![0-9])(?P<hours>)(?P<minutes>[0-9]{1,3})'(?P<seconds>1[2-9]|[2-5][0-9])\"", _duration),
-    (r"(?<![0-9])(?P<feet>[0-9])' ?(?P<inches>1[01]|[0-9])(?:\"|''|\b)", _height),
+    (r"(?<![0-9])(?P<feet>[0-9])' ?(?P<inches>1[01]|[0-9])(?P<half> 1/2)?(?:\"|''|\b)", _height),
     (
         r"(?<![0-9.,])(?P<feet>[0-9]{1,3}) ?(?:ft|feet|foot)\.?,? ?(?P<inches>1[01]|[0-9]) ?"
         r"(?:in(?:ches|ch)?\b\.?(?! the\b)|\")",

@@ -55,6 +55,7 @@ UNITS = {
     "pp": "percentage point",
     "rpm": "R P M", "bpm": "beat per minute", "BPM": "beat per minute", "dpi": "dot per inch",
     "ppi": "pixel per inch", "wpm": "word per minute", "psi": "P S I", "ppm": "part per million",
+    "ppb": "part per billion",
     "cc": "C C", "Ah": "amp hour", "lm": "lumen", "MP": "megapixel", "Nm": "newton meter",
     "km²": "square kilometer", "m²": "square meter", "cm²": "square centimeter",
     "mm²": "square millimeter", "in²": "square inch", "yd²": "square yard", "in³": "cubic inch",
