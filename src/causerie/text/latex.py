@@ -30,6 +30,7 @@ _WORDS = _SYMBOLS | {name: name for name in _NAMES}
 # $x^2$ is a formula, $5 and $6 are amounts.
 _FORMULA = (
     r"\$\$(?P<display>[^$]{1,500})\$\$"
+    r"|\$(?P<short>[A-Za-z|{\\][^$\s\"]{1,20}|[0-9][0-9.,]{0,15}\\?%?)\$(?![\w{])"
     r"|\$(?=[A-Za-z]\$|"
     r"[^$]{0,500}[\\^_=<>+])(?P<inline>(?!\s)(?![0-9][^$]*(?<![\\a-z])[a-z]{4})[^\s$][^$\"]{0,500})"
     r"(?<! )\$(?![0-9])"
@@ -42,6 +43,7 @@ _BOUNDS = (
     r"\\(?P<name>sum|prod|int|lim)(?:\\limits)?(?:_?\{(?P<low>[^{}]*)\}|_(?P<first>\w))?"
     r"(?:\^(?:\{(?P<high>[^{}]*)\}|(?P<last>\\infty|\w)))?"
 )
+_LOG = r"\\log_\{?(\w{1,3})\}?"
 _RAISED = r"\^\{([^{}]*)\}|\^(?=\\circ)"
 _LOWERED = r"_\{([^{}]*)\}"
 _COMMAND = r"\\([A-Za-z]{2,12})"
@@ -57,7 +59,7 @@ def read_latex(text: str) -> str:
     if ("\\" not in text and "^{" not in text) or re.search(_DRIVE, text):
         return text
     text = re.sub(_TEXT, r"\1", text)
-    text = re.sub(_BOUNDS, _bounds, text)
+    text = re.sub(_LOG, r" log base \1 of ", re.sub(_BOUNDS, _bounds, text))
     for _ in range(_DEPTH):  # the innermost first
         text = re.sub(_RAISED, _raised, re.sub(_LOWERED, r" \1 ", text))
         text = re.sub(_ROOT, _root, re.sub(_FRACTION, _fraction, text))
@@ -65,7 +67,8 @@ def read_latex(text: str) -> str:
 
 
 def _formula(match: re.Match[str]) -> str:
-    formula = match["display"] or match["inline"]
+    formula = (match["display"] or match["short"] or match["inline"]).replace("-", "−")
+    formula = formula.replace("\\%", "%")
     return re.sub(_PRODUCT, lambda product: " ".join(product[0]), formula)
 
 
@@ -73,6 +76,7 @@ def _fraction(match: re.Match[str]) -> str:
     above, below = match[1].strip(), match[2].strip()
     if above.isdigit() and below.isdigit():
         return f" {above}/{below}{',' if match[3] is not None else ''} "  # half, m
+    above, below = (re.sub("^d(?=[a-z]$)", "d ", part) for part in (above, below))
     return f" {above} over {below} "
 
 
@@ -91,11 +95,13 @@ def _bounds(match: re.Match[str]) -> str:
 
 
 def _raised(match: re.Match[str]) -> str:
-    power = (match[1] or "").strip()
+    power = (match[1] or "").strip().replace("−", "-")
     if match[1] is None or power == "\\circ":
         return power
     return (
-        f"^{power}" if re.fullmatch("[-+]?[0-9]+|[A-Za-z]", power) else f" to the power of {power} "
+        f"^{power}"
+        if re.fullmatch("[-+]?[0-9]+|[A-Za-z]", power)
+        else f" to the power of {power.replace('-', '−')} "
     )
 
 

@@ -424,6 +424,7 @@ _SIGNS: tuple[Rule, ...] = (
         r"-(?=[0-9]{1,3}[BbMm]\b)",
         " ",
     ),
+    (r"(?<=\^[0-9])-(?=[0-9]|[a-z](?![a-z]{2}))", "minus"),
     (  # 60 km/h–80 km/h
         rf"(?P<low>(?<=[0-9]) ?(?P<unit>{UNIT})(?:/(?P<per>{PERIOD}))?)(?:-| ?– ?)"
         r"(?=[0-9][0-9.,]{0,9} ?(?P=unit)(?![A-Za-z]))",
@@ -581,7 +582,8 @@ _MEASURES: tuple[Rule, ...] = (
         _inches,
     ),
     (
-        rf"{_ARTICLE}(?<![0-9.,^])(?<![0-9]/){_NUMBER}(?:(?P<hyphen>-)| )?(?P<unit>{UNIT})"
+        rf"{_ARTICLE}(?<![0-9.,^])(?<![0-9]/)(?<!\^[-−]){_NUMBER}(?:(?P<hyphen>-)|"
+        rf" )?(?P<unit>{UNIT})"
         rf"(?:/(?P<per>{PERIOD}))?(?:/(?P<then>day|d|h|hr|min|dose)\b)?(?![A-Za-z0-9²³'])"
         r"(?!/[A-Za-z])(?!(?<=[0-9 ][A-Z]) (?!D C|A C)[A-Z]\b)"
         rf"(?:\.(?= [a-z]))?(?P<noun>{NOUN_AHEAD})?",

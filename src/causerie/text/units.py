@@ -37,7 +37,7 @@ UNITS = {
     "W": "watt", "kW": "kilowatt", "MW": "megawatt", "GW": "gigawatt", "TW": "terawatt",
     "Wh": "watt hour", "kWh": "kilowatt hour", "MWh": "megawatt hour", "GWh": "gigawatt hour",
     "TWh": "terawatt hour", "kVA": "kilovolt amp", "V": "volt", "kV": "kilovolt", "mV": "millivolt",
-    "mA": "milliamp", "mM": "millimolar", "μM": "micromolar", "nM": "nanomolar",
+    "mA": "milliamp",
     "mAh": "milliamp hour", "Ω": "ohm", "kΩ": "kilohm", "MΩ": "megohm", "J": "joule",
     "kJ": "kilojoule", "MJ": "megajoule", "GJ": "gigajoule", "eV": "electron volt",
     "keV": "kiloelectron volt", "MeV": "megaelectron volt", "GeV": "gigaelectron volt",
@@ -81,7 +81,7 @@ _PERIODS = {
 }  # fmt: skip
 _SAME_IN_PLURAL = frozenset(
     "yen won yuan dong baht naira rand forint lira percent hertz kilohertz megahertz gigahertz "
-    "horsepower lux millimolar micromolar nanomolar".split()
+    "horsepower lux".split()
 ) | {"brake horsepower", *(name for name in UNITS.values() if name.isupper())}
 _IRREGULAR = {
     "penny": "pence", "foot": "feet", "inch": "inches", "paisa": "paise", "real": "reais",
