@@ -23,7 +23,8 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             r"containing|"
             r"contained|like|from|than|and|or|with) _ ?(?:[,.;!?]|$|in the)|\b_ (?:is|"
             r"was) (?:a |an )?(?:\w+ )?(?:metal|heavy|toxic|soft|element|poisonous)|"
-            r"\b_ (?:melts|poisons)|(?:gold|tin|zinc|copper|iron|mercury|silver)(?: ,)?(?: and|"
+            r"\b_ (?:melts|poisons)|^_ (?:is|was) (?:once |still )?(?:used|found|banned|mined)|"
+            r"(?:gold|tin|zinc|copper|iron|mercury|silver)(?: ,)?(?: and|"
             r" or)? _\b",
         ),
         ("lˈid", ""),
@@ -239,7 +240,9 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             r"my \w+) (?:ever |even |already |really |all |just )?_\b|\b(?:yesterday|"
             r"last (?:night|week|month|year|summer|winter|time|sunday|monday|tuesday|wednesday|"
             r"thursday|friday|saturday|weekend|spring|fall)|ago|this morning|earlier|"
-            r"as a (?:child|boy|girl|kid)|when (?:i|he|she|we|they) (?:was|were)|in (?:nineteen|"
+            r"as a (?:child|boy|girl|kid)|"
+            r"(?:before|after|until) (?:he|she|they|we|i) \w+ed\b|when (?:i|he|she|we|they) "
+            r"(?:was|were)|in (?:nineteen|"
             r"two thousand|college)|once _)\b|\b(?:he|she|it|which|who|mother|father|mom|dad|"
             r"sister|brother|teacher|sign|note|letter|message|label|headline|judge|card|"
             r"everyone|everybody|nobody) (?:\w+ly |then |once |also |just |never |always )?_\b|"
