@@ -175,7 +175,7 @@ _ABBREVIATION = re.compile(
 )
 _ESTIMATE = re.compile(r" (?:[$€£~]|(?!in\b|by\b|as\b|1[0-9]{3}\b|20[0-9]{2}\b)[a-z0-9])")
 _TITLE = re.compile(
-    rf"\b({alternatives(_BEFORE_NAME)})\.(?= ?[A-Z]|(?<!St\.)(?: &| and [MD]))"
+    rf"\b({alternatives(_BEFORE_NAME)})\.(?= ?[A-Z]|(?<!St\.)(?: &| 1st\b| and [MD]))"
     r"|\b(Dr|Mr|Mrs|Ms|Prof)(?= [A-Z])"
 )
 # Names of streets, also before another name: the Main St. Bridge.

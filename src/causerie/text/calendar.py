@@ -441,5 +441,5 @@ DECADES: tuple[Rule, ...] = (
     ),
     (r"(?<![0-9.,'-])(?P<number>[0-9]{1,4})'s\b", _decades),
     (r"(?<=[QH][1-4])'(?P<year>[0-9]{2})\b", _short_year),
-    (r"(?<![\w'])'(?P<year>[0-9]{2})(?![0-9]|s\b)", _short_year),
+    (r"(?<![\w'])'(?P<year>[0-9]{2})(?![0-9]|(?:er)?s\b)", _short_year),
 )

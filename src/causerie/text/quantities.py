@@ -467,7 +467,11 @@ _SIGNS: tuple[Rule, ...] = (
     ),
     (r"(?<=[0-9])x/(?=(?:day|week|month|year|hour)\b)", "times per"),
     (r"(?<![\w)^-])[-−](?=\.?[0-9])", "minus "),
-    (r"(?<=[0-9])×(?=[0-9.]{1,4} (?!is|equals|plus|minus|times|or|and)[a-z]{3})", "by"),
+    (
+        r"(?<=[0-9])×(?=[0-9.]{1,4}(?:-(?:in|ft|cm)\b| (?!is|equals|plus|minus|times|or|and)"
+        r"[a-z]{3}))",
+        "by",
+    ),
     (r"(?<=[0-9)]) ?[*×] ?(?=[0-9(])", "times"),
     (r"(?<=[0-9)])\*(?=[a-z]\b)|(?<=\b[a-z])\*(?=[0-9])", "times"),
     (r"(?<=[0-9]) ?x ?(?=[0-9])", "by"),
@@ -518,7 +522,7 @@ _MEASURES: tuple[Rule, ...] = (
     ),
     (r"(?<=[0-9]) ?-?y/?o\b", "year old"),
     (r"(?<=[0-9]) ?st(?= [0-9]{1,2} ?lbs?\b)|(?<=[02-9])st\b|(?<=\b11)st\b", "stone"),
-    (r"(?:(?<=\b1)|(?<=[/½¼¾]))(?<!/1) c\.(?= [a-z])|(?<=/[0-9]) c\.(?= [a-z])", "cup"),
+    (r"(?:(?<=\b1)|(?<=[/½¼¾]))(?<!/1) c\.(?= [a-z])|(?<=/[0-9]) c\.(?= [a-z]|$)", "cup"),
     (r"(?<=[0-9]) c\.(?= [a-z])", "cups"),
     (r"(?<=[0-9]) K(?=[.,;)]| ?$| (?:and|or|to)\b)", "kelvin"),
     (r"(?<=[0-9]) ?A(?= (?:fuse|breaker|circuit|current|supply|outlet|charger)\b)", "amp"),
@@ -605,6 +609,10 @@ _MEASURES: tuple[Rule, ...] = (
         rf"{_START}(?<![0-9]/)(?P<whole>[0-9]{{1,3}}(?:,[0-9]{{3}}){{1,4}}|[0-9]{{1,15}})"
         r"(?:(?:st|nd|rd|th)(?P<many>s?)|ST|ND|RD|TH)\b",
         _nth,
+    ),
+    (  # the 49ers and 76ers
+        r"(?<![\w.,])'?(?P<number>[1-9][0-9])ers\b",
+        lambda m: cardinal(m["number"]).removesuffix("e") + "ers",
     ),
     (r"(?<=[0-9])/(?=(?:day|week|month|year|hour)\b)", "per"),
     (r"(?<![0-9/-])24[/-]7(?![0-9/-])", "twenty four seven"),
