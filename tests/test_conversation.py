@@ -128,7 +128,7 @@ def test_the_oldest_turns_are_dropped(tts: TTS) -> None:
     for number in range(20):
         conversation.hear(QUESTION, sound(6, number), sample_rate=RATE)
         reply = conversation.generate(ANSWER, **SHORT)
-        notes.append(any(note.startswith("conversation: dropped") for note in reply.notes))
+        notes.append(any(note.startswith("conversation: ") for note in reply.notes))
         contexts.append(conversation.context())
     assert all(frames(context) <= limit_s / 0.08 + 5 for context in contexts)  # with the reply
     assert not notes[0]

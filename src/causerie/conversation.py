@@ -281,8 +281,8 @@ class Conversation:
         while self._turns and (not found or self._turns[0] is not found[0][0]):
             self._num_dropped.pop(self._turns.pop(0), None)
         note = (
-            f"conversation: dropped the oldest {num_dropped} turns, so that "
-            f"{left / self._frame_rate:.0f} s are context"
+            f"conversation: {num_dropped} of its oldest turns dropped, "
+            f"{left / self._frame_rate:.0f} s of the others are context"
         )
         return [segment for _, segment in found], [note]
 
