@@ -46,10 +46,10 @@ def frame_bytes(
     backbone, depth = config.backbone, config.depth
     num_codebooks, vocab = config.num_codebooks, config.audio_vocab_size
     read_once = (
-        _num_weights(backbone) + backbone.dim * vocab + backbone.dim * depth.dim
+        num_weights(backbone) + backbone.dim * vocab + backbone.dim * depth.dim
     ) * weight_bytes[backbone_format]
     passes = (
-        (num_codebooks - 1) * (_num_weights(depth) + depth.dim * vocab) * weight_bytes[depth_format]
+        (num_codebooks - 1) * (num_weights(depth) + depth.dim * vocab) * weight_bytes[depth_format]
     )
     row = 2 * backbone.num_layers * backbone.num_kv_heads * backbone.head_dim
     return read_once + passes + streams * rows * row * CACHE_BYTES[backbone_format]
@@ -79,8 +79,8 @@ def bandwidth_gb_s(
     """Best GB/s at which all threads read a large buffer, measured for some seconds.
 
     On the CPU this is the faster one of torch's sum of a buffer in large pages and, if native
-    kernels are available, a product of one row with weights. On a GPU it is a copy, which reads
-    and writes.
+    kernels are available, a product of one row with weights. On a GPU it is the faster one of a
+    sum and a copy, which reads and writes.
     """
     if device.type == "cpu":
         rates = [_sum_gb_s(num_bytes, seconds)]
@@ -89,7 +89,8 @@ def bandwidth_gb_s(
         return max(rates)
     buffer = torch.ones(num_bytes // 4, device=device)
     target = torch.empty_like(buffer)
-    return 2 * num_bytes / _best_s(lambda: target.copy_(buffer), device, seconds) / 1e9
+    copied = 2 * num_bytes / _best_s(lambda: target.copy_(buffer), device, seconds / 2) / 1e9
+    return max(copied, num_bytes / _best_s(buffer.sum, device, seconds / 2) / 1e9)
 
 
 def _sum_gb_s(num_bytes: int, seconds: float) -> float:
@@ -122,7 +123,7 @@ def _best_s(run: Callable[[], object], device: torch.device, seconds: float) -> 
     return best
 
 
-def _num_weights(config: LlamaConfig) -> int:
+def num_weights(config: LlamaConfig) -> int:
     """Weights of the matrix products of all layers; norms are small."""
     heads = config.num_heads + config.num_kv_heads
     attention = 2 * heads * config.head_dim * config.dim

@@ -1,340 +1,250 @@
-"""Checks and times the GPU path on this machine.
+"""Finds out on this machine's GPU what is right, how fast it is and how much memory it takes.
 
-    python benchmarks/gpu.py --plot gpu.png > gpu.jsonl       about ten minutes for csm-1b's shapes
-    python benchmarks/gpu.py --device cpu --subject tiny      tries the script without a GPU
+    python benchmarks/gpu.py                                  three minutes for csm-1b's shapes
+    python benchmarks/gpu.py --against before/run.jsonl       beside an earlier run
+    python benchmarks/gpu.py --steps graphs,kernels           some steps only
+    python benchmarks/gpu.py --device cpu --subject tiny      tries all steps out without a GPU
 
-First it checks, in fp32 and in bf16: graphs against calls, batched slots against single ones, all
-of them against the plain model, and the codec of slots against the codec. Then it times all ways
-to run a frame of one stream: calls or graphs, attention by torch's fused kernel or by matrix
-products, torch.compile, the Triton kernels, and these with the depth decoder in 8 bits. It times
-the fastest exact way by context and streams, and for prompts and first sounds. The floor beside
-each figure is the bytes of a frame over the bandwidth of a copy.
+The steps run in the order of their value, each in a process of its own with a limit of its own:
+one that hangs or crashes takes no other along. A line of JSON is printed as soon as something is
+known, failures included. The folder of --out then has the lines (run.jsonl), a table (table.md),
+a plot (plot.png), petit's speech (sound) and what the steps wrote besides (log.txt).
 
-Prints one JSON object per line: checks, then results like those of `causerie bench`, whose --from
-shows them as tables. The exit code is 0; 1 if a check fails; 2 without a GPU.
+It needs torch, numpy, safetensors, tokenizers and huggingface-hub, and for the plot matplotlib.
+The exit code is 0; 1 if a check or a step failed; 2 without a GPU, or if the arguments are wrong.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import gc
+import importlib.util
 import json
+import os
+import signal
+import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import threading
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor
+from gpu_report import plot, read_lines, table
 
-from causerie.bench.machine import new_machine, synchronize
-from causerie.bench.ours import Ours
-from causerie.bench.result import Machine, Result, to_line
-from causerie.bench.subjects import SUBJECTS, load_subject
-from causerie.checkpoint import Checkpoint
-from causerie.engine.runner import Draw, Rows, Sampling
-from causerie.engine.runners.batched import BatchedRunner
-from causerie.engine.runners.choose import KERNEL_SLOTS
-from causerie.engine.runners.cuda_graph import Eager
-from causerie.engine.runners.slot_model import Attention, fused, products
-from causerie.nn.kv_cache import KVCache
-from floor import bandwidth_gb_s, floor_bytes
-
-ATTENTIONS: dict[str, Attention] = {"fused": fused, "products": products}
-#: Largest difference from the expected values, relative to the largest one, by dtype.
-LIMITS = {torch.float32: 2e-3, torch.bfloat16: 6e-2}
-#: The same for equal kernels.
-SAME = {torch.float32: 1e-5, torch.bfloat16: 1e-2}
-#: Largest share of different codes; after the first difference all others may differ.
-OTHER_CODES = {torch.float32: 0.05, torch.bfloat16: 0.8}
-CHECKED_FRAMES = 6
-#: Rows of the prompts of the checked slots.
-CHECKED_ROWS = (40, 3, 70, 17)
-VOICES = ("none", "new", "kept")
+HERE = Path(__file__).parent
+Line = dict[str, Any]
+#: A step that has fewer seconds left is not begun.
+LEAST_S = 8
+#: The seconds of a run, by default: within three minutes on a card.
+SECONDS = 170
+#: The limit of each step in seconds, in the order of their value; it grows with the run's.
+STEPS = {
+    "facts": 30, "petit": 45, "equal": 45, "graphs": 45, "kernels": 60, "equal-kernels": 60,
+    "first-sound": 40, "streams": 60, "int8": 60, "two-models": 30, "prefill": 30, "training": 30,
+    "calls": 30, "record": 45, "products": 30, "no-early-starts": 45, "kernels-8": 60,
+    "compiled": 90,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
-class Way:
-    """A way to run frames."""
+class Options:
+    """What is asked for."""
 
-    graphs: bool
-    attention: str
-    compiled: bool = False
-    kernels: bool = False
-    int8: bool = False
-
-    @property
-    def name(self) -> str:
-        parts = ["graphs" if self.graphs else "calls", self.attention]
-        parts += ["compiled"] * self.compiled + ["kernels"] * self.kernels + ["int8"] * self.int8
-        return "causerie batched " + " ".join(parts)
+    device: str
+    subject: str
+    steps: tuple[str, ...]
+    seconds: float
+    out: Path
+    against: tuple[Line, ...] | None
 
 
-def new_runner(checkpoint: Checkpoint, way: Way, num_slots: int) -> BatchedRunner:
-    """Create a runner; without CUDA all ways are calls."""
-    return BatchedRunner(
-        checkpoint.model,
-        checkpoint.codec,
-        num_slots=num_slots,
-        runs=None if way.graphs else Eager(),
-        attention=ATTENTIONS[way.attention],
-        compiled=way.compiled,
-        kernel_slots=KERNEL_SLOTS if way.kernels else 0,
-        depth_int8=way.int8,
-    )
+class Run:
+    """A run of all steps; `finish` ends it.
 
+    Attributes:
+        lines: those printed so far.
+    """
 
-# -- checks ---------------------------------------------------------------------------------------
+    def __init__(self, options: Options) -> None:
+        self._options, self._end = options, time.monotonic() + options.seconds
+        self.lines: list[Line] = []
+        options.out.mkdir(parents=True, exist_ok=True)
+        self._kept = (options.out / "run.jsonl").open("w", encoding="utf-8")
+        self._log = (options.out / "log.txt").open("w", encoding="utf-8")
 
+    def tell(self, line: Line) -> None:
+        """Print and keep a line."""
+        self.lines.append(line)
+        text = json.dumps(line)
+        print(text, flush=True)
+        print(text, file=self._kept, flush=True)
 
-def prompts(checkpoint: Checkpoint) -> list[Rows]:
-    """Prompts of text and audio rows, of several lengths."""
-    config, drawn = checkpoint.model.config, np.random.default_rng(1)
-    out = []
-    for count in CHECKED_ROWS:
-        rows = np.full((count, config.num_codebooks + 1), -1, np.int32)
-        size = checkpoint.codec.config.codebook_size
-        rows[: count // 2, :-1] = drawn.integers(1, size, (count // 2, config.num_codebooks))
-        rows[count // 2 :, -1] = drawn.integers(1, 300, count - count // 2)
-        out.append(rows)
-    return out
+    def steps(self) -> None:
+        """Run the steps while there is time."""
+        for name in self._options.steps:
+            left = self._end - time.monotonic()
+            if left < LEAST_S:
+                self.tell(outcome(name, "left out", why="no time was left: --seconds"))
+            else:
+                self.step(name, min(STEPS[name] * self._options.seconds / SECONDS, left))
 
+    def step(self, name: str, limit_s: float) -> None:
+        """Run a step in a process of its own."""
+        print(f"-- {name}", file=self._log, flush=True)
+        started, before, late = time.monotonic(), self._log.tell(), threading.Event()
+        last: Line | None = None
+        with subprocess.Popen(
+            self._command(name), env=self._environment(), stdout=subprocess.PIPE,
+            stderr=self._log, text=True, start_new_session=True,
+        ) as worker:  # fmt: skip
+            timer = threading.Timer(limit_s, lambda: (late.set(), _kill(worker)))
+            timer.start()
+            try:
+                assert worker.stdout is not None
+                for text in worker.stdout:
+                    last = self._take(text) or last
+                code = worker.wait()
+            finally:
+                timer.cancel()
+                _kill(worker)
+        took = round(time.monotonic() - started, 1)
+        if last is not None and last["name"] == "outcome" and not late.is_set():
+            self.tell(last | {"value": took})
+        else:
+            why = f"not done after {limit_s:.0f} s" if late.is_set() else _why(code)
+            said = self._last_log_line(before)
+            self.tell(outcome(name, "failed", why=why, took_s=took, log=said))
 
-def draws(slots: Sequence[int], frame: int) -> list[Draw]:
-    """Different settings for each slot."""
-    return [
-        Draw(
-            slot=slot,
-            sampling=Sampling(
-                temperature=0.9, top_k=50 if slot % 2 else None, depth_temperature=0.7,
-                depth_top_k=20, seed=slot,
-            ),
-            frame=frame,
+    def finish(self) -> int:
+        """Write table and plot; return the exit code."""
+        text = table(self.lines, self._options.against)
+        (self._options.out / "table.md").write_text(text, encoding="utf-8")
+        problem = plot(self.lines, self._options.out / "plot.png")
+        status = "left out" if problem else "done"
+        self.tell(outcome("plot", status, **({"why": problem} if problem else {})))
+        self._kept.close()
+        self._log.close()
+        print(f"\n{text}\n{self._options.out}: run.jsonl, table.md, log.txt", file=sys.stderr)
+        failed = any(
+            line.get("ok") is False or line.get("status") == "failed" for line in self.lines
         )
-        for slot in slots
-    ]  # fmt: skip
+        return int(failed)
+
+    def _take(self, text: str) -> Line | None:
+        """Print a line of a step, except for its outcome, whose time is not known yet."""
+        try:
+            line = json.loads(text)
+        except ValueError:
+            line = None
+        if not isinstance(line, dict) or "name" not in line:  # a library printed it
+            self._log.write(text)
+            return None
+        if line["name"] != "outcome":
+            self.tell(line)
+        return line
+
+    def _command(self, step: str) -> list[str]:
+        options = self._options
+        return [
+            sys.executable, str(HERE / "gpu_worker.py"), step, "--device", options.device,
+            "--subject", options.subject, "--out", str(options.out),
+        ]  # fmt: skip
+
+    def _environment(self) -> dict[str, str]:
+        """The environment of a step: on the CPU, Triton interprets its kernels.
+
+        Tiny models gain nothing from threads, and lose where other work shares the cores.
+        """
+        extra = {"TRITON_INTERPRET": "1"} if self._options.device == "cpu" else {}
+        extra |= {"OMP_NUM_THREADS": "1"} if self._options.subject == "tiny" else {}
+        return os.environ | extra | {"PYTHONUNBUFFERED": "1"}
+
+    def _last_log_line(self, start: int) -> str:
+        with (self._options.out / "log.txt").open(encoding="utf-8", errors="replace") as log:
+            log.seek(start)
+            lines = [line.strip() for line in log if line.strip()]
+        return lines[-1][:300] if lines else ""
 
 
-def frames(runner: BatchedRunner, given: Sequence[Rows], slots: Sequence[int]) -> Any:
-    """Hidden states (B, D) of the first frame, and codes (T, B, K) of all."""
-    for slot in slots:
-        runner.reset(slot)
-        runner.prefill(slot, given[slot])
-    codes, first = [], None
-    for frame in range(CHECKED_FRAMES):
-        codes.append(runner.step(draws(slots, frame)))
-        if first is None:
-            first = runner.hidden(slots).float()
-    return first, np.stack(codes)
+def outcome(step: str, status: str, *, took_s: float | None = None, **more: Any) -> Line:
+    """The last line of a step.
+
+    Args:
+        status: "done", "left out" or "failed"; "why" says the reason.
+    """
+    return {"step": step, "name": "outcome", "value": took_s, "unit": "s", "status": status} | more
 
 
-def difference(found: Tensor, expected: Tensor) -> float:
-    """The largest difference, relative to the largest expected value."""
-    return float((found - expected).abs().max() / expected.abs().max())
+def _why(code: int) -> str:
+    if code < 0:
+        return f"ended by {signal.Signals(-code).name}"
+    return f"ended with exit code {code} before it was done"
 
 
-def check(checkpoint: Checkpoint, way: Way) -> Iterator[dict[str, Any]]:
-    """Check a way; each result has its limit."""
-    model, given = checkpoint.model, prompts(checkpoint)
-    dtype, device = model.projection.weight.dtype, model.projection.weight.device
-    slots = range(len(given))
-    runner = new_runner(checkpoint, way, len(given))
-    calls = new_runner(checkpoint, Way(graphs=False, attention=way.attention, int8=way.int8), 4)
-    hidden, codes = frames(runner, given, slots)
-    eager_hidden, eager_codes = frames(calls, given, slots)
-    facts = {"way": way.name, "dtype": str(dtype).removeprefix("torch.")}
-    yield facts | {
-        "check": "recorded = called",
-        "value": difference(hidden, eager_hidden),
-        "limit": (LIMITS if way.compiled or way.kernels else SAME)[dtype],
-        "same_codes": float((codes == eager_codes).mean()),
-    }
-    yield facts | {
-        "check": "codes of the first frame",
-        "value": 1 - float((codes[0] == eager_codes[0]).mean()),
-        "limit": OTHER_CODES[dtype],
-    }
-    alone, alone_codes = zip(*(frames(runner, given, [slot]) for slot in slots), strict=True)
-    yield facts | {
-        "check": "together = alone",
-        "value": difference(hidden, torch.cat(alone)),
-        "limit": LIMITS[dtype],
-        "same_codes": float((codes == np.concatenate(alone_codes, axis=1)).mean()),
-    }
-    plain = []
-    with torch.inference_mode():
-        for rows in given:
-            cache = KVCache(model.config.backbone, 1, len(rows), device=device, dtype=dtype)
-            read = torch.from_numpy(rows).long().to(device)[None]
-            plain.append(model.prefill(read.clamp(min=0), read >= 0, cache).float())
-    yield facts | {
-        "check": "batched = plain",
-        "value": difference(hidden, torch.cat(plain)),
-        "limit": LIMITS[dtype],
-    }
-    some = torch.randint(1, 60, (2, model.config.num_codebooks, 8))
-    sound = [runner.decode([3, 0], some[:, :, time].numpy().astype(np.int32)) for time in range(8)]
-    expected = checkpoint.codec.decode(some.to(device))[:, 0].cpu()
-    yield facts | {
-        "check": "codec of slots = codec",
-        "value": difference(torch.from_numpy(np.concatenate(sound, axis=1)), expected),
-        "limit": LIMITS[torch.float32],
-    }
+def _kill(worker: subprocess.Popen[str]) -> None:
+    """End a step and its processes."""
+    try:
+        os.killpg(worker.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+    worker.wait()
 
 
-# -- times ----------------------------------------------------------------------------------------
+def _options(arguments: Sequence[str] | None) -> Options:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--subject", default="csm-1b", choices=("csm-1b", "petit", "tiny"))
+    parser.add_argument(
+        "--steps", default=",".join(STEPS), help="in this order; default: %(default)s"
+    )
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="for all steps together")
+    parser.add_argument("--out", type=Path, default=Path("gpu-run"))
+    parser.add_argument("--against", type=Path, help="run.jsonl of an earlier run")
+    given = parser.parse_args(arguments)
+    steps = tuple(given.steps.split(","))
+    if unknown := [name for name in steps if name not in STEPS]:
+        parser.error(f"no step {', '.join(unknown)}: {', '.join(STEPS)}")
+    against = None
+    if given.against:
+        try:
+            against = tuple(read_lines(given.against.read_text("utf-8")))
+        except (OSError, ValueError) as error:
+            parser.error(f"--against {given.against}: {error}")
+    return Options(
+        device=given.device, subject=given.subject, steps=steps, seconds=given.seconds,
+        out=given.out, against=against,
+    )  # fmt: skip
 
 
-class Times:
-    """Times ways."""
-
-    def __init__(self, checkpoint: Checkpoint, machine: Machine, count: int) -> None:
-        self.checkpoint, self.machine, self.count = checkpoint, machine, count
-        self.frame_ms = 1000 / checkpoint.codec.config.frame_rate
-
-    def contestant(self, way: Way, num_slots: int) -> Ours:
-        """A runner to time."""
-        dtype = str(self.checkpoint.model.projection.weight.dtype).removeprefix("torch.")
-        runner = new_runner(self.checkpoint, way, num_slots)
-        return Ours(way.name, self.checkpoint, runner, (dtype, "int8" if way.int8 else dtype))
-
-    def frames(self, ours: Ours, measure: str, rows: int, streams: int) -> Iterator[Result]:
-        """Results of frames, without and with audio."""
-        ours.frames(2, rows=rows, streams=streams)  # warm up
-        codes, sound = ours.frames(self.count, rows=rows, streams=streams)
-        both = [a + b for a, b in zip(codes, sound, strict=True)]
-        for codec, times in ((False, codes), (True, both)):
-            floor = floor_bytes(ours, rows=rows, streams=streams, codec=codec)
-            yield self.result(
-                ours, measure, times, rows=rows, streams=streams, codec_included=codec,
-                frame_ms=self.frame_ms, floor_ms=floor / self.machine.bandwidth_gb_s / 1e6,
-            )  # fmt: skip
-
-    def prefill(self, ours: Ours, rows: int) -> Iterator[Result]:
-        """The result of a prefill."""
-        ours.prefill(rows)
-        times = [ours.prefill(rows) for _ in range(5)]
-        yield self.result(ours, "prefill", times, rows=rows, codec_included=False)
-
-    def first_sound(self, ours: Ours) -> Iterator[Result]:
-        """Results of a sentence, with and without a voice."""
-        for voice in VOICES:
-            ours.first_sound(voice)
-            times = [ours.first_sound(voice) for _ in range(self.count)]
-            yield self.result(
-                ours, "first-sound", times, voice=voice, rows=ours.prompt_rows(voice),
-                codec_included=True,
-            )  # fmt: skip
-
-    def result(
-        self, ours: Ours, measure: str, times_ms: Sequence[float], *, streams: int = 1, **what: Any
-    ) -> Result:
-        memory = None
-        if ours.checkpoint.model.projection.weight.is_cuda:
-            memory = torch.cuda.max_memory_allocated() / 1e9
-        return Result.of(
-            times_ms, measure=measure, implementation=ours.name, subject=self.checkpoint.name,
-            backbone_format=ours.formats[0], depth_format=ours.formats[1], streams=streams,
-            memory_gb=memory, **what,
-        )  # fmt: skip
-
-
-def measure(checkpoint: Checkpoint, options: argparse.Namespace, machine: Machine) -> Any:
-    """All results, as they are measured."""
-    times = Times(checkpoint, machine, options.frames)
-    medians: dict[Way, float] = {}
-    for way in ways(options, has_cuda=machine_has_cuda(checkpoint)):
-        found = list(times.frames(times.contestant(way, 1), "frame", 100, 1))
-        medians[way] = found[-1].ms
-        yield from found
-        free()
-    best = min((way for way in medians if not way.int8), key=lambda way: medians[way])
-    ours = times.contestant(best, max(options.streams))
-    for rows in (rows for rows in options.contexts if rows + options.frames < ours.max_rows):
-        yield from times.frames(ours, "context", rows, 1)
-    for streams in options.streams:
-        yield from times.frames(ours, "streams", 100, streams)
-    yield from times.prefill(ours, min(1000, ours.max_rows))
-    yield from times.first_sound(ours)
-
-
-def ways(options: argparse.Namespace, *, has_cuda: bool) -> list[Way]:
-    """The ways to try; without CUDA only calls."""
-    if not has_cuda:
-        return [Way(graphs=False, attention=name) for name in ATTENTIONS]
-    graphs = [Way(graphs=True, attention=name) for name in ATTENTIONS]
-    if not options.no_compile:
-        graphs.append(Way(graphs=True, attention="fused", compiled=True))
-    kernels = Way(graphs=True, attention="fused", compiled=not options.no_compile, kernels=True)
-    return [
-        Way(graphs=False, attention="fused"), *graphs, kernels,
-        dataclasses.replace(kernels, int8=True),
-    ]  # fmt: skip
-
-
-def machine_has_cuda(checkpoint: Checkpoint) -> bool:
-    """Whether a checkpoint is on a GPU."""
-    return checkpoint.model.projection.weight.is_cuda
-
-
-def free() -> None:
-    """Free unused memory."""
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()
+def _problem(device: str) -> str | None:
+    """Why nothing can run, in one line."""
+    if importlib.util.find_spec("torch") is None:
+        return "torch is not installed"
+    code = "import sys, torch; sys.exit(not torch.cuda.is_available())"
+    if not device.startswith("cuda"):
+        return None
+    if subprocess.run(
+        [sys.executable, "-c", code], stderr=subprocess.DEVNULL, check=False
+    ).returncode:
+        return "no CUDA device; --device cpu --subject tiny tries the steps out"
+    return None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Check, measure and print; return the exit code."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--device", default="cuda")
-    parser.add_argument("--subject", default="csm-1b", choices=SUBJECTS)
-    parser.add_argument("--frames", type=int, default=30, help="frames per figure")
-    parser.add_argument("--streams", type=_numbers, default=[1, 2, 4, 8, 16, 32, 64])
-    parser.add_argument("--contexts", type=_numbers, default=[100, 500, 1000, 2000])
-    parser.add_argument("--no-compile", action="store_true", help="skip torch.compile")
-    parser.add_argument("--plot", type=Path)
-    options = parser.parse_args(arguments)
-    device = torch.device(options.device)
-    if device.type == "cuda" and not torch.cuda.is_available():
-        message = "no CUDA device; --device cpu --subject tiny tries the script out"
-        print(f"gpu: {message}", file=sys.stderr)
+    """Run the steps; return the exit code."""
+    options = _options(arguments)
+    if problem := _problem(options.device):
+        print(f"gpu: {problem}", file=sys.stderr)
         return 2
-    # comparisons need full fp32
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    has_failed = False
-    for dtype in LIMITS:
-        checkpoint = load_subject(options.subject, dtype, device)
-        for way in ways(options, has_cuda=device.type == "cuda"):
-            for found in check(checkpoint, way):
-                found["ok"] = found["value"] <= found["limit"]
-                has_failed |= not found["ok"]
-                print(json.dumps(found), flush=True)
-            free()
-        del checkpoint
-        free()
-    torch.backends.cudnn.allow_tf32 = True  # torch's default
-    checkpoint = load_subject(options.subject, torch.bfloat16, device)
-    seconds = 0.1 if options.subject == "tiny" else 2
-    machine = new_machine(device, bandwidth_gb_s=bandwidth_gb_s(device, seconds=seconds))
-    results = []
-    for result in measure(checkpoint, options, machine):
-        results.append(result)
-        print(to_line(result, machine), flush=True)
-    synchronize(device)
-    if options.plot:
-        from plot import draw
-
-        draw(results, [machine], options.plot)
-    return int(has_failed)
-
-
-def _numbers(text: str) -> list[int]:
-    return [int(part) for part in text.split(",")]
+    run = Run(options)
+    try:
+        run.steps()
+    except KeyboardInterrupt:
+        print("gpu: interrupted", file=sys.stderr)
+        run.finish()
+        return 130
+    return run.finish()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Finds the fastest launches of the Triton kernels on this machine's GPU.
 
-    python benchmarks/kernels.py                           two minutes for csm-1b's shapes
+    python benchmarks/kernels.py                           five minutes for csm-1b's shapes
     python benchmarks/kernels.py --device cpu --subject tiny --tiles 64 --warps 4   tries it out
 
 For one kernel after another it times a whole frame, recorded as a graph, with each tile size and

@@ -1,23 +1,22 @@
-"""gpu.py: the whole of it runs on the CPU, where calls stand for graphs."""
+"""gpu.py: steps in processes of their own, their lines, the table; all of it on the CPU."""
 
 from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
 
-from causerie.bench.result import from_lines
 from tests.engine.recorder import Recorder
 
-pytestmark = pytest.mark.slow
-
 ROOT = Path(__file__).parents[2]
-SMALL = "--device cpu --subject tiny --frames 1 --streams 1,2 --contexts 5,20 --no-compile".split()
+Line = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
@@ -27,10 +26,52 @@ def gpu() -> Iterator[ModuleType]:
         yield importlib.import_module("gpu")
 
 
-def test_without_a_gpu_it_says_so(
-    gpu: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+@pytest.fixture(scope="module")
+def steps(gpu: ModuleType) -> ModuleType:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "benchmarks")
+        return importlib.import_module("gpu_steps")
+
+
+@pytest.fixture
+def run(
+    gpu: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> Callable[..., tuple[int, list[Line]]]:  # fmt: skip
+    """Runs steps, each of which is some Python code."""
+
+    def go(*arguments: str, **code: str) -> tuple[int, list[Line]]:
+        limits = {step: 2 if step == "hangs" else 120 for step in code}
+        monkeypatch.setattr(gpu, "STEPS", limits)
+        monkeypatch.setattr(
+            gpu.Run, "_command", lambda self, step: [sys.executable, "-S", "-c", code[step]]
+        )
+        given = ["--device", "cpu", "--out", str(tmp_path / "out"), "--steps", ",".join(code)]
+        status = gpu.main([*given, *arguments])
+        out = capsys.readouterr().out
+        assert (tmp_path / "out" / "run.jsonl").read_text("utf-8") == out
+        return status, [json.loads(line) for line in out.splitlines()]
+
+    return go
+
+
+FIGURE = """
+import json
+print(json.dumps({"step": "good", "name": "codes of a frame", "value": 4.5, "unit": "ms"}))
+"""
+DONE = """
+print(json.dumps({"step": "good", "name": "outcome", "value": None, "unit": "s", "status": "done"}))
+"""
+
+
+def ends(lines: list[Line]) -> dict[str, Line]:
+    return {line["step"]: line for line in lines if line["name"] == "outcome"}
+
+
+@pytest.mark.slow
+def test_without_a_gpu_it_says_so(gpu: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
     assert gpu.main([]) == 2
     out, err = capsys.readouterr()
     assert out == ""
@@ -38,46 +79,182 @@ def test_without_a_gpu_it_says_so(
     assert "no CUDA device" in err
 
 
-def test_checks_and_times(
-    gpu: ModuleType, capsys: pytest.CaptureFixture[str], tmp_path: Path
+def test_a_step_that_crashes_or_hangs_takes_no_other_along(
+    run: Callable[..., tuple[int, list[Line]]],
 ) -> None:
-    picture = tmp_path / "gpu.png"
-    assert gpu.main([*SMALL, "--plot", str(picture)]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    checks = [json.loads(line) for line in lines if line.startswith('{"way"')]
-    assert {check["check"] for check in checks} == {
-        "recorded = called", "codes of the first frame", "together = alone", "batched = plain",
-        "codec of slots = codec",
-    }  # fmt: skip
-    assert {check["dtype"] for check in checks} == {"float32", "bfloat16"}
-    assert all(check["ok"] for check in checks)
-    results, _ = from_lines(lines)
-    assert {result.measure for result in results} == {
-        "frame", "context", "streams", "prefill", "first-sound",
-    }  # fmt: skip
-    assert {result.streams for result in results} == {1, 2}
-    assert picture.is_file()
+    status, lines = run(
+        raises="raise ValueError('a wrong turn')",
+        dies=FIGURE + "import os, sys; sys.stdout.flush(); os.kill(os.getpid(), 11)",
+        hangs="import time; print('from a library', flush=True); time.sleep(600)",
+        good=FIGURE + DONE,
+    )  # fmt: skip
+    found = ends(lines)
+    assert status == 1
+    assert found["raises"]["status"] == "failed"
+    assert found["raises"]["log"] == "ValueError: a wrong turn"
+    assert found["dies"]["why"] == "ended by SIGSEGV"
+    assert found["hangs"]["why"] == "not done after 2 s"
+    assert found["good"]["status"] == "done"
+    assert found["good"]["value"] > 0
+    figures = [line["value"] for line in lines if line["name"] == "codes of a frame"]
+    assert figures == [4.5, 4.5]
 
 
-def test_a_wrong_frame_is_found(gpu: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_no_time_is_left_for_is_named(run: Callable[..., tuple[int, list[Line]]]) -> None:
+    status, lines = run("--seconds", "0", good=FIGURE + DONE)
+    assert ends(lines)["good"]["status"] == "left out"
+    assert "--seconds" in ends(lines)["good"]["why"]
+    assert status == 0
+
+
+def test_a_check_that_is_wrong_is_the_exit_code(
+    run: Callable[..., tuple[int, list[Line]]], tmp_path: Path
+) -> None:
+    wrong = FIGURE + (
+        'print(json.dumps({"step": "good", "name": "same", "value": 0.5, "unit": "", '
+        '"ok": False, "limit": 0.1}))'
+    )
+    status, _ = run(good=wrong + DONE)
+    assert status == 1
+    assert "0.5 (limit 0.1): **WRONG**" in (tmp_path / "out" / "table.md").read_text("utf-8")
+
+
+def test_a_run_beside_an_earlier_one(
+    run: Callable[..., tuple[int, list[Line]]], tmp_path: Path
+) -> None:
+    earlier = tmp_path / "earlier.jsonl"
+    kept = [
+        {"step": "good", "name": "codes of a frame", "value": 9.0, "unit": "ms"},
+        {"step": "other", "name": "gone", "value": 1, "unit": ""},
+    ]
+    earlier.write_text("".join(json.dumps(line) + "\n" for line in kept), "utf-8")
+    run("--against", str(earlier), good=FIGURE + DONE)
+    text = (tmp_path / "out" / "table.md").read_text("utf-8")
+    assert "| good | codes of a frame | 4.5 ms |  | 9 ms | 0.50 |" in text
+    assert "Only the earlier run has: other: gone" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--steps", "facts,fact"], "no step fact: facts, petit"),
+        (["--against", "nowhere.jsonl"], "--against nowhere.jsonl: "),
+        (["--against", __file__], "line 1 is no JSON"),
+    ],
+)
+def test_invalid_arguments(
+    gpu: ModuleType, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        gpu.main(arguments)
+    assert message in capsys.readouterr().err
+
+
+def test_the_table_names_the_floor_and_what_differs(gpu: ModuleType) -> None:
+    from gpu_report import table
+
+    frame = {"step": "graphs", "name": "codes of a frame", "value": 12.0, "unit": "ms"}
+    lines = [
+        {"step": "facts", "name": "card", "value": "A", "unit": ""},
+        {"step": "facts", "name": "bandwidth", "value": 3000.0, "unit": "GB/s"},
+        frame | {"floor_gb": 9.0},
+    ]
+    text = table(lines, [lines[0] | {"value": "B"}, frame | {"value": 12.1}])
+    assert "| graphs | codes of a frame | 12 ms | 4.00 | 12.1 ms | same |" in text
+    assert "The runs are of different GPUs: A, B" in text
+
+
+def test_every_step_is_known_to_both(gpu: ModuleType, steps: ModuleType) -> None:
+    assert gpu.STEPS.keys() == steps.RUN.keys()
+
+
+def test_what_does_not_fit_is_left_out(
+    steps: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As on a card of 6 GB; 4 GB of it are free."""
+    monkeypatch.setattr(steps.torch.cuda, "mem_get_info", lambda device: (4 * 10**9, 6 * 10**9))
+    assert steps.main(["graphs", "--device", "cuda", "--subject", "csm-1b"]) == 0
+    (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert line["status"] == "left out"
+    assert line["why"].startswith("needs about ")
+    assert line["why"].endswith("GB, and 4.0 are free")
+
+
+def test_memory_grows_with_slots_and_their_rows(steps: ModuleType) -> None:
+    way = steps.Way()
+    one = steps.needed_gb("csm-1b", way, 1)
+    eight = steps.needed_gb("csm-1b", way, 8)
+    assert eight - one == pytest.approx(7 * 2049 * 32_768 / 1e9)  # 32 KiB a row
+    assert steps.needed_gb("csm-1b", way, 8, 256) < eight
+    assert steps.needed_gb("csm-1b", steps.Way(kernel_slots=1), 1) > one
+
+
+@pytest.mark.slow
+def test_weights_are_counted(steps: ModuleType) -> None:
+    """Those of the model and of the codec, in GB, without what a runner adds."""
+    from causerie.codec.mimi import Mimi
+    from causerie.config import MimiConfig, csm_1b
+    from causerie.model.csm import CSM
+
+    with torch.device("meta"):
+        model, codec = CSM(csm_1b()), Mimi(MimiConfig())
+    exact = 2 * sum(tensor.numel() for tensor in model.parameters())
+    exact += 4 * sum(tensor.numel() for tensor in codec.parameters())
+    assert steps.weights_gb(csm_1b()) == pytest.approx(exact / 1e9, rel=0.02)
+
+
+def test_a_wrong_frame_is_found(steps: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """One way computes something else: here, a softmax that is too flat."""
-    flat = gpu.ATTENTIONS["products"]
-    monkeypatch.setitem(gpu.ATTENTIONS, "products", lambda q, k, v, bias: flat(q / 2, k, v, bias))
-    monkeypatch.setattr(gpu, "measure", lambda *_: [])
-    assert gpu.main(SMALL) == 1
+    import gpu_checks
+
+    flat = gpu_checks.ATTENTIONS["products"]
+    checkpoint = steps.load_subject("tiny", torch.float32, torch.device("cpu"))
+    way = steps.Way(attention="products")
+    assert all(found.ok for found in gpu_checks.equalities(checkpoint, way, 1))
+    monkeypatch.setitem(
+        gpu_checks.ATTENTIONS, "products", lambda q, k, v, bias: flat(q / 2, k, v, bias)
+    )
+    wrong = [found.name for found in gpu_checks.equalities(checkpoint, way, 1) if not found.ok]
+    assert "as by calls" in wrong
+    assert "as the model" in wrong
 
 
 def test_recordings_are_compared_with_calls(
-    gpu: ModuleType, monkeypatch: pytest.MonkeyPatch
+    steps: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on a GPU, by what stands for its graphs."""
-    checkpoint = gpu.load_subject("tiny", torch.float32, torch.device("cpu"))
-    new = gpu.BatchedRunner
+    import gpu_checks
+
+    checkpoint = steps.load_subject("tiny", torch.float32, torch.device("cpu"))
+    new = gpu_checks.BatchedRunner
     monkeypatch.setattr(
-        gpu, "BatchedRunner",
+        gpu_checks, "BatchedRunner",
         lambda *a, runs=None, **k: new(*a, runs=runs or Recorder.graphs(), **k),
     )  # fmt: skip
-    way = gpu.Way(graphs=True, attention="fused")
-    found = list(gpu.check(checkpoint, way))
-    assert [one["value"] <= one["limit"] for one in found] == [True] * 5
-    assert found[0]["same_codes"] == 1
+    found = list(gpu_checks.equalities(checkpoint, steps.Way(), 2))
+    assert [one.name for one in found if not one.ok] == []
+    assert len(found) == 5
+    survived = list(gpu_checks.survives_another(checkpoint, torch.device("cpu")))
+    assert [one.value for one in survived] == [0, 0, 0]
+
+
+@pytest.mark.slow
+def test_all_steps_run_to_their_ends(
+    gpu: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = "--device cpu --subject tiny --seconds 900".split()
+    assert gpu.main([*arguments, "--out", str(tmp_path)]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    left_out = {step: line["why"] for step, line in ends(lines).items() if line["status"] != "done"}
+    assert left_out == {
+        "no-early-starts": "kernels start early from compute capability 9.0 on only",
+        "compiled": "torch.compile is timed on a GPU only",
+    }
+    checks = [line for line in lines if "ok" in line]
+    assert len(checks) > 20
+    assert all(line["ok"] for line in checks)
+    streams = [line["streams"] for line in lines if line["step"] == "streams" and "streams" in line]
+    assert sorted(streams) == [1, 2, 4, 8, 16, 32, 64]
+    assert (tmp_path / "plot.png").is_file()
+    for text in json.loads((tmp_path / "sound" / "texts.json").read_text("utf-8")):
+        assert (tmp_path / "sound" / text).is_file()

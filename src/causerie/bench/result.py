@@ -116,7 +116,7 @@ def from_lines(lines: Iterable[str]) -> tuple[list[Result], list[Machine]]:
     results, machines = list[Result](), list[Machine]()
     names = {kind: {f.name for f in dataclasses.fields(kind)} for kind in (Result, Machine)}
     for number, line in enumerate(lines, 1):
-        if not line.strip() or line.startswith('{"way"'):  # a check that benchmarks/gpu.py prints
+        if not line.strip():
             continue
         try:
             values = json.loads(line)
