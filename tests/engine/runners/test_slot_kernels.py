@@ -23,10 +23,14 @@ from tests import tiny
 pytest.importorskip("triton", reason="Triton is for Linux")
 
 from causerie.engine.runners import slot_kernels
+from causerie.kernels import rows as kernels_of_rows
+from causerie.model.sampling import gumbel_noise
 
 pytestmark = pytest.mark.slow
 
 NUM_SLOTS, NUM_POSITIONS, NUM_CODEBOOKS = 3, 41, 3
+#: Attention that is part of its product in the depth decoder, and not in the backbone.
+DEPTH_ONLY = 2**11
 
 
 def config() -> CSMConfig:
@@ -61,20 +65,27 @@ def rows(size: int) -> Tensor:
 
 
 @pytest.mark.parametrize(
-    ("size", "dtype", "most", "int8"),
+    ("size", "dtype", "most", "int8", "attended"),
     [
-        (1, torch.float32, 64, False),
-        (3, torch.float32, 64, False),
-        (2, torch.float32, 0, True),
-        (2, torch.bfloat16, 64, False),
+        (1, torch.float32, 64, False, DEPTH_ONLY),
+        (3, torch.float32, 64, False, DEPTH_ONLY),
+        (2, torch.float32, 0, True, 0),
+        (1, torch.bfloat16, 64, True, DEPTH_ONLY),
+        (2, torch.bfloat16, 64, False, 2**15),
     ],
 )
 @torch.inference_mode()
 def test_a_frame_is_that_of_slot_model(
-    size: int, dtype: torch.dtype, most: int, int8: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """At positions in the first, the second and the last part of the attention."""
+    size: int, dtype: torch.dtype, most: int, int8: bool, attended: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """At positions in the first, the second and the last part of the attention.
+
+    Args:
+        attended: see `slot_kernels.MAX_ATTENDED`.
+    """
     monkeypatch.setattr(slot_kernels, "BLOCK_POSITIONS", 16)
+    monkeypatch.setattr(slot_kernels, "MAX_ATTENDED", attended)
     expected, given = models(dtype, int8=int8)
     kernels = slot_kernels.KernelModel(given, NUM_SLOTS)
     close = {"rtol": 1e-4, "atol": 1e-5} if dtype == torch.float32 else {"rtol": 0.03, "atol": 0.03}
@@ -101,7 +112,39 @@ def test_a_frame_is_that_of_slot_model(
         assert bias != 20 or not codes[0, 0]
 
 
-@pytest.mark.filterwarnings("ignore:All-NaN slice")  # by the interpreter
+@torch.inference_mode()
+def test_codes_of_larger_batches_are_drawn_by_kernels() -> None:
+    """Their products are torch's."""
+    expected, given = models(torch.float32)
+    kernels = slot_kernels.KernelModel(given, 1)
+    torch.manual_seed(1)
+    hidden = torch.randn(3, given.backbone.config.dim)
+    settings = (
+        torch.tensor([3, 2**62, 5]),
+        torch.tensor([7, 0, 1]),
+        torch.tensor([[0.9, 0.7], [0.0, 1.1], [1.4, 0.0]]),
+        torch.tensor([[5, 20], [0, 3], [1, 0]]),
+        torch.tensor([0.0, 20.0, -20.0]),
+    )
+    found = kernels.draw(hidden, *settings, most=64)
+    wanted = expected.draw(hidden, *settings, most=64)
+    assert torch.equal(found[:, :-1], wanted[:, :-1])
+    stops = [bits[:, -1].int().view(torch.float32) for bits in (found, wanted)]
+    torch.testing.assert_close(*stops, rtol=1e-5, atol=1e-5)
+
+
+def test_noise_is_that_of_torch() -> None:
+    seeds, frames = torch.tensor([2**63 - 1, 7, 0]), torch.tensor([5, 0, 2**40])
+    found = torch.empty(3, 4, 67)
+    kernels_of_rows.noise[(3, 4)](
+        seeds, frames, found, 1, 1, NUM_CODEBOOKS=4, NUM_CODES=67, BLOCK_V=128, EARLY=False
+    )
+    torch.testing.assert_close(found, gumbel_noise(seeds, frames, 4, 67), rtol=1e-6, atol=1e-6)
+
+
+# By the interpreter:
+@pytest.mark.filterwarnings("ignore:All-NaN slice")
+@pytest.mark.filterwarnings("ignore:invalid value encountered")
 @torch.inference_mode()
 def test_a_row_that_is_not_finite_is_reported() -> None:
     given, _ = models(torch.float32)

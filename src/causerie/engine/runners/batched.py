@@ -227,7 +227,7 @@ class BatchedRunner:
 
     def _frames_of(self, size: int, most: int) -> Tensor:
         numbers = self._numbers.device[:size, self.num_codebooks + 1 :]
-        return self._computed_by(size).draw(
+        return (self._by_kernels or self._model).draw(
             self._hidden[:size],
             numbers[:, SEED],
             numbers[:, FRAME],
@@ -244,7 +244,7 @@ class BatchedRunner:
     # -- helpers -----------------------------------------------------------------------------
 
     def _computed_by(self, size: int) -> SlotModel | KernelModel:
-        """The model that computes a step of `size` slots."""
+        """The model that reads a row of each of `size` slots."""
         by_kernels = self._by_kernels
         return by_kernels if by_kernels and size <= by_kernels.max_slots else self._model
 

@@ -7,6 +7,8 @@ row per code are computed once for the model.
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,13 +18,15 @@ import triton
 from torch import Tensor
 
 from causerie.engine.runners.cuda_graph import has_graphs
-from causerie.engine.runners.slot_model import SlotLlama, SlotModel, stop_bits
+from causerie.engine.runners.slot_model import SlotLlama, SlotModel
 from causerie.kernels import rows
-from causerie.model.sampling import gumbel_noise
 from causerie.nn.int8 import Int8
 
 #: Positions per program of the attention kernel.
 BLOCK_POSITIONS = 256
+#: Most rows times heads times positions times features that a program attends to besides its
+#: product: those of the two rows with which a frame of one slot of csm-1b begins.
+MAX_ATTENDED = 2**16
 #: Embeddings that are projected at a time.
 CHUNK = 2**12
 
@@ -44,9 +48,12 @@ LAUNCHES = {
     "query_key_value": Launch(tile=8192, num_warps=4),
     "attend": Launch(tile=0, num_warps=4),
     "join": Launch(tile=0, num_warps=2),
+    "attend_add_product": Launch(tile=8192, num_warps=8),
     "gate_up": Launch(tile=16384, num_warps=4),
     "add_product": Launch(tile=8192, num_warps=4),
     "head": Launch(tile=8192, num_warps=4),
+    "head_sample": Launch(tile=8192, num_warps=4),
+    "noise": Launch(tile=0, num_warps=4),
     "sample": Launch(tile=0, num_warps=4),
 }
 #: Whether a kernel may start before the previous one has ended, on GPUs that support it.
@@ -63,6 +70,28 @@ def launch_options(kernel: str, *, early: bool) -> dict[str, Any]:
     """Keyword arguments of a launch, without the arguments of the kernel."""
     extra = {"launch_pdl": True} if early else {}
     return {"EARLY": early, "num_warps": LAUNCHES[kernel].num_warps, **extra}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """What codes of M rows are drawn by: see `causerie.kernels.rows.sample`.
+
+    Attributes:
+        bits: in which logits differ.
+        has_top_k: whether a `top_k` leaves codes out.
+        noise: (M, K, C).
+        tables: (K, V, D).
+    """
+
+    temperatures: Tensor
+    top_k: Tensor
+    stop_biases: Tensor
+    noise: Tensor
+    tables: Tensor
+    codes: Tensor
+    x: Tensor
+    bits: int
+    has_top_k: bool
 
 
 class KernelLlama:
@@ -83,6 +112,7 @@ class KernelLlama:
         shape = (max_rows, config.num_heads, num_parts)
         self._parts = norm.new_zeros(*shape, config.head_dim, dtype=torch.float32)
         self._peaks = norm.new_zeros(*shape, 2, dtype=torch.float32)
+        self._counter = norm.new_zeros(1, dtype=torch.int32)
 
     def forward(self, x: Tensor, positions: Tensor, length: int, seen: int) -> None:
         """Run all layers over rows x (M, D) in place, without the final norm.
@@ -95,8 +125,11 @@ class KernelLlama:
         for index, layer in enumerate(self.llama.layers):
             matrices = self.llama.int8_layers[index] if self.llama.int8_layers else layer
             self._project(x, index, layer.attention_norm, matrices.qkv, positions, length)
-            self._attend(index, positions, length, seen)
-            self._add_product(self._attended, matrices.out, x)
+            if self._attends_at_once(len(x), seen):
+                self._attend_add_product(x, index, matrices.out, positions, length, seen)
+            else:
+                self._attend(index, positions, length, seen)
+                self._add_product(self._attended, matrices.out, x)
             self._gate_up(x, layer.ffn_norm, matrices.gate_up)
             self._add_product(self._hidden, matrices.down, x)
 
@@ -109,6 +142,23 @@ class KernelLlama:
             x, self.llama.norm, weights, scales, logits, x.stride(0), self.llama.config.norm_eps,
             NUM_ROWS=len(x), WIDTH=width, NUM_OUT=num_out, HAS_SCALES=scales is not weights,
             BLOCK_N=block, BLOCK_K=block_k, **launch_options("head", early=self._early),
+        )  # fmt: skip
+
+    def head_sample(
+        self, x: Tensor, matrix: Tensor | Int8, logits: Tensor, drawing: Drawing, codebook: int
+    ) -> None:
+        """`head` of one row, and a draw from its logits."""
+        weights, scales = _stored(matrix)
+        num_out, width = weights.shape
+        block, block_k = self._blocks("head_sample", num_out, width)
+        rows.head_sample[(num_out // block,)](
+            x, self.llama.norm, weights, scales, logits, self._counter,
+            drawing.temperatures, drawing.top_k, drawing.noise[:, codebook],
+            drawing.tables[codebook], drawing.codes, drawing.x, codebook, drawing.codes.stride(0),
+            self.llama.config.norm_eps,
+            WIDTH=width, NUM_OUT=num_out, HAS_SCALES=scales is not weights, BLOCK_N=block,
+            BLOCK_K=block_k, BLOCK_V=triton.next_power_of_2(num_out), BITS=drawing.bits,
+            HAS_TOP_K=drawing.has_top_k, **launch_options("head_sample", early=self._early),
         )  # fmt: skip
 
     def _add_product(self, given: Tensor, matrix: Tensor | Int8, x: Tensor) -> None:
@@ -150,6 +200,32 @@ class KernelLlama:
             NUM_KV_HEADS=config.num_kv_heads, HEAD_DIM=config.head_dim,
             HAS_SCALES=scales is not weights, BLOCK_N=block, BLOCK_K=block_k // 2,
             **launch_options("query_key_value", early=self._early),
+        )  # fmt: skip
+
+    def _attends_at_once(self, num_rows: int, seen: int) -> bool:
+        """Whether attention is small enough to be part of the product of its result."""
+        config = self.llama.config
+        sizes = (num_rows, config.num_heads, seen, config.head_dim)
+        return math.prod(map(triton.next_power_of_2, sizes)) <= MAX_ATTENDED
+
+    def _attend_add_product(
+        self, x: Tensor, index: int, matrix: Tensor | Int8, positions: Tensor, length: int,
+        seen: int,
+    ) -> None:  # fmt: skip
+        config, cache = self.llama.config, self.llama.cache
+        keys, values = cache.keys[index], cache.values[index]
+        weights, scales = _stored(matrix)
+        num_out, width = weights.shape
+        block, _ = self._blocks("attend_add_product", num_out, width)
+        rows.attend_add_product[(num_out // block,)](
+            self._query, keys, values, positions, weights, scales, x,
+            positions.stride(0), keys.stride(0), keys.stride(1), config.head_dim**-0.5,
+            NUM_ROWS=len(x), LENGTH=length, NUM_OUT=num_out, NUM_HEADS=config.num_heads,
+            NUM_KV_HEADS=config.num_kv_heads, HEAD_DIM=config.head_dim,
+            HAS_SCALES=scales is not weights, BLOCK_N=block,
+            BLOCK_H=triton.next_power_of_2(config.num_heads),
+            BLOCK_P=triton.next_power_of_2(seen), BLOCK_E=triton.next_power_of_2(config.head_dim),
+            **launch_options("attend_add_product", early=self._early),
         )  # fmt: skip
 
     def _attend(self, index: int, positions: Tensor, length: int, seen: int) -> None:
@@ -197,16 +273,18 @@ def _stored(matrix: Tensor | Int8) -> tuple[Tensor, Tensor]:
 
 
 class KernelModel:
-    """Frames of a `SlotModel` for a few slots at a time.
+    """Frames of a `SlotModel`.
 
     Args:
-        max_slots: largest batch.
+        max_slots: largest batch whose products are computed here. The products of larger ones are
+            torch's, and only their codes are drawn here.
     """
 
     def __init__(self, slots: SlotModel, max_slots: int) -> None:
         self.max_slots, self._slots = max_slots, slots
         model, config = slots.model, slots.model.config
         some, device = model.projection.weight, model.projection.weight.device
+        num_slots = slots.backbone.cache.keys.shape[1]
         self._early = early = starts_early(device)
         self.backbone = KernelLlama(slots.backbone, max_slots, early=early)
         self.depth = KernelLlama(slots.depth, 2 * max_slots, early=early)
@@ -220,15 +298,18 @@ class KernelModel:
         index = torch.arange(config.num_codebooks, device=device)
         self._first = index[:2].repeat(max_slots)
         self._positions = index[:, None].repeat(1, max_slots)
-        self._x = some.new_zeros(max_slots, 2, config.depth.dim)
-        self._next = some.new_zeros(max_slots, config.depth.dim)
+        self._x = some.new_zeros(num_slots, 2, config.depth.dim)
+        self._next = some.new_zeros(num_slots, 1, config.depth.dim)
         self._logits = some.new_zeros(max_slots, slots.num_codes)
         self._codes = torch.zeros(
-            max_slots, config.num_codebooks + 2, dtype=torch.int64, device=device
+            num_slots, config.num_codebooks + 2, dtype=torch.int64, device=device
+        )
+        self._noise = torch.zeros(
+            num_slots, config.num_codebooks, slots.num_codes, dtype=torch.float32, device=device
         )
 
     def read(self, frames: Tensor, positions: Tensor, length: int) -> Tensor:
-        """See `SlotModel.read`; here one row (B, 1, K+1) per slot."""
+        """See `SlotModel.read`; here one row (B, 1, K+1) per slot, of at most `max_slots`."""
         x = self._slots.model.embed_frames(frames.clamp(min=0), frames >= 0)
         self.backbone.forward(x[:, 0], positions[:, 0], 1, length)
         llama = self._slots.backbone
@@ -247,36 +328,64 @@ class KernelModel:
     ) -> Tensor:
         """See `SlotModel.draw`."""
         model, size = self._slots.model, len(hidden)
-        num_codebooks, num_codes = model.config.num_codebooks, self._slots.num_codes
-        noise = gumbel_noise(seeds, frames, num_codebooks, num_codes)
         self._x[:size, 0] = model.projection(hidden)
-
-        bits = 16 if hidden.dtype == torch.bfloat16 else 32  # bits in which logits differ
-
-        def sample(logits: Tensor, codebook: int, x: Tensor) -> None:
-            width = x.shape[-1]
-            rows.sample[(size,)](
-                logits, temperatures, top_k, stop_biases, noise[:, codebook],
-                self._table[codebook], self._codes, x, temperatures.stride(0), top_k.stride(0),
-                stop_biases.stride(0), noise.stride(0), x.stride(0), codebook,
-                self._codes.stride(0),
-                NUM_CODES=num_codes, BLOCK_V=triton.next_power_of_2(num_codes), WIDTH=width,
-                BLOCK_D=triton.next_power_of_2(width), BITS=bits, HAS_TOP_K=most > 0,
-                **launch_options("sample", early=self._early),
-            )  # fmt: skip
-
-        first = F.linear(hidden, self._head0)
-        sample(first, 0, self._x[:, 1])
-        for codebook in range(1, num_codebooks):
-            if codebook == 1:
-                self.depth.forward(
-                    self._x[:size].view(2 * size, -1), self._first[: 2 * size], 2, num_codebooks
-                )
-                last = self._x[:size, 1]
+        self._draw_noise(seeds, frames)
+        drawing = Drawing(
+            temperatures=temperatures, top_k=top_k, stop_biases=stop_biases, noise=self._noise,
+            tables=self._table, codes=self._codes[:size], x=self._next[:size, 0],
+            bits=16 if hidden.dtype == torch.bfloat16 else 32, has_top_k=most > 0,
+        )  # fmt: skip
+        first = dataclasses.replace(drawing, x=self._x[:size, 1])
+        self._sample(F.linear(hidden, self._head0), first, 0)
+        for codebook in range(1, model.config.num_codebooks):
+            if size > self.max_slots:
+                self._sample(self._logits_by_torch(size, codebook), drawing, codebook)
+                continue
+            last = self._last(size, codebook)
+            logits, head = self._logits[:size], self._heads[codebook - 1]
+            if size == 1:
+                self.depth.head_sample(last, head, logits, drawing, codebook)
             else:
-                last = self._next[:size]
-                self.depth.forward(last, self._positions[codebook, :size], 1, num_codebooks)
-            self.depth.head(last, self._heads[codebook - 1], self._logits)
-            sample(self._logits, codebook, self._next)
-        self._codes[:size, -1] = stop_bits(first)
+                self.depth.head(last, head, logits)
+                self._sample(logits, drawing, codebook)
         return self._codes[:size]
+
+    def _draw_noise(self, seeds: Tensor, frames: Tensor) -> None:
+        _, num_codebooks, num_codes = self._noise.shape
+        rows.noise[(len(seeds), num_codebooks)](
+            seeds, frames, self._noise, seeds.stride(0), frames.stride(0),
+            NUM_CODEBOOKS=num_codebooks, NUM_CODES=num_codes,
+            BLOCK_V=triton.next_power_of_2(num_codes),
+            **launch_options("noise", early=self._early),
+        )  # fmt: skip
+
+    def _sample(self, logits: Tensor, drawing: Drawing, codebook: int) -> None:
+        """Draw the codes of a codebook, and write what they are for the next pass."""
+        num_codes, width = logits.shape[1], drawing.x.shape[1]
+        rows.sample[(len(logits),)](
+            logits, drawing.temperatures, drawing.top_k, drawing.stop_biases,
+            drawing.noise[:, codebook], drawing.tables[codebook], drawing.codes, drawing.x,
+            drawing.temperatures.stride(0), drawing.top_k.stride(0), drawing.stop_biases.stride(0),
+            drawing.noise.stride(0), drawing.x.stride(0), codebook, drawing.codes.stride(0),
+            NUM_CODES=num_codes, BLOCK_V=triton.next_power_of_2(num_codes), WIDTH=width,
+            BLOCK_D=triton.next_power_of_2(width), BITS=drawing.bits, IS_FIRST=codebook == 0,
+            HAS_TOP_K=drawing.has_top_k, **launch_options("sample", early=self._early),
+        )  # fmt: skip
+
+    def _last(self, size: int, codebook: int) -> Tensor:
+        """The depth decoder's rows (B, D), without the final norm, for a codebook."""
+        num_codebooks = len(self._positions)
+        if codebook == 1:
+            both = self._x[:size].view(2 * size, -1)
+            self.depth.forward(both, self._first[: 2 * size], 2, num_codebooks)
+            return self._x[:size, 1]
+        last = self._next[:size, 0]
+        self.depth.forward(last, self._positions[codebook, :size], 1, num_codebooks)
+        return last
+
+    def _logits_by_torch(self, size: int, codebook: int) -> Tensor:
+        """Logits (B, C) of a codebook."""
+        slots = self._slots
+        inputs = (self._x if codebook == 1 else self._next)[:size]
+        head = slots.audio_heads[codebook - 1, :, : slots.num_codes]
+        return slots.depth_pass(inputs, codebook) @ head

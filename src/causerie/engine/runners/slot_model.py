@@ -306,13 +306,17 @@ class SlotModel:
         first = model.codebook0_head(hidden)
         codes = [sample(first, 0)]
         inputs = torch.stack((hidden, model.embed_codes(codes[0][:, None])[:, 0]), dim=1)
-        for codebook, place in enumerate(self._places, 1):
-            out = self.depth.forward(model.projection(inputs), place)[:, -1]
+        for codebook in range(1, model.config.num_codebooks):
+            out = self.depth_pass(model.projection(inputs), codebook)
             logits = out @ self.audio_heads[codebook - 1]
             codes.append(sample(logits, codebook))
             inputs = model.embed_codes(codes[-1][:, None], codebook)
         finite = logits.isfinite().all(dim=-1)  # NaN propagates to the last codebook
         return torch.stack((*codes, finite.long(), stop_bits(first[:, : self.num_codes])), dim=1)
+
+    def depth_pass(self, x: Tensor, codebook: int) -> Tensor:
+        """Hidden states (B, D) for a codebook from projected rows x: (B, 2, D) for codebook 1."""
+        return self.depth.forward(x, self._places[codebook - 1])[:, -1]
 
 
 def stop_bits(logits: Tensor) -> Tensor:

@@ -1,0 +1,55 @@
+"""compile_kernels.py: the kernels compile for GPUs that are not there, and keep to registers."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+pytest.importorskip("triton", reason="Triton is for Linux")
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def compile_kernels(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    return importlib.import_module("compile_kernels")
+
+
+def test_the_table_says_what_spills(compile_kernels: ModuleType) -> None:
+    made = compile_kernels.Compiled
+    found = [
+        made(name="head", shape="rows=1", arch=90, registers=56, spilled=0),
+        made(name="head", shape="rows=1", arch=90, registers=60, spilled=0),  # of other options
+        made(name="head", shape="rows=1", arch=80, registers=255, spilled=16),
+        made(name="join", shape="", arch=90, registers=26, spilled=0),
+    ]
+    assert list(compile_kernels.table(found)) == [
+        "| kernel | sm_80 | sm_90 |",
+        "| --- | ---: | ---: |",
+        "| head rows=1 | 255, **spills 16 B** | 60 |",
+        "| join | – | 26 |",
+    ]
+
+
+@pytest.mark.slow
+def test_one_stream_compiles_without_spills() -> None:
+    """In a process of its own, as Triton interprets kernels in this one."""
+    environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
+    command = [sys.executable, str(ROOT / "benchmarks" / "compile_kernels.py"), "--rows", "1"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    head, _, *lines = done.stdout.splitlines()
+    assert head == "| kernel | sm_80 | sm_86 | sm_89 | sm_90 | sm_120 |"
+    kernels = {line.split()[1] for line in lines}
+    assert kernels == {
+        "add_product", "attend", "attend_add_product", "gate_up", "head_sample", "join", "noise",
+        "query_key_value", "sample",
+    }  # fmt: skip
+    assert not any("–" in line or "spills" in line for line in lines)
