@@ -39,6 +39,7 @@ class Way:
     compiled: bool = False
     kernel_slots: int = 0
     int8: bool = False
+    at_once: bool = False
 
 
 def new_runner(
@@ -55,6 +56,7 @@ def new_runner(
         compiled=way.compiled,
         kernel_slots=way.kernel_slots,
         depth_int8=way.int8,
+        speaks_at_once=way.at_once,
     )
 
 

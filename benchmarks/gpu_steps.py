@@ -409,9 +409,11 @@ def _time_frames(step: Step, ours: Ours, streams: int, rows: int = 100) -> None:
         least=round(min(codes), 3), first_s=first_s,
     )  # fmt: skip
     step.tell(f"sound of a frame{after}", sound_ms, "ms")
+    both_ms = statistics.median(map(sum, zip(codes, sound, strict=True)))
+    step.tell(f"a frame with its sound{after}", both_ms, "ms")
     frame_ms = 1000 / ours.checkpoint.codec.config.frame_rate
     step.tell(
-        f"real time, {streams} streams", streams * frame_ms / (codes_ms + sound_ms), "times",
+        f"real time, {streams} streams", streams * frame_ms / both_ms, "times",
         streams=streams,
     )  # fmt: skip
 
@@ -516,6 +518,7 @@ RUN: dict[str, Callable[[Step], None]] = {
     "training": training,
     "calls": frame(Way(graphs=False)),
     "record": record,
+    "at-once": frame(Way(at_once=True)),
     "products": frame(Way(attention="products")),
     "no-early-starts": no_early_starts,
     "kernels-8": frame(Way(kernel_slots=8), slots=8),

@@ -75,11 +75,12 @@ def plain(model: CSM, rows: Rows, how: Sampling, count: int) -> NDArray[np.int32
 def make(request: pytest.FixtureRequest) -> Make:
     """Runners of the same model: with calls, another attention, or simulated graphs."""
 
-    def new(codec: Mimi | None = None) -> BatchedRunner:
+    def new(codec: Mimi | None = None, *, speaks_at_once: bool = False) -> BatchedRunner:
         return BatchedRunner(
             tiny.csm(), codec or tiny.mimi(), num_slots=NUM_SLOTS, max_rows=100,
             runs=Recorder.graphs() if request.param == "recorded" else None,
             attention=products if request.param == "products" else fused,
+            speaks_at_once=speaks_at_once,
         )  # fmt: skip
 
     return new
@@ -246,17 +247,46 @@ def test_a_slot_starts_anew_beside_others(make: Make, codec: Mimi) -> None:
         assert_same_sound(codec, sound[row], expected[row])
 
 
-def test_a_reply_is_the_plain_runners(make: Make, codec: Mimi) -> None:
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_reply_is_the_plain_runners(make: Make, codec: Mimi, at_once: bool) -> None:
     """The engine's replies, some at once and some in slots of others before."""
     requests = asking.mixed(8)
     plain_engine = Engine(PlainRunner(tiny.csm(), codec, 2))
-    batched_engine = Engine(make(codec))
+    batched_engine = Engine(make(codec, speaks_at_once=at_once))
     handles = [batched_engine.submit(request) for request in requests]
     for request, handle in zip(requests, handles, strict=True):
         expected, sound, state = asking.collect(plain_engine, plain_engine.submit(request))
         frames, found, found_state = asking.collect(batched_engine, handle)
         assert (frames, found_state) == (expected, state)
         assert_same_sound(codec, np.frombuffer(found, np.float32), np.frombuffer(sound, np.float32))
+
+
+def test_codes_and_sound_at_once(make: Make, codec: Mimi) -> None:
+    """They are those of two calls, and the sound of each frame must be taken."""
+    once, twice = make(codec, speaks_at_once=True), make(codec)
+    for runner in (once, twice):
+        runner.prefill(0, prompt(ROWS[0]))
+        runner.prefill(3, prompt(ROWS[1]))
+    for frame in range(4):
+        draws = [Draw(slot=slot, sampling=sampling(slot), frame=frame) for slot in (3, 0)]
+        codes = once.step(draws)
+        np.testing.assert_array_equal(codes, twice.step(draws))
+        np.testing.assert_array_equal(once.stops((3, 0)), twice.stops((3, 0)))
+        sound = once.decode((0, 3), codes[::-1])
+        assert_same_sound(codec, sound, twice.decode((0, 3), codes[::-1]))
+    codes = once.step(draws)
+    with pytest.raises(AssertionError, match="other codes"):
+        once.decode((3,), codes[1:])
+    with pytest.raises(AssertionError, match="was not taken"):
+        once.step(draws)
+    once.reset(0)  # its reply is over
+    once.reset(3)
+    once.prefill(3, prompt(ROWS[1]))
+    codes = once.step(draws[:1])
+    twice.reset(3)
+    twice.prefill(3, prompt(ROWS[1]))
+    np.testing.assert_array_equal(codes, twice.step(draws[:1]))
+    assert_same_sound(codec, once.decode((3,), codes), twice.decode((3,), codes))
 
 
 def test_sound_starts_from_silence_after_reset(make: Make, codec: Mimi) -> None:

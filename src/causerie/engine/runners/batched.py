@@ -6,15 +6,15 @@ highest requested one, rounded up to one of a few sizes; slots without a request
 position. So there are few shapes, and each can be a CUDA graph. Steps are cheapest if low slots are
 used first.
 
-The host waits for the device once per frame, for the codes, which show whether the reply ends.
-Reading them one step late would save about 0.03 ms per frame and make every reply compute one
-frame too many.
+The host waits for the device for the codes, which show whether the reply ends, and then for the
+sound. Reading the codes one step late would save about 0.03 ms per frame and make every reply
+compute one frame too many. With `speaks_at_once` it waits once, for both.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -39,8 +39,8 @@ LENGTHS = (256, 512, 1024, 2048)
 #: Number of likeliest codes that are sorted: the smallest that covers every top_k.
 RANKED = (0, 64, 256)
 #: Columns of a slot's inputs after the K + 1 of its row.
-POSITION, SEED, FRAME, TOP_K, DEPTH_TOP_K = range(5)
-NUM_COLUMNS = 5
+POSITION, SEED, FRAME, TOP_K, DEPTH_TOP_K, CODEC_SLOT, CODEC_POSITION = range(7)
+NUM_COLUMNS = 7
 
 
 class BatchedRunner:
@@ -58,6 +58,8 @@ class BatchedRunner:
             `causerie.engine.runners.slot_kernels` compute.
         depth_int8: store the depth decoder in int8: faster in the kernels; torch computes with the
             same rounded weights.
+        speaks_at_once: draw codes and compute their sound in one graph. Then `decode` must follow
+            each step, for all its slots that go on; others may only be reset.
     """
 
     row_invariant = False
@@ -74,6 +76,7 @@ class BatchedRunner:
         compiled: bool = False,
         kernel_slots: int = 0,
         depth_int8: bool = False,
+        speaks_at_once: bool = False,
     ) -> None:
         config, self._device = model.config, model.projection.weight.device
         self.num_slots, self.max_rows = num_slots, max_rows or config.max_frames
@@ -95,6 +98,8 @@ class BatchedRunner:
         self._num_read = [0] * num_slots  # rows in the cache
         self._num_decoded = [0] * num_slots  # frames of the codec
         self._waiting: list[Rows | None] = [None] * num_slots
+        self._speaks_at_once = speaks_at_once
+        self._spoken: dict[int, Spoken] = {}  # by their slot
         width = self.num_codebooks + 1 + NUM_COLUMNS
         self._numbers = HostInputs(num_slots, width, torch.int64, self._device)
         self._settings = HostInputs(num_slots, 3, torch.float32, self._device)
@@ -112,6 +117,7 @@ class BatchedRunner:
     def reset(self, slot: int) -> None:
         """Empty the slot."""
         self._num_read[slot], self._waiting[slot] = 0, None
+        self._spoken.pop(slot, None)
         if self._num_decoded[slot]:
             self._num_decoded[slot] = 0
             with torch.inference_mode():
@@ -160,9 +166,10 @@ class BatchedRunner:
             assert waiting is not None, "the slot has read no prompt"
             numbers = self._numbers.host[slot]
             numbers[: self.num_codebooks + 1] = waiting[0]
+            assert slot not in self._spoken, "the sound of the slot's last frame was not taken"
             numbers[self.num_codebooks + 1 :] = (
                 self._num_read[slot], sampling.seed, draw.frame,
-                sampling.top_k or 0, sampling.depth_top_k or 0,
+                sampling.top_k or 0, sampling.depth_top_k or 0, slot, self._num_decoded[slot],
             )  # fmt: skip
             self._settings.host[slot] = (
                 sampling.temperature, sampling.depth_temperature, draw.stop_bias,
@@ -171,15 +178,18 @@ class BatchedRunner:
             self._numbers.send(size)
             self._settings.send(size)
             self._runs.run(("read", size, length), lambda: self._hidden_of(size, length))
-            out = self._runs.run(("draw", size, most), lambda: self._frames_of(size, most))
-            frames = out.cpu().numpy()[[draw.slot for draw in draws]]
-        codes = frames[:, : self.num_codebooks].astype(np.int32)
-        stops = frames[:, -1].astype(np.int32).view(np.float32)
+            out = self._runs.run(("draw", size, most), lambda: self._drawn(size, most))
+            drawn = out.cpu().numpy()[[draw.slot for draw in draws]]
+        codes, finite, stops, sound = self._split(drawn)
         self._stops[[draw.slot for draw in draws]] = stops
+        if self._speaks_at_once:
+            for draw, frame, pcm in zip(draws, codes, sound, strict=True):
+                self._num_decoded[draw.slot] += 1
+                self._spoken[draw.slot] = Spoken(codes=frame, pcm=pcm)
         for draw, frame in zip(draws, codes, strict=True):
             self._num_read[draw.slot] += 1
             self._waiting[draw.slot] = np.append(frame, np.int32(-1))[None]
-        broken = [draw.slot for draw, frame in zip(draws, frames, strict=True) if not frame[-2]]
+        broken = [draw.slot for draw, is_finite in zip(draws, finite, strict=True) if not is_finite]
         if broken:
             self._clear(broken)
             dtype = self._hidden.dtype
@@ -192,6 +202,8 @@ class BatchedRunner:
 
     def decode(self, slots: Sequence[int], codes: NDArray[np.int32]) -> NDArray[np.float32]:
         """Audio (B, frame_size) of the next frame (B, K) of each of B different slots."""
+        if any(slot in self._spoken for slot in slots):
+            return self._take(slots, codes)
         size = _least(self._sizes, len(slots))
         self._prepare_sound(size)
         for row, (slot, frame) in enumerate(zip(slots, codes, strict=True)):
@@ -202,6 +214,16 @@ class BatchedRunner:
             pcm = self._runs.run(("sound", size), lambda: self._sound_of(size))
             sound: NDArray[np.float32] = pcm[: len(slots)].cpu().numpy().copy()
         return sound
+
+    def _take(self, slots: Sequence[int], codes: NDArray[np.int32]) -> NDArray[np.float32]:
+        """The sound that the latest step computed for these slots."""
+        sound = []
+        for slot, frame in zip(slots, codes, strict=True):
+            spoken = self._spoken.pop(slot, None)
+            assert spoken is not None, f"slot {slot} is not of the latest step"
+            assert np.array_equal(spoken.codes, frame), "other codes than the latest step's"
+            sound.append(spoken.pcm)
+        return np.stack(sound)
 
     def record(self) -> None:
         """Record all graphs now, rather than when each is first needed."""
@@ -225,6 +247,18 @@ class BatchedRunner:
         computed = self._computed_by(size).read(rows, positions, length)
         return self._hidden[:size].copy_(computed[:, 0])
 
+    def _drawn(self, size: int, most: int) -> Tensor:
+        """What a step gives the host: `SlotModel.draw`'s frames, or these in fp32 and sound."""
+        frames = self._frames_of(size, most)
+        if not self._speaks_at_once:
+            return frames
+        numbers = self._numbers.device[:size, self.num_codebooks + 1 :]
+        pcm = self._codec.decode(
+            frames[:, : self.num_codebooks], numbers[:, CODEC_SLOT], numbers[:, CODEC_POSITION]
+        )
+        stops = frames[:, -1:].int().view(torch.float32)
+        return torch.cat((frames[:, :-1].float(), stops, pcm), dim=1)  # codes are small: exact
+
     def _frames_of(self, size: int, most: int) -> Tensor:
         numbers = self._numbers.device[:size, self.num_codebooks + 1 :]
         return (self._by_kernels or self._model).draw(
@@ -242,6 +276,16 @@ class BatchedRunner:
         return self._codec.decode(numbers[:, 2:], numbers[:, 0], numbers[:, 1])
 
     # -- helpers -----------------------------------------------------------------------------
+
+    def _split(
+        self, drawn: NDArray[Any]
+    ) -> tuple[NDArray[np.int32], NDArray[Any], NDArray[np.float32], NDArray[np.float32]]:
+        """Codes (B, K), whether they are of finite logits, stops, and sound of `_drawn`."""
+        end = self.num_codebooks
+        stops, sound = drawn[:, end + 1].astype(np.float32), drawn[:, end + 2 :]
+        if not self._speaks_at_once:
+            stops = drawn[:, end + 1].astype(np.int32).view(np.float32)
+        return drawn[:, :end].astype(np.int32), drawn[:, end], stops, sound
 
     def _computed_by(self, size: int) -> SlotModel | KernelModel:
         """The model that reads a row of each of `size` slots."""
@@ -263,6 +307,7 @@ class BatchedRunner:
         self._numbers.host[:, : self.num_codebooks + 1] = -1
         self._numbers.host[:, self.num_codebooks + 1 :] = 0
         self._numbers.host[:, self.num_codebooks + 1 + POSITION] = self.max_rows
+        self._numbers.host[:, self.num_codebooks + 1 + CODEC_SLOT] = self.num_slots
         self._settings.host[:] = 1, 1, 0
         read, draw = ("read", size, length), ("draw", size, most)
         if self._runs.is_recorded(read) and self._runs.is_recorded(draw):
@@ -273,7 +318,7 @@ class BatchedRunner:
             if not self._runs.is_recorded(read):
                 self._runs.record(read, lambda: self._hidden_of(size, length))
             if not self._runs.is_recorded(draw):
-                self._runs.record(draw, lambda: self._frames_of(size, most))
+                self._runs.record(draw, lambda: self._drawn(size, most))
 
     def _prepare_sound(self, size: int) -> None:
         """Assign all rows to the dummy slot, and record the graph of this size if needed."""
@@ -299,6 +344,13 @@ class BatchedRunner:
             for cache in (self._model.backbone.cache, self._model.depth.cache):
                 cache.keys[:, slots] = 0
                 cache.values[:, slots] = 0
+
+
+class Spoken(NamedTuple):
+    """A frame (K,) of a step, and its sound."""
+
+    codes: NDArray[np.int32]
+    pcm: NDArray[np.float32]
 
 
 class HostInputs:
