@@ -206,7 +206,8 @@ class KernelLlama:
         """Whether attention is small enough to be part of the product of its result."""
         config = self.llama.config
         sizes = (num_rows, config.num_heads, seen, config.head_dim)
-        return math.prod(map(triton.next_power_of_2, sizes)) <= MAX_ATTENDED
+        attended: int = math.prod(map(triton.next_power_of_2, sizes))
+        return attended <= MAX_ATTENDED
 
     def _attend_add_product(
         self, x: Tensor, index: int, matrix: Tensor | Int8, positions: Tensor, length: int,
