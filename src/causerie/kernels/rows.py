@@ -360,6 +360,8 @@ def sample(
     """
     m, v = tl.program_id(0), tl.arange(0, BLOCK_V)
     kind: tl.constexpr = 0 if IS_FIRST else 1
+    # Before the wait: the previous kernel, which computes the logits, began after that of the noise
+    # had ended.
     drawn = tl.load(noise + m * noise_stride + v, v < NUM_CODES, 0)
     temperature = tl.load(temperatures + m * temperatures_stride + kind)
     bias = tl.load(stop_biases + m * biases_stride)

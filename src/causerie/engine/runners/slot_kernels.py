@@ -341,6 +341,7 @@ class KernelModel:
             bits=16 if hidden.dtype == torch.bfloat16 else 32, has_top_k=most > 0,
         )  # fmt: skip
         first = dataclasses.replace(drawing, x=self._x[:size, 1])
+        # torch's product begins after the noise has ended; `rows.sample` relies on that
         self._sample(F.linear(hidden, self._head0), first, 0)
         for codebook in range(1, model.config.num_codebooks):
             if size > self.max_slots:
