@@ -62,7 +62,7 @@ def new_runner(
 
 @dataclass(frozen=True, kw_only=True)
 class Equality:
-    """What a check found.
+    """A check and what it found.
 
     Attributes:
         value: the largest difference relative to the largest expected value, or a share of codes.
@@ -94,10 +94,18 @@ def equalities(
     yield Equality(name="as by calls", value=difference(hidden, expected), limit=limit)
     yield Equality(
         name="other codes than by calls, first frame",
-        value=1 - float((codes[0] == expected_codes[0]).mean()), limit=OTHER_CODES[dtype],
+        value=_share(codes[:1], expected_codes[:1]), limit=OTHER_CODES[dtype],
     )  # fmt: skip
-    alone = torch.cat([said(runner, given, [slot], 1)[0] for slot in slots])
-    yield Equality(name="together as alone", value=difference(hidden, alone), limit=LIMITS[dtype])
+    alone = [said(runner, given, [slot], 1) for slot in slots]
+    hidden_alone = torch.cat([found for found, _ in alone])
+    yield Equality(
+        name="together as alone", value=difference(hidden, hidden_alone), limit=LIMITS[dtype]
+    )
+    yield Equality(
+        name="other codes together than alone, first frame",
+        value=_share(codes[:1], np.concatenate([found for _, found in alone], axis=1)),
+        limit=OTHER_CODES[dtype],
+    )
     if not way.int8:
         plain = plain_hidden(checkpoint, given)
         yield Equality(name="as the model", value=difference(hidden, plain), limit=LIMITS[dtype])

@@ -233,7 +233,7 @@ def test_recordings_are_compared_with_calls(
     )  # fmt: skip
     found = list(gpu_checks.equalities(checkpoint, steps.Way(), 2))
     assert [one.name for one in found if not one.ok] == []
-    assert len(found) == 5
+    assert len(found) == 6
     survived = list(gpu_checks.survives_another(checkpoint, torch.device("cpu")))
     assert [one.value for one in survived] == [0, 0, 0]
 
