@@ -10,6 +10,8 @@
 
 #if defined(__AVX2__)
 #include <immintrin.h>
+#elif defined(__SSE2__)
+#include <emmintrin.h>
 #elif defined(__aarch64__)
 #include <arm_neon.h>
 #endif
@@ -235,6 +237,33 @@ inline Floats dot2(const Ints& a, const Ints& b, const Floats& c) {
     const Floats even = fma(as_floats(shift_left(a, 16)), as_floats(shift_left(b, 16)), c);
     return fma(as_floats(a & high), as_floats(b & high), even);
 #endif
+}
+
+// c plus the products of the two 16-bit integers in each lane, of which none is -2¹⁵.
+inline Ints dot2(const Ints& a, const Ints& b, const Ints& c) {
+    Ints out;
+#if defined(CAUSERIE_AVX512)
+    out.part[0] =
+        (IntPart)_mm512_dpwssd_epi32((__m512i)c.part[0], (__m512i)a.part[0], (__m512i)b.part[0]);
+#elif defined(CAUSERIE_AVX2)
+    CAUSERIE_PARTS out.part[i] =
+        c.part[i] + (IntPart)_mm256_madd_epi16((__m256i)a.part[i], (__m256i)b.part[i]);
+#elif defined(__SSE2__)
+    CAUSERIE_PARTS out.part[i] =
+        c.part[i] + (IntPart)_mm_madd_epi16((__m128i)a.part[i], (__m128i)b.part[i]);
+#elif defined(__aarch64__)
+    CAUSERIE_PARTS {
+        const int16x8_t u = (int16x8_t)a.part[i], v = (int16x8_t)b.part[i];
+        const int32x4_t low = vmull_s16(vget_low_s16(u), vget_low_s16(v));
+        out.part[i] = c.part[i] + (IntPart)vpaddq_s32(low, vmull_high_s16(u, v));
+    }
+#else
+    CAUSERIE_PARTS {
+        const IntPart u = a.part[i], v = b.part[i];
+        out.part[i] = c.part[i] + (u << 16 >> 16) * (v << 16 >> 16) + (u >> 16) * (v >> 16);
+    }
+#endif
+    return out;
 }
 
 // c plus the products of the four bytes in each lane: a unsigned, b signed.

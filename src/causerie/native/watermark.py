@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from ctypes import c_int64, c_void_p
+import functools
+from ctypes import c_float, c_int64, c_void_p
 
 import numpy as np
+from numpy.typing import NDArray
 
 from causerie.native.library import Library, load
 from causerie.native.products import Floats, declare, pointer
@@ -14,27 +16,36 @@ class NativeFilters:
     """The filters of the halves of chips; the results equal those of numpy to the bit.
 
     Args:
-        table: (halves + 1, taps); the last filter changes nothing.
+        table: (halves + 1, taps), in units; the last filter adds nothing.
+        unit: of the products of taps and samples.
         fade: weights of the new filter at the beginning of a half.
         half: samples of a half.
+        knee: peaks above it are bent.
     """
 
     def __init__(
-        self, table: Floats, fade: Floats, half: int, library: Library | None = None
+        self,
+        table: NDArray[np.int16],
+        unit: float,
+        fade: Floats,
+        half: int,
+        knee: float,
+        library: Library | None = None,
     ) -> None:
-        assert table.shape[1] in range(16, 1025, 16), "the C++ side has room for 1,024 taps"
-        self._table, self._fade, self._half = np.ascontiguousarray(table), fade, half
-        self._apply = declare(
-            library or load(), "causerie_watermark", None, c_void_p, c_int64, c_int64, c_void_p,
-            c_int64, c_int64, c_int64, c_int64, c_void_p, c_int64, c_void_p,
+        num_rows, self._num_taps = table.shape
+        assert self._num_taps in range(16, 513, 16), "the C++ side has room for 512 taps"
+        self._kept = np.ascontiguousarray(table[:, ::-1]), fade  # in the order of the samples
+        run = declare(
+            library or load(), "causerie_watermark", None, c_void_p, c_int64, c_int64, c_float,
+            c_void_p, c_int64, c_int64, c_float, c_int64, c_int64, c_void_p, c_int64, c_void_p,
+        )  # fmt: skip
+        self._apply = functools.partial(
+            run, pointer(self._kept[0]), num_rows - 1, self._num_taps, unit, pointer(fade),
+            len(fade), half, knee,
         )  # fmt: skip
 
     def apply(self, samples: Floats, first: int, position: int) -> Floats:
         """See `PlainFilters.apply`."""
-        num_rows, num_taps = self._table.shape
-        out = np.empty(len(samples) - num_taps + 1, np.float32)
-        self._apply(
-            pointer(self._table), num_rows - 1, num_taps, pointer(self._fade), len(self._fade),
-            self._half, first, position, pointer(samples), len(out), pointer(out),
-        )  # fmt: skip
+        out = np.empty(len(samples) - self._num_taps + 1, np.float32)
+        self._apply(first, position, pointer(samples), len(out), pointer(out))
         return out

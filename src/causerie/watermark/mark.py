@@ -16,16 +16,16 @@ from causerie.errors import WatermarkError
 from causerie.native import library
 from causerie.native.watermark import NativeFilters
 from causerie.watermark.key import Watermark
-from causerie.watermark.pattern import HALF, NUM_TAPS, SAMPLE_RATE, filters, start_of
+from causerie.watermark.pattern import HALF, NUM_TAPS, SAMPLE_RATE, STEP, TAP, filters, start_of
 
 Samples = NDArray[np.float32]
 
 #: Samples of a fade: 10 ms.
 NUM_FADE = 240
-#: Sums add every sixteenth tap, and then the next ones, as C++ is fastest so.
-LANES = 16
+#: Samples as the filters take them, in steps of `STEP`: 16 bits.
+MAX_STEP = np.float32(2**15 - 1)
 #: Above this, peaks are bent so that none exceeds full scale: the filters add up to 14 %.
-KNEE = np.float32(0.9)
+KNEE = 0.9
 
 
 @dataclass(eq=False)
@@ -61,7 +61,7 @@ class Marker:
             )
         self.watermark = watermark
         kind = PlainFilters if library.problem() else NativeFilters
-        self._filters = kind(filters(watermark), fade(), HALF)
+        self._filters = kind(filters(watermark), TAP * STEP, fade(), HALF, KNEE)
 
     def begin(self, seed: int, text: bytes) -> MarkState:
         """The state of a new stream; the seed and the text say where the pattern begins."""
@@ -75,7 +75,7 @@ class Marker:
         marked = self._filters.apply(samples, state.first, state.position)
         state.position += len(pcm)
         state.before = samples[len(pcm) :].copy()
-        return limited(marked)
+        return marked
 
 
 class PlainFilters:
@@ -83,15 +83,20 @@ class PlainFilters:
 
     Args:
         table: (halves + 1, taps) of `filters`.
+        unit: of the products of taps and samples.
         fade: weights of the new filter at the beginning of a half.
         half: samples of a half.
+        knee: peaks above it are bent.
     """
 
-    def __init__(self, table: Samples, fade: Samples, half: int) -> None:
-        self._table, self._fade, self._half = table, fade, half
+    def __init__(
+        self, table: NDArray[np.int16], unit: float, fade: Samples, half: int, knee: float
+    ) -> None:
+        self._table, self._unit = table.astype(np.float64), np.float32(unit)
+        self._fade, self._half, self._knee = fade, half, np.float32(knee)
 
     def apply(self, samples: Samples, first: int, position: int) -> Samples:
-        """The filtered samples (N,).
+        """The filtered samples (N,), none beyond full scale.
 
         Args:
             samples: (taps - 1 + N,): those before them come first.
@@ -99,36 +104,33 @@ class PlainFilters:
             position: samples of the stream before these.
         """
         num_before = self._table.shape[1] - 1
-        out = np.empty(len(samples) - num_before, np.float32)
+        steps = np.rint(np.clip(samples / np.float32(STEP), -MAX_STEP, MAX_STEP))
+        out = samples[num_before:].copy()
         done = 0
         while done < len(out):
             number, place = divmod(position + done, self._half)
             end = min(len(out), done + self._half - place)
-            part = samples[done : end + num_before]
-            out[done:end] = self._filtered(part, self._row(first, number))
+            change = self._change(steps[done : end + num_before], self._row(first, number))
             fading = self._fade[place : place + end - done]
             if len(fading):
                 until = done + len(fading)
-                part = samples[done : until + num_before]
-                former = self._filtered(part, self._row(first, number - 1))
-                out[done:until] = former + fading * (out[done:until] - former)
+                part = steps[done : until + num_before]
+                former = self._change(part, self._row(first, number - 1))
+                change[: len(fading)] = former + fading * (change[: len(fading)] - former)
+            out[done:end] += change
             done = end
-        return out
+        return limited(out, self._knee)
 
     def _row(self, first: int, number: int) -> int:
-        """The filter of a half; before the stream, the one that changes nothing."""
+        """The filter of a half; before the stream, the one that adds nothing."""
         num_halves = len(self._table) - 1
         return (first + number) % num_halves if number >= 0 else num_halves
 
-    def _filtered(self, samples: Samples, row: int) -> Samples:
-        """Samples through one filter; each sum has the same order, so no cutting changes it."""
-        taps = self._table[row]
-        num_out = len(samples) - len(taps) + 1
-        out = np.zeros(num_out, np.float32)
-        for number in np.arange(len(taps)).reshape(-1, LANES).T.flat:
-            start = len(taps) - 1 - number
-            out += taps[number] * samples[start : start + num_out]
-        return out
+    def _change(self, steps: Samples, row: int) -> Samples:
+        """What one filter adds. Sums of whole numbers are exact, so no cutting changes them."""
+        sums = np.convolve(steps.astype(np.float64), self._table[row], "valid")
+        change: Samples = sums.astype(np.float32) * self._unit
+        return change
 
 
 def fade() -> Samples:
@@ -137,12 +139,10 @@ def fade() -> Samples:
     return rise.astype(np.float32)
 
 
-def limited(samples: Samples) -> Samples:
-    """The samples, none beyond full scale; those up to `KNEE` stay as they are."""
+def limited(samples: Samples, knee: np.float32) -> Samples:
+    """The samples, none beyond full scale; those up to the knee stay as they are."""
     size = np.abs(samples)
-    if size.max(initial=0) <= KNEE:
-        return samples
-    room = np.float32(1) - KNEE
-    over = np.maximum(size - KNEE, 0) / room
-    bent = np.minimum(KNEE + room * (over / (1 + over)), np.float32(1))
-    return np.where(size > KNEE, np.copysign(bent, samples), samples)
+    room = np.float32(1) - knee
+    over = np.maximum(size - knee, 0) / room
+    bent = np.minimum(knee + room * (over / (1 + over)), np.float32(1))
+    return np.where(size > knee, np.copysign(bent, samples), samples)

@@ -35,6 +35,8 @@ STRENGTH_DB = (0.6, 0.9, 1.5, 3.0, 3.0)
 FLANK = 0.36
 #: Length of the transforms, of a filter, and of its end that is faded out.
 NUM_POINTS, NUM_TAPS, NUM_FADED = 2048, 512, 128
+#: Taps are whole numbers of this, and samples of `STEP`, so that sums are exact in any order.
+TAP, STEP = 2.0**-13, 2.0**-15
 
 #: Payload: the pairs of each group carry the signs of later chips, and perhaps the opposite ones.
 #: The other pairs always carry those of the chip.
@@ -95,10 +97,11 @@ def start_of(watermark: Watermark, seed: int, text: bytes) -> int:
 
 
 @functools.lru_cache(8)
-def filters(watermark: Watermark) -> NDArray[np.float32]:
-    """The filter of each half of a chip (halves, taps), and after them one that changes nothing.
+def filters(watermark: Watermark) -> NDArray[np.int16]:
+    """What the filter of each half of a chip adds to the sound, and after them one without effect.
 
-    They have minimum phase, so they delay nothing.
+    The taps (halves, taps) are whole numbers of `TAP`. The filters have minimum phase, so they
+    delay nothing.
     """
     curves = np.repeat(chips_of(watermark).astype(np.float64) @ _pair_curves(), 2, axis=0)
     curves[1::2] *= -1
@@ -107,8 +110,9 @@ def filters(watermark: Watermark) -> NDArray[np.float32]:
     cepstrum[:, NUM_POINTS // 2 + 1 :] = 0
     responses = np.fft.irfft(np.exp(np.fft.rfft(cepstrum)), NUM_POINTS)[:, :NUM_TAPS]
     responses[:, -NUM_FADED:] *= np.cos(np.pi / 2 * (np.arange(NUM_FADED) + 0.5) / NUM_FADED)
-    unchanged = np.eye(1, NUM_TAPS)
-    table = np.concatenate([responses, unchanged]).astype(np.float32)
+    responses[:, 0] -= 1
+    table = np.concatenate([np.rint(responses / TAP), np.zeros((1, NUM_TAPS))]).astype(np.int16)
+    assert np.abs(table.astype(int)).sum(axis=1).max() < 2**16, "a sum must fit into 32 bits"
     table.flags.writeable = False
     return table
 

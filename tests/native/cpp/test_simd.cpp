@@ -118,6 +118,26 @@ void dots_of_bytes() {
     }
 }
 
+// Products of 16-bit integers, at random and at their ends.
+void dots_of_integers() {
+    std::mt19937 engine(6);
+    for (int round = 0; round < 200; ++round) {
+        int16_t a[32], b[32];
+        int32_t c[kLanes], out[kLanes];
+        for (int i = 0; i < 32; ++i) {
+            a[i] = static_cast<int16_t>(round < 2 ? 32767 : engine() % 65535 - 32767);
+            b[i] = static_cast<int16_t>(round == 0   ? -32767
+                                        : round == 1 ? 32767
+                                                     : engine() % 65535 - 32767);
+        }
+        for (int32_t& value : c) value = static_cast<int32_t>(engine()) >> 15;
+        store(out, dot2(load(static_cast<const void*>(a)), load(static_cast<const void*>(b)),
+                        load(static_cast<const void*>(c))));
+        for (int i = 0; i < kLanes; ++i)
+            CHECK(out[i] == c[i] + a[2 * i] * b[2 * i] + a[2 * i + 1] * b[2 * i + 1]);
+    }
+}
+
 void dots_of_bf16() {
     const auto a = normal(32, 6), b = normal(32, 7), c = normal(kLanes, 8);
     uint16_t x[32], y[32];
@@ -235,6 +255,7 @@ void test_simd() {
     limits();
     integers();
     dots_of_bytes();
+    dots_of_integers();
     dots_of_bf16();
     bf16();
     functions();
