@@ -101,7 +101,7 @@ def test_silence_stays_silent(marker: Marker):
     assert not marker.mark(np.zeros(5000, np.float32), state).any()
     marker.mark(host(0.2), state)
     after = marker.mark(np.zeros(3000, np.float32), state)
-    assert np.abs(after).max() < 0.1  # the filters ring for 21 ms
+    assert np.abs(after).max() < 0.1  # the filters ring for 8 ms
     assert not after[NUM_TAPS - 1 :].any()
 
 
@@ -117,8 +117,8 @@ def test_halves_change_the_bands_of_their_chip_as_the_signs_say():
         assert np.array_equal(np.sign(first[0::2]), chips[chip])
         assert np.array_equal(np.sign(first[1::2]), -chips[chip])
         assert np.array_equal(np.sign(second), -np.sign(first))
-        assert max(first.max(), second.max()) < 4
-        assert np.abs(first[-10:]).min() > 2
+        assert max(first.max(), second.max()) < 6.5
+        assert np.abs(first[-10:]).min() > 3
     assert not gains[-1].any()
 
 

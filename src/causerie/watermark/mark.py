@@ -20,11 +20,11 @@ from causerie.watermark.pattern import HALF, NUM_TAPS, SAMPLE_RATE, STEP, TAP, f
 
 Samples = NDArray[np.float32]
 
-#: Samples of a fade: 10 ms.
-NUM_FADE = 240
+#: Samples of a fade: 20 ms. Faster ones are heard, and found no better.
+NUM_FADE = 480
 #: Samples as the filters take them, in steps of `STEP`: 16 bits.
 MAX_STEP = np.float32(2**15 - 1)
-#: Above this, peaks are bent so that none exceeds full scale: the filters add up to 14 %.
+#: Above this, peaks are bent so that none exceeds full scale: the filters add up to 25 %.
 KNEE = 0.9
 
 

@@ -30,11 +30,11 @@ EDGES_HZ: NDArray[np.float64] = np.concatenate(
 NUM_PAIRS = (len(EDGES_HZ) - 1) // 2
 #: Gain of a band in dB at these frequencies, linear between them: as strong as PESQ allows.
 STRENGTH_HZ = (200, 500, 1000, 3600, 7600)
-STRENGTH_DB = (0.6, 0.9, 1.5, 3.0, 3.0)
+STRENGTH_DB = (0.3, 0.6, 2.3, 5.0, 4.4)
 #: Width of the flank between two bands, of the narrower band's width.
 FLANK = 0.36
 #: Length of the transforms, of a filter, and of its end that is faded out.
-NUM_POINTS, NUM_TAPS, NUM_FADED = 2048, 512, 128
+NUM_POINTS, NUM_TAPS, NUM_FADED = 2048, 192, 48
 #: Taps are whole numbers of this, and samples of `STEP`, so that sums are exact in any order.
 TAP, STEP = 2.0**-13, 2.0**-15
 
