@@ -29,8 +29,10 @@ from causerie.integrations.speech import Local, Options
 from causerie.reply.reply import UNMARKED
 from causerie.watermark.key import KEY_VARIABLE, new_key, write_key
 from causerie.watermark.mark import Marker
+from causerie.watermark.silentcipher import SESAME_MESSAGE, CipherDetection, SilentCipher
 from tests import tiny
 from tests.server.running import Running, petit, receive, running, send
+from tests.watermark.cipher import write_weights
 
 TEXT = "The train to the coast leaves at seven, and it is usually late."
 RATE = 24_000
@@ -184,6 +186,41 @@ def test_bad_files_and_keys_are_told(invoke: Callable[..., Any]) -> None:
     assert "--no-watermark and --watermark-key exclude each other" in done.stderr
     invoke("watermark", "new-key", "own.key")
     assert "own.key exists" in invoke("watermark", "new-key", "own.key", code=2).stderr
+
+
+def test_files_may_carry_the_mark_of_sesames_tool_too(
+    invoke: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_weights(Path())
+    invoke("say", "Yes.", "-o", "a.wav", "--seed", "1")
+    invoke("say", "Yes.", "-o", "b.wav", "--seed", "1", "--silentcipher", ".")
+    invoke("say", "Yes.", "--out-dir", "c", "--seed", "1", "--silentcipher", ".")
+    plain, both, line = (Audio.load(name).samples for name in ("a.wav", "b.wav", "c/1.wav"))
+    assert np.array_equal(both, line)
+    assert 0.001 < np.linalg.norm(both - plain) / np.linalg.norm(plain) < 0.1
+    for arguments in ((), ("-o", "d.wav", "--play"), ("-o", "-")):
+        done = invoke("say", "Yes.", "--silentcipher", ".", *arguments, code=2)
+        assert "--silentcipher marks whole files, not speech that is heard" in done.stderr
+    done = invoke("say", "Yes.", "-o", "d.wav", "--silentcipher", "gone", code=2)
+    assert "silentcipher's weights are missing: no gone/enc_c.ckpt" in done.stderr
+    done = invoke("watermark", "check", "b.wav", "--silentcipher", ".", "--key", "k", code=2)
+    assert "give --key or --silentcipher, not both" in done.stderr
+    found = {
+        "a.wav": CipherDetection(message=SESAME_MESSAGE, confidence=0.9, is_marked=True),
+        "b.wav": CipherDetection(message=b"other", confidence=0.5, is_marked=False),
+        "c/1.wav": CipherDetection(message=None, confidence=0.2, is_marked=False),
+    }
+    results = iter([*found.values()] * 2)
+    monkeypatch.setattr(SilentCipher, "detect", lambda self, audio: next(results))
+    check = ("watermark", "check", *found, "--silentcipher", ".")
+    assert invoke(*check, code=1).stdout.splitlines() == [
+        "a.wav: marked by silentcipher · 90% agree",
+        "b.wav: not marked by silentcipher with Sesame's message, but perhaps with 6f74686572 · "
+        "50% agree",
+        "c/1.wav: not marked by silentcipher",
+    ]
+    facts = json.loads(invoke(*check, "--json", code=1).stdout.splitlines()[0])
+    assert (facts["marked"], facts["message"]) == (True, "d4d39238c9")
 
 
 def test_what_narrate_and_lines_write_is_marked(invoke: Callable[..., Any]) -> None:

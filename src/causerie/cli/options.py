@@ -97,6 +97,15 @@ WatermarkKey = Annotated[
         show_default=False,
     ),
 ]
+SilentCipherFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--silentcipher",
+        help="Folder of silentcipher's weights for 44.1 kHz: also the watermark of Sesame's tool.",
+        metavar="FOLDER",
+        show_default=False,
+    ),
+]
 Dtype = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")]
 Temperature = Annotated[
     float | None,

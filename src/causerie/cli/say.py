@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -22,6 +23,7 @@ from causerie.cli.options import (
     Model,
     Normalize,
     NoWatermark,
+    SilentCipherFolder,
     Speed,
     Temperature,
     TopK,
@@ -135,6 +137,7 @@ def say(
     ] = None,
     no_watermark: NoWatermark = False,
     watermark_key: WatermarkKey = None,
+    silentcipher: SilentCipherFolder = None,
     as_json: AsJson = False,
 ) -> None:
     """Speak a text.
@@ -156,6 +159,7 @@ def say(
     if output not in (None, "-"):
         check_sound_file(output)
     signer = _signer(c2pa_cert, c2pa_key, output)
+    finish = _finish(silentcipher, play or (output in (None, "-") and out_dir is None))
     check_normalize(normalize)
     check_verify(verify)
     check_source(model)
@@ -173,13 +177,32 @@ def say(
         "verify": verify, "speed": speed, "lexicon": pronunciations, "normalize": normalize,
     }  # fmt: skip
     if out_dir is not None:
-        _say_lines(tts, words, out_dir, settings, model, skip_existing, as_json, signer)
+        _say_lines(tts, words, out_dir, settings, model, skip_existing, as_json, signer, finish)
         return
     if verify and not _is_live(output, play):
         settings["verify"] = "all"
     stream = tts.stream(words, **settings)
-    audio, where = _emit(stream, output, play, signer)
+    audio, where = _emit(stream, output, play, signer, finish)
     _report(audio, words, model, where, as_json=as_json, to_stderr=output == "-")
+
+
+def _finish(weights: Path | None, is_heard: bool) -> Callable[[Audio], Audio]:
+    """What is done to a whole reply before it is written: nothing, or silentcipher's mark.
+
+    Raises:
+        ConfigError: the reply is heard while it is generated.
+        WatermarkError: weights are missing.
+    """
+    if weights is None:
+        return lambda audio: audio
+    if is_heard:
+        raise ConfigError(
+            "--silentcipher marks whole files, not speech that is heard while it is generated: "
+            "give -o FILE or --out-dir FOLDER, without --play"
+        )
+    from causerie.watermark.silentcipher import SilentCipher
+
+    return SilentCipher.load(weights).mark
 
 
 def _is_live(output: str | None, play: bool) -> bool:
@@ -208,6 +231,7 @@ def _say_lines(
     skip_existing: bool,
     as_json: bool,
     signer: Signer | None,
+    finish: Callable[[Audio], Audio],
 ) -> None:
     """Speak each line into a file of its own, and report it.
 
@@ -236,7 +260,7 @@ def _say_lines(
         if not len(audio.samples):
             failures.append(f"line {number}: {_said_nothing(audio)}")
             continue
-        _write(audio, path, signer)
+        _write(finish(audio), path, signer)
         _report(audio, line, model, str(path), as_json=as_json)
     for failure in failures:
         note(failure)
@@ -246,7 +270,11 @@ def _say_lines(
 
 
 def _emit(
-    stream: Stream, output: str | None, play: bool, signer: Signer | None
+    stream: Stream,
+    output: str | None,
+    play: bool,
+    signer: Signer | None,
+    finish: Callable[[Audio], Audio],
 ) -> tuple[Audio, str | None]:
     """Generate a stream to its end, play and write it; returns the audio and its file, if any."""
     from causerie.audio import play as player
@@ -273,7 +301,7 @@ def _emit(
     if not len(audio.samples):
         raise AudioError(_said_nothing(audio))
     if output not in (None, "-"):
-        _write(audio, Path(output), signer)
+        _write(finish(audio), Path(output), signer)
     failure = None if loudspeaker is None else loudspeaker.failure
     if wants_sound and loudspeaker is None:
         try:
