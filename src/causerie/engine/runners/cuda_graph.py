@@ -7,14 +7,23 @@ its result in one tensor, which the next replay overwrites.
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Callable, Hashable
 from typing import Protocol
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
+from causerie.errors import EngineError
+
+log = logging.getLogger("causerie.engine")
+
 #: Runs before a recording, in which libraries choose kernels and allocate memory.
 WARM_UPS = 3
+#: Streams that torch has for a device.
+NUM_STREAMS = 32
 
 
 def has_graphs(device: torch.device) -> bool:
@@ -23,7 +32,13 @@ def has_graphs(device: torch.device) -> bool:
 
 
 class Runs(Protocol):
-    """Runs repeated computations."""
+    """Runs repeated computations.
+
+    Attributes:
+        records: whether a computation must be recorded before it is run, which takes a while.
+    """
+
+    records: bool
 
     def run(self, key: Hashable, compute: Callable[[], Tensor]) -> Tensor:
         """The result of `compute`; the same key must mean the same computation."""
@@ -37,6 +52,8 @@ class Runs(Protocol):
 
 class Eager:
     """Runs computations by calling them."""
+
+    records = False
 
     def run(self, key: Hashable, compute: Callable[[], Tensor]) -> Tensor:
         """The result of `compute`."""
@@ -55,53 +72,103 @@ Record = Callable[[Callable[[], Tensor]], tuple[Callable[[], None], Tensor]]
 
 
 class Graphs:
-    """One recorded graph per key.
+    """One recorded graph per key. A key whose recording fails is computed by calls.
 
     Args:
         record: records a graph, such as a `CudaRecorder`.
     """
 
+    records = True
+
     def __init__(self, record: Record) -> None:
         self._record = record
-        self._made: dict[Hashable, tuple[Callable[[], None], Tensor]] = {}
+        self._made: dict[Hashable, tuple[Callable[[], None], Tensor] | None] = {}
 
     def run(self, key: Hashable, compute: Callable[[], Tensor]) -> Tensor:
         """The result of a replay; the next replay of any graph overwrites it."""
-        replay, result = self._made[key]
+        made = self._made[key]
+        if made is None:
+            return compute()
+        replay, result = made
         replay()
         return result
 
     def record(self, key: Hashable, compute: Callable[[], Tensor]) -> None:
-        """Record the graph of a key."""
-        self._made[key] = self._record(compute)
+        """Record the graph of a key, or log why it cannot be recorded."""
+        try:
+            self._made[key] = self._record(compute)
+        except RuntimeError as error:  # of CUDA and of torch
+            self._made[key] = None
+            log.error(
+                "no CUDA graph of %s, so calls compute it, slower: %s", key, first_line(error)
+            )
 
     def is_recorded(self, key: Hashable) -> bool:
         """Whether there is a graph for the key."""
         return key in self._made
 
 
-class CudaRecorder:
-    """Records CUDA graphs that share one pool of memory.
+def first_line(error: BaseException) -> str:
+    """What an error says first; those of CUDA go on for a page."""
+    return str(error).partition("\n")[0] or type(error).__name__
 
-    They can share it because they are replayed one after another on one stream, and a result is
-    read before the next replay begins, or kept outside the pool.
+
+class CudaRecorder:
+    """Records CUDA graphs on one stream of its own, and in one pool of memory.
+
+    They can share the pool because they are replayed one after another on one stream, and a result
+    is read before the next replay begins, or kept outside the pool.
+
+    No two recorders share a stream. Libraries keep a workspace for each stream, which is part of
+    the graphs that are captured on it, and which torch frees with any of them. torch's default
+    stream for captures is one for the whole process, and on one device.
     """
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        self._pool = torch.cuda.graph_pool_handle()
+        with torch.cuda.device(device):
+            self._stream = _own_stream(device)
+            self._pool = torch.cuda.graph_pool_handle()
+        _streams[self] = (self._stream.device, self._stream.cuda_stream)
 
     def __call__(self, compute: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor]:
-        """Record a graph."""
-        with torch.cuda.device(self._device):
-            beside = torch.cuda.Stream()
-            beside.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(beside):
-                for _ in range(WARM_UPS):
-                    compute()
-            torch.cuda.current_stream().wait_stream(beside)
+        """Record a graph. A process captures one at a time."""
+        with _capturing, torch.cuda.device(self._device):
+            caller = torch.cuda.current_stream()
+            self._stream.wait_stream(caller)
             graph = torch.cuda.CUDAGraph()
-            # calls of CUDA from other threads are neither recorded nor an error
-            with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
-                result = compute()
+            try:
+                with torch.cuda.stream(self._stream):
+                    for _ in range(WARM_UPS):
+                        compute()
+                # calls of CUDA from other threads are neither recorded nor an error
+                with torch.cuda.graph(
+                    graph,
+                    pool=self._pool,
+                    stream=self._stream,
+                    capture_error_mode="thread_local",
+                ):
+                    result = compute()
+            finally:
+                torch.cuda.set_stream(caller)  # a capture that fails leaves its own
+                caller.wait_stream(self._stream)
         return graph.replay, result
+
+
+_capturing = threading.Lock()
+#: Device and handle of the stream of each living recorder.
+_streams: WeakKeyDictionary[CudaRecorder, tuple[torch.device, int]] = WeakKeyDictionary()
+
+
+def _own_stream(device: torch.device) -> torch.cuda.Stream:
+    """A stream that no living recorder has: torch hands out the same 32 streams in turn.
+
+    Raises:
+        EngineError: all of them are taken.
+    """
+    taken = {*_streams.values()}
+    for _ in range(NUM_STREAMS):
+        stream = torch.cuda.Stream(device)
+        if (stream.device, stream.cuda_stream) not in taken:
+            return stream
+    raise EngineError(f"{device} has no stream left: {NUM_STREAMS} models have recorded graphs")
