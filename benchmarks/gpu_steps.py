@@ -326,7 +326,8 @@ def record(step: Step) -> None:
     _, runner, _ = _made(step, Way(), 8)
     step.memory("memory in use before the graphs")
     start = time.perf_counter()
-    runner.record()
+    for piece in runner.preparations():
+        piece.run()
     synchronize(step.device)
     step.tell("recording of all graphs, 8 slots", time.perf_counter() - start, "s")
     step.memory("memory in use after the graphs")

@@ -3,6 +3,7 @@
 Encode: SEANet → transformer → downsample → quantize. Decode: dequantize → upsample →
 transformer → SEANet, or dequantize → source-filter decoder. A frame is 1,920 samples, 80 ms.
 Streaming has no look-ahead, and its results equal the offline ones however the frames are chunked.
+Both compute in fp32, on NVIDIA GPUs too, whose convolutions torch would run in TF32.
 Source: kyutai-labs/moshi; the source-filter decoder is ours.
 """
 
@@ -22,6 +23,7 @@ from causerie.codec.seanet import Decoder, Encoder
 from causerie.codec.source_filter import SourceFilter, SourceFilterState
 from causerie.codec.transformer import LayerState, Transformer
 from causerie.config import MimiConfig
+from causerie.nn.backends import exact_fp32
 
 #: How a partial last frame is filled. "layers": every convolution pads its own activations, as in
 #: transformers and in the version that CSM was trained with. "waveform": silence is appended to the
@@ -100,18 +102,21 @@ class Mimi(nn.Module):
             state: updated in place.
             num_codebooks: leading codebooks to give, all by default.
         """
-        return self.quantizer.encode(self.latent(pcm, state), self._num_codebooks(num_codebooks))
+        with exact_fp32():
+            latent = self.latent(pcm, state)
+            return self.quantizer.encode(latent, self._num_codebooks(num_codebooks))
 
     @torch.no_grad()
     def decode_step(self, codes: Tensor, state: DecoderState | SourceFilterState) -> Tensor:
         """Waveform (B, 1, T · frame_size) of the next frames of codes (B, any K, T)."""
-        if isinstance(state, SourceFilterState):
-            # Frame by frame: the waveform does not depend, to the bit, on how a stream is cut.
-            frames = [
-                self.waveform(self.quantizer.decode(f), state) for f in codes.split(1, dim=-1)
-            ]
-            return torch.cat(frames, dim=-1)
-        return self.waveform(self.quantizer.decode(codes), state)
+        with exact_fp32():
+            if isinstance(state, SourceFilterState):
+                # Frame by frame: the waveform does not depend, to the bit, on how a stream is cut.
+                frames = [
+                    self.waveform(self.quantizer.decode(f), state) for f in codes.split(1, dim=-1)
+                ]
+                return torch.cat(frames, dim=-1)
+            return self.waveform(self.quantizer.decode(codes), state)
 
     # -- offline -----------------------------------------------------------------------------
 

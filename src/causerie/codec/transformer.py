@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from causerie.config import MimiConfig
+from causerie.nn.backends import without_plans
 from causerie.nn.rope import inverse_frequencies, rotate, rotation
 
 #: Queries per block, which bounds the score matrix of long audio.
@@ -63,14 +64,11 @@ class Attention(nn.Module):
             query_index = torch.arange(start + num_old, end + num_old, device=q.device)
             distance = query_index[:, None] - key_index[None, :]
             mask = (distance >= 0) & (distance < self.context)
-            blocks.append(
-                F.scaled_dot_product_attention(
-                    q[:, :, start:end],
-                    k[:, :, first : end + num_old],
-                    v[:, :, first : end + num_old],
-                    attn_mask=mask,
+            keys, values = (kept[:, :, first : end + num_old] for kept in (k, v))
+            with without_plans():
+                blocks.append(
+                    F.scaled_dot_product_attention(q[:, :, start:end], keys, values, attn_mask=mask)
                 )
-            )
         return torch.cat(blocks, dim=2)
 
 

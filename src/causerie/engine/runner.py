@@ -9,7 +9,7 @@ only its last number, an audio row all but its last, a stop row K zeros.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -54,6 +54,19 @@ class BrokenSlotsError(CheckpointError):
             f"damaged, or {numbers} is too narrow; try float32 or bfloat16"
         )
         self.slots, self.codes = tuple(slots), codes
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """Something that a runner may do before it is first needed, between two calls.
+
+    Attributes:
+        what: for the log; the same for those that belong together.
+        run: does it; nothing if it was done meanwhile.
+    """
+
+    what: str
+    run: Callable[[], None]
 
 
 class SavedRows(Protocol):
@@ -126,3 +139,6 @@ class Runner(Protocol):
 
         At least one row of the prompt must be read after it.
         """
+
+    def preparations(self) -> Sequence[Preparation]:
+        """What else takes long when it is first needed, the most urgent first."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from causerie.config import LlamaConfig
 from causerie.nn.attention import causal_attention
+from causerie.nn.backends import without_plans
 from causerie.nn.kv_cache import KVCache
 from causerie.nn.rope import inverse_frequencies, rotate, rotation
 
@@ -57,9 +58,10 @@ class Attention(nn.Module):
             if num_old and num_new > 1:  # SDPA's is_causal aligns its mask to the first key
                 mask = torch.ones(num_new, k.shape[2], dtype=torch.bool, device=x.device)
                 mask = mask.tril(num_old)
-            out = F.scaled_dot_product_attention(
-                q, k, v, attn_mask=mask, is_causal=not num_old and num_new > 1, enable_gqa=True
-            )
+            with without_plans():
+                out = F.scaled_dot_product_attention(
+                    q, k, v, attn_mask=mask, is_causal=not num_old and num_new > 1, enable_gqa=True
+                )
         projected: Tensor = self.o_proj(out.transpose(1, 2).flatten(2))
         return projected
 

@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from causerie.nn.backends import without_plans
+
 
 def causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Attention of queries (B, H, S, E) over keys and values (B, G, S, E), G dividing H."""
@@ -34,4 +36,5 @@ def plain_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 def fused_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """`causal_attention` by torch's fused kernel."""
-    return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
+    with without_plans():  # batches have any shape
+        return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)

@@ -13,8 +13,9 @@ from causerie.codec.mimi import Mimi
 from causerie.engine.engine import Engine
 from causerie.engine.runner import BrokenSlotsError, Draw, Rows, Sampling
 from causerie.engine.runners.batched import BatchedRunner
+from causerie.engine.runners.cuda_graph import Eager
 from causerie.engine.runners.plain import PlainRunner
-from causerie.engine.runners.slot_model import fused, products
+from causerie.engine.runners.slot_model import SlotModel, fused, products
 from causerie.model.csm import CSM
 from causerie.model.sampling import noise, sample
 from causerie.nn.kv_cache import KVCache
@@ -316,9 +317,52 @@ def test_slots_that_are_not_finite_are_reported_and_cleared(make: Make) -> None:
     np.testing.assert_array_equal(got, plain(tiny.csm(), prompt(ROWS[1]), GREEDY, 3))
 
 
-def test_all_is_recorded_beforehand(make: Make) -> None:
-    runner = make()
+def test_all_is_recorded_beforehand() -> None:
+    """No later call records, and recording changes no slot."""
+    graphs, kinds = Recorder.graphs(), list[str]()
+    record = graphs.record
+    graphs.record = lambda key, compute: (kinds.append(key[0]), record(key, compute))  # type: ignore
+    runner = BatchedRunner(
+        tiny.csm(), tiny.mimi(), num_slots=NUM_SLOTS, max_rows=100, runs=graphs
+    )  # fmt: skip
     runner.prefill(0, prompt(ROWS[0]))
-    runner.record()
-    got = steps(runner, {0: GREEDY}, 3)[0]
-    np.testing.assert_array_equal(got, plain(tiny.csm(), prompt(ROWS[0]), GREEDY, 3))
+    pieces = runner.preparations()
+    for piece in pieces:
+        piece.run()
+    assert [piece.what for piece in pieces[:2]] == ["prompts", "batches of 1"]
+    assert {kind: kinds.count(kind) for kind in kinds} == {
+        "prompt": 1, "read": 4, "draw": 4, "sound": 4  # batches of 1, 2, 4 and 5, one length
+    }  # fmt: skip
+    count = len(kinds)
+    for piece in pieces:
+        piece.run()  # nothing is left
+    runner.prefill(4, prompt(ROWS[2]))
+    got = steps(runner, {0: GREEDY, 4: sampling(4)}, 3)
+    runner.decode([0, 4], np.stack([got[0][0], got[4][0]]))
+    assert len(kinds) == count
+    np.testing.assert_array_equal(got[0], plain(tiny.csm(), prompt(ROWS[0]), GREEDY, 3))
+    np.testing.assert_array_equal(got[4], plain(tiny.csm(), prompt(ROWS[2]), sampling(4), 3))
+
+
+def test_calls_need_no_preparation() -> None:
+    runner = BatchedRunner(tiny.csm(), tiny.mimi(), num_slots=1, runs=Eager())
+    assert not runner.preparations()
+
+
+@pytest.mark.parametrize("length", [1, 63, 64, 65, 90])
+def test_padded_prompts_are_prompts(length: int) -> None:
+    """To the last digit of fp32, computed in fp64: in fp32 the sums of other shapes round apart."""
+    model = tiny.csm().double()
+    runner = BatchedRunner(model, tiny.mimi(), num_slots=2, max_rows=100)
+    rows = prompt("tta" * 30)[:length]
+    cache = runner._model.backbone.cache
+    cache.keys[:, 0], cache.values[:, 0] = torch.nan, torch.nan  # of another slot
+    runner.prefill(1, np.concatenate((rows, prompt("t"))))
+    unpadded = SlotModel(model, 1, length, tiny.CODEBOOK_SIZE)
+    with torch.inference_mode():
+        unpadded.read(torch.from_numpy(rows).long()[None], torch.arange(length)[None], length)
+    expected = unpadded.backbone.cache
+    for ours, theirs in ((cache.keys, expected.keys), (cache.values, expected.values)):
+        assert torch.equal(ours[:, 1, :, :length].float(), theirs[:, 0].float())
+        assert not ours[:, 1, :, length:100].any()  # the dummy position is the one after
+        assert ours[:, 0].isnan().all()

@@ -4,7 +4,7 @@ The device holds keys, values and the codec's state. The host holds the position
 the codes not read yet, and sends them with each frame. A step computes the slots from 0 to the
 highest requested one, rounded up to one of a few sizes; slots without a request write to a dummy
 position. So there are few shapes, and each can be a CUDA graph. Steps are cheapest if low slots are
-used first.
+used first. A prompt is read in pieces of one shape too, so that no length of it is a new shape.
 
 The host waits for the device for the codes, which show whether the reply ends, and then for the
 sound. Reading the codes one step late would save about 0.03 ms per frame and make every reply
@@ -14,6 +14,7 @@ compute one frame too many. With `speaks_at_once` it waits once, for both.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -22,7 +23,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from causerie.codec.mimi import Mimi
-from causerie.engine.runner import BrokenSlotsError, Draw, Rows, SavedRows
+from causerie.engine.request import CHUNK_ROWS
+from causerie.engine.runner import BrokenSlotsError, Draw, Preparation, Rows, SavedRows
 from causerie.engine.runners.cuda_graph import CudaRecorder, Eager, Graphs, Runs, has_graphs
 from causerie.engine.runners.slot_codec import new_slot_codec
 from causerie.engine.runners.slot_model import Attention, SlotModel, fused
@@ -36,8 +38,11 @@ if TYPE_CHECKING:
 SIZES = (1, 2, 4, 8, 16, 32, 64)
 #: Positions that a step attends to: the smallest that covers every slot's rows.
 LENGTHS = (256, 512, 1024, 2048)
-#: Number of likeliest codes that are sorted: the smallest that covers every top_k.
-RANKED = (0, 64, 256)
+#: Number of likeliest codes that are sorted: the smallest that covers every top_k. There are few,
+#: as the graphs of all of them together take memory.
+RANKED = (64,)
+#: Rows of a prompt that are read at once, padded if there are fewer: the engine cuts prompts so.
+PROMPT_ROWS = CHUNK_ROWS
 #: Columns of a slot's inputs after the K + 1 of its row.
 POSITION, SEED, FRAME, TOP_K, DEPTH_TOP_K, CODEC_SLOT, CODEC_POSITION = range(7)
 NUM_COLUMNS = 7
@@ -105,6 +110,9 @@ class BatchedRunner:
         self._settings = HostInputs(num_slots, 3, torch.float32, self._device)
         self._stops = np.zeros(num_slots, np.float32)
         self._sound = HostInputs(num_slots, self.num_codebooks + 2, torch.int64, self._device)
+        self._prompt = torch.zeros(
+            PROMPT_ROWS, self.num_codebooks + 3, dtype=torch.int64, device=self._device
+        )
         some = model.projection.weight
         self._hidden = some.new_zeros(num_slots, config.backbone.dim)
 
@@ -204,15 +212,16 @@ class BatchedRunner:
         """Audio (B, frame_size) of the next frame (B, K) of each of B different slots."""
         if any(slot in self._spoken for slot in slots):
             return self._take(slots, codes)
-        size = _least(self._sizes, len(slots))
+        size = _least(self._sizes, 1 + max(slots))
         self._prepare_sound(size)
-        for row, (slot, frame) in enumerate(zip(slots, codes, strict=True)):
-            self._sound.host[row] = (slot, self._num_decoded[slot], *frame)
-            self._num_decoded[slot] += 1
+        for slot, frame in zip(slots, codes, strict=True):
+            self._sound.host[slot] = (slot, self._num_decoded[slot], *frame)
         with torch.inference_mode():
             self._sound.send(size)
             pcm = self._runs.run(("sound", size), lambda: self._sound_of(size))
-            sound: NDArray[np.float32] = pcm[: len(slots)].cpu().numpy().copy()
+            sound: NDArray[np.float32] = pcm.cpu().numpy()[list(slots)]
+        for slot in slots:
+            self._num_decoded[slot] += 1
         return sound
 
     def _take(self, slots: Sequence[int], codes: NDArray[np.int32]) -> NDArray[np.float32]:
@@ -225,14 +234,21 @@ class BatchedRunner:
             sound.append(spoken.pcm)
         return np.stack(sound)
 
-    def record(self) -> None:
-        """Record all graphs now, rather than when each is first needed."""
+    def preparations(self) -> list[Preparation]:
+        """The recordings that are left, those of small batches first."""
+        if not self._runs.records:
+            return []
+        length, most = self._lengths[0], self._ranked[0]
+        found = [
+            Preparation("prompts", partial(self._prepare_prompt, end)) for end in self._lengths
+        ]
         for size in self._sizes:
-            for length in self._lengths:
-                self._prepare(size, length, 0)
-            for most in self._ranked:
-                self._prepare(size, self._lengths[0], most)
-            self._prepare_sound(size)
+            what = f"batches of {size}"
+            steps = [(end, most) for end in self._lengths]
+            steps += [(length, other) for other in self._ranked[1:]]
+            found += [Preparation(what, partial(self._prepare, size, *step)) for step in steps]
+            found.append(Preparation(what, partial(self._prepare_sound, size)))
+        return found
 
     def hidden(self, slots: Sequence[int]) -> Tensor:
         """Hidden states (B, D) from which the latest frames of slots were drawn."""
@@ -271,6 +287,10 @@ class BatchedRunner:
             most=most,
         )
 
+    def _read_of(self, length: int) -> Tensor:
+        rows, positions, slots = self._prompt.split((self.num_codebooks + 1, 1, 1), dim=1)
+        return self._model.read(rows[None], positions[None, :, 0], length, slots[0])
+
     def _sound_of(self, size: int) -> Tensor:
         numbers = self._sound.device[:size]
         return self._codec.decode(numbers[:, 2:], numbers[:, 0], numbers[:, 1])
@@ -294,13 +314,32 @@ class BatchedRunner:
 
     def _read(self, slot: int, rows: Rows) -> None:
         """Append the keys and values of rows to the cache."""
-        start, end = self._num_read[slot], self._num_read[slot] + len(rows)
-        if start == end:
-            return
-        with torch.inference_mode():
-            given = torch.from_numpy(rows.astype(np.int64)).to(self._device)[None]
-            positions = torch.arange(start, end, device=self._device)[None]
-            self._model.read(given, positions, end, slot, is_prompt=True)
+        start = self._num_read[slot]
+        for first in range(0, len(rows), PROMPT_ROWS):
+            piece = rows[first : first + PROMPT_ROWS]
+            begin, end = start + first, start + first + len(piece)
+            length = _least(self._lengths, end)
+            self._prepare_prompt(length)
+            numbers = self._padding(slot)
+            numbers[: len(piece), : self.num_codebooks + 1] = piece
+            numbers[: len(piece), -2] = np.arange(begin, end)
+            with torch.inference_mode():
+                # from memory that is not pinned, so the host may go on at once
+                self._prompt.copy_(torch.from_numpy(numbers))
+                self._runs.run(("prompt", length), lambda: self._read_of(length))
+
+    def _padding(self, slot: int) -> NDArray[np.int64]:
+        """Rows of a prompt that write to the slot's dummy position: see `_read_of`."""
+        numbers = np.full((PROMPT_ROWS, self.num_codebooks + 3), -1, np.int64)
+        numbers[:, -2:] = self.max_rows, slot
+        return numbers
+
+    def _prepare_prompt(self, length: int) -> None:
+        """Record the graph of prompts up to this length if needed."""
+        if not self._runs.is_recorded(("prompt", length)):
+            with torch.inference_mode():
+                self._prompt.copy_(torch.from_numpy(self._padding(0)))
+                self._runs.record(("prompt", length), lambda: self._read_of(length))
 
     def _prepare(self, size: int, length: int, most: int) -> None:
         """Mark all slots as not requested, and record the graphs of these sizes if needed."""

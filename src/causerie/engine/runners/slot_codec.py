@@ -2,8 +2,9 @@
 
 It computes `Mimi.decode_step` for one frame of streams at different positions, by the codec's own
 modules, called with rows of the state. Only the transformer before SEANet keeps its keys and values
-in a ring per slot, not in a sliding window. No step depends on the value of a tensor, so a CUDA
-graph can record it.
+in a ring per slot, not in a sliding window. Row r of a batch is slot r or a dummy, so that the
+rings, which are most of the state, are read where they are. No step depends on the value of a
+tensor, so a CUDA graph can record it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from causerie.codec.mimi import Mimi
 from causerie.codec.seanet import Decoder
 from causerie.codec.source_filter import SourceFilter, tables
 from causerie.codec.transformer import Layer
+from causerie.nn.backends import exact_fp32, without_plans
 from causerie.nn.rope import inverse_frequencies, rotate
 
 #: 25 Hz steps of the transformer per frame.
@@ -39,15 +41,17 @@ class SlotSeanet:
             *codec.decoder.new_state(num_slots + 1),
         ]
         # Long enough that the first step of a frame still has its context after the second one was
-        # written.
+        # written. One more place is the one that dummy rows write to.
         self._ring = config.context + STEPS - 1
         head_dim = config.dim // config.num_heads
-        shape = (len(self._layers), num_slots + 1, config.num_heads, self._ring, head_dim)
+        shape = (len(self._layers), num_slots, config.num_heads, self._ring + 1, head_dim)
         self._keys, self._values = some.new_zeros(shape), some.new_zeros(shape)
         self._frequencies = inverse_frequencies(head_dim, config.rope_theta, None).to(some.device)
         self._index = torch.arange(self._ring, device=some.device)
+        self._dummy = torch.full((1, 1), self._ring, device=some.device)
         self._steps = torch.arange(STEPS, device=some.device)
         self._heads = torch.arange(config.num_heads, device=some.device)[:, None]
+        self._rows = torch.arange(num_slots, device=some.device)[:, None]
 
     def reset(self, slot: int) -> None:
         """Start the slot from silence, at position 0."""
@@ -58,9 +62,13 @@ class SlotSeanet:
         """Audio (B, frame_size) of the next frames of codes (B, K).
 
         Args:
-            slots: (B,), all different except for the dummy.
+            slots: (B,), in row r either r or the dummy.
             positions: (B,), number of frames that each slot has decoded.
         """
+        with exact_fp32():
+            return self._decode(codes, slots, positions)
+
+    def _decode(self, codes: Tensor, slots: Tensor, positions: Tensor) -> Tensor:
         state = [tensor[slots] for tensor in self._state]
         x = self.codec.upsample(self.codec.quantizer.decode(codes[..., None]), state[0])
         x = self._transform(x.transpose(1, 2), slots, STEPS * positions).transpose(1, 2)
@@ -79,7 +87,9 @@ class SlotSeanet:
         held = latest - (latest - self._index) % self._ring  # (B, R)
         distance = positions[..., None] - held[:, None]  # (B, STEPS, R)
         seen = (held[:, None] >= 0) & (distance >= 0) & (distance < self.codec.config.context)
-        where = (slots[:, None, None], self._heads, (positions % self._ring)[:, None])
+        size, rows = len(x), self._rows[: len(x)]
+        places = torch.where(slots[:, None] == rows, positions % self._ring, self._dummy)
+        where = (rows[:, None], self._heads, places[:, None])
         for layer, keys, values in zip(self._layers, self._keys, self._values, strict=True):
             attention = layer.attention
             qkv = attention.qkv_proj(layer.attention_norm(x))
@@ -87,9 +97,9 @@ class SlotSeanet:
             q, k = rotate(q, cos, sin), rotate(k, cos, sin)  # (B, H, STEPS, E)
             keys.index_put_(where, k)
             values.index_put_(where, v)
-            out = F.scaled_dot_product_attention(
-                q, keys[slots], values[slots], attn_mask=seen[:, None]
-            )
+            k, v = (kept[:size, :, : self._ring] for kept in (keys, values))
+            with without_plans():
+                out = F.scaled_dot_product_attention(q, k, v, attn_mask=seen[:, None])
             out = attention.out_proj(out.transpose(1, 2).flatten(2))
             x = x + layer.attention_scale * out
             ffn = layer.ffn_out(F.gelu(layer.ffn_in(layer.ffn_norm(x))))
@@ -115,7 +125,7 @@ class SlotSourceFilter:
         """Audio (B, frame_size) of the next frames of codes (B, K).
 
         Args:
-            slots: (B,), all different except for the dummy.
+            slots: (B,), see `SlotSeanet.decode`.
             positions: not used; the state counts the hops.
         """
         state = self._state.rows(slots)
@@ -123,6 +133,15 @@ class SlotSourceFilter:
         for tensor, new in zip(self._state.tensors, state.tensors, strict=True):
             tensor.index_copy_(0, slots, new)
         return pcm[:, 0]
+
+
+def state_bytes(codec: Mimi, num_slots: int) -> int:
+    """Bytes of the state of streams, those of the dummy included."""
+    one = new_slot_codec(codec, 1)
+    if isinstance(one, SlotSourceFilter):
+        return sum(tensor[0].nbytes for tensor in one._state.tensors) * (num_slots + 1)
+    rows = sum(tensor[0].nbytes for tensor in one._state) * (num_slots + 1)
+    return rows + (one._keys.nbytes + one._values.nbytes) * num_slots
 
 
 def new_slot_codec(codec: Mimi, num_slots: int) -> SlotSeanet | SlotSourceFilter:

@@ -4,7 +4,8 @@ It computes the same as `causerie.model.csm`, for rows at different positions. N
 on a value on the host, so a CUDA graph can record it. `SlotLlama.forward` serves the backbone's
 prompts, its steps and the depth decoder.
 
-Weights with the same input are joined in one copy: 1.4 GB for csm-1b in bf16.
+Weights with the same input are joined, and the model's own become views of the joined ones: see
+`causerie.engine.runners.joined`.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from causerie.config import LlamaConfig
+from causerie.engine.runners.joined import align, join
 from causerie.model.csm import CSM
 from causerie.model.llama import Block, Llama
 from causerie.model.sampling import gumbel_noise, sample_rows, stop_log_probability
+from causerie.nn.backends import without_plans
 from causerie.nn.int8 import Int8
 from causerie.nn.kv_cache import KVCache
 from causerie.nn.rope import inverse_frequencies, rotate, rotation
@@ -57,13 +60,12 @@ class Layer(NamedTuple):
     @classmethod
     def of(cls, block: Block) -> Layer:
         attention, ffn = block.attention, block.ffn
-        qkv = (attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight)
         return cls(
             attention_norm=block.attention_norm.weight.detach(),
-            qkv=torch.cat([weight.detach() for weight in qkv]),
+            qkv=join(attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight),
             out=attention.o_proj.weight.detach(),
             ffn_norm=block.ffn_norm.weight.detach(),
-            gate_up=torch.cat([ffn.gate_proj.weight.detach(), ffn.up_proj.weight.detach()]),
+            gate_up=join(ffn.gate_proj.weight, ffn.up_proj.weight),
             down=ffn.down_proj.weight.detach(),
         )
 
@@ -104,13 +106,14 @@ class Place:
 
 def block(
     x: Tensor, layer: Layer, keys: Tensor, values: Tensor, place: Place, where: tuple[Tensor, ...],
-    config: LlamaConfig, attention: Attention,
+    slots: slice | Tensor, config: LlamaConfig, attention: Attention,
 ) -> Tensor:  # fmt: skip
     """One pre-norm layer over x (B, S, D).
 
     Args:
-        keys, values: (B, G, P, E), written at `where`.
-        where: indices of rows, heads and positions, broadcast to (B, G, S).
+        keys, values: of all slots, (…, G, P, E), written at `where`.
+        where: indices of slots, heads and positions, broadcast to (B, G, S).
+        slots: those of the B rows.
     """
     num_rows, length, _ = x.shape
     num_heads, num_groups, head_dim = config.num_heads, config.num_kv_heads, config.head_dim
@@ -122,7 +125,7 @@ def block(
     values.index_put_(where, qkv[:, num_heads + num_groups :])
     seen = place.bias.shape[-1]
     grouped = q.reshape(num_rows, num_groups, -1, head_dim)  # the heads of a group as rows
-    out = attention(grouped, keys[:, :, :seen], values[:, :, :seen], place.bias)
+    out = attention(grouped, keys[slots, :, :seen], values[slots, :, :seen], place.bias)
     out = out.reshape(num_rows, num_heads, length, head_dim).transpose(1, 2).flatten(2)
     x = x + F.linear(out, layer.out)
     normed = F.rms_norm(x, x.shape[-1:], layer.ffn_norm, config.norm_eps)
@@ -182,24 +185,24 @@ class SlotLlama:
             bias=bias.repeat(1, 1, self.config.num_heads // self.config.num_kv_heads, 1),
         )
 
-    def forward(
-        self, x: Tensor, place: Place, first: int = 0, *, is_prompt: bool = False
-    ) -> Tensor:
+    def forward(self, x: Tensor, place: Place, slots: Tensor | None = None) -> Tensor:
         """Hidden states (B, S, D), after the final norm, of embedded rows of B slots.
 
         Each row sees the positions up to its own; the rest of the cache may hold anything.
 
         Args:
             place: of the rows.
-            first: slot of the first row; the others follow.
-            is_prompt: prompts have any length, so they run uncompiled.
+            slots: (B,), whose keys and values are copied; by default the first B, read in place.
         """
-        end = first + len(x)
-        where = (self._rows[: len(x)], self._heads, place.positions)
-        run = block if is_prompt else self._step
-        for index, layer in enumerate(self.layers):
-            keys, values = (t[index, first:end] for t in (self.cache.keys, self.cache.values))
-            x = run(x, layer, keys, values, place, where, self.config, self._attention)
+        seen: slice | Tensor = slice(len(x)) if slots is None else slots
+        rows = self._rows[: len(x)] if slots is None else slots[:, None, None]
+        where = (rows, self._heads, place.positions)
+        with without_plans():
+            for index, layer in enumerate(self.layers):
+                keys, values = self.cache.keys[index], self.cache.values[index]
+                x = self._step(
+                    x, layer, keys, values, place, where, seen, self.config, self._attention
+                )
         return F.rms_norm(x, x.shape[-1:], self.norm, self.config.norm_eps)
 
 
@@ -212,7 +215,7 @@ class SlotModel:
         depth_int8: round the depth decoder and its heads to int8.
 
     Attributes:
-        audio_heads: (K-1, D, V) of codebooks 1 … K-1.
+        audio_heads: (K-1, D, C) of codebooks 1 … K-1 and their C codes that may be drawn.
         int8_heads: (K-1, V, D), the rounded heads; None without `depth_int8`.
     """
 
@@ -236,11 +239,13 @@ class SlotModel:
             model.depth, num_slots, num_codebooks,
             attention=attention, compiled=compiled, int8=depth_int8,
         )  # fmt: skip
-        heads = model.audio_heads.detach()
+        heads = align(model.audio_heads)
         self.int8_heads = Int8.of(heads.transpose(1, 2)) if depth_int8 else None
         if self.int8_heads:
             heads = self.int8_heads.to(heads.dtype).transpose(1, 2)
-        self.audio_heads = heads
+        # 2,048 of 2,051 codes may be drawn: products of an even width are faster on a GPU.
+        self.audio_heads = heads[..., :num_codes]
+        self._head0 = model.codebook0_head.weight.detach()[:num_codes]
         # Position 0 is the hidden state, position i + 1 is code i: the first pass has two rows.
         index = torch.arange(num_codebooks, device=model.projection.weight.device)
         passes = [index[:2], *index[2:].split(1)]
@@ -251,21 +256,18 @@ class SlotModel:
         rows: Tensor,
         positions: Tensor,
         length: int,
-        first: int = 0,
-        *,
-        is_prompt: bool = False,
+        slots: Tensor | None = None,
     ) -> Tensor:
         """Hidden states (B, S, D) of rows (B, S, K+1), in which -1 is masked out.
 
         Args:
             positions: (B, S) of the rows.
             length: upper bound of all visible positions.
-            first: slot of the first row.
-            is_prompt: see `SlotLlama.forward`.
+            slots: see `SlotLlama.forward`.
         """
         x = self.model.embed_frames(rows.clamp(min=0), rows >= 0)
         place = self.backbone.place(positions, length)
-        return self.backbone.forward(x, place, first, is_prompt=is_prompt)
+        return self.backbone.forward(x, place, slots)
 
     def draw(
         self,
@@ -295,7 +297,7 @@ class SlotModel:
         def sample(logits: Tensor, codebook: int) -> Tensor:
             kind = min(codebook, 1)
             return sample_rows(
-                logits[:, : self.num_codes],
+                logits,
                 temperatures[:, kind],
                 top_k[:, kind],
                 noise[:, codebook],
@@ -303,7 +305,7 @@ class SlotModel:
                 most=most,
             )
 
-        first = model.codebook0_head(hidden)
+        first = F.linear(hidden, self._head0)
         codes = [sample(first, 0)]
         inputs = torch.stack((hidden, model.embed_codes(codes[0][:, None])[:, 0]), dim=1)
         for codebook in range(1, model.config.num_codebooks):
@@ -312,7 +314,7 @@ class SlotModel:
             codes.append(sample(logits, codebook))
             inputs = model.embed_codes(codes[-1][:, None], codebook)
         finite = logits.isfinite().all(dim=-1)  # NaN propagates to the last codebook
-        return torch.stack((*codes, finite.long(), stop_bits(first[:, : self.num_codes])), dim=1)
+        return torch.stack((*codes, finite.long(), stop_bits(first)), dim=1)
 
     def depth_pass(self, x: Tensor, codebook: int) -> Tensor:
         """Hidden states (B, D) for a codebook from projected rows x: (B, 2, D) for codebook 1."""
