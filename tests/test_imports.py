@@ -35,6 +35,7 @@ def test_public_names() -> None:
         "Conversation",
         "DeadlineError",
         "Detection",
+        "DeviceMemoryError",
         "EngineError",
         "PromptTooLongError",
         "QueueFullError",

@@ -13,6 +13,7 @@
     └── EngineError           the engine cannot serve a request
         ├── QueueFullError    too many requests wait
         ├── DeadlineError     no audio before the deadline
+        ├── DeviceMemoryError the memory of the device is too small for a model or a reply
         └── CancelledError    the request was cancelled
 
 Each message says what happened, with the value, and what to do.
@@ -89,6 +90,10 @@ class QueueFullError(EngineError):
 
 class DeadlineError(EngineError):
     """A request had no audio before its deadline."""
+
+
+class DeviceMemoryError(EngineError):
+    """The memory of the device is too small for a model, or for one more reply."""
 
 
 class CancelledError(EngineError):

@@ -231,10 +231,19 @@ class TTS:
                 )
                 kind = type(runner).__name__
                 log.info("runner: %s, %d slots", kind, self._max_streams)
-                self._engine = Engine(
-                    runner, max_queue=self._max_queue, prefix_bytes=self._prefix_bytes
-                )
+                engine = Engine(runner, max_queue=self._max_queue, prefix_bytes=self._prefix_bytes)
+                engine.preparing.now(urgent_only=True)
+                engine.preparing.in_background()
+                self._engine = engine
             return self._engine
+
+    def prepare(self) -> None:
+        """Do now what would make first replies slow: create the engine, record its graphs.
+
+        On a CPU there is little to do. On a GPU the engine otherwise records the graphs of batches
+        of several replies while nobody speaks.
+        """
+        self.engine.preparing.now()
 
     @property
     def sample_rate(self) -> int:

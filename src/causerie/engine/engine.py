@@ -25,11 +25,12 @@ from causerie.engine.guard import Guard
 from causerie.engine.handle import Handle
 from causerie.engine.interrupts import deferred_interrupt, register_fork
 from causerie.engine.prefix import PrefixCache
+from causerie.engine.preparing import Preparing
 from causerie.engine.request import Request, State, Ticket
 from causerie.engine.runner import BrokenSlotsError, Runner
 from causerie.engine.scheduler import Scheduler
 from causerie.engine.stats import Stats
-from causerie.errors import CancelledError, ConfigError, EngineError
+from causerie.errors import CancelledError, ConfigError, DeviceMemoryError, EngineError
 
 #: Requests that may wait for a slot.
 MAX_QUEUE = 256
@@ -64,6 +65,7 @@ class Engine:
         self._stats = Stats()
         self._changed = threading.Condition()
         self._is_stepping = self._is_broken = False
+        self._preparing: Preparing | None = None
         register_fork(self)
 
     def after_fork(self) -> None:
@@ -72,6 +74,14 @@ class Engine:
         self._is_broken, self._is_stepping = self._is_stepping, False
 
     # -- for callers -----------------------------------------------------------------------------
+
+    @property
+    def preparing(self) -> Preparing:
+        """What the runner may do before the first reply; nothing is done unless it is called."""
+        with self._changed:
+            if self._preparing is None:
+                self._preparing = Preparing(self)
+            return self._preparing
 
     def submit(self, request: Request) -> Handle:
         """Queue a request; in a full queue, one of a client with more requests may fail for it.
@@ -174,6 +184,32 @@ class Engine:
                 prefix_bytes=self.prefixes.num_bytes,
             )
 
+    @contextmanager
+    def turn(self, *, idle_s: float | None = None) -> Iterator[bool]:
+        """Keep steps out, so that the block may use the runner.
+
+        Args:
+            idle_s: wait only so long until there are no requests; yields whether there are none,
+                and keeps nothing out if there are.
+        """
+
+        def is_free() -> bool:
+            self._cancel_abandoned()
+            return not self._is_stepping and (idle_s is None or not self._handles)
+
+        self._check_process()
+        with self._changed:
+            has_turn = self._changed.wait_for(is_free, idle_s)
+            if has_turn:
+                self._is_stepping = True
+        try:
+            yield has_turn
+        finally:
+            if has_turn:
+                with self._changed:
+                    self._is_stepping = False
+                    self._changed.notify_all()
+
     # -- a step ----------------------------------------------------------------------------------
 
     def step(self, unless: Callable[[], bool] = lambda: False) -> bool:
@@ -271,7 +307,11 @@ class Engine:
     def _speak(self, slots: list[int], tickets: list[Ticket]) -> None:
         """Compute and deliver the next frame of each ticket, and end complete replies."""
         with self._failing(*tickets):
-            codes = self._draw(slots, tickets)
+            try:
+                codes = self._draw(slots, tickets)
+            except DeviceMemoryError as error:
+                self._fail_latest(tickets, error)
+                return  # the others draw this frame in the next step
             rows = [row for row, ticket in enumerate(tickets) if not ticket.is_done]
             stops = self._cached.stops(slots)
             ended = [row for row in rows if _is_stop(tickets[row], codes[row], stops[row])]
@@ -299,7 +339,16 @@ class Engine:
     def _decode(
         self, slots: list[int], tickets: Sequence[Ticket], codes: NDArray[np.int32]
     ) -> None:
-        audio = self._cached.decode(slots, codes)
+        try:
+            audio = self._cached.decode(slots, codes)
+        except DeviceMemoryError as error:
+            latest = self._fail_latest(tickets, error)
+            rows = [row for row, ticket in enumerate(tickets) if ticket is not latest]
+            if rows:
+                self._decode(
+                    [slots[row] for row in rows], [tickets[row] for row in rows], codes[rows]
+                )
+            return
         cut: list[Ticket] = []
         with self._changed:
             now = self.clock()
@@ -323,6 +372,13 @@ class Engine:
                 self._end(slot, ticket, State.GUARD)
             elif ticket.num_frames == ticket.request.max_frames:
                 self._end(slot, ticket, State.LIMIT)
+
+    def _fail_latest(self, tickets: Sequence[Ticket], error: DeviceMemoryError) -> Ticket:
+        """End the latest of several requests, whose memory does not suffice for all."""
+        latest = max(tickets, key=lambda ticket: ticket.number)
+        with self._changed:
+            self._finish(latest, State.FAILED, error)
+        return latest
 
     def _end(self, slot: int, ticket: Ticket, state: State) -> None:
         """End a complete reply. Unless the model ended it, the last frame was not read."""

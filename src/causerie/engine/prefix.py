@@ -97,6 +97,11 @@ class PrefixCache:
             self._entries.pop(0)
         self.version += 1
 
+    def clear(self) -> None:
+        """Forget all entries; the memory of their keys and values is free."""
+        self._entries.clear()
+        self.version += 1
+
     def _replaces(self, new: Entry, old: Entry) -> bool:
         """Whether the old entry is the slot's last reply, or the beginning of a new context."""
         if new.reply_slot is not None:

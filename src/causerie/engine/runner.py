@@ -63,10 +63,12 @@ class Preparation:
     Attributes:
         what: for the log; the same for those that belong together.
         run: does it; nothing if it was done meanwhile.
+        is_urgent: the first frame of a reply that is alone needs it.
     """
 
     what: str
     run: Callable[[], None]
+    is_urgent: bool = False
 
 
 class SavedRows(Protocol):

@@ -24,6 +24,7 @@ from typing import Any
 
 from causerie.checkpoint.adapter import Adapter
 from causerie.checkpoint.load import Checkpoint
+from causerie.engine.out_of_memory import in_one_line
 from causerie.engine.stats import Stats
 from causerie.errors import CheckpointError, ConfigError, QueueFullError
 from causerie.model_files import has_weights
@@ -228,7 +229,7 @@ class Models:
                 f"model {found.name} has another codec than {self.first.checkpoint.name}: serve it "
                 f"by itself"
             )
-        _ = tts.engine  # made now, which takes a while, not at the first request
+        tts.prepare()  # now, as it takes a while, not at the first request
         return tts
 
     def _is_base(self, adapter: Adapter) -> bool:
@@ -240,7 +241,8 @@ class Models:
 
     def _adapted(self, adapter: Adapter, found: FolderModel) -> Checkpoint:
         first = self.first.checkpoint
-        model = copy.deepcopy(first.model)
+        with in_one_line():
+            model = copy.deepcopy(first.model)
         adapter.merge_into(model, first.codec)
         return dataclasses.replace(
             first, name=found.name, model=model, voices=self.voices_of(found), base=first.name

@@ -368,7 +368,8 @@ class SpeechService:
         return api_error
 
     async def warm_up(self) -> None:
-        """Generate a word, so that the first request does not pay for warming up."""
+        """Prepare the engine and generate a word, so that no request pays for warming up."""
+        await asyncio.to_thread(self.tts.prepare)
         voice = await self.find_voice(None)
         verify: Verify = "all" if self.settings.verify else False  # loads the recognizer
         reply = await self.tts.astream(

@@ -344,6 +344,23 @@ def test_all_is_recorded_beforehand() -> None:
     np.testing.assert_array_equal(got[4], plain(tiny.csm(), prompt(ROWS[2]), sampling(4), 3))
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_narrow_dtypes_draw_from_logits_near_fp32(dtype: torch.dtype) -> None:
+    """Cards before Ampere compute in float16. Codes differ; hidden states are near."""
+    runners = [
+        BatchedRunner(tiny.csm().to(number), tiny.mimi(), num_slots=2, max_rows=100)
+        for number in (torch.float32, dtype)
+    ]
+    hidden = []
+    for runner in runners:
+        for slot in (0, 1):
+            runner.prefill(slot, prompt(ROWS[slot], slot))
+        steps(runner, {0: GREEDY, 1: sampling(1)}, 1)
+        hidden.append(runner.hidden([0, 1]).float())
+    error = (hidden[0] - hidden[1]).pow(2).mean().sqrt() / hidden[0].std()
+    assert 0 < error < (0.05 if dtype is torch.bfloat16 else 0.01)
+
+
 def test_calls_need_no_preparation() -> None:
     runner = BatchedRunner(tiny.csm(), tiny.mimi(), num_slots=1, runs=Eager())
     assert not runner.preparations()

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from causerie.codec.mimi import Mimi
+from causerie.engine.out_of_memory import within_memory
 from causerie.engine.request import CHUNK_ROWS
 from causerie.engine.runner import BrokenSlotsError, Draw, Preparation, Rows, SavedRows
 from causerie.engine.runners.cuda_graph import CudaRecorder, Eager, Graphs, Runs, has_graphs
@@ -117,6 +118,11 @@ class BatchedRunner:
         self._hidden = some.new_zeros(num_slots, config.backbone.dim)
 
     @property
+    def device(self) -> torch.device:
+        """The device that computes."""
+        return self._device
+
+    @property
     def _num_codes(self) -> int:
         return self._model.num_codes
 
@@ -131,6 +137,7 @@ class BatchedRunner:
             with torch.inference_mode():
                 self._codec.reset(slot)
 
+    @within_memory
     def prefill(self, slot: int, rows: Rows) -> None:
         """Read the next rows of a prompt, except for the last, which waits for the step."""
         waiting = self._waiting[slot]
@@ -140,6 +147,7 @@ class BatchedRunner:
         self._num_read[slot] += len(rows) - 1
         self._waiting[slot] = rows[-1:].copy()
 
+    @within_memory
     def save(self, slot: int, num_rows: int) -> SavedRows:
         """A copy of the keys and values; a waiting row among them is read first."""
         waiting, done = self._waiting[slot], self._num_read[slot]
@@ -148,6 +156,7 @@ class BatchedRunner:
             self._read(slot, waiting)  # the step reads it again, into the same place
         return self._model.backbone.cache.save(slot, num_rows)
 
+    @within_memory
     def load(self, slot: int, saved: SavedRows, num_rows: int) -> None:
         """Load the first saved rows into a slot that was just reset."""
         assert isinstance(saved, SavedPositions)
@@ -161,6 +170,7 @@ class BatchedRunner:
 
     # -- frames ------------------------------------------------------------------------------
 
+    @within_memory
     def step(self, draws: Sequence[Draw]) -> NDArray[np.int32]:
         """The next frame (B, K) of each of B different slots."""
         for draw in draws:
@@ -208,6 +218,7 @@ class BatchedRunner:
         """Log-probabilities (B,) of a stop in the latest step of these slots."""
         return self._stops[list(slots)]
 
+    @within_memory
     def decode(self, slots: Sequence[int], codes: NDArray[np.int32]) -> NDArray[np.float32]:
         """Audio (B, frame_size) of the next frame (B, K) of each of B different slots."""
         if any(slot in self._spoken for slot in slots):
@@ -235,19 +246,23 @@ class BatchedRunner:
         return np.stack(sound)
 
     def preparations(self) -> list[Preparation]:
-        """The recordings that are left, those of small batches first."""
+        """The graphs to record, those of small batches first."""
         if not self._runs.records:
             return []
-        length, most = self._lengths[0], self._ranked[0]
-        found = [
-            Preparation("prompts", partial(self._prepare_prompt, end)) for end in self._lengths
-        ]
+        (length, *longer), (most, *others) = self._lengths, self._ranked
+        found = [Preparation("prompts", partial(self._prepare_prompt, length), is_urgent=True)]
         for size in self._sizes:
-            what = f"batches of {size}"
-            steps = [(end, most) for end in self._lengths]
-            steps += [(length, other) for other in self._ranked[1:]]
+            what, is_first = f"batches of {size}", size == 1
+            found += [
+                Preparation(what, run, is_urgent=is_first)
+                for run in (
+                    partial(self._prepare, size, length, most),
+                    partial(self._prepare_sound, size),
+                )
+            ]
+            steps = [*((end, most) for end in longer), *((length, other) for other in others)]
             found += [Preparation(what, partial(self._prepare, size, *step)) for step in steps]
-            found.append(Preparation(what, partial(self._prepare_sound, size)))
+        found += [Preparation("long prompts", partial(self._prepare_prompt, end)) for end in longer]
         return found
 
     def hidden(self, slots: Sequence[int]) -> Tensor:
@@ -316,17 +331,20 @@ class BatchedRunner:
         """Append the keys and values of rows to the cache."""
         start = self._num_read[slot]
         for first in range(0, len(rows), PROMPT_ROWS):
-            piece = rows[first : first + PROMPT_ROWS]
-            begin, end = start + first, start + first + len(piece)
-            length = _least(self._lengths, end)
-            self._prepare_prompt(length)
-            numbers = self._padding(slot)
-            numbers[: len(piece), : self.num_codebooks + 1] = piece
-            numbers[: len(piece), -2] = np.arange(begin, end)
-            with torch.inference_mode():
-                # from memory that is not pinned, so the host may go on at once
-                self._prompt.copy_(torch.from_numpy(numbers))
-                self._runs.run(("prompt", length), lambda: self._read_of(length))
+            self._read_piece(slot, start + first, rows[first : first + PROMPT_ROWS])
+
+    def _read_piece(self, slot: int, start: int, rows: Rows) -> None:
+        """Read at most `PROMPT_ROWS` rows from position `start` on."""
+        end = start + len(rows)
+        length = _least(self._lengths, end)
+        self._prepare_prompt(length)
+        numbers = self._padding(slot)
+        numbers[: len(rows), : self.num_codebooks + 1] = rows
+        numbers[: len(rows), -2] = np.arange(start, end)
+        with torch.inference_mode():
+            # from memory that is not pinned, so the host may go on at once
+            self._prompt.copy_(torch.from_numpy(numbers))
+            self._runs.run(("prompt", length), lambda: self._read_of(length))
 
     def _padding(self, slot: int) -> NDArray[np.int64]:
         """Rows of a prompt that write to the slot's dummy position: see `_read_of`."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from causerie.codec.mimi import Mimi
-from causerie.engine.runner import BrokenSlotsError, Draw, Rows, SavedRows
+from causerie.engine.runner import BrokenSlotsError, Draw, Preparation, Rows, SavedRows
 from causerie.errors import ConfigError
 from causerie.model.csm import CSM
 from causerie.model.llama import Block, Llama
@@ -159,6 +159,10 @@ class NativeRunner:
         self._csm.reset(slot)  # allocates its memory
         self._csm.load(slot, saved, num_rows)
         self._lengths[slot] = num_rows
+
+    def preparations(self) -> tuple[Preparation, ...]:
+        """None: the first call is as fast as others."""
+        return ()
 
     def _drawing(self, draws: Sequence[Draw]) -> list[NativeDraw]:
         assert len({draw.slot for draw in draws}) == len(draws), "a slot twice"

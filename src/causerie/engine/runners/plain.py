@@ -16,7 +16,7 @@ from torch import Tensor
 
 from causerie.codec.mimi import DecoderState, Mimi
 from causerie.codec.source_filter import SourceFilterState
-from causerie.engine.runner import BrokenSlotsError, Draw, Rows, SavedRows
+from causerie.engine.runner import BrokenSlotsError, Draw, Preparation, Rows, SavedRows
 from causerie.model.csm import CSM
 from causerie.model.sampling import gumbel_noise, sample, stop_log_probability
 from causerie.nn.kv_cache import KVCache, SavedPositions
@@ -147,6 +147,10 @@ class PlainRunner:
         with torch.inference_mode():
             cache.load(0, saved, num_rows)
             cache.advance(num_rows)
+
+    def preparations(self) -> tuple[Preparation, ...]:
+        """None: the first call is as fast as others."""
+        return ()
 
     @property
     def _device(self) -> torch.device:
