@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import mmap
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -15,44 +15,16 @@ import torch
 from causerie.bench.machine import synchronize
 from causerie.bench.ours import Ours
 from causerie.bench.run import Implementation
-from causerie.config import CSMConfig, LlamaConfig
+from causerie.config import CSMConfig
+from causerie.engine.frame_cost import BYTES, frame_bytes
 from causerie.engine.runners.native import NativeRunner
 from causerie.native import library
 from causerie.native.products import Packed, Pool, gemm
 
-#: Bytes per weight. int8 and int4 have a 16-bit scale for each 64 weights.
-BYTES = {"float32": 4.0, "bfloat16": 2.0, "int8": 1 + 2 / 64, "int4": 0.5 + 2 / 64}
 #: The same for native kernels, which store bf16 in 12 bits if the processor can look bytes up.
 NATIVE_BYTES = BYTES | {"bfloat16": 1.5 + 1 / 64}
-#: Bytes per number of the KV cache.
-CACHE_BYTES = {"float32": 4, "bfloat16": 2, "int8": 2, "int4": 2}
 #: Larger than all caches of a processor.
 BUFFER_BYTES = 2**29
-
-
-def frame_bytes(
-    config: CSMConfig,
-    backbone_format: str,
-    depth_format: str,
-    *,
-    rows: int = 0,
-    streams: int = 1,
-    weight_bytes: Mapping[str, float] = BYTES,
-) -> float:
-    """Bytes that a frame of all streams reads: the weights once per pass, and the KV cache.
-
-    The depth decoder makes K - 1 passes. Its own KV cache is small and not counted.
-    """
-    backbone, depth = config.backbone, config.depth
-    num_codebooks, vocab = config.num_codebooks, config.audio_vocab_size
-    read_once = (
-        num_weights(backbone) + backbone.dim * vocab + backbone.dim * depth.dim
-    ) * weight_bytes[backbone_format]
-    passes = (
-        (num_codebooks - 1) * (num_weights(depth) + depth.dim * vocab) * weight_bytes[depth_format]
-    )
-    row = 2 * backbone.num_layers * backbone.num_kv_heads * backbone.head_dim
-    return read_once + passes + streams * rows * row * CACHE_BYTES[backbone_format]
 
 
 def floor_bytes(implementation: Implementation, *, rows: int, streams: int, codec: bool) -> float:
@@ -79,18 +51,21 @@ def bandwidth_gb_s(
     """Best GB/s at which all threads read a large buffer, measured for some seconds.
 
     On the CPU this is the faster one of torch's sum of a buffer in large pages and, if native
-    kernels are available, a product of one row with weights. On a GPU it is the faster one of a
-    sum and a copy, which reads and writes.
+    kernels are available, a product of one row with weights. On a GPU it is the sum, too: weights
+    are read, and what a copy writes takes time of its own.
     """
     if device.type == "cpu":
         rates = [_sum_gb_s(num_bytes, seconds)]
         if library.problem() is None:
             rates.append(_product_gb_s(num_bytes, seconds))
         return max(rates)
-    buffer = torch.ones(num_bytes // 4, device=device)
-    target = torch.empty_like(buffer)
-    copied = 2 * num_bytes / _best_s(lambda: target.copy_(buffer), device, seconds / 2) / 1e9
-    return max(copied, num_bytes / _best_s(buffer.sum, device, seconds / 2) / 1e9)
+    buffer, count = torch.ones(num_bytes // 4, device=device), 8  # the host waits once for them
+
+    def read() -> None:
+        for _ in range(count):
+            buffer.sum()
+
+    return count * num_bytes / _best_s(read, device, seconds) / 1e9
 
 
 def _sum_gb_s(num_bytes: int, seconds: float) -> float:
@@ -121,10 +96,3 @@ def _best_s(run: Callable[[], object], device: torch.device, seconds: float) -> 
         synchronize(device)
         best = min(best, time.perf_counter() - start)
     return best
-
-
-def num_weights(config: LlamaConfig) -> int:
-    """Weights of the matrix products of all layers; norms are small."""
-    heads = config.num_heads + config.num_kv_heads
-    attention = 2 * heads * config.head_dim * config.dim
-    return config.num_layers * (attention + 3 * config.dim * config.ffn_dim)

@@ -35,11 +35,12 @@ from causerie.bench.subjects import load_subject, sizes
 from causerie.checkpoint.load import Checkpoint, load
 from causerie.config import CSMConfig, LlamaConfig
 from causerie.engine.engine import Engine
+from causerie.engine.frame_cost import frame_bytes, num_weights
 from causerie.engine.runners.batched import BatchedRunner
 from causerie.engine.runners.plain import PlainRunner
 from causerie.model.csm import loss
 from causerie.tts import TTS
-from floor import bandwidth_gb_s, frame_bytes, num_weights
+from floor import bandwidth_gb_s
 from gpu_checks import (
     CHECKED_FRAMES,
     Equality,

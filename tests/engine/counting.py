@@ -1,0 +1,64 @@
+"""Counts the bytes of live tensors, on the meta device too, and the operations that make some."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+
+class Live(TorchDispatchMode):
+    """Follows the storages that operations make while it is entered.
+
+    Attributes:
+        now, peak: bytes of the live ones, and the most there were.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.peak = 0
+        self._alive: dict[int, int] = {}
+
+    def add(self, tensors: Iterable[Tensor]) -> None:
+        """Follow tensors, each storage once."""
+        for tensor in tensors:
+            storage = tensor.untyped_storage()
+            key, size = storage._cdata, storage.nbytes()
+            if key not in self._alive:
+                self._alive[key] = size
+                self.now += size
+                weakref.finalize(storage, self._forget, key)
+        self.peak = max(self.peak, self.now)
+
+    def _forget(self, key: int) -> None:
+        self.now -= self._alive.pop(key)
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        out = func(*args, **(kwargs or {}))
+        self.add(leaf for leaf in tree_leaves(out) if isinstance(leaf, Tensor))
+        return out
+
+
+class Launches(TorchDispatchMode):
+    """Counts operations that write: views and empty tensors launch nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        out = func(*args, **(kwargs or {}))
+        given = {t.untyped_storage()._cdata for t in tree_leaves(args) if isinstance(t, Tensor)}
+        made = [t for t in tree_leaves(out) if isinstance(t, Tensor)]
+        is_new = any(t.untyped_storage()._cdata not in given for t in made)
+        is_empty = func.overloadpacket.__name__ in ("empty", "detach")
+        self.count += not is_empty and (func._schema.is_mutable or is_new)
+        return out
