@@ -115,6 +115,17 @@ def test_the_cuda_image_does_not_fall_back_to_the_cpu() -> None:
     assert _environment(ROOT / "docker" / "Dockerfile.cuda")["CAUSERIE_DEVICE"] == "cuda"
 
 
+def test_the_cuda_image_compiles_the_kernels_of_triton() -> None:
+    """With a C compiler, Python's headers, which this base has, and a folder for the results."""
+    path = ROOT / "docker" / "Dockerfile.cuda"
+    stage = _last_stage(path)
+    assert stage[0] == ("FROM", "python:${PYTHON}-slim")
+    installed = next(rest for name, rest in stage if name == "RUN" and "apt-get install" in rest)
+    assert {"gcc", "libc6-dev"} <= {*installed.split()}
+    volumes = [rest for name, rest in stage if name == "VOLUME"]
+    assert _environment(path)["TRITON_CACHE_DIR"].startswith(f"{volumes[0]}/")
+
+
 @pytest.mark.slow
 def test_the_command_needs_a_key_to_serve(tmp_path: Path) -> None:
     path = ROOT / "docker" / "Dockerfile"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+import logging
 from typing import TYPE_CHECKING, Literal, cast
 
 import torch
@@ -12,11 +12,14 @@ from causerie.engine.runners.batched import BatchedRunner
 from causerie.engine.runners.native import NativeRunner
 from causerie.engine.runners.plain import PlainRunner
 from causerie.errors import ConfigError
+from causerie.kernels import compiler
 from causerie.native import library
 from causerie.native.products import FORMATS, Format
 
 if TYPE_CHECKING:
     from causerie.checkpoint.load import Checkpoint
+
+log = logging.getLogger("causerie.engine")
 
 #: "native" for a CPU, "batched" for a GPU, "plain" for any device.
 Kernels = Literal["auto", "native", "batched", "plain"]
@@ -55,12 +58,9 @@ def new_runner(
         elif device == "cuda":
             kernels = "batched"
     if kernels == "batched" and (backbone_format, depth_format) == ("auto", "int8"):
-        on_gpu = device == "cuda"
-        if on_gpu and (find_spec("triton") is None or torch.version.hip):
-            raise ConfigError("int8 on a GPU needs an NVIDIA GPU and Triton; use auto here")
         return BatchedRunner(
             model, codec, num_slots=num_slots, depth_int8=True,
-            kernel_slots=KERNEL_SLOTS if on_gpu else 0,
+            kernel_slots=_kernel_slots(model.projection.weight.device),
         )  # fmt: skip
     if kernels == "native":
         if device != "cpu":
@@ -82,6 +82,16 @@ def new_runner(
     if kernels == "batched":
         return BatchedRunner(model, codec, num_slots=num_slots)
     return PlainRunner(model, codec, num_slots)
+
+
+def _kernel_slots(device: torch.device) -> int:
+    """The largest batch for the Triton kernels on a device; 0 where they cannot be compiled."""
+    if device.type != "cuda":
+        return 0
+    why = compiler.problem(device)
+    if why:
+        log.warning("int8 by torch's kernels, which is no faster than bfloat16: %s", why)
+    return 0 if why else KERNEL_SLOTS
 
 
 def check_formats(*formats: str) -> None:
