@@ -23,16 +23,19 @@ import torch
 
 from causerie.audio.audio import Audio
 from causerie.checkpoint.load import Checkpoint, load
+from causerie.codec.mimi import Mimi
 from causerie.conversation import CONTEXT_S, Conversation
 from causerie.device import find_device, find_dtype
 from causerie.engine.aio import AsyncEngine
 from causerie.engine.engine import PREFIX_BYTES, Engine
 from causerie.engine.interrupts import register_fork
+from causerie.engine.out_of_memory import in_one_line
+from causerie.engine.placement import Placement, Wishes, choose_place
 from causerie.engine.request import Sampling
 from causerie.engine.runners.choose import check_formats, new_runner
 from causerie.errors import CheckpointError, ConfigError, TextError
 from causerie.model import sampling
-from causerie.native import library
+from causerie.model.csm import CSM
 from causerie.prompt import Segment
 from causerie.recognition.whisper import Recognizer
 from causerie.reply.async_stream import AsyncStream
@@ -80,7 +83,10 @@ class TTS:
 
     Attributes:
         watermark: what all speech carries; None if it is off.
+        placement: the device and dtype of a model that `from_pretrained` loaded, and why.
     """
+
+    placement: Placement | None = None
 
     def __init__(
         self,
@@ -97,15 +103,7 @@ class TTS:
         recognizer: Recognizer | None = None,
         watermark: Watermark | bool = True,
     ) -> None:
-        for name, number, least in (
-            ("max_streams", max_streams, 1),
-            ("max_queue", max_queue, 0),
-            ("prefix_cache_mb", prefix_cache_mb, 0),
-        ):
-            if not isinstance(number, int) or isinstance(number, bool) or number < least:
-                raise ConfigError(
-                    f"{name} must be a whole number above {least - 1}, not {number!r}"
-                )
+        _check_limits(max_streams, max_queue, prefix_cache_mb)
         check_formats(backbone_format, depth_format)
         model, codec = checkpoint.model.config, checkpoint.codec.config
         if (
@@ -161,10 +159,12 @@ class TTS:
         Args:
             source: "petit" (part of this package), a folder or file, or a hub id; a low-rank
                 adapter is merged into its base.
-            device: "auto" takes cuda, else mps, else cpu.
-            dtype: dtype of the language model; "auto" is bfloat16 on cuda, and on a CPU if the
-                weights are stored so and native kernels compute; else float32. The codec is always
-                float32.
+            device: "auto" takes the CPU for a model that it speaks well faster than real time, as
+                petit; for others a card of cuda that can run it and has the memory, else the CPU or
+                mps, by an estimate. `TTS.placement` and `causerie info` say why.
+            dtype: dtype of the language model; "auto" is bfloat16 on cuda (float16 on cards without
+                it), and on a CPU if the weights are stored so and native kernels compute; else
+                float32. The codec is always float32.
             max_streams: replies that are generated at the same time; more wait.
             max_queue: replies that may wait; more are refused with `QueueFullError`.
             prefix_cache_mb: memory in MiB for the keys and values of voices and contexts, so that
@@ -185,26 +185,38 @@ class TTS:
             WatermarkError: the file of the key cannot be read, or the model's sample rate is not
                 24 kHz.
             CheckpointError: the checkpoint is missing, unreadable, or does not fit the model.
+            DeviceMemoryError: the card has too little memory for the model and `max_streams`.
         """
-        place = find_device(device)
+        if device != "auto":
+            find_device(device)  # before loading, which takes long
         where = source if isinstance(source, str) else Path(source)
-        check_formats(backbone_format, depth_format)  # before loading, which takes long
+        _check_limits(max_streams, max_queue, prefix_cache_mb)
+        check_formats(backbone_format, depth_format)
         lexicon, _ = read_lexicon(lexicon), _is_on(normalize)
-        find_dtype(dtype, place)  # likewise
+        find_dtype(dtype, torch.device("cpu"))
         mark = _chosen_watermark(watermark)
         if mark is None:
             log.warning("watermark: off, so nothing marks the speech as generated")
-        keeps = place.type == "cpu" and library.problem() is None
+        wishes = Wishes(
+            name=str(source), device=device, dtype=dtype, num_slots=max_streams,
+            prefix_bytes=prefix_cache_mb * 2**20, backbone_format=backbone_format,
+            depth_format=depth_format,
+        )  # fmt: skip
+        chosen: list[Placement] = []
+
+        def place(model: CSM, codec: Mimi, stored: torch.dtype) -> tuple[torch.device, torch.dtype]:
+            chosen.append(choose_place(model, codec, stored, wishes))
+            return chosen[-1].device, chosen[-1].dtype
+
         started = time.perf_counter()
-        checkpoint = load(
-            where,
-            device=place,
-            dtype=lambda stored: find_dtype(dtype, place, stored if keeps else torch.float32),
-        )
-        seconds = time.perf_counter() - started
-        number = checkpoint.model.projection.weight.dtype
-        log.info("loaded %s on %s in %s, %.1f s", checkpoint.name, place, number, seconds)
-        return cls(
+        with in_one_line():
+            checkpoint = load(where, place=place)
+        seconds, found = time.perf_counter() - started, chosen[-1]
+        log.info(
+            "loaded %s on %s in %s, %.1f s; %s: %s",
+            checkpoint.name, found.device, found.dtype, seconds, found.device, found.reason,
+        )  # fmt: skip
+        tts = cls(
             checkpoint,
             max_streams=max_streams,
             max_queue=max_queue,
@@ -216,6 +228,8 @@ class TTS:
             recognizer=recognizer,
             watermark=mark or False,
         )
+        tts.placement = found
+        return tts
 
     @property
     def engine(self) -> Engine:
@@ -223,12 +237,13 @@ class TTS:
         with self._engine_lock:
             if self._engine is None:
                 backbone, depth = self._formats
-                runner = new_runner(
-                    self.checkpoint,
-                    self._max_streams,
-                    backbone_format=backbone,
-                    depth_format=depth,
-                )
+                with in_one_line():
+                    runner = new_runner(
+                        self.checkpoint,
+                        self._max_streams,
+                        backbone_format=backbone,
+                        depth_format=depth,
+                    )
                 kind = type(runner).__name__
                 log.info("runner: %s, %d slots", kind, self._max_streams)
                 engine = Engine(runner, max_queue=self._max_queue, prefix_bytes=self._prefix_bytes)
@@ -613,6 +628,16 @@ def _is_on(normalize: OnOff) -> bool:
     if normalize not in ("on", "off"):
         raise ConfigError(f"normalize must be on or off, not {normalize!r}")
     return normalize == "on"
+
+
+def _check_limits(max_streams: int, max_queue: int, prefix_cache_mb: int) -> None:
+    for name, number, least in (
+        ("max_streams", max_streams, 1),
+        ("max_queue", max_queue, 0),
+        ("prefix_cache_mb", prefix_cache_mb, 0),
+    ):
+        if not isinstance(number, int) or isinstance(number, bool) or number < least:
+            raise ConfigError(f"{name} must be a whole number above {least - 1}, not {number!r}")
 
 
 def _chosen_watermark(watermark: Watermark | bool) -> Watermark | None:

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import torch
 
+from causerie import tts
+from causerie.engine import out_of_memory
 from causerie.engine.engine import Engine
 from causerie.engine.request import State
 from causerie.engine.runner import Draw
-from causerie.engine import out_of_memory
 from causerie.engine.runners.batched import BatchedRunner
 from causerie.errors import DeviceMemoryError
 from causerie.statuses import status_of
@@ -168,6 +169,18 @@ def test_the_line_names_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
         "cuda:0 is out of memory: 2.50 GiB more needed, 0.11 GB free: "
         "--max-streams with fewer, or --device cpu"
     )
+
+
+@pytest.mark.parametrize("call", ["load", "new_runner"])
+def test_a_model_that_does_not_fit_after_all(call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was free before it was loaded, another process may have taken."""
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise torch.OutOfMemoryError(MESSAGE.replace("GPU 0", "GPU 1"))
+
+    monkeypatch.setattr(tts, call, fail)
+    with pytest.raises(DeviceMemoryError, match=r"^cuda:1 is out of memory: 2\.50 GiB more needed"):
+        _ = tts.TTS.from_pretrained("petit").engine
 
 
 def test_a_client_may_try_again() -> None:

@@ -62,6 +62,9 @@ FORMAT, VERSION = "causerie", 1
 MODEL_PREFIX = "model."
 #: A dtype, or a function that chooses one by the dtype of the weights on disk.
 DtypeChoice = torch.dtype | Callable[[torch.dtype], torch.dtype]
+#: Chooses the device of both, and the dtype of the model, before their weights are read: by their
+#: sizes and the dtype of the model's weights on disk. The codec may be filled already.
+Place = Callable[[CSM, Mimi, torch.dtype], tuple[torch.device, torch.dtype]]
 
 #: Text tokens of Llama 3.2, csm-1b and MisoTTS.
 LLAMA_VOCAB = CSMConfig.text_vocab_size
@@ -142,8 +145,7 @@ class Checkpoint:
 class _Wanted:
     """What the models that are loaded should be."""
 
-    device: torch.device
-    dtype: DtypeChoice
+    place: Place
     adapter: Adapter | None
 
 
@@ -153,6 +155,7 @@ def load(
     device: torch.device | str = "cpu",
     dtype: DtypeChoice = torch.float32,
     base: str | Path | None = None,
+    place: Place | None = None,
 ) -> Checkpoint:
     """Load a checkpoint.
 
@@ -161,6 +164,7 @@ def load(
             also an adapter, which is merged into its base in fp32.
         dtype: of the language model; the codec is always fp32.
         base: the base of an adapter, in place of the one that it names.
+        place: chooses device and dtype, in place of these arguments.
 
     Raises:
         CheckpointError: it cannot be found or read, or its tensors do not fit its sizes.
@@ -173,7 +177,7 @@ def load(
         raise CheckpointError(f"{path} is not an adapter: it has no {ADAPTER}, and needs no base")
     else:
         opened = open_source(path)
-    wanted = _Wanted(torch.device(device), dtype, adapter)
+    wanted = _Wanted(place or _fixed(torch.device(device), dtype), adapter)
     if problem := tensors_problem(opened.path, opened.tensors):
         raise CheckpointError(problem)
     is_own = _is_own(opened)
@@ -249,6 +253,15 @@ def load_codec(
     filling = Filling(codec, mimi_entries(config, layout), torch.float32)
     fill([filling], rename(tensors, MIMI_ALIASES[layout]), device, str(opened.path))
     return codec
+
+
+def _fixed(device: torch.device, dtype: DtypeChoice) -> Place:
+    """The same place for each model."""
+
+    def place(model: CSM, codec: Mimi, stored: torch.dtype) -> tuple[torch.device, torch.dtype]:
+        return device, dtype if isinstance(dtype, torch.dtype) else dtype(stored)
+
+    return place
 
 
 # -- layouts -----------------------------------------------------------------------------------
@@ -328,7 +341,7 @@ def _load_original(opened: Source, wanted: _Wanted) -> tuple[CSM, Mimi]:
         )
     model, codec = (
         _empty(CSM, sizes),
-        load_codec(_codec_beside(opened.folder), device=wanted.device),
+        load_codec(_codec_beside(opened.folder)),
     )
     _fill(wanted, opened, tensors, (model, csm_entries(sizes, "original")), codec)
     return model, codec
@@ -353,16 +366,15 @@ def _fill(
     """Fill the model, and the codec if it is among the tensors, with the adapter merged."""
     (csm, entries), mimi = model, codec if isinstance(codec, Mimi) else codec[0]
     changes = wanted.adapter.changes(csm, mimi) if wanted.adapter else ({}, {})
-    dtype = wanted.dtype
-    if not isinstance(dtype, torch.dtype):
-        names = (name for entry in entries for name in entry.theirs if name in tensors)
-        dtype = dtype(stored_dtype(tensors[name] for name in names))
+    names = (name for entry in entries for name in entry.theirs if name in tensors)
+    device, dtype = wanted.place(csm, mimi, stored_dtype(tensors[name] for name in names))
     fillings = [Filling(csm, entries, dtype, changes[0])]
     if not isinstance(codec, Mimi):
         fillings.append(Filling(mimi, codec[1], torch.float32, changes[1]))
     else:
         apply_changes(codec, changes[1])
-    fill(fillings, tensors, wanted.device, str(opened.path))
+        codec.to(device)
+    fill(fillings, tensors, device, str(opened.path))
 
 
 def _codec_beside(folder: Path) -> Path:

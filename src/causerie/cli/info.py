@@ -26,11 +26,11 @@ def info(model: Model = "petit", device: Device = "auto") -> None:
 
         from causerie import __version__, native
         from causerie.audio import play
-        from causerie.device import find_device
+        from causerie.device import cuda_problem
     _line("causerie", __version__)
     _line("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
     _line("torch", f"{torch.__version__}, {torch.get_num_threads()} threads")
-    _line("device", str(find_device(device)))
+    _line("CUDA", cuda_problem() or ", ".join(_cards()))
     _line("native kernels", native.describe())
     player = "sounddevice" if play.sound_device() else play.find_program()
     _line("plays by", player or "nothing found; `pip install sounddevice`, or use -o FILE")
@@ -41,7 +41,35 @@ def info(model: Model = "petit", device: Device = "auto") -> None:
         from causerie.tts import TTS
 
         tts = TTS.from_pretrained(model, device=device)
+    _show_place(tts)
     _show_model(tts)
+
+
+def _cards() -> list[str]:
+    """The cards that torch sees, with their memory, or what is wrong with them."""
+    import torch
+
+    from causerie.device import card_problem
+
+    found = []
+    for index in range(torch.cuda.device_count()):
+        card = torch.device("cuda", index)
+        free, total = torch.cuda.mem_get_info(card) if card_problem(card) is None else (0, 0)
+        memory = (
+            f"{torch.cuda.get_device_name(card)}, {free / 1e9:.1f} of {total / 1e9:.1f} GB free"
+        )
+        found.append(f"{card}: {card_problem(card) or memory}")
+    return found
+
+
+def _show_place(tts: TTS) -> None:
+    from causerie.engine.placement import describe_kernels
+
+    place = tts.placement
+    assert place is not None
+    _line("device", f"{place.device}: {place.reason}")
+    if place.device.type != "cpu":
+        _line("  kernels", describe_kernels(place.device))
 
 
 def _show_model(tts: TTS) -> None:

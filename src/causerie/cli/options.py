@@ -38,7 +38,7 @@ Model = Annotated[
     ),
 ]
 Device = Annotated[
-    str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps; auto takes the fastest.")
+    str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps; auto takes the fastest for the model.")
 ]
 WeightFormat = Annotated[
     str,
