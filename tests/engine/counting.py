@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -45,6 +46,28 @@ class Live(TorchDispatchMode):
         return out
 
 
+class Short(TorchDispatchMode):
+    """A device whose memory does not suffice for one allocation, the `failing`th from now.
+
+    Attributes:
+        count: of allocations so far.
+    """
+
+    def __init__(self, failing: int | None = None) -> None:
+        super().__init__()
+        self.count, self._failing = 0, failing
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        out = func(*args, **(kwargs or {}))
+        if _makes_new(out, args):
+            self.count += 1
+            if self.count == self._failing:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 MiB.")
+        return out
+
+
 class Launches(TorchDispatchMode):
     """Counts operations that write: views and empty tensors launch nothing."""
 
@@ -56,9 +79,13 @@ class Launches(TorchDispatchMode):
         self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         out = func(*args, **(kwargs or {}))
-        given = {t.untyped_storage()._cdata for t in tree_leaves(args) if isinstance(t, Tensor)}
-        made = [t for t in tree_leaves(out) if isinstance(t, Tensor)]
-        is_new = any(t.untyped_storage()._cdata not in given for t in made)
         is_empty = func.overloadpacket.__name__ in ("empty", "detach")
-        self.count += not is_empty and (func._schema.is_mutable or is_new)
+        self.count += not is_empty and (func._schema.is_mutable or _makes_new(out, args))
         return out
+
+
+def _makes_new(out: Any, args: Any) -> bool:
+    """Whether an operation returned storage that it was not given."""
+    given = {t.untyped_storage()._cdata for t in tree_leaves(args) if isinstance(t, Tensor)}
+    made = [t for t in tree_leaves(out) if isinstance(t, Tensor)]
+    return any(t.untyped_storage()._cdata not in given for t in made)

@@ -21,6 +21,7 @@ from causerie.statuses import status_of
 from tests import tiny
 from tests.engine import asking
 from tests.engine.asking import alone, collect, request, said, text
+from tests.engine.counting import Short
 
 RNG = random.Random(1)
 VOICE, HELLO, OTHER, THIRD = said(RNG, 5, 20), text(RNG, 9), text(RNG, 12), text(RNG, 5)
@@ -157,6 +158,28 @@ def test_a_call_that_ran_out_of_memory_is_repeated(
     for (codes_found, sound), (codes, heard) in zip(found, expected, strict=True):
         assert codes_found == codes
         np.testing.assert_allclose(sound, heard, atol=1e-5)
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+@pytest.mark.parametrize("config", [tiny.mimi_config, tiny.source_filter_config])
+def test_any_allocation_may_fail_once(config: Any, at_once: bool) -> None:
+    """The last ones of a frame, and some before: the codec goes on by one frame only."""
+    codec = tiny.mimi(config=config())
+    steady, short = [
+        BatchedRunner(tiny.csm(), codec, num_slots=2, max_rows=60, speaks_at_once=at_once)
+        for _ in range(2)
+    ]
+    for runner in (steady, short):
+        runner.prefill(0, HELLO)
+        frame(runner, 0)
+    for number, back in enumerate((0, 1, 2, 3, 4, 6, 9, 20, 60, 100), start=1):
+        with Short() as counted:
+            codes, sound = frame(steady, number)
+        with Short(counted.count - back) as failed:
+            found, heard = frame(short, number)
+        assert failed.count > counted.count  # those of the first try, too
+        assert found == codes
+        np.testing.assert_allclose(heard, sound, atol=1e-5)
 
 
 def test_the_line_names_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -283,12 +283,15 @@ class BatchedRunner:
         frames = self._frames_of(size, most)
         if not self._speaks_at_once:
             return frames
-        numbers = self._numbers.device[:size, self.num_codebooks + 1 :]
-        pcm = self._codec.decode(
-            frames[:, : self.num_codebooks], numbers[:, CODEC_SLOT], numbers[:, CODEC_POSITION]
+        numbers, end = self._numbers.device[:size, self.num_codebooks + 1 :], self.num_codebooks
+        out = self._hidden.new_empty(size, end + 2 + self.frame_size, dtype=torch.float32)
+        out[:, : end + 1] = frames[:, :-1]  # codes are small: exact
+        out[:, end + 1] = frames[:, -1].int().view(torch.float32)
+        # the last, which changes state: what allocates after it might fail, and be repeated
+        out[:, end + 2 :] = self._codec.decode(
+            frames[:, :end], numbers[:, CODEC_SLOT], numbers[:, CODEC_POSITION]
         )
-        stops = frames[:, -1:].int().view(torch.float32)
-        return torch.cat((frames[:, :-1].float(), stops, pcm), dim=1)  # codes are small: exact
+        return out
 
     def _frames_of(self, size: int, most: int) -> Tensor:
         numbers = self._numbers.device[:size, self.num_codebooks + 1 :]
