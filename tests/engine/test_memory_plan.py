@@ -43,33 +43,37 @@ def petit() -> tuple[CSMConfig, MimiConfig]:
 
 
 @pytest.mark.parametrize(
-    ("name", "dtype", "num_slots", "int8"),
+    ("name", "dtype", "num_slots", "int8", "kernels"),
     [
-        ("csm-1b", torch.bfloat16, 1, False),
-        ("csm-1b", torch.bfloat16, 8, False),
-        ("csm-1b", torch.float32, 64, False),
-        ("csm-1b", torch.bfloat16, 8, True),
-        ("marvis", torch.bfloat16, 8, False),
-        ("petit", torch.float32, 64, False),
+        ("csm-1b", torch.bfloat16, 1, False, False),
+        ("csm-1b", torch.bfloat16, 8, False, False),
+        ("csm-1b", torch.float32, 64, False, False),
+        ("csm-1b", torch.bfloat16, 64, False, True),
+        ("csm-1b", torch.bfloat16, 8, True, False),
+        ("csm-1b", torch.bfloat16, 8, True, True),
+        ("marvis", torch.bfloat16, 8, False, False),
+        ("petit", torch.float32, 64, False, False),
     ],
 )
 def test_a_plan_is_what_is_allocated(
-    name: str, dtype: torch.dtype, num_slots: int, int8: bool
+    name: str, dtype: torch.dtype, num_slots: int, int8: bool, kernels: bool
 ) -> None:
     """Weights and slots within 1 %; a step within its working memory, which is not much more."""
-    if int8:
+    if kernels:
         pytest.importorskip("triton", reason="Triton is for Linux")
     if name == "petit":
         sizes = petit()
     else:
         sizes = (csm_1b() if name == "csm-1b" else marvis_250m()), MimiConfig()
     model, codec = on_meta(*sizes, dtype)
-    plan = memory_plan(model, codec, dtype, num_slots, prefix_bytes=0, depth_int8=int8)
+    plan = memory_plan(
+        model, codec, dtype, num_slots, prefix_bytes=0, depth_int8=int8, kernels=kernels
+    )
     live = Live()
     live.add([*model.parameters(), *codec.parameters(), *codec.buffers()])
     with live:
         runner = BatchedRunner(
-            model, codec, num_slots=num_slots, depth_int8=int8, kernel_slots=8 * int8
+            model, codec, num_slots=num_slots, depth_int8=int8, kernel_slots=8 * kernels
         )
     gc.collect()
     assert plan.weights + plan.slots == pytest.approx(live.now, rel=0.01)

@@ -63,6 +63,7 @@ def memory_plan(
     *,
     prefix_bytes: int,
     depth_int8: bool = False,
+    kernels: bool = False,
     max_rows: int | None = None,
 ) -> MemoryPlan:
     """The memory that `BatchedRunner` needs.
@@ -71,14 +72,16 @@ def memory_plan(
         model, codec: on any device, "meta" too; only their sizes count.
         dtype: that the model will have.
         prefix_bytes: limit of the prefix cache.
+        kernels: whether Triton's compute, which keep the heads and a table once more.
     """
     config, size = model.config, dtype.itemsize
     rows = (max_rows or config.max_frames) + 1
     return MemoryPlan(
-        weights=_weight_bytes(model, codec, size, depth_int8=depth_int8),
+        weights=_weight_bytes(model, codec, size, depth_int8=depth_int8, kernels=kernels),
         slots=num_slots * _cache_bytes(config.backbone, rows, size)
         + num_slots * _cache_bytes(config.depth, config.num_codebooks, size)
-        + state_bytes(codec, num_slots),
+        + state_bytes(codec, num_slots)
+        + kernels * num_slots * _noise_bytes(config, codec),
         working=_working_bytes(config, codec, num_slots, rows, size),
         prefixes=prefix_bytes,
         graphs=NODE_BYTES * _num_nodes(config, num_slots, rows - 1),
@@ -103,14 +106,15 @@ def check_memory(plan: MemoryPlan, free: int, *, most: int, device: str, what: s
 
 def most_streams(
     model: CSM, codec: Mimi, dtype: torch.dtype, free: int, *, prefix_bytes: int,
-    depth_int8: bool = False,
+    depth_int8: bool = False, kernels: bool = False,
 ) -> int:  # fmt: skip
     """The largest number of streams whose plan fits into the free bytes; 0 if none does."""
 
     def fits(num_slots: int) -> bool:
         plan = memory_plan(
-            model, codec, dtype, num_slots, prefix_bytes=prefix_bytes, depth_int8=depth_int8
-        )
+            model, codec, dtype, num_slots, prefix_bytes=prefix_bytes,
+            depth_int8=depth_int8, kernels=kernels,
+        )  # fmt: skip
         return plan.total <= free
 
     low, high = 0, MAX_STREAMS + 1
@@ -126,7 +130,10 @@ def memory_table(model: CSM, codec: Mimi, cards_gb: tuple[int, ...], *, prefix_b
     for card in cards_gb:
         free = card * 2**30 - CONTEXT_BYTES
         counts = [
-            most_streams(model, codec, dtype, free, prefix_bytes=prefix_bytes, depth_int8=int8)
+            most_streams(
+                model, codec, dtype, free, prefix_bytes=prefix_bytes,
+                depth_int8=int8, kernels=int8,
+            )
             for dtype, int8 in (
                 (torch.bfloat16, False), (torch.bfloat16, True), (torch.float32, False)
             )
@@ -136,7 +143,7 @@ def memory_table(model: CSM, codec: Mimi, cards_gb: tuple[int, ...], *, prefix_b
     return "\n".join(line.replace("| 0 ", "| – ") for line in lines)
 
 
-def _weight_bytes(model: CSM, codec: Mimi, size: int, *, depth_int8: bool) -> int:
+def _weight_bytes(model: CSM, codec: Mimi, size: int, *, depth_int8: bool, kernels: bool) -> int:
     heads = model.audio_heads
     padding = heads.shape[0] * heads.shape[1] * (-heads.shape[2] % ALIGNED)
     total = size * (sum(weight.numel() for weight in model.parameters()) + padding)
@@ -144,16 +151,22 @@ def _weight_bytes(model: CSM, codec: Mimi, size: int, *, depth_int8: bool) -> in
     if depth_int8:  # the numbers, and torch's copy in the model's dtype
         matrices = [w for w in (*model.depth.parameters(), heads) if w.dim() > 1]
         total += sum(weight.numel() for weight in matrices) * (1 + size)
-        # of the kernels: the projections of all embeddings, and the heads a code in a row
+    if kernels:  # the projections of all embeddings, and the heads a code in a row
         config = model.config
         total += size * config.num_codebooks * config.audio_vocab_size * config.depth.dim
-        total += heads[..., : codec.config.codebook_size].numel()
+        drawn = heads[..., : codec.config.codebook_size].numel()
+        total += drawn * (1 if depth_int8 else size)
     return total
 
 
 def _cache_bytes(config: LlamaConfig, rows: int, size: int) -> int:
     """Keys and values of one slot."""
     return 2 * config.num_layers * config.num_kv_heads * rows * config.head_dim * size
+
+
+def _noise_bytes(config: CSMConfig, codec: Mimi) -> int:
+    """What the kernels keep for the draws of one slot, in fp32."""
+    return 4 * config.num_codebooks * codec.config.codebook_size
 
 
 def _working_bytes(config: CSMConfig, codec: Mimi, num_slots: int, rows: int, size: int) -> int:

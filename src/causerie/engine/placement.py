@@ -162,13 +162,15 @@ def _check_card(
     """Raise DeviceMemoryError if a card has too little memory."""
     free, int8 = free_bytes(card), wishes.depth_format == "int8"
     plan = memory_plan(
-        model, codec, dtype, wishes.num_slots, prefix_bytes=wishes.prefix_bytes, depth_int8=int8
-    )
+        model, codec, dtype, wishes.num_slots, prefix_bytes=wishes.prefix_bytes,
+        depth_int8=int8, kernels=int8,
+    )  # fmt: skip
     if plan.total <= free:
         return
     most = most_streams(
-        model, codec, dtype, free, prefix_bytes=wishes.prefix_bytes, depth_int8=int8
-    )
+        model, codec, dtype, free, prefix_bytes=wishes.prefix_bytes,
+        depth_int8=int8, kernels=int8,
+    )  # fmt: skip
     streams = f"{wishes.num_slots} stream{'s' if wishes.num_slots > 1 else ''}"
     what = f"{wishes.name} in {str(dtype).removeprefix('torch.')} and {streams}"
     check_memory(plan, free, most=most, device=str(card), what=what)
