@@ -28,6 +28,8 @@ OTHER_CODES = {torch.float32: 0.05, torch.bfloat16: 0.8}
 #: Rows of the prompts of the checked slots.
 CHECKED_ROWS = (40, 3, 70, 17)
 CHECKED_FRAMES = 6
+#: Positions of the checked slots.
+CHECKED_POSITIONS = 128
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,8 +87,10 @@ def equalities(
     model, given = checkpoint.model, prompts(checkpoint)
     dtype = model.projection.weight.dtype
     slots = range(len(given))
-    runner = new_runner(checkpoint, way, len(given), max_rows=128)
-    calls = new_runner(checkpoint, Way(graphs=False, int8=way.int8), len(given), max_rows=128)
+    runner = new_runner(checkpoint, way, len(given), max_rows=CHECKED_POSITIONS)
+    calls = new_runner(
+        checkpoint, Way(graphs=False, int8=way.int8), len(given), max_rows=CHECKED_POSITIONS
+    )
     hidden, codes = said(runner, given, slots, frames)
     expected, expected_codes = said(calls, given, slots, frames)
     by_others = way.compiled or way.kernel_slots or way.attention != "fused"
@@ -123,7 +127,7 @@ def first_frame(checkpoint: Checkpoint, runner: BatchedRunner, way: Way) -> Equa
     given = prompts(checkpoint)[:1]
     hidden, _ = said(runner, given, [0], 1)
     runner.reset(0)
-    calls = new_runner(checkpoint, Way(graphs=False, int8=way.int8), 1, max_rows=128)
+    calls = new_runner(checkpoint, Way(graphs=False, int8=way.int8), 1, max_rows=CHECKED_POSITIONS)
     expected, _ = said(calls, given, [0], 1)
     dtype = checkpoint.model.projection.weight.dtype
     return Equality(name="as by calls", value=difference(hidden, expected), limit=LIMITS[dtype])
@@ -135,9 +139,9 @@ def survives_another(checkpoint: Checkpoint, device: torch.device) -> Iterator[E
     Destroying a graph may free memory that other graphs use: pytorch's issue 193402.
     """
     given = prompts(checkpoint)[:1]
-    first = new_runner(checkpoint, Way(), 1, max_rows=128)
+    first = new_runner(checkpoint, Way(), 1, max_rows=CHECKED_POSITIONS)
     _, alone = said(first, given, [0])
-    second = new_runner(checkpoint, Way(), 1, max_rows=128)
+    second = new_runner(checkpoint, Way(), 1, max_rows=CHECKED_POSITIONS)
     _, others = said(second, given, [0])
     _, beside = said(first, given, [0])
     yield Equality(name="another says other codes", value=_share(others, alone), limit=0)

@@ -33,16 +33,18 @@ from causerie.bench.machine import commit, processor, synchronize
 from causerie.bench.ours import Ours
 from causerie.bench.subjects import load_subject, sizes
 from causerie.checkpoint.load import Checkpoint, load
-from causerie.config import CSMConfig, LlamaConfig
+from causerie.codec.mimi import Mimi
 from causerie.engine.engine import Engine
-from causerie.engine.frame_cost import frame_bytes, num_weights
+from causerie.engine.frame_cost import frame_bytes
+from causerie.engine.memory_plan import MemoryPlan, memory_plan
 from causerie.engine.runners.batched import BatchedRunner
 from causerie.engine.runners.plain import PlainRunner
-from causerie.model.csm import loss
+from causerie.model.csm import CSM, loss
 from causerie.tts import TTS
 from floor import bandwidth_gb_s
 from gpu_checks import (
     CHECKED_FRAMES,
+    CHECKED_POSITIONS,
     Equality,
     Way,
     equalities,
@@ -52,10 +54,6 @@ from gpu_checks import (
 )
 
 GB = 1e9
-#: Memory of a CUDA context, of the libraries' workspaces and of graphs, an estimate.
-RESERVE_GB = 1.2
-#: Mimi's weights in fp32.
-MIMI_GB = 0.32
 #: Rows of a slot where many slots are timed.
 STREAM_ROWS = 256
 STREAMS = (64, 8, 1, 32, 16, 4, 2)
@@ -152,7 +150,7 @@ def facts(step: Step) -> None:
     step.tell("missing packages", ", ".join(stand_ins.missing()) or "none")
     seconds = 0.2 if step.is_small else 1.0
     num_bytes = 2**26 if step.is_small else 2**30
-    step.needs(3 * num_bytes / GB)
+    step.needs(1.1 * num_bytes / GB)
     step.tell("bandwidth", bandwidth_gb_s(device, num_bytes=num_bytes, seconds=seconds), "GB/s")
     if step.has_cuda:
         _attention_backends(step)
@@ -444,31 +442,21 @@ def _fits(step: Step, slots: int) -> bool:
 
 
 def needed_gb(subject: str, way: Way, slots: int, rows: int | None = None) -> float:
-    """Memory of a runner with its models, reckoned."""
-    config, _ = sizes(subject)
-    joined = 2 * (_num_joined(config.backbone) + _num_joined(config.depth))
-    backbone = config.backbone
-    row = 4 * backbone.num_layers * backbone.num_kv_heads * backbone.head_dim
-    kept = slots * ((rows or config.max_frames) + 1) * row
-    drawn = config.num_codebooks * config.audio_vocab_size * config.depth.dim
-    extra = 2 * 2 * drawn if way.kernel_slots else 0  # the table and the heads
-    extra += 2 * 2 * drawn + 3 * _num_joined(config.depth) if way.int8 else 0
-    return weights_gb(config) + (joined + kept + extra) / GB + RESERVE_GB
+    """Memory of a runner with its models, and of the calls of one slot that it is compared with."""
+    config, codec_config = sizes(subject)
+    with torch.device("meta"):
+        model, codec = CSM(config), Mimi(codec_config)
 
+    def plan(num_slots: int, max_rows: int | None, *, int8: bool, kernels: bool) -> MemoryPlan:
+        return memory_plan(
+            model, codec, torch.bfloat16, num_slots, prefix_bytes=0, depth_int8=int8,
+            kernels=kernels, max_rows=max_rows,
+        )  # fmt: skip
 
-def weights_gb(config: CSMConfig) -> float:
-    """The model's weights in bf16 and Mimi's in fp32."""
-    backbone, depth = config.backbone, config.depth
-    audio = config.audio_vocab_size * config.num_codebooks
-    count = num_weights(backbone) + num_weights(depth) + backbone.dim * depth.dim
-    count += backbone.dim * (config.text_vocab_size + config.audio_vocab_size + audio)
-    return 2 * (count + audio * depth.dim) / GB + MIMI_GB
-
-
-def _num_joined(llama: LlamaConfig) -> int:
-    """Weights that a runner keeps joined, besides the model's own."""
-    qkv = (llama.num_heads + 2 * llama.num_kv_heads) * llama.head_dim
-    return llama.num_layers * llama.dim * (qkv + 2 * llama.ffn_dim)
+    timed = plan(slots, rows, int8=way.int8, kernels=way.kernel_slots > 0)
+    calls = plan(1, CHECKED_POSITIONS, int8=way.int8, kernels=False)
+    shared = plan(1, CHECKED_POSITIONS, int8=False, kernels=False)
+    return (timed.total + calls.slots + calls.weights - shared.weights) / GB
 
 
 def _interpreted(way: Way) -> Way:

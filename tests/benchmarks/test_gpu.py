@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 
+from causerie.engine.memory_plan import CONTEXT_BYTES
 from tests.engine.recorder import Recorder
 
 ROOT = Path(__file__).parents[2]
@@ -171,36 +172,34 @@ def test_every_step_is_known_to_both(gpu: ModuleType, steps: ModuleType) -> None
 def test_what_does_not_fit_is_left_out(
     steps: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As on a card of 6 GB; 4 GB of it are free."""
-    monkeypatch.setattr(steps.torch.cuda, "mem_get_info", lambda device: (4 * 10**9, 6 * 10**9))
+    """As on a card of 6 GB, 3 GB of which are free."""
+    monkeypatch.setattr(steps.torch.cuda, "mem_get_info", lambda device: (3 * 10**9, 6 * 10**9))
     assert steps.main(["graphs", "--device", "cuda", "--subject", "csm-1b"]) == 0
     (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert line["status"] == "left out"
     assert line["why"].startswith("needs about ")
-    assert line["why"].endswith("GB, and 4.0 are free")
+    assert line["why"].endswith("GB, and 3.0 are free")
+
+
+def test_csm_1b_fits_on_a_card_of_6_gib(steps: ModuleType) -> None:
+    """Each way of one stream, all graphs of eight slots, and some streams of 256 rows."""
+    free = (6 * 2**30 - CONTEXT_BYTES) / 1e9
+    for options in ({}, {"kernel_slots": 1}, {"kernel_slots": 1, "int8": True}):
+        assert steps.needed_gb("csm-1b", steps.Way(**options), 1) < free, options
+    assert steps.needed_gb("csm-1b", steps.Way(), 8) < free
+    assert steps.needed_gb("csm-1b", steps.Way(), 64, steps.STREAM_ROWS) < free
 
 
 def test_memory_grows_with_slots_and_their_rows(steps: ModuleType) -> None:
     way = steps.Way()
     one = steps.needed_gb("csm-1b", way, 1)
     eight = steps.needed_gb("csm-1b", way, 8)
-    assert eight - one == pytest.approx(7 * 2049 * 32_768 / 1e9)  # 32 KiB a row
+    assert eight - one > 7 * 2049 * 32_768 / 1e9  # 32 KiB a row
     assert steps.needed_gb("csm-1b", way, 8, 256) < eight
     assert steps.needed_gb("csm-1b", steps.Way(kernel_slots=1), 1) > one
-
-
-@pytest.mark.slow
-def test_weights_are_counted(steps: ModuleType) -> None:
-    """Those of the model and of the codec, in GB, without what a runner adds."""
-    from causerie.codec.mimi import Mimi
-    from causerie.config import MimiConfig, csm_1b
-    from causerie.model.csm import CSM
-
-    with torch.device("meta"):
-        model, codec = CSM(csm_1b()), Mimi(MimiConfig())
-    exact = 2 * sum(tensor.numel() for tensor in model.parameters())
-    exact += 4 * sum(tensor.numel() for tensor in codec.parameters())
-    assert steps.weights_gb(csm_1b()) == pytest.approx(exact / 1e9, rel=0.02)
+    rounded = steps.needed_gb("csm-1b", steps.Way(kernel_slots=1, int8=True), 1)
+    once = rounded - steps.needed_gb("csm-1b", steps.Way(kernel_slots=1), 1)
+    assert once > 0.9  # 0.5 of the runner, and of the calls that it is compared with
 
 
 def test_a_wrong_frame_is_found(steps: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
