@@ -108,7 +108,7 @@ class Run:
             finally:
                 timer.cancel()
                 _kill(worker)
-        took = round(time.monotonic() - started, 1)
+        took = round(time.monotonic() - started, 2)
         if last is not None and last["name"] == "outcome" and not late.is_set():
             self.tell(last | {"value": took})
         else:
