@@ -18,7 +18,7 @@ BYTES = {
 CACHE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "int8": 2, "int4": 2}
 #: Operations that torch's model launches for one row in fp32, counted: for a layer; for a pass of
 #: the depth decoder with its sampling, besides its layers; for the noise and the codec.
-LAYER_LAUNCHES, PASS_LAUNCHES, OTHER_LAUNCHES = 34, 14, 420
+LAYER_LAUNCHES, PASS_LAUNCHES, OTHER_LAUNCHES = 34, 14, 300
 #: Estimates. GB/s of a desktop with two channels of DDR4, and of the least Apple chip; and the
 #: microseconds that a launch takes there, which were not measured.
 CPU_GB_S, APPLE_GB_S = 25, 65
