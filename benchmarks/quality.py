@@ -49,7 +49,9 @@ from causerie.nn.int8 import Int8
 from causerie.tts import TTS
 
 #: Default settings.
-COMPARED = ("fp32", "bf16", "int8", "bf16+int4", "int8+int4", "int4+int8", "int4")
+COMPARED = (
+    "fp32", "bf16", "int8", "int5", "bf16+int4", "int8+int4", "int5+int4", "int4+int8", "int4",
+)  # fmt: skip
 #: The setting of a GPU: one scale per row, where native kernels have one per 64 weights.
 GPU_INT8 = "gpu-int8"
 #: Sentences of the plain model whose frames all settings get.

@@ -170,8 +170,8 @@ class TTS:
             prefix_cache_mb: memory in MiB for the keys and values of voices and contexts, so that
                 each is read once; 0 caches nothing.
             backbone_format, depth_format: format of the weights of the two transformers: "auto"
-                (as `dtype`), or, on a CPU, "int8" or "int4", which are smaller and faster at lower
-                quality.
+                (as `dtype`), or, on a CPU, "int8", "int5" or "int4", which are smaller and faster
+                at lower quality.
             lexicon: pronunciations for all texts, as for `generate`.
             normalize: "off" gives a model that reads letters, as csm-1b does, each text exactly as
                 it is written, with its white space, numbers and markup.

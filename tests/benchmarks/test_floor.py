@@ -37,7 +37,12 @@ def test_a_frame_reads_all_weights(floor: ModuleType) -> None:
     heads = model.audio_heads.numel()
     assert floor.frame_bytes(config, "bfloat16", "bfloat16") == 2 * (once + 31 * depth + heads)
     mixed = floor.frame_bytes(config, "bfloat16", "int4")
-    assert mixed == pytest.approx(2 * once + 0.53125 * (31 * depth + heads))
+    ffn = sum(p.numel() for name, p in model.depth.named_parameters() if "ffn." in name)
+    attention = depth - ffn
+    bytes_read = 2 * (once - model.projection.weight.numel())
+    bytes_read += 31 * (0.53125 * ffn + 0.65625 * attention)
+    bytes_read += 1.03125 * (heads + model.projection.weight.numel())
+    assert mixed == pytest.approx(bytes_read)
 
 
 def test_native_kernels_read_bf16_in_12_bits_and_a_little(floor: ModuleType) -> None:

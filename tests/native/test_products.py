@@ -13,6 +13,8 @@ from tests.kernels import KERNELS
 #: (N, K): less than a panel, whole panels and groups, and neither.
 SIZES = [(1, 1), (5, 7), (16, 64), (33, 100), (130, 257), (64, 1000)]
 GROUP = 64
+#: Weights per scale of int4 and int5, and their integers: from -levels to levels - 1.
+HALF, LEVELS = 32, {"int4": 8, "int5": 16}
 
 
 def random(*shape: int) -> Floats:
@@ -30,6 +32,46 @@ def quantized(x: Floats) -> Floats:
     return (np.rint(pad / scale) * scale).reshape(len(x), -1)[:, : x.shape[1]]
 
 
+def short(w: Floats, levels: int) -> Floats:
+    """Weights (N, K) as int4 and int5 keep them: the plain reference.
+
+    A row has a factor, and each half of a group a scale of 1 to 127 factors, the best of seven on
+    both sides of 0.
+    """
+    factor = np.abs(w).max(-1)[:, None, None] / np.float32(127 * levels)
+    x = np.pad(w, ((0, 0), (0, -w.shape[1] % HALF))).reshape(len(w), -1, HALF) / factor
+    most = np.abs(x).max(-1, keepdims=True)
+    best, least = np.zeros_like(x), np.full(most.shape, np.inf)
+    for part in (1.06, 1, 0.94, 0.88, 0.82, 0.76, 0.7):
+        for sign in (-1, 1):
+            scale = sign * np.clip(np.rint(most / levels * part), 1, 127)
+            kept = np.clip(np.rint(x / scale), -levels, levels - 1) * scale
+            error = np.square(kept - x).sum(-1, keepdims=True)
+            best = np.where(error < least, kept, best)
+            least = np.minimum(error, least)
+    return (best * factor).reshape(len(w), -1)[:, : w.shape[1]].astype(np.float32)
+
+
+@pytest.mark.parametrize("kernels", KERNELS)
+@pytest.mark.parametrize("form", ["int4", "int5"])
+@pytest.mark.parametrize("size", SIZES)
+def test_short_integers_are_those_of_the_reference(
+    kernels: str, form: Format, size: tuple[int, int]
+):
+    w = random(*size)
+    w[:, : size[1] // 3] *= np.float32(0.01)  # scales far below the largest of the row
+    kept = gemm(
+        Pool(2, load(kernels)),
+        Packed(Pool(1, load(kernels)), form, w),
+        np.eye(size[1], dtype=np.float32),
+    ).T
+    expected = short(w, LEVELS[form])
+    off, due = np.square(kept - w).sum(), np.square(expected - w).sum()
+    assert off == pytest.approx(due, rel=1e-4, abs=1e-9)
+    # Two scales may be as good as each other but for rounding.
+    assert np.isclose(kept, expected, rtol=1e-5, atol=1e-6).mean() > 0.99
+
+
 @pytest.mark.parametrize("kernels", KERNELS)
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("size", SIZES)
@@ -39,7 +81,7 @@ def test_products_match_the_formats(kernels: str, form: Format, size: tuple[int,
     y = gemm(pool, packed, x)
     if form == "bfloat16":
         x, w = bf16(x), bf16(w)
-    elif form in ("int8", "int4"):
+    elif form != "float32":
         x = quantized(x)
         w = gemm(pool, packed, np.eye(size[1], dtype=np.float32)).T  # what was kept of them
     expected = (x.astype(np.float64) @ w.T.astype(np.float64)).astype(np.float32)
@@ -47,7 +89,7 @@ def test_products_match_the_formats(kernels: str, form: Format, size: tuple[int,
 
 
 @pytest.mark.parametrize("kernels", KERNELS)
-@pytest.mark.parametrize(("form", "error"), [("int8", 0.006), ("int4", 0.095)])
+@pytest.mark.parametrize(("form", "error"), [("int8", 0.0061), ("int5", 0.045), ("int4", 0.086)])
 def test_integer_formats_have_small_errors(kernels: str, form: Format, error: float):
     pool, w = Pool(2, load(kernels)), random(40, 1000)
     kept = gemm(pool, Packed(pool, form, w), np.eye(1000, dtype=np.float32)).T
@@ -109,8 +151,12 @@ def test_nan_and_infinity_are_not_lost(form: Format):
 def test_packed_weights_take_the_bytes_that_they_should(kernels: str):
     pool, w = Pool(2, load(kernels)), random(256, 1024)
     bits = {form: Packed(pool, form, w).num_bytes * 8 / w.size for form in FORMATS}
-    short = 16 if kernels == "generic" else 12.09375
-    assert bits == {"float32": 32, "bfloat16": short, "int8": 8.25, "int4": 4.25}
+    compact = 16 if kernels == "generic" else 12.09375
+    factor = 32 / 1024  # of a row
+    assert bits == {
+        "float32": 32, "bfloat16": compact, "int8": 8.25, "int5": 5.25 + factor,
+        "int4": 4.25 + factor,
+    }  # fmt: skip
     assert Packed(pool, "bfloat16", w, plain=True).num_bytes == 2 * w.size
 
 

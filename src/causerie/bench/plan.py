@@ -19,7 +19,7 @@ KERNELS = get_args(Kernels)[1:]
 #: Weight formats by their long and short names.
 FORMATS = {
     "float32": "float32", "fp32": "float32", "bfloat16": "bfloat16", "bf16": "bfloat16",
-    "int8": "int8", "int4": "int4",
+    "int8": "int8", "int5": "int5", "int4": "int4",
 }  # fmt: skip
 
 
@@ -112,7 +112,7 @@ def parse_formats(text: str) -> tuple[tuple[str, str], ...]:
 
 def default_formats(subject: str) -> str:
     """The default of `--formats`."""
-    return "bf16,int8,bf16+int4,int8+int4,int4" if subject == "csm-1b" else "fp32"
+    return "bf16,int8,bf16+int4,int8+int4,int5+int4,int4" if subject == "csm-1b" else "fp32"
 
 
 def default_kernels() -> tuple[Kernels, ...]:

@@ -23,8 +23,8 @@ def bench(
     formats: Annotated[
         str | None,
         typer.Option(
-            help="Weight formats, separated by commas: fp32, bf16, int8, int4, or backbone+depth "
-            "decoder, such as bf16+int4. Default: fp32; for csm-1b all others."
+            help="Weight formats, separated by commas: fp32, bf16, int8, int5, int4, or "
+            "backbone+depth decoder, such as int5+int4. Default: fp32; for csm-1b all others."
         ),
     ] = None,
     kernels: Annotated[

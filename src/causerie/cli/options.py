@@ -43,7 +43,7 @@ Device = Annotated[
 WeightFormat = Annotated[
     str,
     typer.Option(
-        help="auto, int8 or int4: smaller and faster weights at lower quality, on a CPU.",
+        help="auto, int8, int5 or int4: smaller and faster weights at lower quality, on a CPU.",
         metavar="FORMAT",
     ),
 ]

@@ -7,15 +7,19 @@ a model runs if nothing else is asked for, see `causerie.engine.placement`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 from causerie.config import CSMConfig, LlamaConfig
+from causerie.native.csm import attention_format, head_format
+from causerie.native.products import Format
 
-#: Bytes per weight. int8 and int4 have a 16-bit scale for each 64 weights.
+#: Bytes per weight. Integers have 16 bits of scales for each 64 weights.
 BYTES = {
-    "float32": 4.0, "bfloat16": 2.0, "float16": 2.0, "int8": 1 + 2 / 64, "int4": 0.5 + 2 / 64,
+    "float32": 4.0, "bfloat16": 2.0, "float16": 2.0, "int8": 1 + 2 / 64, "int5": 0.625 + 2 / 64,
+    "int4": 0.5 + 2 / 64,
 }  # fmt: skip
 #: Bytes per number of the KV cache.
-CACHE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "int8": 2, "int4": 2}
+CACHE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "int8": 2, "int5": 2, "int4": 2}
 #: Operations that torch's model launches for one row in fp32, counted: for a layer; for a pass of
 #: the depth decoder with its sampling, besides its layers; for the noise and the codec.
 LAYER_LAUNCHES, PASS_LAUNCHES, OTHER_LAUNCHES = 34, 14, 300
@@ -40,11 +44,15 @@ def frame_bytes(
     """
     backbone, depth = config.backbone, config.depth
     num_codebooks, vocab = config.num_codebooks, config.audio_vocab_size
+    backbone_head = weight_bytes[head_format(cast(Format, backbone_format))]
+    depth_head = weight_bytes[head_format(cast(Format, depth_format))]
     read_once = (
-        num_weights(backbone) + backbone.dim * vocab + backbone.dim * depth.dim
-    ) * weight_bytes[backbone_format]
-    passes = (
-        (num_codebooks - 1) * (num_weights(depth) + depth.dim * vocab) * weight_bytes[depth_format]
+        _layer_bytes(backbone, backbone_format, weight_bytes)
+        + backbone.dim * vocab * backbone_head
+        + backbone.dim * depth.dim * depth_head
+    )
+    passes = (num_codebooks - 1) * (
+        _layer_bytes(depth, depth_format, weight_bytes) + depth.dim * vocab * depth_head
     )
     row = 2 * backbone.num_layers * backbone.num_kv_heads * backbone.head_dim
     return read_once + passes + streams * rows * row * CACHE_BYTES[backbone_format]
@@ -68,8 +76,10 @@ def calls_ms(config: CSMConfig, number: str, device: str) -> float:
     return frame_bytes(config, number, number) / rate / 1e6 + frame_launches(config) * call_us / 1e3
 
 
-def num_weights(config: LlamaConfig) -> int:
-    """Weights of the matrix products of all layers; norms are small."""
+def _layer_bytes(config: LlamaConfig, form: str, weight_bytes: Mapping[str, float]) -> float:
+    """Bytes of the matrices of all layers; norms are small."""
     heads = config.num_heads + config.num_kv_heads
     attention = 2 * heads * config.head_dim * config.dim
-    return config.num_layers * (attention + 3 * config.dim * config.ffn_dim)
+    ffn = 3 * config.dim * config.ffn_dim
+    attention_bytes = weight_bytes[attention_format(cast(Format, form))]
+    return config.num_layers * (attention * attention_bytes + ffn * weight_bytes[form])

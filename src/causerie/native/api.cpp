@@ -39,7 +39,7 @@ CAUSERIE_API void causerie_pack_rows(Pool* pool, Packed* packed, int64_t first, 
 }
 CAUSERIE_API void causerie_packed_delete(Packed* packed) { destroy(packed); }
 CAUSERIE_API int64_t causerie_packed_bytes(const Packed* packed) {
-    size_t total = packed->data.size();
+    size_t total = packed->data.size() + packed->factors.size() * sizeof(float);
     for (const auto& panel : packed->plain) total += panel.size() * sizeof(uint16_t);
     return static_cast<int64_t>(total);
 }

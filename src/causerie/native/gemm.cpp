@@ -95,6 +95,8 @@ void block(const Packed& w, const Inputs& x, int64_t panel, int64_t row, int64_t
            const Result& to) {
     Floats sums[kBlockRows * PANELS];
     for (int64_t i = 0; i < num_rows * PANELS; ++i) sums[i] = Floats{};
+    const float* factors = is_short(w.format) ? w.factors.data() + panel * kPanel : nullptr;
+    for (int p = 0; factors && p < PANELS; ++p) __builtin_prefetch(factors + p * kPanel);
     const Panels panels{w.data.data() + panel * w.panel_bytes, w.panel_bytes};
     const int64_t words = num_words(w.format, w.k);
     const int rows = tile_rows(num_rows);
@@ -109,6 +111,7 @@ void block(const Packed& w, const Inputs& x, int64_t panel, int64_t row, int64_t
     for (int64_t r = 0; r < num_rows; ++r)
         for (int p = 0; p < PANELS; ++p) {
             const int64_t column = (panel + p) * kPanel;
+            if (factors) sums[r * PANELS + p] = sums[r * PANELS + p] * load(factors + p * kPanel);
             finish(sums[r * PANELS + p], to, row + r, column,
                    std::min<int64_t>(kLanes, w.n - column));
         }

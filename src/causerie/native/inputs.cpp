@@ -31,26 +31,28 @@ float from_bits(int32_t bits) {
     return out;
 }
 
-// Quantises a group of 64 to integers of ±127; returns their scale and their sum.
-float quantize_group(const Floats (&x)[4], int8_t* out, int32_t* total) {
+// Quantises a group of 64 to integers of ±127; returns their scale, and the sums of both halves.
+float quantize_group(const Floats (&x)[4], int8_t* out, int32_t (&totals)[2]) {
     Ints top = ints(0);  // the bits of absolute values sort like the values, with NaN last
     for (int i = 0; i < 4; ++i) top = larger(top, as_ints(x[i]) & ints(0x7fffffff));
     const float most = from_bits(largest(top));
     const Floats inverse = floats(most > 0 ? 127.0f / most : 0.0f);
-    Ints added = ints(0);
+    Ints added[2] = {ints(0), ints(0)};
     for (int i = 0; i < 4; ++i) {
         Ints whole;
         nearest(x[i] * inverse, &whole);
         whole = shift_right(shift_left(whole, 24), 24);  // sign-extend the low byte
-        added = added + whole;
+        added[i / 2] = added[i / 2] + whole;
         int32_t values[kLanes];
         store(values, whole);
         for (int j = 0; j < kLanes; ++j) out[i * kLanes + j] = static_cast<int8_t>(values[j]);
     }
-    int32_t values[kLanes];
-    store(values, added);
-    *total = 0;
-    for (int32_t value : values) *total += value;
+    for (int half = 0; half < 2; ++half) {
+        int32_t values[kLanes];
+        store(values, added[half]);
+        totals[half] = 0;
+        for (int32_t value : values) totals[half] += value;
+    }
     return most / 127.0f;
 }
 
@@ -64,9 +66,10 @@ void quantize_row(const float* x, int64_t k, int32_t offset, int8_t* out, float*
             from = rest;
         }
         const Floats group[4] = {load(from), load(from + 16), load(from + 32), load(from + 48)};
-        int32_t total;
-        scales[g] = quantize_group(group, out + g * kGroup, &total);
-        offsets[g] = -offset * total;  // compensates the offset of the weights
+        int32_t totals[2];
+        scales[g] = quantize_group(group, out + g * kGroup, totals);
+        for (int half = 0; half < 2; ++half)  // compensates the offset of the weights
+            offsets[2 * g + half] = -offset * totals[half];
     }
 }
 
@@ -94,14 +97,14 @@ Inputs prepare(Pool& pool, Format format, const float* x, int64_t m, int64_t k, 
         return {words, ld, nullptr, nullptr, 0};
     }
     const int64_t groups = (k + kGroup - 1) / kGroup;
-    const int32_t offset = format == Format::int8 ? 128 : 8;
+    const int32_t offset = format == Format::int8 ? 128 : format == Format::int5 ? 16 : 8;
     uint32_t* words = scratch.words.reserve(m * groups * kQuads);
     float* scales = scratch.scales.reserve(m * groups);
-    int32_t* offsets = scratch.offsets.reserve(m * groups);
+    int32_t* offsets = scratch.offsets.reserve(2 * m * groups);
     each_row(pool, m, k, [&](int64_t row) {
         quantize_row(x + row * ldx, k, offset,
                      reinterpret_cast<int8_t*>(words + row * groups * kQuads),
-                     scales + row * groups, offsets + row * groups);
+                     scales + row * groups, offsets + 2 * row * groups);
     });
     return {words, groups * kQuads, scales, offsets, groups};
 }

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from causerie.native.library import Library, load
 
 #: Storage of weights: see gemm.hpp.
-Format = Literal["float32", "bfloat16", "int8", "int4"]
-FORMATS: dict[Format, int] = {"float32": 0, "bfloat16": 1, "int8": 2, "int4": 3}
+Format = Literal["float32", "bfloat16", "int8", "int5", "int4"]
+FORMATS: dict[Format, int] = {"float32": 0, "bfloat16": 1, "int8": 2, "int5": 4, "int4": 3}
 
 #: Rows of weights per panel.
 PANEL = 16

@@ -143,6 +143,11 @@ inline Ints operator&(const Ints& a, const Ints& b) {
     CAUSERIE_PARTS out.part[i] = a.part[i] & b.part[i];
     return out;
 }
+inline Ints operator|(const Ints& a, const Ints& b) {
+    Ints out;
+    CAUSERIE_PARTS out.part[i] = a.part[i] | b.part[i];
+    return out;
+}
 inline Ints operator^(const Ints& a, const Ints& b) {
     Ints out;
     CAUSERIE_PARTS out.part[i] = a.part[i] ^ b.part[i];
@@ -184,6 +189,11 @@ inline Ints less(const Floats& a, const Floats& b) {
 inline Ints not_zero(const Ints& a) {
     Ints out;
     CAUSERIE_PARTS out.part[i] = a.part[i] != 0;
+    return out;
+}
+inline Ints select(const Ints& mask, const Ints& a, const Ints& b) {
+    Ints out;
+    CAUSERIE_PARTS out.part[i] = mask.part[i] ? a.part[i] : b.part[i];
     return out;
 }
 inline Floats select(const Ints& mask, const Floats& a, const Floats& b) {
@@ -378,6 +388,29 @@ inline Floats load_bf16(const uint16_t* p) {
     return load(v);
 #endif
 }
+// Sixteen signed bytes. GCC 12 takes __builtin_convertvector apart.
+inline Ints load_bytes(const uint8_t* p) {
+    Ints out;
+#if defined(CAUSERIE_AVX512)
+    out.part[0] = (IntPart)_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+#elif defined(CAUSERIE_AVX2)
+    CAUSERIE_PARTS out.part[i] = (IntPart)_mm256_cvtepi8_epi32(
+        _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p + i * kPartLanes)));
+#elif defined(__aarch64__)
+    const int8x16_t bytes = vreinterpretq_s8_u8(vld1q_u8(p));
+    const int16x8_t low = vmovl_s8(vget_low_s8(bytes)), high = vmovl_high_s8(bytes);
+    out.part[0] = (IntPart)vmovl_s16(vget_low_s16(low));
+    out.part[1] = (IntPart)vmovl_high_s16(low);
+    out.part[2] = (IntPart)vmovl_s16(vget_low_s16(high));
+    out.part[3] = (IntPart)vmovl_high_s16(high);
+#else
+    int32_t values[kLanes];
+    for (int i = 0; i < kLanes; ++i) values[i] = static_cast<int8_t>(p[i]);
+    out = load(static_cast<const void*>(values));
+#endif
+    return out;
+}
+
 inline void store_bf16(uint16_t* p, const Floats& x) {
 #if defined(CAUSERIE_AVX512)
     const __m256bh half = _mm512_cvtneps_pbh((__m512)x.part[0]);

@@ -48,10 +48,10 @@ class Settings(BaseSettings):
     device: str = Field("auto", description="Device: auto, cpu, cuda, cuda:1 or mps.")
     dtype: str = Field("auto", description="Number format of the language model.")
     backbone_format: str = Field(
-        "auto", description="Weight format of the backbone: auto, int8 or int4."
+        "auto", description="Weight format of the backbone: auto, int8, int5 or int4."
     )
     depth_format: str = Field(
-        "auto", description="Weight format of the depth decoder: auto, int8 or int4."
+        "auto", description="Weight format of the depth decoder: auto, int8, int5 or int4."
     )
     lexicon: str = Field("", description="File of pronunciations for all texts.")
     normalize: Literal["on", "off"] = Field(

@@ -52,8 +52,8 @@ def test_without_native_kernels_the_plain_runner_computes(monkeypatch: pytest.Mo
 
 
 def test_formats_that_are_not_there() -> None:
-    with pytest.raises(ConfigError, match=r"one of auto, float32, .*int4, not 'int5'"):
-        new_runner(CHECKPOINT, 1, depth_format="int5")
+    with pytest.raises(ConfigError, match=r"one of auto, float32, .*int4, not 'int3'"):
+        new_runner(CHECKPOINT, 1, depth_format="int3")
     with pytest.raises(ConfigError, match="plain kernels were requested"):
         new_runner(CHECKPOINT, 1, backbone_format="int8", kernels="plain")
 

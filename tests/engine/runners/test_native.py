@@ -25,8 +25,10 @@ from tests.kernels import KERNELS
 FORMATS: dict[tuple[Format, Format], float] = {
     ("bfloat16", "bfloat16"): 0.01,
     ("int8", "int8"): 0.03,
-    ("bfloat16", "int4"): 0.3,
-    ("int4", "int4"): 0.4,
+    ("int5", "int5"): 0.15,
+    ("bfloat16", "int4"): 0.25,
+    ("int5", "int4"): 0.3,
+    ("int4", "int4"): 0.35,
 }
 GREEDY = Sampling(temperature=0, top_k=None, depth_temperature=0, depth_top_k=None, seed=0)
 DRAWN = [
@@ -250,7 +252,7 @@ def test_fewer_codebooks_are_drawn_as_if_the_others_were_masked_out():
         runner(model, num_codebooks=6)
 
 
-@pytest.mark.parametrize("form", ["float32", "bfloat16", "int8", "int4"])
+@pytest.mark.parametrize("form", ["float32", "bfloat16", "int8", "int5", "int4"])
 def test_a_slot_of_broken_numbers_is_named_and_the_others_are_well(form: Format):
     model = tiny.csm()
     with torch.no_grad():
@@ -285,7 +287,7 @@ def test_sound_is_the_codecs():
 
 
 def test_settings_that_mean_nothing_are_refused():
-    with pytest.raises(ConfigError, match="one of float32, bfloat16, int8, int4, not 'fp8'"):
+    with pytest.raises(ConfigError, match="one of float32, bfloat16, int8, int5, int4, not 'fp8'"):
         runner(tiny.csm(), depth_format="fp8")
 
 

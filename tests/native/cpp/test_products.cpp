@@ -12,6 +12,8 @@ using namespace causerie;
 
 namespace {
 
+constexpr Format kFormats[] = {Format::f32, Format::bf16, Format::int8, Format::int4, Format::int5};
+
 struct Matrix {
     int64_t rows, columns;
     std::vector<float> values;
@@ -72,31 +74,35 @@ Matrix kept_by(Pool& pool, const Matrix& w, Format format) {
     return out;
 }
 
-// How far each weight is from the one kept: half a step of the group's scale, and in int4, whose
-// scale is chosen among a few and whose steps reach from -8 to 7, a step and a little.
+// How far each weight is from the one kept: half a step of the group's scale, and in int4 and int5, whose
+// scales are chosen among a few and whose steps reach from -8 to 7 or -16 to 15, some steps: the smallest
+// scale is about half the one that reaches the largest weight.
 void check_kept(const Matrix& w, const Matrix& kept, Format format) {
     const bool int8 = format == Format::int8;
+    const int64_t group = int8 ? kGroup : kHalf;
+    const double levels = int8 ? 127 : format == Format::int5 ? 16 : 8;
+    const double error_share = int8 ? 2e-4 : format == Format::int5 ? 0.012 : 0.04;
     for (int64_t n = 0; n < w.rows; ++n)
-        for (int64_t first = 0; first < w.columns; first += kGroup) {
-            const int64_t end = std::min(first + kGroup, w.columns);
+        for (int64_t first = 0; first < w.columns; first += group) {
+            const int64_t end = std::min(first + group, w.columns);
             float most = 0;
             double square = 0, error = 0;
             for (int64_t k = first; k < end; ++k) most = std::max(most, std::fabs(w.at(n, k)));
-            const double step = most / (int8 ? 127.0 : 8.0);
+            const double step = most / levels;
             for (int64_t k = first; k < end; ++k) {
                 const double off = kept.at(n, k) - w.at(n, k);
-                CHECK(std::fabs(off) <= step * (int8 ? 0.9 : 1.8));  // the scale is in bf16
+                CHECK(std::fabs(off) <= step * (int8 ? 0.9 : 0.5 * levels));  // the scale is in bf16
                 square += w.at(n, k) * w.at(n, k);
                 error += off * off;
             }
-            CHECK(error <= square * (int8 ? 2e-4 : 0.05) + 1e-12);
+            CHECK(error <= square * error_share + 1e-12);
         }
 }
 
 void formats() {
     Pool pool(2);
     const int64_t sizes[][2] = {{1, 1}, {5, 7}, {16, 64}, {33, 100}, {70, 257}, {64, 256}};
-    for (Format format : {Format::f32, Format::bf16, Format::int8, Format::int4})
+    for (Format format : kFormats)
         for (const auto& size : sizes) {
             const Matrix w(size[0], size[1], 11), x(9, size[1], 12);
             Matrix weights = w, inputs = x;
@@ -122,7 +128,7 @@ void formats() {
 // A row's result does not depend on the other rows or on the number of threads.
 void rows_and_threads() {
     Pool one(1), three(3);
-    for (Format format : {Format::f32, Format::bf16, Format::int8, Format::int4})
+    for (Format format : kFormats)
         for (int64_t k : {256, 257}) {
             const Matrix w(130, k, 13), x(125, k, 14);
             const Weights weights = packed(three, w, format);
@@ -176,7 +182,7 @@ void twelve_bits() {
 
 void not_finite() {
     Pool pool(1);
-    for (Format format : {Format::f32, Format::bf16, Format::int8, Format::int4})
+    for (Format format : kFormats)
         for (float wrong : {NAN, INFINITY}) {
             const Matrix w(20, 104, 22);
             Matrix x(2, 104, 23);
