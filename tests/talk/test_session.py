@@ -31,7 +31,7 @@ class Desk:
     """Devices whose loudspeaker plays at once, or until the microphone ends.
 
     Args:
-        parts: what the microphone hears; None waits until something was played.
+        parts: what the microphone hears; None waits until something was played, or all of it.
         stopped_at_s: what was played when the answer is interrupted.
     """
 
@@ -47,12 +47,12 @@ class Desk:
         self.parts, self.plays_on, self.stopped_at_s = parts, plays_on, stopped_at_s
         self.sounds: list[np.ndarray] = []
         self.is_held: asyncio.Event | None = None
-        self._begun, self._ended = asyncio.Event(), asyncio.Event()
+        self._begun, self._finished, self._ended = (asyncio.Event() for _ in range(3))
 
     async def blocks(self) -> AsyncIterator[tuple[np.ndarray, np.ndarray]]:
         for part in self.parts:
             if part is None:
-                await self._begun.wait()
+                await (self._begun if self.plays_on else self._finished).wait()
                 continue
             if self.is_held is not None:
                 (self.is_held.set if np.any(part) else self.is_held.clear)()
@@ -63,12 +63,14 @@ class Desk:
 
     def play(self, pcm: np.ndarray) -> None:
         self.sounds.append(pcm)
-        self._begun.set()
+        if sum(map(len, self.sounds)) >= 0.3 * RATE:
+            self._begun.set()
 
     def stop(self) -> float:
         return self.stopped_at_s
 
     async def played(self) -> float:
+        self._finished.set()
         if self.plays_on:
             await self._ended.wait()
         return sum(map(len, self.sounds)) / RATE
