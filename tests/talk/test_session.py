@@ -17,7 +17,7 @@ from causerie.talk.ears import Ears
 from causerie.talk.mind import Echo, Message
 from causerie.talk.record import Record
 from causerie.talk.session import TalkSession
-from causerie.talk.turn_detector import Settings, TurnDetector
+from causerie.talk.turn_detector import TurnDetector
 from causerie.tts import TTS
 from tests import tiny
 from tests.talk.test_ears import Loudness, loud, silent
@@ -117,7 +117,7 @@ def talked(
         log, conversation = Log(), tts.conversation()
         detector = TurnDetector(Loudness())
         if push_to_talk:
-            detector = TurnDetector(lambda frame: 1.0, Settings(padding_ms=0))
+            detector = TurnDetector.of_button()
             desk.is_held = asyncio.Event()
         ears = Ears(detector, lambda samples: words, conversation.listen, RATE, wants_partial=False)
         session = TalkSession(conversation, ears, mind, desk, log, is_held=desk.is_held)

@@ -130,15 +130,12 @@ async def _talk(
     from causerie.talk.record import Record
     from causerie.talk.session import TalkSession
     from causerie.talk.sound_card import SoundCard
-    from causerie.talk.turn_detector import Settings, TurnDetector
+    from causerie.talk.turn_detector import TurnDetector
 
     conversation = tts.conversation(voice)
     card = SoundCard(tts.sample_rate, *devices)
     is_held = asyncio.Event() if push_to_talk else None
-    if is_held is None:
-        detector = TurnDetector(Silero())
-    else:
-        detector = TurnDetector(lambda frame: 1.0, Settings(padding_ms=0))
+    detector = TurnDetector(Silero()) if is_held is None else TurnDetector.of_button()
     ears = Ears(detector, tts.recognizer, conversation.listen, tts.sample_rate)
     saved = None if record is None else Record(record, tts.sample_rate)
     display = Display(saved)

@@ -22,7 +22,6 @@ from causerie.audio.c2pa import Signer
 from causerie.audio.formats import Encoder
 from causerie.errors import UnknownVoiceError
 from causerie.prompt import Segment
-from causerie.recognition.whisper import Recognizer
 from causerie.reply.async_stream import AsyncStream, Outcome
 from causerie.server.clients import current_client
 from causerie.server.dictionaries import Dictionaries
@@ -342,10 +341,6 @@ class SpeechService:
         span = None if self._tracing is None else self._tracing.reply(protocol, started_ns)
         stream.observer = _ReplyMetrics(self.metrics, protocol, loaded, span)
         return stream
-
-    def recognizer(self) -> Recognizer:
-        """Hears the words of users; loaded at first. See `TTS.recognizer`."""
-        return self.tts.recognizer
 
     async def aclose(self) -> None:
         """Close all engines; replies in progress are cut off."""

@@ -88,6 +88,11 @@ class TurnDetector:
         self._num_speech = self._num_silent = 0  # frames in a row
         self._speech_end = 0
 
+    @classmethod
+    def of_button(cls) -> TurnDetector:
+        """A detector for sound that comes while a button is held: `finish` ends the turn."""
+        return cls(lambda frame: 1.0, Settings(padding_ms=0))
+
     @property
     def speech(self) -> NDArray[np.float32]:
         """See the class."""

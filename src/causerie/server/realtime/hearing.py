@@ -45,13 +45,8 @@ class Hearing:
         new = Hearing()
         new.kind, new.detection, new.transcribes = self.kind, self.detection, self.transcribes
         if options.format is not None:
+            options.format.check_rate("audio.input.format.rate")
             new.kind = options.format.type
-            if options.format.rate not in (None, RATES[new.kind]):
-                raise ApiError(
-                    f"{new.kind} has a rate of {RATES[new.kind]} Hz, not {options.format.rate}",
-                    code="invalid_value",
-                    param="audio.input.format.rate",
-                )
         if options.turn_detection is not None:
             detection = options.turn_detection
             new.detection = None if detection.type == "none" else detection
@@ -100,7 +95,7 @@ class Hearing:
         """Ears for a session; they hear no silence if the client says where turns end."""
         detection = self.detection
         if detection is None:
-            detector = TurnDetector(lambda frame: 1.0, Settings(padding_ms=0))
+            detector = TurnDetector.of_button()
         else:
             settings = Settings(
                 threshold=detection.threshold,

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from causerie.audio.formats import MAX_SPEED, MIN_SPEED
+from causerie.server.errors import ApiError
 from causerie.server.json_body import Seed
 from causerie.server.sockets import Message
 
@@ -17,6 +18,15 @@ RATES = {"audio/pcm": 24_000, "audio/pcmu": 8000, "audio/pcma": 8000}
 class Format(Message):
     type: Literal["audio/pcm", "audio/pcmu", "audio/pcma"] = "audio/pcm"
     rate: Literal[24000, 8000] | None = None
+
+    def check_rate(self, param: str) -> None:
+        """Raise ApiError if the format has another rate."""
+        if self.rate not in (None, RATES[self.type]):
+            raise ApiError(
+                f"{self.type} has a rate of {RATES[self.type]} Hz, not {self.rate}",
+                code="invalid_value",
+                param=param,
+            )
 
 
 class VoiceId(Message):

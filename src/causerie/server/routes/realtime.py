@@ -144,16 +144,12 @@ class _Connection:
         """The output settings: the given ones, else those of the session."""
         kind, voice, speed = self.format, self.voice or self.service.default_voice, self.speed
         if options is not None:
-            kind = options.format.type if options.format is not None else kind
+            if options.format is not None:
+                options.format.check_rate("audio.output.format.rate")
+                kind = options.format.type
             if options.voice is not None:
                 voice = options.voice if isinstance(options.voice, str) else options.voice.id
             speed = options.speed if options.speed is not None else speed
-            if options.format is not None and options.format.rate not in (None, RATES[kind]):
-                raise ApiError(
-                    f"{kind} has a rate of {RATES[kind]} Hz, not {options.format.rate}",
-                    code="invalid_value",
-                    param="audio.output.format.rate",
-                )
         return {"format": {"type": kind, "rate": RATES[kind]}, "voice": voice, "speed": speed}
 
     async def update(self, event: dict[str, Any]) -> None:
@@ -180,7 +176,7 @@ class _Connection:
         if not len(samples):
             return
         if self.ears is None:
-            recognizer = await asyncio.to_thread(self.service.recognizer)
+            recognizer = await asyncio.to_thread(lambda: self.service.tts.recognizer)
             self.ears = self.hearing.ears(self.memory, recognizer)
         for heard in await asyncio.to_thread(self.ears.add, samples):
             if isinstance(heard, Started):
