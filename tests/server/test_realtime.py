@@ -24,6 +24,21 @@ TEXT = "Hello there. How are you today? I hope that all is well with you and wit
 LONG = "All the words that I know, and so on and on. " * 8
 
 
+#: The events of a response, without deltas.
+RESPONSE = (
+    "response.created",
+    "response.output_item.added",
+    "conversation.item.added",
+    "response.content_part.added",
+    "response.output_audio.done",
+    "response.output_audio_transcript.done",
+    "response.content_part.done",
+    "conversation.item.done",
+    "response.output_item.done",
+    "response.done",
+)
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with running(tmp_path_factory.mktemp("voices"), max_input_chars=2000) as here:
@@ -105,16 +120,7 @@ def test_a_response_speaks_the_message(server: Running) -> None:
         assert [k for k in kinds(events) if not k.endswith("delta")] == [
             "conversation.item.added",
             "conversation.item.done",
-            "response.created",
-            "response.output_item.added",
-            "conversation.item.added",
-            "response.content_part.added",
-            "response.output_audio.done",
-            "response.output_audio_transcript.done",
-            "response.content_part.done",
-            "conversation.item.done",
-            "response.output_item.done",
-            "response.done",
+            *RESPONSE,
         ]
         assert len({event.event_id for event in events}) == len(events)
         voice = openai_voice("marin", petit().voices)

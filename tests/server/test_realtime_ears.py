@@ -24,6 +24,7 @@ from causerie.server.routes import realtime
 from causerie.tts import TTS
 from tests.patience import PATIENCE_S
 from tests.server.running import Running, petit, running
+from tests.server.test_realtime import RESPONSE
 from tests.talk.chat_server import chat_server
 
 QUESTION = "Is it far to the station?"
@@ -134,16 +135,7 @@ def test_a_turn_is_heard_and_answered(server: Running, hears: Script) -> None:
             "conversation.item.added",
             "conversation.item.input_audio_transcription.completed",
             "conversation.item.done",
-            "response.created",
-            "response.output_item.added",
-            "conversation.item.added",
-            "response.content_part.added",
-            "response.output_audio.done",
-            "response.output_audio_transcript.done",
-            "response.content_part.done",
-            "conversation.item.done",
-            "response.output_item.done",
-            "response.done",
+            *RESPONSE,
         ]
         by = {event.type: event for event in client.events}
         seconds = len(question()) / RATE
@@ -223,6 +215,23 @@ def test_the_client_may_say_where_turns_end(server: Running, hears: Script) -> N
         assert done.response.output[0].content[0].transcript == QUESTION
         assert "input_audio_buffer.speech_started" not in client.kinds()
         assert hears.lengths_s == [pytest.approx(len(question()) / RATE - 1, abs=0.04)]
+
+    talk(server, task)
+
+
+def test_settings_in_the_middle_of_a_turn_lose_nothing(server: Running) -> None:
+    data = pcm16(question()).tobytes()
+
+    async def task(client: Client) -> None:
+        await client.send(data[: len(data) // 2])
+        await client.until("input_audio_buffer.speech_started")
+        await client.update(audio={"input": {"transcription": {"model": "whisper-1"}}})
+        await client.send(data[len(data) // 2 :])
+        stopped = await client.until("input_audio_buffer.speech_stopped")
+        assert stopped.audio_end_ms / 1000 == pytest.approx(len(question()) / RATE - 1, abs=0.3)
+        completed = await client.until("conversation.item.input_audio_transcription.completed")
+        assert completed.transcript == QUESTION
+        await client.until("response.done")
 
     talk(server, task)
 

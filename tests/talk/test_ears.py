@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -177,6 +179,22 @@ def test_words_are_recognized_in_the_silence_that_ends_a_turn(tts: TTS) -> None:
     _, turn = heard(tts, np.concatenate([loud(0.96), silent(1.0)]), RATE, 512)
     assert isinstance(turn, Utterance)
     assert turn.words.result() == "1.12 seconds"  # up to the pause, not to the end of the silence
+
+
+def test_words_that_were_asked_for_come_after_the_end(tts: TTS) -> None:
+    may_go = threading.Event()
+
+    def slow(samples: np.ndarray) -> str:
+        assert may_go.wait(30)
+        return length_of(samples)
+
+    ears = Ears(TurnDetector(Loudness()), slow, tts.conversation().listen, RATE)
+    found = ears.add(np.concatenate([loud(0.96), silent(1.0)] * 2))
+    ears.close()  # while the first turn is recognized, and the second one waits
+    may_go.set()
+    first, second = [what for what in found if isinstance(what, Utterance)]
+    assert first.words.result(30) == "1.12 seconds"
+    assert second.words.result(30).endswith(" seconds")
 
 
 def test_partial_results(tts: TTS) -> None:

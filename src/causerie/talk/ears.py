@@ -115,8 +115,8 @@ class Ears:
         return self._hear(self._detector.finish())
 
     def close(self) -> None:
-        """End the recognizer's thread."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """End the recognizer's thread, once it has given the words of turns that were heard."""
+        self._pool.shutdown(wait=False)
 
     def _hear(self, events: list[Event]) -> list[Heard]:
         heard: list[Heard] = []

@@ -54,6 +54,10 @@ class Hearing:
             new.transcribes = options.transcription.type != "none"
         return new
 
+    def hears_as(self, other: Hearing) -> bool:
+        """Whether the ears are those of other settings too."""
+        return (self.kind, self.detection) == (other.kind, other.detection)
+
     def json(self) -> dict[str, Any]:
         """The settings in OpenAI's format."""
         detection = None

@@ -158,8 +158,10 @@ class _Connection:
         output = self.settings(options.audio.output if options.audio is not None else None)
         await self.service.find_voice(output["voice"])
         if options.audio is not None and options.audio.input is not None:
-            self.hearing = self.hearing.changed(options.audio.input)
-            self.forget_sound()
+            hearing = self.hearing.changed(options.audio.input)
+            if not hearing.hears_as(self.hearing):
+                self.forget_sound()
+            self.hearing = hearing
         if options.tools is not None:
             self.tools = options.tools
         self.voice, self.format = output["voice"], output["format"]["type"]
