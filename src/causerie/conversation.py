@@ -36,7 +36,7 @@ CONTEXT_S = 40.0
 #: Share of them that is left when the oldest turns are dropped. Until the rest is full again, each
 #: prompt begins with the one before it, whose keys and values are cached.
 KEPT = 0.75
-#: Turns that are remembered; so many of half a second fill the positions of csm-1b.
+#: The most turns that are remembered: 256 turns of half a second fill csm-1b's positions.
 MAX_TURNS = 256
 
 

@@ -85,7 +85,7 @@ def card_problem(card: torch.device) -> str | None:
 
 
 def _capability(name: str) -> tuple[int, int]:
-    """Of "sm_86" or "sm_90a"."""
+    """The compute capability in a name such as "sm_86" or "sm_90a"."""
     digits = "".join(letter for letter in name.partition("_")[2] if letter.isdigit())
     return int(digits[:-1]), int(digits[-1])
 

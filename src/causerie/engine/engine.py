@@ -189,8 +189,8 @@ class Engine:
         """Keep steps out, so that the block may use the runner.
 
         Args:
-            idle_s: wait only so long until there are no requests; yields whether there are none,
-                and keeps nothing out if there are.
+            idle_s: seconds to wait for the engine to be idle. Yields whether it is; if not, steps
+                are not kept out. None: wait for the end of the current step.
         """
 
         def is_free() -> bool:

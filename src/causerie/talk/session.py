@@ -41,7 +41,7 @@ class Devices(Protocol):
 
 
 class Listener(Protocol):
-    """Is told what happens, for a display or a record."""
+    """Receives the events of a session, to show or to record them."""
 
     def on_block(self, heard: NDArray[np.float32], played: NDArray[np.float32]) -> None:
         """Sound was heard and played."""
@@ -56,7 +56,7 @@ class Listener(Protocol):
         """The user's words, at the end of a turn; "" if there were none."""
 
     def on_first_sound(self, seconds: float) -> None:
-        """The answer begins, so long after the user's last word."""
+        """The answer begins, this many seconds after the user's last word."""
 
     def on_reply(self, text: str, *, is_interrupted: bool) -> None:
         """The words of an answer, as far as they were heard."""

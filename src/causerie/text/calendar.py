@@ -204,7 +204,7 @@ def _decades(match: re.Match[str]) -> str:
 
 
 def _possessive(match: re.Match[str]) -> str:
-    """Of a year or a product: 1989's hits, Windows 11's menu; but all 1's."""
+    """The possessive of a year or a product: 1989's hits, Windows 11's menu; but all 1's."""
     if len(match["year"]) < 4 and not match["name"]:
         return match[0]
     return f"{match['name']}{year(match['year'])}'s"
