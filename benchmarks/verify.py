@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import importlib.util
+import itertools
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -126,8 +127,8 @@ def measure(
 
 def measure_streams(tts: TTS, count: int) -> None:
     """Print the first sound of streams of three pieces, without and with verification."""
-    texts = read_sentences()
-    texts = [" ".join(texts[n : n + 6]) for n in range(0, 6 * count, 6)]
+    sentences = itertools.cycle(read_sentences())
+    texts = [" ".join(itertools.islice(sentences, 6)) for _ in range(count)]
     first: dict[bool, list[float]] = {False: [], True: []}
     for seed, text in enumerate(texts):
         for verify in (False, True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from causerie.narrate.level import MAX_PEAK, TARGET_DB, gains_db, level_db, levelled
+from causerie.narrate.level import LIMIT_S, MAX_PEAK, TARGET_DB, gains_db, level_db, levelled
 
 RATE = 24_000
 
@@ -30,7 +30,7 @@ def test_a_slow_drift_is_taken_out() -> None:
     after = []
     for number in range(40):
         near = gains[max(0, number - 1)], gains[number], gains[min(39, number + 1)]
-        after.append(level_db(levelled(speech(levels[number]), *near), RATE))
+        after.append(level_db(levelled(speech(levels[number]), RATE, *near), RATE))
     assert max(after) - min(after) < 0.6
     assert np.mean(after) == pytest.approx(TARGET_DB, abs=0.3)
 
@@ -42,5 +42,16 @@ def test_a_whisper_between_loud_parts_stays_quieter() -> None:
 
 def test_silence_is_not_amplified_and_peaks_are_kept() -> None:
     assert gains_db([-100.0], [0.0]) == [0.0]
-    loud = levelled(speech(-20.0), 18.0, 18.0, 18.0)
-    assert np.abs(loud).max() == pytest.approx(MAX_PEAK)
+    loud = levelled(speech(-20.0), RATE, 18.0, 18.0, 18.0)
+    assert np.abs(loud).max() <= MAX_PEAK
+
+
+def test_a_click_does_not_lower_the_speech_around_it() -> None:
+    quiet = speech(-30.0)
+    click = quiet.copy()
+    click[RATE : RATE + 5] = 2.0
+    found = levelled(click, RATE, 6.0, 6.0, 6.0)
+    expected = levelled(quiet, RATE, 6.0, 6.0, 6.0)
+    assert np.abs(found).max() == pytest.approx(MAX_PEAK)
+    far = np.abs(np.arange(len(quiet)) - RATE) > LIMIT_S * RATE + 5
+    assert np.array_equal(found[far], expected[far])

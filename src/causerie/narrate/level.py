@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 #: Level of the speech, in dB of full scale: within what audiobook shops accept, -23 to -18.
@@ -20,6 +21,8 @@ SILENCE_DB = -100.0
 #: Largest change of a part's level.
 MAX_GAIN_DB = 20.0
 MAX_PEAK = 0.98
+#: Seconds around a higher peak in which the gain falls and rises.
+LIMIT_S = 0.02
 _BLOCK_S, _STEP_S = 0.4, 0.1
 _ABSOLUTE_GATE_DB, _RELATIVE_GATE_DB = -60.0, -10.0
 
@@ -61,7 +64,7 @@ def gains_db(levels: Sequence[float], seconds: Sequence[float]) -> list[float]:
 
 
 def levelled(
-    samples: NDArray[np.float32], before: float, own: float, after: float
+    samples: NDArray[np.float32], sample_rate: int, before: float, own: float, after: float
 ) -> NDArray[np.float32]:
     """Samples (N,) with a gain that moves to and from the gains of the neighbours.
 
@@ -74,7 +77,18 @@ def levelled(
         return samples
     places = [0, count / 2, count]
     curve = np.interp(np.arange(count), places, [(before + own) / 2, own, (own + after) / 2])
-    changed: NDArray[np.float32] = samples * (10 ** (curve / 20)).astype(np.float32)
-    peak = float(np.abs(changed).max())
-    changed *= np.float32(min(1.0, MAX_PEAK / max(peak, 1e-9)))
-    return changed
+    return _limited(samples * (10 ** (curve / 20)).astype(np.float32), sample_rate)
+
+
+def _limited(samples: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
+    """Samples (N,) whose peaks are at most `MAX_PEAK`; only the sound around them is softer."""
+    gain = MAX_PEAK / np.maximum(np.abs(samples), MAX_PEAK)
+    if gain.min() == 1:
+        return samples
+    half = round(LIMIT_S * sample_rate / 2)
+    # The mean of minima over a window is at most the gain that its middle needs.
+    for reduce in np.min, np.mean:
+        windows = sliding_window_view(np.pad(gain, half, constant_values=1), 2 * half + 1)
+        gain = reduce(windows, axis=1)
+    limited: NDArray[np.float32] = samples * gain.astype(np.float32)
+    return np.clip(limited, -MAX_PEAK, MAX_PEAK)  # the rounding of float32

@@ -306,7 +306,7 @@ class _Writer:
                 yield np.zeros(round(item * self.sample_rate), np.float32)
             else:
                 key, gains = item
-                yield levelled(self.work.load_samples(key), *gains)
+                yield levelled(self.work.load_samples(key), self.sample_rate, *gains)
 
 
 @dataclass
