@@ -288,7 +288,7 @@ class Conversation:
 
     def _found(self, voice: Voice) -> list[tuple[Turn, Segment]]:
         """The segments that are context of a voice, each with its turn."""
-        other = _other_speaker(voice)
+        other = other_speaker(voice)
         found: list[tuple[Turn, Segment]] = []
         for turn in self._turns:
             if isinstance(turn, Playback) and turn.voice != voice.name:
@@ -304,7 +304,7 @@ def _num_frames(segment: Segment) -> int:
     return segment.codes.shape[1]
 
 
-def _other_speaker(voice: Voice) -> int:
+def other_speaker(voice: Voice) -> int:
     """The lowest speaker number that the voice does not have."""
     taken = {voice.speaker, *(segment.speaker for segment in voice.segments)}
     return next(number for number in range(len(taken) + 1) if number not in taken)

@@ -11,11 +11,13 @@ import pytest
 import soundfile
 import torch
 
+from causerie.audio.audio import Audio
 from causerie.errors import ConfigError, TextError, UnknownVoiceError
-from causerie.evaluate import consistency, homographs, run, speaking
+from causerie.evaluate import adaptation, consistency, homographs, run, speaking
 from causerie.evaluate.clip import Clip, Measured
 from causerie.evaluate.dnsmos import WORST
 from causerie.evaluate.page import page
+from causerie.evaluate.prosody import Prosody
 from causerie.evaluate.report import LINES, Report
 from causerie.evaluate.run import METRICS, check_metrics, evaluate
 from causerie.evaluate.sentences import read_sentences
@@ -39,14 +41,25 @@ def tts() -> TTS:
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     """A tiny random model never ends by itself; and few words are enough."""
     monkeypatch.setattr(speaking, "MAX_DURATION_S", 0.4)
-    for name, module in (("homographs", homographs), ("consistency", consistency)):
-        words = (module.HOMOGRAPHS if name == "homographs" else module.VARIANTS)[:1]
-        measure = module.measure
+    for name, module, items in (
+        ("homographs", homographs, homographs.HOMOGRAPHS[:1]),
+        ("consistency", consistency, consistency.VARIANTS[:1]),
+        ("adaptation", adaptation, adaptation.PAIRS[:2]),
+    ):
 
-        def few(speaker: Speaking, measure=measure, words=words):  # type: ignore[no-untyped-def]
-            return measure(speaker, words)
+        def few(speaker: Speaking, measure=module.measure, items=items):  # type: ignore[no-untyped-def]
+            return measure(speaker, items)
 
         monkeypatch.setattr(run, "CONTEXT_METRICS", {**run.CONTEXT_METRICS, name: few})
+    # and its noise has no pitch
+    monkeypatch.setattr(adaptation, "MIN_CHANGE", dict.fromkeys(adaptation.MIN_CHANGE, -100))
+    monkeypatch.setattr(adaptation, "prosody", loud)
+
+
+def loud(audio: Audio, text: str) -> Prosody:
+    """A prosody whose every part is the level."""
+    level = float(20 * np.log10(np.sqrt(np.mean(audio.samples**2))))
+    return Prosody(pitch=level, range=level, pace=level, loudness=level)
 
 
 def tools() -> Tools:
@@ -71,7 +84,7 @@ def test_every_metric_has_figures_and_descriptions(tts: TTS, tmp_path: Path) -> 
     assert set(LINES) - {"similarity_across"} == {
         name for name in report.numbers if "/" not in name
     }
-    assert set(report.tables) == {"clips", "codec", "homographs", "consistency"}
+    assert set(report.tables) == {"clips", "codec", "homographs", "consistency", "adaptation"}
     assert [row["text"] for row in report.tables["clips"]] == SENTENCES
     assert {"speaking", "measuring wer", "codec", "homographs"} <= set(steps)
 
@@ -87,7 +100,7 @@ def test_every_metric_has_figures_and_descriptions(tts: TTS, tmp_path: Path) -> 
     assert all((tmp_path / "out" / sound).is_file() for sound in sounds)
     samples = tmp_path / "out" / "samples"
     counts = {folder.name: len(list(folder.glob("*.flac"))) for folder in samples.iterdir()}
-    assert counts == {"clips": 3, "homographs": 2, "consistency": 4}
+    assert counts == {"clips": 3, "homographs": 2, "consistency": 4, "adaptation": 16}
     assert soundfile.info(samples / "clips" / "001.flac").duration == pytest.approx(0.4)
 
 

@@ -45,7 +45,7 @@ def evaluate(
         str | None,
         typer.Option(
             help="Metrics, separated by commas: wer, similarity, dnsmos, stopping, duration, "
-            "silence, repetition, speed, codec, homographs, consistency. Default: all."
+            "silence, repetition, speed, codec, homographs, consistency, adaptation. Default: all."
         ),
     ] = None,
     recordings: Annotated[

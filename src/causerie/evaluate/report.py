@@ -50,6 +50,20 @@ LINES: Mapping[str, str] = {
     "consistency": "pronunciation kept over turns {:.0%}",
     "consistency_both": "words that keep both pronunciations {:.0%}",
     "consistency_judge": "accuracy of the classifier on known pronunciations {:.0%}",
+    "adapts_pitch": "of the user's change of pitch, the answer follows {:.0%}",
+    "adapts_pace": "of the user's change of pace, the answer follows {:.0%}",
+    "adapts_loudness": "of the user's change of loudness, the answer follows {:.0%}",
+    "heard_pitch": "change of the answer's pitch by the user's sound {:+.1f} semitones",
+    "heard_range": "change of the answer's pitch range by the user's sound {:+.1f} semitones",
+    "heard_pace": "change of the answer's pace by the user's sound {:+.1%}",
+    "heard_loudness": "change of the answer's loudness by the user's sound {:+.1f} dB",
+    "adapts_pitch_error": "its standard error {:.0%}",
+    "adapts_pace_error": "its standard error {:.0%}",
+    "adapts_loudness_error": "its standard error {:.0%}",
+    "heard_pitch_error": "its standard error {:.1f} semitones",
+    "heard_range_error": "its standard error {:.1f} semitones",
+    "heard_pace_error": "its standard error {:.1%}",
+    "heard_loudness_error": "its standard error {:.1f} dB",
 }
 
 
@@ -61,7 +75,7 @@ class Report:
         model: name of the model.
         settings: seed, voices, number of clips.
         numbers: flat figures; shares and rates are fractions of 1.
-        tables: one row per clip ("clips"), recording ("codec"), homograph or turn.
+        tables: one row per clip ("clips"), recording ("codec"), homograph, turn, or pair.
     """
 
     model: str

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from causerie.audio.audio import Audio
 from causerie.errors import ConfigError
 from causerie.evaluate import (
+    adaptation,
     consistency,
     duration,
     homographs,
@@ -51,7 +52,11 @@ CLIP_METRICS: Mapping[str, Callable[[Sequence[Clip], Tools], Measured]] = Mappin
 )
 #: Metrics that synthesise their own sentences.
 CONTEXT_METRICS: Mapping[str, Callable[[Speaking], tuple[Measured, list[Clip]]]] = MappingProxyType(
-    {"homographs": homographs.measure, "consistency": consistency.measure}
+    {
+        "homographs": homographs.measure,
+        "consistency": consistency.measure,
+        "adaptation": adaptation.measure,
+    }
 )
 METRICS = (*CLIP_METRICS, "codec", *CONTEXT_METRICS)
 

@@ -85,7 +85,7 @@ class Speaking:
             max_duration_s=MAX_DURATION_S,
         )
         self._num_spoken += 1
-        return Clip(text=text, audio=audio, voice=voice.name, like=self._like[voice.name])
+        return Clip(text=text, audio=audio, voice=voice.name, like=self._like.get(voice.name, ()))
 
 
 def _sound_of(tts: TTS, voice: Voice) -> tuple[Audio, ...]:
