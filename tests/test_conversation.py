@@ -63,6 +63,14 @@ def test_the_other_speaker_has_a_number_of_its_own(tts: TTS) -> None:
     assert [segment.speaker for segment in conversation.context()] == [2]
 
 
+def test_a_conversation_has_a_voice_with_a_prompt() -> None:
+    petit = TTS.from_pretrained(device="cpu")
+    assert petit.conversation().voice.name == "heart"
+    assert petit.conversation().voice.segments
+    assert petit.conversation(0).voice.name == "0"
+    assert TTS(tiny.checkpoint()).conversation().voice.name == "0"
+
+
 def test_replies_in_another_voice_are_not_context(tts: TTS) -> None:
     conversation = tts.conversation(0)
     conversation.hear(QUESTION, sound(3), sample_rate=RATE)

@@ -49,7 +49,7 @@ from causerie.text.front_end import ReadingOptions
 from causerie.text.growing import Flush
 from causerie.text.lexicon import LexiconSource, read_lexicon
 from causerie.text.reading import TextReading, read
-from causerie.voices import Voice, find_voice
+from causerie.voices import Voice, find_voice, usual_voice
 from causerie.watermark.key import Watermark, usual_key
 from causerie.watermark.mark import Marker
 
@@ -565,13 +565,17 @@ class TTS:
         """A conversation with another speaker, whose sound is context of the replies.
 
         Args:
-            voice: of the replies, as for `generate`.
+            voice: of the replies, as for `generate`. None: the model's default, or the voice that
+                the server has without a name: the sound of a prompt keeps the replies in its voice.
             context_s: seconds of the latest turns that are context, besides the voice.
 
         Raises:
             ConfigError: `context_s` is not a number above 0.
             UnknownVoiceError: no voice has this name.
         """
+        checkpoint = self.checkpoint
+        if voice is None and not checkpoint.default_voice and not checkpoint.base:
+            voice = usual_voice(checkpoint.voices)
         return Conversation(self, self._context, self._voice(voice, ()), context_s=context_s)
 
     def make_voice(

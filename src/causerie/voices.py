@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import numbers
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -163,6 +163,11 @@ def load_voice(name: str, path: Path) -> Voice:
         return Voice.load(path)
     segment = Segment(speaker=0, text=prompt_text(path), audio=path)
     return Voice(name=name, segments=(segment,), notes=())
+
+
+def usual_voice(voices: Collection[str]) -> str | None:
+    """The name of the voice of requests that name none; None if there are no voices."""
+    return "heart" if "heart" in voices else min(voices, default=None)
 
 
 def find_voice(

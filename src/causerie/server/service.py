@@ -13,7 +13,7 @@ import asyncio
 import dataclasses
 import logging
 import time
-from collections.abc import AsyncIterable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,7 +47,7 @@ from causerie.text.growing import Flush
 from causerie.text.lexicon import LexiconSource
 from causerie.tts import Guard, OnOff, Verify
 from causerie.voice_file import is_prompt
-from causerie.voices import Voice, find_voice
+from causerie.voices import Voice, find_voice, usual_voice
 
 if TYPE_CHECKING:
     from causerie.server.spans import ReplySpan, Tracing
@@ -150,7 +150,7 @@ class SpeechService:
     def default_voice(self) -> str | None:
         """The voice of requests that name none; None if the model has no named voices."""
         checkpoint = self.tts.checkpoint
-        return _default(_usual(checkpoint.voices) if checkpoint.base else checkpoint.voices)
+        return usual_voice(_usual(checkpoint.voices) if checkpoint.base else checkpoint.voices)
 
     def voice(self, name: str | None, model: str | None = None) -> Voice:
         """A voice: built in, uploaded, a name of another service, or a speaker number.
@@ -187,7 +187,7 @@ class SpeechService:
             chosen, name = found[name], None
         voices = self.models.voices_of(chosen)
         default = (
-            chosen.name if chosen.name in voices else _default(chosen.voices or _usual(voices))
+            chosen.name if chosen.name in voices else usual_voice(chosen.voices or _usual(voices))
         )
         voice = self._voice(name, voices, default)
         return ModelVoice(
@@ -383,8 +383,3 @@ class SpeechService:
 def _usual(voices: Mapping[str, Path]) -> dict[str, Path]:
     """The voices that an adapter may have by default: not the prompts of its base."""
     return {name: path for name, path in voices.items() if not is_prompt(path)}
-
-
-def _default(voices: Collection[str]) -> str | None:
-    """The voice of requests that name none."""
-    return "heart" if "heart" in voices else min(voices, default=None)
