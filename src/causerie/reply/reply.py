@@ -162,7 +162,8 @@ class Reply:
 
         Args:
             until_s: only the turns up to this time in the audio, as when a listener interrupts. The
-                text of a turn that is cut is estimated: in proportion, up to a whole word.
+                text of a turn that is cut is estimated: in proportion, up to a whole word, and at
+                least the first word.
         """
         spoken = [*self._codes]
         if self._handle is not None:
@@ -178,8 +179,10 @@ class Reply:
             is_whole = played.shape[1] == num_frames and (
                 turn is not self._turns[-1] or self._handle is None
             )
-            text = turn.text if is_whole else self._text_until(played.shape[1], turn, num_frames)
-            if played.shape[1] and text:
+            if played.shape[1]:
+                text = turn.text
+                if not is_whole:
+                    text = self._text_until(played.shape[1], turn, num_frames)
                 segments.append(Segment(speaker=turn.speaker, text=text, codes=played))
         return segments
 
@@ -199,7 +202,7 @@ class Reply:
         end = int(share * len(turn.text) + 0.5)
         if end >= len(turn.text):
             return turn.text
-        return turn.text[:end].rpartition(" ")[0].rstrip()
+        return turn.text[:end].rpartition(" ")[0].rstrip() or turn.text.split(" ")[0]
 
     def _request(self, attempts: Attempts, spoken: Sequence[Tensor], *, is_live: bool) -> Request:
         """The request to the engine for the next attempt at a turn.
