@@ -15,6 +15,10 @@ def found(text: str, recognized: str) -> tuple[int, int, int]:
     return one.missing, one.invented, one.errors
 
 
+def doubtful(text: str, recognized: str) -> int:
+    return difference(words_of(text), recognized, NORMAL).doubtful
+
+
 @pytest.mark.parametrize(
     ("text", "recognized"),
     [
@@ -29,6 +33,23 @@ def found(text: str, recognized: str) -> tuple[int, int, int]:
 )
 def test_what_is_only_written_otherwise_is_no_error(text: str, recognized: str) -> None:
     assert found(text, recognized) == (0, 0, 0)
+    assert doubtful(text, recognized) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "recognized", "number"),
+    [
+        ("What would you like after lunch?", "What would you like after launch?", 1),
+        ("The baby is sleeping.", "The baby is sweetening.", 1),
+        ("The school is close to us.", "The school is clothes to us.", 1),
+        ("Blue berries for two.", "Blueberries for too.", 0),  # sound alike
+        ("Sarah met John.", "Sara met Jon.", 0),
+        ("Ask Priya.", "Ask Priyah.", 0),  # no word that is known
+    ],
+)
+def test_words_that_are_spelled_alike_are_doubtful(text: str, recognized: str, number: int) -> None:
+    assert found(text, recognized) == (0, 0, 0)
+    assert doubtful(text, recognized) == number
 
 
 @pytest.mark.parametrize(

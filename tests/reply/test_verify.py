@@ -27,7 +27,7 @@ from causerie.recognition.whisper import packaged_recognizer
 from causerie.recognition.words import compare
 from causerie.reply import turns as turns_module
 from causerie.reply.async_stream import AsyncStream
-from causerie.reply.attempts import CALMER, MAX_CHECKED
+from causerie.reply.attempts import CALMER, MAX_CHECKED, MAX_DOUBTFUL
 from causerie.text.growing import FLUSH
 from causerie.tts import TTS
 from tests import tiny
@@ -150,10 +150,25 @@ def test_the_best_of_wrong_attempts_is_kept(best: int, monkeypatch: pytest.Monke
     assert same(audio, alone)
 
 
+def test_words_that_may_be_misheard_are_spoken_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    tts = speaker(Scripted("One wish swims here.", RIGHT[0]))
+    samplings = samplings_of(tts, monkeypatch)
+    audio = tts.generate(RIGHT[0], seed=5, verify=True)
+    assert audio.checks[0].attempts == 2
+    assert len({sampling.seed for sampling in samplings}) == 2
+    assert len({sampling.temperature for sampling in samplings}) == 1
+    always = speaker(Scripted("One wish swims here."))
+    kept = always.generate(RIGHT[0], seed=5, verify=True)
+    assert (kept.checks[0].attempts, kept.checks[0].is_right) == (MAX_DOUBTFUL, True)
+    assert not any("verify" in note for note in kept.notes)
+    assert same(kept, always.generate(RIGHT[0], seed=5))
+
+
 def test_a_reply_without_noise_has_one_attempt() -> None:
-    tts = speaker(Scripted("Nothing of the kind"))
-    audio = tts.generate("One fish swims here.", temperature=0, verify=True)
-    assert audio.checks[0].attempts == 1
+    for heard in ("Nothing of the kind", "One wish swims here."):
+        tts = speaker(Scripted(heard))
+        audio = tts.generate("One fish swims here.", temperature=0, verify=True)
+        assert audio.checks[0].attempts == 1
 
 
 def test_rejected_attempts_are_nowhere() -> None:

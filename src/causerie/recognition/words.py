@@ -5,17 +5,23 @@ Whisper's English normaliser processes both first, so that "don't" and "do not" 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from enum import Enum
 from itertools import groupby
 
 from causerie.errors import TextError
 from causerie.extras import need
+from causerie.text.front_end import LEXICON_FILE
+from causerie.text.pronounce import STRESSES, Lexicon
 from causerie.text.reading import words_of
+from causerie.voice_file import BUNDLED
 
-#: Words that replace others and share this part of their letters are the same, spelled otherwise.
-SAME_LETTERS = 0.6
+#: Words that replace others may be the same, spelled otherwise, if they share this part of their
+#: letters; and they are the same if they share this part of their phonemes.
+SAME_LETTERS, SAME_SOUND = 0.6, 0.9
 #: Of this many words, one may be wrong.
 WORDS_PER_ERROR = 15
 
@@ -50,6 +56,8 @@ class Difference:
         words: number of words in the text.
         missing, invented: numbers of words that only the text has, and only the recognized words.
         errors: words to insert, delete or replace.
+        doubtful: words besides, for which other words were heard that are spelled like them, such
+            as "lunch" for "launch". The speech may be unclear, or the recognizer may be wrong.
         letters: edits of letters, as a share of the text's letters.
     """
 
@@ -57,6 +65,7 @@ class Difference:
     missing: int
     invented: int
     errors: int
+    doubtful: int
     letters: float
 
     @property
@@ -104,7 +113,8 @@ def compare(texts: Sequence[str], recognized: Sequence[str]) -> Words:
 def difference(said: Sequence[str], recognized: str, normal: Callable[[str], str]) -> Difference:
     """Compare the words of a text with its recognized speech.
 
-    Words that are only spelled otherwise, as names and compounds are, count as equal.
+    Words that sound alike and are only spelled otherwise, as names and compounds are, count as
+    equal.
 
     Args:
         said: the words as `causerie.text.reading.words_of` has them.
@@ -115,14 +125,18 @@ def difference(said: Sequence[str], recognized: str, normal: Callable[[str], str
     text, got = normal(" ".join(said)), normal(" ".join(words_of(recognized)))
     found = jiwer.process_words(text, got)
     ours, theirs = found.references[0], found.hypotheses[0]
-    missing = invented = errors = 0
+    missing = invented = errors = doubtful = 0
     for is_equal, chunks in groupby(found.alignments[0], lambda chunk: chunk.type == "equal"):
         if is_equal:
             continue
         run = list(chunks)
         lost = ours[run[0].ref_start_idx : run[-1].ref_end_idx]
         added = theirs[run[0].hyp_start_idx : run[-1].hyp_end_idx]
-        if SequenceMatcher(None, "".join(lost), "".join(added)).ratio() >= SAME_LETTERS:
+        likeness = _likeness(lost, added)
+        if likeness is _Likeness.SAME:
+            continue
+        if likeness is _Likeness.ALIKE:
+            doubtful += max(len(lost), len(added))
             continue
         missing, invented = missing + len(lost), invented + len(added)
         errors += max(len(lost), len(added))
@@ -131,5 +145,40 @@ def difference(said: Sequence[str], recognized: str, normal: Callable[[str], str
         missing=missing,
         invented=invented,
         errors=errors,
+        doubtful=doubtful,
         letters=float(jiwer.cer(text, got)) if text else float(bool(got)),
     )
+
+
+class _Likeness(Enum):
+    """How much of some words others are."""
+
+    SAME, ALIKE, OTHER = range(3)
+
+
+def _likeness(text: Sequence[str], heard: Sequence[str]) -> _Likeness:
+    """How much other words are those of the text, by their sound and their letters."""
+    lexicon = _lexicon()
+    one, two = (words_of(" ".join(words)) for words in (text, heard))  # digits as words
+    are_known = all(map(lexicon.knows, [*one, *two]))
+    if are_known and _share(_sound(lexicon, one), _sound(lexicon, two)) >= SAME_SOUND:
+        return _Likeness.SAME
+    if _share("".join(text), "".join(heard)) < SAME_LETTERS:
+        return _Likeness.OTHER
+    return _Likeness.ALIKE if are_known else _Likeness.SAME  # names, for example
+
+
+def _sound(lexicon: Lexicon, words: Sequence[str]) -> str:
+    """The phonemes of words without stresses."""
+    phonemes = "".join(map(lexicon.word, words))
+    return phonemes.translate(dict.fromkeys(map(ord, STRESSES)))
+
+
+def _share(one: str, two: str) -> float:
+    """The part of two texts that they have in common."""
+    return SequenceMatcher(None, one, two).ratio()
+
+
+@functools.cache
+def _lexicon() -> Lexicon:
+    return Lexicon.load(BUNDLED / LEXICON_FILE)

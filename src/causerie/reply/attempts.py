@@ -17,6 +17,8 @@ from causerie.reply.turn import Turn
 
 #: Attempts at a turn that a recognizer checks, and at any other, which is only empty or not.
 MAX_CHECKED, MAX_UNCHECKED = 5, 2
+#: Attempts while all that is wrong may be the recognizer's mistake.
+MAX_DOUBTFUL = 3
 #: The temperature of an attempt, relative to that of the attempt before it, which was wrong.
 CALMER = 0.75
 _SEED_BITS = 3
@@ -41,8 +43,8 @@ class Attempts:
         self.number = 0
         self.handle: Handle | None = None
         self.busy_s = 0.0
-        self._best: tuple[tuple[bool, int, float], Handle, Difference | None] | None = None
-        self._num_empty = self._num_wrong = 0
+        self._best: tuple[tuple[bool, int, int, float], Handle, Difference | None] | None = None
+        self._num_empty = self._num_wrong = self._num_misread = 0
 
     @property
     def sampling(self) -> Sampling:
@@ -78,16 +80,21 @@ class Attempts:
             difference: what was heard; None if the speech was not checked.
         """
         is_empty = self.is_empty(handle)
-        errors, letters = (difference.errors, difference.letters) if difference else (0, 0.0)
-        rank = is_empty, errors, letters
+        rank = is_empty, 0, 0, 0.0
+        if difference is not None:
+            rank = is_empty, difference.errors, difference.doubtful, difference.letters
         if self._best is None or rank < self._best[0]:
             self._best = rank, handle, difference
         self.handle = self._best[1]
         self.number += 1
         self._num_empty += is_empty
-        is_right = difference is None or difference.is_right
-        self._num_wrong += not is_right
-        return self.number < self._most and (is_empty or not is_right)
+        is_wrong = difference is not None and not difference.is_right
+        self._num_wrong += is_wrong
+        self._num_misread += is_wrong and not is_empty
+        if is_empty or is_wrong:
+            return self.number < self._most
+        is_doubtful = difference is not None and difference.doubtful > 0
+        return is_doubtful and self.number < min(self._most, MAX_DOUBTFUL)
 
     def check(self) -> Check | None:
         """The comparison of the best attempt with its text; None if there was none."""
@@ -122,6 +129,6 @@ class Attempts:
                 f"verify: {difference.missing} of {difference.words} words missing, "
                 f"{difference.invented} invented, in the best of {self.number} attempts: {excerpt}"
             )
-        elif self.number > 1 + self._num_empty:
+        elif self._num_misread:
             notes.append(f"verify: words were wrong until attempt {self.number}: {excerpt}")
         return notes

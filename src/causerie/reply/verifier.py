@@ -43,7 +43,7 @@ class Verifier:
             pcm = resample(samples, sample_rate, RATE)
             for recognize in self._recognizers:
                 found = difference(words, recognize(pcm), self._normal)
-                if found.is_right:
+                if found.is_right and not found.doubtful:
                     break
             return found
 
