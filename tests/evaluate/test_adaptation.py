@@ -92,6 +92,7 @@ def test_an_actor_who_listens_follows() -> None:
         assert found.numbers[f"adapts_{name}"] == pytest.approx(1, abs=0.02)
         assert found.numbers[f"adapts_{name}_error"] == pytest.approx(0, abs=0.02)
     assert found.numbers["heard_pitch"] == pytest.approx(12 * np.log2(180 / 120), abs=0.2)
+    assert found.numbers["drift_pitch"] == pytest.approx(1, abs=0.02)
     assert found.numbers["heard_pace"] == pytest.approx(0, abs=0.02)
     assert [clip.text for clip in clips] == [text for _, text in PAIRS[:2] for _ in range(8)]
     # the questions have another speaker number than the answers

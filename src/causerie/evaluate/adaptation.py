@@ -92,7 +92,8 @@ def measure(
     Numbers, each a mean over the pairs with its standard error as NAME_error: adapts_pitch,
     adapts_pace and adapts_loudness, the change of the answer over the change of the question, 1 if
     the answer follows it and 0 if it does not; heard_pitch and heard_range in semitones, heard_pace
-    as a share, and heard_loudness in dB, the change of the answer by the context.
+    as a share, and heard_loudness in dB, the change of the answer by the context; and drift_pitch,
+    that of its pitch as a share of the distance to the asking voice, 1 if it takes over that voice.
 
     Returns:
         The figures and the answers.
@@ -131,7 +132,7 @@ def measure(
 def _names() -> list[str]:
     """The figures of a row."""
     heard = [f"heard_{name}" for name in ("pitch", "range", "pace", "loudness")]
-    return [*(f"adapts_{name}" for name in MANNERS), *heard]
+    return [*(f"adapts_{name}" for name in MANNERS), *heard, "drift_pitch"]
 
 
 def _changes(
@@ -149,6 +150,9 @@ def _changes(
     if by_context:
         found |= {f"heard_{name}": value for name, value in by_context.items()}
         found["heard_pace"] = math.expm1(by_context["pace"])
+    distance = _difference(asked[""], answered["without"])
+    if by_context and distance and abs(distance["pitch"]) > MIN_CHANGE["pitch"]:
+        found["drift_pitch"] = by_context["pitch"] / distance["pitch"]
     return found
 
 
