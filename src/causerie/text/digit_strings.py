@@ -92,10 +92,19 @@ def _dotted(match: re.Match[str]) -> str:
     before = "version " if match["v"] else ""
     after = f" colon {label(match['port'])}" if match["port"] else ""
     if len(parts) == 4:
-        read = " dot ".join(digits(p) if len(p) == 3 else cardinal(p) for p in parts)
+        read = " dot ".join(map(_octet, parts))
+        if match["last"]:
+            return f"{before}{read} to {_octet(match['last'])}"
+    elif match["last"]:
+        return match[0]
     else:
         read = " point ".join(map(cardinal, parts))
     return before + read + after
+
+
+def _octet(digits_: str) -> str:
+    """A part of a network address: its digits if there are three."""
+    return digits(digits_) if len(digits_) == 3 else cardinal(digits_)
 
 
 def _version(match: re.Match[str]) -> str:
@@ -386,8 +395,12 @@ DIGIT_STRINGS: tuple[Rule, ...] = (
     (r"(?<![0-9.,-])[2-9][0-9]{2}[2-9][0-9]{6}(?![0-9]|[.,][0-9])", _groups),
     (r"(?<![0-9-])[0-9]{1,6}(?:-[0-9]{1,9}){2,6}(?![0-9-])", _groups),
     (
+        r"(?<![0-9.])(?P<first>(?:[0-9]{1,3}\.){3}[0-9]{1,3}) ?[-–] ?(?=(?:[0-9]{1,3}\.){3}[0-9])",
+        lambda match: f"{match['first']} to ",
+    ),
+    (
         r"(?:\b(?P<v>[vV])\.? ?|(?<![0-9.]))(?P<parts>[0-9]{1,4}(?:\.[0-9]{1,6}){2,5})"
-        r"(?::(?P<port>[0-9]{2,5}))?(?![0-9])",
+        r"(?::(?P<port>[0-9]{2,5})|[-–](?P<last>[0-9]{1,3})(?!\.?[0-9]))?(?![0-9])",
         _dotted,
     ),
     (

@@ -36,13 +36,15 @@ _SMALL_NUMERAL = (
 _LINK = r"(?:,? (?:and|or|to|through|vs\.?|versus) |, | ?& | ?[-–] ?)"
 _COUNTED_NAMES = "|".join(f"[{w[0].upper()}{w[0]}]{w[1:]}|{w.upper()}" for w in _COUNTED)
 _ROMAN_COUNT = (
-    rf"\b(?P<before>(?:{_COUNTED_NAMES})[sS]?|GTA|WrestleMania) "
+    rf"\b(?P<before>(?:(?:{_COUNTED_NAMES})[sS]?|GTA|WrestleMania)"
+    rf"(?: [0-9]{{1,3}}(?:,? (?:and|or|to)| &))?) "
     rf"(?:(?P<numeral>{_NUMERAL})|(?P<small>{_SMALL_NUMERAL}))(?P<letter>[AB]|)"
     rf"(?P<more>(?:{_LINK}(?:(?=[IVXLC]{{2}}){_NUMERAL}\b|V\b|X\b))*)(?![\w'&/-])"
 )
 _ROMAN_RANK = (
     rf"(?<=\b)(?P<before>(?:(?:King|Queen|Pope|Emperor|Tsar|Czar|Sultan|Prince|Pharaoh) "
-    rf"[A-Z][a-z]+|(?:{'|'.join(_REIGNED)})(?: [A-Z][a-z]+)?)) (?P<numeral>{_NUMERAL})\b(?![&/-])"
+    rf"[A-Z][a-z]+|(?:{'|'.join(_REIGNED)})(?: [A-Z][a-z]+)?)) (?P<numeral>{_NUMERAL})\b"
+    rf"(?P<more>(?:{_LINK}(?:(?=[IVXLC]{{2}}){_NUMERAL}\b|V\b))*)(?![&/-])"
 )
 _ROMAN_CENTURY = (
     rf"(?P<before>\b[Tt]he |)\b(?P<numeral>{_NUMERAL})(?= (?:[Cc]entury|[Dd]ynasty|Olympi|Corps))"
@@ -108,7 +110,9 @@ def _rank(match: re.Match[str]) -> str:
     after_initial = len(numeral) == 1 and re.match(" [A-Z][a-z]", match.string[match.end() :])
     if after_initial or (numeral == "X" and match["before"] == "Malcolm"):
         return match[0]
-    return f"{match['before']} the {ordinal(str(_value(numeral)))}"
+    more = re.sub(r"[IVXLC]+\b", lambda m: f"the {ordinal(str(_value(m[0])))}", match["more"])
+    more = re.sub(" ?[-–] ?", " to ", more)
+    return f"{match['before']} the {ordinal(str(_value(numeral)))}{more}"
 
 
 def _year(match: re.Match[str]) -> str:
@@ -140,6 +144,6 @@ read_roman_numerals = Rules(
         (_ROMAN_YEAR, _year),
     ),
     only_if=r"\bI{1,3} [A-Z]|[IVX] [Cc]ent|[0-9] [IVX]{2}|[A-Za-z] [IVXLC]+[AB]?\b|^[IVX]+(?:\.|$)|"
-    r"^[ivx]+\.|[a-z] [ivx]+\b|\bii\)|\bWW[I12]|\bM[CMD]",
+    r"& [IVXLC]{2}|^[ivx]+\.|[a-z] [ivx]+\b|\bii\)|\bWW[I12]|\bM[CMD]",
     spaced=False,
 )

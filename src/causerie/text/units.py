@@ -44,6 +44,7 @@ UNITS = {
     "Pa": "pascal", "hPa": "hectopascal", "kPa": "kilopascal", "MPa": "megapascal",
     "GPa": "gigapascal", "atm": "atmosphere", "kN": "kilonewton", "pF": "picofarad",
     "nF": "nanofarad", "μF": "microfarad", "mH": "millihenry", "lx": "lux",
+    "mM": "millimolar", "μM": "micromolar", "nM": "nanomolar",
     "mSv": "millisievert", "μSv": "microsievert", "mmol": "millimole", "μmol": "micromole",
     "kt": "knot", "kts": "knot", "pts": "point", "gpm": "gallon per minute",
     "mmHg": "millimeter of mercury", "inHg": "inch of mercury",
@@ -81,7 +82,7 @@ _PERIODS = {
 }  # fmt: skip
 _SAME_IN_PLURAL = frozenset(
     "yen won yuan dong baht naira rand forint lira percent hertz kilohertz megahertz gigahertz "
-    "horsepower lux".split()
+    "millimolar micromolar nanomolar horsepower lux".split()
 ) | {"brake horsepower", *(name for name in UNITS.values() if name.isupper())}
 _IRREGULAR = {
     "penny": "pence", "foot": "feet", "inch": "inches", "paisa": "paise", "real": "reais",
