@@ -1,6 +1,7 @@
 /** The Voices tab: adds voices from recordings, with consent, and lists all voices. */
 
 import { announce, byId, copyOf, fileName, grow, setIcon } from "./dom.js";
+import { MicrophoneError } from "./microphone.js";
 import { Player } from "./player.js";
 import { decode, record } from "./recorder.js";
 import { SAMPLE_RATE, ask, toWav } from "./server.js";
@@ -89,7 +90,7 @@ async function toggleRecording() {
     label("Stop", "stop");
     button.classList.add("stopping");
   } catch (error) {
-    showError(error.message);
+    showError(error instanceof MicrophoneError ? `${error.message} Or choose a file.` : error.message);
   }
 }
 

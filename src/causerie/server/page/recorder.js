@@ -1,9 +1,7 @@
 /** Records from the microphone and decodes audio files. */
 
+import { closeMicrophone, openMicrophone } from "./microphone.js";
 import { SAMPLE_RATE } from "./server.js";
-
-/** Recording failed; the message is for the user. */
-export class MicrophoneError extends Error {}
 
 /** The samples of any audio file that the browser can decode, at 24 kHz, mono. */
 export async function decode(bytes) {
@@ -24,24 +22,7 @@ export async function decode(bytes) {
  * @throws {MicrophoneError}
  */
 export async function record(report) {
-  if (!navigator.mediaDevices?.getUserMedia) {
-    throw new MicrophoneError(
-      "Browsers allow recording only over https or on localhost: choose a file instead.",
-    );
-  }
-  let stream;
-  try {
-    // Unprocessed: processing meant for calls would become part of the voice.
-    stream = await navigator.mediaDevices.getUserMedia({
-      audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false },
-    });
-  } catch (error) {
-    throw new MicrophoneError(
-      error.name === "NotAllowedError"
-        ? "Microphone access was denied: allow it in the browser, or choose a file."
-        : "No microphone found: connect one, or choose a file.",
-    );
-  }
+  const stream = await openMicrophone(false); // what is processed for calls is not the voice
   const context = new AudioContext();
   const meter = new AnalyserNode(context, { fftSize: 2048 });
   context.createMediaStreamSource(stream).connect(meter);
@@ -65,7 +46,7 @@ export async function record(report) {
         recorder.onstop = done;
         recorder.stop();
       });
-      for (const track of stream.getTracks()) track.stop();
+      closeMicrophone(stream);
       await context.close();
       return decode(await new Blob(parts, { type: recorder.mimeType }).arrayBuffer());
     },
