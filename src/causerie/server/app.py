@@ -45,6 +45,7 @@ from causerie.server.routes import (
     health,
     models,
     page,
+    partner,
     realtime,
     speech,
     vllm_omni,
@@ -80,6 +81,7 @@ ROUTES = (
     elevenlabs_discovery,
     dictionaries,
     realtime,
+    partner,
     watermark,
     page,
 )
