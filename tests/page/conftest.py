@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,7 +28,8 @@ AudioBufferSourceNode.prototype.start = function (...how) {
   const samples = this.buffer.getChannelData(0);
   let sum = 0;
   for (const sample of samples) sum += sample * sample;
-  window.played.push({ at: performance.now(), seconds: this.buffer.duration, sum });
+  const { duration: seconds } = this.buffer;
+  window.played.push({ at: performance.now(), when: how[0], seconds, sum });
   return start.apply(this, how);
 };
 """
@@ -63,19 +65,24 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 Open = Callable[..., Page]
 
 
-@pytest.fixture
-def open_page(browser: Browser) -> Iterator[Open]:
+@contextlib.contextmanager
+def opening(browser: Browser) -> Iterator[Open]:
     """Opens the page; fails at the end if it logged an error or contacted another host."""
     contexts, problems = [], list[str]()
 
     def opened(
-        url: str, width: int = 1280, *, wait_for: str = "#speak-voices > *", **options: object
+        url: str,
+        width: int = 1280,
+        *,
+        wait_for: str = "#speak-voices > *",
+        script: str = "",
+        **options: object,
     ) -> Page:
         context = browser.new_context(viewport={"width": width, "height": 860}, **options)  # type: ignore[arg-type]
         context.set_default_timeout(30_000)
         contexts.append(context)
         page = context.new_page()
-        page.add_init_script(RECORD_PLAYBACK)
+        page.add_init_script(RECORD_PLAYBACK + script)
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on(
             "console",
@@ -101,6 +108,13 @@ def open_page(browser: Browser) -> Iterator[Open]:
     for context in contexts:
         context.close()
     assert problems == []
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Open]:
+    """See `opening`."""
+    with opening(browser) as opened:
+        yield opened
 
 
 @pytest.fixture

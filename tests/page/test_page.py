@@ -242,7 +242,7 @@ def test_the_page_fits_and_is_readable(
     open_page: Open, server: Served, width: int, scheme: str
 ) -> None:
     page = open_page(server.url, width, color_scheme=scheme)
-    for name in ("Speak", "Dialogue", "Voices", "Check", "API"):
+    for name in ("Speak", "Dialogue", "Talk", "Voices", "Check", "API"):
         page.get_by_role("tab", name=name, exact=True).click()
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.evaluate(UNNAMED) == []

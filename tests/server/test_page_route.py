@@ -11,6 +11,9 @@ from fastapi.testclient import TestClient
 from causerie.consent import QUESTION
 from causerie.server.routes import page
 
+#: How a script names another one.
+IMPORT = r'(?:from |new URL\()"\./([^"]+)"'
+
 
 @pytest.fixture
 def client() -> TestClient:
@@ -25,7 +28,7 @@ def test_all_linked_files_exist(client: TestClient) -> None:
     named = set(re.findall(r'(?:src|href)="(page/[^"]+)"', index.text))
     assert "page/app.js" in named
     for path in page.FOLDER.glob("*.js"):
-        named |= {f"page/{name}" for name in re.findall(r'from "\./([^"]+)"', path.read_text())}
+        named |= {f"page/{name}" for name in re.findall(IMPORT, path.read_text())}
     assert {f"page/{path.name}" for path in page.FOLDER.iterdir()} - {"page/index.html"} == named
     kinds = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
     for name in named:

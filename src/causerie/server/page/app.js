@@ -8,11 +8,13 @@ import { announce, byId, tabs } from "./dom.js";
 import { silence } from "./player.js";
 import { ask, key } from "./server.js";
 import * as speak from "./speak.js";
+import * as talk from "./talk.js";
 import { voices } from "./voices.js";
 
 const parts = {
   speak: speak.start(),
   dialogue: dialogue.start(),
+  talk: talk.start(),
   voices: addVoice.start((voice) => {
     voices.chosen = voice.id;
     choose(byId("tab-speak"), false);

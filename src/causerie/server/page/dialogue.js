@@ -2,7 +2,7 @@
 
 import { announce, byId, copyOf, grow } from "./dom.js";
 import { Take } from "./take.js";
-import { voices } from "./voices.js";
+import { listIn, voices } from "./voices.js";
 
 const FIRST = [
   "Did you hear that? The neighbour plays the piano again.",
@@ -20,9 +20,7 @@ const defaultVoice = (index) => {
 const turns = () => [...byId("turns").children];
 
 function showSelect(select, chosen) {
-  select.replaceChildren(...voices.list.map(({ id, name }) => new Option(name, id)));
-  if (chosen && !voices.get(chosen)) select.append(new Option(`${chosen} (deleted)`, chosen));
-  select.value = chosen ?? "";
+  listIn(select, chosen);
   colour(select);
 }
 

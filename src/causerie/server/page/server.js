@@ -98,10 +98,19 @@ export async function* speech(path, body, signal) {
   }
 }
 
-function toFloat(view, count) {
+/** The samples of 16-bit PCM. */
+export function toFloat(view, count) {
   const samples = new Float32Array(count);
   for (let i = 0; i < count; i++) samples[i] = view.getInt16(2 * i, true) / 32768;
   return samples;
+}
+
+/** Write samples as 16-bit PCM. */
+export function writePcm(view, at, samples) {
+  for (let i = 0; i < samples.length; i++) {
+    const value = Math.max(-1, Math.min(1, samples[i]));
+    view.setInt16(at + 2 * i, Math.round(value * 32767), true);
+  }
 }
 
 /** A 16-bit mono wav file. */
@@ -120,9 +129,6 @@ export function toWav(samples, rate = SAMPLE_RATE) {
   view.setUint16(34, 16, true);
   text(36, "data");
   view.setUint32(40, 2 * samples.length, true);
-  for (let i = 0; i < samples.length; i++) {
-    const value = Math.max(-1, Math.min(1, samples[i]));
-    view.setInt16(44 + 2 * i, Math.round(value * 32767), true);
-  }
+  writePcm(view, 44, samples);
   return new Blob([view], { type: "audio/wav" });
 }

@@ -54,6 +54,13 @@ export const voices = new Voices();
 export const describe = ({ description, origin, language }) =>
   description || (origin === "uploaded" ? "Uploaded" : (language ?? ""));
 
+/** List the voices in a select, with the chosen one even if it was deleted. */
+export function listIn(select, chosen) {
+  select.replaceChildren(...voices.list.map(({ id, name }) => new Option(name, id)));
+  if (chosen && !voices.get(chosen)) select.append(new Option(`${chosen} (deleted)`, chosen));
+  select.value = chosen ?? "";
+}
+
 const player = new Player();
 let active; // the button whose preview is playing
 player.addEventListener("change", () => {
