@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import functools
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -32,14 +33,20 @@ RATE = 24_000
 
 
 class Script:
-    """A recognizer that hears what the test wants, and remembers how much sound it got."""
+    """A recognizer that hears what the test wants, and remembers how much sound it got.
+
+    Attributes:
+        words_per_s: it hears so many words of the text, at most.
+    """
 
     def __init__(self) -> None:
-        self.text, self.lengths_s = QUESTION, list[float]()
+        self.text, self.lengths_s, self.words_per_s = QUESTION, list[float](), math.inf
 
     def __call__(self, samples: np.ndarray) -> str:
-        self.lengths_s.append(len(samples) / 16_000)
-        return self.text
+        seconds = len(samples) / 16_000
+        self.lengths_s.append(seconds)
+        words = self.text.split()
+        return " ".join(words[: int(min(self.words_per_s * seconds, len(words)))])
 
 
 SCRIPT = Script()
@@ -60,7 +67,7 @@ def question() -> np.ndarray:
 
 @pytest.fixture(autouse=True)
 def hears() -> Script:
-    SCRIPT.text = QUESTION
+    SCRIPT.text, SCRIPT.words_per_s = QUESTION, math.inf
     SCRIPT.lengths_s.clear()
     return SCRIPT
 
@@ -90,10 +97,11 @@ class Client:
         await self.connection.session.update(session={"type": "realtime", **session})
         return (await self.until("session.updated")).session
 
-    async def send(self, data: bytes, size: int = 4800) -> None:
+    async def send(self, data: bytes, size: int = 4800, pause_s: float = 0.0) -> None:
         for start in range(0, len(data), size):
             part = base64.b64encode(data[start : start + size]).decode()
             await self.connection.input_audio_buffer.append(audio=part)
+            await asyncio.sleep(pause_s)
 
     def kinds(self) -> list[str]:
         """The kinds of all events, without deltas."""
@@ -146,6 +154,30 @@ def test_a_turn_is_heard_and_answered(server: Running, hears: Script) -> None:
         assert by["conversation.item.input_audio_transcription.completed"].transcript == QUESTION
         assert hears.lengths_s[-1] == pytest.approx(stopped - started, abs=0.3)
         assert done.response.output[0].content[0].transcript == QUESTION  # an echo
+
+    talk(server, task)
+
+
+def test_words_come_while_they_are_spoken(server: Running, hears: Script) -> None:
+    hears.text, hears.words_per_s = "Is it far to the station, or is there a bus?", 2.5
+    spoken = question()[RATE:-RATE]
+    gap = np.zeros(RATE // 4, np.float32)
+    sound = np.concatenate([question()[:-RATE], gap, spoken, gap, spoken, gap, question()[RATE:]])
+
+    async def task(client: Client) -> None:
+        await client.update(audio={"input": {"transcription": {"model": "whisper-1"}}})
+        await client.send(pcm16(sound).tobytes(), pause_s=0.02)
+        kind = "conversation.item.input_audio_transcription"
+        completed = await client.until(f"{kind}.completed")
+        kinds = [event.type for event in client.events]
+        assert completed.transcript == hears.text
+        deltas = [event for event in client.events if event.type == f"{kind}.delta"]
+        assert "".join(event.delta for event in deltas) == hears.text
+        started = client.events[kinds.index("input_audio_buffer.speech_started")]
+        assert {event.item_id for event in deltas} == {started.item_id, completed.item_id}
+        early = kinds[: kinds.index("input_audio_buffer.speech_stopped")].count(f"{kind}.delta")
+        assert early >= 2
+        await client.until("response.done")
 
     talk(server, task)
 

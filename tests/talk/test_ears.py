@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from concurrent.futures import wait
 
 import numpy as np
 import pytest
@@ -197,11 +199,89 @@ def test_words_that_were_asked_for_come_after_the_end(tts: TTS) -> None:
     assert second.words.result(30).endswith(" seconds")
 
 
-def test_partial_results(tts: TTS) -> None:
-    found = heard(tts, loud(4.5), RATE, 512, wants_partial=True)
-    partial = [what.text for what in found if isinstance(what, Partial)]
-    assert 2 <= len(partial) <= 4
-    assert partial == sorted(partial)
+class Hearer:
+    """Ears whose recognizer tells how much it heard, and takes some time.
+
+    Each block of sound waits for what was asked before, so that the results come in order.
+    """
+
+    def __init__(self, tts: TTS, seconds: float = 0.0, silence_ms: int = 500) -> None:
+        self.seconds, self.asked_s, self.partial = seconds, list[float](), list[str]()
+        self.turns: list[Utterance] = []
+        detector = TurnDetector(Loudness(), Settings(silence_ms=silence_ms))
+        self.ears = Ears(detector, self.recognize, tts.conversation().listen, RATE)
+
+    def recognize(self, samples: np.ndarray) -> str:
+        self.asked_s.append(round(len(samples) / RATE, 2))
+        time.sleep(self.seconds)
+        return length_of(samples)
+
+    def add(self, sound: np.ndarray) -> None:
+        for start in range(0, len(sound), 512):
+            for what in self.ears.add(sound[start : start + 512]):
+                if isinstance(what, Partial):
+                    self.partial.append(what.text)
+                elif isinstance(what, Utterance):
+                    self.turns.append(what)
+            if self.ears._partial is not None:
+                wait([self.ears._partial])
+
+
+def test_the_words_up_to_a_pause_are_a_partial_result(tts: TTS) -> None:
+    hearer = Hearer(tts, seconds=0.26)
+    hearer.add(np.concatenate([loud(0.96), silent(0.32), loud(4.48), silent(1.0)]))
+    hearer.ears.close()
+    assert hearer.partial == ["1.12 seconds", "5.92 seconds"]
+    assert hearer.asked_s == [1.12, 5.92]  # too slow to be asked within the second sentence
+    assert [turn.words.result() for turn in hearer.turns] == ["5.92 seconds"]
+
+
+@pytest.mark.parametrize(("seconds", "silence_ms"), [(0.0, 200), (0.2, 500), (0.26, 800)])
+def test_a_quick_recognizer_gives_partial_results_each_second(
+    tts: TTS, seconds: float, silence_ms: int
+) -> None:
+    hearer = Hearer(tts, seconds, silence_ms)
+    hearer.add(np.concatenate([loud(0.96), silent(0.192), loud(2.56), silent(1.0)]))
+    hearer.ears.close()
+    assert hearer.asked_s == [1.12, 2.14, 3.17, 3.87]
+    assert hearer.partial == [f"{s:.2f} seconds" for s in hearer.asked_s]
+    assert [turn.words.result() for turn in hearer.turns] == ["3.87 seconds"]
+
+
+def test_words_at_the_end_do_not_wait_for_partial_results(tts: TTS) -> None:
+    """The words of a turn are there as early as without partial results, to a tenth of a second."""
+    took = []
+    for wants_partial in (False, True):
+        hearer = Hearer(tts, seconds=0.2)
+        hearer.ears.wants_partial = wants_partial
+        hearer.add(np.concatenate([loud(0.96), silent(0.192)]))
+        for sound in (loud(0.992 + 0.032), silent(0.512)):  # ends as a partial result is asked for
+            for start in range(0, len(sound), 512):
+                for what in hearer.ears.add(sound[start : start + 512]):
+                    if isinstance(what, Utterance):
+                        hearer.turns.append(what)
+                time.sleep(512 / RATE)
+        started = time.monotonic()
+        assert hearer.turns[0].words.result(10) == "2.34 seconds"
+        took.append(time.monotonic() - started)
+        assert len(hearer.asked_s) == 2 + wants_partial
+        hearer.ears.close()
+    assert took[1] < took[0] + 0.1
+
+
+def test_a_partial_result_that_fails_loses_nothing(tts: TTS) -> None:
+    hearer = Hearer(tts)
+
+    def fails(samples: np.ndarray) -> str:
+        raise AudioError("no words today")
+
+    hearer.ears._recognizer, works = fails, hearer.ears._recognizer
+    hearer.add(np.concatenate([loud(0.96), silent(0.32), loud(0.96)]))
+    hearer.ears._recognizer = works
+    hearer.add(silent(1.0))
+    hearer.ears.close()
+    assert [turn.words.result() for turn in hearer.turns] == ["2.40 seconds"]
+    assert hearer.partial == ["2.40 seconds"]
 
 
 def test_silence_is_not_kept(tts: TTS) -> None:

@@ -1,24 +1,30 @@
-"""Hears one speaker: turns are found, encoded and recognized while they are spoken."""
+"""Hears one speaker: turns are found, encoded and recognized while they are spoken.
+
+The words up to a pause are recognized as soon as it begins, since it may be the end of the turn. If
+it is not, they are a partial result. There are further ones while nobody pauses, if the recognizer
+is so quick that they cannot delay the words at the end.
+"""
 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from causerie.audio.resample import StreamResampler, mono
 from causerie.recognition.whisper import Recognizer
 from causerie.reply.listening import Listening
 from causerie.talk.activity import RATE
-from causerie.talk.turn_detector import Event, TurnDetector
+from causerie.talk.turn_detector import PAUSE_MS, Event, TurnDetector
 
-#: Speech between two partial results, in seconds.
+#: Speech between two partial results without a pause, in seconds.
 PARTIAL_S = 1.0
 #: Sound after the last word that belongs to a turn's codes, in seconds.
 TAIL_S = 0.2
@@ -66,6 +72,9 @@ class Ears:
         recognizer: returns the text of samples (N,) at 16 kHz.
         listen: begins to encode a turn, as `Conversation.listen` does, at `sample_rate`.
         sample_rate: of the sound, in Hz.
+        wants_partial: see the attribute.
+
+    Attributes:
         wants_partial: whether there are partial results.
     """
 
@@ -79,7 +88,7 @@ class Ears:
         wants_partial: bool = True,
     ) -> None:
         self._detector, self._recognizer, self._listen = detector, recognizer, listen
-        self._rate, self._wants_partial = sample_rate, wants_partial
+        self._rate, self.wants_partial = sample_rate, wants_partial
         self._to_16k = StreamResampler(sample_rate, RATE)
         self._pool = ThreadPoolExecutor(1, "causerie recognizer")
         self._sound = np.zeros(0, np.float32)  # what may belong to a turn
@@ -87,8 +96,9 @@ class Ears:
         self._turn: Listening | None = None
         self._started = self._fed = 0  # places of the turn, in `sample_rate`
         self._words: Future[str] | None = None  # of the turn up to its latest pause
-        self._partial: Future[str] | None = None
+        self._partial: Future[str] | None = None  # of the turn, not reported yet
         self._num_partial = 0  # samples of the turn when it was asked for
+        self._recognizer_s = math.inf  # what the latest recognition took
 
     @property
     def now_ms(self) -> int:
@@ -127,7 +137,10 @@ class Ears:
                 self._num_partial = 0
                 heard.append(Started(self._ms(event.sample)))
             elif event.kind == "paused":
-                self._words = self._recognize(event)
+                if self._partial is not None:
+                    self._partial.cancel()  # if the recognizer has not begun
+                self._words = self._partial = self._recognize(event.speech)
+                self._num_partial = len(event.speech)
             elif event.kind == "resumed":
                 self._words = None
             else:
@@ -145,24 +158,45 @@ class Ears:
             started_ms=round(1000 * self._started / self._rate),
             stopped_ms=self._ms(event.sample),
             codes=codes,
-            words=self._words or self._recognize(event),
+            words=self._words or self._recognize(event.speech),
         )
 
-    def _recognize(self, event: Event) -> Future[str]:
-        return self._pool.submit(self._recognizer, event.speech)
+    def _recognize(self, speech: NDArray[np.float32]) -> Future[str]:
+        return self._pool.submit(self._timed, speech)
+
+    def _timed(self, speech: NDArray[np.float32]) -> str:
+        """The text of samples (N,) at 16 kHz; remembers how long it took."""
+        started = time.monotonic()
+        text = self._recognizer(speech)
+        self._recognizer_s = time.monotonic() - started
+        return text
 
     def _partial_words(self) -> list[Heard]:
         """A partial result, if one is ready; asks for the next one."""
         heard: list[Heard] = []
-        if self._partial is not None and self._partial.done():
-            text, self._partial = self._partial.result(), None
-            heard = [Partial(text)] if text else []
+        partial = self._partial
+        if partial is not None and partial.done():
+            self._partial = None
+            # One that failed is not reported: the words of the whole turn will fail as well.
+            has_text = self.wants_partial and not partial.cancelled() and not partial.exception()
+            heard = [Partial(partial.result())] if has_text and partial.result() else []
         speech = self._detector.speech
         is_due = len(speech) - self._num_partial >= PARTIAL_S * RATE
-        if self._wants_partial and self._partial is None and self._words is None and is_due:
+        may_ask = self.wants_partial and not self._detector.is_silent and self._is_quick()
+        if is_due and may_ask and self._partial is None:
             self._num_partial = len(speech)
-            self._partial = self._pool.submit(self._recognizer, speech)
+            self._partial = self._recognize(speech)
         return heard
+
+    def _is_quick(self) -> bool:
+        """Whether a partial result cannot delay the words of the whole turn.
+
+        It may be asked for just before the speaker falls silent, and the recognizer does one thing
+        at a time. So the two must be done before the silence can end the turn; or the first one
+        before the pause, at which the second one is asked for.
+        """
+        slack_ms = max(PAUSE_MS, self._detector.settings.min_silence_ms / 2)
+        return 1000 * self._recognizer_s <= slack_ms
 
     def _feed(self, turn: Listening, sample: int) -> None:
         """Encode the sound up to a sample of the detector."""

@@ -19,6 +19,7 @@ IsComplete: TypeAlias = Callable[[NDArray[np.float32]], float]
 
 #: Frames of speech that begin a turn, and of silence that are a pause.
 NUM_BEGIN, NUM_PAUSE = 2, 5
+PAUSE_MS = 1000 * NUM_PAUSE * FRAME // RATE
 #: Speech goes on while its probability is above the threshold less this.
 HYSTERESIS = 0.15
 #: The sound of a turn that a model of its end sees, in seconds.
@@ -44,6 +45,11 @@ class Settings:
     padding_ms: int = 300
     silence_ms: int = 500
     is_complete: IsComplete | None = None
+
+    @property
+    def min_silence_ms(self) -> int:
+        """The shortest silence that may end a turn."""
+        return self.silence_ms if self.is_complete is None else PAUSE_MS
 
     def __post_init__(self) -> None:
         if not 0 < self.threshold < 1:
@@ -97,6 +103,11 @@ class TurnDetector:
     def speech(self) -> NDArray[np.float32]:
         """See the class."""
         return np.concatenate([np.zeros(0, np.float32), *self._frames])
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the latest frame was silent, so that a pause may be near."""
+        return self._num_silent > 0
 
     def add(self, samples: NDArray[np.float32]) -> list[Event]:
         """What happened up to the end of these samples (N,) at 16 kHz."""

@@ -58,6 +58,14 @@ class Hearing:
         """Whether the ears are those of other settings too."""
         return (self.kind, self.detection) == (other.kind, other.detection)
 
+    @property
+    def wants_partial(self) -> bool:
+        """Whether the client gets words while they are spoken.
+
+        If it says where turns end, it does not know the item of a turn before that.
+        """
+        return self.transcribes and self.detection is not None
+
     def json(self) -> dict[str, Any]:
         """The settings in OpenAI's format."""
         detection = None
@@ -110,5 +118,9 @@ class Hearing:
             )
             detector = TurnDetector(Silero(), settings)
         return Ears(
-            detector, recognizer, conversation.listen, RATES[self.kind], wants_partial=False
+            detector,
+            recognizer,
+            conversation.listen,
+            RATES[self.kind],
+            wants_partial=self.wants_partial,
         )

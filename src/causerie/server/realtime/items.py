@@ -10,6 +10,7 @@ from causerie.audio.formats import Encoder
 from causerie.conversation import Heard, Playback
 from causerie.server.realtime.answer import Answer
 from causerie.server.realtime.messages import NewResponse
+from causerie.server.realtime.transcript import Transcript
 from causerie.talk.mind import Message
 
 
@@ -22,6 +23,7 @@ class Item:
         is_spoken: whether a response has spoken it.
         playback: of the item's audio, if it is a response.
         heard: the turn in the conversation's memory, if it was spoken by the user.
+        transcript: the words of that turn that the client has.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class Item:
         self.is_spoken = False
         self.playback: Playback | None = None
         self.heard: Heard | None = None
+        self.transcript = Transcript()
 
     def json(self) -> dict[str, Any]:
         """The item in OpenAI's format."""

@@ -5,7 +5,8 @@ those of text messages, and those that a recognizer hears in the user's sound.
 
     → session.update {audio: {input: {turn_detection, …}, output: {voice, format, speed}}, …}
     → input_audio_buffer.append {audio} … commit, clear
-    ← input_audio_buffer.speech_started … speech_stopped, committed
+    ← input_audio_buffer.speech_started, conversation.item.input_audio_transcription.delta …
+    ← input_audio_buffer.speech_stopped, committed, …transcription.completed
     → conversation.item.create {item: {role: "user", content: [{type: "input_text", text}]}}
     → response.create {response?: {input?, conversation?: "none", audio?, …}}
     ← response.created … response.output_audio.delta … response.done
@@ -50,7 +51,7 @@ from causerie.server.realtime.messages import (
 )
 from causerie.server.sockets import GoneError, Socket, check_key, well_formed
 from causerie.server.texts import CheckedText
-from causerie.talk.ears import Ears, Started, Utterance
+from causerie.talk.ears import Ears, Partial, Started, Utterance
 from causerie.talk.mind import INSTRUCTIONS, Message
 
 router = APIRouter()
@@ -162,6 +163,8 @@ class _Connection:
             if not hearing.hears_as(self.hearing):
                 self.forget_sound()
             self.hearing = hearing
+            if self.ears is not None:
+                self.ears.wants_partial = hearing.wants_partial
         if options.tools is not None:
             self.tools = options.tools
         self.voice, self.format = output["voice"], output["format"]["type"]
@@ -183,7 +186,9 @@ class _Connection:
         for heard in await asyncio.to_thread(self.ears.add, samples):
             if isinstance(heard, Started):
                 await self.start_turn(heard)
-            elif isinstance(heard, Utterance):
+            elif isinstance(heard, Partial):
+                await self.send_partial(heard.text)
+            else:
                 await self.end_turn(heard)
 
     async def start_turn(self, started: Started) -> None:
@@ -200,6 +205,14 @@ class _Connection:
         if detection.interrupt_response:
             for response in [r for r in self.active.values() if r.in_conversation]:
                 await self.stop(response, "turn_detected")
+
+    async def send_partial(self, text: str) -> None:
+        """Send the words of a turn that are certain while it is spoken."""
+        item = self.spoken_item
+        assert item is not None
+        delta = item.transcript.partial(well_formed(text))
+        if delta:
+            await self.send_words(item, "delta", delta=delta)
 
     async def end_turn(self, utterance: Utterance) -> None:
         """The user's turn is an item, whose words come later."""
@@ -223,7 +236,8 @@ class _Connection:
     async def understand(self, item: Item, utterance: Utterance) -> None:
         """Wait for the words of a turn, and answer them."""
         try:
-            text = well_formed(await asyncio.wrap_future(utterance.words)).strip()
+            words = well_formed(await asyncio.wrap_future(utterance.words))
+            text = " ".join(words.split())
             hear = self.memory.hear
             item.heard = await asyncio.to_thread(lambda: hear(text, codes=utterance.codes))
         except Exception as error:  # noqa: BLE001 sent to the client; the session goes on
@@ -233,7 +247,9 @@ class _Connection:
             return
         item.text, item.status = text, "completed"
         if self.hearing.transcribes:
-            await self.send_words(item, "delta", delta=text)
+            delta = item.transcript.whole(text)
+            if delta:
+                await self.send_words(item, "delta", delta=delta)
             await self.send_words(item, "completed", transcript=text, usage=None)
         await self.send(
             "conversation.item.done", item=item.json(), previous_item_id=self.previous_id(item)
