@@ -39,6 +39,7 @@ def test_public_names() -> None:
         "EngineError",
         "PromptTooLongError",
         "QueueFullError",
+        "RecognitionError",
         "Segment",
         "StoreError",
         "Stream",

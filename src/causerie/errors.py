@@ -9,6 +9,7 @@
     ├── PromptTooLongError    one segment alone exceeds the context
     ├── StoreError            files of voices and consents cannot be read or written
     ├── ChatError             a language model gave no answer
+    ├── RecognitionError      a recognizer gave no words
     ├── WatermarkError        a watermark's key or payload is invalid, or speech cannot be marked
     └── EngineError           the engine cannot serve a request
         ├── QueueFullError    too many requests wait
@@ -66,6 +67,10 @@ class StoreError(CauserieError):
 
 class ChatError(CauserieError):
     """A language model gave no answer: its endpoint cannot be reached, or reports an error."""
+
+
+class RecognitionError(CauserieError):
+    """A recognizer gave no words: its endpoint cannot be reached, or reports an error."""
 
 
 class WatermarkError(CauserieError, ValueError):

@@ -18,6 +18,7 @@ from causerie.errors import (
     DeviceMemoryError,
     PromptTooLongError,
     QueueFullError,
+    RecognitionError,
     StoreError,
     TextError,
     UnknownVoiceError,
@@ -50,6 +51,7 @@ _STATUSES: tuple[tuple[type[Exception], ErrorStatus], ...] = (
     (CancelledError, ErrorStatus(503, "shutting_down")),
     (StoreError, ErrorStatus(503, "storage_failed")),
     (ChatError, ErrorStatus(502, "chat_failed")),
+    (RecognitionError, ErrorStatus(502, "recognition_failed")),
     (CheckpointError, ErrorStatus(500, "checkpoint_error")),
 )
 _INTERNAL = ErrorStatus(500, "internal_error")

@@ -112,6 +112,12 @@ def test_an_endpoint_needs_a_model(capsys: Any) -> None:
     assert "--llm and --llm-model belong together" in result.output + capsys.readouterr().err
 
 
+def test_a_recognizer_in_another_program_needs_a_model(capsys: Any) -> None:
+    result = CliRunner().invoke(app, ["talk", "--recognizer", "http://127.0.0.1:8001"])
+    assert result.exit_code == 2
+    assert "URL and its model belong together" in result.output + capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("peak", "num"), [(0.0, 0), (0.003, 0), (0.0562, METER // 2), (1.0, METER)]
 )

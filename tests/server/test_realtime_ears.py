@@ -21,9 +21,12 @@ from causerie.audio.io import pcm16
 from causerie.audio.resample import resample
 from causerie.errors import AudioError
 from causerie.prompt import Segment
+from causerie.server.models import load_tts
 from causerie.server.routes import realtime
+from causerie.server.settings import Settings
 from causerie.tts import TTS
 from tests.patience import PATIENCE_S
+from tests.recognition.transcription_server import transcription_server
 from tests.server.running import Running, petit, running
 from tests.server.test_realtime import RESPONSE
 from tests.talk.chat_server import chat_server
@@ -313,6 +316,30 @@ def test_a_failing_recognizer_is_told(server: Running, monkeypatch: pytest.Monke
         assert failed.error.code == "invalid_audio"
 
     talk(server, task)
+
+
+def test_a_recognizer_in_another_program(tmp_path: Path) -> None:
+    """Its words are answered; where it fails, the client is told, and the session goes on."""
+    answers: list[str | tuple[int, str]] = [QUESTION]
+    kind = "conversation.item.input_audio_transcription"
+
+    async def task(client: Client) -> None:
+        await client.update(audio={"input": {"transcription": {"model": "whisper-1"}}})
+        for answer in (QUESTION, (503, "busy"), QUESTION):
+            answers.append(answer)
+            await client.send(pcm16(question()).tobytes())
+            told = await client.until(f"{kind}.completed", f"{kind}.failed")
+            if answer == QUESTION:
+                assert told.transcript == QUESTION
+                await client.until("response.done")
+            else:
+                assert (told.error.code, told.error.type) == ("recognition_failed", "server_error")
+                assert told.error.message.endswith("answered 503: busy")
+
+    with transcription_server(lambda _: answers[-1]) as url:
+        settings = {"recognizer": url, "recognizer_model": "whisper-1", "max_streams": 2}
+        with running(tmp_path, load_tts(Settings(**settings)), **settings) as server:
+            talk(server, task)
 
 
 # -- a language model ------------------------------------------------------------------------------

@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
+
+from tests.local_server import QuietHandler, serving
 
 #: From the body of a request: the deltas of the answer, or a status and a body.
 Answer = Callable[[dict[str, Any]], list[dict[str, Any]] | tuple[int, str]]
 
 
-@contextmanager
-def chat_server(answer: Answer) -> Iterator[str]:
+def chat_server(answer: Answer) -> AbstractContextManager[str]:
     """Serve answers; gives the address of the server."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_POST(self) -> None:
             assert self.path == "/v1/chat/completions", self.path
-            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            body = json.loads(self.body())
             body["authorization"] = self.headers.get("authorization")
             answered = answer(body)
             if isinstance(answered, tuple):
-                self.send_response(answered[0])
-                self.end_headers()
-                self.wfile.write(answered[1].encode())
+                self.answer(*answered)
                 return
             self.send_response(200)
             self.send_header("content-type", "text/event-stream")
@@ -37,13 +34,4 @@ def chat_server(answer: Answer) -> Iterator[str]:
                 self.wfile.flush()
             self.wfile.write(b"data: [DONE]\n\n")
 
-        def log_message(self, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    return serving(Handler)

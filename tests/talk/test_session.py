@@ -12,7 +12,8 @@ import pytest
 import soundfile
 
 from causerie.conversation import Conversation
-from causerie.errors import AudioError, ChatError
+from causerie.errors import AudioError, ChatError, RecognitionError
+from causerie.recognition.whisper import Recognizer
 from causerie.talk.ears import Ears
 from causerie.talk.mind import Echo, Message
 from causerie.talk.record import Record
@@ -111,7 +112,12 @@ def tts() -> TTS:
 
 
 def talked(
-    tts: TTS, desk: Desk, mind: Any, *, words: str = "One fish swims.", push_to_talk: bool = False
+    tts: TTS,
+    desk: Desk,
+    mind: Any,
+    *,
+    recognizer: Recognizer = lambda samples: "One fish swims.",
+    push_to_talk: bool = False,
 ) -> tuple[Log, Conversation]:
     async def run() -> tuple[Log, Conversation]:
         log, conversation = Log(), tts.conversation()
@@ -119,7 +125,7 @@ def talked(
         if push_to_talk:
             detector = TurnDetector.of_button()
             desk.is_held = asyncio.Event()
-        ears = Ears(detector, lambda samples: words, conversation.listen, RATE, wants_partial=False)
+        ears = Ears(detector, recognizer, conversation.listen, RATE, wants_partial=False)
         session = TalkSession(conversation, ears, mind, desk, log, is_held=desk.is_held)
         await asyncio.wait_for(session.run(), 60)
         await tts.aclose()
@@ -189,7 +195,7 @@ def test_speech_interrupts_the_answer(tts: TTS) -> None:
 
 
 def test_a_turn_without_words_is_not_answered(tts: TTS) -> None:
-    log, conversation = talked(tts, Desk(TURN), Limited(), words=" ")
+    log, conversation = talked(tts, Desk(TURN), Limited(), recognizer=lambda samples: " ")
     assert log.lines == [("speech", None), ("user", "")]
     assert [turn.text for turn in conversation.context()] == [""]
 
@@ -197,6 +203,14 @@ def test_a_turn_without_words_is_not_answered(tts: TTS) -> None:
 def test_a_mind_that_fails_is_told(tts: TTS) -> None:
     log, _ = talked(tts, Desk(TURN), Limited(ChatError("no answer from there")))
     assert log.lines[-1] == ("error", "no answer from there")
+
+
+def test_a_recognizer_that_fails_is_told(tts: TTS) -> None:
+    def fails(samples: np.ndarray) -> str:
+        raise RecognitionError("no words from there")
+
+    log, _ = talked(tts, Desk(TURN), Limited(), recognizer=fails)
+    assert log.lines == [("speech", None), ("error", "no words from there")]
 
 
 def test_a_button_is_held_to_talk(tts: TTS) -> None:

@@ -51,11 +51,20 @@ def talk(
     recognizer: Annotated[
         str,
         typer.Option(
-            help="Hears your words: auto (Whisper base), a size such as small.en, or a folder in "
-            "CTranslate2's format.",
+            help="Hears your words: auto (Whisper base), the URL of an OpenAI-compatible "
+            "transcription endpoint, a size such as small.en, or a folder in CTranslate2's format.",
             metavar="NAME",
         ),
     ] = "auto",
+    recognizer_model: Annotated[
+        str, typer.Option(help="Name of the model of --recognizer URL.", metavar="NAME")
+    ] = "",
+    recognizer_key: Annotated[
+        str,
+        typer.Option(
+            help="Key of --recognizer URL.", envvar="CAUSERIE_RECOGNIZER_KEY", metavar="KEY"
+        ),
+    ] = "",
     push_to_talk: Annotated[
         bool,
         typer.Option(
@@ -86,6 +95,7 @@ def talk(
 
     causerie talk --llm http://127.0.0.1:11434 --llm-model llama3.2
     """
+    from causerie.recognition.choice import check_choice, chosen_recognizer
     from causerie.talk.sound_card import device_list, sounddevice
 
     if devices:
@@ -93,17 +103,17 @@ def talk(
         return
     if (llm is None) != (llm_model is None):
         raise ConfigError("--llm and --llm-model belong together: give both, or neither")
+    check_choice(recognizer, recognizer_model)
     sounddevice()  # before loading, which takes long
     check_source(model)
     check_voice(voice, model)
     with progress(f"loading {model} and the recognizer"):
-        from causerie.recognition.whisper import Whisper, packaged_recognizer
         from causerie.talk.mind import Chat, Echo
         from causerie.tts import TTS
 
-        hears = packaged_recognizer() if recognizer == "auto" else None
-        hears = hears or Whisper(recognizer, extra="talk")
-        tts = TTS.from_pretrained(model, device=device, recognizer=hears.quick)
+        hears = chosen_recognizer(recognizer, recognizer_model, recognizer_key)
+        tts = TTS.from_pretrained(model, device=device, recognizer=hears)
+        _ = tts.recognizer  # loads the default one
     mind = Echo() if llm is None or llm_model is None else Chat(llm, llm_model, llm_key)
     number_or_name = [
         int(name) if name is not None and name.isdigit() else name

@@ -28,6 +28,7 @@ from causerie.engine.out_of_memory import in_one_line
 from causerie.engine.stats import Stats
 from causerie.errors import CheckpointError, ConfigError, QueueFullError
 from causerie.model_files import has_weights
+from causerie.recognition.choice import chosen_recognizer
 from causerie.server.errors import unknown_model
 from causerie.server.model_folder import FolderModel, ModelFolder
 from causerie.server.settings import Settings
@@ -274,6 +275,9 @@ def _tts_options(settings: Settings) -> dict[str, Any]:
         "depth_format": settings.depth_format,
         "lexicon": settings.lexicon or None,
         "normalize": settings.normalize,
+        "recognizer": chosen_recognizer(
+            settings.recognizer, settings.recognizer_model, settings.recognizer_key
+        ),
         "watermark": _watermark(settings),
     }
 

@@ -20,6 +20,7 @@ from pydantic_settings import (
 )
 
 from causerie.errors import ConfigError
+from causerie.recognition.choice import check_choice
 
 #: Several values, in the environment as `a,b`.
 Names = Annotated[tuple[str, ...], NoDecode]
@@ -67,6 +68,14 @@ class Settings(BaseSettings):
     )
     llm_model: str = Field("", description="Name of the language model of --llm.")
     llm_key: str = Field("", description="Key of --llm.")
+    recognizer: str = Field(
+        "auto",
+        description="Hears what is said to Realtime, and checks speech for --verify: auto (Whisper "
+        "base), the URL of an OpenAI-compatible transcription endpoint, a size such as small.en, "
+        "or a folder in CTranslate2's format.",
+    )
+    recognizer_model: str = Field("", description="Name of the model of --recognizer URL.")
+    recognizer_key: str = Field("", description="Key of --recognizer URL.")
     watermark: bool = Field(True, description="Mark all speech as generated.")
     watermark_key: str = Field("", description="File of the watermark's key; empty: public key.")
     max_streams: int = Field(8, ge=1, description="Replies computed at the same time.")
@@ -208,6 +217,11 @@ class Settings(BaseSettings):
     def _thinking(self) -> Settings:
         if bool(self.llm) != bool(self.llm_model):
             raise ValueError("llm and llm_model belong together: give both, or neither")
+        return self
+
+    @model_validator(mode="after")
+    def _hearing(self) -> Settings:
+        check_choice(self.recognizer, self.recognizer_model)
         return self
 
     @property

@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Protocol, TypeAlias
 
+from causerie import endpoints
 from causerie.errors import ChatError
 from causerie.extras import need
 
@@ -17,8 +18,6 @@ INSTRUCTIONS = (
     "You are in a spoken conversation: what you write is read aloud. Answer in one to three short "
     "sentences of plain words, without markdown, lists, emoji or stage directions."
 )
-#: Seconds to connect, and between two parts of an answer.
-CONNECT_S, READ_S = 10.0, 60.0
 
 
 class Mind(Protocol):
@@ -50,16 +49,15 @@ class Chat:
         key: for the header Authorization.
 
     Raises:
-        ConfigError: a package of the extra `talk` is missing.
+        ConfigError: a package of the extra `talk` is missing, or the URL is not one.
     """
 
     def __init__(self, url: str, model: str, key: str | None = None) -> None:
         httpx = self._httpx = need("httpx", "talk")
-        base = url.rstrip("/").removesuffix("/chat/completions").removesuffix("/v1")
-        self.url, self.model = base + "/v1/chat/completions", model
+        self.url, self.model = endpoints.address(url, "chat/completions"), model
         self._client = httpx.AsyncClient(
-            headers={"Authorization": f"Bearer {key}"} if key else {},
-            timeout=httpx.Timeout(READ_S, connect=CONNECT_S),
+            headers=endpoints.headers(key),
+            timeout=httpx.Timeout(endpoints.READ_S, connect=endpoints.CONNECT_S),
         )
 
     async def __call__(
@@ -78,7 +76,7 @@ class Chat:
             async with self._client.stream("POST", self.url, json=body) as response:
                 if response.status_code != 200:
                     await response.aread()
-                    raise ChatError(f"{self.url} answered {_error_of(response)}")
+                    raise ChatError(f"{self.url} answered {endpoints.error_of(response)}")
                 async for line in response.aiter_lines():
                     data = line.removeprefix("data:").strip()
                     if not line.startswith("data:") or data == "[DONE]":
@@ -118,13 +116,3 @@ def _merge(calls: dict[int, Message], part: Message) -> None:
     function = part.get("function") or {}
     call["name"] += function.get("name") or ""
     call["arguments"] += function.get("arguments") or ""
-
-
-def _error_of(response: Any) -> str:
-    """The status and the message of a response that is an error."""
-    try:
-        error = response.json()["error"]
-        message = error["message"] if isinstance(error, dict) else str(error)
-    except (ValueError, KeyError, TypeError):
-        message = response.text[:300]
-    return f"{response.status_code}: {message}"
