@@ -21,6 +21,7 @@ from causerie.audio.io import pcm16
 from causerie.audio.resample import resample
 from causerie.errors import AudioError
 from causerie.prompt import Segment
+from causerie.server import service
 from causerie.server.models import load_tts
 from causerie.server.routes import realtime
 from causerie.server.settings import Settings
@@ -252,6 +253,33 @@ def test_the_client_may_say_where_turns_end(server: Running, hears: Script) -> N
         assert hears.lengths_s == [pytest.approx(len(question()) / RATE - 1, abs=0.04)]
 
     talk(server, task)
+
+
+@pytest.mark.parametrize(
+    ("probability", "eagerness", "ends"),
+    [(0.6, "high", True), (0.6, "auto", True), (0.6, "low", False), (0.85, "low", True)],
+)
+def test_a_turn_ends_by_how_it_sounds(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    probability: float,
+    eagerness: str,
+    ends: bool,
+) -> None:
+    """With a model, 0.2 s of silence are enough if it is as sure as the eagerness wants."""
+    monkeypatch.setattr(service, "find_smart_turn", lambda file: lambda speech: probability)
+
+    async def task(client: Client) -> None:
+        detection = {"type": "semantic_vad", "eagerness": eagerness}
+        session = await client.update(audio={"input": {"turn_detection": detection}})
+        assert session.audio.input.turn_detection.eagerness == eagerness
+        await client.send(pcm16(question()[: -RATE * 2 // 3]).tobytes())  # 0.33 s of silence
+        await client.connection.input_audio_buffer.commit()
+        await client.until("error" if ends else "input_audio_buffer.committed")
+        assert ("input_audio_buffer.committed" in client.kinds()[:-1]) == ends
+
+    with running(tmp_path, tts()) as server:
+        talk(server, task)
 
 
 def test_settings_in_the_middle_of_a_turn_lose_nothing(server: Running) -> None:

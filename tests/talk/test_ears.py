@@ -83,12 +83,40 @@ def test_a_model_of_the_end_ends_a_turn_at_a_pause() -> None:
 
     def is_complete(speech: np.ndarray) -> float:
         seen.append(len(speech) / RATE)
-        return 0.9 if len(seen) == 3 else 0.1
+        return 0.8 if len(seen) == 2 else 0.79
 
-    detector = TurnDetector(Loudness(), Settings(silence_ms=3000, is_complete=is_complete))
-    found = kinds(detector, loud(0.96), silent(2.0))
-    assert found[-1] == ("stopped", pytest.approx(0.96))
-    assert seen == pytest.approx([0.96 + 0.16, 0.96 + 0.32, 0.96 + 0.48])
+    settings = Settings(silence_ms=800, is_complete=is_complete, min_complete=0.8)
+    detector = TurnDetector(Loudness(), settings)
+    found = kinds(detector, loud(0.96), silent(0.32), loud(0.96), silent(2.0))
+    assert found[-1] == ("stopped", pytest.approx(2.24))
+    assert seen == pytest.approx([0.96 + 0.192, 2.24 + 0.192])  # once in each pause
+    detector.add(loud(0.96))
+    num_before = detector.num_samples
+    while not any(event.kind == "stopped" for event in detector.add(silent(0.032))):
+        pass
+    assert detector.num_samples - num_before == pytest.approx(0.8 * RATE, abs=FRAME)  # not sure
+
+
+def test_words_are_asked_for_before_the_model_of_the_end(tts: TTS) -> None:
+    order = []
+
+    def is_complete(speech: np.ndarray) -> float:
+        assert words_asked.wait(10)
+        order.append("end")
+        return 1.0
+
+    def recognize(samples: np.ndarray) -> str:
+        order.append("words")
+        words_asked.set()
+        return "Yes."
+
+    words_asked = threading.Event()
+    detector = TurnDetector(Loudness(), Settings(is_complete=is_complete))
+    ears = Ears(detector, recognize, tts.conversation().listen, RATE)
+    found = ears.add(np.concatenate([loud(0.96), silent(1.0)]))  # at once
+    ears.close()
+    assert isinstance(found[-1], Utterance)
+    assert order == ["words", "end"]
 
 
 @pytest.mark.parametrize("size", [100, FRAME, 777, 16_000])

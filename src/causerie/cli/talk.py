@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
     from causerie.talk.mind import Mind
     from causerie.talk.record import Record
+    from causerie.talk.turn_detector import TurnDetector
 
+#: Silence that ends a turn in any case, where a model hears whether the speaker has finished.
+SMART_SILENCE_MS = 1000
 #: Width of the level meter; the level of its left end in dB.
 METER, FLOOR_DB = 20, -50
 
@@ -63,6 +66,15 @@ def talk(
         str,
         typer.Option(
             help="Key of --recognizer URL.", envvar="CAUSERIE_RECOGNIZER_KEY", metavar="KEY"
+        ),
+    ] = "",
+    turn_model: Annotated[
+        str,
+        typer.Option(
+            help="File of smart-turn v3 in ONNX, which hears whether you have finished. Default: "
+            "that of an installed pipecat-ai, or else your turn ends by silence alone.",
+            metavar="FILE",
+            show_default=False,
         ),
     ] = "",
     push_to_talk: Annotated[
@@ -108,18 +120,29 @@ def talk(
     check_source(model)
     check_voice(voice, model)
     with progress(f"loading {model} and the recognizer"):
+        from causerie.talk.activity import Silero
         from causerie.talk.mind import Chat, Echo
+        from causerie.talk.smart_turn import find_smart_turn
+        from causerie.talk.turn_detector import Settings, TurnDetector
         from causerie.tts import TTS
 
         hears = chosen_recognizer(recognizer, recognizer_model, recognizer_key)
         tts = TTS.from_pretrained(model, device=device, recognizer=hears)
         _ = tts.recognizer  # loads the default one
+        smart_turn = None if push_to_talk else find_smart_turn(turn_model)
     mind = Echo() if llm is None or llm_model is None else Chat(llm, llm_model, llm_key)
     number_or_name = [
         int(name) if name is not None and name.isdigit() else name
         for name in (microphone, loudspeaker)
     ]
-    work = _talk(tts, voice, mind, instructions, push_to_talk, record, number_or_name)
+    if push_to_talk:
+        detector = TurnDetector.of_button()
+    elif smart_turn is None:
+        detector = TurnDetector(Silero())
+    else:
+        settings = Settings(is_complete=smart_turn, silence_ms=SMART_SILENCE_MS)
+        detector = TurnDetector(Silero(), settings)
+    work = _talk(tts, voice, mind, instructions, detector, push_to_talk, record, number_or_name)
     try:
         asyncio.run(work)
     except KeyboardInterrupt:
@@ -131,21 +154,19 @@ async def _talk(
     voice: str | None,
     mind: Mind,
     instructions: str,
+    detector: TurnDetector,
     push_to_talk: bool,
     record: Path | None,
     devices: list[Any],
 ) -> None:
-    from causerie.talk.activity import Silero
     from causerie.talk.ears import Ears
     from causerie.talk.record import Record
     from causerie.talk.session import TalkSession
     from causerie.talk.sound_card import SoundCard
-    from causerie.talk.turn_detector import TurnDetector
 
     conversation = tts.conversation(voice)
     card = SoundCard(tts.sample_rate, *devices)
     is_held = asyncio.Event() if push_to_talk else None
-    detector = TurnDetector(Silero()) if is_held is None else TurnDetector.of_button()
     ears = Ears(detector, tts.recognizer, conversation.listen, tts.sample_rate)
     saved = None if record is None else Record(record, tts.sample_rate)
     display = Display(saved)

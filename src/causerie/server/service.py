@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import logging
 import time
 from collections.abc import AsyncIterable, Mapping, Sequence
@@ -43,6 +44,7 @@ from causerie.server.voices.foreign_names import foreign_voice, is_mix
 from causerie.server.voices.openai_names import builtin_voices
 from causerie.server.voices.store import VoiceInfo, VoiceStore
 from causerie.talk.mind import Chat, Mind
+from causerie.talk.smart_turn import SmartTurn, find_smart_turn
 from causerie.text.growing import Flush
 from causerie.text.lexicon import LexiconSource
 from causerie.tts import Guard, OnOff, Verify
@@ -140,6 +142,15 @@ class SpeechService:
     def signed(self, encoder: Encoder) -> Encoder:
         """The encoder of a whole file, with the file signed by C2PA if the settings say so."""
         return encoder if self._signer is None else self._signer.around(encoder)
+
+    @functools.cached_property
+    def smart_turn(self) -> SmartTurn | None:
+        """The model of the ends of turns, which is loaded at first use; None if there is none.
+
+        Raises:
+            ConfigError: it cannot be loaded.
+        """
+        return find_smart_turn(self.settings.turn_model)
 
     @property
     def sample_rate(self) -> int:

@@ -76,6 +76,11 @@ class Settings(BaseSettings):
     )
     recognizer_model: str = Field("", description="Name of the model of --recognizer URL.")
     recognizer_key: str = Field("", description="Key of --recognizer URL.")
+    turn_model: str = Field(
+        "",
+        description="File of smart-turn v3 in ONNX, which hears whether a speaker has finished, "
+        "for Realtime's semantic_vad; empty: that of an installed pipecat-ai.",
+    )
     watermark: bool = Field(True, description="Mark all speech as generated.")
     watermark_key: str = Field("", description="File of the watermark's key; empty: public key.")
     max_streams: int = Field(8, ge=1, description="Replies computed at the same time.")

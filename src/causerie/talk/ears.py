@@ -21,7 +21,7 @@ from torch import Tensor
 from causerie.audio.resample import StreamResampler, mono
 from causerie.recognition.whisper import Recognizer
 from causerie.reply.listening import Listening
-from causerie.talk.activity import RATE
+from causerie.talk.activity import FRAME, RATE
 from causerie.talk.turn_detector import PAUSE_MS, Event, TurnDetector
 
 #: Speech between two partial results without a pause, in seconds.
@@ -113,7 +113,11 @@ class Ears:
         """
         pcm = mono(samples)
         self._sound = np.concatenate([self._sound, pcm])
-        heard = self._hear(self._detector.add(self._to_16k.add(pcm)))
+        heard: list[Heard] = []
+        samples_16k = self._to_16k.add(pcm)
+        # In frames, so that at a pause the words are asked for before the model of its end.
+        for start in range(0, len(samples_16k), FRAME):
+            heard += self._hear(self._detector.add(samples_16k[start : start + FRAME]))
         if self._turn is not None:
             self._feed(self._turn, self._detector.num_samples)
             heard += self._partial_words()

@@ -17,13 +17,12 @@ Kind: TypeAlias = Literal["started", "paused", "resumed", "stopped"]
 #: Returns the probability that the speaker has finished, from the samples (N,) of the turn.
 IsComplete: TypeAlias = Callable[[NDArray[np.float32]], float]
 
-#: Frames of speech that begin a turn, and of silence that are a pause.
-NUM_BEGIN, NUM_PAUSE = 2, 5
-PAUSE_MS = 1000 * NUM_PAUSE * FRAME // RATE
+#: Frames of speech that begin a turn; of silence that are a pause; and after which a model is asked
+#: whether the speaker has finished: 192 ms, as pipecat asks smart-turn after 0.2 s.
+NUM_BEGIN, NUM_PAUSE, NUM_ASK = 2, 5, 6
+PAUSE_MS, ASK_MS = (1000 * num * FRAME // RATE for num in (NUM_PAUSE, NUM_ASK))
 #: Speech goes on while its probability is above the threshold less this.
 HYSTERESIS = 0.15
-#: The sound of a turn that a model of its end sees, in seconds.
-SEEN_S = 8.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +33,8 @@ class Settings:
         threshold: probability above which a frame holds speech.
         padding_ms: sound before the speech that belongs to the turn.
         silence_ms: silence that ends a turn.
-        is_complete: ends a turn at a pause if the speaker seems to have finished. `silence_ms`
-            ends it in any case.
+        is_complete: is asked once in each pause. `silence_ms` ends a turn in any case.
+        min_complete: its probability that ends a turn.
 
     Raises:
         ConfigError: a number is out of range.
@@ -45,11 +44,12 @@ class Settings:
     padding_ms: int = 300
     silence_ms: int = 500
     is_complete: IsComplete | None = None
+    min_complete: float = 0.5
 
     @property
     def min_silence_ms(self) -> int:
         """The shortest silence that may end a turn."""
-        return self.silence_ms if self.is_complete is None else PAUSE_MS
+        return self.silence_ms if self.is_complete is None else ASK_MS
 
     def __post_init__(self) -> None:
         if not 0 < self.threshold < 1:
@@ -150,15 +150,18 @@ class TurnDetector:
         self._num_silent += 1
         if self._num_silent * FRAME * 1000 >= self.settings.silence_ms * RATE:
             return [self._stop()]
-        if self._num_silent % NUM_PAUSE:
-            return []
-        events = []
         if self._num_silent == NUM_PAUSE:
-            events.append(self._event("paused", self._speech_end))
-        is_complete = self.settings.is_complete
-        if is_complete is not None and is_complete(self.speech[-round(SEEN_S * RATE) :]) > 0.5:
-            events.append(self._stop())
-        return events
+            return [self._event("paused", self._speech_end)]
+        if self._num_silent == NUM_ASK and self._is_complete():
+            return [self._stop()]
+        return []
+
+    def _is_complete(self) -> bool:
+        """Whether the speaker seems to have finished."""
+        settings = self.settings
+        if settings.is_complete is None:
+            return False
+        return settings.is_complete(self.speech) >= settings.min_complete
 
     def _stop(self) -> Event:
         event = self._event("stopped", self._speech_end)

@@ -16,10 +16,12 @@ from causerie.server.errors import ApiError
 from causerie.server.realtime.messages import FORMATS, RATES, Input, TurnDetection
 from causerie.talk.activity import Silero
 from causerie.talk.ears import Ears
-from causerie.talk.turn_detector import Settings, TurnDetector
+from causerie.talk.turn_detector import IsComplete, Settings, TurnDetector
 
-#: Silence that ends a turn, by the eagerness of semantic_vad.
+#: Silence that ends a turn in any case, by the eagerness of semantic_vad.
 _SILENCE_MS = {"low": 1500, "medium": 800, "auto": 800, "high": 400}
+#: Probability that the speaker has finished, which ends a turn before that.
+_MIN_COMPLETE = {"low": 0.8, "medium": 0.5, "auto": 0.5, "high": 0.3}
 
 
 class Hearing:
@@ -103,18 +105,29 @@ class Hearing:
         samples: NDArray[np.float32] = np.frombuffer(data, "<i2") * np.float32(2**-15)
         return samples
 
-    def ears(self, conversation: Conversation, recognizer: Recognizer) -> Ears:
-        """Ears for a session; they hear no silence if the client says where turns end."""
+    def ears(
+        self, conversation: Conversation, recognizer: Recognizer, is_complete: IsComplete | None
+    ) -> Ears:
+        """Ears for a session; they hear no silence if the client says where turns end.
+
+        Args:
+            is_complete: for semantic_vad, which is by silence alone without it.
+        """
         detection = self.detection
         if detection is None:
             detector = TurnDetector.of_button()
-        else:
+        elif detection.type == "server_vad":
             settings = Settings(
                 threshold=detection.threshold,
                 padding_ms=detection.prefix_padding_ms,
-                silence_ms=detection.silence_duration_ms
-                if detection.type == "server_vad"
-                else _SILENCE_MS[detection.eagerness],
+                silence_ms=detection.silence_duration_ms,
+            )
+            detector = TurnDetector(Silero(), settings)
+        else:
+            settings = Settings(
+                silence_ms=_SILENCE_MS[detection.eagerness],
+                is_complete=is_complete,
+                min_complete=_MIN_COMPLETE[detection.eagerness],
             )
             detector = TurnDetector(Silero(), settings)
         return Ears(

@@ -181,8 +181,7 @@ class _Connection:
         if not len(samples):
             return
         if self.ears is None:
-            recognizer = await asyncio.to_thread(lambda: self.service.tts.recognizer)
-            self.ears = self.hearing.ears(self.memory, recognizer)
+            self.ears = await asyncio.to_thread(self.new_ears)
         for heard in await asyncio.to_thread(self.ears.add, samples):
             if isinstance(heard, Started):
                 await self.start_turn(heard)
@@ -190,6 +189,11 @@ class _Connection:
                 await self.send_partial(heard.text)
             else:
                 await self.end_turn(heard)
+
+    def new_ears(self) -> Ears:
+        """Ears by the settings; loads what they need."""
+        recognizer, smart_turn = self.service.tts.recognizer, self.service.smart_turn
+        return self.hearing.ears(self.memory, recognizer, smart_turn)
 
     async def start_turn(self, started: Started) -> None:
         """The user begins to speak, which interrupts the response."""
