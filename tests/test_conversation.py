@@ -195,6 +195,28 @@ def test_sound_is_encoded_while_it_is_spoken(tts: TTS, rate: int) -> None:
     assert (heard == expected).float().mean() > 0.99  # offline, products are rounded otherwise
 
 
+def test_sound_is_encoded_by_one_thread(tts: TTS, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several wait for each other at each small operation, which is slow on busy cores."""
+    codec, num_threads = tts.checkpoint.codec, list[int]()
+    step = codec.encode_step
+
+    def counted(*args: Any) -> torch.Tensor:
+        num_threads.append(torch.get_num_threads())
+        return step(*args)
+
+    monkeypatch.setattr(codec, "encode_step", counted)
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        turn = tts.conversation().listen(RATE)
+        turn.add(sound(1.0))
+        turn.end()
+        assert num_threads == [1] * turn.num_frames
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_an_empty_turn_has_no_codes(tts: TTS) -> None:
     conversation = tts.conversation()
     codes = conversation.listen(16_000).end()
