@@ -6,11 +6,13 @@ import asyncio
 import base64
 import functools
 import math
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from openai import AsyncOpenAI
@@ -34,6 +36,7 @@ from tests.talk.chat_server import chat_server
 
 QUESTION = "Is it far to the station?"
 RATE = 24_000
+SPOKEN = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Yes."}]}
 
 
 class Script:
@@ -41,14 +44,17 @@ class Script:
 
     Attributes:
         words_per_s: it hears so many words of the text, at most.
+        takes_s: how long it takes.
     """
 
     def __init__(self) -> None:
         self.text, self.lengths_s, self.words_per_s = QUESTION, list[float](), math.inf
+        self.takes_s = 0.0
 
     def __call__(self, samples: np.ndarray) -> str:
         seconds = len(samples) / 16_000
         self.lengths_s.append(seconds)
+        time.sleep(self.takes_s)
         words = self.text.split()
         return " ".join(words[: int(min(self.words_per_s * seconds, len(words)))])
 
@@ -71,7 +77,7 @@ def question() -> np.ndarray:
 
 @pytest.fixture(autouse=True)
 def hears() -> Script:
-    SCRIPT.text, SCRIPT.words_per_s = QUESTION, math.inf
+    SCRIPT.text, SCRIPT.words_per_s, SCRIPT.takes_s = QUESTION, math.inf, 0.0
     SCRIPT.lengths_s.clear()
     return SCRIPT
 
@@ -106,6 +112,14 @@ class Client:
             part = base64.b64encode(data[start : start + size]).decode()
             await self.connection.input_audio_buffer.append(audio=part)
             await asyncio.sleep(pause_s)
+
+    async def send_live(self, data: bytes) -> None:
+        """Send sound of 24 kHz as a microphone does, in blocks of 20 ms."""
+        started = time.monotonic()
+        for start in range(0, len(data), 960):
+            end_s = (start + 960) / (2 * RATE)
+            await asyncio.sleep(max(0.0, started + end_s - time.monotonic()))
+            await self.send(data[start : start + 960])
 
     def kinds(self) -> list[str]:
         """The kinds of all events, without deltas."""
@@ -395,6 +409,66 @@ def test_a_language_model_answers(tmp_path: Path) -> None:
     assert roles[0][0][1].endswith("You live here.")
     turns = [("user", QUESTION), ("assistant", "No, ten minutes on foot."), ("user", QUESTION)]
     assert roles[1][1:] == turns
+
+
+def test_the_parts_of_the_latency_add_up(tmp_path: Path, hears: Script) -> None:
+    """To what the client sees, from the last word of its sound to the first of the answer's."""
+    hears.takes_s = 0.7  # of which the silence hides 0.34
+    sound = pcm16(question()).tobytes()
+
+    def answer(body: dict[str, Any]) -> list[dict[str, Any]]:
+        time.sleep(0.4)
+        return [{"content": "No, ten minutes on foot."}]
+
+    async def task(client: Client) -> None:
+        for turn in range(2):
+            started = time.monotonic()
+            sending = asyncio.create_task(client.send_live(sound))
+            stopped = await client.until("input_audio_buffer.speech_stopped")
+            before_ms = turn * len(question()) * 1000 / RATE
+            spoken = started + (stopped.audio_end_ms - before_ms) / 1000
+            await client.until("response.output_audio.delta")
+            seen_ms = 1000 * (time.monotonic() - spoken)
+            done = await client.until("response.done")
+            await sending
+            latency = dict(done.response.latency_ms)
+            total = latency.pop("total")
+            assert set(latency) == {"silence", "recognizer", "chat", "speech"}
+            assert sum(latency.values()) == pytest.approx(total, abs=3)
+            assert 0.75 * seen_ms < total < seen_ms + 30  # the rest is the way to the server
+            assert latency["silence"] == pytest.approx(520, abs=40)
+            assert 200 < latency["recognizer"] < 800
+            assert 400 <= latency["chat"] < 1000
+            assert latency["speech"] > 10
+
+    chats = chat_server(answer)
+    with chats as url, running(tmp_path, tts(), llm=url, llm_model="m") as server:
+        talk(server, task)
+        metrics = httpx.get(f"{server.http}/metrics").text
+    for part in ("silence", "recognizer", "chat", "speech", "total"):
+        assert f'causerie_turn_seconds_count{{part="{part}"}} 2.0' in metrics
+
+
+def test_the_latency_leaves_out_what_the_client_takes(server: Running) -> None:
+    async def task(client: Client) -> None:
+        await client.update(audio={"input": {"turn_detection": None}})
+        await client.send(pcm16(question()).tobytes())
+        await client.connection.input_audio_buffer.commit()
+        await client.until("conversation.item.done")
+        await asyncio.sleep(1.0)
+        started = time.monotonic()
+        await client.connection.response.create()
+        await client.until("response.output_audio.delta")
+        seen_ms = 1000 * (time.monotonic() - started)
+        latency = (await client.until("response.done")).response.latency_ms
+        assert latency["silence"] < 40
+        assert latency["chat"] == 0
+        assert seen_ms - 50 < latency["total"] < seen_ms + 1000
+        await client.connection.response.create(response={"input": [SPOKEN]})
+        done = await client.until("response.done")
+        assert not hasattr(done.response, "latency_ms")  # it answers no turn that was heard
+
+    talk(server, task)
 
 
 def test_tools_are_called(tmp_path: Path) -> None:

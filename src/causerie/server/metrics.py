@@ -55,6 +55,12 @@ class Metrics:
             "causerie_first_sound_seconds", "From a request to its first audio, queueing included.",
             ["protocol"], buckets=_FIRST_SOUND_S, **add,
         )  # fmt: skip
+        self.turn_s = Histogram(
+            "causerie_turn_seconds",
+            "From the end of a user's speech to the first audio of Realtime's answer, by part: "
+            "silence, recognizer, chat, speech, and their total.",
+            ["part"], buckets=_FIRST_SOUND_S, **add,
+        )  # fmt: skip
         self.rtf = Histogram(
             "causerie_rtf", "Seconds to compute a second of audio.", buckets=_RTF, **add
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 
 from causerie.talk.mind import Message
@@ -15,10 +16,12 @@ class Answer(AsyncIterator[str]):
 
     Attributes:
         calls: of tools, so far.
+        waited_s: for the language model, so far.
     """
 
     def __init__(self, parts: AsyncIterator[str | Message]) -> None:
         self.calls: list[Message] = []
+        self.waited_s = 0.0
         self._parts = parts
         self._read = ""  # but not given yet
 
@@ -44,8 +47,12 @@ class Answer(AsyncIterator[str]):
 
     async def _next(self) -> str | None:
         """The next part that is text; None at the end."""
-        async for part in self._parts:
-            if isinstance(part, str):
-                return part
-            self.calls.append(part)
-        return None
+        started = time.monotonic()
+        try:
+            async for part in self._parts:
+                if isinstance(part, str):
+                    return part
+                self.calls.append(part)
+            return None
+        finally:
+            self.waited_s += time.monotonic() - started

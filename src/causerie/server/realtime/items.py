@@ -9,6 +9,7 @@ from typing import Any
 from causerie.audio.formats import Encoder
 from causerie.conversation import Heard, Playback
 from causerie.server.realtime.answer import Answer
+from causerie.server.realtime.latency import Latency
 from causerie.server.realtime.messages import NewResponse
 from causerie.server.realtime.transcript import Transcript
 from causerie.talk.mind import Message
@@ -24,6 +25,7 @@ class Item:
         playback: of the item's audio, if it is a response.
         heard: the turn in the conversation's memory, if it was spoken by the user.
         transcript: the words of that turn that the client has.
+        latency: since the end of that turn, until a response answers it.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class Item:
         self.playback: Playback | None = None
         self.heard: Heard | None = None
         self.transcript = Transcript()
+        self.latency: Latency | None = None
 
     def json(self) -> dict[str, Any]:
         """The item in OpenAI's format."""
@@ -77,6 +80,9 @@ class Response:
         item: its audio, as a message of the conversation.
         answer: its text, if a language model writes it.
         items: those that the client knows of.
+        latency: since the end of the turn that it answers, until its first sound; None if it
+            answers no turn.
+        latency_s: the parts of that, once they are known.
     """
 
     def __init__(
@@ -95,6 +101,8 @@ class Response:
         self.details: dict[str, Any] | None = None
         self.task: asyncio.Task[None] | None = None
         self.first_sound: float | None = None  # by time.monotonic
+        self.latency: Latency | None = None
+        self.latency_s: dict[str, float] = {}
 
 
 def new_id(kind: str) -> str:

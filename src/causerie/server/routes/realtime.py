@@ -35,6 +35,7 @@ from causerie.server.errors import ApiError
 from causerie.server.realtime.answer import Answer
 from causerie.server.realtime.hearing import Hearing
 from causerie.server.realtime.items import Item, Response, new_id
+from causerie.server.realtime.latency import Latency
 from causerie.server.realtime.messages import (
     FORMATS,
     RATES,
@@ -177,6 +178,7 @@ class _Connection:
 
     async def append(self, event: dict[str, Any]) -> None:
         """Hear sound."""
+        arrived = time.monotonic()
         samples = self.hearing.samples(Append.read(event).audio)
         if not len(samples):
             return
@@ -188,7 +190,7 @@ class _Connection:
             elif isinstance(heard, Partial):
                 await self.send_partial(heard.text)
             else:
-                await self.end_turn(heard)
+                await self.end_turn(heard, arrived)
 
     def new_ears(self) -> Ears:
         """Ears by the settings; loads what they need."""
@@ -218,10 +220,16 @@ class _Connection:
         if delta:
             await self.send_words(item, "delta", delta=delta)
 
-    async def end_turn(self, utterance: Utterance) -> None:
-        """The user's turn is an item, whose words come later."""
+    async def end_turn(self, utterance: Utterance, arrived: float) -> None:
+        """The user's turn is an item, whose words come later.
+
+        Args:
+            arrived: when its end did, by `time.monotonic`.
+        """
         item, self.spoken_item = self.spoken_item, None
         assert item is not None
+        assert self.ears is not None
+        item.latency = Latency((self.ears.now_ms - utterance.stopped_ms) / 1000, arrived)
         if self.hearing.detection is not None:
             await self.send(
                 "input_audio_buffer.speech_stopped",
@@ -239,13 +247,16 @@ class _Connection:
 
     async def understand(self, item: Item, utterance: Utterance) -> None:
         """Wait for the words of a turn, and answer them."""
+        assert item.latency is not None
+        item.latency.lap("speech")
         try:
             words = well_formed(await asyncio.wrap_future(utterance.words))
+            item.latency.lap("recognizer")
             text = " ".join(words.split())
             hear = self.memory.hear
             item.heard = await asyncio.to_thread(lambda: hear(text, codes=utterance.codes))
         except Exception as error:  # noqa: BLE001 sent to the client; the session goes on
-            item.status = "incomplete"
+            item.status, item.latency = "incomplete", None
             facts = self.service.report(error).body()["error"]
             await self.send_words(item, "failed", error=facts)
             return
@@ -258,6 +269,8 @@ class _Connection:
         await self.send(
             "conversation.item.done", item=item.json(), previous_item_id=self.previous_id(item)
         )
+        if not text:
+            item.latency = None
         detection = self.hearing.detection
         if detection is not None and detection.create_response and text:
             try:
@@ -276,6 +289,7 @@ class _Connection:
 
     async def commit(self, event: dict[str, Any]) -> None:
         """End the user's turn."""
+        arrived = time.monotonic()
         heard = [] if self.ears is None else await asyncio.to_thread(self.ears.finish)
         turns = [turn for turn in heard if isinstance(turn, Utterance)]
         if not turns:
@@ -283,7 +297,7 @@ class _Connection:
                 "the buffer holds no speech: append sound first",
                 code="input_audio_buffer_commit_empty",
             )
-        await self.end_turn(turns[0])
+        await self.end_turn(turns[0], arrived)
 
     async def clear(self, event: dict[str, Any]) -> None:
         """Forget the sound of a turn that was not committed."""
@@ -429,6 +443,9 @@ class _Connection:
                 param="response.conversation",
             )
         if not self.understanding:
+            for item in self.items:
+                if item.latency is not None:
+                    item.latency.skip()  # the client took its time to ask
             await self.begin_response(options)
             return
 
@@ -496,6 +513,7 @@ class _Connection:
             item.is_spoken = True
         item = Item(new_id("item"), "assistant", "", "in_progress")
         response = Response(item, encoder, output, options, answer)
+        response.latency = self.take_latency(options)
         self.active[response.name] = response
         item.playback = Playback(reply, voice.name)
         try:
@@ -506,6 +524,16 @@ class _Connection:
             await reply.aclose()
             raise
         response.task = self.socket.start(self.speak(response, reply))
+
+    def take_latency(self, options: NewResponse) -> Latency | None:
+        """The latency so far of a response that begins, if it answers a turn that was heard."""
+        if options.input is not None:
+            return None
+        found = [item for item in self.items if item.latency is not None]
+        latency = found[-1].latency if found else None
+        for item in found:
+            item.latency = None
+        return latency
 
     def messages(self, options: NewResponse, items: list[Item]) -> list[Message]:
         """What the language model is asked."""
@@ -593,10 +621,17 @@ class _Connection:
 
     async def send_audio(self, response: Response, data: bytes) -> None:
         """Send encoded audio, if there is any."""
-        if data:
-            await self.send_part(
-                response, "response.output_audio.delta", delta=base64.b64encode(data).decode()
-            )
+        if not data:
+            return
+        await self.send_part(
+            response, "response.output_audio.delta", delta=base64.b64encode(data).decode()
+        )
+        if response.latency is not None:
+            answer = response.answer
+            response.latency_s = response.latency.end(0.0 if answer is None else answer.waited_s)
+            response.latency = None
+            for part, seconds in response.latency_s.items():
+                self.service.metrics.turn_s.labels(part).observe(seconds)
 
     async def send_calls(self, response: Response) -> None:
         """Send the calls of tools that the language model makes."""
@@ -705,6 +740,7 @@ class _Connection:
                 "output_token_details": {"text_tokens": 0, "audio_tokens": reply.num_frames},
             }
         limit = response.options.max_output_tokens
+        latency_ms = {part: round(1000 * s) for part, s in response.latency_s.items()}
         return {
             "id": response.name,
             "object": "realtime.response",
@@ -718,6 +754,7 @@ class _Connection:
             "metadata": response.options.metadata,
             "usage": usage,
             **({"notes": reply.notes} if has_ended and reply.notes else {}),
+            **({"latency_ms": latency_ms} if has_ended and latency_ms else {}),
         }
 
     # Events
