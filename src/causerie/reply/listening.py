@@ -45,6 +45,13 @@ class Listening:
         """Frames that are encoded."""
         return len(self._codes)
 
+    @property
+    def codes(self) -> Tensor:
+        """The codes (K, T) so far, which do not depend on what follows."""
+        if not self._codes:
+            return torch.zeros((self._model.num_codebooks, 0), dtype=torch.long)
+        return torch.cat(self._codes, dim=1)
+
     def add(self, samples: ArrayLike) -> None:
         """Encode the frames that are complete with these samples (N,) or (C, N).
 
@@ -60,9 +67,7 @@ class Listening:
             with _one_thread():
                 self._step(self._rest)
             self._rest = self._rest[:0]
-        if not self._codes:
-            return torch.zeros((self._model.num_codebooks, 0), dtype=torch.long)
-        return torch.cat(self._codes, dim=1)
+        return self.codes
 
     def _encode(self, pcm: NDArray[np.float32]) -> None:
         pcm = np.concatenate([self._rest, pcm])

@@ -155,13 +155,15 @@ class Ears:
         """The turn that ended."""
         turn, self._turn, self._partial = self._turn, None, None
         assert turn is not None
-        self._feed(turn, event.now)
         length_s = (self._place(event.sample) - self._started) / self._rate + TAIL_S
-        codes = turn.end()[:, : math.ceil(length_s / turn.frame_s)]
+        num_frames = math.ceil(length_s / turn.frame_s)
+        if turn.num_frames < num_frames:  # else the silence after them is not needed
+            self._feed(turn, event.now)
+            turn.end()
         return Utterance(
             started_ms=round(1000 * self._started / self._rate),
             stopped_ms=self._ms(event.sample),
-            codes=codes,
+            codes=turn.codes[:, :num_frames],
             words=self._words or self._recognize(event.speech),
         )
 
