@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,12 @@ import torch
 from causerie import FLUSH, TTS, Segment
 from causerie.errors import PromptTooLongError, TextError
 from causerie.prompt import Part, build_prompt
+from causerie.reply import context
 from causerie.reply.context import ContextEncoder
 from causerie.reply.turns import Turns
-from causerie.text.front_end import ReadingOptions
+from causerie.text.front_end import ReadingOptions, Spoken
 from causerie.text.growing import Flush
+from causerie.text.lexicon import Entry, UserLexicon
 from causerie.voices import Voice
 from tests import tiny
 
@@ -156,3 +159,30 @@ def test_a_text_may_have_any_length(encoder: ContextEncoder) -> None:
     turns = turns_of(encoder, text)
     assert turns.num_pieces == 1_200 // 11 + 1
     assert asyncio.run(turns.next_turn([])) is not None
+
+
+# -- texts that are read again ---------------------------------------------------------------------
+
+
+def test_a_text_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = ContextEncoder(tiny.checkpoint())
+    front_end, read = encoder.checkpoint.front_end, list[str]()
+
+    def counted(text: str, reading: ReadingOptions) -> Spoken:
+        read.append(text)
+        return front_end(text, reading)
+
+    monkeypatch.setattr(encoder, "checkpoint", replace(encoder.checkpoint, front_end=counted))
+    monkeypatch.setattr(context, "MAX_TEXTS", 2)
+    first = [encoder.text("One fish.", speaker) for speaker in (0, 1)]
+    again = [encoder.text("One fish.", speaker) for speaker in (0, 1)]
+    for (part, spoken), (same_part, same_spoken) in zip(first, again, strict=True):
+        assert part.tokens == same_part.tokens
+        assert spoken is same_spoken
+    assert first[0][0].tokens != first[1][0].tokens
+    assert read == ["One fish."]
+    own = ReadingOptions(lexicon=UserLexicon({"fish": Entry(alias="two birds")}))
+    assert encoder.text("One fish.", 0, own)[1].text != first[0][1].text
+    encoder.text("Three cats.", 0)
+    encoder.text("One fish.", 0)  # it was the oldest of two
+    assert read == ["One fish.", "One fish.", "Three cats.", "One fish."]

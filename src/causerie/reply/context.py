@@ -1,7 +1,8 @@
 """Encodes segments for a prompt: text by the tokenizer, audio by the codec.
 
 Encoding audio is expensive, so codes are cached by the content of the audio: passing the same
-context again costs only a hash.
+context again costs only a hash. Texts as they are read are cached as well, as each reply of a
+conversation has those of all earlier turns as context.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 #: Recordings whose codes are cached; 10 s of 32 codebooks take 32 kB. The longest that fits a model
 #: of 2,048 positions takes 0.5 MB, so that all have at most 67 MB.
 MAX_CACHED = 128
+#: Texts whose readings are cached: more than the turns that fit a model.
+MAX_TEXTS = 512
 
 
 @dataclass(eq=False)
@@ -52,6 +55,7 @@ class ContextEncoder:
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.checkpoint = checkpoint
         self._cache: OrderedDict[bytes, _Recording] = OrderedDict()
+        self._read_texts: OrderedDict[tuple[str, ReadingOptions], Spoken] = OrderedDict()
         self._lock = threading.Lock()
         register_fork(self)
 
@@ -67,8 +71,21 @@ class ContextEncoder:
         Raises:
             TextError: nothing in it can be spoken.
         """
-        spoken = self.checkpoint.front_end(text, reading)
+        spoken = self._spoken(text, reading)
         return Part(tokens=self.checkpoint.tokenizer.encode(spoken.text, speaker)), spoken
+
+    def _spoken(self, text: str, reading: ReadingOptions) -> Spoken:
+        """A text as the front end reads it, from the cache if possible."""
+        key = text, reading
+        with self._lock:
+            known = self._read_texts.get(key)
+        spoken = known or self.checkpoint.front_end(text, reading)
+        with self._lock:
+            self._read_texts[key] = spoken
+            self._read_texts.move_to_end(key)
+            while len(self._read_texts) > MAX_TEXTS:
+                self._read_texts.popitem(last=False)
+        return spoken
 
     def _speaker_alone(self, speaker: int) -> Part:
         """The text of a segment without words."""
