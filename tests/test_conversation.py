@@ -159,6 +159,35 @@ def test_a_turn_costs_its_own_rows(tts: TTS) -> None:
     assert max(num_read[1:]) <= 40  # rows of text count as saved, too
 
 
+@pytest.mark.parametrize("is_prepared", [True, False])
+def test_turns_are_dropped_while_the_other_one_speaks(tts: TTS, is_prepared: bool) -> None:
+    """Then a reply after that has to read its own rows only, as any other."""
+    conversation = tts.conversation(context_s=4.0)
+    num_read, dropped = list[int](), list[bool]()
+
+    async def talk() -> None:
+        for number in range(15):
+            if is_prepared:
+                await conversation.prepare()
+            conversation.hear(QUESTION, sound(6, number), sample_rate=RATE)
+            before = tts.engine.stats().num_rows
+            reply = await conversation.astream(ANSWER, **SHORT)
+            async for _ in reply:
+                pass
+            num_read.append(tts.engine.stats().num_rows - before)
+            dropped.append(any(note.startswith("conversation: ") for note in reply.notes))
+            assert frames(conversation.context()) <= 4.0 / 0.08 + 5
+        await tts.aclose()
+
+    asyncio.run(talk())
+    assert 2 <= sum(dropped) <= 7
+    usual = max(
+        rows for rows, is_first in zip(num_read[1:], dropped[1:], strict=True) if not is_first
+    )
+    after_drops = [rows for rows, is_after in zip(num_read, dropped, strict=True) if is_after]
+    assert all((rows <= usual) == is_prepared for rows in after_drops)
+
+
 def test_a_long_reply_is_dropped_in_whole_pieces(tts: TTS) -> None:
     conversation = tts.conversation(context_s=1.0)
     text = "One fish swims here in the sea. Two birds sing there in the old tree. Three cats sleep."

@@ -9,8 +9,11 @@ A reply counts as far as the listener heard it. Knows no protocol.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import math
 import os
+import threading
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeAlias, TypeVar
@@ -20,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from causerie.audio.audio import Audio
-from causerie.errors import ConfigError, TextError
+from causerie.errors import ConfigError, EngineError, TextError
 from causerie.prompt import Segment
 from causerie.reply.async_stream import AsyncStream
 from causerie.reply.context import ContextEncoder
@@ -35,7 +38,11 @@ from causerie.voices import Voice
 CONTEXT_S = 40.0
 #: Share of them that is left when the oldest turns are dropped. Until the rest is full again, each
 #: prompt begins with the one before it, whose keys and values are cached.
-KEPT = 0.75
+KEPT = 0.6
+#: Share of them that `prepare` keeps free for the turn that begins.
+ROOM = 0.15
+#: What `prepare` lets the voice begin to say.
+_ANYTHING = "Yes."
 #: The most turns that are remembered: 256 turns of half a second fill csm-1b's positions.
 MAX_TURNS = 256
 
@@ -145,6 +152,8 @@ class Conversation:
         self._max_frames = int(context_s * self._frame_rate)
         self._turns: list[Turn] = []
         self._num_dropped: dict[Turn, int] = {}  # segments of a turn that stays otherwise
+        self._notes: list[str] = []  # for the listener of the next reply
+        self._lock = threading.Lock()  # of the turns, as `prepare` drops some in a thread
 
     # -- the other speaker -----------------------------------------------------------------------
 
@@ -224,9 +233,10 @@ class Conversation:
         Returns:
             The turn.
         """
-        self._turns.append(turn)
-        if len(self._turns) > MAX_TURNS:
-            self._num_dropped.pop(self._turns.pop(0), None)
+        with self._lock:
+            self._turns.append(turn)
+            if len(self._turns) > MAX_TURNS:
+                self._num_dropped.pop(self._turns.pop(0), None)
         return turn
 
     def interrupt(self, played_s: float) -> str:
@@ -249,8 +259,9 @@ class Conversation:
 
     def remove(self, turn: Turn) -> None:
         """Forget a turn; one that was dropped already is no error."""
-        self._turns = [other for other in self._turns if other is not turn]
-        self._num_dropped.pop(turn, None)
+        with self._lock:
+            self._turns = [other for other in self._turns if other is not turn]
+            self._num_dropped.pop(turn, None)
 
     def context(self, voice: Voice | None = None) -> list[Segment]:
         """The turns so far as context, oldest first, without the voice's own segments.
@@ -268,23 +279,50 @@ class Conversation:
         Args:
             voice: of the reply; None: `voice`.
         """
-        found = self._found(voice or self.voice)
-        left = sum(_num_frames(segment) for _, segment in found)
-        if left <= self._max_frames:
-            return [segment for _, segment in found], []
-        num_dropped = 0
-        while found and left > KEPT * self._max_frames:
-            turn, segment = found.pop(0)
-            left -= _num_frames(segment)
-            num_dropped += 1
-            self._num_dropped[turn] = self._num_dropped.get(turn, 0) + 1
-        while self._turns and (not found or self._turns[0] is not found[0][0]):
-            self._num_dropped.pop(self._turns.pop(0), None)
-        note = (
-            f"conversation: {num_dropped} of its oldest turns dropped, "
-            f"{left / self._frame_rate:.0f} s of the others are context"
-        )
-        return [segment for _, segment in found], [note]
+        self._drop(voice or self.voice, self._max_frames)
+        notes, self._notes = self._notes, []
+        return self.context(voice), notes
+
+    async def prepare(self, voice: Voice | None = None) -> None:
+        """Drop turns now rather than before the next reply, and let the model read what is left.
+
+        Call it when the other speaker begins to speak. Without it, a reply before which turns are
+        dropped begins later, as nothing of its prompt is cached.
+
+        Args:
+            voice: of the reply; None: `voice`.
+        """
+        voice = voice or self.voice
+        if not await asyncio.to_thread(self._drop, voice, int((1 - ROOM) * self._max_frames)):
+            return
+        context = await asyncio.to_thread(self.context, voice)
+        with contextlib.suppress(EngineError):  # it is busy: the reply will read its prompt itself
+            stream = await self._tts.astream(
+                _ANYTHING, voice=voice, context=context, max_duration_s=1 / self._frame_rate
+            )
+            async for _ in stream:
+                pass
+
+    def _drop(self, voice: Voice, max_frames: int) -> bool:
+        """Whether the oldest turns were dropped, as the context had more frames."""
+        with self._lock:
+            found = self._found(voice)
+            left = sum(_num_frames(segment) for _, segment in found)
+            if left <= max_frames:
+                return False
+            num_dropped = 0
+            while found and left > KEPT * self._max_frames:
+                turn, segment = found.pop(0)
+                left -= _num_frames(segment)
+                num_dropped += 1
+                self._num_dropped[turn] = self._num_dropped.get(turn, 0) + 1
+            while self._turns and (not found or self._turns[0] is not found[0][0]):
+                self._num_dropped.pop(self._turns.pop(0), None)
+            self._notes.append(
+                f"conversation: {num_dropped} of its oldest turns dropped, "
+                f"{left / self._frame_rate:.0f} s of the others are context"
+            )
+            return True
 
     def _found(self, voice: Voice) -> list[tuple[Turn, Segment]]:
         """The segments that are context of a voice, each with its turn."""

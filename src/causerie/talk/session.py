@@ -89,6 +89,7 @@ class TalkSession:
         system = f"{INSTRUCTIONS}\n\n{instructions}".strip()
         self._messages: list[Message] = [{"role": "system", "content": system}]
         self._answering: asyncio.Task[None] | None = None
+        self._preparing: asyncio.Task[None] | None = None
         self._stream: AsyncStream | None = None
 
     async def run(self) -> None:
@@ -105,8 +106,9 @@ class TalkSession:
             was_held = is_held
             await self._react(found)
         await self._react(self._ears.finish())
-        if self._answering is not None:
-            await self._answering
+        for task in (self._preparing, self._answering):
+            if task is not None:
+                await task
         self._ears.close()
 
     async def _react(self, found: Sequence[Started | Partial | Utterance]) -> None:
@@ -114,6 +116,7 @@ class TalkSession:
             if isinstance(what, Started):
                 self._listener.on_speech()
                 await self._interrupt()
+                self._preparing = asyncio.create_task(self._conversation.prepare())
             elif isinstance(what, Partial):
                 self._listener.on_partial(what.text)
             else:

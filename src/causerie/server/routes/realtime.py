@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -50,6 +51,7 @@ from causerie.server.realtime.messages import (
     SessionUpdate,
     Truncate,
 )
+from causerie.server.service import ModelVoice
 from causerie.server.sockets import GoneError, Socket, check_key, well_formed
 from causerie.server.texts import CheckedText
 from causerie.talk.ears import Ears, Partial, Started, Utterance
@@ -202,6 +204,7 @@ class _Connection:
         self.spoken_item = Item(new_id("item"), "user", "", "in_progress", is_heard=True)
         detection = self.hearing.detection
         if detection is None:
+            self.socket.start(self.prepare())
             return
         await self.send(
             "input_audio_buffer.speech_started",
@@ -211,6 +214,14 @@ class _Connection:
         if detection.interrupt_response:
             for response in [r for r in self.active.values() if r.in_conversation]:
                 await self.stop(response, "turn_detected")
+        self.socket.start(self.prepare())
+
+    async def prepare(self) -> None:
+        """Let the model read the conversation so far while the user speaks, if it must."""
+        with contextlib.suppress(CauserieError):  # the response reports it, if it is still so
+            voice = await self.service.find_voice(self.settings(None)["voice"])
+            if not isinstance(voice, ModelVoice):
+                await self.memory.prepare(voice)
 
     async def send_partial(self, text: str) -> None:
         """Send the words of a turn that are certain while it is spoken."""
