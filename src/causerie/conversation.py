@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from causerie.audio.audio import Audio
-from causerie.errors import ConfigError, EngineError, TextError
+from causerie.errors import CauserieError, ConfigError, TextError
 from causerie.prompt import Segment
 from causerie.reply.async_stream import AsyncStream
 from causerie.reply.context import ContextEncoder
@@ -296,7 +296,7 @@ class Conversation:
         if not await asyncio.to_thread(self._drop, voice, int((1 - ROOM) * self._max_frames)):
             return
         context = await asyncio.to_thread(self.context, voice)
-        with contextlib.suppress(EngineError):  # it is busy: the reply will read its prompt itself
+        with contextlib.suppress(CauserieError):  # such as a full queue; the reply will meet it too
             stream = await self._tts.astream(
                 _ANYTHING, voice=voice, context=context, max_duration_s=1 / self._frame_rate
             )
