@@ -16,8 +16,11 @@ from causerie.cli import talk as talk_module
 from causerie.cli.app import app
 from causerie.cli.talk import METER, Display, meter
 from causerie.errors import ConfigError
+from causerie.recognition.endpoint import TranscriptionEndpoint
+from causerie.talk import smart_turn
 from causerie.talk.record import Record
 from causerie.talk.sound_card import SoundCard
+from causerie.talk.turn_detector import TurnDetector
 
 
 class PortAudioError(Exception):
@@ -116,6 +119,38 @@ def test_a_recognizer_in_another_program_needs_a_model(capsys: Any) -> None:
     result = CliRunner().invoke(app, ["talk", "--recognizer", "http://127.0.0.1:8001"])
     assert result.exit_code == 2
     assert "URL and its model belong together" in result.output + capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("sound_module")
+@pytest.mark.parametrize(
+    ("options", "has_model", "silence_ms", "padding_ms"),
+    [([], False, 500, 300), ([], True, 1000, 300), (["--push-to-talk"], True, 500, 0)],
+)
+def test_what_ends_a_turn(
+    monkeypatch: pytest.MonkeyPatch,
+    tiny_folder: Path,
+    options: list[str],
+    has_model: bool,
+    silence_ms: int,
+    padding_ms: int,
+) -> None:
+    """Silence, or a model if there is one, or a button."""
+    found: list[Any] = []
+
+    async def talk(*arguments: Any) -> None:
+        found.extend(arguments)
+
+    model = (lambda speech: 1.0) if has_model else None
+    monkeypatch.setattr(talk_module, "_talk", talk)
+    monkeypatch.setattr(smart_turn, "find_smart_turn", lambda file: model)
+    endpoint = ["--recognizer", "http://127.0.0.1:9", "--recognizer-model", "m"]
+    result = CliRunner().invoke(app, ["talk", "--model", str(tiny_folder), *endpoint, *options])
+    assert result.exit_code == 0, result.output
+    assert isinstance(found[0].recognizer, TranscriptionEndpoint)
+    (detector,) = [one for one in found if isinstance(one, TurnDetector)]
+    settings = detector.settings
+    assert (settings.silence_ms, settings.padding_ms) == (silence_ms, padding_ms)
+    assert settings.is_complete is (None if options else model)
 
 
 @pytest.mark.parametrize(
