@@ -119,6 +119,24 @@ class Whisper:
         return text.strip()
 
 
+def in_language(recognizer: Recognizer, language: str | None) -> Recognizer:
+    """A recognizer for another language, such as "de" or "de-AT"; None: as it is.
+
+    One that is not a `Whisper` knows its languages by itself.
+
+    Raises:
+        ConfigError: Whisper does not know the language.
+    """
+    whisper = getattr(recognizer, "__self__", recognizer)
+    if language is None or not isinstance(whisper, Whisper):
+        return recognizer
+    other = copy.copy(whisper)
+    other.language = language.partition("-")[0].lower()
+    if other.language not in whisper.model.supported_languages:
+        raise ConfigError(f"the recognizer does not know the language {language!r}")
+    return other if recognizer is whisper else other.quick
+
+
 def packaged_recognizer(language: str = "en") -> Whisper | None:
     """Whisper base from its packages, which is loaded once.
 

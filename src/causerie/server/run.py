@@ -35,6 +35,8 @@ from causerie.server.state import ServerState, state_of
 LOOK_S = 0.05
 #: Seconds for replies that are cut off to report it to their clients.
 CUT_OFF_S = 1.0
+#: Bytes of a WebSocket's message: the longest of all protocols, which have limits of their own.
+MAX_MESSAGE_BYTES = 21 * 2**20
 
 
 def run(settings: Settings, echo: Callable[[str], None]) -> None:
@@ -61,7 +63,7 @@ def run(settings: Settings, echo: Callable[[str], None]) -> None:
             limit_concurrency=max_connections(),
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=CLOSE_S,
-            ws_max_size=2**20,
+            ws_max_size=MAX_MESSAGE_BYTES,
             server_header=False,
         ),
         state,

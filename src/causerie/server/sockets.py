@@ -31,7 +31,7 @@ from causerie.text.growing import FLUSH, Flush
 
 log = logging.getLogger("causerie.server")
 
-#: Characters of a message: room for the longest text, escaped.
+#: Characters of a message: room for the longest text, escaped. More where it may hold sound.
 MAX_MESSAGE_CHARS = 256 * 1024
 #: Seconds within which a client must read a message.
 STALL_S = 60.0
@@ -69,9 +69,9 @@ class Socket:
         protocol: a label of the metrics.
     """
 
-    def __init__(self, websocket: WebSocket, protocol: str) -> None:
+    def __init__(self, websocket: WebSocket, protocol: str, max_chars: int) -> None:
         self.service = service_of(websocket)
-        self.protocol = protocol
+        self.protocol, self._max_chars = protocol, max_chars
         self._websocket = websocket
         self._sending = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -84,10 +84,15 @@ class Socket:
     @classmethod
     @contextlib.asynccontextmanager
     async def open(
-        cls, websocket: WebSocket, protocol: str, *, subprotocol: str | None = None
+        cls,
+        websocket: WebSocket,
+        protocol: str,
+        *,
+        subprotocol: str | None = None,
+        max_chars: int = MAX_MESSAGE_CHARS,
     ) -> AsyncIterator[Socket]:
         """Accept a client, and end all its tasks afterwards."""
-        socket = cls(websocket, protocol)
+        socket = cls(websocket, protocol, max_chars)
         route = getattr(websocket.scope.get("route"), "path", "unknown")
         num_open = socket.service.metrics.sockets.labels(route)
         num_open.inc()
@@ -119,7 +124,7 @@ class Socket:
         if message["type"] == "websocket.disconnect":
             self._is_closed = True
             raise GoneError
-        return _object(message.get("text"))
+        return _object(message.get("text"), self._max_chars)
 
     def put_back(self, message: dict[str, Any]) -> None:
         """Let `receive` return a message again."""
@@ -330,18 +335,18 @@ async def refuse(websocket: WebSocket, response: JSONResponse) -> None:
             await websocket.close(1008)
 
 
-def _object(text: str | None) -> dict[str, Any]:
-    """The JSON object in a message.
+def _object(text: str | None, max_chars: int) -> dict[str, Any]:
+    """The JSON object in a message of at most so many characters.
 
     Raises:
         ApiError: it contains something else.
     """
     if text is None:
         raise ApiError("messages must be text with a JSON object, not binary", code="invalid_json")
-    if len(text) > MAX_MESSAGE_CHARS:
+    if len(text) > max_chars:
         raise ApiError(
-            f"the message has {len(text):,} characters, the limit is {MAX_MESSAGE_CHARS:,}: send "
-            f"the text in parts",
+            f"the message has {len(text):,} characters, the limit is {max_chars:,}: send it in "
+            f"parts",
             code="message_too_long",
         )
     try:

@@ -24,7 +24,10 @@ class Mind(Protocol):
     """Answers messages."""
 
     def __call__(
-        self, messages: Sequence[Message], tools: Sequence[Message] = ()
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[Message] = (),
+        tool_choice: str | Message = "auto",
     ) -> AsyncIterator[str | Message]:
         """The parts of the answer as they come: text, or the calls of tools, complete."""
 
@@ -33,7 +36,10 @@ class Echo:
     """Says back what it heard, so that all can be tried without a language model."""
 
     async def __call__(
-        self, messages: Sequence[Message], tools: Sequence[Message] = ()
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[Message] = (),
+        tool_choice: str | Message = "auto",
     ) -> AsyncIterator[str | Message]:
         """See `Mind`."""
         said = next((m["content"] for m in reversed(messages) if m["role"] == "user"), "")
@@ -61,7 +67,10 @@ class Chat:
         )
 
     async def __call__(
-        self, messages: Sequence[Message], tools: Sequence[Message] = ()
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[Message] = (),
+        tool_choice: str | Message = "auto",
     ) -> AsyncIterator[str | Message]:
         """See `Mind`.
 
@@ -70,7 +79,7 @@ class Chat:
         """
         body: Message = {"model": self.model, "messages": [*messages], "stream": True}
         if tools:
-            body["tools"] = [*tools]
+            body |= {"tools": [*tools], "tool_choice": tool_choice}
         calls: dict[int, Message] = {}
         try:
             async with self._client.stream("POST", self.url, json=body) as response:

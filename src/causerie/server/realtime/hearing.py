@@ -31,12 +31,14 @@ class Hearing:
         kind: format of the sound.
         detection: None: the client says where turns end.
         transcribes: whether the client gets transcripts.
+        language: of the user; None: that of the recognizer.
     """
 
     def __init__(self) -> None:
         self.kind = "audio/pcm"
         self.detection: TurnDetection | None = TurnDetection(type="server_vad")
         self.transcribes = False
+        self.language: str | None = None
 
     def changed(self, options: Input) -> Hearing:
         """The settings with those that a client gives.
@@ -46,6 +48,7 @@ class Hearing:
         """
         new = Hearing()
         new.kind, new.detection, new.transcribes = self.kind, self.detection, self.transcribes
+        new.language = self.language
         if options.format is not None:
             options.format.check_rate("audio.input.format.rate")
             new.kind = options.format.type
@@ -54,11 +57,13 @@ class Hearing:
             new.detection = None if detection.type == "none" else detection
         if options.transcription is not None:
             new.transcribes = options.transcription.type != "none"
+            new.language = options.transcription.language
         return new
 
     def hears_as(self, other: Hearing) -> bool:
         """Whether the ears are those of other settings too."""
-        return (self.kind, self.detection) == (other.kind, other.detection)
+        own = (self.kind, self.detection, self.language)
+        return own == (other.kind, other.detection, other.language)
 
     @property
     def wants_partial(self) -> bool:
@@ -75,10 +80,13 @@ class Hearing:
             own = {"threshold", "prefix_padding_ms", "silence_duration_ms"}
             left_out = {"eagerness"} if self.detection.type == "server_vad" else own
             detection = self.detection.model_dump(exclude=left_out)
+        transcription = None
+        if self.transcribes:
+            transcription = {"model": "whisper-1", "language": self.language}
         return {
             "format": {"type": self.kind, "rate": RATES[self.kind]},
             "turn_detection": detection,
-            "transcription": {"model": "whisper-1"} if self.transcribes else None,
+            "transcription": transcription,
             "noise_reduction": None,
         }
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from causerie.audio.formats import MAX_SPEED, MIN_SPEED
 from causerie.server.errors import ApiError
@@ -13,6 +13,18 @@ from causerie.server.sockets import Message
 
 FORMATS = {"audio/pcm": "pcm", "audio/pcmu": "ulaw", "audio/pcma": "alaw"}
 RATES = {"audio/pcm": 24_000, "audio/pcmu": 8000, "audio/pcma": 8000}
+#: Fields of the protocol before its release, and where they are since.
+_BETA = {
+    "modalities": "output_modalities",
+    "voice": "audio.output.voice",
+    "speed": "audio.output.speed",
+    "input_audio_format": "audio.input.format",
+    "output_audio_format": "audio.output.format",
+    "input_audio_transcription": "audio.input.transcription",
+    "input_audio_noise_reduction": "audio.input.noise_reduction",
+    "turn_detection": "audio.input.turn_detection",
+    "max_response_output_tokens": "max_output_tokens",
+}
 
 
 class Format(Message):
@@ -76,18 +88,54 @@ class Audio(Message):
     output: Output | None = None
 
 
-class Session(Message):
-    type: Literal["realtime"] = "realtime"
+class Tool(Message):
+    model_config = ConfigDict(extra="allow")
+
+    type: Literal["function"] = "function"
+    name: str = Field(min_length=1, max_length=64)
+
+
+class NamedTool(Message):
+    type: Literal["function"]
+    name: str
+
+
+class Answering(Message):
+    """What a session and a response say of answers."""
+
     audio: Audio | None = None
     instructions: str | None = None
-    output_modalities: list[Literal["audio"]] | None = None
-    tools: list[dict[str, Any]] | None = Field(default=None, max_length=128)
+    output_modalities: list[Literal["audio", "text"]] | None = None
+    tools: list[Tool] | None = Field(default=None, max_length=128)
+    tool_choice: Literal["auto", "none", "required"] | NamedTool | None = None
+    max_output_tokens: Annotated[int, Field(ge=1)] | Literal["inf"] | None = None
+    prompt: Any = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known(cls, data: Any) -> Any:
+        """Refuse what would change the answer, and what only the beta protocol has."""
+        if not isinstance(data, dict):
+            return data
+        for name, now in _BETA.items():
+            if data.get(name) is not None:
+                raise ValueError(f"{name} is of the beta protocol: send {now}")
+        if data.get("prompt") is not None:
+            raise ValueError("prompt is stored at OpenAI: send its text as instructions")
+        if data.get("output_modalities") == ["text"]:
+            raise ValueError("output_modalities: answers are spoken; their words are transcripts")
+        return data
+
+
+class Session(Answering):
+    type: Literal["realtime"] = "realtime"
 
 
 class Content(Message):
     type: str | None = None
     text: str | None = None
     transcript: str | None = None
+    audio: str | None = None
 
 
 class NewItem(Message):
@@ -101,15 +149,10 @@ class NewItem(Message):
     output: str | None = None
 
 
-class NewResponse(Message):
-    audio: Audio | None = None
+class NewResponse(Answering):
     conversation: str | None = None
     input: list[NewItem] | None = Field(default=None, max_length=1000)
-    instructions: str | None = None
-    tools: list[dict[str, Any]] | None = Field(default=None, max_length=128)
-    max_output_tokens: int | Literal["inf"] | None = None
     metadata: dict[str, str] | None = Field(default=None, max_length=16)
-    output_modalities: list[Literal["audio"]] | None = None
     seed: Seed = None  # not in OpenAI's protocol
 
 

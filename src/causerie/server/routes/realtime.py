@@ -29,8 +29,11 @@ from typing import Any
 from fastapi import APIRouter, WebSocket
 
 from causerie.audio import formats
+from causerie.audio.resample import resample
 from causerie.conversation import Playback
 from causerie.errors import CauserieError
+from causerie.recognition.whisper import RATE as EARS_RATE
+from causerie.recognition.whisper import Recognizer, in_language
 from causerie.reply.async_stream import AsyncStream
 from causerie.server.errors import ApiError
 from causerie.server.realtime.answer import Answer
@@ -45,6 +48,7 @@ from causerie.server.realtime.messages import (
     Create,
     ItemCreate,
     ItemId,
+    NamedTool,
     NewItem,
     NewResponse,
     Output,
@@ -52,7 +56,8 @@ from causerie.server.realtime.messages import (
     Truncate,
 )
 from causerie.server.service import ModelVoice
-from causerie.server.sockets import GoneError, Socket, check_key, well_formed
+from causerie.server.sockets import GoneError, Socket, check_key, refuse, well_formed
+from causerie.server.state import service_of
 from causerie.server.texts import CheckedText
 from causerie.talk.ears import Ears, Partial, Started, Utterance
 from causerie.talk.mind import INSTRUCTIONS, Message
@@ -72,6 +77,12 @@ TOOL_FIELDS = {
 }
 
 
+#: The types of content whose text, transcript or sound is understood.
+CONTENT = (None, "input_text", "output_text", "text", "input_audio", "output_audio", "audio")
+#: Characters of a message: those of 15 MiB of sound, the most that OpenAI takes at once.
+MAX_CHARS = 20 * 2**20 + 1024
+
+
 class _Connection:
     """One session."""
 
@@ -89,6 +100,8 @@ class _Connection:
         self.understanding: set[asyncio.Task[None]] = set()  # wait for the words of turns
         self.beginning = asyncio.Lock()
         self.tools: list[Message] = []
+        self.tool_choice: str | Message = "auto"
+        self.max_output_tokens: int | str = "inf"
         self.items: list[Item] = []
         self.active: dict[str, Response] = {}
         self.handlers: dict[str, Callable[[dict[str, Any]], Awaitable[None]]] = {
@@ -136,8 +149,9 @@ class _Connection:
             "output_modalities": ["audio"],
             "instructions": self.instructions,
             "tools": self.tools,
-            "tool_choice": "auto" if self.tools else "none",
-            "max_output_tokens": "inf",
+            "tool_choice": self.tool_choice,
+            "max_output_tokens": self.max_output_tokens,
+            "tracing": None,
             "audio": {
                 "input": self.hearing.json(),
                 "output": self.settings(None),
@@ -169,7 +183,10 @@ class _Connection:
             if self.ears is not None:
                 self.ears.wants_partial = hearing.wants_partial
         if options.tools is not None:
-            self.tools = options.tools
+            self.tools = [tool.model_dump() for tool in options.tools]
+        if options.tool_choice is not None:
+            self.tool_choice = choice_of(options.tool_choice)
+        self.max_output_tokens = options.max_output_tokens or self.max_output_tokens
         self.voice, self.format = output["voice"], output["format"]["type"]
         self.speed = output["speed"]
         if options.instructions is not None:
@@ -196,8 +213,11 @@ class _Connection:
 
     def new_ears(self) -> Ears:
         """Ears by the settings; loads what they need."""
-        recognizer, smart_turn = self.service.tts.recognizer, self.service.smart_turn
-        return self.hearing.ears(self.memory, recognizer, smart_turn)
+        return self.hearing.ears(self.memory, self.recognizer(), self.service.smart_turn)
+
+    def recognizer(self) -> Recognizer:
+        """The recognizer, for the user's language; loads it."""
+        return in_language(self.service.tts.recognizer, self.hearing.language)
 
     async def start_turn(self, started: Started) -> None:
         """The user begins to speak, which interrupts the response."""
@@ -269,14 +289,17 @@ class _Connection:
         except Exception as error:  # noqa: BLE001 sent to the client; the session goes on
             item.status, item.latency = "incomplete", None
             facts = self.service.report(error).body()["error"]
-            await self.send_words(item, "failed", error=facts)
+            known = {name: fact for name, fact in facts.items() if fact is not None}
+            await self.send_words(item, "failed", error=known)
             return
         item.text, item.status = text, "completed"
         if self.hearing.transcribes:
             delta = item.transcript.whole(text)
             if delta:
                 await self.send_words(item, "delta", delta=delta)
-            await self.send_words(item, "completed", transcript=text, usage=None)
+            seconds = (utterance.stopped_ms - utterance.started_ms) / 1000
+            usage = {"type": "duration", "seconds": seconds}
+            await self.send_words(item, "completed", transcript=text, usage=usage)
         await self.send(
             "conversation.item.done", item=item.json(), previous_item_id=self.previous_id(item)
         )
@@ -327,13 +350,19 @@ class _Connection:
         """Add a message to the conversation."""
         message = ItemCreate.read(event)
         item = self.new_item(message.item)
+        if any(part.audio for part in message.item.content):
+            await self.hear_item(item, message.item)
         if len(self.items) >= MAX_ITEMS:
             raise ApiError(
                 f"the conversation has {MAX_ITEMS:,} items already: delete some",
                 code="too_many_items",
             )
         if any(other.name == item.name for other in self.items):
-            raise ApiError(f"item {item.name} exists already", code="item_exists", param="item.id")
+            raise ApiError(
+                f"item {item.name} exists already",
+                code="item_create_duplicate_item_id",
+                param="item.id",
+            )
         place = len(self.items)
         if message.previous_item_id == "root":
             place = 0
@@ -356,24 +385,41 @@ class _Connection:
                 )
             name = new.id or new_id("item")
             return Item(name, "assistant", "", facts={"type": new.type, **facts})
-        parts = []
+        parts, has_sound = [], any(part.audio for part in new.content)
         for part in new.content:
             text = part.text if part.text is not None else part.transcript
-            if part.type not in (None, "input_text", "output_text", "text") or text is None:
+            if part.type not in CONTENT or (text is None and not part.audio):
                 raise ApiError(
-                    f"content of type {part.type!r} is not supported: send input_text, with text",
+                    f"content of type {part.type!r} is not supported: send input_text, with text, "
+                    f"or input_audio, with audio",
                     code="invalid_value",
                     param="item.content",
                 )
-            parts.append(text)
+            parts.append(text or "")
+        if has_sound and (new.role != "user" or len(parts) > 1):
+            raise ApiError(
+                "audio must be the only content of a message of the user",
+                code="invalid_value",
+                param="item.content",
+            )
         if not parts:
             raise ApiError(
                 "the item has no content: send input_text",
                 code="missing_required_parameter",
                 param="item.content",
             )
-        text = well_formed(" ".join(parts))
-        return Item(new.id or new_id("item"), new.role, self.service.texts.plain(text))
+        text = self.service.texts.plain(well_formed(" ".join(parts)))
+        return Item(new.id or new_id("item"), new.role, text, is_heard=has_sound)
+
+    async def hear_item(self, item: Item, new: NewItem) -> None:
+        """Hear the sound of a message of the user; its words are recognized if it has none."""
+        samples, rate = self.hearing.samples(new.content[0].audio or ""), RATES[self.hearing.kind]
+        if not item.text:
+            sound = resample(samples, rate, EARS_RATE)
+            words = await asyncio.to_thread(lambda: self.recognizer()(sound))
+            item.text = " ".join(well_formed(words).split())
+        hear = self.memory.hear
+        item.heard = await asyncio.to_thread(lambda: hear(item.text, samples, sample_rate=rate))
 
     async def add(self, item: Item, place: int) -> None:
         """Insert an item into the conversation, and report it."""
@@ -387,21 +433,21 @@ class _Connection:
         place = self.items.index(item)
         return self.items[place - 1].name if place else None
 
-    def item(self, name: str, param: str = "item_id") -> Item:
+    def item(self, name: str, param: str = "item_id", code: str = "item_not_found") -> Item:
         """The item with an id."""
         for item in self.items:
             if item.name == name:
                 return item
-        raise ApiError(f"there is no item {name!r}", code="item_not_found", param=param)
+        raise ApiError(f"there is no item {name!r}", code=code, param=param)
 
     async def retrieve_item(self, event: dict[str, Any]) -> None:
         """Send an item."""
-        item = self.item(ItemId.read(event).item_id)
+        item = self.item(ItemId.read(event).item_id, code="item_retrieve_invalid_item_id")
         await self.send("conversation.item.retrieved", item=item.json())
 
     async def delete_item(self, event: dict[str, Any]) -> None:
         """Delete an item."""
-        item = self.item(ItemId.read(event).item_id)
+        item = self.item(ItemId.read(event).item_id, code="item_delete_invalid_item_id")
         if item.status == "in_progress":
             raise ApiError(
                 f"item {item.name} is being spoken: cancel its response first",
@@ -417,7 +463,7 @@ class _Connection:
     async def truncate_item(self, event: dict[str, Any]) -> None:
         """Cut a response to what was heard of it."""
         message = Truncate.read(event)
-        item = self.item(message.item_id)
+        item = self.item(message.item_id, code="item_truncate_invalid_item_id")
         if item.playback is None or item.status == "in_progress":
             reason = (
                 "is being spoken: cancel its response first" if item.playback else "has no audio"
@@ -482,11 +528,8 @@ class _Connection:
         spoken, context = self.source(options)
         answer = None
         if self.service.mind is not None:
-            tools = [
-                {"type": "function", "function": {k: v for k, v in tool.items() if k != "type"}}
-                for tool in (self.tools if options.tools is None else options.tools)
-            ]
-            answer = Answer(self.service.mind(self.messages(options, context), tools))
+            tools, choice = self.tools_of(options)
+            answer = Answer(self.service.mind(self.messages(options, context), tools, choice))
         text = self.service.texts.joined(CheckedText(item.text) for item in spoken)
         if not spoken and answer is None:
             raise ApiError(
@@ -509,7 +552,8 @@ class _Connection:
                 if turn is not None:
                     memory.add(turn)
         segments, notes = await asyncio.to_thread(memory.next_context, voice)
-        limit = options.max_output_tokens if isinstance(options.max_output_tokens, int) else None
+        most = options.max_output_tokens or self.max_output_tokens
+        limit = most if isinstance(most, int) else None
         reply = await self.service.speak(
             text if answer is None else answer,
             voice=voice,
@@ -545,6 +589,20 @@ class _Connection:
         for item in found:
             item.latency = None
         return latency
+
+    def tools_of(self, options: NewResponse) -> tuple[list[Message], str | Message]:
+        """The tools of a response, and which of them may be called, as a chat has them."""
+        tools, choice = self.tools, self.tool_choice
+        if options.tools is not None:
+            tools = [tool.model_dump() for tool in options.tools]
+        if options.tool_choice is not None:
+            choice = choice_of(options.tool_choice)
+        if isinstance(choice, dict):
+            choice = {"type": "function", "function": {"name": choice["name"]}}
+        return [
+            {"type": "function", "function": {k: v for k, v in tool.items() if k != "type"}}
+            for tool in tools
+        ], choice
 
     def messages(self, options: NewResponse, items: list[Item]) -> list[Message]:
         """What the language model is asked."""
@@ -649,7 +707,8 @@ class _Connection:
         for call in response.answer.calls if response.answer is not None else ():
             facts = {"type": "function_call", "name": call["name"], "arguments": call["arguments"]}
             name = call["id"] or new_id("call")
-            item = Item(new_id("item"), "assistant", "", facts={**facts, "call_id": name})
+            begun = {**facts, "arguments": "", "call_id": name}
+            item = Item(new_id("item"), "assistant", "", "in_progress", facts=begun)
             response.items.append(item)
             place = {"response_id": response.name, "output_index": len(response.items) - 1}
             await self.send("response.output_item.added", **place, item=item.json())
@@ -657,6 +716,7 @@ class _Connection:
                 await self.add(item, len(self.items))
             place |= {"item_id": item.name, "call_id": name}
             kind, arguments = "response.function_call_arguments", call["arguments"]
+            item.facts, item.status = {**facts, "call_id": name}, "completed"
             await self.send(f"{kind}.delta", **place, delta=arguments)
             await self.send(f"{kind}.done", **place, name=call["name"], arguments=arguments)
             if response.in_conversation:
@@ -711,7 +771,7 @@ class _Connection:
         ]
         if not found or found[0].task is None:
             raise ApiError(
-                "there is no such response in progress",
+                "Cancellation failed: there is no such response in progress",
                 code="response_cancel_not_active",
                 param="response_id",
             )
@@ -750,7 +810,7 @@ class _Connection:
                 "input_token_details": {"text_tokens": num_text, "audio_tokens": num_audio},
                 "output_token_details": {"text_tokens": 0, "audio_tokens": reply.num_frames},
             }
-        limit = response.options.max_output_tokens
+        limit = response.options.max_output_tokens or self.max_output_tokens
         latency_ms = {part: round(1000 * s) for part, s in response.latency_s.items()}
         return {
             "id": response.name,
@@ -760,7 +820,7 @@ class _Connection:
             "output": [item.json() for item in response.items] if has_ended else [],
             "conversation_id": self.conversation if response.in_conversation else None,
             "output_modalities": ["audio"],
-            "max_output_tokens": "inf" if limit is None else limit,
+            "max_output_tokens": limit,
             "audio": {"output": response.output},
             "metadata": response.options.metadata,
             "usage": usage,
@@ -789,17 +849,30 @@ class _Connection:
         await self.send("error", error={**facts, "event_id": name})
 
 
+def choice_of(given: str | NamedTool) -> str | Message:
+    """A client's choice of tools as JSON."""
+    return given if isinstance(given, str) else given.model_dump()
+
+
 def _part(transcript: str) -> dict[str, Any]:
     return {"type": "audio", "transcript": transcript}
 
 
 @router.websocket("/v1/realtime")
-async def realtime(websocket: WebSocket, model: str = "gpt-realtime") -> None:
+async def realtime(
+    websocket: WebSocket, model: str = "gpt-realtime", call_id: str | None = None
+) -> None:
     """Serve a session, see this module."""
     offered = websocket.scope.get("subprotocols", [])
     keys = [name.removeprefix(KEY_PROTOCOL) for name in offered if name.startswith(KEY_PROTOCOL)]
     if not await check_key(websocket, *keys):
         return
+    if call_id is not None:
+        error = ApiError("there are no calls by SIP here: connect without call_id", param="call_id")
+        await refuse(websocket, service_of(websocket).report(error).response())
+        return
     subprotocol = "realtime" if "realtime" in offered else None
-    async with Socket.open(websocket, "realtime", subprotocol=subprotocol) as socket:
+    async with Socket.open(
+        websocket, "realtime", subprotocol=subprotocol, max_chars=MAX_CHARS
+    ) as socket:
         await _Connection(socket, model).run()
