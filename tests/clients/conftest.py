@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import jiwer
 import numpy as np
@@ -14,7 +15,9 @@ from whisper_normalizer.english import EnglishTextNormalizer
 
 from causerie.audio.resample import resample
 from causerie.recognition.whisper import Whisper
+from tests.clients.assistant import Assistant, answer, question
 from tests.server.process import Served, served
+from tests.talk.chat_server import chat_server
 
 torch.set_num_threads(1)
 
@@ -26,6 +29,30 @@ TEXT = "Good morning to all of you. We will walk along the river today."
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with served(tmp_path_factory.mktemp("server")) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def talking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Assistant]:
+    """A server with a language model; see `assistant`."""
+    asked: list[Any] = []
+    with (
+        chat_server(lambda body: asked.append(body) or answer(body)) as llm,
+        served(tmp_path_factory.mktemp("talking"), "--llm", llm, "--llm-model", "m") as running,
+    ):
+        yield Assistant(running, asked)
+
+
+@pytest.fixture
+def assistant(talking: Assistant) -> Assistant:
+    """A server with a language model, which was asked nothing yet."""
+    talking.asked.clear()
+    return talking
+
+
+@pytest.fixture(scope="session")
+def asked_aloud() -> np.ndarray:
+    """The user's question, see `tests.clients.assistant.question`."""
+    return question()
 
 
 @pytest.fixture(scope="session")

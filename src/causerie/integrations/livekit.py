@@ -8,15 +8,34 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import functools
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from livekit.agents import APIConnectionError, APIConnectOptions, APIStatusError, utils
+import numpy as np
+from livekit import rtc
+from livekit.agents import (
+    AgentSession,
+    APIConnectionError,
+    APIConnectOptions,
+    APIStatusError,
+    utils,
+)
 from livekit.agents import tts as tts_
 from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS, NOT_GIVEN, NotGivenOr
+from livekit.agents.voice import UserInputTranscribedEvent, UserStateChangedEvent, io
 
 from causerie import tts as ours
-from causerie.integrations.speech import SAMPLE_RATE, Options, Source, SpeechError, source
+from causerie.errors import ConfigError
+from causerie.integrations.agent_conversation import AgentConversation, Spoken
+from causerie.integrations.speech import (
+    SAMPLE_RATE,
+    Local,
+    Options,
+    Source,
+    SpeechError,
+    source,
+)
 from causerie.text.growing import FLUSH, Flush
 
 
@@ -31,8 +50,9 @@ class TTS(tts_.TTS):
 
     Without `base_url`, it loads the bundled model in this process, at first use or by `prewarm`. It
     then speaks text while the language model writes it, and the sentences of a reply share their
-    prosody. With `base_url`, each sentence is a request of its own to ``/v1/audio/speech``, and
-    LiveKit's `StreamAdapter` splits the text::
+    prosody. After `hears`, a reply has heard the user, too. With `base_url`, each sentence is a
+    request of its own to ``/v1/audio/speech``, without context, and LiveKit's `StreamAdapter`
+    splits the text::
 
         session = AgentSession(tts=TTS(base_url="http://127.0.0.1:8000", api_key="..."), ...)
 
@@ -81,6 +101,7 @@ class TTS(tts_.TTS):
             None if tts is None and base_url is None else self._make_source()
         )
         self._loading = asyncio.Lock()
+        self._conversation: AgentConversation | None = None
 
     @property
     def model(self) -> str:
@@ -121,6 +142,36 @@ class TTS(tts_.TTS):
                 self._source = await asyncio.to_thread(self._make_source)
             return self._source
 
+    async def hears(self, session: AgentSession[Any]) -> None:
+        """Let replies hear the user of a session.
+
+        Call it once the session has started::
+
+            await session.start(agent, room=room)
+            await tts.hears(session)
+
+        The latest 40 s of both speakers are context of each reply: the user's turns with their
+        sound, and earlier replies as far as they were played.
+
+        Raises:
+            ConfigError: with `base_url`; or the session has no sound, or has not started.
+        """
+        source = await self.ready()
+        if not isinstance(source, Local):
+            raise ConfigError(
+                "with base_url, replies cannot hear the user: run the model in this process, or "
+                "use the server's Realtime API"
+            )
+        if session.input.audio is None or session.output.audio is None:
+            raise ConfigError("the session has no sound yet: call hears after session.start")
+        conversation = AgentConversation(source.tts, reports_begin=True)
+        _Hearing(conversation, session)
+        self._conversation = conversation
+
+    async def speaker(self) -> Source | AgentConversation:
+        """What speaks the replies; loads the model if it is not loaded."""
+        return self._conversation or await self.ready()
+
     def synthesize(
         self, text: str, *, conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS
     ) -> ChunkedStream:
@@ -143,6 +194,9 @@ class TTS(tts_.TTS):
 
     async def aclose(self) -> None:
         """Close the connection to the server, or the model that the plugin loaded."""
+        if self._conversation is not None:
+            self._conversation.close()
+            self._conversation = None
         if self._source is not None:
             await self._source.aclose()
             self._source = None
@@ -157,7 +211,7 @@ class ChunkedStream(tts_.ChunkedStream):
 
     async def _run(self, output_emitter: tts_.AudioEmitter) -> None:
         _begin(output_emitter, is_stream=False)
-        await _speak(await self._ours.ready(), self.input_text, self._options, output_emitter)
+        await _speak(self._ours, self.input_text, self._options, output_emitter)
         output_emitter.flush()
 
 
@@ -175,7 +229,7 @@ class SynthesizeStream(tts_.SynthesizeStream):
         if first is not None:
             self._mark_started()
             text = self._text(first)
-            await _speak(await self._ours.ready(), text, self._options, output_emitter)
+            await _speak(self._ours, text, self._options, output_emitter)
         output_emitter.end_segment()
 
     async def _first(self) -> str | None:
@@ -201,8 +255,58 @@ def _begin(emitter: tts_.AudioEmitter, *, is_stream: bool) -> None:
     )
 
 
+class _Hearing:
+    """Tells a conversation what a session hears and plays."""
+
+    def __init__(self, conversation: AgentConversation, session: AgentSession[Any]) -> None:
+        assert session.input.audio is not None
+        assert session.output.audio is not None
+        self._conversation = conversation
+        self._playing: Spoken | None = None
+        session.input.audio = _Input(conversation, session.input.audio)
+        session.on("user_state_changed", self._on_user_state)
+        session.on("user_input_transcribed", self._on_words)
+        session.output.audio.on("playback_started", self._on_begin)
+        session.output.audio.on("playback_finished", self._on_end)
+
+    def _on_user_state(self, event: UserStateChangedEvent) -> None:
+        if event.new_state == "speaking":
+            self._conversation.start()
+        else:
+            # The event says when the speech ended, which a detector notices later.
+            self._conversation.stop(max(0.0, time.time() - event.created_at))
+
+    def _on_words(self, event: UserInputTranscribedEvent) -> None:
+        if event.is_final:
+            self._conversation.understand(event.transcript)
+
+    def _on_begin(self, _: io.PlaybackStartedEvent) -> None:
+        self._playing = self._playing or self._conversation.begin()
+
+    def _on_end(self, event: io.PlaybackFinishedEvent) -> None:
+        reply, self._playing = self._playing, None
+        if reply is not None:
+            played_s = event.playback_position if event.interrupted else None
+            self._conversation.finish(reply, played_s)
+
+
+class _Input(io.AudioInput):
+    """The user's sound, which a conversation hears on its way."""
+
+    def __init__(self, conversation: AgentConversation, source: io.AudioInput) -> None:
+        super().__init__(label="causerie", source=source)
+        self._conversation = conversation
+
+    async def __anext__(self) -> rtc.AudioFrame:
+        frame = await super().__anext__()
+        samples = np.frombuffer(frame.data, np.int16).reshape(-1, frame.num_channels)
+        mono = samples.mean(axis=1, dtype=np.float32) * np.float32(2**-15)
+        self._conversation.add(mono, frame.sample_rate)
+        return frame
+
+
 async def _speak(
-    source: Source,
+    plugin: TTS,
     text: str | AsyncIterator[str | Flush],
     options: Options,
     emitter: tts_.AudioEmitter,
@@ -213,7 +317,7 @@ async def _speak(
         APIError: the subclass from which LiveKit decides whether to retry.
     """
     try:
-        audio = await source.speak(text, options)
+        audio = await (await plugin.speaker()).speak(text, options)
         try:
             async for data in audio:
                 emitter.push(data)

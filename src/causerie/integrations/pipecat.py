@@ -6,19 +6,46 @@ Use `CauserieTTSService` as the TTS stage of a pipeline. Install with ``pip inst
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipecat.frames.frames import ErrorFrame, Frame
+import numpy as np
+from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
+    BotStoppedSpeakingFrame,
+    ErrorFrame,
+    Frame,
+    InputAudioRawFrame,
+    InterruptionFrame,
+    TranscriptionFrame,
+    UserStartedSpeakingFrame,
+    UserStoppedSpeakingFrame,
+    VADUserStartedSpeakingFrame,
+    VADUserStoppedSpeakingFrame,
+)
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.settings import NOT_GIVEN, TTSSettings
 from pipecat.services.tts_service import TTSService
 from pipecat.utils.errors import ErrorCategory, classify_http_status_code
 from pipecat.utils.tracing.service_decorators import traced_tts
 
-from causerie.integrations.speech import SAMPLE_RATE, AudioStream, Options, SpeechError, source
-from causerie.prompt import Segment
+from causerie.errors import ConfigError
+from causerie.integrations.agent_conversation import AgentConversation
+from causerie.integrations.speech import (
+    SAMPLE_RATE,
+    AudioStream,
+    Local,
+    Options,
+    SpeechError,
+    source,
+)
 from causerie.tts import TTS
+
+#: Silence after which pipecat gives a reply up, in seconds. A large model on a busy CPU may need
+#: more than the 3 s of pipecat for its first sound; the end of a reply is told in any case.
+SILENCE_S = 20.0
 
 
 @dataclass
@@ -52,9 +79,14 @@ class CauserieTTSService(TTSService):
         tts = CauserieTTSService(settings=CauserieTTSService.Settings(voice="heart"))
         pipeline = Pipeline([transport.input(), stt, llm, tts, transport.output()])
 
-    Without further arguments, it loads the bundled model in this process. In this process, the
-    sentences of a reply share their prosody: each gets the first sentence and the previous one as
-    context. With `base_url`, each sentence is a request of its own to ``/v1/audio/speech``::
+    Without further arguments, it loads the bundled model in this process. Each sentence then has
+    the latest 40 s of the conversation as context: the sentences before it, as far as they were
+    played, and the user's own sound, if `ears` are in the pipeline::
+
+        pipeline = Pipeline([transport.input(), stt, tts.ears, user_aggregator, llm, tts, ...])
+
+    With `base_url`, each sentence is a request of its own to ``/v1/audio/speech``, without
+    context::
 
         tts = CauserieTTSService(base_url="http://127.0.0.1:8000", api_key="...")
 
@@ -94,10 +126,29 @@ class CauserieTTSService(TTSService):
         )  # fmt: skip
         if settings is not None:
             merged.apply_update(settings)
+        kwargs.setdefault("stop_frame_timeout_s", SILENCE_S)
         super().__init__(push_start_frame=True, push_stop_frames=True, settings=merged, **kwargs)
         self._source = source(tts, base_url, model=merged.model, api_key=api_key)
-        self._reply_id = ""  # pipecat's context_id of the latest sentence
-        self._context: list[Segment] = []  # sentences of that reply for the next one to continue
+        self._conversation: AgentConversation | None = None
+        self._ears: CauserieEars | None = None
+        self._bot_started: float | None = None  # by time.monotonic
+        if isinstance(self._source, Local):
+            self._conversation = AgentConversation(self._source.tts)
+            self._ears = CauserieEars(self._conversation)
+
+    @property
+    def ears(self) -> CauserieEars:
+        """Hears the user for this service: put it between the recognizer and the language model.
+
+        Raises:
+            ConfigError: with `base_url`, replies cannot hear the user.
+        """
+        if self._ears is None:
+            raise ConfigError(
+                "with base_url, replies cannot hear the user: run the model in this process, or "
+                "use the server's Realtime API"
+            )
+        return self._ears
 
     def can_generate_metrics(self) -> bool:
         """Whether the service reports metrics: time to first byte and characters."""
@@ -106,7 +157,26 @@ class CauserieTTSService(TTSService):
     async def cleanup(self) -> None:
         """Close the connection to the server, or the model that the service loaded."""
         await super().cleanup()
+        if self._conversation is not None:
+            self._conversation.close()
         await self._source.aclose()
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Note how much of the replies is played."""
+        if self._conversation is not None:
+            self._note_playback(self._conversation, frame)
+        await super().process_frame(frame, direction)
+
+    def _note_playback(self, conversation: AgentConversation, frame: Frame) -> None:
+        started = self._bot_started
+        if isinstance(frame, BotStartedSpeakingFrame):
+            self._bot_started = started or time.monotonic()
+        elif isinstance(frame, BotStoppedSpeakingFrame) and started is not None:
+            self._bot_started = None
+            conversation.pause()
+        elif isinstance(frame, InterruptionFrame):
+            self._bot_started = None
+            conversation.interrupt(0.0 if started is None else time.monotonic() - started)
 
     @traced_tts
     async def run_tts(self, text: str, context_id: str) -> AsyncGenerator[Frame | None, None]:
@@ -114,15 +184,13 @@ class CauserieTTSService(TTSService):
         audio: AudioStream | None = None
         try:
             await self.start_tts_usage_metrics(text)
-            context = self._context if context_id == self._reply_id else []
-            audio = await self._source.speak(text, self._options(), context=context)
+            speaker = self._conversation or self._source
+            audio = await speaker.speak(text, self._options())
             async for frame in self._stream_audio_frames_from_iterator(
                 audio, in_sample_rate=SAMPLE_RATE, context_id=context_id
             ):
                 await self.stop_ttfb_metrics()
                 yield frame
-            # The first sentence keeps the voice stable, the previous one the prosody.
-            self._reply_id, self._context = context_id, [*context[:1], *audio.said()[-1:]]
         except SpeechError as error:
             yield ErrorFrame(error=str(error), exception=error, category=_category(error))
         finally:
@@ -133,8 +201,6 @@ class CauserieTTSService(TTSService):
     async def _update_settings(self, delta: TTSSettings) -> dict[str, Any]:
         """Apply changed settings from the next sentence on."""
         changed: dict[str, Any] = await super()._update_settings(delta)
-        if "voice" in changed:
-            self._context = []
         self._warn_unhandled_updated_settings(changed.keys() & {"model", "language"})
         return changed
 
@@ -144,6 +210,41 @@ class CauserieTTSService(TTSService):
             voice=now.voice, temperature=now.temperature, top_k=now.top_k, seed=now.seed,
             speed=now.speed,
         )  # fmt: skip
+
+
+class CauserieEars(FrameProcessor):
+    """Hears the user for a `CauserieTTSService`, whose `ears` it is.
+
+    It passes all frames on. Sound is kept from when pipecat notices speech to when the user stops.
+    """
+
+    def __init__(self, conversation: AgentConversation) -> None:
+        super().__init__()
+        self._conversation = conversation
+        self._has_vad = False  # then its frames are what counts, which come earlier
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Hear the frame, and pass it on."""
+        await super().process_frame(frame, direction)
+        self._hear(frame)
+        await self.push_frame(frame, direction)
+
+    def _hear(self, frame: Frame) -> None:
+        if isinstance(frame, InputAudioRawFrame):
+            samples = np.frombuffer(frame.audio, "<i2").reshape(-1, frame.num_channels)
+            mono = samples.mean(axis=1, dtype=np.float32) * np.float32(2**-15)
+            self._conversation.add(mono, frame.sample_rate)
+        elif isinstance(frame, TranscriptionFrame):
+            self._conversation.understand(frame.text)
+        elif isinstance(frame, VADUserStartedSpeakingFrame):
+            self._has_vad = True
+            self._conversation.start()
+        elif isinstance(frame, VADUserStoppedSpeakingFrame):
+            self._conversation.stop(frame.stop_secs)
+        elif isinstance(frame, UserStartedSpeakingFrame) and not self._has_vad:
+            self._conversation.start()
+        elif isinstance(frame, UserStoppedSpeakingFrame) and not self._has_vad:
+            self._conversation.stop()
 
 
 def _category(error: SpeechError) -> ErrorCategory:

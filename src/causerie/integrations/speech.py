@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterable, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,6 @@ from urllib.parse import urlsplit
 from causerie.audio.io import pcm16
 from causerie.errors import CauserieError, ConfigError
 from causerie.extras import need
-from causerie.prompt import Segment
 from causerie.statuses import status_of
 from causerie.text.growing import Flush
 from causerie.tts import TTS
@@ -84,25 +83,12 @@ class AudioStream(AsyncIterator[bytes], ABC):
     async def aclose(self) -> None:
         """Stop the reply."""
 
-    def said(self) -> list[Segment]:
-        """The reply as context for the next one; empty if unknown."""
-        return []
-
 
 class Source(ABC):
     """Makes speech from text."""
 
-    #: Whether `speak` takes a context.
-    takes_context = False
-
     @abstractmethod
-    async def speak(
-        self,
-        text: str | AsyncIterable[str | Flush],
-        options: Options,
-        *,
-        context: Sequence[Segment] = (),
-    ) -> AudioStream:
+    async def speak(self, text: str | AsyncIterable[str | Flush], options: Options) -> AudioStream:
         """Start a reply to a complete text, or to one that arrives in parts.
 
         Raises:
@@ -137,22 +123,12 @@ def source(tts: TTS | None, base_url: str | None, *, model: str, api_key: str | 
 class Local(Source):
     """A `TTS` in this process."""
 
-    takes_context = True
-
     def __init__(self, tts: TTS, *, is_ours: bool) -> None:
         self.tts, self._is_ours = tts, is_ours
 
-    async def speak(
-        self,
-        text: str | AsyncIterable[str | Flush],
-        options: Options,
-        *,
-        context: Sequence[Segment] = (),
-    ) -> AudioStream:
-        with _speech_errors():
-            stream = await self.tts.astream(
-                text, context=context, allow_silence=True, **options.given()
-            )
+    async def speak(self, text: str | AsyncIterable[str | Flush], options: Options) -> AudioStream:
+        with speech_errors():
+            stream = await self.tts.astream(text, allow_silence=True, **options.given())
         return _LocalStream(stream)
 
     async def aclose(self) -> None:
@@ -165,14 +141,11 @@ class _LocalStream(AudioStream):
         self._stream = stream
 
     async def __anext__(self) -> bytes:
-        with _speech_errors():
+        with speech_errors():
             return pcm16(await anext(self._stream)).tobytes()
 
     async def aclose(self) -> None:
         await self._stream.aclose()
-
-    def said(self) -> list[Segment]:
-        return self._stream.said()
 
 
 class Remote(Source):
@@ -192,14 +165,7 @@ class Remote(Source):
         self._headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
         self._session: Any = None
 
-    async def speak(
-        self,
-        text: str | AsyncIterable[str | Flush],
-        options: Options,
-        *,
-        context: Sequence[Segment] = (),
-    ) -> AudioStream:
-        assert not context
+    async def speak(self, text: str | AsyncIterable[str | Flush], options: Options) -> AudioStream:
         assert isinstance(text, str)
         body = {
             "model": self._model,
@@ -283,7 +249,7 @@ class _RemoteStream(AudioStream):
 
 
 @contextmanager
-def _speech_errors() -> Iterator[None]:
+def speech_errors() -> Iterator[None]:
     """Raise errors of a `TTS` as `SpeechError`, with the status a server would send."""
     try:
         yield
