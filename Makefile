@@ -56,7 +56,7 @@ test-aarch64: $(VENV)/.dev ## Test the kernels in C++ for AArch64, in an emulato
 	CXX=aarch64-linux-gnu-g++ EMULATOR="qemu-aarch64 -L /usr/aarch64-linux-gnu" \
 	  $(BIN)/python -m pytest -s tests/native/test_cpp.py
 
-test-clients: $(CLIENTS)/.made ## Test the server with pipecat, LiveKit, ElevenLabs, openai-node, the AI SDK and Ray
+test-clients: $(CLIENTS)/.made ## Test the server with pipecat, LiveKit, ElevenLabs, OpenAI's for Node, the AI SDK and Ray
 	$(CLIENTS)/bin/python -m pytest -W default tests/clients
 
 dist: $(VENV)/.release ## Build what is published: an sdist, and a wheel for this platform, checked
