@@ -5,10 +5,13 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from causerie.errors import ConfigError
+from causerie.recognition.endpoint import TranscriptionEndpoint
 from causerie.recognition.whisper import Whisper, in_language
+from tests.recognition.transcription_server import Asked, transcription_server
 
 
 @pytest.fixture
@@ -35,8 +38,22 @@ def test_without_a_language_it_stays(whisper: Whisper) -> None:
 
 
 def test_an_unknown_language_is_told(whisper: Whisper) -> None:
-    with pytest.raises(ConfigError, match="does not know the language 'tlh'"):
+    with pytest.raises(ConfigError, match="the recognizer does not know the language 'tlh'"):
         in_language(whisper, "tlh")
+
+
+def test_an_endpoint_hears_another_language() -> None:
+    asked: list[str] = []
+
+    def hears(one: Asked) -> str:
+        asked.append(one.fields["language"])
+        return "Ist es weit?"
+
+    with transcription_server(hears) as url:
+        endpoint = TranscriptionEndpoint(url, "m")
+        for recognizer in (in_language(endpoint, "de-AT"), endpoint):
+            assert recognizer(np.zeros(1600, np.float32)) == "Ist es weit?"
+    assert asked == ["de", "en"]
 
 
 def test_other_recognizers_know_their_languages() -> None:

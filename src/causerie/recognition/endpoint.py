@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 
 import numpy as np
@@ -41,6 +42,12 @@ class TranscriptionEndpoint:
             headers=endpoints.headers(key),
             timeout=httpx.Timeout(endpoints.READ_S, connect=endpoints.CONNECT_S),
         )
+
+    def in_language(self, language: str) -> TranscriptionEndpoint:
+        """The same recognizer for another language."""
+        other = copy.copy(self)
+        other._fields = {**self._fields, "language": language}
+        return other
 
     def __call__(self, samples: NDArray[np.float32]) -> str:
         """The text of samples (N,) at 16 kHz.

