@@ -325,6 +325,36 @@ def test_a_turn_without_words_is_not_answered(server: Running, hears: Script) ->
     talk(server, task)
 
 
+def test_a_user_who_goes_on_is_answered_once(server: Running, hears: Script) -> None:
+    hears.takes_s = 0.5  # the second turn begins before the words of the first are known
+
+    async def task(client: Client) -> None:
+        await client.send(2 * pcm16(question()).tobytes())
+        done = await client.until("response.done")
+        assert client.kinds().count("input_audio_buffer.committed") == 2
+        assert client.kinds().count("response.created") == 1
+        assert done.response.output[0].content[0].transcript == f"{QUESTION} {QUESTION}"
+
+    talk(server, task)
+
+
+def test_a_turn_is_answered_although_the_next_has_no_words(server: Running, hears: Script) -> None:
+    hears.takes_s = 0.5
+
+    async def task(client: Client) -> None:
+        await client.send(pcm16(question()).tobytes())
+        await client.until("input_audio_buffer.speech_stopped")
+        await client.send(pcm16(question()).tobytes()[: 2 * RATE * 2])  # the user begins to speak
+        await client.until("input_audio_buffer.speech_started")
+        await client.until("conversation.item.done")
+        assert "response.created" not in client.kinds()
+        await client.connection.input_audio_buffer.clear()
+        done = await client.until("response.done")
+        assert done.response.output[0].content[0].transcript == QUESTION
+
+    talk(server, task)
+
+
 def test_speaking_interrupts_the_response(server: Running, hears: Script) -> None:
     hears.text = "This is a long answer, which takes a while to speak. " * 8
 

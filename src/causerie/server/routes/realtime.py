@@ -98,6 +98,7 @@ class _Connection:
         self.ears: Ears | None = None
         self.spoken_item: Item | None = None  # of the turn that the user speaks
         self.understanding: set[asyncio.Task[None]] = set()  # wait for the words of turns
+        self.is_unanswered = False  # whether there are turns that a response should answer
         self.beginning = asyncio.Lock()
         self.tools: list[Message] = []
         self.tool_choice: str | Message = "auto"
@@ -192,6 +193,7 @@ class _Connection:
         if options.instructions is not None:
             self.instructions = options.instructions
         await self.send("session.updated", session=self.session())
+        await self.answer()
 
     # The user's sound
 
@@ -291,6 +293,7 @@ class _Connection:
             facts = self.service.report(error).body()["error"]
             known = {name: fact for name, fact in facts.items() if fact is not None}
             await self.send_words(item, "failed", error=known)
+            await self.answer()
             return
         item.text, item.status = text, "completed"
         if self.hearing.transcribes:
@@ -305,12 +308,22 @@ class _Connection:
         )
         if not text:
             item.latency = None
+        self.is_unanswered = self.is_unanswered or bool(text)
+        await self.answer()
+
+    async def answer(self) -> None:
+        """Answer the turns that were heard, unless the user goes on or words are still unknown."""
         detection = self.hearing.detection
-        if detection is not None and detection.create_response and text:
-            try:
-                await self.begin_response(NewResponse())
-            except CauserieError as error:
-                await self.send_error(error, None)
+        others = self.understanding - {asyncio.current_task()}
+        if detection is None or not detection.create_response or not self.is_unanswered:
+            return
+        if self.spoken_item is not None or others:
+            return  # the end of that turn comes here again
+        self.is_unanswered = False
+        try:
+            await self.begin_response(NewResponse())
+        except CauserieError as error:
+            await self.send_error(error, None)
 
     async def send_words(self, item: Item, kind: str, **facts: Any) -> None:
         """Send an event about the transcript of a turn."""
@@ -337,6 +350,7 @@ class _Connection:
         """Forget the sound of a turn that was not committed."""
         self.forget_sound()
         await self.send("input_audio_buffer.cleared")
+        await self.answer()
 
     def forget_sound(self) -> None:
         """Begin to hear anew."""
