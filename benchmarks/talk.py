@@ -4,9 +4,9 @@
     python benchmarks/talk.py --turns 5 --json talk.json
 
 Starts `causerie serve` in its own process, and a chat endpoint that answers at once. A client of
-the Realtime protocol speaks questions at real time, in voices of espeak-ng if it is installed, else
-in petit's; the server hears them by its recognizer, and answers. The parts are those of the
-server's `latency_ms`: the silence that ends a turn, the wait for its words, the wait for the chat
+the Realtime protocol speaks sentences of another engine at real time, those of docs/audio/teacher;
+the server hears them by its recognizer, and answers. The parts are those of the server's
+`latency_ms`: the silence that ends a turn, the wait for its words, the wait for the chat
 endpoint, and `speech`, which is all the rest. `client` is what the client sees, from the last sound
 of the question to the first of the answer. The exit code is 1 if the p95 of `speech` is above
 150 ms.
@@ -20,7 +20,6 @@ import base64
 import json
 import os
 import re
-import shutil
 import signal
 import statistics
 import subprocess
@@ -36,22 +35,16 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from causerie.audio.audio import Audio
 from causerie.audio.io import pcm16
-from causerie.tts import TTS
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.talk.chat_server import chat_server
 
+ROOT = Path(__file__).parents[1]
 RATE, BLOCK_S = 24_000, 0.02
 #: The p95 of `speech` that is wanted, in ms.
 WANTED_MS = 150
 PARTS = ("silence", "recognizer", "chat", "speech", "total", "client")
-QUESTIONS = (
-    "Is it far to the station?",
-    "Can you tell me when the next train leaves?",
-    "What is the weather like today?",
-    "Please turn off the light in the kitchen.",
-    "Who wrote that book about the sea?",
-)
+QUESTIONS = ROOT / "docs" / "audio" / "teacher"
 ANSWERS = (
     "No, it is ten minutes on foot.",
     "The next one leaves at a quarter past nine, from the other side of the hall.",
@@ -65,20 +58,10 @@ NOISE = 0.0003
 AUDIBLE = 0.02
 
 
-def spoken_questions(folder: Path) -> list[NDArray[np.float32]]:
-    """The questions (N,) at 24 kHz, each to its last sound."""
-    voices, found = ("theo", "oscar", "ruth", "nadia"), []
-    tts = None if shutil.which("espeak-ng") else TTS.from_pretrained()
-    for number, text in enumerate(QUESTIONS):
-        if tts is None:
-            path = folder / f"{number}.wav"
-            command = ["espeak-ng", "-s", "150", "-v", f"en-us+f{1 + number % 4}", "-w", path, text]
-            subprocess.run(command, check=True)
-            samples = Audio.load(path).resampled(RATE)
-        else:
-            samples = tts.generate(text, voice=voices[number % len(voices)], seed=number).samples
-        found.append(samples[: np.flatnonzero(np.abs(samples) > AUDIBLE)[-1] + 1])
-    return found
+def spoken_questions() -> list[NDArray[np.float32]]:
+    """Sentences (N,) at 24 kHz of the voices that petit learned, each to its last sound."""
+    found = [Audio.load(path).resampled(RATE) for path in sorted(QUESTIONS.glob("*.flac"))]
+    return [samples[: np.flatnonzero(np.abs(samples) > AUDIBLE)[-1] + 1] for samples in found]
 
 
 class Client:
@@ -166,8 +149,8 @@ def main() -> int:
     parser.add_argument("--model", default="petit")
     parser.add_argument("--json", type=Path, help="write all latencies to this file")
     options = parser.parse_args()
+    questions = spoken_questions()
     with tempfile.TemporaryDirectory() as name:
-        questions = spoken_questions(Path(name))
         answers = iter(range(10**9))
 
         def answer(body: dict[str, Any]) -> list[dict[str, Any]]:
