@@ -169,42 +169,6 @@ def test_single_turns_of_a_speaker_are_combined() -> None:
     }
 
 
-def test_another_speaker_has_turns_between() -> None:
-    samples = Samples(batch=4, dialogues=1.0, exchanges=(0.5, 0.5), default_speaker="A")
-    drawn = sampler(samples)
-    scripts = [drawn.script(position) for position in range(80)]
-    found = Counter(
-        "".join(TURNS[turn[0]][0] for turn in script.turns)
-        for script in scripts
-        if script.turns != ((0,), (1,), (2,))  # a real conversation stays as it is
-    )
-    # only the default speaker may have no prompt
-    assert set(found) == {"CAC", "CACAC", "ACA", "ACACA", "CA", "CACA"}
-    with_prompt = next(script for script in scripts if len(script.turns) == 5)
-    example = drawn.example(with_prompt, 0)
-    assert example.predicted.any()
-
-
-def test_a_dialogue_keeps_the_prompt_of_its_voice() -> None:
-    samples = Samples(batch=4, dialogues=1.0, exchanges=(0.0, 0.0, 0.0, 1.0), default_speaker="B")
-    short = sampler(samples, max_frames=5 * max(ROWS))
-    for position in range(40):
-        script = short.script(position)
-        if script.turns == ((0,), (1,), (2,)):
-            continue
-        speakers = [TURNS[turn[0]][0] for turn in script.turns]
-        assert speakers in (["C", "A", "C"], ["A", "C", "A"], ["C", "A", "C", "A", "C"],
-                            ["A", "C", "A", "C", "A"])  # fmt: skip
-        assert len(short.example(script, position).rows) == sum(
-            ROWS[number] for turn in script.turns for number in turn
-        )
-
-
-def test_a_dialogue_needs_two_speakers() -> None:
-    with pytest.raises(ConfigError, match="dialogues need single turns of two speakers"):
-        sampler(Samples(dialogues=0.5), conversations=[[3], [4]])
-
-
 def test_the_oldest_turns_and_utterances_are_left_out() -> None:
     short = sampler(max_frames=ROWS[1] + ROWS[2])
     example = short.example(Script(((0,), (1,), (2,)), 0), 0)

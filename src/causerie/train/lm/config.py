@@ -25,11 +25,6 @@ class Samples:
         turns: probabilities of conversations of one, two, … turns. Single turns of one speaker are
             combined into such conversations.
         joined: probabilities of turns of one, two, … utterances. Single turns are joined likewise.
-        dialogues: share of the combined conversations in which another speaker, one of the data,
-            has turns between those of the first. Without them a model learns that all sound in its
-            context is of one voice, and its replies drift to the voice of whoever spoke last.
-        exchanges: probabilities of one, two, … turns of each speaker in such a dialogue, besides
-            the first turn, which is the voice's prompt.
         default_speaker: name of the speaker that the model imitates without context. Other
             speakers have a loss only from their second turn on, the first being context, so their
             combined conversations have at least two turns. None: every turn has a loss, and the
@@ -48,8 +43,6 @@ class Samples:
     learn: Literal["all", "last"] = "all"
     turns: tuple[float, ...] = (1.0,)
     joined: tuple[float, ...] = (1.0,)
-    dialogues: float = 0.0
-    exchanges: tuple[float, ...] = (1.0,)
     default_speaker: str | None = None
     depth_share: float = 1 / 16
     any_speaker: float = 0.0
@@ -60,15 +53,15 @@ class Samples:
 
     def __post_init__(self) -> None:
         _at_least(self, 1, "batch")
-        for name in ("turns", "joined", "exchanges"):
+        for name in ("turns", "joined"):
             chances = getattr(self, name)
             if not chances or min(chances) < 0 or not math.isclose(sum(chances), 1, abs_tol=1e-6):
                 raise ConfigError(
                     f"{name} must be probabilities that sum to 1, not {list(chances)}"
                 )
         for name in (
-            "dialogues", "depth_share", "any_speaker", "history_noise", "spelled_sentences",
-            "spelled_words", "unpunctuated",
+            "depth_share", "any_speaker", "history_noise", "spelled_sentences", "spelled_words",
+            "unpunctuated",
         ):  # fmt: skip
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} must be from 0 to 1, not {getattr(self, name)}")

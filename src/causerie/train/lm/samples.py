@@ -65,8 +65,7 @@ class ConversationSampler:
         notes: lines for the user about turns that were left out.
 
     Raises:
-        ConfigError: no turn fits in the model, or the data lack the default speaker, or a second
-            one for dialogues.
+        ConfigError: no turn fits in the model, or the data lack the default speaker.
     """
 
     def __init__(
@@ -117,8 +116,6 @@ class ConversationSampler:
             if len(part) == 1:
                 single.setdefault(corpus.speakers[part[0]], []).append(part[0])
         self._single = {speaker: np.array(numbers) for speaker, numbers in single.items()}
-        if samples.dialogues and len(single) < 2:
-            raise ConfigError("dialogues need single turns of two speakers or more in the data")
         self._orders: dict[int, np.ndarray] = {}
 
     def __call__(self, step: int, rank: int = 0, num_ranks: int = 1) -> list[Example]:
@@ -143,7 +140,7 @@ class ConversationSampler:
             self._orders[epoch] = self._random(_ORDER, epoch).permutation(len(self.scripts))
         script = self.scripts[int(self._orders[epoch][place])]
         speaker = self.corpus.speakers[script.turns[0][0]]
-        combines = len(self.samples.turns) + len(self.samples.joined) > 2 or self.samples.dialogues
+        combines = len(self.samples.turns) + len(self.samples.joined) > 2
         if len(script.turns) > 1 or (self._is_default(speaker) and not combines):
             return script
         single = self._single.get(speaker)
@@ -152,42 +149,16 @@ class ConversationSampler:
     def _combined(self, number: int, single: np.ndarray, position: int) -> Script:
         """A conversation of single turns of one speaker that ends with the turn `number`."""
         random = self._random(_COMBINED, position)
-        if self.samples.dialogues and random.random() < self.samples.dialogues:
-            return self._dialogue(number, random)
         count = _count(self.samples.turns, random)
         if not self._is_default(self.corpus.speakers[number]):
             count = max(2, count)
-        turns = [self._joined(single, random) for _ in range(count)]
+        turns = [
+            [int(random.choice(single)) for _ in range(_count(self.samples.joined, random))]
+            for _ in range(count)
+        ]
         turns[-1][-1] = number
         first_predicted = 0 if self.samples.learn == "all" else count - 1
         return Script(tuple(tuple(turn) for turn in turns), first_predicted)
-
-    def _dialogue(self, number: int, random: np.random.Generator) -> Script:
-        """A conversation of two speakers that ends with the turn `number` of the first.
-
-        It begins with the first speaker's prompt, or half of the time without one if the speaker is
-        the default. Exchanges that do not fit in the model's length are left out.
-        """
-        speaker = self.corpus.speakers[number]
-        other = str(random.choice(sorted(self._single.keys() - {speaker})))
-        has_prompt = not self._is_default(speaker) or random.random() < 0.5
-        prompt = [self._joined(self._single[speaker], random)] if has_prompt else []
-        turns = [
-            self._joined(self._single[name], random)
-            for _ in range(_count(self.samples.exchanges, random))
-            for name in (other, speaker)
-        ]
-        turns[-1][-1] = number
-        room = self.max_frames - int(sum(self.num_rows[turn].sum() for turn in [*prompt, *turns]))
-        while room < 0 and len(turns) > 2:
-            room += int(sum(self.num_rows[turn].sum() for turn in turns[:2]))
-            turns = turns[2:]
-        first_predicted = 0 if self.samples.learn == "all" else len(prompt) + len(turns) - 1
-        return Script(tuple(map(tuple, [*prompt, *turns])), first_predicted)
-
-    def _joined(self, single: np.ndarray, random: np.random.Generator) -> list[int]:
-        """A turn of one or more random utterances."""
-        return [int(random.choice(single)) for _ in range(_count(self.samples.joined, random))]
 
     def example(self, script: Script, position: int) -> Example:
         """The rows of a conversation: the latest turns that fit as a whole."""
