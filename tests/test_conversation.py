@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from itertools import pairwise
 from typing import Any
 
@@ -85,6 +86,38 @@ def test_words_that_cannot_be_spoken_are_unknown_words(tts: TTS) -> None:
     assert turn.text == "..."
     assert [segment.text for segment in conversation.context()] == [""]
     assert conversation.generate(ANSWER, **SHORT).duration_s > 0
+
+
+def test_a_model_that_would_take_over_a_voice_hears_itself_only() -> None:
+    checkpoint = tiny.checkpoint(max_frames=1024)
+    defaults = dataclasses.replace(checkpoint.defaults, hears_others=False)
+    deaf = TTS(dataclasses.replace(checkpoint, defaults=defaults), watermark=False)
+    conversation = deaf.conversation()
+    conversation.hear(QUESTION, sound(7), sample_rate=RATE)
+    conversation.generate(ANSWER, **SHORT)
+    conversation.hear("", sound(5, 1), sample_rate=RATE)
+    own = [segment for segment in conversation.context() if segment.speaker == 0]
+    reply = conversation.generate("I know.", **SHORT)
+    alone = deaf.generate("I know.", context=own, **SHORT)
+    assert np.array_equal(reply.samples, alone.samples)
+    note = "context: 2 turns of other speakers left out, whose voice this model would take over"
+    assert note in reply.notes
+    assert note not in alone.notes
+    with pytest.raises(ConfigError, match="context segment 1 must be a Segment"):
+        deaf.generate("I know.", context=["Hello."], **SHORT)  # type: ignore[list-item]
+
+
+def test_the_model_says_how_much_is_context() -> None:
+    checkpoint = tiny.checkpoint(max_frames=1024)
+    defaults = dataclasses.replace(checkpoint.defaults, context_s=1.0)
+    conversation = TTS(dataclasses.replace(checkpoint, defaults=defaults)).conversation()
+    for number in range(3):
+        conversation.hear(QUESTION, sound(6, number), sample_rate=RATE)
+    context, notes = conversation.next_context()
+    assert frames(context) <= 12
+    assert notes
+    with pytest.raises(ConfigError, match="context_s must be seconds above 0"):
+        dataclasses.replace(defaults, context_s=0)
 
 
 def test_a_removed_turn_is_no_context(tts: TTS) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from causerie import TTS
 from causerie.audio.audio import Audio
-from causerie.conversation import CONTEXT_S, Conversation
+from causerie.conversation import Conversation
 from causerie.evaluate.prosody import prosody
 from causerie.evaluate.sentences import read_sentences
 from causerie.evaluate.speaker import Resemblyzer
@@ -82,6 +82,6 @@ def test_twenty_turns(petit: TTS, voice: str, user: str) -> None:
     print(voice, user, np.round(to_voice, 3), np.round(to_user, 3))
     assert all(one > two for one, two in zip(to_voice, to_user, strict=True))
     assert np.mean(to_voice[-5:]) > np.mean(to_voice[:5]) - 0.03
-    assert max(frames) * FRAME_S < CONTEXT_S + 10  # with the turns that came since it was full
+    assert max(frames) * FRAME_S < petit.checkpoint.defaults.context_s + 10  # with the last turns
     assert any(later < before for before, later in pairwise(frames))  # old turns were dropped
     assert petit.engine.prefixes.num_bytes <= petit.engine.prefixes.max_bytes

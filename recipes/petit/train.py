@@ -143,7 +143,14 @@ LM = LMRecipe(
     ),
 )
 
-SAMPLING = GenerationDefaults(temperature=0.3, top_k=10, depth_temperature=0.1, depth_top_k=10)
+SAMPLING = GenerationDefaults(
+    temperature=0.3,
+    top_k=10,
+    depth_temperature=0.1,
+    depth_top_k=10,
+    hears_others=False,
+    context_s=8.0,
+)
 
 
 def codec_config(num_codebooks: int) -> MimiConfig:

@@ -34,12 +34,10 @@ from causerie.text.check import check_text
 from causerie.text.growing import Flush
 from causerie.voices import Voice
 
-#: Seconds of the latest sound that are context of the next reply.
-CONTEXT_S = 40.0
-#: Share of them that is left when the oldest turns are dropped. Until the rest is full again, each
+#: Share of the context that is left when the oldest turns are dropped. Until the rest is full again, each
 #: prompt begins with the one before it, whose keys and values are cached.
 KEPT = 0.6
-#: Share of them that `prepare` keeps free for the turn that begins.
+#: Share of it that `prepare` keeps free for the turn that begins.
 ROOM = 0.15
 #: What `prepare` lets the voice begin to say.
 _ANYTHING = "Yes."
@@ -130,8 +128,9 @@ class Conversation:
         tts: speaks the replies.
         encoder: of its model.
         voice: of the replies; it is always context, before all turns.
-        context_s: seconds of sound that are context of a reply, besides the voice. What no longer
-            fits is dropped, the oldest first, in whole turns or whole pieces of replies.
+        context_s: seconds of sound that are context of a reply, besides the voice; None: those of
+            the model. What no longer fits is dropped, the oldest first, in whole turns or whole
+            pieces of replies.
 
     Attributes:
         voice: of the next reply. Earlier replies in other voices are not its context.
@@ -141,8 +140,14 @@ class Conversation:
     """
 
     def __init__(
-        self, tts: Speaker, encoder: ContextEncoder, voice: Voice, *, context_s: float = CONTEXT_S
+        self,
+        tts: Speaker,
+        encoder: ContextEncoder,
+        voice: Voice,
+        *,
+        context_s: float | None = None,
     ) -> None:
+        context_s = encoder.checkpoint.defaults.context_s if context_s is None else context_s
         is_number = isinstance(context_s, (int, float)) and not isinstance(context_s, bool)
         if not is_number or not 0 < context_s < math.inf:
             raise ConfigError(f"context_s must be a number of seconds above 0, not {context_s!r}")

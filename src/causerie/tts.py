@@ -24,7 +24,7 @@ import torch
 from causerie.audio.audio import Audio
 from causerie.checkpoint.load import Checkpoint, load
 from causerie.codec.mimi import Mimi
-from causerie.conversation import CONTEXT_S, Conversation
+from causerie.conversation import Conversation
 from causerie.device import find_device, find_dtype
 from causerie.engine.aio import AsyncEngine
 from causerie.engine.engine import PREFIX_BYTES, Engine
@@ -560,14 +560,15 @@ class TTS:
         self,
         voice: str | int | os.PathLike[str] | Voice | None = None,
         *,
-        context_s: float = CONTEXT_S,
+        context_s: float | None = None,
     ) -> Conversation:
         """A conversation with another speaker, whose sound is context of the replies.
 
         Args:
             voice: of the replies, as for `generate`. None: the model's default, or the voice that
                 the server has without a name: the sound of a prompt keeps the replies in its voice.
-            context_s: seconds of the latest turns that are context, besides the voice.
+            context_s: seconds of the latest turns that are context, besides the voice; None: as
+                many as the model can use, 40 of csm-1b and 8 of petit.
 
         Raises:
             ConfigError: `context_s` is not a number above 0.

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from causerie.conversation import CONTEXT_S, Conversation
+from causerie.conversation import Conversation
 from causerie.integrations.agent_conversation import PADDING_S, AgentConversation, Spoken
 from causerie.integrations.speech import Options, SpeechError
 from causerie.prompt import Segment
@@ -211,7 +211,7 @@ def test_the_oldest_turns_are_dropped(tts: TTS) -> None:
         alone.hear(f"Question {number}.", sound(150, number), sample_rate=RATE)
         alone.generate(ANSWER, **SHORT)
     assert same(context, alone.context())
-    assert frames(context) < CONTEXT_S * RATE / FRAME < 4 * 150
+    assert frames(context) < tts.checkpoint.defaults.context_s * RATE / FRAME < 4 * 150
     assert [note for note in notes if "oldest turns dropped" in note]
 
 

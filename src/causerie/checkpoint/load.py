@@ -11,6 +11,7 @@ missing, surplus or misshapen.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,6 +81,10 @@ class GenerationDefaults:
     Attributes:
         guard: whether a guard ends speech that goes on after its text, because the model does not
             always stop by itself.
+        hears_others: whether turns of other speakers are context. They are not for a model that
+            takes over the voice of whoever is in its context.
+        context_s: seconds of a conversation's latest turns that are context. In a longer context
+            than it was trained on, a model loses its voice.
 
     Raises:
         ConfigError: a value is out of range.
@@ -90,8 +95,12 @@ class GenerationDefaults:
     depth_temperature: float | None = None
     depth_top_k: int | None = None
     guard: bool = False
+    hears_others: bool = True
+    context_s: float = 40.0
 
     def __post_init__(self) -> None:
+        if not 0 < self.context_s < math.inf:
+            raise ConfigError(f"context_s must be seconds above 0, not {self.context_s!r}")
         sampling.check(self.temperature, self.top_k)
         sampling.check(self.acoustic_temperature, self.acoustic_top_k)
 

@@ -150,8 +150,8 @@ class TTS(tts_.TTS):
             await session.start(agent, room=room)
             await tts.hears(session)
 
-        The latest 40 s of both speakers are context of each reply: the user's turns with their
-        sound, and earlier replies as far as they were played.
+        The latest seconds of both speakers are context of each reply: the user's turns with their
+        sound, if the model hears others, and earlier replies as far as they were played.
 
         Raises:
             ConfigError: with `base_url`; or the session has no sound, or has not started.

@@ -80,8 +80,8 @@ class CauserieTTSService(TTSService):
         pipeline = Pipeline([transport.input(), stt, llm, tts, transport.output()])
 
     Without further arguments, it loads the bundled model in this process. Each sentence then has
-    the latest 40 s of the conversation as context: the sentences before it, as far as they were
-    played, and the user's own sound, if `ears` are in the pipeline::
+    the latest seconds of the conversation as context: the sentences before it, as far as they were
+    played, and the user's own sound, if `ears` are in the pipeline and the model hears others::
 
         pipeline = Pipeline([transport.input(), stt, tts.ears, user_aggregator, llm, tts, ...])
 

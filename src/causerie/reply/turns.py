@@ -110,9 +110,9 @@ class Turns:
             for number, segment in enumerate(listed(voice.segments, "segments of a voice"), 1)
         ]
         self._num_voice = len(self._before)
+        before = self._heard(listed(context, "context"))
         self._before += [
-            self._encode(segment, f"context segment {number}")
-            for number, segment in enumerate(listed(context, "context"), 1)
+            self._encode(segment, f"context segment {number}") for number, segment in before
         ]
         self._pieces: list[_Read] = []
         self._pauses: list[Piece | None] = []  # the silence before each piece
@@ -135,6 +135,23 @@ class Turns:
             self._next([])
         else:
             self._parts = aiter(text) if isinstance(text, AsyncIterable) else iter(text)
+
+    def _heard(self, context: Sequence[Segment]) -> list[tuple[int, Segment]]:
+        """The segments that the model hears, with their numbers."""
+        numbered = [*enumerate(context, 1)]
+        if self._encoder.checkpoint.defaults.hears_others:
+            return numbered
+
+        def is_other(segment: Segment) -> bool:
+            return isinstance(segment, Segment) and segment.speaker != self.speaker
+
+        own = [(number, segment) for number, segment in numbered if not is_other(segment)]
+        if len(own) < len(numbered):
+            self.notes.append(
+                f"context: {len(numbered) - len(own)} turns of other speakers left out, whose "
+                "voice this model would take over"
+            )
+        return own
 
     @property
     def num_pieces(self) -> int:
