@@ -34,8 +34,8 @@ from causerie.text.check import check_text
 from causerie.text.growing import Flush
 from causerie.voices import Voice
 
-#: Share of the context that is left when the oldest turns are dropped. Until the rest is full again, each
-#: prompt begins with the one before it, whose keys and values are cached.
+#: Share of the context that is left when the oldest turns are dropped. Until the rest is full
+#: again, each prompt begins with the one before it, whose keys and values are cached.
 KEPT = 0.6
 #: Share of it that `prepare` keeps free for the turn that begins.
 ROOM = 0.15

@@ -147,7 +147,7 @@ def test_a_context_turn_without_text_is_its_audio(encoder: ContextEncoder) -> No
 def test_petit_speaks_after_a_turn_without_text() -> None:
     tts = TTS.from_pretrained("petit", device="cpu")
     sound = np.random.default_rng(0).normal(0, 0.05, 24_000).astype(np.float32)
-    context = [Segment(speaker=1, audio=sound, sample_rate=24_000)]
+    context = [Segment(speaker=0, audio=sound, sample_rate=24_000)]
     with_turn = tts.generate("Hello.", context=context, seed=1, max_duration_s=0.4)
     without = tts.generate("Hello.", seed=1, max_duration_s=0.4)
     assert len(with_turn.samples)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 
 from causerie.prompt import Segment
+from causerie.tts import TTS
 from tests.server.running import Running, petit, running
 from tests.server.test_realtime_ears import Client, talk
 
@@ -17,9 +20,17 @@ FRAME_MS = 80
 LONG = "The next train leaves from platform four in ten minutes, and it stops at every station."
 
 
+@functools.cache
+def tts() -> TTS:
+    """petit, with a context for all that is heard here."""
+    checkpoint = petit().checkpoint
+    defaults = dataclasses.replace(checkpoint.defaults, context_s=40.0)
+    return TTS(dataclasses.replace(checkpoint, defaults=defaults))
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running(tmp_path_factory.mktemp("voices"), petit()) as here:
+    with running(tmp_path_factory.mktemp("voices"), tts()) as here:
         yield here
 
 
@@ -27,13 +38,13 @@ def test_twenty_interruptions(server: Running, monkeypatch: pytest.MonkeyPatch) 
     """The context holds what was heard, within one frame."""
     random = np.random.default_rng(0)
     contexts: list[list[Segment]] = []
-    astream = petit().astream
+    astream = tts().astream
 
     async def spied(text: Any, **options: Any) -> Any:
         contexts.append(list(options["context"]))
         return await astream(text, **options)
 
-    monkeypatch.setattr(petit(), "astream", spied)
+    monkeypatch.setattr(tts(), "astream", spied)
 
     def frames(number: int) -> int:
         return sum(turn.codes.shape[1] for turn in contexts[number] if turn.codes is not None)

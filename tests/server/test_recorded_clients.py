@@ -24,6 +24,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "clients.md"
 ELSEWHERE = {
     "LiveKit": "tests/clients/test_livekit.py",
     "pipecat": "tests/clients/test_pipecat.py",
+    "Conversations": "tests/clients/test_docs.py",
     "From Docker": "tests/server/test_access.py",
     "From a browser": "tests/server/test_access.py",
 }

@@ -213,7 +213,7 @@ def test_context_changes_the_reply(server: Running) -> None:
     file = io.BytesIO()
     soundfile.write(file, before.samples, 24_000, format="WAV")
     audio = base64.b64encode(file.getvalue()).decode()
-    turn = {"speaker": 1, "text": "Hello, who are you?"}
+    turn = {"speaker": 0, "text": "Hello, who are you?"}
     options = {"input": TEXT, "response_format": "pcm", "seed": 1, "consent_attested": True}
     plain = post(server, **options)
     answers = [
@@ -222,7 +222,7 @@ def test_context_changes_the_reply(server: Running) -> None:
     ]
     assert [answer.status_code for answer in answers] == [200, 200]
     assert answers[0].content == answers[1].content != plain.content
-    unknown = post(server, **options, context=[{"speaker": 1, "audio": audio}])
+    unknown = post(server, **options, context=[{"speaker": 0, "audio": audio}])
     assert unknown.status_code == 200
     assert unknown.content not in (plain.content, answers[0].content)
 

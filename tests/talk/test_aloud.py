@@ -7,6 +7,7 @@ stand-in.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from difflib import SequenceMatcher
@@ -23,6 +24,7 @@ from tests.patience import PATIENCE_S
 from tests.talk.chat_server import chat_server
 
 ROOT = Path(__file__).parent.parent.parent
+STAND_IN = str(Path(__file__).parent / "stand_in")
 QUESTION = ROOT / "docs/audio/teacher/02-heart.flac"
 WORDS = "would you rather stay at home or go out for dinner"
 ANSWER = "The next train to the city leaves at half past seven."
@@ -38,27 +40,50 @@ def is_said(text: str, heard: str) -> bool:
     return SequenceMatcher(None, words, heard.split()).ratio() > 1 - 2 / len(words)
 
 
-def talk(folder: Path, *options: str) -> tuple[str, str]:
-    """Ask the question; returns what was printed, and the words that the loudspeaker played."""
-    recognize = packaged_recognizer()
-    assert recognize is not None, "the extra talk brings Whisper base"
-    microphone, loudspeaker = folder / "microphone.wav", folder / "loudspeaker.wav"
-    noise = np.random.default_rng(0).standard_normal(24_000).astype(np.float32) * 0.001
-    question = Audio.load(QUESTION).resampled(24_000)
-    soundfile.write(microphone, np.concatenate([noise, question, noise]), 24_000)
-    stand_in = str(Path(__file__).parent / "stand_in")
+def run(folder: Path, *options: str) -> str:
+    """Run `causerie talk`, whose microphone is a file in a folder; returns what it prints."""
     env = {
         **os.environ,
-        "MICROPHONE": str(microphone),
-        "LOUDSPEAKER": str(loudspeaker),
-        "PYTHONPATH": os.pathsep.join([stand_in, os.environ.get("PYTHONPATH", "")]),
+        "MICROPHONE": str(folder / "microphone.wav"),
+        "LOUDSPEAKER": str(folder / "loudspeaker.wav"),
+        "PYTHONPATH": os.pathsep.join([STAND_IN, os.environ.get("PYTHONPATH", "")]),
     }
     command = [sys.executable, "-m", "causerie", "talk", *options]
     done = subprocess.run(
         command, env=env, cwd=folder, capture_output=True, text=True, timeout=2 * PATIENCE_S
     )
     assert done.returncode == 0, done.stderr
-    return done.stdout, letters(recognize(Audio.load(loudspeaker).resampled(RATE)))
+    return done.stdout
+
+
+def talk(folder: Path, *options: str) -> tuple[str, str]:
+    """Ask the question; returns what was printed, and the words that the loudspeaker played."""
+    recognize = packaged_recognizer()
+    assert recognize is not None, "the extra talk brings Whisper base"
+    noise = np.random.default_rng(0).standard_normal(24_000).astype(np.float32) * 0.001
+    question = Audio.load(QUESTION).resampled(24_000)
+    soundfile.write(folder / "microphone.wav", np.concatenate([noise, question, noise]), 24_000)
+    printed = run(folder, *options)
+    played = Audio.load(folder / "loudspeaker.wav")
+    return printed, letters(recognize(played.resampled(RATE)))
+
+
+def commands() -> list[str]:
+    """The commands of docs/talk.md that need neither a language model nor a hand."""
+    page = (ROOT / "docs/talk.md").read_text("utf-8")
+    lines = re.findall(r"^causerie talk.*$", page, re.M)
+    return [line for line in lines if "--llm" not in line and "--push-to-talk" not in line]
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_page(tmp_path: Path) -> None:
+    first, *others = commands()
+    assert first == "causerie talk"
+    printed, heard = talk(tmp_path)
+    assert is_said(WORDS, heard)
+    assert letters(printed) == f"you {WORDS} reply {WORDS}"
+    assert others == ["causerie talk --devices"]
+    assert run(tmp_path, "--devices") == "0 a file\n"
 
 
 @pytest.mark.slow
