@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import functools
+import os
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -12,6 +15,8 @@ from torch import Tensor
 
 from causerie.audio.resample import StreamResampler, mono
 from causerie.checkpoint.load import Checkpoint
+
+_LOCK = threading.Lock()  # of the number of torch's threads
 
 
 class Listening:
@@ -64,38 +69,47 @@ class Listening:
         """The codes (K, T) of the turn, whose last frame may be partial."""
         self._encode(self._resampler.finish())
         if len(self._rest):
-            with _one_thread():
-                self._step(self._rest)
+            self._step([self._rest])
             self._rest = self._rest[:0]
         return self.codes
 
     def _encode(self, pcm: NDArray[np.float32]) -> None:
         pcm = np.concatenate([self._rest, pcm])
-        whole = len(pcm) // self._frame_size * self._frame_size
-        with _one_thread():
-            for start in range(0, whole, self._frame_size):
-                self._step(pcm[start : start + self._frame_size])
+        size = self._frame_size
+        whole = len(pcm) // size * size
+        self._step([pcm[start : start + size] for start in range(0, whole, size)])
         self._rest = pcm[whole:]
 
+    def _step(self, frames: Sequence[NDArray[np.float32]]) -> None:
+        if frames:
+            _threads(os.getpid()).submit(self._encode_frames, frames).result()
+
     @torch.inference_mode()
-    def _step(self, pcm: NDArray[np.float32]) -> None:
+    def _encode_frames(self, frames: Sequence[NDArray[np.float32]]) -> None:
         device = next(self._codec.parameters()).device
-        frame = torch.from_numpy(np.array(pcm)).to(device)[None, None]
-        codes = self._codec.encode_step(frame, self._state, self._model.num_codebooks)[0]
-        self._codes.append(codes.cpu().clone())
+        for pcm in frames:
+            frame = torch.from_numpy(np.array(pcm)).to(device)[None, None]
+            codes = self._codec.encode_step(frame, self._state, self._model.num_codebooks)[0]
+            self._codes.append(codes.cpu().clone())
 
 
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Let torch compute in this thread alone.
+@functools.cache
+def _threads(process: int) -> ThreadPoolExecutor:
+    """The threads of a process that encode what is heard, each by itself.
 
     A frame has a hundred small operations, which take 5 ms in one thread. In several, they wait for
     each other a hundred times, and while other processes want the cores each wait takes a slice of
     the scheduler: 1.7 s for a frame on two busy cores.
     """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    return ThreadPoolExecutor(os.cpu_count(), "causerie ears", _compute_alone)
+
+
+def _compute_alone() -> None:
+    """Let torch compute in this thread alone."""
+    with _LOCK:
+        before = torch.get_num_threads()
+        torch.set_num_threads(1)
+        # torch gives the latest number to threads that begin to compute: it is theirs again
+        others = threading.Thread(target=torch.set_num_threads, args=(before,))
+        others.start()
+        others.join()
