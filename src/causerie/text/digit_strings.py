@@ -93,10 +93,6 @@ def _dotted(match: re.Match[str]) -> str:
     after = f" colon {label(match['port'])}" if match["port"] else ""
     if len(parts) == 4:
         read = " dot ".join(map(_octet, parts))
-        if match["last"]:
-            return f"{before}{read} to {_octet(match['last'])}"
-    elif match["last"]:
-        return match[0]
     else:
         read = " point ".join(map(cardinal, parts))
     return before + read + after
@@ -395,12 +391,13 @@ DIGIT_STRINGS: tuple[Rule, ...] = (
     (r"(?<![0-9.,-])[2-9][0-9]{2}[2-9][0-9]{6}(?![0-9]|[.,][0-9])", _groups),
     (r"(?<![0-9-])[0-9]{1,6}(?:-[0-9]{1,9}){2,6}(?![0-9-])", _groups),
     (
-        r"(?<![0-9.])(?P<first>(?:[0-9]{1,3}\.){3}[0-9]{1,3}) ?[-–] ?(?=(?:[0-9]{1,3}\.){3}[0-9])",
-        lambda match: f"{match['first']} to ",
+        r"(?<![0-9.])(?P<first>(?:[0-9]{1,3}\.){3}[0-9]{1,3})"
+        r"(?: ?[-–] ?(?=(?:[0-9]{1,3}\.){3}[0-9])|[-–](?P<last>[0-9]{1,3})(?!\.?[0-9]))",
+        lambda m: f"{m['first']} to {_octet(m['last']) if m['last'] else ''}",
     ),
     (
         r"(?:\b(?P<v>[vV])\.? ?|(?<![0-9.]))(?P<parts>[0-9]{1,4}(?:\.[0-9]{1,6}){2,5})"
-        r"(?::(?P<port>[0-9]{2,5})|[-–](?P<last>[0-9]{1,3})(?!\.?[0-9]))?(?![0-9])",
+        r"(?::(?P<port>[0-9]{2,5}))?(?![0-9])",
         _dotted,
     ),
     (
