@@ -88,7 +88,7 @@ def _limited(samples: NDArray[np.float32], sample_rate: int) -> NDArray[np.float
     half = round(LIMIT_S * sample_rate / 2)
     # The mean of minima over a window is at most the gain that its middle needs.
     for reduce in np.min, np.mean:
-        windows = sliding_window_view(np.pad(gain, half, constant_values=1), 2 * half + 1)
+        windows = sliding_window_view(np.pad(gain, half, mode="edge"), 2 * half + 1)
         gain = reduce(windows, axis=1)
     limited: NDArray[np.float32] = samples * gain.astype(np.float32)
     return np.clip(limited, -MAX_PEAK, MAX_PEAK)  # the rounding of float32

@@ -57,7 +57,7 @@ class Difference:
         missing, invented: numbers of words that only the text has, and only the recognized words.
         errors: words to insert, delete or replace.
         doubtful: words besides, for which other words were heard that are spelled like them, such
-            as "lunch" for "launch". The speech may be unclear, or the recognizer may be wrong.
+            as "launch" for "lunch". The speech may be unclear, or the recognizer may be wrong.
         letters: edits of letters, as a share of the text's letters.
     """
 
@@ -151,13 +151,13 @@ def difference(said: Sequence[str], recognized: str, normal: Callable[[str], str
 
 
 class _Likeness(Enum):
-    """How much of some words others are."""
+    """Whether words that were heard are the text's, only look like them, or are others."""
 
     SAME, ALIKE, OTHER = range(3)
 
 
 def _likeness(text: Sequence[str], heard: Sequence[str]) -> _Likeness:
-    """How much other words are those of the text, by their sound and their letters."""
+    """Compare words of the text with those that were heard, by sound and by letters."""
     lexicon = _lexicon()
     one, two = (words_of(" ".join(words)) for words in (text, heard))  # digits as words
     are_known = all(map(lexicon.knows, [*one, *two]))

@@ -44,7 +44,8 @@ class Attempts:
         self.handle: Handle | None = None
         self.busy_s = 0.0
         self._best: tuple[tuple[bool, int, int, float], Handle, Difference | None] | None = None
-        self._num_empty = self._num_wrong = self._num_misread = 0
+        self._num_empty = self._num_wrong = 0
+        self._first_right, self._was_wrong = 0, False  # its number; whether one before was wrong
 
     @property
     def sampling(self) -> Sampling:
@@ -90,7 +91,9 @@ class Attempts:
         self._num_empty += is_empty
         is_wrong = difference is not None and not difference.is_right
         self._num_wrong += is_wrong
-        self._num_misread += is_wrong and not is_empty
+        if not is_empty and not self._first_right:
+            self._was_wrong = self._was_wrong or is_wrong
+            self._first_right = 0 if is_wrong else self.number
         if is_empty or is_wrong:
             return self.number < self._most
         is_doubtful = difference is not None and difference.doubtful > 0
@@ -129,6 +132,6 @@ class Attempts:
                 f"verify: {difference.missing} of {difference.words} words missing, "
                 f"{difference.invented} invented, in the best of {self.number} attempts: {excerpt}"
             )
-        elif self._num_misread:
-            notes.append(f"verify: words were wrong until attempt {self.number}: {excerpt}")
+        elif self._was_wrong:
+            notes.append(f"verify: words were wrong until attempt {self._first_right}: {excerpt}")
         return notes
