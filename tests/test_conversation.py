@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
 
@@ -94,15 +95,19 @@ def test_a_model_that_would_take_over_a_voice_hears_itself_only() -> None:
     deaf = TTS(dataclasses.replace(checkpoint, defaults=defaults), watermark=False)
     conversation = deaf.conversation()
     conversation.hear(QUESTION, sound(7), sample_rate=RATE)
-    conversation.generate(ANSWER, **SHORT)
+    first = conversation.generate(ANSWER, **SHORT)
     conversation.hear("", sound(5, 1), sample_rate=RATE)
-    own = [segment for segment in conversation.context() if segment.speaker == 0]
+    own = conversation.context()
+    assert [segment.text for segment in own] == [ANSWER]
+    conversation.hear("", sound(499), sample_rate=RATE)  # takes nothing of the context
     reply = conversation.generate("I know.", **SHORT)
-    alone = deaf.generate("I know.", context=own, **SHORT)
+    other = Segment(speaker=1, text=QUESTION, audio=sound(7), sample_rate=RATE)
+    alone = deaf.generate("I know.", context=[other, *own], **SHORT)
     assert np.array_equal(reply.samples, alone.samples)
-    note = "context: 2 turns of other speakers left out, whose voice this model would take over"
-    assert note in reply.notes
-    assert note not in alone.notes
+    assert "conversation: the other speaker is not heard" in " ".join(first.notes)
+    assert "not heard" not in " ".join(reply.notes)  # said once
+    note = "context: 1 turn of other speakers not heard, since this model would take over the voice"
+    assert note in alone.notes
     with pytest.raises(ConfigError, match="context segment 1 must be a Segment"):
         deaf.generate("I know.", context=["Hello."], **SHORT)  # type: ignore[list-item]
 
@@ -274,6 +279,12 @@ def test_sound_is_encoded_by_one_thread(tts: TTS, monkeypatch: pytest.MonkeyPatc
         turn.add(sound(1.0))
         turn.end()
         assert num_threads == [1] * turn.num_frames
+        assert torch.get_num_threads() == 3
+        with ThreadPoolExecutor(4) as pool:  # speakers at once, in threads that are new to torch
+            turns = [tts.conversation().listen(RATE) for _ in range(4)]
+            list(pool.map(lambda one: one.add(sound(5)), turns))
+            assert set(num_threads) == {1}
+            assert list(pool.map(lambda _: torch.get_num_threads(), range(4))) == [3] * 4
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)

@@ -76,9 +76,8 @@ def test_twenty_turns(petit: TTS, voice: str, user: str) -> None:
         reply = vector(turn(petit, conversation, user, number))
         to_voice.append(float(reply @ own) / np.linalg.norm(own))
         to_user.append(float(reply @ other) / np.linalg.norm(other))
-        frames.append(
-            sum(part.codes.shape[1] for part in conversation.context() if part.codes is not None)
-        )
+        own_turns = [part.codes for part in conversation.context() if part.codes is not None]
+        frames.append(sum(codes.shape[1] for codes in own_turns))
     print(voice, user, np.round(to_voice, 3), np.round(to_user, 3))
     assert all(one > two for one, two in zip(to_voice, to_user, strict=True))
     assert np.mean(to_voice[-5:]) > np.mean(to_voice[:5]) - 0.03

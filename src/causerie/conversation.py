@@ -122,7 +122,8 @@ class Conversation:
     """The turns of two speakers, oldest first.
 
     Create one with `TTS.conversation`. The other speaker's sound is context of this conversation
-    only, has another speaker number than the replies, and is not stored.
+    only, has another speaker number than the replies, and is not stored. For models that do not
+    hear others (`GenerationDefaults.hears_others`), it is no context.
 
     Args:
         tts: speaks the replies.
@@ -155,10 +156,12 @@ class Conversation:
         self._tts, self._encoder = tts, encoder
         self._frame_rate = encoder.checkpoint.codec.config.frame_rate
         self._max_frames = int(context_s * self._frame_rate)
+        self._hears = encoder.checkpoint.defaults.hears_others
         self._turns: list[Turn] = []
         self._num_dropped: dict[Turn, int] = {}  # segments of a turn that stays otherwise
+        self._is_noted = False  # that the other speaker is not heard
         self._notes: list[str] = []  # for the listener of the next reply
-        self._lock = threading.Lock()  # of the turns, as `prepare` drops some in a thread
+        self._lock = threading.RLock()  # of the turns, as `prepare` drops some in a thread
 
     # -- the other speaker -----------------------------------------------------------------------
 
@@ -239,6 +242,12 @@ class Conversation:
             The turn.
         """
         with self._lock:
+            if isinstance(turn, Heard) and not (self._hears or self._is_noted):
+                self._is_noted = True
+                self._notes.append(
+                    "conversation: the other speaker is not heard, since this model would take "
+                    "over the voice"
+                )
             self._turns.append(turn)
             if len(self._turns) > MAX_TURNS:
                 self._num_dropped.pop(self._turns.pop(0), None)
@@ -274,7 +283,8 @@ class Conversation:
         Args:
             voice: of the reply; None: `voice`.
         """
-        return [segment for _, segment in self._found(voice or self.voice)]
+        with self._lock:
+            return [segment for _, segment in self._found(voice or self.voice)]
 
     def next_context(self, voice: Voice | None = None) -> tuple[list[Segment], list[str]]:
         """The context of a reply that begins now, and notes for its listener.
@@ -284,9 +294,10 @@ class Conversation:
         Args:
             voice: of the reply; None: `voice`.
         """
-        self._drop(voice or self.voice, self._max_frames)
-        notes, self._notes = self._notes, []
-        return self.context(voice), notes
+        with self._lock:
+            self._drop(voice or self.voice, self._max_frames)
+            notes, self._notes = self._notes, []
+            return self.context(voice), notes
 
     async def prepare(self, voice: Voice | None = None) -> None:
         """Drop turns now rather than before the next reply, and let the model read what is left.
@@ -335,6 +346,8 @@ class Conversation:
         found: list[tuple[Turn, Segment]] = []
         for turn in self._turns:
             if isinstance(turn, Playback) and turn.voice != voice.name:
+                continue
+            if isinstance(turn, Heard) and not self._hears:
                 continue
             for segment in turn.segments()[self._num_dropped.get(turn, 0) :]:
                 is_other = isinstance(turn, Heard)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import dataclasses
 import functools
 import math
 import time
@@ -64,7 +65,11 @@ SCRIPT = Script()
 
 @functools.cache
 def tts() -> TTS:
-    return petit(recognizer=SCRIPT)
+    """petit, as a model that hears others."""
+    checkpoint = petit().checkpoint
+    defaults = dataclasses.replace(checkpoint.defaults, hears_others=True, context_s=40.0)
+    other = dataclasses.replace(checkpoint, defaults=defaults)
+    return TTS(other, recognizer=SCRIPT, max_streams=3, max_queue=2)
 
 
 @functools.cache

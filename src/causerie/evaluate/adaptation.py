@@ -1,4 +1,4 @@
-"""Tests whether replies adapt to how the other speaker sounds, and what his sound changes at all.
+"""Tests whether replies adapt to how the other speaker sounds, and what that changes at all.
 
 Each question is spoken by another voice, and is changed to higher and lower, faster and slower,
 louder and softer speech. The answer is spoken with each of them as context, and without any. People

@@ -147,9 +147,10 @@ class Turns:
 
         own = [(number, segment) for number, segment in numbered if not is_other(segment)]
         if len(own) < len(numbered):
+            num = len(numbered) - len(own)
             self.notes.append(
-                f"context: {len(numbered) - len(own)} turns of other speakers left out, whose "
-                "voice this model would take over"
+                f"context: {num} turn{'s' * (num > 1)} of other speakers not heard, since this "
+                "model would take over the voice"
             )
         return own
 
