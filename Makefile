@@ -38,15 +38,15 @@ serve: $(VENV)/.server ## Serve petit at http://127.0.0.1:8000, or PORT=: web pa
 	@$(BIN)/causerie serve $(if $(PORT),--port "$(PORT)")
 
 test: $(VENV)/.dev ## Run the tests, those against the reference implementations included
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow and not aloud"
 
 test-all: test ## Run the slow tests too: kills, soaks, long documents, peers
 	$(PYTEST) -m slow
 
-test-page: $(VENV)/.dev ## Test the web page in headless Chromium, which it installs where it can
+test-page: $(VENV)/.dev ## Test the web page in headless Chromium, which it installs where it can, and talking
 	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; } \
 	  || { echo "the page is tested in Chromium: install the package chromium"; exit 1; }
-	$(BIN)/python -m pytest tests/page
+	$(BIN)/python -m pytest tests/page tests/talk/test_aloud.py
 
 test-aarch64: $(VENV)/.dev ## Test the kernels in C++ for AArch64, in an emulator that it installs where it can
 	@command -v aarch64-linux-gnu-g++ qemu-aarch64 >/dev/null \

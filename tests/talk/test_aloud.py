@@ -23,6 +23,8 @@ from causerie.recognition.whisper import RATE, packaged_recognizer
 from tests.patience import PATIENCE_S
 from tests.talk.chat_server import chat_server
 
+pytestmark = pytest.mark.aloud
+
 ROOT = Path(__file__).parent.parent.parent
 STAND_IN = str(Path(__file__).parent / "stand_in")
 QUESTION = ROOT / "docs/audio/teacher/02-heart.flac"
@@ -75,7 +77,6 @@ def commands() -> list[str]:
     return [line for line in lines if "--llm" not in line and "--push-to-talk" not in line]
 
 
-@pytest.mark.slow
 def test_the_commands_of_the_page(tmp_path: Path) -> None:
     first, *others = commands()
     assert first == "causerie talk"
@@ -86,7 +87,6 @@ def test_the_commands_of_the_page(tmp_path: Path) -> None:
     assert run(tmp_path, "--devices") == "0 a file\n"
 
 
-@pytest.mark.slow
 def test_the_echo_says_the_question(tmp_path: Path) -> None:
     printed, heard = talk(tmp_path, "--voice", "oscar", "--record", "talk.wav")
     assert is_said(WORDS, heard)
@@ -97,7 +97,6 @@ def test_the_echo_says_the_question(tmp_path: Path) -> None:
     assert letters((tmp_path / "talk.txt").read_text()).count(WORDS) == 2
 
 
-@pytest.mark.slow
 def test_a_language_model_answers(tmp_path: Path) -> None:
     asked: list[str] = []
 

@@ -1,7 +1,7 @@
 """Stands in for the package sounddevice: a sound file is the microphone, another the loudspeaker.
 
 The environment says which: MICROPHONE is heard in real time, then silence. When the loudspeaker has
-been silent for SILENCE_S after something was played, the user presses Ctrl-C.
+been silent for SILENCE_S after something was played, or WAIT_S without, the user presses Ctrl-C.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
-SILENCE_S = 2.0
+SILENCE_S, WAIT_S = 2.0, 90.0
 
 
 class PortAudioError(Exception):
@@ -56,8 +56,9 @@ class Stream:
             self._played.append(out[:, 0])
             has_played = has_played or bool(out.any())
             silent = 0 if out.any() else silent + self._size
-            if has_played and silent == round(SILENCE_S * self._rate):
+            if silent >= (SILENCE_S if has_played else WAIT_S) * self._rate:
                 os.kill(os.getpid(), signal.SIGINT)
+                silent = 0
 
 
 def query_devices() -> str:
