@@ -17,11 +17,12 @@ from causerie.tts import TTS as Model
 from tests.clients.assistant import ANSWER, QUESTION, RATE, STORY
 from tests.clients.room import PIECE, Room
 from tests.patience import PATIENCE_S
+from tests.server.running import that_hears
 
 
 @pytest.fixture
 def model() -> Model:
-    return Model.from_pretrained()
+    return Model(that_hears(Model.from_pretrained().checkpoint))
 
 
 @pytest.fixture

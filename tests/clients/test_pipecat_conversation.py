@@ -33,6 +33,7 @@ from causerie.tts import TTS
 from tests.clients.assistant import ANSWER, QUESTION, RATE, STORY
 from tests.clients.pipeline import Running, Tap, running
 from tests.patience import PATIENCE_S
+from tests.server.running import that_hears
 
 PIECE = RATE // 50
 
@@ -58,7 +59,7 @@ class Loudspeaker(BaseOutputTransport):
 
 @pytest.fixture
 def tts() -> TTS:
-    return TTS.from_pretrained()
+    return TTS(that_hears(TTS.from_pretrained().checkpoint))
 
 
 @pytest.fixture

@@ -102,7 +102,8 @@ def test_a_spoken_question_is_answered(
 
     talk(service(assistant), context, task)
     assert assistant.said() == ["Hello there.", QUESTION]
-    assert assistant.said("assistant") == ["Good morning."]
+    (greeting,) = assistant.said("assistant")
+    assert "Good morning.".startswith(greeting)  # as far as it was played when the user spoke
     assert assistant.said("system")[0].endswith("You live here.")
 
 

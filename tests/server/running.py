@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import json
 import logging
@@ -16,6 +17,7 @@ import httpx
 import uvicorn
 from websockets.sync.client import ClientConnection, connect
 
+from causerie.checkpoint.load import Checkpoint
 from causerie.server.app import create_app
 from causerie.server.connections import Connection
 from causerie.server.settings import Settings
@@ -33,6 +35,12 @@ ACTIVE = "causerie_active_streams "
 def petit(**options: Any) -> TTS:
     """The bundled model with few slots, shared by the tests that want the same options."""
     return TTS.from_pretrained("petit", max_streams=3, max_queue=2, **options)
+
+
+def that_hears(checkpoint: Checkpoint) -> Checkpoint:
+    """The checkpoint as one that hears other speakers, and 40 s of a conversation."""
+    defaults = dataclasses.replace(checkpoint.defaults, hears_others=True, context_s=40.0)
+    return dataclasses.replace(checkpoint, defaults=defaults)
 
 
 class Running:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import dataclasses
 import functools
 import math
 import time
@@ -31,7 +30,7 @@ from causerie.server.settings import Settings
 from causerie.tts import TTS
 from tests.patience import PATIENCE_S
 from tests.recognition.transcription_server import transcription_server
-from tests.server.running import Running, petit, running
+from tests.server.running import Running, petit, running, that_hears
 from tests.server.test_realtime import RESPONSE
 from tests.talk.chat_server import chat_server
 
@@ -66,10 +65,8 @@ SCRIPT = Script()
 @functools.cache
 def tts() -> TTS:
     """petit, as a model that hears others."""
-    checkpoint = petit().checkpoint
-    defaults = dataclasses.replace(checkpoint.defaults, hears_others=True, context_s=40.0)
-    other = dataclasses.replace(checkpoint, defaults=defaults)
-    return TTS(other, recognizer=SCRIPT, max_streams=3, max_queue=2)
+    checkpoint = that_hears(petit().checkpoint)
+    return TTS(checkpoint, recognizer=SCRIPT, max_streams=3, max_queue=2)
 
 
 @functools.cache

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 import functools
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +12,7 @@ import pytest
 
 from causerie.prompt import Segment
 from causerie.tts import TTS
-from tests.server.running import Running, petit, running
+from tests.server.running import Running, petit, running, that_hears
 from tests.server.test_realtime_ears import Client, talk
 
 FRAME_MS = 80
@@ -23,9 +22,7 @@ LONG = "The next train leaves from platform four in ten minutes, and it stops at
 @functools.cache
 def tts() -> TTS:
     """petit, with a context for all that is heard here."""
-    checkpoint = petit().checkpoint
-    defaults = dataclasses.replace(checkpoint.defaults, context_s=40.0)
-    return TTS(dataclasses.replace(checkpoint, defaults=defaults))
+    return TTS(that_hears(petit().checkpoint))
 
 
 @pytest.fixture(scope="module")
