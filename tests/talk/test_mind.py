@@ -34,6 +34,16 @@ def test_the_echo_says_back_what_it_heard() -> None:
     assert answers(Echo()) == ["Is it far?"]
 
 
+def test_the_echo_says_back_all_since_its_last_answer() -> None:
+    said = [("user", "Hello."), ("assistant", "Hello."), ("user", "Is it"), ("user", "far?")]
+    messages = [{"role": role, "content": content} for role, content in said]
+
+    async def collect() -> list[Any]:
+        return [part async for part in Echo()(messages)]
+
+    assert asyncio.run(collect()) == ["Is it far?"]
+
+
 @pytest.mark.parametrize("path", ["", "/", "/v1", "/v1/", "/v1/chat/completions"])
 def test_text_comes_as_it_is_written(path: str) -> None:
     asked = []

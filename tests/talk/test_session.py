@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -118,9 +119,12 @@ def talked(
     *,
     recognizer: Recognizer = lambda samples: "One fish swims.",
     push_to_talk: bool = False,
+    log: Log | None = None,
 ) -> tuple[Log, Conversation]:
+    log = log or Log()
+
     async def run() -> tuple[Log, Conversation]:
-        log, conversation = Log(), tts.conversation()
+        conversation = tts.conversation()
         detector = TurnDetector(Loudness())
         if push_to_talk:
             detector = TurnDetector.of_button()
@@ -192,6 +196,94 @@ def test_speech_interrupts_the_answer(tts: TTS) -> None:
     assert reply.codes.shape[1] == 2  # 0.16 s
     said = [(m["role"], m["content"]) for m in mind.asked[-1]][1:]
     assert said == [("user", "One fish swims."), ("assistant", heard), ("user", "One fish swims.")]
+
+
+class Late:
+    """A recognizer that hears these words, the first ones only once the user has gone on."""
+
+    def __init__(self, *texts: str) -> None:
+        self.texts, self.has_gone_on = list(texts), threading.Event()
+
+    def __call__(self, samples: np.ndarray) -> str:
+        assert self.has_gone_on.wait(30)
+        return self.texts.pop(0)
+
+
+class TwoTurns(Log):
+    """Tells when the user goes on."""
+
+    def __init__(self, has_gone_on: threading.Event) -> None:
+        super().__init__()
+        self.has_gone_on = has_gone_on
+
+    def on_speech(self) -> None:
+        super().on_speech()
+        if [kind for kind, _ in self.lines].count("speech") == 2:
+            self.has_gone_on.set()
+
+
+@pytest.mark.parametrize("second", ["Two birds sing.", ""])
+def test_who_goes_on_before_the_words_are_known_is_answered_once(tts: TTS, second: str) -> None:
+    recognizer = Late("One fish swims.", second)
+    log, conversation = talked(
+        tts,
+        Desk([*TURN, *TURN]),
+        Echo(),
+        recognizer=recognizer,
+        log=TwoTurns(recognizer.has_gone_on),
+    )
+    kinds = [kind for kind, _ in log.lines]
+    assert kinds == ["speech", "speech", "user", "user", "first sound", "reply"]
+    both = f"One fish swims. {second}".strip()
+    assert log.lines[-1][1] == both
+    context = [(turn.speaker, turn.text) for turn in conversation.context()]
+    assert context[:2] == [(1, "One fish swims."), (1, second)]
+    assert " ".join(text for speaker, text in context if speaker == 0) == both
+
+
+def test_who_goes_on_while_a_turn_is_remembered_is_answered_once(
+    tts: TTS, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    has_gone_on, hear = threading.Event(), Conversation.hear
+
+    def slow(self: Conversation, *args: Any, **options: Any) -> Any:
+        assert has_gone_on.wait(30)
+        return hear(self, *args, **options)
+
+    monkeypatch.setattr(Conversation, "hear", slow)
+    log, _ = talked(tts, Desk([*TURN, *TURN]), Echo(), log=TwoTurns(has_gone_on))
+    assert [text for kind, text in log.lines if kind == "reply"] == [
+        "One fish swims. One fish swims."
+    ]
+
+
+def test_a_noise_before_the_answer_is_heard_does_not_swallow_it(tts: TTS) -> None:
+    texts = ["One fish swims.", ""]
+    mind = Limited("Two birds sing.", "Three cats sleep.")
+    desk = Desk([*TURN, None, *TURN], plays_on=True, stopped_at_s=0.0)
+    log, _ = talked(tts, desk, mind, recognizer=lambda samples: texts.pop(0))
+    said = [[(m["role"], m["content"]) for m in messages][1:] for messages in mind.asked]
+    assert said == [[("user", "One fish swims.")]] * 2
+    assert log.lines[-1] == ("reply", "Three cats sleep.")
+
+
+def test_the_model_prepares_once_at_a_time(tts: TTS, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, ended, has_two_turns = [], [], threading.Event()
+
+    class Words(Log):
+        def on_user(self, text: str) -> None:
+            super().on_user(text)
+            if [kind for kind, _ in self.lines].count("user") == 2:
+                has_two_turns.set()
+
+    async def prepare(self: Conversation) -> None:
+        begun.append(self)
+        assert await asyncio.to_thread(has_two_turns.wait, 30)
+        ended.append(self)
+
+    monkeypatch.setattr(Conversation, "prepare", prepare)
+    _, conversation = talked(tts, Desk([*TURN, *TURN]), Echo(), log=Words())
+    assert begun == ended == [conversation]
 
 
 def test_a_turn_without_words_is_not_answered(tts: TTS) -> None:

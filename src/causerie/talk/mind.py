@@ -33,7 +33,7 @@ class Mind(Protocol):
 
 
 class Echo:
-    """Says back what it heard, so that all can be tried without a language model."""
+    """Says back what was said since its last answer: to try all without a language model."""
 
     async def __call__(
         self,
@@ -42,7 +42,9 @@ class Echo:
         tool_choice: str | Message = "auto",
     ) -> AsyncIterator[str | Message]:
         """See `Mind`."""
-        said = next((m["content"] for m in reversed(messages) if m["role"] == "user"), "")
+        roles = [message["role"] for message in messages]
+        since = max((place for place, role in enumerate(roles) if role != "user"), default=-1)
+        said = " ".join(message["content"] for message in messages[since + 1 :])
         yield said or "I did not hear any words."
 
 

@@ -90,6 +90,11 @@ class TalkSession:
         self._messages: list[Message] = [{"role": "system", "content": system}]
         self._answering: asyncio.Task[None] | None = None
         self._preparing: asyncio.Task[None] | None = None
+        self._hearing: set[asyncio.Task[None]] = set()  # wait for the words of turns
+        self._in_order = asyncio.Lock()  # of the turns that are heard
+        self._is_speaking = False  # the user is
+        self._is_unanswered = False  # whether the user said what an answer should follow
+        self._since = 0.0  # when the user's last words ended, by `time.monotonic`
         self._stream: AsyncStream | None = None
 
     async def run(self) -> None:
@@ -106,6 +111,7 @@ class TalkSession:
             was_held = is_held
             await self._react(found)
         await self._react(self._ears.finish())
+        await asyncio.gather(*self._hearing)  # the last of them may begin an answer
         for task in (self._preparing, self._answering):
             if task is not None:
                 await task
@@ -114,40 +120,64 @@ class TalkSession:
     async def _react(self, found: Sequence[Started | Partial | Utterance]) -> None:
         for what in found:
             if isinstance(what, Started):
+                self._is_speaking = True
                 self._listener.on_speech()
                 await self._interrupt()
-                self._preparing = asyncio.create_task(self._conversation.prepare())
+                self._prepare()
             elif isinstance(what, Partial):
                 self._listener.on_partial(what.text)
             else:
-                await self._interrupt()
+                self._is_speaking = False
                 since = time.monotonic() - (self._ears.now_ms - what.stopped_ms) / 1000
-                self._answering = asyncio.create_task(self._answer(what, since))
+                self._hearing = {task for task in self._hearing if not _is_over(task)}
+                self._hearing.add(asyncio.create_task(self._hear(what, since)))
 
-    async def _answer(self, turn: Utterance, since: float) -> None:
-        """Answer a turn, which ended at a time of `time.monotonic`."""
+    def _prepare(self) -> None:
+        """Let the model read the conversation so far, unless it still does."""
+        if self._preparing is None or _is_over(self._preparing):
+            self._preparing = asyncio.create_task(self._conversation.prepare())
+
+    async def _hear(self, turn: Utterance, since: float) -> None:
+        """Remember a turn once its words are known, and answer it. No interruption ends this.
+
+        Args:
+            since: when its speech ended, by `time.monotonic`.
+        """
+        async with self._in_order:
+            try:
+                text = (await asyncio.wrap_future(turn.words)).strip()
+                self._listener.on_user(text)
+                hear = self._conversation.hear
+                await asyncio.to_thread(lambda: hear(text, codes=turn.codes))
+            except CauserieError as error:
+                self._listener.on_error(str(error))
+            else:
+                if text:
+                    self._messages.append({"role": "user", "content": text})
+                    self._is_unanswered, self._since = True, since
+        self._hearing -= {asyncio.current_task()}
+        # Else the end of a later turn comes here.
+        if self._is_unanswered and not self._is_speaking and not self._hearing:
+            self._is_unanswered = False
+            self._answering = asyncio.create_task(self._answer())
+
+    async def _answer(self) -> None:
+        """Answer all that was said."""
         try:
-            text = (await asyncio.wrap_future(turn.words)).strip()
-            self._listener.on_user(text)
-            hear = self._conversation.hear
-            await asyncio.to_thread(lambda: hear(text, codes=turn.codes))
-            if not text:
-                return
-            self._messages.append({"role": "user", "content": text})
-            await self._speak(since)
+            await self._speak()
         except CauserieError as error:
             self._listener.on_error(str(error))
         await self._devices.played()
         self._end_reply(None)
 
-    async def _speak(self, since: float) -> None:
+    async def _speak(self) -> None:
         """Speak the mind's answer."""
         self._stream = await self._conversation.astream(self._parts(), allow_silence=True)
         is_first = True
         async for pcm in self._stream:
             if is_first:
                 is_first = False
-                self._listener.on_first_sound(time.monotonic() - since)
+                self._listener.on_first_sound(time.monotonic() - self._since)
             self._devices.play(pcm)
 
     async def _parts(self) -> AsyncIterator[str]:
@@ -159,10 +189,7 @@ class TalkSession:
     async def _interrupt(self) -> None:
         """End the answer in progress, of which the rest was not heard."""
         task, self._answering = self._answering, None
-        if task is None:
-            return
-        if task.done():
-            task.result()  # raises what went wrong
+        if task is None or _is_over(task):
             return
         played_s = self._devices.stop()
         task.cancel()
@@ -170,16 +197,25 @@ class TalkSession:
             await task
         if self._stream is not None:
             await self._stream.aclose()
-        self._end_reply(played_s)
+        if not self._end_reply(played_s):
+            self._is_unanswered = True  # if the user says no more, it begins anew
 
-    def _end_reply(self, played_s: float | None) -> None:
-        """Remember an answer, as far as it was heard; None: to its end."""
+    def _end_reply(self, played_s: float | None) -> str:
+        """Remember an answer, as far as it was heard; None: to its end. Returns its words."""
         stream, self._stream = self._stream, None
         if stream is None:
-            return
+            return ""
         text = " ".join(segment.text for segment in stream.said())
         if played_s is not None:
             text = self._conversation.interrupt(played_s)
         if text:
             self._messages.append({"role": "assistant", "content": text})
             self._listener.on_reply(text, is_interrupted=played_s is not None)
+        return text
+
+
+def _is_over(task: asyncio.Task[None]) -> bool:
+    """Whether a task has ended; raises what went wrong."""
+    if task.done():
+        task.result()
+    return task.done()
