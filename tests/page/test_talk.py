@@ -61,6 +61,17 @@ window.loudness = () => {
 };
 """
 
+#: Keeps the tracks of the microphone.
+KEEP_TRACKS = """
+window.tracks = [];
+const getUserMedia = MediaDevices.prototype.getUserMedia;
+MediaDevices.prototype.getUserMedia = async function (...how) {
+  const stream = await getUserMedia.apply(this, how);
+  window.tracks.push(...stream.getTracks());
+  return stream;
+};
+"""
+
 
 class Script:
     """A recognizer that hears what the test wants, when it wants."""
@@ -340,6 +351,27 @@ def test_the_key_is_sent(microphone: Callable[..., Open], tmp_path: Path) -> Non
 
 
 # -- what goes wrong -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("key", "break_it", "message"),
+    [
+        ("a=b", "", "The API key has characters that a browser cannot send with a conversation."),
+        ("right", "window.AudioWorkletNode = class { constructor() { throw Error('x'); } }", "x"),
+    ],
+)
+def test_a_start_that_fails_turns_the_microphone_off(
+    open_page: Open, tmp_path: Path, key: str, break_it: str, message: str
+) -> None:
+    with running(tmp_path, tts(), api_key=(key,)) as server:
+        page = open_page(server.http, wait_for="#key:not([hidden])", script=KEEP_TRACKS + break_it)
+        page.locator("#key-field").fill(key)
+        page.locator("#key-field").press("Enter")
+        page.get_by_role("tab", name="Talk").click()
+        start(page)
+        expect(page.locator("#talk-error")).to_have_text(message)
+        expect(page.get_by_role("button", name="Start talking")).to_be_visible()
+        assert page.evaluate("window.tracks.map((track) => track.readyState)") == ["ended"]
 
 
 @pytest.mark.parametrize(

@@ -14,23 +14,24 @@ import { SAMPLE_RATE } from "./server.js";
  */
 export async function capture(onSamples, onEnd) {
   const stream = await openMicrophone(true);
-  const context = new AudioContext({ latencyHint: "interactive" });
+  let context;
   const stop = () => {
     closeMicrophone(stream);
-    context.close();
+    context?.close();
   };
   try {
+    context = new AudioContext({ latencyHint: "interactive" });
     await context.audioWorklet.addModule(new URL("./capture-worklet.js", import.meta.url));
+    const node = new AudioWorkletNode(context, "capture", { channelCount: 1, channelCountMode: "explicit" });
+    const resampler = new Resampler(Math.round(context.sampleRate), SAMPLE_RATE);
+    node.port.onmessage = ({ data }) => onSamples(resampler.add(data));
+    context.createMediaStreamSource(stream).connect(node);
+    node.connect(context.destination); // is silent, but some browsers run no node that leads nowhere
+    stream.getTracks()[0].onended = onEnd;
+    context.resume(); // some browsers begin only when asked
   } catch (error) {
     stop();
     throw error;
   }
-  const node = new AudioWorkletNode(context, "capture", { channelCount: 1, channelCountMode: "explicit" });
-  const resampler = new Resampler(Math.round(context.sampleRate), SAMPLE_RATE);
-  node.port.onmessage = ({ data }) => onSamples(resampler.add(data));
-  context.createMediaStreamSource(stream).connect(node);
-  node.connect(context.destination); // is silent, but some browsers run no node that leads nowhere
-  stream.getTracks()[0].onended = onEnd;
-  context.resume(); // some browsers begin only when asked
   return { stop };
 }

@@ -85,18 +85,23 @@ export class Conversation {
       this.#microphone.stop();
       return;
     }
-    this.#connection = connect(
-      (event) => this.#onEvent(event),
-      (reason) => this.#end(`The connection was lost: ${reason}.`),
-    );
-    this.#update("start", {
-      input: {
-        format: FORMAT,
-        transcription: { model: "whisper-1" },
-        turn_detection: detection(this.#isButton),
-      },
-      output: { format: FORMAT, voice: this.#voice },
-    });
+    try {
+      this.#connection = connect(
+        (event) => this.#onEvent(event),
+        (reason) => this.#end(`The connection was lost: ${reason}.`),
+      );
+      this.#update("start", {
+        input: {
+          format: FORMAT,
+          transcription: { model: "whisper-1" },
+          turn_detection: detection(this.#isButton),
+        },
+        output: { format: FORMAT, voice: this.#voice },
+      });
+    } catch (error) {
+      this.#microphone.stop();
+      throw error;
+    }
   }
 
   /** End the conversation and turn the microphone off. */
