@@ -11,6 +11,7 @@ import pytest
 from livekit.agents import Agent, AgentSession
 
 from causerie.errors import ConfigError
+from causerie.integrations.agent_conversation import AgentConversation
 from causerie.integrations.livekit import TTS
 from causerie.prompt import Segment
 from causerie.tts import TTS as Model
@@ -50,8 +51,9 @@ def talk(model: Model, task: Callable[[Room], Awaitable[None]], **options: Any) 
         await plugin.hears(session)
         try:
             await task(room)
-            assert plugin._conversation is not None
-            return plugin._conversation.conversation.context()
+            speaker = await plugin.speaker()
+            assert isinstance(speaker, AgentConversation)
+            return speaker.conversation.context()
         finally:
             await session.aclose()
             await plugin.aclose()
@@ -128,6 +130,48 @@ def test_a_session_has_to_have_started(model: Model) -> None:
             await plugin.hears(AgentSession(tts=plugin))
 
     asyncio.run(main())
+
+
+def test_a_closed_plugin_leaves_the_session_as_it_was(
+    model: Model, asked_aloud: np.ndarray
+) -> None:
+    async def main() -> None:
+        plugin = TTS(tts=model)
+        session: AgentSession[Any] = AgentSession(tts=plugin, vad=None)
+        room = Room(session)
+        await session.start(Agent(instructions=""))
+        source, emitters = session.input.audio, (session, session.output.audio)
+        before = [{event: set(them) for event, them in e._events.items()} for e in emitters]
+        await plugin.hears(session)
+        heard = session.input.audio
+        assert heard is not source
+        await room.hear(asked_aloud[:PIECE])
+        await plugin.aclose()
+        assert session.input.audio is source
+        after = [{k: set(v) for k, v in e._events.items() if v} for e in emitters]
+        assert after == [{k: v for k, v in them.items() if v} for them in before]
+        await room.hear(asked_aloud[: 10 * PIECE])  # is not heard, and raises nothing
+        await session.aclose()
+
+    asyncio.run(asyncio.wait_for(main(), PATIENCE_S))
+
+
+def test_a_plugin_hears_one_session_at_a_time(model: Model) -> None:
+    async def main() -> None:
+        plugin = TTS(tts=model)
+        for _ in range(2):
+            session: AgentSession[Any] = AgentSession(tts=plugin, vad=None)
+            room = Room(session)
+            await session.start(Agent(instructions=""))
+            await plugin.hears(session)
+            with pytest.raises(ConfigError, match="hears a session already: make a TTS for each"):
+                await plugin.hears(session)
+            await session.aclose()  # then it may hear the next one
+            assert session.input.audio is room.microphone
+            assert not isinstance(await plugin.speaker(), AgentConversation)
+        await plugin.aclose()
+
+    asyncio.run(asyncio.wait_for(main(), PATIENCE_S))
 
 
 def test_with_a_server_replies_cannot_hear() -> None:

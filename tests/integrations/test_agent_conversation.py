@@ -288,3 +288,31 @@ def test_the_voice_of_the_options(tts: TTS) -> None:
         await reply(agent)
 
     assert told(talk(tts, task).conversation) == [(0, ANSWER)]
+
+
+def test_it_hears_nothing_once_it_is_closed(tts: TTS) -> None:
+    async def task(agent: AgentConversation) -> None:
+        agent.start()
+        agent.add(sound(0.2), RATE)
+        agent.close()
+        ask(agent, sound(0.5))
+
+    assert told(talk(tts, task).conversation) == []
+
+
+def test_16_bit_samples_of_all_channels_are_heard(
+    tts: TTS, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[tuple[np.ndarray, int]] = []
+
+    async def task(agent: AgentConversation) -> None:
+        monkeypatch.setattr(agent, "add", lambda samples, rate: heard.append((samples, rate)))
+        data = np.array([[16384, 0], [-32768, -32768]], "<i2").tobytes()
+        agent.add_pcm16(data, RATE, num_channels=2)
+        agent.add_pcm16(memoryview(data), RATE)
+
+    talk(tts, task)
+    assert [(samples.tolist(), rate) for samples, rate in heard] == [
+        ([0.25, -1.0], RATE),
+        ([0.5, 0.0, -1.0, -1.0], RATE),
+    ]

@@ -37,7 +37,7 @@ TAIL_S = 0.2
 class AgentConversation:
     """What an agent and its user said.
 
-    Its methods belong to one event loop.
+    Its methods belong to one event loop. Once it is closed, it hears nothing more.
 
     Args:
         tts: speaks the replies.
@@ -54,7 +54,7 @@ class AgentConversation:
         self._voice: str | None = None  # that the conversation has
         self._pool = ThreadPoolExecutor(1, "causerie ears")
         self._beginning = asyncio.Lock()
-        self._is_speaking = False
+        self._is_speaking = self._is_closed = False
         self._turn: Listening | None = None
         self._recent: deque[tuple[NDArray[np.float32], int]] = deque()  # while nobody speaks
         self._recent_s = 0.0
@@ -67,7 +67,7 @@ class AgentConversation:
 
     def start(self) -> None:
         """The user begins to speak."""
-        if self._is_speaking:
+        if self._is_speaking or self._is_closed:
             return
         self._is_speaking = True
         if not self._codes:
@@ -79,6 +79,8 @@ class AgentConversation:
 
     def add(self, samples: NDArray[np.float32], sample_rate: int) -> None:
         """Hear sound (N,). What is not speech is forgotten."""
+        if self._is_closed:
+            return
         if self._is_speaking:
             self._encode(samples, sample_rate)
             return
@@ -87,8 +89,15 @@ class AgentConversation:
         while self._recent_s - self._seconds(self._recent[0]) >= PADDING_S:
             self._recent_s -= self._seconds(self._recent.popleft())
 
+    def add_pcm16(
+        self, data: bytes | memoryview, sample_rate: int, *, num_channels: int = 1
+    ) -> None:
+        """Hear 16-bit samples as frameworks have them, the channels of each after one another."""
+        samples = np.frombuffer(data, "<i2").reshape(-1, num_channels)
+        self.add(samples.mean(axis=1, dtype=np.float32) * np.float32(2**-15), sample_rate)
+
     def stop(self, silence_s: float = 0.0) -> None:
-        """The user has stopped to speak.
+        """The user has stopped speaking.
 
         Args:
             silence_s: how long ago.
@@ -195,7 +204,10 @@ class AgentConversation:
             left_ms = max(0.0, left_ms - sent_ms)
 
     def close(self) -> None:
-        """End the thread that encodes."""
+        """Hear nothing more, and end the thread that encodes."""
+        self._is_closed, self._is_speaking, self._turn = True, False, None
+        self._recent.clear()
+        self._recent_s = 0.0
         self._pool.shutdown(wait=False)
 
 

@@ -12,7 +12,6 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-import numpy as np
 from livekit import rtc
 from livekit.agents import (
     AgentSession,
@@ -23,7 +22,7 @@ from livekit.agents import (
 )
 from livekit.agents import tts as tts_
 from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS, NOT_GIVEN, NotGivenOr
-from livekit.agents.voice import UserInputTranscribedEvent, UserStateChangedEvent, io
+from livekit.agents.voice import CloseEvent, UserInputTranscribedEvent, UserStateChangedEvent, io
 
 from causerie import tts as ours
 from causerie.errors import ConfigError
@@ -101,7 +100,7 @@ class TTS(tts_.TTS):
             None if tts is None and base_url is None else self._make_source()
         )
         self._loading = asyncio.Lock()
-        self._conversation: AgentConversation | None = None
+        self._hearing: _Hearing | None = None
 
     @property
     def model(self) -> str:
@@ -153,8 +152,11 @@ class TTS(tts_.TTS):
         The latest seconds of both speakers are context of each reply: the user's turns with their
         sound, if the model hears others, and earlier replies as far as they were played.
 
+        One TTS hears one session: the next one only once that has ended.
+
         Raises:
-            ConfigError: with `base_url`; or the session has no sound, or has not started.
+            ConfigError: with `base_url`; or the session has no sound, or has not started; or this
+                TTS hears a session already.
         """
         source = await self.ready()
         if not isinstance(source, Local):
@@ -164,13 +166,15 @@ class TTS(tts_.TTS):
             )
         if session.input.audio is None or session.output.audio is None:
             raise ConfigError("the session has no sound yet: call hears after session.start")
-        conversation = AgentConversation(source.tts, reports_begin=True)
-        _Hearing(conversation, session)
-        self._conversation = conversation
+        if self._hearing is not None and not self._hearing.is_closed:
+            raise ConfigError("this TTS hears a session already: make a TTS for each session")
+        self._hearing = _Hearing(AgentConversation(source.tts, reports_begin=True), session)
 
     async def speaker(self) -> Source | AgentConversation:
         """What speaks the replies; loads the model if it is not loaded."""
-        return self._conversation or await self.ready()
+        if self._hearing is None or self._hearing.is_closed:
+            return await self.ready()
+        return self._hearing.conversation
 
     def synthesize(
         self, text: str, *, conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS
@@ -194,9 +198,9 @@ class TTS(tts_.TTS):
 
     async def aclose(self) -> None:
         """Close the connection to the server, or the model that the plugin loaded."""
-        if self._conversation is not None:
-            self._conversation.close()
-            self._conversation = None
+        if self._hearing is not None:
+            self._hearing.close()
+            self._hearing = None
         if self._source is not None:
             await self._source.aclose()
             self._source = None
@@ -256,38 +260,63 @@ def _begin(emitter: tts_.AudioEmitter, *, is_stream: bool) -> None:
 
 
 class _Hearing:
-    """Tells a conversation what a session hears and plays."""
+    """Tells a conversation what a session hears and plays, until the session or the TTS ends.
+
+    Attributes:
+        is_closed: whether it is over.
+    """
 
     def __init__(self, conversation: AgentConversation, session: AgentSession[Any]) -> None:
         assert session.input.audio is not None
         assert session.output.audio is not None
-        self._conversation = conversation
+        self.conversation, self.is_closed = conversation, False
         self._playing: Spoken | None = None
-        session.input.audio = _Input(conversation, session.input.audio)
-        session.on("user_state_changed", self._on_user_state)
-        session.on("user_input_transcribed", self._on_words)
-        session.output.audio.on("playback_started", self._on_begin)
-        session.output.audio.on("playback_finished", self._on_end)
+        self._session = session
+        self._input = session.input.audio = _Input(conversation, session.input.audio)
+        output = session.output.audio
+        self._handlers: list[tuple[Any, Any, Callable[[Any], None]]] = [
+            (session, "user_state_changed", self._on_user_state),
+            (session, "user_input_transcribed", self._on_words),
+            (session, "close", self._on_close),
+            (output, "playback_started", self._on_begin),
+            (output, "playback_finished", self._on_end),
+        ]
+        for emitter, event, handler in self._handlers:
+            emitter.on(event, handler)
+
+    def close(self) -> None:
+        """Leave the session as it was."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        for emitter, event, handler in self._handlers:
+            emitter.off(event, handler)
+        if self._session.input.audio is self._input:
+            self._session.input.audio = self._input.source
+        self.conversation.close()
+
+    def _on_close(self, _: CloseEvent) -> None:
+        self.close()
 
     def _on_user_state(self, event: UserStateChangedEvent) -> None:
         if event.new_state == "speaking":
-            self._conversation.start()
+            self.conversation.start()
         else:
             # The event says when the speech ended, which a detector notices later.
-            self._conversation.stop(max(0.0, time.time() - event.created_at))
+            self.conversation.stop(max(0.0, time.time() - event.created_at))
 
     def _on_words(self, event: UserInputTranscribedEvent) -> None:
         if event.is_final:
-            self._conversation.understand(event.transcript)
+            self.conversation.understand(event.transcript)
 
     def _on_begin(self, _: io.PlaybackStartedEvent) -> None:
-        self._playing = self._playing or self._conversation.begin()
+        self._playing = self._playing or self.conversation.begin()
 
     def _on_end(self, event: io.PlaybackFinishedEvent) -> None:
         reply, self._playing = self._playing, None
         if reply is not None:
             played_s = event.playback_position if event.interrupted else None
-            self._conversation.finish(reply, played_s)
+            self.conversation.finish(reply, played_s)
 
 
 class _Input(io.AudioInput):
@@ -299,9 +328,7 @@ class _Input(io.AudioInput):
 
     async def __anext__(self) -> rtc.AudioFrame:
         frame = await super().__anext__()
-        samples = np.frombuffer(frame.data, np.int16).reshape(-1, frame.num_channels)
-        mono = samples.mean(axis=1, dtype=np.float32) * np.float32(2**-15)
-        self._conversation.add(mono, frame.sample_rate)
+        self._conversation.add_pcm16(frame.data, frame.sample_rate, num_channels=frame.num_channels)
         return frame
 
 

@@ -11,7 +11,6 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
     BotStoppedSpeakingFrame,
@@ -215,7 +214,8 @@ class CauserieTTSService(TTSService):
 class CauserieEars(FrameProcessor):
     """Hears the user for a `CauserieTTSService`, whose `ears` it is.
 
-    It passes all frames on. Sound is kept from when pipecat notices speech to when the user stops.
+    It passes all frames on. Sound is kept from a little before pipecat notices speech, as the
+    speech began there, to when the user stops.
     """
 
     def __init__(self, conversation: AgentConversation) -> None:
@@ -231,9 +231,9 @@ class CauserieEars(FrameProcessor):
 
     def _hear(self, frame: Frame) -> None:
         if isinstance(frame, InputAudioRawFrame):
-            samples = np.frombuffer(frame.audio, "<i2").reshape(-1, frame.num_channels)
-            mono = samples.mean(axis=1, dtype=np.float32) * np.float32(2**-15)
-            self._conversation.add(mono, frame.sample_rate)
+            self._conversation.add_pcm16(
+                frame.audio, frame.sample_rate, num_channels=frame.num_channels
+            )
         elif isinstance(frame, TranscriptionFrame):
             self._conversation.understand(frame.text)
         elif isinstance(frame, VADUserStartedSpeakingFrame):
