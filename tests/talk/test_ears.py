@@ -12,6 +12,7 @@ import torch
 
 from causerie.audio.resample import resample
 from causerie.errors import AudioError, ConfigError
+from causerie.talk import turn_detector
 from causerie.talk.activity import FRAME, RATE, Silero
 from causerie.talk.ears import Ears, Heard, Partial, Started, Utterance
 from causerie.talk.turn_detector import Settings, TurnDetector
@@ -95,6 +96,25 @@ def test_a_model_of_the_end_ends_a_turn_at_a_pause() -> None:
     while not any(event.kind == "stopped" for event in detector.add(silent(0.032))):
         pass
     assert detector.num_samples - num_before == pytest.approx(0.8 * RATE, abs=FRAME)  # not sure
+
+
+@pytest.mark.parametrize("has_button", [False, True])
+def test_a_turn_that_is_too_long_ends_and_the_next_one_begins(
+    monkeypatch: pytest.MonkeyPatch, has_button: bool
+) -> None:
+    monkeypatch.setattr(turn_detector, "MAX_TURN_S", 2)
+    detector = TurnDetector.of_button() if has_button else TurnDetector(Loudness())
+    begin = 0.0
+    if not has_button:
+        detector.add(silent(0.512))
+        begin = 0.512 - 0.32
+    found = [event for event in detector.add(loud(5)) if event.kind in ("started", "stopped")]
+    found += detector.finish()
+    ends = [begin, begin + 2.016, begin + 4.032, 4.992 + 0.512 * (not has_button)]
+    assert [event.kind for event in found] == ["started", "stopped"] * 3
+    assert [event.sample / RATE for event in found[::2]] == pytest.approx(ends[:3], abs=0.033)
+    assert [event.sample / RATE for event in found[1::2]] == pytest.approx(ends[1:], abs=0.033)
+    assert all(a.sample == b.sample for a, b in zip(found[1:-1:2], found[2::2], strict=True))
 
 
 def test_words_are_asked_for_before_the_model_of_the_end(tts: TTS) -> None:
@@ -310,6 +330,32 @@ def test_a_partial_result_that_fails_loses_nothing(tts: TTS) -> None:
     hearer.ears.close()
     assert [turn.words.result() for turn in hearer.turns] == ["2.40 seconds"]
     assert hearer.partial == ["2.40 seconds"]
+
+
+@pytest.mark.parametrize(("wants_partial", "num_copies"), [(False, 1), (True, 2)])
+def test_a_turn_is_not_copied_with_each_block(
+    tts: TTS, wants_partial: bool, num_copies: int
+) -> None:
+    copied, may_go = [], threading.Event()
+
+    class Copied(TurnDetector):
+        @property
+        def speech(self) -> np.ndarray:
+            copied.append(self.num_speech)
+            return super().speech
+
+    def slow(samples: np.ndarray) -> str:
+        assert may_go.wait(30)
+        return length_of(samples)
+
+    listen = tts.conversation().listen
+    ears = Ears(Copied(Loudness()), slow, listen, RATE, wants_partial=wants_partial)
+    ears._recognizer_s = 0.0  # quick, as far as it knows
+    for _ in range(100):
+        ears.add(loud(0.032))
+    assert len(copied) == num_copies  # as it begins; and for a partial result, which is pending
+    may_go.set()
+    ears.close()
 
 
 def test_silence_is_not_kept(tts: TTS) -> None:

@@ -186,12 +186,12 @@ class Ears:
             # One that failed is not reported: the words of the whole turn will fail as well.
             has_text = self.wants_partial and not partial.cancelled() and not partial.exception()
             heard = [Partial(partial.result())] if has_text and partial.result() else []
-        speech = self._detector.speech
-        is_due = len(speech) - self._num_partial >= PARTIAL_S * RATE
+        num_speech = self._detector.num_speech
+        is_due = num_speech - self._num_partial >= PARTIAL_S * RATE
         may_ask = self.wants_partial and not self._detector.is_silent and self._is_quick()
         if is_due and may_ask and self._partial is None:
-            self._num_partial = len(speech)
-            self._partial = self._recognize(speech)
+            self._num_partial = num_speech
+            self._partial = self._recognize(self._detector.speech)
         return heard
 
     def _is_quick(self) -> bool:

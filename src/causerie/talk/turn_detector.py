@@ -21,6 +21,8 @@ IsComplete: TypeAlias = Callable[[NDArray[np.float32]], float]
 #: whether the speaker has finished: 192 ms, as pipecat asks smart-turn after 0.2 s.
 NUM_BEGIN, NUM_PAUSE, NUM_ASK = 2, 5, 6
 PAUSE_MS, ASK_MS = (1000 * num * FRAME // RATE for num in (NUM_PAUSE, NUM_ASK))
+#: The longest turn, in seconds. Then it ends as if the speaker had stopped; the next one may begin.
+MAX_TURN_S = 600
 #: Speech goes on while its probability is above the threshold less this.
 HYSTERESIS = 0.15
 
@@ -96,13 +98,21 @@ class TurnDetector:
 
     @classmethod
     def of_button(cls) -> TurnDetector:
-        """A detector for sound that comes while a button is held: `finish` ends the turn."""
+        """A detector for sound that comes while a button is held: `finish` ends the turn.
+
+        So does `MAX_TURN_S`.
+        """
         return cls(lambda frame: 1.0, Settings(padding_ms=0))
 
     @property
     def speech(self) -> NDArray[np.float32]:
-        """See the class."""
+        """See the class; a copy, so ask for it only where it is needed."""
         return np.concatenate([np.zeros(0, np.float32), *self._frames])
+
+    @property
+    def num_speech(self) -> int:
+        """Samples of `speech`."""
+        return FRAME * len(self._frames)
 
     @property
     def is_silent(self) -> bool:
@@ -121,6 +131,8 @@ class TurnDetector:
             probability = self._activity(frame)
             if self._is_speaking:
                 events += self._continue(probability)
+                if self._is_speaking and self.num_speech >= MAX_TURN_S * RATE:
+                    events.append(self._stop())
             else:
                 events += self._wait(probability)
         return events
