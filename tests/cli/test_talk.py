@@ -121,6 +121,12 @@ def test_a_recognizer_in_another_program_needs_a_model(capsys: Any) -> None:
     assert "URL and its model belong together" in result.output + capsys.readouterr().err
 
 
+def test_a_recognizers_key_needs_its_url(capsys: Any) -> None:
+    result = CliRunner().invoke(app, ["talk", "--recognizer-key", "sk-1"])
+    assert result.exit_code == 2
+    assert "a recognizer's key needs its URL" in result.output + capsys.readouterr().err
+
+
 @pytest.mark.usefixtures("sound_module")
 @pytest.mark.parametrize(
     ("options", "has_model", "silence_ms", "padding_ms"),

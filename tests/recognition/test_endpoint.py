@@ -8,6 +8,7 @@ import pytest
 from causerie.errors import ConfigError, RecognitionError
 from causerie.recognition.choice import chosen_recognizer
 from causerie.recognition.endpoint import TranscriptionEndpoint
+from causerie.server.settings import Settings
 from tests.recognition.transcription_server import Asked, Hears, transcription_server
 
 SPEECH = np.random.default_rng(0).uniform(-1.2, 1.2, 8000).astype(np.float32)
@@ -82,3 +83,7 @@ def test_a_flag_chooses() -> None:
     for name, model in (("http://127.0.0.1:9", ""), ("auto", "m"), ("small.en", "m")):
         with pytest.raises(ConfigError, match="belong together"):
             chosen_recognizer(name, model)
+    with pytest.raises(ConfigError, match="a recognizer's key needs its URL"):
+        chosen_recognizer("small.en", "", "sk-1")
+    with pytest.raises(ConfigError, match="a recognizer's key needs its URL"):
+        Settings.load(recognizer_key="sk-1")

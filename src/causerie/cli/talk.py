@@ -115,7 +115,7 @@ def talk(
         return
     if (llm is None) != (llm_model is None):
         raise ConfigError("--llm and --llm-model belong together: give both, or neither")
-    check_choice(recognizer, recognizer_model)
+    check_choice(recognizer, recognizer_model, recognizer_key)
     sounddevice()  # before loading, which takes long
     check_source(model)
     check_voice(voice, model)

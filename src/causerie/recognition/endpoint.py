@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 from causerie import endpoints
 from causerie.errors import RecognitionError
 from causerie.extras import need
-
-#: Of what is sent, in Hz.
-RATE = 16_000
+from causerie.recognition.whisper import RATE
 
 
 class TranscriptionEndpoint:

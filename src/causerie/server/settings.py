@@ -226,7 +226,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _hearing(self) -> Settings:
-        check_choice(self.recognizer, self.recognizer_model)
+        check_choice(self.recognizer, self.recognizer_model, self.recognizer_key)
         return self
 
     @property
