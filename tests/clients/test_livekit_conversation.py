@@ -161,13 +161,12 @@ def test_a_plugin_hears_one_session_at_a_time(model: Model) -> None:
         plugin = TTS(tts=model)
         for _ in range(2):
             session: AgentSession[Any] = AgentSession(tts=plugin, vad=None)
-            room = Room(session)
+            Room(session)
             await session.start(Agent(instructions=""))
             await plugin.hears(session)
             with pytest.raises(ConfigError, match="hears a session already: make a TTS for each"):
                 await plugin.hears(session)
             await session.aclose()  # then it may hear the next one
-            assert session.input.audio is room.microphone
             assert not isinstance(await plugin.speaker(), AgentConversation)
         await plugin.aclose()
 
