@@ -546,3 +546,42 @@ def test_a_language_model_that_fails(tmp_path: Path) -> None:
     failing = chat_server(lambda _: (404, '{"error": {"message": "no model m"}}'))
     with failing as url, running(tmp_path, tts(), llm=url, llm_model="m") as server:
         talk(server, task)
+
+
+# -- errors and turns that nobody waits for --------------------------------------------------------
+
+
+def test_errors_of_responses_that_wait_for_words_are_told(server: Running, hears: Script) -> None:
+    hears.takes_s = 0.3
+
+    async def task(client: Client) -> None:
+        await client.update(audio={"input": {"turn_detection": None}})
+        await client.send(pcm16(question()).tobytes())
+        await client.connection.input_audio_buffer.commit()
+        for name in ("first", "second"):
+            await client.connection.response.create(event_id=name)
+        error = (await client.until("error")).error
+        assert error.code == "conversation_already_has_active_response"
+        assert error.event_id == "second"
+        await client.until("response.done")
+
+    talk(server, task)
+
+
+def test_a_turn_during_a_response_is_answered_after_it(server: Running, hears: Script) -> None:
+    hears.text = "This is a long answer, which takes a while to speak. " * 4
+
+    async def task(client: Client) -> None:
+        detection = {"type": "server_vad", "interrupt_response": False}
+        await client.update(audio={"input": {"turn_detection": detection}})
+        await client.send(pcm16(question()).tobytes())
+        await client.until("response.output_audio.delta")
+        hears.text = QUESTION
+        await client.send(pcm16(question()).tobytes())
+        first = await client.until("response.done")
+        assert first.response.status == "completed"
+        assert client.kinds().count("input_audio_buffer.committed") == 2
+        second = await client.until("response.done")
+        assert second.response.output[0].content[0].transcript == QUESTION
+
+    talk(server, task)

@@ -23,7 +23,7 @@ import asyncio
 import base64
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from fastapi import APIRouter, WebSocket
@@ -123,8 +123,8 @@ class _Connection:
         await self.send("session.created", session=self.session())
         while True:
             event: dict[str, Any] = {}
-            try:
-                event = await self.socket.receive()
+            async with self.telling(event):
+                event.update(await self.socket.receive())
                 kind = event.get("type")
                 if not isinstance(kind, str) or kind not in self.handlers:
                     raise ApiError(
@@ -133,10 +133,16 @@ class _Connection:
                         param="type",
                     )
                 await self.handlers[kind](event)
-            except GoneError:
-                raise
-            except Exception as error:  # noqa: BLE001 sent to the client; the session goes on
-                await self.send_error(error, event.get("event_id"))
+
+    @contextlib.asynccontextmanager
+    async def telling(self, event: dict[str, Any]) -> AsyncIterator[None]:
+        """Tell the client of an error, and of the event that caused it; the session goes on."""
+        try:
+            yield
+        except GoneError:
+            raise
+        except Exception as error:  # noqa: BLE001 any error
+            await self.send_error(error, event.get("event_id"))
 
     # The session
 
@@ -240,7 +246,9 @@ class _Connection:
 
     async def prepare(self) -> None:
         """Let the model read the conversation so far while the user speaks, if it must."""
-        with contextlib.suppress(CauserieError):  # the response reports it, if it is still so
+        with contextlib.suppress(
+            ApiError, CauserieError
+        ):  # the response reports it, if it is still so
             voice = await self.service.find_voice(self.settings(None)["voice"])
             if not isinstance(voice, ModelVoice):
                 await self.memory.prepare(voice)
@@ -311,19 +319,29 @@ class _Connection:
         self.is_unanswered = self.is_unanswered or bool(text)
         await self.answer()
 
-    async def answer(self) -> None:
-        """Answer the turns that were heard, unless the user goes on or words are still unknown."""
+    @property
+    def must_answer(self) -> bool:
+        """Whether a response must begin now, by the turns that were heard.
+
+        Not while the user goes on, words are still unknown, or another response is in progress: the
+        end of each comes to `answer` again.
+        """
         detection = self.hearing.detection
-        others = self.understanding - {asyncio.current_task()}
         if detection is None or not detection.create_response or not self.is_unanswered:
-            return
-        if self.spoken_item is not None or others:
-            return  # the end of that turn comes here again
-        self.is_unanswered = False
-        try:
-            await self.begin_response(NewResponse())
-        except CauserieError as error:
-            await self.send_error(error, None)
+            return False
+        if self.spoken_item is not None or self.understanding - {asyncio.current_task()}:
+            return False
+        num_active = len(self.active)
+        return num_active < MAX_RESPONSES and not any(
+            r.in_conversation for r in self.active.values()
+        )
+
+    async def answer(self) -> None:
+        """Answer the turns that were heard, if it is time for it."""
+        async with self.telling({}), self.beginning:
+            if self.must_answer:
+                self.is_unanswered = False
+                await self.begin(NewResponse())
 
     async def send_words(self, item: Item, kind: str, **facts: Any) -> None:
         """Send an event about the transcript of a turn."""
@@ -522,10 +540,8 @@ class _Connection:
 
         async def later() -> None:
             await asyncio.gather(*self.understanding, return_exceptions=True)
-            try:
+            async with self.telling(event):
                 await self.begin_response(options)
-            except CauserieError as error:
-                await self.send_error(error, event.get("event_id"))
 
         self.socket.start(later())
 
@@ -760,6 +776,8 @@ class _Connection:
         if status == "completed":
             await self.send_calls(response)
         await self.send("response.done", response=self.response(response))
+        if self.is_unanswered:
+            self.socket.start(self.answer())
 
     async def end_item(self, response: Response) -> None:
         """Report that the speech of a response has ended."""
