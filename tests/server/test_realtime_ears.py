@@ -585,3 +585,20 @@ def test_a_turn_during_a_response_is_answered_after_it(server: Running, hears: S
         assert second.response.output[0].content[0].transcript == QUESTION
 
     talk(server, task)
+
+
+def test_a_turn_that_the_client_had_answered_is_not_answered_again(server: Running) -> None:
+    async def task(client: Client) -> None:
+        await client.update(audio={"input": {"turn_detection": None}})
+        await client.send(pcm16(question()).tobytes())
+        await client.connection.input_audio_buffer.commit()
+        await client.until("conversation.item.done")
+        await client.connection.response.create()
+        await client.until("response.done")
+        await client.update(audio={"input": {"turn_detection": {"type": "server_vad"}}})
+        await client.connection.input_audio_buffer.clear()
+        await client.until("input_audio_buffer.cleared")
+        await client.update()  # the end of what the server does about clear
+        assert client.kinds().count("response.created") == 1
+
+    talk(server, task)

@@ -340,7 +340,6 @@ class _Connection:
         """Answer the turns that were heard, if it is time for it."""
         async with self.telling({}), self.beginning:
             if self.must_answer:
-                self.is_unanswered = False
                 await self.begin(NewResponse())
 
     async def send_words(self, item: Item, kind: str, **facts: Any) -> None:
@@ -556,6 +555,8 @@ class _Connection:
         output = self.settings(options.audio.output if options.audio is not None else None)
         voice = await self.service.find_voice(output["voice"])
         spoken, context = self.source(options)
+        if options.conversation != "none" and options.input is None:
+            self.is_unanswered = False
         answer = None
         if self.service.mind is not None:
             tools, choice = self.tools_of(options)
