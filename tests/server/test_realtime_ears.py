@@ -6,6 +6,7 @@ import asyncio
 import base64
 import functools
 import math
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -600,5 +601,38 @@ def test_a_turn_that_the_client_had_answered_is_not_answered_again(server: Runni
         await client.until("input_audio_buffer.cleared")
         await client.update()  # the end of what the server does about clear
         assert client.kinds().count("response.created") == 1
+
+    talk(server, task)
+
+
+@pytest.mark.parametrize("is_announced", [False, True])
+def test_a_user_may_go_on_while_a_response_begins(
+    server: Running, monkeypatch: pytest.MonkeyPatch, is_announced: bool
+) -> None:
+    """Before the client knows of the response, or just after."""
+    here = (realtime._Connection, "begin_item") if is_announced else (tts(), "astream")
+    begin, may_begin = getattr(*here), threading.Event()
+
+    async def slowly(*args: Any, **options: Any) -> Any:
+        while not may_begin.is_set():
+            await asyncio.sleep(0.01)
+        return await begin(*args, **options)
+
+    monkeypatch.setattr(*here, slowly)
+
+    async def task(client: Client) -> None:
+        await client.send(pcm16(question()).tobytes())
+        await client.until("response.created" if is_announced else "conversation.item.done")
+        await client.send(pcm16(question()).tobytes()[: 2 * RATE * 2])
+        await client.until("input_audio_buffer.speech_started")
+        may_begin.set()
+        if is_announced:
+            first = (await client.until("response.done")).response
+            assert (first.status, first.status_details.reason) == ("cancelled", "turn_detected")
+        await client.send(pcm16(question()).tobytes()[2 * RATE * 2 :])
+        second = (await client.until("response.done")).response
+        assert second.status == "completed"
+        assert second.output[0].content[0].transcript == f"{QUESTION} {QUESTION}"
+        assert client.kinds().count("response.created") == 1 + is_announced
 
     talk(server, task)

@@ -100,6 +100,7 @@ class _Connection:
         self.understanding: set[asyncio.Task[None]] = set()  # wait for the words of turns
         self.is_unanswered = False  # whether there are turns that a response should answer
         self.beginning = asyncio.Lock()
+        self.num_interruptions = 0  # how often the user began to speak, where that interrupts
         self.tools: list[Message] = []
         self.tool_choice: str | Message = "auto"
         self.max_output_tokens: int | str = "inf"
@@ -234,6 +235,7 @@ class _Connection:
         if detection is None:
             self.socket.start(self.prepare())
             return
+        self.num_interruptions += detection.interrupt_response
         await self.send(
             "input_audio_buffer.speech_started",
             audio_start_ms=started.ms,
@@ -339,8 +341,8 @@ class _Connection:
     async def answer(self) -> None:
         """Answer the turns that were heard, if it is time for it."""
         async with self.telling({}), self.beginning:
-            if self.must_answer:
-                await self.begin(NewResponse())
+            while self.must_answer:  # again if the user began to speak, and is silent already
+                await self.begin(NewResponse(), is_automatic=True)
 
     async def send_words(self, item: Item, kind: str, **facts: Any) -> None:
         """Send an event about the transcript of a turn."""
@@ -550,8 +552,13 @@ class _Connection:
             self.check_capacity(options)
             await self.begin(options)
 
-    async def begin(self, options: NewResponse) -> None:
-        """Begin a response; one at a time."""
+    async def begin(self, options: NewResponse, *, is_automatic: bool = False) -> None:
+        """Begin a response; one at a time.
+
+        If the user interrupts it before it has begun, it ends at once. One that is automatic leaves
+        its turns unanswered then.
+        """
+        before = self.num_interruptions
         output = self.settings(options.audio.output if options.audio is not None else None)
         voice = await self.service.find_voice(output["voice"])
         spoken, context = self.source(options)
@@ -595,6 +602,10 @@ class _Connection:
             protocol="realtime",
         )
         reply.notes += notes
+        if is_automatic and self.num_interruptions != before:  # the client does not know of it
+            await reply.aclose()
+            self.is_unanswered = True
+            return
         for item in spoken:
             item.is_spoken = True
         item = Item(new_id("item"), "assistant", "", "in_progress")
@@ -610,6 +621,12 @@ class _Connection:
             await reply.aclose()
             raise
         response.task = self.socket.start(self.speak(response, reply))
+        if response.in_conversation and self.num_interruptions != before:
+            if is_automatic:
+                self.is_unanswered = True
+                for item in spoken:
+                    item.is_spoken = False
+            await self.stop(response, "turn_detected")
 
     def take_latency(self, options: NewResponse) -> Latency | None:
         """The latency so far of a response that begins, if it answers a turn that was heard."""
@@ -821,6 +838,8 @@ class _Connection:
         await asyncio.gather(response.task, return_exceptions=True)
         playback = response.item.playback
         assert playback is not None
+        assert isinstance(playback.reply, AsyncStream)
+        await playback.reply.aclose()  # the task does it only if it had begun
         if reason == "turn_detected":
             started = response.first_sound
             playback.stop(1000 * (time.monotonic() - started) if started else 0)
