@@ -209,6 +209,30 @@ def test_a_message_may_be_sound(
     assert heard.codes.shape[1] == -(-len(question()) // 1920)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        ({"item": {"id": "item_1"}}, "item_create_duplicate_item_id"),
+        ({"previous_item_id": "item_2"}, "item_not_found"),
+    ],
+)
+def test_sound_of_a_message_that_is_refused_is_not_remembered(
+    server: Running, contexts: list[list[Segment]], wrong: dict[str, Any], code: str
+) -> None:
+    item = _item({"type": "input_audio", "audio": spoken(), "transcript": "Where is it?"})
+
+    async def task(client: Client) -> None:
+        create = client.connection.conversation.item.create
+        await create(item={**_item(TEXT), "id": "item_1"})
+        await create(**{**wrong, "item": {**item, **wrong.get("item", {})}})
+        assert (await client.until("error")).error.code == code
+        await client.connection.response.create()
+        await client.until("response.done")
+
+    talk(server, task)
+    assert contexts == [[]]
+
+
 def test_answers_of_an_earlier_session_are_history(tmp_path: Path) -> None:
     asked: list[Any] = []
 

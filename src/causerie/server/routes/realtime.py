@@ -383,8 +383,6 @@ class _Connection:
         """Add a message to the conversation."""
         message = ItemCreate.read(event)
         item = self.new_item(message.item)
-        if any(part.audio for part in message.item.content):
-            await self.hear_item(item, message.item)
         if len(self.items) >= MAX_ITEMS:
             raise ApiError(
                 f"the conversation has {MAX_ITEMS:,} items already: delete some",
@@ -396,11 +394,14 @@ class _Connection:
                 code="item_create_duplicate_item_id",
                 param="item.id",
             )
-        place = len(self.items)
-        if message.previous_item_id == "root":
-            place = 0
-        elif message.previous_item_id is not None:
-            place = self.items.index(self.item(message.previous_item_id, "previous_item_id")) + 1
+        previous = None
+        if message.previous_item_id is not None and message.previous_item_id != "root":
+            previous = self.item(message.previous_item_id, "previous_item_id")
+        if any(part.audio for part in message.item.content):
+            await self.hear_item(item, message.item)  # last, as it is remembered
+        place = 0 if message.previous_item_id == "root" else len(self.items)
+        if previous is not None:
+            place = self.items.index(previous) + 1
         await self.add(item, place)
         await self.send(
             "conversation.item.done", item=item.json(), previous_item_id=self.previous_id(item)
