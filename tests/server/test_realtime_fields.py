@@ -233,6 +233,24 @@ def test_sound_of_a_message_that_is_refused_is_not_remembered(
     assert contexts == [[]]
 
 
+def test_sound_may_be_the_input_of_a_response(
+    server: Running, contexts: list[list[Segment]]
+) -> None:
+    item = _item({"type": "input_audio", "audio": spoken()})
+
+    async def task(client: Client) -> None:
+        await client.connection.response.create(response={"input": [item], "conversation": "none"})
+        done = await client.until("response.done")
+        assert done.response.output[0].content[0].transcript == QUESTION
+        await client.connection.response.create(response={"input": [_item(TEXT)]})
+        await client.until("response.done")
+
+    talk(server, task)
+    (heard,), after = contexts
+    assert (heard.speaker, heard.text) == (1, QUESTION)
+    assert after == []
+
+
 def test_answers_of_an_earlier_session_are_history(tmp_path: Path) -> None:
     asked: list[Any] = []
 

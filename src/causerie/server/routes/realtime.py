@@ -30,7 +30,7 @@ from fastapi import APIRouter, WebSocket
 
 from causerie.audio import formats
 from causerie.audio.resample import resample
-from causerie.conversation import Playback
+from causerie.conversation import Conversation, Playback
 from causerie.errors import CauserieError
 from causerie.recognition.whisper import RATE as EARS_RATE
 from causerie.recognition.whisper import Recognizer, in_language
@@ -398,7 +398,7 @@ class _Connection:
         if message.previous_item_id is not None and message.previous_item_id != "root":
             previous = self.item(message.previous_item_id, "previous_item_id")
         if any(part.audio for part in message.item.content):
-            await self.hear_item(item, message.item)  # last, as it is remembered
+            await self.hear_item(item, message.item, self.memory)  # last, as it is remembered
         place = 0 if message.previous_item_id == "root" else len(self.items)
         if previous is not None:
             place = self.items.index(previous) + 1
@@ -445,14 +445,18 @@ class _Connection:
         text = self.service.texts.plain(well_formed(" ".join(parts)))
         return Item(new.id or new_id("item"), new.role, text, is_heard=has_sound)
 
-    async def hear_item(self, item: Item, new: NewItem) -> None:
-        """Hear the sound of a message of the user; its words are recognized if it has none."""
+    async def hear_item(self, item: Item, new: NewItem, memory: Conversation) -> None:
+        """Hear the sound of a message of the user; its words are recognized if it has none.
+
+        Args:
+            memory: gets the turn.
+        """
         samples, rate = self.hearing.samples(new.content[0].audio or ""), RATES[self.hearing.kind]
         if not item.text:
             sound = resample(samples, rate, EARS_RATE)
             words = await asyncio.to_thread(lambda: self.recognizer()(sound))
             item.text = " ".join(well_formed(words).split())
-        hear = self.memory.hear
+        hear = memory.hear
         item.heard = await asyncio.to_thread(lambda: hear(item.text, samples, sample_rate=rate))
 
     async def add(self, item: Item, place: int) -> None:
@@ -562,7 +566,8 @@ class _Connection:
         before = self.num_interruptions
         output = self.settings(options.audio.output if options.audio is not None else None)
         voice = await self.service.find_voice(output["voice"])
-        spoken, context = self.source(options)
+        memory = self.memory if options.input is None else self.service.tts.conversation()
+        spoken, context = await self.source(options, memory)
         if options.conversation != "none" and options.input is None:
             self.is_unanswered = False
         answer = None
@@ -583,13 +588,6 @@ class _Connection:
             sample_rate=self.service.sample_rate,
             out_rate=RATES[kind],
         )
-        memory = self.memory
-        if options.input is not None:
-            memory = self.service.tts.conversation()
-            for item in context:
-                turn = item.playback or item.heard
-                if turn is not None:
-                    memory.add(turn)
         segments, notes = await asyncio.to_thread(memory.next_context, voice)
         most = options.max_output_tokens or self.max_output_tokens
         limit = most if isinstance(most, int) else None
@@ -674,16 +672,28 @@ class _Connection:
                 code="too_many_responses",
             )
 
-    def source(self, options: NewResponse) -> tuple[list[Item], list[Item]]:
-        """The items to be spoken, and those that are context."""
+    async def source(
+        self, options: NewResponse, memory: Conversation
+    ) -> tuple[list[Item], list[Item]]:
+        """The items to be spoken, and those that are context.
+
+        Args:
+            memory: gets the turns of `response.input`, if there is one.
+        """
         if options.input is None:
             return [i for i in self.items if i.role == "user" and not i.is_spoken], self.items
         items = []
         for new in options.input:
             if new.type == "item_reference":
-                items.append(self.item(new.id or "", "response.input"))
+                item = self.item(new.id or "", "response.input")
+                turn = item.playback or item.heard
+                if turn is not None:
+                    memory.add(turn)
             else:
-                items.append(self.new_item(new))
+                item = self.new_item(new)
+                if any(part.audio for part in new.content):
+                    await self.hear_item(item, new, memory)
+            items.append(item)
         return [item for item in items if item.role == "user"], items
 
     async def begin_item(self, response: Response) -> None:
