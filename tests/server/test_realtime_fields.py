@@ -14,7 +14,8 @@ from websockets.exceptions import InvalidStatus
 
 from causerie.audio.io import pcm16
 from causerie.errors import AudioError
-from causerie.prompt import Segment
+from causerie.prompt import Segment, check_length
+from causerie.reply import context
 from tests.server.running import Running, receive, running, send
 from tests.server.test_realtime_ears import QUESTION, SCRIPT, Client, Script, question, talk, tts
 from tests.talk.chat_server import chat_server
@@ -249,6 +250,37 @@ def test_sound_may_be_the_input_of_a_response(
     (heard,), after = contexts
     assert (heard.speaker, heard.text) == (1, QUESTION)
     assert after == []
+
+
+@pytest.mark.parametrize("is_item", [False, True])
+def test_the_words_of_a_turn_that_is_too_long_count(
+    server: Running,
+    contexts: list[list[Segment]],
+    monkeypatch: pytest.MonkeyPatch,
+    is_item: bool,
+) -> None:
+    """Without its sound, and the reply says so. The model has few positions for a turn here."""
+
+    def check(num_rows: int, max_frames: int, name: str) -> None:
+        check_length(num_rows, 30 if name == "the turn" else max_frames, name)
+
+    monkeypatch.setattr(context, "check_length", check)
+
+    async def task(client: Client) -> None:
+        if is_item:
+            item = _item({"type": "input_audio", "audio": spoken()})
+            await client.connection.conversation.item.create(item=item)
+            await client.connection.response.create()
+        else:
+            await client.send(pcm16(question()).tobytes())
+        response = (await client.until("response.done")).response
+        assert response.output[0].content[0].transcript == QUESTION
+        (note,) = response.notes
+        assert "the sound of a turn is no context, as it is too long" in note
+        assert note.endswith("the model has 30")
+
+    talk(server, task)
+    assert contexts == [[]]
 
 
 def test_answers_of_an_earlier_session_are_history(tmp_path: Path) -> None:

@@ -30,8 +30,8 @@ from fastapi import APIRouter, WebSocket
 
 from causerie.audio import formats
 from causerie.audio.resample import resample
-from causerie.conversation import Conversation, Playback
-from causerie.errors import CauserieError
+from causerie.conversation import Conversation, Heard, Playback
+from causerie.errors import CauserieError, PromptTooLongError
 from causerie.recognition.whisper import RATE as EARS_RATE
 from causerie.recognition.whisper import Recognizer, in_language
 from causerie.reply.async_stream import AsyncStream
@@ -94,6 +94,7 @@ class _Connection:
         self.frame_rate = self.service.tts.checkpoint.codec.config.frame_rate
         self.name, self.conversation = new_id("sess"), new_id("conv")
         self.memory = self.service.tts.conversation()
+        self.notes: list[str] = []  # for the listener of the next reply
         self.hearing = Hearing()
         self.ears: Ears | None = None
         self.spoken_item: Item | None = None  # of the turn that the user speaks
@@ -296,8 +297,7 @@ class _Connection:
             words = well_formed(await asyncio.wrap_future(utterance.words))
             item.latency.lap("recognizer")
             text = " ".join(words.split())
-            hear = self.memory.hear
-            item.heard = await asyncio.to_thread(lambda: hear(text, codes=utterance.codes))
+            item.heard = await self.hear(self.memory, text, codes=utterance.codes)
         except Exception as error:  # noqa: BLE001 sent to the client; the session goes on
             item.status, item.latency = "incomplete", None
             facts = self.service.report(error).body()["error"]
@@ -456,8 +456,22 @@ class _Connection:
             sound = resample(samples, rate, EARS_RATE)
             words = await asyncio.to_thread(lambda: self.recognizer()(sound))
             item.text = " ".join(well_formed(words).split())
-        hear = memory.hear
-        item.heard = await asyncio.to_thread(lambda: hear(item.text, samples, sample_rate=rate))
+        item.heard = await self.hear(memory, item.text, audio=samples, sample_rate=rate)
+
+    async def hear(self, memory: Conversation, text: str, **sound: Any) -> Heard | None:
+        """A turn of the user in a memory; None if its sound is too long, so only its words count.
+
+        Args:
+            sound: as of `Conversation.hear`.
+        """
+        try:
+            return await asyncio.to_thread(lambda: memory.hear(text, **sound))
+        except PromptTooLongError as error:
+            self.notes.append(
+                f"conversation: the sound of a turn is no context, as it is too long: it needs "
+                f"{error.needed:,} positions, but the model has {error.available:,}"
+            )
+            return None
 
     async def add(self, item: Item, place: int) -> None:
         """Insert an item into the conversation, and report it."""
@@ -589,6 +603,7 @@ class _Connection:
             out_rate=RATES[kind],
         )
         segments, notes = await asyncio.to_thread(memory.next_context, voice)
+        self.notes += notes
         most = options.max_output_tokens or self.max_output_tokens
         limit = most if isinstance(most, int) else None
         reply = await self.service.speak(
@@ -600,11 +615,12 @@ class _Connection:
             max_duration_s=None if limit is None else limit / self.frame_rate,
             protocol="realtime",
         )
-        reply.notes += notes
         if is_automatic and self.num_interruptions != before:  # the client does not know of it
             await reply.aclose()
             self.is_unanswered = True
             return
+        reply.notes += self.notes
+        self.notes = []
         for item in spoken:
             item.is_spoken = True
         item = Item(new_id("item"), "assistant", "", "in_progress")
