@@ -22,9 +22,10 @@ from openai.resources.realtime.realtime import AsyncRealtimeConnection
 from causerie.audio import formats
 from causerie.audio.io import pcm16
 from causerie.audio.resample import resample
-from causerie.errors import AudioError
+from causerie.errors import AudioError, ConfigError
 from causerie.prompt import Segment
 from causerie.server import service
+from causerie.server.app import create_app
 from causerie.server.models import load_tts
 from causerie.server.routes import realtime
 from causerie.server.settings import Settings
@@ -297,6 +298,64 @@ def test_a_turn_ends_by_how_it_sounds(
 
     with running(tmp_path, tts()) as server:
         talk(server, task)
+
+
+def test_only_semantic_vad_needs_the_model_of_the_end(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def broken(file: str) -> Any:
+        raise ConfigError("the model of the end is broken")
+
+    monkeypatch.setattr(service, "find_smart_turn", broken)
+
+    async def task(client: Client) -> None:
+        await client.send(pcm16(question()).tobytes())
+        await client.until("response.done")
+        await client.update(audio={"input": {"turn_detection": {"type": "semantic_vad"}}})
+        await client.send(b"\0" * 4800)
+        assert (await client.until("error")).error.message == "the model of the end is broken"
+
+    with running(tmp_path, tts()) as server:
+        talk(server, task)
+
+
+def test_a_wrong_model_of_the_end_ends_the_server(tmp_path: Path) -> None:
+    wrong = tmp_path / "model.onnx"
+    wrong.write_text("no model")
+    settings = Settings(voices=str(tmp_path), turn_model=str(wrong), transcribe="off")
+
+    async def start() -> None:
+        app = create_app(settings, tts=tts())
+        async with app.router.lifespan_context(app):
+            pass
+
+    with pytest.raises(ConfigError, match="is no model of the end of turns"):
+        asyncio.run(start())
+
+
+def test_a_language_that_the_recognizer_does_not_know_changes_nothing(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def in_language(self: Script, language: str) -> Script:
+        if language != "de":
+            raise ConfigError(f"the recognizer does not know the language {language!r}")
+        return self
+
+    monkeypatch.setattr(Script, "in_language", in_language, raising=False)
+
+    async def task(client: Client) -> None:
+        before = (await client.update()).to_dict()
+        heard = {"turn_detection": None, "transcription": {"language": "xx"}}
+        session = {"type": "realtime", "instructions": "Be kind.", "audio": {"input": heard}}
+        await client.connection.session.update(session=session)
+        assert "'xx'" in (await client.until("error")).error.message
+        assert (await client.update()).to_dict() == before
+        session = await client.update(audio={"input": {"transcription": {"language": "de-AT"}}})
+        assert session.audio.input.transcription.language == "de-AT"
+        await client.send(pcm16(question()).tobytes())
+        await client.until("response.done")
+
+    talk(server, task)
 
 
 def test_settings_in_the_middle_of_a_turn_lose_nothing(server: Running) -> None:

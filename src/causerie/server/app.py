@@ -206,6 +206,8 @@ async def _start(state: ServerState, tts: TTS) -> None:
     models = Models(tts, settings, on_use=state.on_model)
     store = await in_store(open_store, settings.voices, tts, [*models.in_folder()])
     service = SpeechService(models, store, settings, state.metrics, state.tracing)
+    if settings.turn_model:
+        await asyncio.to_thread(lambda: service.smart_turn)  # a wrong file ends the server now
     await service.warm_up()
     if settings.wyoming is not None:
         from causerie.server.wyoming import WyomingServer

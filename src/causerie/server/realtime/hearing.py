@@ -61,9 +61,14 @@ class Hearing:
         return new
 
     def hears_as(self, other: Hearing) -> bool:
-        """Whether the ears are those of other settings too."""
+        """Whether ears of other settings would hear the same."""
         own = (self.kind, self.detection, self.language)
         return own == (other.kind, other.detection, other.language)
+
+    @property
+    def is_semantic(self) -> bool:
+        """Whether turns end by how the speech sounds."""
+        return self.detection is not None and self.detection.type == "semantic_vad"
 
     @property
     def wants_partial(self) -> bool:

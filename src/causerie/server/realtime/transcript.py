@@ -20,7 +20,7 @@ class Transcript:
         return self._until(num_same)
 
     def whole(self, text: str) -> str:
-        """What all words of the turn add to those that were sent."""
+        """The words of the whole turn that were not sent."""
         self._latest = text.split()
         return self._until(len(self._latest))
 

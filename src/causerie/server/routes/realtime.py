@@ -186,6 +186,7 @@ class _Connection:
         await self.service.find_voice(output["voice"])
         if options.audio is not None and options.audio.input is not None:
             hearing = self.hearing.changed(options.audio.input)
+            await asyncio.to_thread(self.check_language, hearing.language)
             if not hearing.hears_as(self.hearing):
                 self.forget_sound()
             self.hearing = hearing
@@ -223,11 +224,25 @@ class _Connection:
 
     def new_ears(self) -> Ears:
         """Ears by the settings; loads what they need."""
-        return self.hearing.ears(self.memory, self.recognizer(), self.service.smart_turn)
+        smart_turn = self.service.smart_turn if self.hearing.is_semantic else None
+        return self.hearing.ears(self.memory, self.recognizer(), smart_turn)
 
     def recognizer(self) -> Recognizer:
         """The recognizer, for the user's language; loads it."""
         return in_language(self.service.tts.recognizer, self.hearing.language)
+
+    def check_language(self, language: str | None) -> None:
+        """Raise ConfigError if the recognizer, which this loads, does not know a language.
+
+        A recognizer that cannot be loaded is reported when there is sound.
+        """
+        if language in (None, self.hearing.language):
+            return
+        try:
+            recognizer = self.service.tts.recognizer
+        except CauserieError:
+            return
+        in_language(recognizer, language)
 
     async def start_turn(self, started: Started) -> None:
         """The user begins to speak, which interrupts the response."""
