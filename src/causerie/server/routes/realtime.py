@@ -558,7 +558,7 @@ class _Connection:
     # Responses
 
     async def respond(self, event: dict[str, Any]) -> None:
-        """Begin a response, once the words of all turns are known."""
+        """Begin a response, once the words of the turns that have ended are known."""
         options = Create.read(event).response
         if options.conversation not in (None, "auto", "none"):
             raise ApiError(
