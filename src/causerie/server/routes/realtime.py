@@ -318,7 +318,7 @@ class _Connection:
             facts = self.service.report(error).body()["error"]
             known = {name: fact for name, fact in facts.items() if fact is not None}
             await self.send_words(item, "failed", error=known)
-            await self.answer()
+            await self.understood()
             return
         item.text, item.status = text, "completed"
         if self.hearing.transcribes:
@@ -334,6 +334,13 @@ class _Connection:
         if not text:
             item.latency = None
         self.is_unanswered = self.is_unanswered or bool(text)
+        await self.understood()
+
+    async def understood(self) -> None:
+        """This task waits for the words of its turn no more, so that they can be answered."""
+        task = asyncio.current_task()
+        assert task is not None
+        self.understanding.discard(task)
         await self.answer()
 
     @property
@@ -346,7 +353,7 @@ class _Connection:
         detection = self.hearing.detection
         if detection is None or not detection.create_response or not self.is_unanswered:
             return False
-        if self.spoken_item is not None or self.understanding - {asyncio.current_task()}:
+        if self.spoken_item is not None or self.understanding:
             return False
         num_active = len(self.active)
         return num_active < MAX_RESPONSES and not any(
