@@ -297,6 +297,16 @@ def test_a_mind_that_fails_is_told(tts: TTS) -> None:
     assert log.lines[-1] == ("error", "no answer from there")
 
 
+def test_the_words_count_if_their_sound_cannot(tts: TTS, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hear(*args: Any, **options: Any) -> None:
+        raise AudioError("the turn is too long")
+
+    monkeypatch.setattr(Conversation, "hear", hear)
+    log, _ = talked(tts, Desk(TURN), Echo())
+    assert ("error", "the turn is too long") in log.lines
+    assert [kind for kind, _ in log.lines][-1] == "reply"
+
+
 def test_a_recognizer_that_fails_is_told(tts: TTS) -> None:
     def fails(samples: np.ndarray) -> str:
         raise RecognitionError("no words from there")

@@ -143,6 +143,7 @@ class TalkSession:
         Args:
             since: when its speech ended, by `time.monotonic`.
         """
+        text = ""
         async with self._in_order:
             try:
                 text = (await asyncio.wrap_future(turn.words)).strip()
@@ -151,10 +152,9 @@ class TalkSession:
                 await asyncio.to_thread(lambda: hear(text, codes=turn.codes))
             except CauserieError as error:
                 self._listener.on_error(str(error))
-            else:
-                if text:
-                    self._messages.append({"role": "user", "content": text})
-                    self._is_unanswered, self._since = True, since
+            if text:  # it counts, also if its sound is too long for the model
+                self._messages.append({"role": "user", "content": text})
+                self._is_unanswered, self._since = True, since
         self._hearing -= {asyncio.current_task()}
         # Else the end of a later turn comes here.
         if self._is_unanswered and not self._is_speaking and not self._hearing:
