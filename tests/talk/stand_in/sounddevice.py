@@ -16,6 +16,8 @@ import numpy as np
 import soundfile
 
 SILENCE_S, WAIT_S = 2.0, 90.0
+# Ctrl-C ends the program, also where the tests run in the background and a shell has it ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class PortAudioError(Exception):
