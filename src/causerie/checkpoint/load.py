@@ -82,7 +82,7 @@ class GenerationDefaults:
         guard: whether a guard ends speech that goes on after its text, because the model does not
             always stop by itself.
         hears_others: whether turns of other speakers are context. They are not for a model that
-            takes over the voice of whoever is in its context.
+            takes over the voice of any other speaker in its context.
         context_s: seconds of a conversation's latest turns that are context. In a longer context
             than it was trained on, a model loses its voice.
 

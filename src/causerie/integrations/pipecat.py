@@ -43,7 +43,7 @@ from causerie.integrations.speech import (
 from causerie.tts import TTS
 
 #: Silence after which pipecat gives a reply up, in seconds. A large model on a busy CPU may need
-#: more than the 3 s of pipecat for its first sound; the end of a reply is told in any case.
+#: more than the 3 s of pipecat for its first sound. pipecat also learns when a reply ends.
 SILENCE_S = 20.0
 
 

@@ -336,7 +336,7 @@ async def refuse(websocket: WebSocket, response: JSONResponse) -> None:
 
 
 def _object(text: str | None, max_chars: int) -> dict[str, Any]:
-    """The JSON object in a message of at most so many characters.
+    """The JSON object in a message, which must not be too long.
 
     Raises:
         ApiError: it contains something else.
