@@ -17,6 +17,7 @@ from causerie.prompt import Segment
 from causerie.tts import TTS as Model
 from tests.clients.assistant import ANSWER, QUESTION, RATE, STORY
 from tests.clients.room import PIECE, Room
+from tests.contexts import recorded
 from tests.patience import PATIENCE_S
 from tests.server.running import that_hears
 
@@ -29,15 +30,7 @@ def model() -> Model:
 @pytest.fixture
 def contexts(model: Model, monkeypatch: pytest.MonkeyPatch) -> list[list[Segment]]:
     """The contexts of all replies."""
-    found: list[list[Segment]] = []
-    astream = model.astream
-
-    async def spied(text: Any, **options: Any) -> Any:
-        found.append(options["context"])
-        return await astream(text, **options)
-
-    monkeypatch.setattr(model, "astream", spied)
-    return found
+    return recorded(model, monkeypatch)
 
 
 def talk(model: Model, task: Callable[[Room], Awaitable[None]], **options: Any) -> list[Segment]:

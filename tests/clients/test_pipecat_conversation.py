@@ -32,6 +32,7 @@ from causerie.prompt import Segment
 from causerie.tts import TTS
 from tests.clients.assistant import ANSWER, QUESTION, RATE, STORY
 from tests.clients.pipeline import Running, Tap, running
+from tests.contexts import recorded
 from tests.patience import PATIENCE_S
 from tests.server.running import that_hears
 
@@ -65,15 +66,7 @@ def tts() -> TTS:
 @pytest.fixture
 def contexts(tts: TTS, monkeypatch: pytest.MonkeyPatch) -> list[list[Segment]]:
     """The contexts of all sentences."""
-    found: list[list[Segment]] = []
-    astream = tts.astream
-
-    async def spied(text: Any, **options: Any) -> Any:
-        found.append(options["context"])
-        return await astream(text, **options)
-
-    monkeypatch.setattr(tts, "astream", spied)
-    return found
+    return recorded(tts, monkeypatch)
 
 
 def talk(tts: TTS, task: Callable[[Running, Loudspeaker], Any]) -> list[Segment]:

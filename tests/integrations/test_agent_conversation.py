@@ -6,7 +6,6 @@ import asyncio
 import functools
 import math
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +16,7 @@ from causerie.integrations.speech import Options, SpeechError
 from causerie.prompt import Segment
 from causerie.tts import TTS
 from tests import tiny
+from tests.contexts import recorded
 from tests.test_conversation import ANSWER, FRAME, QUESTION, RATE, SHORT, frames, sound
 
 OPTIONS = Options(seed=3)
@@ -83,14 +83,7 @@ def same(one: list[Segment], other: list[Segment]) -> bool:
 def test_a_reply_has_heard_the_user_as_in_a_conversation(
     tts: TTS, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    contexts: list[list[Segment]] = []
-    astream = tts.astream
-
-    async def spied(text: Any, **options: Any) -> Any:
-        contexts.append(options["context"])
-        return await astream(text, **options)
-
-    monkeypatch.setattr(tts, "astream", spied)
+    contexts = recorded(tts, monkeypatch)
 
     async def task(agent: AgentConversation) -> None:
         ask(agent, sound(7))

@@ -23,13 +23,13 @@ from causerie.audio import formats
 from causerie.audio.io import pcm16
 from causerie.audio.resample import resample
 from causerie.errors import AudioError, ConfigError
-from causerie.prompt import Segment
 from causerie.server import service
 from causerie.server.app import create_app
 from causerie.server.models import load_tts
 from causerie.server.routes import realtime
 from causerie.server.settings import Settings
 from causerie.tts import TTS
+from tests.contexts import recorded
 from tests.patience import PATIENCE_S
 from tests.recognition.transcription_server import transcription_server
 from tests.server.running import Running, petit, running, that_hears
@@ -205,14 +205,7 @@ def test_words_come_while_they_are_spoken(server: Running, hears: Script) -> Non
 
 
 def test_the_reply_has_heard_the_user(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    contexts: list[list[Segment]] = []
-    astream = tts().astream
-
-    async def spied(text: Any, **options: Any) -> Any:
-        contexts.append(list(options["context"]))
-        return await astream(text, **options)
-
-    monkeypatch.setattr(tts(), "astream", spied)
+    contexts = recorded(tts(), monkeypatch)
 
     async def task(client: Client) -> None:
         for _ in range(2):

@@ -5,13 +5,12 @@ from __future__ import annotations
 import base64
 import functools
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pytest
 
-from causerie.prompt import Segment
 from causerie.tts import TTS
+from tests.contexts import recorded
 from tests.server.running import Running, petit, running, that_hears
 from tests.server.test_realtime_ears import Client, talk
 
@@ -34,14 +33,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 def test_twenty_interruptions(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     """The context holds what was heard, within one frame."""
     random = np.random.default_rng(0)
-    contexts: list[list[Segment]] = []
-    astream = tts().astream
-
-    async def spied(text: Any, **options: Any) -> Any:
-        contexts.append(list(options["context"]))
-        return await astream(text, **options)
-
-    monkeypatch.setattr(tts(), "astream", spied)
+    contexts = recorded(tts(), monkeypatch)
 
     def frames(number: int) -> int:
         return sum(turn.codes.shape[1] for turn in contexts[number] if turn.codes is not None)
