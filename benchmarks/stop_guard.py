@@ -2,13 +2,15 @@
 
     python benchmarks/stop_guard.py sentences            # petit itself: nothing may change
     python benchmarks/stop_guard.py bare                 # phrases without final punctuation
+    python benchmarks/stop_guard.py bare --model OUT     # by another petit
     python benchmarks/stop_guard.py unlikely --nats 8    # the stop's logit reduced
     python benchmarks/stop_guard.py model --model OUT    # of recipes/petit/wrong_adapters.py
 
-Each clip is spoken with the guard off and on. Its usual length is that of petit with the same
-voice and seed, and with a full stop. A row has the share of clips of 0.7 to 1.4 times the usual
-length; with `--listen`, also the shares in which Whisper hears the text's last word, and hears it
-last. The latter two are given for the usual clips too.
+Each clip is spoken with the guard off and on. Its usual length is that with a full stop, by petit
+for the bed model and by the same model for the others, with the same voice and seed. A row has the
+share of clips of 0.7 to 1.4 times the usual length; with `--listen`, also the shares in which
+Whisper hears the text's last word, and hears it last. The latter two are given for the usual clips
+too.
 """
 
 from __future__ import annotations
@@ -127,13 +129,14 @@ def listen(name: str, texts: Sequence[str], clips: Sequence[Audio], tools: Tools
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("bed", choices=("sentences", "bare", "unlikely", "model"))
-    parser.add_argument("--model", default="petit", help="for the bed model (%(default)s)")
+    parser.add_argument("--model", default="petit", help="that speaks (%(default)s)")
     parser.add_argument("--nats", type=float, default=8.0, help="for unlikely (%(default)s)")
     parser.add_argument("--temperature", type=float, help="default: the model's")
     parser.add_argument("--count", type=int, default=100, help="clips (%(default)s)")
     parser.add_argument("--listen", action="store_true", help="transcribe the clips")
     args = parser.parse_args()
-    petit, bed = model("petit"), model(args.model if args.bed == "model" else "petit")
+    bed = model(args.model)
+    petit = model("petit") if args.bed == "model" else bed
     voices = [*petit.voices]
     if args.bed == "bare":
         texts = PHRASES.read_text("utf-8").splitlines()

@@ -2,6 +2,7 @@
 
     python benchmarks/verify.py sentences                       # petit itself
     python benchmarks/verify.py bare                            # phrases without final punctuation
+    python benchmarks/verify.py bare --model OUT --guard on     # by another petit
     python benchmarks/verify.py hot --temperature 2.5           # over all codes
     python benchmarks/verify.py model --model OUT --guard on    # of recipes/petit/wrong_adapters.py
     python benchmarks/verify.py streams                         # the first sound
@@ -144,14 +145,14 @@ def measure_streams(tts: TTS, count: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("bed", choices=("sentences", "bare", "hot", "model", "streams"))
-    parser.add_argument("--model", default="petit", help="for the bed model (%(default)s)")
+    parser.add_argument("--model", default="petit", help="that speaks (%(default)s)")
     parser.add_argument("--temperature", type=float, default=2.0, help="for hot (%(default)s)")
     parser.add_argument("--guard", default="off", help="on or off (%(default)s)")
     parser.add_argument("--count", type=int, default=24, help="clips (%(default)s)")
     parser.add_argument("--threads", type=int, default=0, help="of Whisper; 0: all (%(default)s)")
     args = parser.parse_args()
-    bed = model(args.model if args.bed == "model" else "petit")
-    voices, texts = [*model("petit").voices], read_sentences()
+    bed = model(args.model)
+    voices, texts = [*bed.voices], read_sentences()
     if args.bed == "bare":
         texts = PHRASES.read_text("utf-8").splitlines()
         bed = dataclasses.replace(bed, front_end=Bare(bed.front_end))

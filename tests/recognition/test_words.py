@@ -42,6 +42,7 @@ def test_what_is_only_written_otherwise_is_no_error(text: str, recognized: str) 
         ("What would you like after lunch?", "What would you like after launch?", 1),
         ("The baby is sleeping.", "The baby is sweetening.", 1),
         ("The school is close to us.", "The school is clothes to us.", 1),
+        ("Save changes.", "Save chambles.", 1),  # not a word
         ("Blue berries for two.", "Blueberries for too.", 0),  # sound alike
         ("Sarah met John.", "Sara met Jon.", 0),
         ("Ask Priya.", "Ask Priyah.", 0),  # no word that is known

@@ -20,8 +20,9 @@ from causerie.text.reading import words_of
 from causerie.voice_file import BUNDLED
 
 #: Words that replace others may be the same, spelled otherwise, if they share this part of their
-#: letters; and they are the same if they share this part of their phonemes.
-SAME_LETTERS, SAME_SOUND = 0.6, 0.9
+#: letters; and they are the same if they share this part of their phonemes. Words that the lexicon
+#: does not know were heard for those that it knows if they share this part of their letters.
+SAME_LETTERS, SAME_SOUND, SAME_NAME = 0.6, 0.9, 0.75
 #: Of this many words, one may be wrong.
 WORDS_PER_ERROR = 15
 
@@ -160,12 +161,14 @@ def _likeness(text: Sequence[str], heard: Sequence[str]) -> _Likeness:
     """Compare words of the text with those that were heard, by sound and by letters."""
     lexicon = _lexicon()
     one, two = (words_of(" ".join(words)) for words in (text, heard))  # digits as words
-    are_known = all(map(lexicon.knows, [*one, *two]))
-    if are_known and _share(_sound(lexicon, one), _sound(lexicon, two)) >= SAME_SOUND:
+    text_known, heard_known = (all(map(lexicon.knows, words)) for words in (one, two))
+    letters = _share("".join(text), "".join(heard))
+    if text_known and heard_known:
+        if _share(_sound(lexicon, one), _sound(lexicon, two)) >= SAME_SOUND:
+            return _Likeness.SAME
+    elif letters >= (SAME_NAME if text_known else SAME_LETTERS):
         return _Likeness.SAME
-    if _share("".join(text), "".join(heard)) < SAME_LETTERS:
-        return _Likeness.OTHER
-    return _Likeness.ALIKE if are_known else _Likeness.SAME  # names, for example
+    return _Likeness.ALIKE if letters >= SAME_LETTERS else _Likeness.OTHER
 
 
 def _sound(lexicon: Lexicon, words: Sequence[str]) -> str:
