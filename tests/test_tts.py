@@ -30,6 +30,7 @@ from causerie.engine.runner import Draw
 from causerie.engine.runners.native import NativeRunner
 from causerie.engine.runners.plain import PlainRunner
 from causerie.errors import AudioError, CheckpointError, ConfigError, TextError
+from causerie.native import library
 from causerie.prompt import Part, Segment, build_prompt
 from causerie.reply import turns as turns_module
 from causerie.reply.context import MAX_CACHED
@@ -286,6 +287,16 @@ def test_formats_of_weights(tiny_folder: Path) -> None:
     assert len(tts.generate("Hello", max_duration_s=0.2).samples) == 2 * FRAME
     with pytest.raises(ConfigError, match="weight format must be one of auto"):
         TTS.from_pretrained(tiny_folder, depth_format="int3")
+
+
+def test_fast_chooses_the_formats(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tts = TTS.from_pretrained(tiny_folder, device="cpu", fast=True)
+    assert isinstance(tts.engine.runner, NativeRunner)
+    assert tts.engine.runner.formats == {"backbone": "int5", "depth": "int4"}
+    with pytest.raises(ConfigError, match="fast chooses the weight formats"):
+        TTS.from_pretrained(tiny_folder, fast=True, depth_format="int8")
+    monkeypatch.setattr(library, "problem", lambda: "no kernels")
+    assert isinstance(TTS.from_pretrained(tiny_folder, fast=True).engine.runner, PlainRunner)
 
 
 def test_a_longer_limit_only_adds(shared: TTS) -> None:

@@ -15,7 +15,8 @@ from causerie.codec.mimi import Mimi
 from causerie.config import CSMConfig, MimiConfig, csm_1b, marvis_250m
 from causerie.engine import placement
 from causerie.engine.frame_cost import calls_ms, frame_launches, native_ms
-from causerie.engine.placement import Placement, Wishes, choose_place
+from causerie.engine.placement import Placement, Wishes, choose_place, cpu_frame_ms
+from causerie.engine.runners.choose import fast_formats
 from causerie.errors import ConfigError, DeviceMemoryError
 from causerie.model.csm import CSM
 from causerie.model.sampling import gumbel_noise, sample
@@ -128,6 +129,19 @@ def test_formats_of_the_native_kernels_need_the_cpu(monkeypatch: pytest.MonkeyPa
     assert (found.device, found.dtype) == (CPU, torch.bfloat16)
     assert "int8 and int4" in found.reason
     assert place(LARGE, depth_format="int8").device == ZERO  # Triton's kernels store it
+
+
+def test_fast_formats_count_on_the_cpu_and_leave_a_card_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, bf16 = LARGE[0], torch.bfloat16
+    slow, fast = (
+        cpu_frame_ms(model, bf16, Wishes(name="csm-1b", fast=one)) for one in (False, True)
+    )
+    assert 0.25 * slow < fast < 0.4 * slow
+    cards.install(monkeypatch, cards.H100)
+    assert place(LARGE, fast=True).device == ZERO
+    assert fast_formats(ZERO) == ("auto", "auto")
 
 
 def test_without_native_kernels_a_card_is_faster_for_any_model(

@@ -16,6 +16,7 @@ from causerie.cli.options import (
     AsJson,
     Device,
     Dtype,
+    Fast,
     Guard,
     LexiconFile,
     Model,
@@ -103,6 +104,7 @@ def narrate(
     dtype: Dtype = "auto",
     backbone_format: WeightFormat = "auto",
     depth_format: WeightFormat = "auto",
+    fast: Fast = False,
     temperature: Temperature = None,
     top_k: TopK = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same samples.")] = 0,
@@ -147,6 +149,7 @@ def narrate(
             dtype=dtype,
             backbone_format=backbone_format,
             depth_format=depth_format,
+            fast=fast,
             watermark=watermark,
         )
     settings = {
@@ -156,6 +159,7 @@ def narrate(
     identity = [__version__, model, _voice_identity(voice, model)]
     identity += [_contents(lexicon) if lexicon else "", guard, str(speed), normalize]
     identity += ["verify"] if verify else []
+    identity += ["fast"] if fast else []
     identity.append("" if tts.watermark is None else tts.watermark.key.hex())
     identity += map(str, (device, dtype, backbone_format, depth_format, temperature, top_k, seed))
     try:

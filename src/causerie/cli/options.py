@@ -47,6 +47,14 @@ WeightFormat = Annotated[
         metavar="FORMAT",
     ),
 ]
+Fast = Annotated[
+    bool,
+    typer.Option(
+        "--fast",
+        help="On a CPU, take int5 weights for the backbone and int4 for the depth decoder: csm-1b "
+        "is about twice as fast, at slightly lower quality.",
+    ),
+]
 LexiconFile = Annotated[
     Path | None,
     typer.Option(

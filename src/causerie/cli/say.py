@@ -18,6 +18,7 @@ from causerie.cli.options import (
     AsJson,
     Device,
     Dtype,
+    Fast,
     Guard,
     LexiconFile,
     Model,
@@ -86,6 +87,7 @@ def say(
     dtype: Dtype = "auto",
     backbone_format: WeightFormat = "auto",
     depth_format: WeightFormat = "auto",
+    fast: Fast = False,
     temperature: Temperature = None,
     top_k: TopK = None,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same samples.")] = None,
@@ -168,7 +170,8 @@ def say(
     words = read_text(text, file, "say")
     options = {
         "device": device, "dtype": dtype, "backbone_format": backbone_format,
-        "depth_format": depth_format, "watermark": chosen_watermark(no_watermark, watermark_key),
+        "depth_format": depth_format, "fast": fast,
+        "watermark": chosen_watermark(no_watermark, watermark_key),
     }  # fmt: skip
     tts, settings = _load(model, options, context)
     settings |= {

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from causerie.cli.console import note, progress
-from causerie.cli.options import Device, Model, VoiceName, check_voice
+from causerie.cli.options import Device, Fast, Model, VoiceName, check_voice
 from causerie.errors import ConfigError
 from causerie.model_files import check_source
 
@@ -33,6 +33,7 @@ def talk(
     voice: VoiceName = None,
     model: Model = "petit",
     device: Device = "auto",
+    fast: Fast = False,
     llm: Annotated[
         str | None,
         typer.Option(
@@ -127,7 +128,7 @@ def talk(
         from causerie.tts import TTS
 
         hears = chosen_recognizer(recognizer, recognizer_model, recognizer_key)
-        tts = TTS.from_pretrained(model, device=device, recognizer=hears)
+        tts = TTS.from_pretrained(model, device=device, fast=fast, recognizer=hears)
         _ = tts.recognizer  # loads the default one
         smart_turn = None if push_to_talk else find_smart_turn(turn_model)
     mind = Echo() if llm is None or llm_model is None else Chat(llm, llm_model, llm_key)

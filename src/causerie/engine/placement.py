@@ -24,6 +24,7 @@ from causerie.device import (
 from causerie.engine.frame_cost import calls_ms, native_ms
 from causerie.engine.memory_plan import check_memory, memory_plan, most_streams
 from causerie.engine.out_of_memory import free_bytes
+from causerie.engine.runners.choose import FAST_FORMATS
 from causerie.engine.runners.cuda_graph import has_graphs
 from causerie.errors import DeviceMemoryError
 from causerie.kernels import compiler
@@ -41,6 +42,7 @@ class Wishes:
     Attributes:
         name: of the model, for messages.
         backbone_format, depth_format: see `causerie.engine.runners.choose.new_runner`.
+        fast: the native kernels store weights in `FAST_FORMATS`; elsewhere nothing changes.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Wishes:
     prefix_bytes: int = 0
     backbone_format: str = "auto"
     depth_format: str = "auto"
+    fast: bool = False
 
     @property
     def needs_cpu(self) -> bool:
@@ -143,7 +146,7 @@ def cpu_frame_ms(model: CSM, stored: torch.dtype, wishes: Wishes) -> float:
     number = str(dtype_on(torch.device("cpu"), stored, wishes)).removeprefix("torch.")
     if library.problem() is not None or number == "float16":  # which native kernels do not store
         return calls_ms(model.config, number, "cpu")
-    formats = (wishes.backbone_format, wishes.depth_format)
+    formats = FAST_FORMATS if wishes.fast else (wishes.backbone_format, wishes.depth_format)
     return native_ms(model.config, *(number if one == "auto" else one for one in formats))
 
 

@@ -273,6 +273,7 @@ def _tts_options(settings: Settings) -> dict[str, Any]:
         "max_queue": settings.max_queue,
         "backbone_format": settings.backbone_format,
         "depth_format": settings.depth_format,
+        "fast": settings.fast,
         "lexicon": settings.lexicon or None,
         "normalize": settings.normalize,
         "recognizer": chosen_recognizer(

@@ -54,6 +54,11 @@ class Settings(BaseSettings):
     depth_format: str = Field(
         "auto", description="Weight format of the depth decoder: auto, int8, int5 or int4."
     )
+    fast: bool = Field(
+        False,
+        description="On a CPU, int5 weights in the backbone and int4 in the depth decoder: csm-1b "
+        "is about twice as fast, at slightly lower quality.",
+    )
     lexicon: str = Field("", description="File of pronunciations for all texts.")
     normalize: Literal["on", "off"] = Field(
         "on", description="off: a model that reads letters gets texts exactly as they are written."

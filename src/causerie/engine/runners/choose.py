@@ -23,6 +23,8 @@ log = logging.getLogger("causerie.engine")
 
 #: "native" for a CPU, "batched" for a GPU, "plain" for any device.
 Kernels = Literal["auto", "native", "batched", "plain"]
+#: Formats of the backbone and the depth decoder that native kernels have on request.
+FAST_FORMATS = ("int5", "int4")
 #: Largest batch for the Triton kernels: larger ones are faster on tensor cores.
 KERNEL_SLOTS = 8
 
@@ -92,6 +94,12 @@ def _kernel_slots(device: torch.device) -> int:
     if why:
         log.warning("int8 by torch's kernels, which is no faster than bfloat16: %s", why)
     return 0 if why else KERNEL_SLOTS
+
+
+def fast_formats(device: torch.device) -> tuple[str, str]:
+    """The formats of the two transformers that are recommended for csm-1b on a device."""
+    is_native = device.type == "cpu" and library.problem() is None
+    return FAST_FORMATS if is_native else ("auto", "auto")
 
 
 def check_formats(*formats: str) -> None:
