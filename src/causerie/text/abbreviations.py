@@ -18,6 +18,7 @@ from causerie.text.units import UNITS, many
 
 _BEFORE_NAME = {
     "Dr": "Doctor", "Drs": "Doctors", "Mr": "Mister", "Mrs": "Missus", "Ms": "Miz",
+    "Mme": "Madame", "Mlle": "Mademoiselle",
     "Prof": "Professor",
     "St": "Saint", "Gen": "General", "Sen": "Senator", "Rep": "Representative", "Gov": "Governor",
     "Pres": "President", "Capt": "Captain", "Lt": "Lieutenant", "Sgt": "Sergeant",
@@ -41,7 +42,8 @@ _ABBREVIATIONS = {
     "e.g.": "for example", "eg.": "for example", "i.e.": "that is", "etc.": "etcetera",
     "vs.": "versus", "vs": "versus", "approx.": "approximately", "dept.": "department",
     "est.": "established", "min.": "minimum", "max.": "maximum", "misc.": "miscellaneous",
-    "incl.": "including", "excl.": "excluding",
+    "incl.": "including", "not incl.": "not included", "excl.": "excluding",
+    "no. is": "number is", "nos. are": "numbers are",
     "resp.": "respectively", "mgr.": "manager", "asst.": "assistant", "govt.": "government",
     "intl.": "international", "natl.": "national", "univ.": "university", "assoc.": "associate",
     "mgmt.": "management", "qty.": "quantity", "pkg.": "package", "temp.": "temperature",
@@ -176,7 +178,9 @@ _ABBREVIATION = re.compile(
 _ESTIMATE = re.compile(r" (?:[$€£~]|(?!in\b|by\b|as\b|1[0-9]{3}\b|20[0-9]{2}\b)[a-z0-9])")
 _TITLE = re.compile(
     rf"\b({alternatives(_BEFORE_NAME)})\.(?= ?[A-Z]|(?<!St\.)(?: &| 1st\b| and [MD]))"
-    r"|\b(Dr|Mr|Mrs|Ms|Prof)(?= [A-Z])"
+    r"|\b(Dr|Mr|Mrs|Ms|Mme|Mlle|Prof)(?= [A-Z])"
+    r"|(?:(?<=\b[Tt]he )|(?<=\b[12](?:st|nd) ))(Lt|Sgt|Capt|Col|Gen|Gov|Sen|Rep|Prof|Dr|Rev)\."
+    r"(?= [a-z])"
 )
 # Names of streets, also before another name: the Main St. Bridge.
 _STREET_NAME = re.compile(
@@ -301,7 +305,7 @@ _TO_DATE = re.compile(rf"(?:(?<=[0-9])|(?<=[0-9](?:st|nd|rd|th))) ?[-–] ?(?=(?
 _WORKDAYS = re.compile(r"\bM[-–]F\b(?=,?:? [0-9])|(?<=[0-9ap]m )M[-–]F\b")
 _ONE_NAME = re.compile(rf"(?P<mark>(?<=[a-z.]) ?[-–/] ?)?\b(?P<name>{_NAME})\b\.?")
 _CLEAR_NAME = re.compile(
-    rf"\b(?P<short>{alternatives(_CLEAR)})\b(?!-[a-z]|')(?:\.(?= [a-z0-9(]|,|'s\b))?"
+    rf"\b(?P<short>{alternatives(_CLEAR)})\b(?!-[a-z]|'(?!s\b))(?:\.(?= [a-z0-9(]|,|'s\b))?"
 )
 _UNCLEAR_NAME = re.compile(
     r"\b(?P<short>Sat|Sun|Jan|Mar)(?:\.(?= '?[a-z0-9(]|,)|\.?(?=,? (?:'?[0-9]|(?:"
@@ -335,7 +339,7 @@ def read_abbreviations(text: str) -> str:
     text = _REVISION.sub("revision ", text)
     text = _read_colleges(text)
     text = _STREET_NAME.sub(r"\g<name> Street", text)
-    text = _TITLE.sub(lambda match: _BEFORE_NAME[match[1] or match[2]], text)
+    text = _TITLE.sub(lambda match: _BEFORE_NAME[next(filter(None, match.groups()))], text)
     text = _SUFFIX.sub(_suffix, text)
     text = _COMPASS_AFTER.sub(lambda match: f"{match['street']} {_COMPASS[match['point']]}", text)
     text = _days_and_months(text)

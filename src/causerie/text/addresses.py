@@ -25,6 +25,7 @@ _FILE_TYPES = (
 
 _EMAIL = re.compile(
     r"(?:mailto:)?(?<![\w.+-])([\w.+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,4})"
+    r"(?P<path>:(?=[\w/]))?"  # git@github.com:user
 )
 _URL = re.compile(
     r"(?<![\w@.])(?:(?:https?|ftp)://(?:www\.)?|www\.)(?P<full>[^\s<>\"]{1,2000})"
@@ -34,13 +35,14 @@ _URL = re.compile(
 _SCHEME = re.compile(r"(?<=[a-z0-9])://(?=[\w/])")  # s3://bucket
 _VOWELLESS = re.compile("[b-df-hj-np-tv-xz]{2,4}", re.I)
 _PIECE = re.compile(r"[A-Za-z]+|[0-9]+|[^\w\s]|_")
+_UNREAD = re.compile("[?#]")  # the start of a query or fragment
 _ESCAPED = re.compile(r"%[0-9A-Fa-f]{2}")
 _FILE_TYPE = re.compile(
     rf"(?:(?<=[\w)])|(?<![^\s(\"'/]))\.(?P<type>{_FILE_TYPES})\b(?!(?<!\.tar)\.\w)", re.I
 )
 # A sentence does not begin with a small letter: os.path; Math.max(a, b).
 _MEMBER = re.compile(
-    r"(?<=[a-z_]{2})(?<!\betc)\.(?P<part>(?=[a-z_]{2}|[A-Za-z_]\w{0,30}\()[A-Za-z]*)"
+    r"(?:(?<=[a-z_]{2})(?<!\betc)|(?<=\b[a-z])(?=\.[a-z]\w{1,30}\())\.(?P<part>(?=[a-z_]{2}|[A-Za-z_]\w{0,30}\()[A-Za-z]*)"
 )
 _DOT_NET = re.compile(r"(?<=[A-Z])\.NET\b")
 _HIDDEN_FILE = re.compile(r"(?<![^\s/])\.(?=[A-Za-z]{2})")
@@ -60,6 +62,8 @@ _ORDERED = re.compile(
 _HANDLE = re.compile(r"(?<!\S)@(?=[A-Za-z])\w{2,40}")
 _COMMUNITY = re.compile(r"(?<![\w/])[ru]/\w{2,40}")
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_POUND = re.compile(r"(?:(?<=[Pp]ress )|(?<=[Dd]ial )|(?<=[Hh]it )|(?<=\bor ))#(?!\w)")
+_HASH = re.compile(r"(?<!\S)#(?!\S)")
 _SHARP = re.compile(r"\b([A-G])#(?!\w)")
 _MARKS = re.compile(r"[.@:/#\\*]")
 
@@ -71,7 +75,7 @@ def read_addresses(text: str) -> str:
     """
     if not _MARKS.search(text):
         return text
-    text = _EMAIL.sub(lambda match: _address(match[1]), text)
+    text = _EMAIL.sub(lambda m: _address(m[1]) + " colon " * bool(m["path"]), text)
     text = _URL.sub(_url, text)
     text = _SCHEME.sub(" colon slash slash ", text)
     text = _HOME.sub("tilde/", text)
@@ -83,17 +87,30 @@ def read_addresses(text: str) -> str:
     text = _HERE.sub(lambda match: "dot " * len(match["dots"]) + "slash ", text)
     text = _COMMUNITY.sub(lambda match: _HUMP.sub(" ", match[0]), text)
     text = _HANDLE.sub(lambda match: match[0].replace("_", " underscore "), text)
-    text = _NUMBER_SIGN.sub(" number", text)
+    text = _HASH.sub("hash", _POUND.sub("pound", _NUMBER_SIGN.sub(" number", text)))
     text = _ORDERED.sub(r"\g<what>number ", text)
     text = _HASHTAG.sub(lambda match: f"hashtag {_HUMP.sub(' ', match['tag'])}", text)
     return _SHARP.sub(r"\1 sharp", text)
 
 
+def unread_parts(text: str) -> list[str]:
+    """The queries and fragments of its web addresses, which are not read."""
+    if not _UNREAD.search(text):
+        return []
+    return [part for match in _URL.finditer(text) if (part := _parts(match)[1])]
+
+
 def _url(match: re.Match[str]) -> str:
+    address, _, rest = _parts(match)
+    return _address(_ESCAPED.sub(" ", address.rstrip("/"))) + rest
+
+
+def _parts(match: re.Match[str]) -> tuple[str, str, str]:
+    """An address, its query and fragment, and the punctuation after it."""
     found = match["full"] or match["bare"]
     kept = found.rstrip(".,;:!?)'\"")
-    address = re.split("[?#]", kept, maxsplit=1)[0].rstrip("/")
-    return _address(_ESCAPED.sub(" ", address)) + found[len(kept) :]
+    address = _UNREAD.split(kept, maxsplit=1)[0]
+    return address, kept[len(address) :], found[len(kept) :]
 
 
 def _address(address: str) -> str:

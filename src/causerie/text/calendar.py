@@ -21,7 +21,7 @@ _MONTH = {name.lower(): month for name, month in SHORT_MONTHS.items()}
 _MONTH |= {month.lower(): month for month in MONTHS}
 _MONTH_NAME = rf"(?P<month>{alternatives([*MONTHS, *SHORT_MONTHS])})"
 _YEAR = r"(?P<year>[12][0-9]{3})(?![0-9]|[.,:][0-9])"
-_DAY_END = r"(?:st|nd|rd|th)?\b(?![:/.][0-9]|,[0-9]|%)"
+_DAY_END = r"(?:st|[nr]?d|th)?\b(?![:/.][0-9]|,[0-9]|%)"
 _ZONES = "ET EST EDT CT CST CDT MT MST MDT PT PST PDT UTC GMT BST CET CEST IST JST AEST".split()
 #: Names after "9 a.m." in the same sentence: days, months and time zones, also as letters.
 AFTER_TIME = (
@@ -36,26 +36,32 @@ _HALF_DAY = (
 _BEFORE_DATE = "|".join(
     rf"(?<=\b{word} )"
     for word in (
-        *"on On by By since Since until Until due before after from dated today".split(),
+        *"on On by By since Since until Until due Due before after from dated today".split(),
         *DAYS,
         *(f"{day}," for day in DAYS),
     )
 )
 _DENOMINATORS = frozenset("2 3 4 5 6 8 16 32".split())
-# Denominators that nobody uses: 10/31 is a date, 7/16 a part of an inch.
-_ONLY_DAYS = "1[345789]|2[1-9]|3[01]"
+# Denominators that nobody uses: 10/31 and 06/01 are dates, 7/16 a part of an inch.
+_ONLY_DAYS = "1[345789]|2[1-9]|3[01]|0[1-9](?! season)|(?<=0[1-9]/)[12][0-9](?! season)"
 _DECADE_BEFORE = "|".join(
     rf"(?<=\b{word} )|(?<=\b{word}-)"
     for word in "the The her Her his His their Their my My our your early mid Mid late and".split()
 )
-_ERA = r"(?= ?(?:music|movies?|films?|hits?|kids?|fashion|style|pop|rock|era|child|nostalgia)\b)"
+_ERA = (
+    r"(?=[ -]?(?:music|movies?|films?|hits?|kids?|fashion|style|pop|rock|era|child|nostalgia|disco|"
+    r"funk|punk|soul|metal|rap|hip hop|synth\w*|dance|party|vibes?|look|aesthetic|decor|sitcoms?|"
+    r"shows?|cartoons?|classics?|bands?|songs?|icons?|thrillers?|horror|cars?|themed?|inspired)\b)"
+)
 
 
 # Before a date that needs no article: my 3 May appointment.
 _DETERMINED = re.compile(
     r"\b(?:the|an?|this|that|every|each|my|your|his|her|its|our|their|last|next) $", re.I
 )
-_SO_LONG = re.compile(r" ?(?:elapsed|remaining|left|long|in length|total)\b")
+_SO_LONG = re.compile(
+    r" ?(?:elapsed|remaining|left|long|in length|total|finish|marathon|half|race|run|ride)\b"
+)
 _LASTED = re.compile(
     r"\b(?:time (?:was|of|is)|took|takes|lasted|lasts|ran|finish\w*|duration:?|length:?)"
     r"(?: in| for)? $",

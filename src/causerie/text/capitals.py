@@ -55,7 +55,7 @@ _ACRONYMS = frozenset(
 _INITIALISMS = frozenset(
     "ceo cfo cto cio cia usa ufo epa api ui ux ip id ai eu uk un uae ira ev iq diy oem eta icu suv "
     "mit led hiv gop lol iso aka ucla aclu ymca ywca usda usaf usga edta adac "
-    "nyu ny la imho icao afaik ianal uscis usaid acpi aicpa aspca nyse phev".split()
+    "nyu ny la imho icao afaik ianal uscis usaid acpi aicpa aspca nyse phev byob".split()
 )
 # Initialisms that people also write in small letters.
 _SMALL = (

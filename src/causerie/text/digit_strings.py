@@ -69,6 +69,13 @@ _BEFORE_NUMBER_SIGN = "|".join(
     ).split()
     for mark in ("", ":", r"\.")
 )
+# Of which people name the isotopes: ¹⁴C → carbon 14.
+_ISOTOPES = {
+    "C": "carbon", "H": "hydrogen", "He": "helium", "K": "potassium", "N": "nitrogen",
+    "O": "oxygen", "P": "phosphorus", "S": "sulfur", "Co": "cobalt", "Fe": "iron",
+    "Sr": "strontium", "Tc": "technetium", "I": "iodine", "Cs": "cesium", "Pb": "lead",
+    "Rn": "radon", "Ra": "radium", "Th": "thorium", "U": "uranium", "Pu": "plutonium",
+}  # fmt: skip
 _ELEMENTS = "He|Li|Be|Ne|Na|Mg|Al|Si|Cl|Ca|Cr|Mn|Fe|Co|Ni|Cu|Zn|Br|Ag|Sn|Ba|Au|Hg|Pb|[HBCNOFPSKIU]"
 
 
@@ -116,7 +123,7 @@ def _character(one: str) -> str:
     return digits(one) if one.isdigit() else one.upper()
 
 
-_RAISED = str.maketrans("¹²³⁴⁺⁻", "1234+-")
+_RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-")
 # An element, a number after one, or a group: (NH4)2.
 _PARTS = (
     rf"(?:{_ELEMENTS}|(?<=[A-Za-z)])[0-9]|\((?=[A-Z][A-Za-z0-9]{{1,6}}\)[0-9])"
@@ -243,10 +250,15 @@ CODES: tuple[Rule, ...] = (
         _hash,
     ),
     (r"\b0x[0-9A-Fa-f]{1,16}\b", _characters),
-    # A card whose other digits are hidden: **** 1234.
     (
-        r"(?<![\w*])(?:[*•]{2,4}[ -]?|[xX]{3,4}-){1,4}(?P<digits>[0-9]{4})(?![0-9])",
-        lambda match: digits(match["digits"]),
+        rf"(?<!\S)(?P<mass>[⁰¹²³⁴-⁹]{{1,3}})(?P<element>{'|'.join(_ISOTOPES)})\b",
+        lambda m: f"{_ISOTOPES[m['element']]} {m['mass'].translate(_RAISED)}",
+    ),
+    # A number whose other digits are hidden: **** 1234, XXX-XX-6789.
+    (
+        r"(?P<said>\b[Ee]nd(?:ing|s|ed) (?:in|with) )?(?<![\w*•])(?=[*•]|[xX]{3})"
+        r"(?:[*•]{2,16}[ -]?|[xX]{2,4}[ -]){1,4}(?P<digits>[0-9]{3,5})(?!\w)",
+        lambda match: f"{match['said'] or 'ending in '}{digits(match['digits'])}",
     ),
     # The docket of a court: 1:24-cv-00123.
     (

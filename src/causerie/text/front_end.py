@@ -14,10 +14,11 @@ from pathlib import Path
 
 from causerie.errors import CheckpointError, ConfigError, TextError
 from causerie.text import marks
+from causerie.text.addresses import unread_parts
 from causerie.text.blocks import LeftOut
 from causerie.text.lexicon import UserLexicon
 from causerie.text.marks import Mark
-from causerie.text.normalize import normalize
+from causerie.text.normalize import EMOTICON, normalize
 from causerie.text.pronounce import PUNCTUATION, Lexicon
 from causerie.text.split import MAX_PIECE_CHARS, MIN_PIECE_CHARS, Piece, Sentence, whole
 
@@ -147,6 +148,8 @@ class FrontEnd:
             left_out: the parts that are not obeyed are added to it.
         """
         text = sentence.text
+        left_out += [_note("emoticon", match[0]) for match in EMOTICON.finditer(text)]
+        left_out += [_note("part of a web address", part) for part in unread_parts(text)]
         if options.lexicon is not None:
             text = options.lexicon.apply(text, self.lexicon.knows if self.lexicon else _any)
 

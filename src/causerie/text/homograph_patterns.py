@@ -109,7 +109,8 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
     "bow": (
         (
             "bˈW",
-            r"\b[a-z]+s _ (?:to|before|down|after|at|when|as|their)\b|"
+            r"\b(?:[a-z]+s|people|[a-z]*men|children) _ (?:to|before|down|after|at|when|as|"
+            r"their)\b|"
             r"\b(?:to|will|would|must|should|they|we|i|he|you|did|didn't|don't|not|and|all|men|"
             r"please) _ (?:down|before|to|out|low|his|her|their|your|my|and|as|when|politely|"
             r"deeply|in|at|[.,])|\b(?:to|must|should|will) _\b|^_ (?:down|before|to|your|low)|"
@@ -241,8 +242,10 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             r"last (?:night|week|month|year|summer|winter|time|sunday|monday|tuesday|wednesday|"
             r"thursday|friday|saturday|weekend|spring|fall)|ago|this morning|earlier|"
             r"as a (?:child|boy|girl|kid)|"
-            r"(?:before|after|until) (?:he|she|they|we|i) \w+ed\b|when (?:i|he|she|we|they) "
-            r"(?:was|were)|in (?:nineteen|"
+            r"(?:before|after|until) (?:he|she|they|we|i) \w+ed\b|"
+            r"^(?:when|as|while|after) (?:i|he|she|we|they) _ [^,]*, (?:i|he|she|we|they) (?:\w+ed|"
+            r"felt|knew|saw|thought|was|were|cried|had|could|fell|found|got)\b|"
+            r"when (?:i|he|she|we|they) (?:was|were)|in (?:nineteen|"
             r"two thousand|college)|once _)\b|\b(?:he|she|it|which|who|mother|father|mom|dad|"
             r"sister|brother|teacher|sign|note|letter|message|label|headline|judge|card|"
             r"everyone|everybody|nobody) (?:\w+ly |then |once |also |just |never |always )?_\b|"
@@ -385,7 +388,21 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
         ("ˌʌpsˈɛt", ""),
     ),
     "moped": (("mˈOpt", r"\b_ (?:around|about|all)\b"), ("mˈOpˌɛd", "")),
-    "nice": (("nˈis", r"\b_ , france\b|\b(?:in|to|from|near) _ ?(?:[,.;!?]|$)"), ("nˈIs", "")),
-    "reading": (("ɹˈɛdɪŋ", r"\b_ , (?:england|berkshire|pennsylvania)\b"), ("ɹˈidɪŋ", "")),
+    "nice": (
+        (
+            "nˈis",
+            r"\b_ , france\b|\b(?:in|to|from|near) _ ?(?:[,.;!?]|$)|"
+            r"\b(?:flew|fly|flight|trains?|drove|travel\w*|went|moved) (?:\w+ )?(?:to|from) _",
+        ),
+        ("nˈIs", ""),
+    ),
+    "reading": (
+        (
+            "ɹˈɛdɪŋ",
+            r"\b_ , (?:england|berkshire|pennsylvania)\b|"
+            r"\b(?:trains?|bus|drove|flew|station|live[sd]?|born) (?:to|from|in|at) _",
+        ),
+        ("ɹˈidɪŋ", ""),
+    ),
     "mobile": (("mObˈil", r"\b_ , alabama\b"), ("mˈObᵊl", "")),
 }

@@ -102,6 +102,10 @@ _LETTING = frozenset(
 )
 _BEFORE_SINGULARS = frozenset("this that each every a an another".split())
 _NUMBERS = frozenset("few lot".split())
+_LEAST = frozenset("light mild low slight little small".split())
+# After a verb at the start of a sentence, and after one in the third person.
+_OF_VERB = {"alternate": "between", "graduate": "from", "elaborate": "on", "object": "to"}
+_DEGREES = frozenset("too up almost nearly about".split())
 _AUXILIARIES = frozenset("do does did will would can could should must may might shall".split())
 _QUESTIONS = frozenset("what when where why how which who and or but then so much many".split())
 _PLURALS = frozenset("people children men women police both and or but who that which".split())
@@ -210,7 +214,8 @@ def _is_verb(words: Sequence[str], at: int, *, singular: bool) -> bool | None:
     if before == words[at].lower():  # farms produce produce
         return not _is_verb(words, at - 1, singular=singular)
     if before in _BEFORE_VERBS:
-        return not (singular or (before == "to" and after in _AFTER_ADJECTIVES))
+        is_adjective = after in _AFTER_ADJECTIVES or earlier in _LEAST  # light to moderate rain
+        return not (singular or (before == "to" and is_adjective))
     if before in _SUBJECTS:
         return True
     if before == "that":  # a determiner, or the start of a clause: plants that produce
@@ -230,11 +235,12 @@ def _is_verb(words: Sequence[str], at: int, *, singular: bool) -> bool | None:
     if not before and at < start and words[at].lower() in ("never", "always", "just", "only"):
         return not singular  # never use bleach
     if not before or before[0] in _PAUSES or before in ("and", "or", "but", "then"):
-        return (after in _ARTICLES and not singular) or None
+        is_object = after in _ARTICLES or after == _OF_VERB.get(words[at].lower())
+        return (is_object and not singular) or None
     if singular and earlier in _BEFORE_SINGULARS and before not in _NUMBERS:
         return True  # this device records sound
     if singular:
-        return (not before.endswith("s") and after in _ARTICLES) or None
+        return (not before.endswith("s") and after in _ARTICLES | _DEGREES) or None
     if before in _PLURALS or (before.endswith("s") and not before.endswith(("ss", "us", "is"))):
         return after not in _OTHER_VERBS or None
     # A base form does not follow a noun in the singular.
@@ -245,6 +251,8 @@ def _in_question(words: Sequence[str], at: int) -> bool:
     """Whether the words up to a noun are the subject of a question: what does the farm produce?"""
     for back in range(at - 1, max(-1, at - 5), -1):
         word = words[back].lower()
+        if word in _SUBJECTS:  # do I need a work permit?
+            return False
         if word in _AUXILIARIES:
             earlier = _before(words, back)
             return not earlier or earlier[0] in _PAUSES or earlier in _QUESTIONS

@@ -15,6 +15,7 @@ from html.entities import html5
 from causerie.errors import TextError
 from causerie.text import pauses
 from causerie.text.marks import Mark
+from causerie.text.numbers import ordinal
 from causerie.text.phonemes import ALPHABETS, is_ipa, to_phonemes
 from causerie.text.sounds import tag_end
 
@@ -54,13 +55,18 @@ _NO_TAG = re.compile(r"</?[\w:-]+\s+[^\s=<>]+\s+[^\s=]")
 _ELEMENT = re.compile(r"<(phoneme|sub|say-as)(?=[\s>])", re.I)
 _SSML_ATTRIBUTE = re.compile(r"\s([\w:-]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
 _MARKUP = re.compile(r"<[^<>]*>")
-#: Values of `interpret-as` that spell the text.
-SPELLED = frozenset({"characters", "spell-out", "verbatim", "digits"})
+_SPELLED = frozenset({"characters", "spell-out", "verbatim", "digits"})
+#: Values of `interpret-as` that change how a text is read.
+SAID_AS = _SPELLED | {"ordinal"}
 _ALT = re.compile(r"\salt\s*=\s*(?:\"([^\"]*)\"|'([^']*)')", re.I)
 _ANY_FILE = re.compile(r"\*\.[a-z]")  # *.csv
 _SERVICE = re.compile(  # dial *67
     r"(?:(?<=[Dd]ial )|(?<=[Pp]ress )|(?<=[Ee]nter )|(?<=[Cc]all )|(?<=\bor ))\*[0-9]{2,3}(?![\w*])"
 )
+_MASKED = re.compile(  # ****1234, ***-**-6789
+    r"(?:\*{4,}-?|\*{2,}(?:-\*{2,}){1,4}-)[0-9]{3,5}(?![\w*])"
+)
+_FACE = re.compile(r"(?<!\S)[-^]_+[-^](?!\w)")  # ^_^
 _OPTION = re.compile(r"(?<!\S)-{1,2}[A-Za-z][\w-]*")  # --save-dev
 _SUPERSCRIPT = re.compile(r"<sup>\s*([-+]?[0-9n]{1,6})\s*</sup>", re.I)
 _RAISED = str.maketrans("0123456789+-n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ")
@@ -204,7 +210,10 @@ def _emphasis(raw: str, at: int, stop: int) -> Token:
     before = raw[at - 1] if at else " "
     after = raw[end] if end < stop else " "
     text = Token(Kind.TEXT, end, raw[at:end])
-    if char == "~" and size != 2:
+    masked = _MASKED.match(raw, at, stop) if char == "*" else None
+    if masked:
+        return Token(Kind.TEXT, masked.end(), masked[0])
+    if (char == "~" and size != 2) or _FACE.match(raw, max(0, at - 1), stop):
         return text
     if char == "_" and size >= 3 and not (before.isalnum() or after.isalnum()):
         return Token(Kind.TEXT, end, "blank")  # to be filled in
@@ -351,9 +360,16 @@ def _element(raw: str, at: int, stop: int) -> Token | None:
             return _pronounced(inner or given["ph"], given["ph"], closed.end(), alphabet)
     elif name == "sub" and "alias" in given:
         return Token(Kind.TEXT, closed.end(), given["alias"])
-    elif name == "say-as" and given.get("interpret-as") in SPELLED:
-        return Token(Kind.TEXT, closed.end(), " ".join("".join(inner.split())).upper())
+    elif name == "say-as" and given.get("interpret-as") in SAID_AS:
+        return Token(Kind.TEXT, closed.end(), say_as(given["interpret-as"], inner))
     return None
+
+
+def say_as(kind: str, text: str) -> str:
+    """The text of a say-as element of a kind in `SAID_AS`, as it is read."""
+    if kind in _SPELLED:
+        return " ".join("".join(text.split())).upper()
+    return ordinal(text.strip()) if re.fullmatch("[0-9]+", text.strip()) else text
 
 
 def _pronounced(word: str, written: str, end: int, alphabet: str = "ipa") -> Token:

@@ -33,7 +33,7 @@ _CURRENCY = {
 CODES = "|".join(code for code in _CURRENCY if code.isascii() and code.isalpha())
 #: The signs of currencies.
 SIGNS = "".join(code for code in _CURRENCY if len(code) == 1)
-_BEFORE = rf"(?<![A-Za-z])(?P<currency>[A-Z]{{0,2}}[{SIGNS}]|(?:{CODES})\.?(?= ?[0-9]))"
+_BEFORE = rf"(?<![A-Za-z])(?P<currency>[A-Z]{{0,2}}[{SIGNS}]|(?:zł|Kč|(?:{CODES})\.?)(?= ?[0-9]))"
 _AFTER = rf"(?P<currency>[{SIGNS[1:]}]|zł|Kč|(?:{CODES})\b)"
 _SCALES = {
     "mm": "million", "mil": "million", "bil": "billion", "cr": "crore", "l": "lakh",

@@ -21,7 +21,7 @@ from causerie.text.roman import read_roman_numerals
 from causerie.text.rules import Rules
 from causerie.text.units import read_products
 
-_KEPT = "…–—°⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺™®©×÷"
+_KEPT = "¯…–—°⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺™®©×÷"
 
 
 class _Compatible(dict[int, str | int]):
@@ -65,16 +65,16 @@ _SYMBOLS = {
     "‱": "per ten thousand", "⟶": "to", "∣": "given",
     "∝": "is proportional to", "≡": "is equivalent to", "∅": "the empty set",
 }  # fmt: skip
-_CODES = Rules(CODES, only_if=r"[0-9⁺⁻+]|#[A-Fa-f]|\b[A-Z][a-z]?(?:Cl|OH|O|S|Br)\b")
-# Between spaces, so that no punctuation of a word is lost; a heart only after words.
-_EMOTICON = re.compile(
-    r"(?<!\S)(?:[:;8][-'^o]?[)(\]\[DPpOo|\\/*]|:'\(|\^\^|\\o/|[xX]D)(?!\w)|(?<=[a-z.!]{2} )<3(?!\w)"
-    r"|(?<!\w )<3(?= ?[.!]?$)"
+_CODES = Rules(CODES, only_if=r"[0-9⁰¹²³⁴-⁹⁺⁻+]|#[A-Fa-f]|\b[A-Z][a-z]?(?:Cl|OH|O|S|Br)\b")
+#: Pictures of characters, and their codes: :-), ^_^, :smile:. They are not read. Between spaces, so
+#: that no punctuation of a word is lost; a heart only after words.
+EMOTICON = re.compile(
+    r"(?<!\S)(?:>?[:;=]['^o]?-?|[8B]-)[)(\]\[DPpOo|\\/*](?!\w)|(?<=[a-z!?.])[:;]-?[DP](?!\w)"
+    r"|(?<!\S)(?:\^_*\^|-__*-|[oO]_[oO]|T_T|\\o/|[xX]D|¯\S*ツ\S*¯)(?!\w)"
+    r"|(?<=[a-z.!]{2} )</?3(?!\w)|(?<!\w )</?3(?= ?[.!]?$)"
+    r"|(?<!\S):[a-z][a-z0-9_+]{2,30}:(?=\s|$|[.,!?])"
 )
-# Lines and codes of pictures: === End ===, :smile:.
-_DECORATION = re.compile(
-    r"^[=~#_-]{3,} | [=~#_-]{3,}$|(?<!\S):[a-z][a-z0-9_+]{2,30}:(?=\s|$|[.,!?])"
-)
+_DECORATION = re.compile(r"^[=~#_-]{3,} | [=~#_-]{3,}$")  # === End ===
 # Tags in code or written out: the `<div>` element.
 _ELEMENT = re.compile(
     r"(?:(?<!\w)<|<(?=/))(?P<slash>/?)(?P<name>[A-Za-z][A-Za-z0-9-]{0,20}"
@@ -106,7 +106,9 @@ _RELATION = re.compile(
     r"(?:(?<=[,;:(] )|(?<=[,;:(])|^)[≥≤≈]|(?:(?<=[a-z]{2} )|(?<=\ba ))[≥≤≈](?=[$€£]?[0-9])"
 )
 _FIRST_ARROW = re.compile("^ ?[→←] ?")
-_MINUS_GRADE = re.compile(r"(?<=\b[ABCDO])-(?= (?:grade|average|student|rating)|$|[.,])")
+_MINUS_GRADE = re.compile(
+    r"(?<=\b[ABCDO])-(?= (?:grade|average|student|rating|for\b|in\b)|$|[.,;])"
+)
 _TO_A_POWER = re.compile(r"(?<=[A-Za-z0-9)])\^(?P<minus>[-−])?(?=[A-Za-z]\b|\()")
 _OPTION = re.compile(  # git push --force; ls -l
     r"(?<=[A-Za-z0-9] )--[a-z]+(?:-[a-z]+)*(?=[ =,.;:)]|$)"
@@ -114,7 +116,7 @@ _OPTION = re.compile(  # git push --force; ls -l
 )
 _DASH = re.compile(r"(?<=\S) -{1,3} (?=\S)|-{2,}")
 _ARROW = re.compile(r"(?<![-=<])[-=]{1,2}>")
-_COMPARED = re.compile(r"(?<=[\w)²³°%∞!] )[<>](?= ?[\w(])|[<>](?=[$€£~]?[0-9])")
+_COMPARED = re.compile(r"(?<=[\w)²³°%∞!] )[<>](?= ?\.?[\w(])|[<>](?=[$€£~]?\.?[0-9])")
 _COMPASS = {"N": "north", "S": "south", "E": "east", "W": "west"}
 _VARIABLE = re.compile(r"(?<!\w)\$(?=[A-Za-z_])")
 _DOLLAR_FOR_S = re.compile(r"(?<=[A-Za-z])\$(?=[A-Za-z])")
@@ -138,7 +140,7 @@ def normalize(text: str, *, spells: bool = True, knows: Callable[[str], bool] | 
     text = " ".join(text.translate(_TABLE).split())
     text = _ELEMENT.sub(lambda m: f" {'slash ' * bool(m['slash'])}{m['name']} ", text)
     text = _read_signs(_DECORATION.sub("", text))
-    text = read_addresses(_CODES(_EMOTICON.sub("", text)))
+    text = read_addresses(_CODES(EMOTICON.sub("", text)))
     text = read_roman_numerals(read_abbreviations(text))
     text = read_capitals(text, knows) if spells else text
     text = _STAR.sub(lambda match: " times " if match["times"] else "star", text)
@@ -265,6 +267,12 @@ _read_signs = Rules(
         (r"\b(?:A[-–]Z|a[-–]z)\b", lambda m: f"{m[0][0]} to {m[0][-1]}"),
         # y = mx + b
         (r"(?<== )([a-z])([a-z])(?=[²³]?(?: ?[+−]| - ))", lambda m: f"{m[1]} {m[2]}"),
+        # F = ma
+        (
+            r"(?<=\b[A-Za-z] = )(?!no|it|me|us|on|in|up|at|to|my|so|do|if|or|as|an|am|be|by|is|of)"
+            r"([a-z])([a-z])(?=[²³]?(?:[.,;:)]|$))",
+            lambda m: f"{m[1]} {m[2]}",
+        ),
         (r"(?<![\w=])==(?=[^\s=])([^=]{1,100})(?<![\s=])==(?![\w=])", r"\1"),
         (r"\bd([a-z])/d([a-z])\b", lambda m: f"d {m[1]} over d {m[2]}"),
         (

@@ -68,7 +68,9 @@ def _number(match: re.Match[str]) -> str:
 
 # Things that a measure before them describes, in the singular: 35mm film.
 _MEASURED = re.compile(
-    " (?:film|lens|camera|sprint|race|dash|winds?|hose|pipe|screw|drill|cable|screen|monitor|"
+    # perhaps after a name: a 2.0L V6 engine, 55" 4K screen
+    r"(?: (?!I |A )[A-Z0-9][A-Za-z0-9]{0,12}){0,4}"
+    r" (?:film|lens|camera|sprint|race|dash|winds?|hose|pipe|screw|drill|cable|screen|monitor|"
     r"display|battery|charg(?:ing|ers?)|speakers?|bulbs?|drives?|adapter|motor|panels?|files?|"
     r"bottles?|bags?|"
     r"commute|walk|hike|ride|jog|run|swim|fence|wall|ladder|rope|"
@@ -81,7 +83,7 @@ _MEASURED = re.compile(
     r"freestyle|hurdles|"
     r"doses?|drums?|kegs?|crates?|sacks?|vials?|tubes?|beakers?|flasks?|pools?|fastballs?|"
     r"dogs?|cats?|baby|babies|child|m[ae]n|wom[ae]n|turkeys?|vests?|sandbags?|formats?|windows?|"
-    r"relay|radius|speed limit|vinyl|pizzas?|laptops?|tablets?|TVs?)\b"
+    r"relay|radius|speed limit|vinyl|pizzas?|laptops?|tablets?|T V|V[0-9]{1,2})\b"
     r"|\.?\) (?:can|jar|package|pkg|bag|bottle|box|tin|container|bar)s?\b"
 )
 
@@ -163,11 +165,15 @@ def _rate(match: re.Match[str]) -> str:
     return f"{match['noun']} per {per(match['per'])}"
 
 
-def _feet_and_inches(match: re.Match[str]) -> str:
-    feet, inches = match["feet"], match["inches"]
-    return (
-        f"{cardinal(feet)} {'foot' if feet == '1' else 'feet'} "
-        f"{cardinal(inches)} {'inch' if inches == '1' else 'inches'}"
+def _two_units(match: re.Match[str]) -> str:
+    """Feet and inches, pounds and ounces, in the singular before a noun: a 5 lb. 8 oz. baby."""
+    units = ("foot", "inch") if match["feet"] else ("pound", "ounce")
+    single = match["article"] and match["noun"] is not None
+    single = single or _MEASURED.match(match.string, match.end())
+    numbers = (match["feet"] or match["pounds"], match["inches"] or match["ounces"])
+    return (match["article"] or "") + " ".join(
+        f"{cardinal(number)} {unit if single or number == '1' else many(unit)}"
+        for number, unit in zip(numbers, units, strict=True)
     )
 
 
@@ -409,7 +415,7 @@ _SIGNS: tuple[Rule, ...] = (
     (r"(?<=[0-9][\"'])[-–](?=[0-9])", "to"),
     (r"(?:(?<=[0-9]°[CF])|(?<=[0-9] °[CF])) ?[-–] ?(?=[0-9])|(?<=[0-9]°) ?[-–] ?(?=[0-9])", "to"),
     (r"(?<=\bx86)-(?=64)", ""),
-    (r"(?<![\w-])10-4(?=[,.!]|$)", "ten four"),
+    (r"(?<![\w-])(?<!day )10-4(?=[,.!]|$)", "ten four"),
     (r"(?<=[0-9])\.(?=x\b)", "point"),
     (r"(?<![0-9-])(?P<half>[1-9]0)-(?P=half)(?![0-9-])", lambda m: f"{m['half']} {m['half']}"),
     (
@@ -489,8 +495,8 @@ _SIGNS: tuple[Rule, ...] = (
     (r"(?<=[0-9])\*(?= ?[a-z])", "star"),
     (r"# ?(?=[0-9])", "number "),
     (
-        r"(?<![A-Z] )\bT[-–−](?P<left>[0-9]{1,3})(?= (?:sec|min|hour|hr|day))",
-        lambda m: f"T minus {m['left']}",
+        r"(?<![A-Z] )\bT[-–−](?=[0-9]{1,3} ?(?:s\b|sec|min|hour|hr|day))",
+        "T minus",
     ),
     (r"~ ?(?=[0-9])|~(?=[A-Za-z])", "about"),
 )
@@ -521,8 +527,12 @@ _MEASURES: tuple[Rule, ...] = (
         lambda match: f"{many(UNITS[match['unit']])} per" if known(match) else match[0],
     ),
     (r"(?<=[0-9]) ?-?y/?o\b", "year old"),
-    (r"(?<=[0-9]) ?st(?= [0-9]{1,2} ?lbs?\b)|(?<=[02-9])st\b|(?<=\b11)st\b", "stone"),
-    (r"(?:(?<=\b1)|(?<=[/½¼¾]))(?<!/1) c\.(?= [a-z])|(?<=/[0-9]) c\.(?= [a-z]|$)", "cup"),
+    (r"(?<=[0-9]) ?st\.?(?= [0-9]{1,2} ?lbs?\b)|(?<=[02-9])st\b|(?<=\b11)st\b", "stone"),
+    (
+        r"(?:(?<=\b1)|(?<=[/½¼¾]))(?<!/1) c\.(?= [a-z])"
+        r"|(?<=/[0-9]) c(?:\.(?= [a-z]|$)|(?= [a-z]{3}))",
+        "cup",
+    ),
     (r"(?<=[0-9]) c\.(?= [a-z])", "cups"),
     (r"(?<=[0-9]) K(?=[.,;)]| ?$| (?:and|or|to)\b)", "kelvin"),
     (r"(?<=[0-9]) ?A(?= (?:fuse|breaker|circuit|current|supply|outlet|charger)\b)", "amp"),
@@ -571,9 +581,11 @@ _MEASURES: tuple[Rule, ...] = (
     (r"(?<![0-9])(?P<hours>)(?P<minutes>[0-9]{1,3})'(?P<seconds>1[2-9]|[2-5][0-9])\"", _duration),
     (r"(?<![0-9])(?P<feet>[0-9])' ?(?P<inches>1[01]|[0-9])(?P<half> 1/2)?(?:\"|''|\b)", _height),
     (
-        r"(?<![0-9.,])(?P<feet>[0-9]{1,3}) ?(?:ft|feet|foot)\.?,? ?(?P<inches>1[01]|[0-9]) ?"
-        r"(?:in(?:ches|ch)?\b\.?(?! the\b)|\")",
-        _feet_and_inches,
+        rf"{ARTICLE}(?<![0-9.,])(?:(?P<feet>[0-9]{{1,3}})[ -]?(?:ft|feet|foot)\.?,? ?"
+        r"(?P<inches>1[01]|[0-9])[ -]?(?:in(?:ches|ch)?\b(?:\.(?= [a-z]|[,;)]))?(?! the\b)|\")"
+        r"|(?P<pounds>[0-9]{1,3})[ -]?lbs?\.?,? ?(?P<ounces>1[0-5]|[0-9])[ -]?"
+        rf"oz\b(?:\.(?= [a-z]|[,;)]))?)(?P<noun>{NOUN_AHEAD})?",
+        _two_units,
     ),
     (
         rf"(?P<article>\b[Aa]n? |(?<![0-9.,/])(?=[0-9.,]{{1,20}}-in)|(?<= by )){_NUMBER}[ -]?in\.?"

@@ -30,7 +30,7 @@ _NUMERAL = r"(?=[IVX]|[LC][IVXLC])C{0,2}(?:X[CL]|L?X{0,3})(?:I[XV]|V?I{0,3})(?<=
 _BELOW_40 = r"(?=[IVX]{2})X{0,3}(?:I[XV]|V?I{0,3})(?<=[IVX])"
 _SMALL_NUMERAL = (
     r"(?=[ivx]{2})x{0,3}(?:i[xv]|v?i{0,3})|"
-    r"(?:(?<=act )|(?<=scene )|(?<=chapter ))[ivx](?=[.,;:)]|$)"
+    r"(?:(?<=act )|(?<=scene )|(?<=chapter ))[ivx](?=[.,;:)]|$)|[ivx](?= ?[-–] ?[ivx]{1,4}\b)"
 )
 # Others after it: parts I and II, books I–IV.
 _LINK = r"(?:,? (?:and|or|to|through|vs\.?|versus) |, | ?& | ?[-–] ?)"
@@ -39,7 +39,8 @@ _ROMAN_COUNT = (
     rf"\b(?P<before>(?:(?:{_COUNTED_NAMES})[sS]?|GTA|WrestleMania)"
     rf"(?: [0-9]{{1,3}}(?:,? (?:and|or|to)| &))?) "
     rf"(?:(?P<numeral>{_NUMERAL})|(?P<small>{_SMALL_NUMERAL}))(?P<letter>[AB]|)"
-    rf"(?P<more>(?:{_LINK}(?:(?=[IVXLC]{{2}}){_NUMERAL}\b|V\b|X\b))*)(?![\w'&/-])"
+    rf"(?P<more>[-–][ivx]{{1,5}}\b|(?:{_LINK}(?:(?=[IVXLC]{{2}}){_NUMERAL}\b|V\b|X\b))*)"
+    r"(?![\w'&/-])"
 )
 _ROMAN_RANK = (
     rf"(?<=\b)(?P<before>(?:(?:King|Queen|Pope|Emperor|Tsar|Czar|Sultan|Prince|Pharaoh) "
@@ -79,7 +80,7 @@ def _count(match: re.Match[str]) -> str:
     numeral = match["numeral"] or match["small"].upper()
     if numeral == "I" and _is_pronoun(match):
         return match[0]
-    more = re.sub(r"[IVXLC]+\b", lambda m: cardinal(str(_value(m[0]))), match["more"])
+    more = re.sub(r"[IVXLCivx]+\b", lambda m: cardinal(str(_value(m[0].upper()))), match["more"])
     more = re.sub(" ?[-–] ?", " to ", more)
     letter = match.groupdict().get("letter")  # stage IIIB
     return (
@@ -96,6 +97,11 @@ def _century(match: re.Match[str]) -> str:
     return f"{match['before']}{ordinal(str(_value(match['numeral'])))}"
 
 
+# Richard I reigned; but Richard I know.
+_AFTER_FIRST = re.compile(
+    r" (?:of|was|and|ruled|reigned|died|became|conquered|invaded|founded|succeeded|abdicated|"
+    r"ascended)\b|'s|[.,;:)!?]|$"
+)
 _TITLE = re.compile("King|Queen|Pope|Emperor|Tsar|Czar|Sultan")
 
 
@@ -104,7 +110,7 @@ def _rank(match: re.Match[str]) -> str:
     if (
         numeral == "I"
         and not _TITLE.match(match["before"])
-        and not re.match(r"(?: of| was| and|'s|[.,;:)!?]|$)", match.string[match.end() :])
+        and not _AFTER_FIRST.match(match.string[match.end() :])
     ):
         return match[0]
     after_initial = len(numeral) == 1 and re.match(" [A-Z][a-z]", match.string[match.end() :])

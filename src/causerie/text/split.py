@@ -291,8 +291,7 @@ def sentences(text: str) -> list[str]:
             _NO_END.search(found[-1])
             or (_MAY_GO_ON.search(found[-1]) and _GOES_ON.match(sentence))
             or (_BEFORE_NAME.search(found[-1]) and sentence[0].isupper())
-            or (found[-1].endswith((".'", ".’")) and _POSSESSIVE.match(sentence))  # Inc.'s
-            or (found[-1][-1] == "." and _FILE_TYPE.match(sentence))  # IMG.JPG
+            or not found[-1][-1].isspace()  # Inc.'s, IMG.JPG
             or (_FACTORIAL.search(found[-1]) and _EQUALS.match(sentence))  # 5! = 120
         ):
             found[-1] += sentence
@@ -334,13 +333,8 @@ _MAY_GO_ON = re.compile(
     r"Thu|Thurs?|Fri|Sat|Sun|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|"
     r"(?<=[0-9]-)(?:in|ft|yd|mi|lbs?|oz|gal|min|hr|sec))\.\s*$"
 )
-_FILE_TYPE = re.compile(
-    r"(?:PDF|JPE?G|PNG|GIF|DOCX?|XLSX?|PPTX?|CSV|TXT|ZIP|MP[34]|MOV|HEIC|WEBP|TIFF?|AVI|WAV|"
-    r"HTML?|JSON|XML|EXE)\b"
-)
-_POSSESSIVE = re.compile(r"s\b")
 _BEFORE_NAME = re.compile(
-    r"(?<![\w.])(?:Dr|Mr|Mrs|Prof|Ft|Ms|Apt|Ste|Attn|Amb|Atty|Maj|Adm|Brig|Cmdr|Cdr|Pvt|Supt|Insp|"
+    r"(?<![\w.])(?:Dr|Mr|Mrs|Mme|Mlle|Prof|Ft|Ms|Apt|Ste|Attn|Amb|Atty|Maj|Adm|Brig|Cmdr|Cdr|Pvt|Supt|Insp|"
     r"Det|Sched|"
     r"Appx?|Exh)\.\s*$"
 )

@@ -1,9 +1,10 @@
 """Reads SSML into lines to speak, each with the silence before it.
 
-Supported are `break`, `p`, `phoneme`, `s`, `sub`, `voice`, and `say-as` for spelling. The text in
-other elements is spoken as if they were not there, with a note; descriptions are left out. A DTD is
-refused, so nothing outside the document is read. `causerie.text.inline` reads the same elements in
-every text; this module also checks the document, and knows voices. Does not know models.
+Supported are `break`, `p`, `phoneme`, `s`, `sub`, `voice`, and `say-as` for spelling and ranks. The
+text in other elements is spoken as if they were not there, with a note; descriptions are left out.
+A DTD is refused, so nothing outside the document is read. `causerie.text.inline` reads the same
+elements in every text; this module also checks the document, and knows voices. Does not know
+models.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 from xml.parsers import expat
 
 from causerie.errors import TextError
-from causerie.text.inline import SPELLED
+from causerie.text.inline import SAID_AS, say_as
 from causerie.text.pauses import MAX_PAUSE_S, break_seconds
 
 MAX_LINES = 200
@@ -116,7 +117,8 @@ class _Reader:
     words: str = ""
     pause_s: float = 0.0
     num_hidden: int = 0  # open elements whose text is not spoken
-    num_spelled: int = 0  # open elements whose text is spelled
+    num_said_as: int = 0  # open elements whose text is read as `said_as`
+    said_as: str = ""
     num_phonemes: int = 0  # open elements whose text has phonemes
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
@@ -128,8 +130,8 @@ class _Reader:
         self.open.append(name)
         if self.num_hidden or name in _SILENT:
             self.num_hidden += 1
-        elif self.num_spelled:
-            self.num_spelled += 1
+        elif self.num_said_as:
+            self.num_said_as += 1
         elif self.num_phonemes:
             self.num_phonemes += 1
         elif name in _SENTENCES:
@@ -146,9 +148,9 @@ class _Reader:
         elif name == "phoneme" and "ph" in attributes:
             self.words += _tag(attributes)
             self.num_phonemes = 1
-        elif name == "say-as" and attributes.get("interpret-as") in SPELLED:
+        elif name == "say-as" and attributes.get("interpret-as") in SAID_AS:
             self.words += " "
-            self.num_spelled = 1
+            self.num_said_as, self.said_as = 1, attributes["interpret-as"]
         elif name not in _PLAIN:
             self.note(name)
 
@@ -156,8 +158,8 @@ class _Reader:
         name = self.open.pop()
         if self.num_hidden:
             self.num_hidden -= 1
-        elif self.num_spelled:
-            self.num_spelled -= 1
+        elif self.num_said_as:
+            self.num_said_as -= 1
         elif self.num_phonemes:
             self.num_phonemes -= 1
             self.words += "" if self.num_phonemes else "</phoneme>"
@@ -168,8 +170,8 @@ class _Reader:
             self.voices.pop()
 
     def text(self, text: str) -> None:
-        if self.num_spelled:
-            text = " ".join(text.replace(" ", "")) + " "
+        if self.num_said_as:
+            text = say_as(self.said_as, text) + " "
         if self.num_phonemes:
             text = escape(text)
         if not self.num_hidden:
