@@ -36,6 +36,7 @@ _SCHEME = re.compile(r"(?<=[a-z0-9])://(?=[\w/])")  # s3://bucket
 _VOWELLESS = re.compile("[b-df-hj-np-tv-xz]{2,4}", re.I)
 _PIECE = re.compile(r"[A-Za-z]+|[0-9]+|[^\w\s]|_")
 _UNREAD = re.compile("[?#]")  # the start of a query or fragment
+_US = re.compile(r"(?<=[a-z]{3}-)us\b")  # about-us; but en-us
 _ESCAPED = re.compile(r"%[0-9A-Fa-f]{2}")
 _FILE_TYPE = re.compile(
     rf"(?:(?<=[\w)])|(?<![^\s(\"'/]))\.(?P<type>{_FILE_TYPES})\b(?!(?<!\.tar)\.\w)", re.I
@@ -115,7 +116,10 @@ def _parts(match: re.Match[str]) -> tuple[str, str, str]:
 
 def _address(address: str) -> str:
     """An address in words: a.b@c.uk → a dot b at c dot U K."""
-    return " ".join(_SYMBOLS.get(piece) or _piece(piece) for piece in _PIECE.findall(address))
+    return " ".join(
+        _SYMBOLS.get(piece[0]) or (_US.match(address, piece.start()) and "us") or _piece(piece[0])
+        for piece in _PIECE.finditer(address)
+    )
 
 
 def _piece(piece: str) -> str:

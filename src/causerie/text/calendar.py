@@ -29,7 +29,7 @@ AFTER_TIME = (
     rf"|{'|'.join(' ?'.join(zone) for zone in _ZONES)}|Eastern|Central|Mountain|Pacific)\b"
 )
 _HALF_DAY = (
-    r"(?: {0,2}(?P<half>[AaPp])\.? ?[Mm]\b"
+    r"(?: {0,2}(?P<half>[AaPp])\.? ?[Mm]\b(?!'s)"
     rf"(?:\.(?!\s{{1,3}}(?!{AFTER_TIME})[A-Z]|\s{{0,3}}$))?)"
 )
 # A day and a month without a year are a date after these words; a fraction otherwise.

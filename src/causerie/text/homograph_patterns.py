@@ -39,7 +39,8 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             "bˈæs",
             r"\b(?:caught|catch|catches|catching|fish|fishing|fisherman|fishermen|angler|lake|"
             r"river|pond|grilled|fried|baked|steamed|striped|largemouth|smallmouth|sea|bait|"
-            r"hooked|trout|salmon|perch|fillets?|swam|swim|swims)\b",
+            r"hooked|trout|salmon|perch|fillets?|swam|swim|swims|"
+            r"jump\w*|leap\w*|leapt|reel\w*|lures?)\b",
         ),
         ("bˈAs", ""),
     ),
@@ -189,7 +190,8 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
     "live": (
         (
             "lˈIv",
-            r"^_ from\b|\bwatch\w* [^,.]*_ (?:on|at|from|in|tonight)\b|\bwas still _ ?$|"
+            r"^_ from\b|\b(?:join|catch|meet|see|hear) (?:us|me|him|her|them) _\b|"
+            r"\bwatch\w* [^,.]*_ (?:on|at|from|in|tonight)\b|\bwas still _ ?$|"
             r"_ on (?:air|stage|tv|television)\b|"
             r"_ (?:shows?|music|performances?|concerts?|broadcasts?|streams?|streaming|"
             r"audiences?|albums?|tv|television|radio|bands?|wires?|coverage|events?|chat|"
@@ -214,7 +216,9 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             r"costs|change[sd]?|changing|takes?|took|ruin\w*|risk\w*|human|private|daily|"
             r"everyday|personal|innocent|other|\w+'s|\w+s'|double|past|busy|real|young|whole|"
             r"own|some|no|affect\w*|touch\w*|black|new|long|happy|inner|social|for|improve[sd]?|"
-            r"improving|extra|separate|full|claimed) _\b|_ (?:were|are|matter|of)\b",
+            r"improving|extra|separate|full|claimed) _\b|"
+            r"\bl(?:ed|eads?|eading|iv(?:e|ed|ing)) (?:(?!where|who|that|he|she|it)\w+ ){0,3}_\b|"
+            r"_ (?:were|are|matter|of)\b",
         ),
         ("lˈɪvz", ""),
     ),

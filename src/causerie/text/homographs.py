@@ -219,7 +219,8 @@ def _is_verb(words: Sequence[str], at: int, *, singular: bool) -> bool | None:
     if before in _SUBJECTS:
         return True
     if before == "that":  # a determiner, or the start of a clause: plants that produce
-        return (earlier.endswith("s") and not singular) or (after in _ARTICLES and singular)
+        is_plural = earlier.endswith("s") and earlier not in _OTHER_VERBS | _AUXILIARIES
+        return (is_plural and not singular) or (after in _ARTICLES and singular)
     if singular and before in ("this", "that", "which", "what") and after in _ARTICLES:
         return True
     if before == "all":  # wash all produce; but we all produce
