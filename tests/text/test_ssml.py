@@ -27,7 +27,7 @@ def said(inner: str) -> list[tuple[str | None, str, float]]:
         ("<p><s>One, two</s><s>Three?</s></p>", "One, two. Three?"),
         ("<s></s>One", "One"),
         ('The <sub alias="World Wide Web Consortium">W3C</sub> says', None),
-        ('I am <say-as interpret-as="characters">a1b</say-as>.', "I am a 1 b ."),
+        ('I am <say-as interpret-as="characters">a1b</say-as>.', "I am A 1 B ."),
         ('Call <say-as interpret-as="digits">911</say-as> now', "Call 9 1 1 now"),
         ("Hello<desc>a dog barks</desc> you", "Hello you"),
         ("Mark <mark name='x'/>here", "Mark here"),

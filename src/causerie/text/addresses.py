@@ -43,7 +43,8 @@ _FILE_TYPE = re.compile(
 )
 # A sentence does not begin with a small letter: os.path; Math.max(a, b).
 _MEMBER = re.compile(
-    r"(?:(?<=[a-z_]{2})(?<!\betc)|(?<=\b[a-z])(?=\.[a-z]\w{1,30}\())\.(?P<part>(?=[a-z_]{2}|[A-Za-z_]\w{0,30}\()[A-Za-z]*)"
+    r"(?:(?<=[a-z_]{2})(?<!\betc)|(?<=\b[a-z])(?=\.[a-z]\w{1,30}\())\.(?P<part>(?=[a-z_]{2}|[A-Za-z_]\w{0,30}\("
+    r"|[A-Z][A-Za-z]{0,20}[a-z][A-Z]|[A-Z]{2,20}[a-z])[A-Za-z]*)"
 )
 _DOT_NET = re.compile(r"(?<=[A-Z])\.NET\b")
 _HIDDEN_FILE = re.compile(r"(?<![^\s/])\.(?=[A-Za-z]{2})")
@@ -63,8 +64,10 @@ _ORDERED = re.compile(
 _HANDLE = re.compile(r"(?<!\S)@(?=[A-Za-z])\w{2,40}")
 _COMMUNITY = re.compile(r"(?<![\w/])[ru]/\w{2,40}")
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
-_POUND = re.compile(r"(?:(?<=[Pp]ress )|(?<=[Dd]ial )|(?<=[Hh]it )|(?<=\bor ))#(?!\w)")
-_HASH = re.compile(r"(?<!\S)#(?!\S)")
+_POUND = re.compile(
+    r"(?:(?<=[Pp]ress )|(?<=[Dd]ial )|(?<=[Hh]it ))#(?!\w)|(?<=[a-z] )#(?= (?:key|button)\b)"
+)
+_HASH = re.compile(r"(?<=[a-z] )#(?= (?:sign|symbol|character|mark|to|for|or|and)\b(?!:)|[.,;!?)]|$)")
 _SHARP = re.compile(r"\b([A-G])#(?!\w)")
 _MARKS = re.compile(r"[.@:/#\\*]")
 

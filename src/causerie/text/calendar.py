@@ -59,9 +59,7 @@ _ERA = (
 _DETERMINED = re.compile(
     r"\b(?:the|an?|this|that|every|each|my|your|his|her|its|our|their|last|next) $", re.I
 )
-_SO_LONG = re.compile(
-    r" ?(?:elapsed|remaining|left|long|in length|total|finish|marathon|half|race|run|ride)\b"
-)
+_SO_LONG = re.compile(r" ?(?:elapsed|remaining|left|long|in length|total)\b")
 _LASTED = re.compile(
     r"\b(?:time (?:was|of|is)|took|takes|lasted|lasts|ran|finish\w*|duration:?|length:?)"
     r"(?: in| for)? $",

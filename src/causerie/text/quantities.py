@@ -69,7 +69,7 @@ def _number(match: re.Match[str]) -> str:
 # Things that a measure before them describes, in the singular: 35mm film.
 _MEASURED = re.compile(
     # perhaps after a name: a 2.0L V6 engine, 55" 4K screen
-    r"(?: (?!I |A )[A-Z0-9][A-Za-z0-9]{0,12}){0,4}"
+    r"(?: (?!I |A )(?:[A-Z]|[0-9]+[A-Z])[A-Za-z0-9]{0,12}){0,4}"
     r" (?:film|lens|camera|sprint|race|dash|winds?|hose|pipe|screw|drill|cable|screen|monitor|"
     r"display|battery|charg(?:ing|ers?)|speakers?|bulbs?|drives?|adapter|motor|panels?|files?|"
     r"bottles?|bags?|"

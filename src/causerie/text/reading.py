@@ -137,8 +137,6 @@ def words_of(text: str, knows: Callable[[str], bool] | None = None) -> list[str]
         knows: whether the lexicon of the model has a word; see `normalize`.
     """
     words = _WORD.findall(normalize(without_marks(text), knows=knows).lower())
-    if knows is not None:
-        return [word for word in words if re.search("[a-z]", unicodedata.normalize("NFKD", word))]
     return [word for word in words if unicodedata.category(word[0]) not in _PICTURES]
 
 

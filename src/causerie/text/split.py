@@ -291,7 +291,7 @@ def sentences(text: str) -> list[str]:
             _NO_END.search(found[-1])
             or (_MAY_GO_ON.search(found[-1]) and _GOES_ON.match(sentence))
             or (_BEFORE_NAME.search(found[-1]) and sentence[0].isupper())
-            or not found[-1][-1].isspace()  # Inc.'s, IMG.JPG
+            or (found[-1][-1] in ".!?'’" and _ATTACHED.match(sentence))
             or (_FACTORIAL.search(found[-1]) and _EQUALS.match(sentence))  # 5! = 120
         ):
             found[-1] += sentence
@@ -333,6 +333,7 @@ _MAY_GO_ON = re.compile(
     r"Thu|Thurs?|Fri|Sat|Sun|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|"
     r"(?<=[0-9]-)(?:in|ft|yd|mi|lbs?|oz|gal|min|hr|sec))\.\s*$"
 )
+_ATTACHED = re.compile(r"[\w=]")  # Inc.'s, IMG.JPG, a != b
 _BEFORE_NAME = re.compile(
     r"(?<![\w.])(?:Dr|Mr|Mrs|Mme|Mlle|Prof|Ft|Ms|Apt|Ste|Attn|Amb|Atty|Maj|Adm|Brig|Cmdr|Cdr|Pvt|Supt|Insp|"
     r"Det|Sched|"
