@@ -68,6 +68,41 @@ def test_words_phonemes_and_what_is_skipped(front_end: FrontEnd) -> None:
     assert "".join(found.pieces).startswith("# Prices")
 
 
+@pytest.mark.parametrize(
+    ("written", "words", "skipped", "reason"),
+    [
+        ("Thanks :) bye", "thanks bye", ":)", "emoticon"),
+        ("So cute ^_^", "so cute", "^_^", "emoticon"),
+        ("Hi :wave: all", "hi all", ":wave:", "emoticon"),
+        ("We won :D", "we won", ":D", "emoticon"),
+        ("See a.org/x?id=5.", "see a dot org slash x", "?id=5", "part of a web address"),
+        ("At www.a.org/#top", "at a dot org", "#top", "part of a web address"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["plain", "phonemes"])
+def test_what_has_no_words_is_named(
+    front_end: FrontEnd, kind: str, written: str, words: str, skipped: str, reason: str
+) -> None:
+    found = read(written, front_end if kind == "phonemes" else FrontEnd("plain"))
+    assert (found.words, found.skipped) == (words, (Skipped(text=skipped, reason=reason),))
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("SSN ***-**-6789.", "s s n ending in six seven eight nine"),
+        ("Visa ****1234 expired", "visa ending in one two three four expired"),
+        ("card ending in **** 1234", "card ending in one two three four"),
+        ("It is ***very*** good, **1999** too", "it is very good nineteen ninety nine too"),
+        ('<say-as interpret-as="ordinal">21</say-as> floor', "twenty first floor"),
+        ("ASP.NET Core if a != b", "a s p dot net core if a is not equal to b"),
+    ],
+)
+def test_marks_within_words_are_no_markup(front_end: FrontEnd, written: str, words: str) -> None:
+    found = read(written, front_end)
+    assert (found.words, found.skipped, len(found.pieces)) == (words, (), 1)
+
+
 def test_long_text_is_cut_as_it_is_spoken(front_end: FrontEnd) -> None:
     found = read("This is a sentence of eight short words. " * 12, front_end)
     assert len(found.pieces) == 6, "a model of phonemes gets one or two sentences"

@@ -67,7 +67,9 @@ _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _POUND = re.compile(
     r"(?:(?<=[Pp]ress )|(?<=[Dd]ial )|(?<=[Hh]it ))#(?!\w)|(?<=[a-z] )#(?= (?:key|button)\b)"
 )
-_HASH = re.compile(r"(?<=[a-z] )#(?= (?:sign|symbol|character|mark|to|for|or|and)\b(?!:)|[.,;!?)]|$)")
+_HASH = re.compile(
+    r"(?<=[a-z] )#(?= (?:sign|symbol|character|mark|to|for|or|and)\b(?!:)|[.,;!?)]|$)"
+)
 _SHARP = re.compile(r"\b([A-G])#(?!\w)")
 _MARKS = re.compile(r"[.@:/#\\*]")
 

@@ -46,7 +46,9 @@ _DENOMINATORS = frozenset("2 3 4 5 6 8 16 32".split())
 _ONLY_DAYS = "1[345789]|2[1-9]|3[01]|0[1-9](?! season)|(?<=0[1-9]/)[12][0-9](?! season)"
 _DECADE_BEFORE = "|".join(
     rf"(?<=\b{word} )|(?<=\b{word}-)"
-    for word in "the The her Her his His their Their my My our your early mid Mid late and".split()
+    for word in (
+        "the The her Her his His their Their my My our your early mid Mid late low high upper and"
+    ).split()
 )
 _ERA = (
     r"(?=[ -]?(?:music|movies?|films?|hits?|kids?|fashion|style|pop|rock|era|child|nostalgia|disco|"
@@ -426,11 +428,11 @@ DECADES: tuple[Rule, ...] = (
         r"(?<![0-9.,])1(?P<zeros>0{1,5}|0{1,3},000|,000|,000,000)s(?= (?:of|and)\b)",
         lambda match: _MAGNITUDES[match["zeros"].count("0")],
     ),
-    (r"(?<![0-9.,'])(?P<number>[2-9]0)s(?=,? (?:(?:and|or|to) )?(?:the )?'?[2-9]0s\b)", _decades),
+    (r"(?<![0-9.,'])(?P<number>[2-9]0)s(?=,? (?:(?:and|or|to|&) )?(?:the )?'?[2-9]0s\b)", _decades),
     (r"(?<![0-9.,'])(?P<number>(?:1[0-9]|20)[0-9]0)'?s\b", _decades),
-    (r"(?<![\w'])'00s\b", "two thousands"),
+    (r"(?<![\w'])'?00s\b", "two thousands"),
     (r"(?<![\w'])'(?P<number>[1-9]0)s\b", _decades),
-    (rf"(?:{_DECADE_BEFORE})(?P<number>[1-9]0)'?s\b", _decades),
+    (rf"(?:{_DECADE_BEFORE}|(?<=ies  & ))(?P<number>[1-9]0)'?s\b", _decades),
     (r"(?<=ing )(?P<number>20)s\b", _decades),
     (rf"(?<![0-9.,'])(?P<number>[2-9]0)s\b{_ERA}", _decades),
     (

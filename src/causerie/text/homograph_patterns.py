@@ -40,7 +40,8 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             r"\b(?:caught|catch|catches|catching|fish|fishing|fisherman|fishermen|angler|lake|"
             r"river|pond|grilled|fried|baked|steamed|striped|largemouth|smallmouth|sea|bait|"
             r"hooked|trout|salmon|perch|fillets?|swam|swim|swims|"
-            r"jump\w*|leap\w*|leapt|reel\w*|lures?)\b",
+            r"jump\w*|leap\w*|leapt|reel\w*|lures?|served?|serving|ate|eats?|cook\w*|lemon|menu|"
+            r"vegetables|sauce|recipe)\b",
         ),
         ("bˈAs", ""),
     ),
@@ -190,7 +191,8 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
     "live": (
         (
             "lˈIv",
-            r"^_ from\b|\b(?:join|catch|meet|see|hear) (?:us|me|him|her|them) _\b|"
+            r"^_ from\b|^(?:is|are|was|were) (?:it|they|the|this|that) (?:\w+ )?_ ?$|"
+            r"\b(?:join|catch|meet|see|hear) (?:us|me|him|her|them) _\b|"
             r"\bwatch\w* [^,.]*_ (?:on|at|from|in|tonight)\b|\bwas still _ ?$|"
             r"_ on (?:air|stage|tv|television)\b|"
             r"_ (?:shows?|music|performances?|concerts?|broadcasts?|streams?|streaming|"
@@ -247,11 +249,13 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             r"thursday|friday|saturday|weekend|spring|fall)|ago|this morning|earlier|"
             r"as a (?:child|boy|girl|kid)|"
             r"(?:before|after|until) (?:he|she|they|we|i) \w+ed\b|"
-            r"^(?:when|as|while|after) (?:i|he|she|we|they) _ [^,]*, (?:i|he|she|we|they) (?:\w+ed|"
+            r"\b(?:i|we|they|you) _ [^,]*\band \w+ed (?:it|them|the|a|him|her|my|about|that)\b|"
+            r"_ as follows|^(?:when|as|while|after) (?:i|he|she|we|they) _ [^,]*, "
+            r"(?:i|he|she|we|they) (?:\w+ed|"
             r"felt|knew|saw|thought|was|were|cried|had|could|fell|found|got)\b|"
             r"when (?:i|he|she|we|they) (?:was|were)|in (?:nineteen|"
             r"two thousand|college)|once _)\b|\b(?:he|she|it|which|who|mother|father|mom|dad|"
-            r"sister|brother|teacher|sign|note|letter|message|label|headline|judge|card|"
+            r"sister|brother|teacher|sign|note|letter|e?mail|text|caption|banner|notice|plaque|poster|tweet|post|message|label|headline|judge|card|"
             r"everyone|everybody|nobody) (?:\w+ly |then |once |also |just |never |always )?_\b|"
             r"\b(?:and|then) (?:then )?_ (?:it|the|a) \w+ (?:aloud )?to (?:him|her|me|us)|"
             r"\b(?:sat|came|opened|took|picked|went|got)\b.* (?:and|then) _\b",

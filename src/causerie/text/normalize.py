@@ -259,6 +259,10 @@ _read_signs = Rules(
             _function,
         ),
         (
+            r"\b(?P<name>sin|cos|tan)(?=[²³]| ?[αβθφω]|\^2)",
+            lambda m: _FUNCTIONS[m["name"]] + " " * (m.string[m.end()] not in " ²³^"),
+        ),
+        (
             r"(?<=\bI-)(?P<road>[0-9]{1,3} )(?P<point>[NSEW])\b",
             lambda m: m["road"] + _COMPASS[m["point"]],
         ),
@@ -289,7 +293,7 @@ _read_signs = Rules(
     only_if=r"\w'?\(|\w' ?[=+]|[a-h][1-8]|\b[A-G](?:[#♯♭b]|m[0-9]|maj|sus|dim|aug|min)|O-O"
     r"|%ile|§|¶¶|n!|I-[0-9]|[A-Z][0-9]{1,2}[-–]|[Aa][-–][Zz]|[SML]"
     r"[-–][MX2-5L]|/d|\||[❤★⭐]|<3|<[\w/]+\.|"
-    r"[0-9][°'\"]? ?[NSEW]|= [a-z]{2}|[^ ]==",
+    r"[0-9][°'\"]? ?[NSEW]|= [a-z]{2}|[^ ]==|\b(?:sin|cos|tan)[²³^ αβθφω]",
     spaced=False,
 )
 _TABLE = _Compatible(str.maketrans(_CHARACTERS))

@@ -98,10 +98,10 @@ def _century(match: re.Match[str]) -> str:
 
 
 # Richard I reigned; but Richard I know.
-_AFTER_FIRST = re.compile(
-    r" (?:of|was|and|ruled|reigned|died|became|conquered|invaded|founded|succeeded|abdicated|"
-    r"ascended)\b|'s|[.,;:)!?]|$"
+_REIGNS = re.compile(
+    " (?:ruled|reigned|conquered|invaded|founded|succeeded|abdicated|ascended|died|became)\\b"
 )
+_AFTER_FIRST = re.compile(rf"{_REIGNS.pattern}|(?: of| was| and|'s|[.,;:)!?]|$)")
 _TITLE = re.compile("King|Queen|Pope|Emperor|Tsar|Czar|Sultan")
 
 
@@ -146,7 +146,7 @@ read_roman_numerals = Rules(
         (_ROMAN_ALONE, lambda match: cardinal(str(_value(match["numeral"])))),
         (_ROMAN_CENTURY, _century),
         (_ROMAN_RANK, _rank),
-        (_ROMAN_NAME, _count),
+        (_ROMAN_NAME, lambda m: (_rank if _REIGNS.match(m.string, m.end()) else _count)(m)),
         (_ROMAN_YEAR, _year),
     ),
     only_if=r"\bI{1,3} [A-Z]|[IVX] [Cc]ent|[0-9] [IVX]{2}|[A-Za-z] [IVXLC]+[AB]?\b|^[IVX]+(?:\.|$)|"
