@@ -128,9 +128,13 @@ def _two_dates(match: re.Match[str]) -> str:
     """Two dates, unless they may be fractions: 5/1–5/7; but 1/4–1/2."""
     ends = (match["first"], match["second"]), (match["third"], match["fourth"])
     low, high = (_date(*end) for end in ends)
-    if not (low and high) or all(int(a) < int(b) and b in _DENOMINATORS for a, b in ends):
+    if not (low and high) or all(_may_be_fraction(*end) for end in ends):
         return match[0]
     return f"{low} {link(match['link'])} {high}"
+
+
+def _may_be_fraction(above: str, below: str) -> bool:
+    return int(above) < int(below) and below in _DENOMINATORS
 
 
 def _date(month: str, day: str, of_year: str = "") -> str:
@@ -283,6 +287,11 @@ DATES: tuple[Rule, ...] = (
         _without_year,
     ),
     (
+        r"(?<![0-9/.,$])(?P<first>1[0-2]|0?[1-9])/(?P<second>[0-3]?[0-9])"
+        r"(?= (?:e-?mail|meeting|call|game|deadline|appointment|episode|update|session)s?\b)",
+        lambda m: m[0] if _may_be_fraction(m["first"], m["second"]) else _without_year(m),
+    ),
+    (
         rf"(?<![0-9/.,$])(?P<first>1[0-2]|0?[1-9])/(?P<second>{_ONLY_DAYS})"
         r"(?![0-9/%]| (?:of|in)\b)",
         _without_year,
@@ -309,7 +318,7 @@ DATES: tuple[Rule, ...] = (
         _days_month,
     ),
     (
-        rf"(?<![0-9.,])(?P<day>[0-9]{{1,2}})(?:st|nd|rd|th)? (?:of )?{_MONTH_NAME}\b\.?"
+        rf"(?<![0-9.,])(?P<day>[0-9]{{1,2}})(?:st|[nr]?d|th)? (?:of )?{_MONTH_NAME}\b\.?"
         rf"(?:,? {_YEAR})?",
         _day_month,
     ),

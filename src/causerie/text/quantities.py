@@ -305,6 +305,11 @@ _WRITTEN: tuple[Rule, ...] = (  # how numbers are written: 1 000 000, 1_000_000,
     (r"(?<=[0-9]) ?mm Hg\b", lambda match: " mmHg"),
     (r"(?<=[0-9]) ?ft-lbs?\b\.?", lambda match: " foot pounds"),
     (r"(?<=[0-9]) ?lbs?-ft\b\.?", lambda match: " pound feet"),
+    (  # £2 10s., 2s. 6d.
+        r"(?:(?<=£[0-9] )|(?<=£[0-9]{2} )|(?<![\w.])(?=[0-9]{1,2}s\. [0-9]{1,2}d\b))"
+        r"(?P<shillings>[0-9]{1,2})s\b\.?(?: (?P<pence>[0-9]{1,2})d\b\.?)?",
+        lambda m: f"{m['shillings']} shillings" + (f" {m['pence']} pence" if m["pence"] else ""),
+    ),
     (
         r"(?<![0-9.,/-])(?<![0-9] )[1-9][0-9]{0,2}(?: [0-9]{3}){1,4},[0-9]{1,2}(?![0-9,])",
         lambda match: match[0].replace(" ", "").replace(",", "."),
@@ -410,7 +415,10 @@ _SIGNS: tuple[Rule, ...] = (
         r"ft)\.)) ?[x×] ?(?=[0-9])",
         "by",
     ),
-    (r"(?P<a>[0-9]{1,2})/(?P<b>[0-9]{1,2})(?= vision\b)", lambda m: f"{m['a']} {m['b']}"),
+    (
+        r"(?P<a>[0-9]{1,2})/(?P<b>[0-9]{1,2})(?= (?:vision|stainless|steel)\b)",
+        lambda m: f"{m['a']} {m['b']}",
+    ),
     (r"(?<![\w'])(?P<feet>[0-9]{1,2})' ?[-–] ?(?=[0-9]{1,2}')", lambda m: f"{m['feet']} feet to"),
     (r"(?<=[0-9][\"'])[-–](?=[0-9])", "to"),
     (r"(?:(?<=[0-9]°[CF])|(?<=[0-9] °[CF])) ?[-–] ?(?=[0-9])|(?<=[0-9]°) ?[-–] ?(?=[0-9])", "to"),
@@ -502,7 +510,8 @@ _SIGNS: tuple[Rule, ...] = (
 )
 _MEASURES: tuple[Rule, ...] = (
     (
-        r"(?<![0-9.,])(?P<noun>[0-9][0-9.,]{0,9}[⁰¹²³⁴-⁹]{0,3} {1,2}(?:[A-Za-z]{1,12} {1,2}){0,3}"
+        r"(?<![0-9.,^])(?<!\^[-−])(?P<noun>[0-9][0-9.,]{0,9}[⁰¹²³⁴-⁹]{0,3}"
+        r" {1,2}(?:[A-Za-z]{1,12} {1,2}){0,3}"
         rf"(?:[a-z]{{3,20}}|[A-Z] [0-9A-Z])) {{0,2}}/(?P<per>{PERIOD})\b",
         _rate,
     ),
@@ -668,7 +677,7 @@ _MONTH_OR_MARK = r"[0-9][-/.][0-9]|[0-9][-–]'|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|
 _RULES = (
     Rules(
         _WRITTEN,
-        only_if=r"mm Hg|[0-9](?:k |[x×][0-9]+s)|ft-lb|lbs?-ft|[0-9][ _.,'*][0-9*]|"
+        only_if=r"mm Hg|[0-9](?:k |[x×][0-9]+s)|ft-lb|lbs?-ft|[0-9][ _.,'*][0-9*]|[0-9]s\. [0-9]|"
         r"\*\* |-[mbt]r?illion|[⁰¹²³⁴-⁹]/"
         r"|[0-9] ?[A-Za-zμ/]{1,6}\^?[23]",
         spaced=False,

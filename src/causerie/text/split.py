@@ -331,7 +331,7 @@ _MAY_GO_ON = re.compile(
     r"Weds|"
     rf"{'|'.join(SHORT_BOOKS)}|"
     r"Thu|Thurs?|Fri|Sat|Sun|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|"
-    r"(?<=[0-9]-)(?:in|ft|yd|mi|lbs?|oz|gal|min|hr|sec))\.\s*$"
+    r"(?<=[0-9]-)(?:in|ft|yd|mi|lbs?|oz|gal|min|hr|sec))\.\s*$|[0-9]s\.\s*$"  # 2s. 6d.
 )
 _ATTACHED = re.compile(r"[\w=]")  # Inc.'s, IMG.JPG, a != b
 _BEFORE_NAME = re.compile(

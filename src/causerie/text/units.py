@@ -53,7 +53,7 @@ UNITS = {
     "mpg": "mile per gallon",
     "fps": "frame per second", "kbps": "kilobit per second", "Mbps": "megabit per second",
     "Gbps": "gigabit per second", "Tbps": "terabit per second", "bps": "basis point",
-    "pp": "percentage point", "bbl": "barrel",
+    "pp": "percentage point", "bbl": "barrel", "Gt": "gigaton",
     "rpm": "R P M", "bpm": "beat per minute", "BPM": "beat per minute", "dpi": "dot per inch",
     "ppi": "pixel per inch", "wpm": "word per minute", "psi": "P S I", "ppm": "part per million",
     "ppb": "part per billion",
