@@ -13,7 +13,7 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             "lˈɛd",
             r"\bof _(?! (?:singers?|guitar\w*|roles?|actors?|vocal\w*|writers?|times?|by)\b)|"
             r"_ (?:paint|pipes?|poisoning|weights?|shot|bullets?|acid|free|based|pencils?|"
-            r"dust|sinkers?|plumbing|additives?|contamination|batter(?:y|ies)|"
+            r"dust|sinkers?|oxide|acetate|plumbing|additives?|contamination|batter(?:y|ies)|"
             r"solder|levels|content|lined|crystal|roof|ore|mines?|exposure|apron|balloon)\b|"
             r"\b(?:heavy|dull|soft|dense) as _\b|\b(?:covered|lined|clad|encased|coated) (?:in|"
             r"with) _|"
@@ -103,6 +103,7 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             r"were|been|is|"
             r"are) \w+ly) _ (?:the|a|his|her|my|some|it|yarn|wool|rope|thread)\b|"
             r"\b(?:road|river|path|trail|track|queue|street|procession) _|"
+            r"\b(?:clock|watch|rope|yarn|spring|coil|wire) (?:\w+ )?(?:is|was|be|are|were) _|"
             r"\b[a-z]+ _ the (?:clock|watch|rope|yarn|string|thread|wire|wool|film|toy|cord|"
             r"hose)",
         ),
@@ -193,6 +194,7 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             "lˈIv",
             r"^_ from\b|^(?:is|are|was|were) (?:it|they|the|this|that) (?:\w+ )?_ ?$|"
             r"\b(?:join|catch|meet|see|hear) (?:us|me|him|her|them) _\b|"
+            r"\b(?:chat\w*|speak|talk) _ with\b|"
             r"\bwatch\w* [^,.]*_ (?:on|at|from|in|tonight)\b|\bwas still _ ?$|"
             r"_ on (?:air|stage|tv|television)\b|"
             r"_ (?:shows?|music|performances?|concerts?|broadcasts?|streams?|streaming|"
@@ -250,12 +252,16 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             r"as a (?:child|boy|girl|kid)|"
             r"(?:before|after|until) (?:he|she|they|we|i) \w+ed\b|"
             r"\b(?:i|we|they|you) _ [^,]*\band \w+ed (?:it|them|the|a|him|her|my|about|that)\b|"
-            r"_ as follows|^(?:when|as|while|after) (?:i|he|she|we|they) _ [^,]*, "
+            r"_ somewhere\b|(?:^|[,;] |\b(?:and|but|that|when|after) )"
+            r"(?:the|an?|my|his|her|our|your|their|this) (?:\w+ )?"
+            r"(?!(?:people|children|\w*men|class)\b)\w+[^s ] _\b|"
+            r"^(?:when|as|while|after) (?:i|he|she|we|they) _ [^,]*, "
             r"(?:i|he|she|we|they) (?:\w+ed|"
-            r"felt|knew|saw|thought|was|were|cried|had|could|fell|found|got)\b|"
+            r"felt|knew|saw|thought|was|were|cried|had|could|fell|found|got|bought|made|took|went|"
+            r"told|said|left|gave|understood|began|wrote|\w+n't)\b|"
             r"when (?:i|he|she|we|they) (?:was|were)|in (?:nineteen|"
             r"two thousand|college)|once _)\b|\b(?:he|she|it|which|who|mother|father|mom|dad|"
-            r"sister|brother|teacher|sign|note|letter|e?mail|text|caption|banner|notice|plaque|poster|tweet|post|message|label|headline|judge|card|"
+            r"sister|brother|teacher|sign|note|letter|message|label|headline|judge|card|"
             r"everyone|everybody|nobody) (?:\w+ly |then |once |also |just |never |always )?_\b|"
             r"\b(?:and|then) (?:then )?_ (?:it|the|a) \w+ (?:aloud )?to (?:him|her|me|us)|"
             r"\b(?:sat|came|opened|took|picked|went|got)\b.* (?:and|then) _\b",

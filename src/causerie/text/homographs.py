@@ -79,7 +79,7 @@ _BEFORE_NOUNS = frozenset(
     "of in on at by for with from into about under without within during after before between "
     "through over one two three four five six seven eight nine ten many several few more most "
     "first second third last next new old good great big small own same other whose what which "
-    "enough much less organic raw frozen canned "
+    "full partial enough much less organic raw frozen canned "
     "carry collect dump burn remove household garbage fresh local criminal prime main daily flat "
     "world "
     "makes gives takes needs has had have got gets finds found becomes remains feels sounds keeps "
