@@ -234,8 +234,8 @@ def _letters(caps: str, plural: str | None) -> str:
 
 def _is_unit(token: re.Match[str]) -> bool:
     """Whether a number before or after makes it a unit, a currency or half of a day."""
-    if token["plural"]:
-        return False  # 3 MPs
+    if token["plural"] and token["caps"] not in _SHOUTED_UNITS:
+        return False  # 3 MPs; but 5 KGs
     before = token.string[max(0, token.start() - 12) : token.start()].rstrip(" -")
     after = token.string[token.end() : token.end() + 2].lstrip()
     if token["caps"] in _CURRENCIES:

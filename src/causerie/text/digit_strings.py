@@ -256,8 +256,8 @@ CODES: tuple[Rule, ...] = (
     ),
     # A number whose other digits are hidden: **** 1234, XXX-XX-6789.
     (
-        r"(?P<said>\b[Ee]nd(?:ing|s|ed) (?:in|with) )?(?<![\w*•])(?=[*•]|[xX]{3})"
-        r"(?:[*•]{2,16}[ -]?|[xX]{2,4}[ -]){1,4}(?P<digits>[0-9]{3,5})(?!\w)",
+        r"(?P<said>\b[Ee]nd(?:ing|s|ed) (?:in|with) )?(?<![\w*•])(?=[*•]{3}|[*•]{2}-|[xX]{3})"
+        r"(?:[*•]{2,16}[ -]?|[xX]{2,4}-|[xX]{4} ){1,4}(?P<digits>[0-9]{3,5})(?!\w)",
         lambda match: f"{match['said'] or 'ending in '}{digits(match['digits'])}",
     ),
     # The docket of a court: 1:24-cv-00123.

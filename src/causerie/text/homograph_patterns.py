@@ -221,7 +221,8 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             r"everyday|personal|innocent|other|\w+'s|\w+s'|double|past|busy|real|young|whole|"
             r"own|some|no|affect\w*|touch\w*|black|new|long|happy|inner|social|for|improve[sd]?|"
             r"improving|extra|separate|full|claimed) _\b|"
-            r"\bl(?:ed|eads?|eading|iv(?:e|ed|ing)) (?:(?!where|who|that|he|she|it)\w+ ){0,3}_\b|"
+            r"\bl(?:ed|eads?|eading|iv(?:e|ed|ing)) "
+            r"(?:(?!where|wh[oy]|that|s?he|it|and|but|as)\w+ ){0,3}_\b|"
             r"_ (?:were|are|matter|of)\b",
         ),
         ("lˈɪvz", ""),
