@@ -41,7 +41,7 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             r"river|pond|grilled|fried|baked|steamed|striped|largemouth|smallmouth|sea|bait|"
             r"hooked|trout|salmon|perch|fillets?|swam|swim|swims|"
             r"jump\w*|leap\w*|leapt|reel\w*|lures?|served?|serving|ate|eats?|cook\w*|lemon|menu|"
-            r"vegetables|sauce|recipe)\b",
+            r"order(?:ed|s)?|vegetables|sauce|recipe)\b",
         ),
         ("bˈAs", ""),
     ),
@@ -58,7 +58,8 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
         (
             "tˈɪɹ",
             r"_ (?:jerkers?|rolled|ran|fell|gas|ducts?|drops?|stained|streamed|slid|trickled|came|"
-            r"in (?:his|her|my|your) eyes?|down (?:his|her|my) (?:cheek|face)|slipped|glistened|"
+            r"(?:in|from|down|on) (?:his|her|my|your|their|each|one) (?:eyes?|cheeks?|face)|"
+            r"slipped|glistened|"
             r"welled)|\b(?:single|shed|shedding|sheds|wiped|wipe|cried|crying) (?:a |away a |"
             r"away the |the |one )?_|\b(?:lone|bitter|salty|happy) _|_ (?:was|is) shed\b",
         ),
@@ -197,6 +198,7 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             r"\b(?:chat\w*|speak|talk) _ with\b|"
             r"\bwatch\w* [^,.]*_ (?:on|at|from|in|tonight)\b|\bwas still _ ?$|"
             r"_ on (?:air|stage|tv|television)\b|"
+            r"_ (?:plants?|cultures?|vaccines?|bacteria|crabs?|worms?|crickets|chickens|cattle)\b|"
             r"_ (?:shows?|music|performances?|concerts?|broadcasts?|streams?|streaming|"
             r"audiences?|albums?|tv|television|radio|bands?|wires?|coverage|events?|chat|"
             r"recordings?|videos?|versions?|reports?|updates?|animals?|bait|ammunition|rounds?|"
