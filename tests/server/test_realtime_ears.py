@@ -26,7 +26,8 @@ from causerie.errors import AudioError, ConfigError
 from causerie.server import service
 from causerie.server.app import create_app
 from causerie.server.models import load_tts
-from causerie.server.routes import realtime
+from causerie.server.realtime.messages import FORMATS
+from causerie.server.realtime.speaking import Speaking
 from causerie.server.settings import Settings
 from causerie.tts import TTS
 from tests.contexts import recorded
@@ -227,7 +228,7 @@ def test_the_reply_has_heard_the_user(server: Running, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("kind", ["audio/pcmu", "audio/pcma"])
 def test_telephones(server: Running, kind: str) -> None:
-    name = realtime.FORMATS[kind]
+    name = FORMATS[kind]
     encoder = formats.encoder(name, sample_rate=8000, out_rate=8000)
     data = encoder.encode(resample(question(), RATE, 8000)) + encoder.finish()
 
@@ -624,14 +625,14 @@ def test_errors_of_responses_that_wait_for_words_are_told(server: Running, hears
 def test_a_turn_during_a_response_is_answered_after_it(
     server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    send_audio, may_end = realtime._Connection.send_audio, threading.Event()
+    send_audio, may_end = Speaking._send_audio, threading.Event()
 
     async def slowly(*args: Any) -> None:
         await send_audio(*args)
         while not may_end.is_set():
             await asyncio.sleep(0.01)
 
-    monkeypatch.setattr(realtime._Connection, "send_audio", slowly)
+    monkeypatch.setattr(Speaking, "_send_audio", slowly)
 
     async def task(client: Client) -> None:
         detection = {"type": "server_vad", "interrupt_response": False}
@@ -671,7 +672,7 @@ def test_a_user_may_go_on_while_a_response_begins(
     server: Running, monkeypatch: pytest.MonkeyPatch, is_announced: bool
 ) -> None:
     """Before the client knows of the response, or just after."""
-    here = (realtime._Connection, "begin_item") if is_announced else (tts(), "astream")
+    here = (Speaking, "begin") if is_announced else (tts(), "astream")
     begin, may_begin = getattr(*here), threading.Event()
 
     async def slowly(*args: Any, **options: Any) -> Any:

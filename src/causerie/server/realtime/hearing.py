@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from causerie.audio.formats import from_telephone
 from causerie.conversation import Conversation
-from causerie.recognition.whisper import Recognizer
+from causerie.errors import CauserieError
+from causerie.recognition.whisper import Recognizer, in_language
 from causerie.server.errors import ApiError
-from causerie.server.realtime.messages import FORMATS, RATES, Input, TurnDetection
+from causerie.server.realtime.messages import FORMATS, RATES, Audio, TurnDetection
 from causerie.talk.activity import Silero
 from causerie.talk.ears import Ears
 from causerie.talk.turn_detector import IsComplete, Settings, TurnDetector
+from causerie.tts import TTS
 
 #: Silence that ends a turn in any case, by the eagerness of semantic_vad.
 _SILENCE_MS = {"low": 1500, "medium": 800, "auto": 800, "high": 400}
@@ -40,12 +42,15 @@ class Hearing:
         self.transcribes = False
         self.language: str | None = None
 
-    def changed(self, options: Input) -> Hearing:
+    def changed(self, audio: Audio | None) -> Hearing:
         """The settings with those that a client gives.
 
         Raises:
             ApiError: the rate does not fit the format.
         """
+        options = None if audio is None else audio.input
+        if options is None:
+            return self
         new = Hearing()
         new.kind, new.detection, new.transcribes = self.kind, self.detection, self.transcribes
         new.language = self.language
@@ -117,6 +122,25 @@ class Hearing:
             )
         samples: NDArray[np.float32] = np.frombuffer(data, "<i2") * np.float32(2**-15)
         return samples
+
+    def recognizer(self, tts: TTS) -> Recognizer:
+        """The recognizer of a `TTS`, which this loads, for the user's language.
+
+        Raises:
+            ConfigError: it cannot be loaded, or does not know the language.
+        """
+        return in_language(tts.recognizer, self.language)
+
+    def check_language(self, tts: TTS) -> None:
+        """Raise ConfigError if the recognizer, which this loads, does not know the language.
+
+        A recognizer that cannot be loaded is reported when there is sound.
+        """
+        try:
+            recognizer = tts.recognizer
+        except CauserieError:
+            return
+        in_language(recognizer, self.language)
 
     def ears(
         self, conversation: Conversation, recognizer: Recognizer, is_complete: IsComplete | None

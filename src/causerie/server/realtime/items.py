@@ -1,110 +1,137 @@
-"""The items of a Realtime conversation, and its responses."""
+"""The items of a conversation, which its client adds to, reads, cuts and deletes."""
 
 from __future__ import annotations
 
 import asyncio
-import secrets
+from collections.abc import Iterator
 from typing import Any
 
-from causerie.audio.formats import Encoder
-from causerie.conversation import Heard, Playback
-from causerie.server.realtime.answer import Answer
-from causerie.server.realtime.latency import Latency
-from causerie.server.realtime.messages import NewResponse
-from causerie.server.realtime.transcript import Transcript
-from causerie.talk.mind import Message
+from causerie.server.errors import ApiError
+from causerie.server.realtime.events import Events
+from causerie.server.realtime.item import Item
+from causerie.server.realtime.memory import Memory
+from causerie.server.realtime.messages import ItemCreate, ItemId, Truncate
+from causerie.server.realtime.new_items import ItemReader
+
+#: Items of a conversation: enough for days, even if the client never deletes one.
+MAX_ITEMS = 2000
 
 
-class Item:
-    """A message of the conversation, or the call of a tool or its output.
+class Items:
+    """The items in their order."""
 
-    Attributes:
-        facts: of a tool's call or output, in OpenAI's format; None for a message.
-        is_heard: whether it is a turn of the user that was spoken; its text comes later.
-        is_spoken: whether a response has spoken it.
-        playback: of the item's audio, if it is a response.
-        heard: the turn in the conversation's memory, if it was spoken by the user.
-        transcript: the words of that turn that the client has.
-        latency: since the end of that turn, until a response answers it.
-    """
+    def __init__(self, events: Events, memory: Memory, reader: ItemReader) -> None:
+        self._events, self._memory, self._reader = events, memory, reader
+        self._items: list[Item] = []
 
-    def __init__(
-        self,
-        name: str,
-        role: str,
-        text: str,
-        status: str = "completed",
-        *,
-        facts: dict[str, Any] | None = None,
-        is_heard: bool = False,
-    ) -> None:
-        self.name, self.role, self.text, self.status = name, role, text, status
-        self.facts, self.is_heard = facts, is_heard
-        self.is_spoken = False
-        self.playback: Playback | None = None
-        self.heard: Heard | None = None
-        self.transcript = Transcript()
-        self.latency: Latency | None = None
+    def __iter__(self) -> Iterator[Item]:
+        return iter(self._items)
 
-    def json(self) -> dict[str, Any]:
-        """The item in OpenAI's format."""
-        common = {"id": self.name, "object": "realtime.item", "status": self.status}
-        if self.facts is not None:
-            return {**common, **self.facts}
-        if self.playback is not None:
-            content: list[Message] = [{"type": "output_audio", "transcript": self.text}]
-        elif self.is_heard:
-            content = [{"type": "input_audio", "transcript": self.text or None}]
-        elif self.role == "assistant":
-            content = [{"type": "output_text", "text": self.text}] if self.text else []
-        else:
-            content = [{"type": "input_text", "text": self.text}]
-        return {**common, "type": "message", "role": self.role, "content": content}
+    @property
+    def last_id(self) -> str | None:
+        """The id of the last item."""
+        return self._items[-1].name if self._items else None
 
-    def message(self) -> Message | None:
-        """The item as a message of a chat; None if it has no words."""
-        if self.facts is None:
-            return {"role": self.role, "content": self.text} if self.text else None
-        if self.facts["type"] == "function_call_output":
-            output = self.facts["output"]
-            return {"role": "tool", "tool_call_id": self.facts["call_id"], "content": output}
-        function = {name: self.facts[name] for name in ("name", "arguments")}
-        call = {"id": self.facts["call_id"], "type": "function", "function": function}
-        return {"role": "assistant", "content": None, "tool_calls": [call]}
+    def find(self, name: str, param: str = "item_id", code: str = "item_not_found") -> Item:
+        """The item with an id.
 
+        Raises:
+            ApiError: there is none.
+        """
+        for item in self._items:
+            if item.name == name:
+                return item
+        raise ApiError(f"there is no item {name!r}", code=code, param=param)
 
-class Response:
-    """A response, in progress or ended.
+    async def add(self, item: Item, place: int | None = None) -> None:
+        """Insert an item, and report it.
 
-    Attributes:
-        item: its audio, as a message of the conversation.
-        answer: its text, if a language model writes it.
-        items: those that the client knows of.
-        latency: since the end of the turn that it answers, until its first sound; None if it
-            answers no turn.
-        latency_s: the parts of that, once they are known.
-    """
+        Args:
+            place: None: after all others.
+        """
+        self._items.insert(len(self._items) if place is None else place, item)
+        await self._report("added", item)
 
-    def __init__(
-        self,
-        item: Item,
-        encoder: Encoder,
-        output: dict[str, Any],
-        options: NewResponse,
-        answer: Answer | None,
-    ) -> None:
-        self.name, self.answer = new_id("resp"), answer
-        self.items: list[Item] = []
-        self.item, self.encoder, self.output, self.options = item, encoder, output, options
-        self.in_conversation = options.conversation != "none"
-        self.status = "in_progress"
-        self.details: dict[str, Any] | None = None
-        self.task: asyncio.Task[None] | None = None
-        self.first_sound: float | None = None  # by time.monotonic
-        self.latency: Latency | None = None
-        self.latency_s: dict[str, float] = {}
+    async def done(self, item: Item) -> None:
+        """Report that an item is complete, unless it was deleted."""
+        if item in self._items:
+            await self._report("done", item)
 
+    async def _report(self, kind: str, item: Item) -> None:
+        place = self._items.index(item)
+        previous = self._items[place - 1].name if place else None
+        await self._events.send(
+            f"conversation.item.{kind}", item=item.json(), previous_item_id=previous
+        )
 
-def new_id(kind: str) -> str:
-    """A new id."""
-    return f"{kind}_{secrets.token_hex(12)}"
+    # Events of the client
+
+    async def create(self, event: dict[str, Any]) -> None:
+        """Add a message to the conversation."""
+        message = ItemCreate.read(event)
+        item = self._reader.read(message.item)
+        if len(self._items) >= MAX_ITEMS:
+            raise ApiError(
+                f"the conversation has {MAX_ITEMS:,} items already: delete some",
+                code="too_many_items",
+            )
+        if any(other.name == item.name for other in self._items):
+            raise ApiError(
+                f"item {item.name} exists already",
+                code="item_create_duplicate_item_id",
+                param="item.id",
+            )
+        previous = None
+        if message.previous_item_id is not None and message.previous_item_id != "root":
+            previous = self.find(message.previous_item_id, "previous_item_id")
+        await self._reader.hear(item, message.item, self._memory)  # last, as it is remembered
+        place = 0 if message.previous_item_id == "root" else None
+        if previous is not None:
+            place = self._items.index(previous) + 1
+        await self.add(item, place)
+        await self.done(item)
+
+    async def retrieve(self, event: dict[str, Any]) -> None:
+        """Send an item."""
+        item = self.find(ItemId.read(event).item_id, code="item_retrieve_invalid_item_id")
+        await self._events.send("conversation.item.retrieved", item=item.json())
+
+    async def delete(self, event: dict[str, Any]) -> None:
+        """Delete an item."""
+        item = self.find(ItemId.read(event).item_id, code="item_delete_invalid_item_id")
+        if item.status == "in_progress":
+            raise ApiError(
+                f"item {item.name} is being spoken: cancel its response first",
+                code="item_in_progress",
+                param="item_id",
+            )
+        self._items.remove(item)
+        if item.turn is not None:
+            self._memory.conversation.remove(item.turn)
+        await self._events.send("conversation.item.deleted", item_id=item.name)
+
+    async def truncate(self, event: dict[str, Any]) -> None:
+        """Cut a response to what was heard of it."""
+        message = Truncate.read(event)
+        item = self.find(message.item_id, code="item_truncate_invalid_item_id")
+        playback = item.playback
+        if playback is None or item.status == "in_progress":
+            reason = "is being spoken: cancel its response first" if playback else "has no audio"
+            raise ApiError(
+                f"item {item.name} {reason}", code="invalid_item_to_truncate", param="item_id"
+            )
+        if message.audio_end_ms > playback.sent_ms:
+            raise ApiError(
+                f"item {item.name} has {playback.sent_ms} ms of audio, less than "
+                f"{message.audio_end_ms}",
+                code="audio_end_too_late",
+                param="audio_end_ms",
+            )
+        playback.stop(message.audio_end_ms)
+        item.text = await asyncio.to_thread(lambda: playback.text)
+        await self._events.send(
+            "conversation.item.truncated",
+            item_id=item.name,
+            content_index=0,
+            audio_end_ms=message.audio_end_ms,
+        )

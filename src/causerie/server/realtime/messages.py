@@ -155,6 +155,11 @@ class NewResponse(Answering):
     metadata: dict[str, str] | None = Field(default=None, max_length=16)
     seed: Seed = None  # not in OpenAI's protocol
 
+    @property
+    def is_in_conversation(self) -> bool:
+        """Whether the response is an item of the conversation."""
+        return self.conversation != "none"
+
 
 class SessionUpdate(Message):
     session: Session

@@ -1,0 +1,114 @@
+"""What a response says, and how."""
+
+from __future__ import annotations
+
+from causerie.audio import formats
+from causerie.conversation import Playback
+from causerie.server.errors import ApiError
+from causerie.server.realtime.chat import ask
+from causerie.server.realtime.floor import Floor
+from causerie.server.realtime.item import Item
+from causerie.server.realtime.items import Items
+from causerie.server.realtime.memory import Memory
+from causerie.server.realtime.messages import FORMATS, RATES, NewItem, NewResponse
+from causerie.server.realtime.new_items import ItemReader
+from causerie.server.realtime.response import Response
+from causerie.server.realtime.settings import SessionSettings
+from causerie.server.service import SpeechService
+from causerie.server.texts import CheckedText
+
+
+class ResponseMaker:
+    """Makes the responses that clients ask for.
+
+    Args:
+        items, memory: of the conversation, which a response answers unless it has its own input.
+        reader: of that input.
+    """
+
+    def __init__(
+        self,
+        service: SpeechService,
+        settings: SessionSettings,
+        floor: Floor,
+        items: Items,
+        memory: Memory,
+        reader: ItemReader,
+    ) -> None:
+        self._service, self._settings, self._floor = service, settings, floor
+        self._items, self._memory, self._reader = items, memory, reader
+
+    async def make(self, options: NewResponse) -> Response:
+        """A response that begins now; its client knows nothing of it yet.
+
+        Raises:
+            ApiError: there is nothing to speak.
+            CauserieError: see `SpeechService.speak`.
+        """
+        service, settings = self._service, self._settings
+        output = settings.output.changed(options.audio)
+        voice = await service.find_voice(output.voice)
+        if options.input is None:
+            memory, context = self._memory, list(self._items)
+            spoken = [item for item in context if item.role == "user" and not item.is_spoken]
+            if options.is_in_conversation:
+                self._floor.is_unanswered = False
+        else:
+            memory = Memory(service.tts.conversation(), self._memory.notes)
+            context = await self._read(options.input, memory)
+            spoken = [item for item in context if item.role == "user"]
+        answer = None
+        if service.mind is not None:
+            answer = ask(service.mind, settings, options, context)
+        text = service.texts.joined(CheckedText(item.text) for item in spoken)
+        if not spoken and answer is None:
+            raise ApiError(
+                "there is nothing to speak: create an item of role user with input_text first, or "
+                "send response.input; its text is spoken word for word, instructions are not",
+                code="no_input",
+                param="response.input",
+            )
+        encoder = formats.encoder(
+            FORMATS[output.kind], sample_rate=service.sample_rate, out_rate=RATES[output.kind]
+        )
+        segments = await memory.context(voice)
+        limit = options.max_output_tokens or settings.max_output_tokens
+        frame_rate = service.tts.checkpoint.codec.config.frame_rate
+        reply = await service.speak(
+            text if answer is None else answer,
+            voice=voice,
+            context=segments,
+            seed=options.seed,
+            speed=output.speed,
+            max_duration_s=limit / frame_rate if isinstance(limit, int) else None,
+            protocol="realtime",
+        )
+        return Response(
+            options=options,
+            conversation=settings.conversation if options.is_in_conversation else None,
+            spoken=spoken,
+            answer=answer,
+            reply=reply,
+            playback=Playback(reply, voice.name),
+            encoder=encoder,
+            output=output,
+            max_output_tokens=limit,
+        )
+
+    async def _read(self, given: list[NewItem], memory: Memory) -> list[Item]:
+        """The items of `response.input`.
+
+        Args:
+            memory: gets their turns.
+        """
+        items = []
+        for new in given:
+            if new.type == "item_reference":
+                item = self._items.find(new.id or "", "response.input")
+                if item.turn is not None:
+                    memory.conversation.add(item.turn)
+            else:
+                item = self._reader.read(new)
+                await self._reader.hear(item, new, memory)
+            items.append(item)
+        return items
