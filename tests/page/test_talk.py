@@ -325,7 +325,7 @@ def test_the_parts_of_the_latency_are_shown(microphone: Callable[..., Open], ech
         def on_message(text: str | bytes) -> None:
             event = json.loads(text)
             if event["type"] == "response.done":
-                parts = {"silence": 500, "recognizer": 120, "chat": 0, "total": 620}
+                parts = {"silence": 500, "recognizer": 120, "chat": 0, "causerie": 80, "total": 700}
                 event["response"]["latency_ms"] = parts
             route.send(json.dumps(event))
 
@@ -336,7 +336,7 @@ def test_the_parts_of_the_latency_are_shown(microphone: Callable[..., Open], ech
     page.get_by_role("tab", name="Talk").click()
     start(page)
     line = page.locator("#talk-said .theirs .figures")
-    expect(line).to_contain_text("s (silence 0.50 s, recognizer 0.12 s)")
+    expect(line).to_contain_text("s (silence 0.50 s, recognizer 0.12 s, causerie 0.08 s)")
 
 
 def test_the_key_is_sent(microphone: Callable[..., Open], tmp_path: Path) -> None:

@@ -519,19 +519,19 @@ def test_the_parts_of_the_latency_add_up(tmp_path: Path, hears: Script) -> None:
             await sending
             latency = dict(done.response.latency_ms)
             total = latency.pop("total")
-            assert set(latency) == {"silence", "recognizer", "chat", "speech"}
+            assert set(latency) == {"silence", "recognizer", "chat", "causerie"}
             assert sum(latency.values()) == pytest.approx(total, abs=3)
             assert 0.5 * seen_ms < total < seen_ms + 30  # the rest is the way to a busy server
             assert latency["silence"] == pytest.approx(520, abs=40)
             assert latency["recognizer"] > 200
             assert latency["chat"] >= 400
-            assert latency["speech"] > 0
+            assert latency["causerie"] > 0
 
     chats = chat_server(answer)
     with chats as url, running(tmp_path, tts(), llm=url, llm_model="m") as server:
         talk(server, task)
         metrics = httpx.get(f"{server.http}/metrics").text
-    for part in ("silence", "recognizer", "chat", "speech", "total"):
+    for part in ("silence", "recognizer", "chat", "causerie", "total"):
         assert f'causerie_turn_seconds_count{{part="{part}"}} 2.0' in metrics
 
 

@@ -58,7 +58,7 @@ class Metrics:
         self.turn_s = Histogram(
             "causerie_turn_seconds",
             "From the end of a user's speech to the first audio of Realtime's answer, by part: "
-            "silence, recognizer, chat, speech, and their total.",
+            "silence, recognizer, chat, causerie (the rest), and their total.",
             ["part"], buckets=_FIRST_SOUND_S, **add,
         )  # fmt: skip
         self.rtf = Histogram(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from typing import Literal, TypeAlias, get_args
 
-#: The silence that ended the turn; waiting for its words; waiting for the language model; the rest.
-Part: TypeAlias = Literal["silence", "recognizer", "chat", "speech"]
+#: The silence that ended the turn; waiting for its words; waiting for the language model; all
+#: the rest, which is causerie's own.
+Part: TypeAlias = Literal["silence", "recognizer", "chat", "causerie"]
 
 
 class Latency:
@@ -37,7 +38,7 @@ class Latency:
         Args:
             chat_s: how much of the time since the latest call was waiting for the language model.
         """
-        self.lap("speech")
-        self._seconds["speech"] -= chat_s
+        self.lap("causerie")
+        self._seconds["causerie"] -= chat_s
         self._seconds["chat"] += chat_s
         return {**self._seconds, "total": sum(self._seconds.values())}

@@ -83,7 +83,7 @@ class Turns:
 
     async def _understand(self, item: Item, utterance: Utterance, latency: Latency) -> None:
         """Wait for the words of a turn, and answer them."""
-        latency.lap("speech")
+        latency.lap("causerie")
         try:
             words = well_formed(await asyncio.wrap_future(utterance.words))
             latency.lap("recognizer")
