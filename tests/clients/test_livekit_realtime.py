@@ -90,10 +90,13 @@ class Client:
 
 
 @asynccontextmanager
-async def connected(assistant: Assistant) -> AsyncIterator[Client]:
+async def connected(assistant: Assistant, **options: Any) -> AsyncIterator[Client]:
     async with http_context.open():
         model = openai.realtime.RealtimeModel(
-            base_url=assistant.http, api_key="-", input_audio_noise_reduction="near_field"
+            base_url=assistant.http,
+            api_key="-",
+            input_audio_noise_reduction="near_field",
+            **options,
         )
         client = Client(model.session())
         try:
@@ -104,9 +107,9 @@ async def connected(assistant: Assistant) -> AsyncIterator[Client]:
         assert not client.errors
 
 
-def talk(assistant: Assistant, task: Callable[[Client], Awaitable[None]]) -> None:
+def talk(assistant: Assistant, task: Callable[[Client], Awaitable[None]], **options: Any) -> None:
     async def main() -> None:
-        async with connected(assistant) as client:
+        async with connected(assistant, **options) as client:
             await task(client)
 
     asyncio.run(asyncio.wait_for(main(), 2 * PATIENCE_S))
@@ -200,6 +203,17 @@ def test_an_interrupted_reply_is_cut(assistant: Assistant) -> None:
     (heard,) = assistant.said("assistant")
     assert len(heard) < 20
     assert STORY.startswith(heard)
+
+
+def test_answers_as_text(assistant: Assistant, asked_aloud: np.ndarray) -> None:
+    """As for a voice of another service."""
+
+    async def task(client: Client) -> None:
+        client.ask(asked_aloud)
+        said = await (await client.next()).whole
+        assert (said.text.strip(), said.sound) == (ANSWER, b"")
+
+    talk(assistant, task, modalities=["text"])
 
 
 def test_speaking_interrupts(assistant: Assistant, asked_aloud: np.ndarray) -> None:

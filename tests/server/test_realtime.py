@@ -377,7 +377,6 @@ ITEM = {"type": "message", "role": "user", "content": [{"type": "input_text", "t
          "voice_not_found"),
         ({"type": "session.update", "session": {"audio": {"output": {"speed": 9}}}},
          "invalid_value"),
-        ({"type": "session.update", "session": {"output_modalities": ["text"]}}, "invalid_value"),
         ({"type": "session.update", "session": {"audio": {"output": {"format": {
             "type": "audio/pcmu", "rate": 24000}}}}}, "invalid_value"),
         ({"type": "conversation.item.create", "item": {**ITEM, "content": []}},

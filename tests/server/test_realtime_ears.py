@@ -26,8 +26,8 @@ from causerie.errors import AudioError, ConfigError
 from causerie.server import service
 from causerie.server.app import create_app
 from causerie.server.models import load_tts
+from causerie.server.realtime.delivery import Delivery
 from causerie.server.realtime.messages import FORMATS
-from causerie.server.realtime.speaking import Speaking
 from causerie.server.settings import Settings
 from causerie.tts import TTS
 from tests.contexts import recorded
@@ -625,14 +625,14 @@ def test_errors_of_responses_that_wait_for_words_are_told(server: Running, hears
 def test_a_turn_during_a_response_is_answered_after_it(
     server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    send_audio, may_end = Speaking._send_audio, threading.Event()
+    send_audio, may_end = Delivery._send_audio, threading.Event()
 
     async def slowly(*args: Any) -> None:
         await send_audio(*args)
         while not may_end.is_set():
             await asyncio.sleep(0.01)
 
-    monkeypatch.setattr(Speaking, "_send_audio", slowly)
+    monkeypatch.setattr(Delivery, "_send_audio", slowly)
 
     async def task(client: Client) -> None:
         detection = {"type": "server_vad", "interrupt_response": False}
@@ -672,7 +672,7 @@ def test_a_user_may_go_on_while_a_response_begins(
     server: Running, monkeypatch: pytest.MonkeyPatch, is_announced: bool
 ) -> None:
     """Before the client knows of the response, or just after."""
-    here = (Speaking, "begin") if is_announced else (tts(), "astream")
+    here = (Delivery, "begin") if is_announced else (tts(), "astream")
     begin, may_begin = getattr(*here), threading.Event()
 
     async def slowly(*args: Any, **options: Any) -> Any:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import Any
 
 from tests.local_server import QuietHandler, serving
 
 #: From the body of a request: the deltas of the answer, or a status and a body.
-Answer = Callable[[dict[str, Any]], list[dict[str, Any]] | tuple[int, str]]
+Answer = Callable[[dict[str, Any]], Iterable[dict[str, Any]] | tuple[int, str]]
 
 
 def chat_server(answer: Answer) -> AbstractContextManager[str]:

@@ -12,15 +12,23 @@ from causerie.talk.mind import INSTRUCTIONS, Message, Mind
 
 
 def ask(
-    mind: Mind, settings: SessionSettings, options: NewResponse, items: Iterable[Item]
+    mind: Mind,
+    settings: SessionSettings,
+    options: NewResponse,
+    items: Iterable[Item],
+    *,
+    is_spoken: bool,
 ) -> Answer:
     """Ask a language model to answer items; it is asked when the answer is read.
 
     Args:
         options: what they say counts more than the session's settings.
+        is_spoken: whether the answer is read aloud.
     """
-    own = options.instructions or settings.instructions
-    messages = [{"role": "system", "content": f"{INSTRUCTIONS}\n\n{own}".strip()}]
+    told = options.instructions or settings.instructions
+    if is_spoken:
+        told = f"{INSTRUCTIONS}\n\n{told}".strip()
+    messages: list[Message] = [{"role": "system", "content": told}] if told else []
     messages += [message for item in items if (message := item.message()) is not None]
     return Answer(mind(messages, *_tools(settings, options)))
 

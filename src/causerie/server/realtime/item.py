@@ -16,7 +16,7 @@ class Item:
     Attributes:
         facts: of a tool's call or output, in OpenAI's format; None for a message.
         is_heard: whether it is a turn of the user that was spoken; its text comes later.
-        is_spoken: whether a response has spoken it.
+        is_spoken: whether a response has spoken or answered it.
         playback: of the item's audio, if it is a response.
         heard: the turn in the conversation's memory, if it was spoken by the user.
         transcript: the words of that turn that the client has.

@@ -122,8 +122,6 @@ class Answering(Message):
                 raise ValueError(f"{name} is of the beta protocol: send {now}")
         if data.get("prompt") is not None:
             raise ValueError("prompt is stored at OpenAI: send its text as instructions")
-        if data.get("output_modalities") == ["text"]:
-            raise ValueError("output_modalities: answers are spoken; their words are transcripts")
         return data
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from typing import Any
 
 from causerie.errors import CauserieError
 from causerie.server.errors import ApiError
+from causerie.server.realtime.delivery import Delivery
 from causerie.server.realtime.events import Events
 from causerie.server.realtime.floor import Floor
 from causerie.server.realtime.items import Items
@@ -19,7 +19,6 @@ from causerie.server.realtime.new_items import ItemReader
 from causerie.server.realtime.new_responses import ResponseMaker
 from causerie.server.realtime.response import Response
 from causerie.server.realtime.settings import SessionSettings
-from causerie.server.realtime.speaking import Speaking
 from causerie.server.realtime.tool_calls import send_calls
 from causerie.server.service import ModelVoice
 from causerie.server.sockets import GoneError, Socket
@@ -45,7 +44,7 @@ class Responses:
         self._floor, self._items, self._memory = floor, items, memory
         service = socket.service
         self._maker = ResponseMaker(service, settings, floor, items, memory, reader)
-        self._speaking = Speaking(events, items, memory, service.metrics)
+        self._delivery = Delivery(events, items, memory, service.metrics)
         self._active: dict[str, Response] = {}
         self._beginning = asyncio.Lock()
 
@@ -77,7 +76,7 @@ class Responses:
     async def cancel(self, event: dict[str, Any]) -> None:
         """Cancel a response."""
         name = Cancel.read(event).response_id
-        response = self._spoken if name is None else self._active.get(name)
+        response = self._in_conversation if name is None else self._active.get(name)
         if response is None or response.task is None:
             raise ApiError(
                 "Cancellation failed: there is no such response in progress",
@@ -92,14 +91,15 @@ class Responses:
         """Let the model read the conversation so far while the user speaks, if it must."""
         # The response reports errors, if they are still so.
         with contextlib.suppress(ApiError, CauserieError):
-            voice = await self._socket.service.find_voice(self._settings.output.voice)
-            if not isinstance(voice, ModelVoice):
+            output = self._settings.output
+            voice = await self._socket.service.find_voice(output.voice)
+            if output.modality == "audio" and not isinstance(voice, ModelVoice):
                 await self._memory.conversation.prepare(voice)
 
     async def interrupt(self) -> None:
         """End the response that is in the conversation, as the user begins to speak."""
-        if self._spoken is not None:
-            await self._stop(self._spoken, "turn_detected")
+        if self._in_conversation is not None:
+            await self._stop(self._in_conversation, "turn_detected")
 
     async def answer(self) -> None:
         """Answer the turns that were heard, if it is time for it."""
@@ -117,20 +117,19 @@ class Responses:
         detection = self._settings.hearing.detection
         if detection is None or not detection.create_response or not self._floor.awaits_answer:
             return False
-        return self._spoken is None and len(self._active) < MAX_RESPONSES
+        return self._in_conversation is None and len(self._active) < MAX_RESPONSES
 
     # From the beginning to the end
 
     @property
-    def _spoken(self) -> Response | None:
+    def _in_conversation(self) -> Response | None:
         """The response that is in the conversation."""
-        in_conversation = [r for r in self._active.values() if r.conversation is not None]
-        return in_conversation[0] if in_conversation else None
+        return next((r for r in self._active.values() if r.conversation is not None), None)
 
     async def _begin_asked(self, options: NewResponse) -> None:
         """Begin a response that the client asked for."""
         async with self._beginning:
-            if options.is_in_conversation and self._spoken is not None:
+            if options.is_in_conversation and self._in_conversation is not None:
                 raise ApiError(
                     "the conversation has a response in progress: wait for response.done, or "
                     "cancel it",
@@ -154,28 +153,28 @@ class Responses:
         floor = self._floor
         before = floor.num_interruptions
         response = await self._maker.make(options)
-        reply = response.reply
         if is_automatic and floor.num_interruptions != before:  # the client does not know of it
-            await reply.aclose()
+            await response.aclose()
             floor.is_unanswered = True
             return
-        reply.notes += self._memory.take_notes()
-        for item in response.spoken:
+        if response.speech is not None:
+            response.speech.reply.notes += self._memory.take_notes()
+        for item in response.answered:
             item.is_spoken = True
         response.latency = self._take_latency() if options.input is None else None
         self._active[response.name] = response
         try:
             await self._events.send("response.created", response=response.json())
             if response.answer is None:
-                await self._speaking.begin(response)
+                await self._delivery.begin(response)
         except BaseException:
-            await reply.aclose()
+            await response.aclose()
             raise
-        response.task = self._socket.start(self._speak(response))
+        response.task = self._socket.start(self._deliver(response))
         if response.conversation is not None and floor.num_interruptions != before:
             if is_automatic:
                 floor.is_unanswered = True
-                for item in response.spoken:
+                for item in response.answered:
                     item.is_spoken = False
             await self._stop(response, "turn_detected")
 
@@ -187,14 +186,14 @@ class Responses:
             item.latency = None
         return latency
 
-    async def _speak(self, response: Response) -> None:
+    async def _deliver(self, response: Response) -> None:
         """Send a response to its end."""
         status = "completed"
         details: dict[str, Any] | None = None
         try:
             if response.answer is None or await response.answer.has_text():
-                await self._speaking.deliver(response)
-            if response.reply.stopped == "limit":
+                await self._delivery.deliver(response)
+            if response.has_reached_limit:
                 status, details = "incomplete", {"reason": "max_output_tokens"}
         except GoneError:
             raise
@@ -203,22 +202,18 @@ class Responses:
             facts = self._socket.service.report(error).body()["error"]
             details = {"error": {key: facts[key] for key in ("type", "code", "message")}}
         finally:
-            await response.reply.aclose()
+            await response.aclose()
         await self._conclude(response, status, details)
 
     async def _stop(self, response: Response, reason: str) -> None:
-        """End a response that is in progress.
-
-        Until the client says how much of it was played, it counts as played since its first sound.
-        """
+        """End a response that is in progress."""
         if response.task is None:
             return
         response.task.cancel()
         await asyncio.gather(response.task, return_exceptions=True)
-        await response.reply.aclose()  # the task does it only if it had begun
-        if reason == "turn_detected":
-            started = response.first_sound
-            response.playback.stop(1000 * (time.monotonic() - started) if started else 0)
+        await response.aclose()  # the task does it only if it had begun
+        if reason == "turn_detected" and response.speech is not None:
+            response.speech.stop()
         if response.name in self._active:
             await self._conclude(response, "cancelled", {"reason": reason})
 
@@ -231,10 +226,11 @@ class Responses:
         response.status = status
         if status != "completed":
             response.details = {"type": status, **(details or {})}
-            item.text = await asyncio.to_thread(lambda: response.playback.text)
+            if item.playback is not None:
+                item.text = await asyncio.to_thread(lambda playback: playback.text, item.playback)
         item.status = "completed" if status == "completed" else "incomplete"
         if item in response.items:
-            await self._speaking.end(response)
+            await self._delivery.end(response)
         if status == "completed":
             await send_calls(response, self._events, self._items)
         await self._events.send("response.done", response=response.json())

@@ -2,47 +2,51 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from causerie.server.realtime.hearing import Hearing
 from causerie.server.realtime.ids import new_id
-from causerie.server.realtime.messages import RATES, Audio, NamedTool, Session, Tool
+from causerie.server.realtime.messages import RATES, Answering, NamedTool, Session, Tool
 
 
 @dataclass(frozen=True, kw_only=True)
 class OutputSettings:
-    """How responses sound.
+    """What responses are, and how they sound.
 
     Attributes:
+        modality: "audio", with the words as its transcript, or "text".
         voice: None: the only one, of a model whose voices have no names.
         kind: format of the sound.
     """
 
+    modality: str = "audio"
     voice: str | None
     kind: str = "audio/pcm"
     speed: float = 1.0
 
-    def changed(self, audio: Audio | None) -> OutputSettings:
+    def changed(self, options: Answering) -> OutputSettings:
         """The settings with those that a client gives.
 
         Raises:
             ApiError: the rate does not fit the format.
         """
-        options = None if audio is None else audio.output
-        if options is None:
-            return self
-        kind, voice = self.kind, self.voice
-        if options.format is not None:
-            options.format.check_rate("audio.output.format.rate")
-            kind = options.format.type
-        if options.voice is not None:
-            voice = options.voice if isinstance(options.voice, str) else options.voice.id
-        speed = self.speed if options.speed is None else options.speed
-        return OutputSettings(voice=voice, kind=kind, speed=speed)
+        changes: dict[str, Any] = {}
+        if options.output_modalities is not None:
+            changes["modality"] = "text" if options.output_modalities == ["text"] else "audio"
+        output = None if options.audio is None else options.audio.output
+        if output is not None and output.format is not None:
+            output.format.check_rate("audio.output.format.rate")
+            changes["kind"] = output.format.type
+        if output is not None and output.voice is not None:
+            voice = output.voice
+            changes["voice"] = voice if isinstance(voice, str) else voice.id
+        if output is not None and output.speed is not None:
+            changes["speed"] = output.speed
+        return replace(self, **changes)
 
     def json(self) -> dict[str, Any]:
-        """The settings in OpenAI's format."""
+        """The settings of the sound in OpenAI's format."""
         return {
             "format": {"type": self.kind, "rate": RATES[self.kind]},
             "voice": self.voice,
@@ -73,7 +77,7 @@ class SessionSettings:
         """Change what a client gives.
 
         Args:
-            hearing, output: as `options.audio` changes them.
+            hearing, output: as the options change them.
         """
         self.hearing, self.output = hearing, output
         if options.instructions is not None:
@@ -91,7 +95,7 @@ class SessionSettings:
             "object": "realtime.session",
             "id": self.name,
             "model": self.model,
-            "output_modalities": ["audio"],
+            "output_modalities": [self.output.modality],
             "instructions": self.instructions,
             "tools": [tool.model_dump() for tool in self.tools],
             "tool_choice": choice if isinstance(choice, str) else choice.model_dump(),

@@ -10,6 +10,7 @@ those of text messages, and those that a recognizer hears in the user's sound.
     → conversation.item.create {item: {role: "user", content: [{type: "input_text", text}]}}
     → response.create {response?: {input?, conversation?: "none", audio?, …}}
     ← response.created … response.output_audio.delta … response.done
+      (with output_modalities ["text"]: response.output_text.delta in place of sound)
     → response.cancel
     → conversation.item.truncate {item_id, audio_end_ms}
 
@@ -95,7 +96,7 @@ class _Session:
     async def update(self, event: dict[str, Any]) -> None:
         """Change the settings: all that are given, or none."""
         options, before = SessionUpdate.read(event).session, self.settings.hearing
-        output = self.settings.output.changed(options.audio)
+        output = self.settings.output.changed(options)
         await self.service.find_voice(output.voice)
         hearing = before.changed(options.audio)
         if hearing.language not in (None, before.language):
