@@ -27,6 +27,7 @@ from causerie.server import service
 from causerie.server.app import create_app
 from causerie.server.models import load_tts
 from causerie.server.realtime.delivery import Delivery
+from causerie.server.realtime.events import Events
 from causerie.server.realtime.messages import FORMATS
 from causerie.server.settings import Settings
 from causerie.tts import TTS
@@ -388,6 +389,30 @@ def test_a_user_who_goes_on_is_answered_once(server: Running, hears: Script) -> 
         await client.send(2 * pcm16(question()).tobytes())
         done = await client.until("response.done")
         assert client.kinds().count("input_audio_buffer.committed") == 2
+        assert client.kinds().count("response.created") == 1
+        assert done.response.output[0].content[0].transcript == f"{QUESTION} {QUESTION}"
+
+    talk(server, task)
+
+
+def test_a_turn_whose_end_is_being_told_is_answered_with_the_one_before(
+    server: Running, hears: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hears.takes_s = 0.5  # of the first turn, while the end of the second is told
+    send, num_committed = Events.send, 0
+
+    async def slowly(self: Events, kind: str, **facts: object) -> None:
+        nonlocal num_committed
+        num_committed += kind == "input_audio_buffer.committed"
+        if kind == "input_audio_buffer.committed" and num_committed == 2:
+            await asyncio.sleep(1.0)
+        await send(self, kind, **facts)
+
+    monkeypatch.setattr(Events, "send", slowly)
+
+    async def task(client: Client) -> None:
+        await client.send(2 * pcm16(question()).tobytes())
+        done = await client.until("response.done")
         assert client.kinds().count("response.created") == 1
         assert done.response.output[0].content[0].transcript == f"{QUESTION} {QUESTION}"
 

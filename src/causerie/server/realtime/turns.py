@@ -62,7 +62,7 @@ class Turns:
 
     async def end(self, utterance: Utterance, latency: Latency) -> None:
         """The user has spoken."""
-        item, self._floor.item = self._floor.item, None
+        item = self._floor.item
         assert item is not None
         item.latency = latency
         if self._settings.hearing.detection is not None:
@@ -80,6 +80,7 @@ class Turns:
         task = self._socket.start(self._understand(item, utterance, latency))
         self._floor.understanding.add(task)
         task.add_done_callback(self._floor.understanding.discard)
+        self._floor.item = None  # only now: no answer to earlier turns begins in between
 
     async def _understand(self, item: Item, utterance: Utterance, latency: Latency) -> None:
         """Wait for the words of a turn, and answer them."""
