@@ -342,7 +342,8 @@ class TTS:
                 often goes on, and off for petit.
             verify: check each piece by a recognizer; where words are missing or invented, speak it
                 again with other seeds, up to five times in all, and keep the best. `Audio.checks`
-                and `Audio.notes` say what happened. Needs the extra `verify`.
+                and `Audio.notes` say what happened, also of recordings in the context that say
+                other words than their texts. Needs the extra `verify`.
             speed: 2.0 is twice as fast, at the same pitch; 0.25 to 4. Needs PyAV (extra `server`).
             lexicon: pronunciations, over those of `from_pretrained`: a file, or a dictionary such
                 as ``{"GIF": "ʤˈɪf"}``.
@@ -369,7 +370,7 @@ class TTS:
             max_duration_s=max_duration_s,
             one_prompt=one_prompt,
             guard=guard,
-            verify=verify,
+            verify="all" if verify is True else verify,
             speed=speed,
             lexicon=lexicon,
             normalize=normalize,
@@ -412,7 +413,7 @@ class TTS:
             raise TextError("text is asynchronous: use TTS.astream, or give a plain iterable")
         reading = self._reading(lexicon, normalize)
         turns = self._turns(
-            text, voice, context, max_duration_s, one_prompt, guard, reading, verifying is not None
+            text, voice, context, max_duration_s, one_prompt, guard, reading, verifying
         )
         sampling = self._sampling(temperature, top_k, seed)
         return Stream(engine, turns, sampling, started, self._marker, speed, verifying)
@@ -464,9 +465,8 @@ class TTS:
         def prepare() -> tuple[AsyncEngine, Turns, Verifying | None]:
             running, reading = self._running(), self._reading(lexicon, normalize)
             verifying = self._verifying(verify)
-            is_checked = verifying is not None
             turns = self._turns(
-                text, voice, context, max_duration_s, one_prompt, guard, reading, is_checked,
+                text, voice, context, max_duration_s, one_prompt, guard, reading, verifying,
                 allow_silence,
             )  # fmt: skip
             return running, turns, verifying
@@ -521,7 +521,7 @@ class TTS:
         one_prompt: bool,
         guard: Guard,
         reading: ReadingOptions,
-        verify: bool = False,
+        verifying: Verifying | None = None,
         allow_silence: bool = False,
     ) -> Turns:
         if guard not in get_args(Guard):
@@ -535,7 +535,8 @@ class TTS:
             max_duration_s=max_duration_s,
             one_prompt=one_prompt,
             guard=self.checkpoint.defaults.guard if guard == "auto" else guard == "on",
-            verify=verify,
+            verify=verifying is not None,
+            verifier=verifying.verifier if verifying and verifying.holds_first else None,
             allow_silence=allow_silence,
             reading=reading,
         )

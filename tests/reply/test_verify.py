@@ -23,6 +23,7 @@ from causerie.engine.runners.plain import PlainRunner
 from causerie.errors import ConfigError
 from causerie.evaluate.sentences import read_sentences
 from causerie.native import library
+from causerie.prompt import Segment
 from causerie.recognition.whisper import packaged_recognizer
 from causerie.recognition.words import compare
 from causerie.reply import turns as turns_module
@@ -99,6 +100,27 @@ def same(first: Audio, second: Audio) -> bool:
 
 async def samples_of(stream: AsyncStream) -> np.ndarray:
     return np.concatenate([np.zeros(0, np.float32), *[piece async for piece in stream]])
+
+
+# -- recordings -----------------------------------------------------------------------------------
+
+
+def test_a_recording_that_says_other_words_than_its_text_has_a_note() -> None:
+    heard = Scripted("Nothing of the kind.", RIGHT[0])
+    tts = speaker(heard)
+    sound = np.sin(0.1 * np.arange(2 * 24_000), dtype=np.float32)
+
+    def notes(text: str, **settings: Any) -> list[str]:
+        turn = Segment(speaker=0, text=text, audio=sound, sample_rate=24_000)
+        return tts.generate(RIGHT[0], context=[turn], seed=5, **settings).notes
+
+    other = "context segment 1 says other words than its transcript: the recognizer heard 'Nothing"
+    assert any(note.startswith(other) for note in notes("The house is white now.", verify=True))
+    assert heard.lengths[0] == 2 * 16_000
+    num_heard = len(heard.lengths)
+    assert not any("other words" in note for note in notes("Nothing of that kind!", verify=True))
+    assert len(heard.lengths) == num_heard + 1  # the speech; the recording is known
+    assert not any("other words" in note for note in notes("The house is white now."))
 
 
 # -- which attempt is kept -------------------------------------------------------------------------

@@ -166,6 +166,16 @@ def examine(
     ).with_transcript(text or "")
 
 
+def other_words(heard: str) -> Fault:
+    """The fault of a recording in which a recognizer heard other words than its transcript."""
+    excerpt = heard if len(heard) <= 80 else heard[:79] + "…"
+    return Fault(
+        kind="transcript",
+        message="says other words than its transcript: the recognizer heard "
+        f"{excerpt!r}; give the words that are said",
+    )
+
+
 def is_clipped(block: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Whether each of the samples (N, channels) is clipped in any channel: (N,)."""
     size = np.abs(block)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from causerie.audio.recording import Fault
+from causerie.audio.recording import Fault, other_words
 from causerie.extras import need
 from causerie.text.front_end import in_words
 
@@ -34,9 +34,4 @@ def transcript_fault(text: str, recognized: str, language: str) -> Fault | None:
     """The fault of a recording that says other words than its transcript."""
     if character_error_rate(text, recognized, language) <= MAX_CER:
         return None
-    excerpt = recognized if len(recognized) <= 80 else recognized[:79] + "…"
-    return Fault(
-        kind="transcript",
-        message="says other words than its transcript: the recognizer heard "
-        f"{excerpt!r}; give the words that are said",
-    )
+    return other_words(recognized)

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from causerie.audio import io
 from causerie.audio.audio import Audio
-from causerie.audio.recording import MAX_RAW_S, Examined, examine
+from causerie.audio.recording import MAX_RAW_S, Examined, examine, other_words
 from causerie.audio.resample import mono, resample
 from causerie.codes import check_codes
 from causerie.engine.interrupts import register_fork
@@ -33,6 +33,7 @@ from causerie.text.front_end import DEFAULT_OPTIONS, ReadingOptions, Spoken
 
 if TYPE_CHECKING:
     from causerie.checkpoint.load import Checkpoint
+    from causerie.reply.verifier import Verifier
 
 #: Recordings whose codes are cached; 10 s of 32 codebooks take 32 kB. The longest that fits a model
 #: of 2,048 positions takes 0.5 MB, so that all have at most 67 MB.
@@ -46,6 +47,7 @@ class _Recording:
     """What is known of a recording; each is computed once, when it is needed."""
 
     examined: Examined | None = None
+    heard: str | None = None
     codes: Tensor | None = None
 
 
@@ -91,11 +93,12 @@ class ContextEncoder:
         """The text of a segment without words."""
         return Part(tokens=self.checkpoint.tokenizer.encode("", speaker))
 
-    def examine(self, segment: Segment, name: str) -> list[str]:
+    def examine(self, segment: Segment, name: str, verifier: Verifier | None = None) -> list[str]:
         """What the listener should know of a segment's recording; codes are not examined.
 
         Args:
             name: the segment's name in notes and errors.
+            verifier: compares the words with the text.
 
         Raises:
             ConfigError: it is not a `Segment`.
@@ -110,7 +113,15 @@ class ContextEncoder:
             if known.examined is None:
                 audio = self._read(source, name)
                 known.examined = examine(audio.samples, audio.sample_rate, role="turn")
-        return known.examined.with_transcript(segment.text).notes(name)
+        notes = known.examined.with_transcript(segment.text).notes(name)
+        if verifier is None or not segment.text.strip():
+            return notes
+        if known.heard is None:
+            audio = self._read(source, name)
+            known.heard = verifier.hear(audio.samples, audio.sample_rate).strip()
+        if verifier.are_other_words(segment.text, known.heard):
+            notes.append(f"{name} {other_words(known.heard).message}")
+        return notes
 
     def segment(
         self, segment: Segment, name: str, reading: ReadingOptions = DEFAULT_OPTIONS

@@ -19,6 +19,7 @@ from causerie.reply.context import ContextEncoder
 from causerie.reply.length import usual_length
 from causerie.reply.pieces import Pieces
 from causerie.reply.turn import Turn
+from causerie.reply.verifier import Verifier
 from causerie.text.blocks import LeftOut
 from causerie.text.check import check_text
 from causerie.text.front_end import DEFAULT_OPTIONS, ReadingOptions
@@ -59,6 +60,7 @@ class Turns:
         one_prompt: do not cut the text into pieces; without a limit it has the time of slow speech.
         guard: end a piece that goes on much longer than its text.
         verify: the turns have their words.
+        verifier: compares the recordings of the voice and the context with their texts.
         allow_silence: a text in which nothing can be spoken is its pauses, or else `SILENCE_S` of
             silence, with a note.
         reading: how the texts are read.
@@ -83,6 +85,7 @@ class Turns:
         one_prompt: bool = False,
         guard: bool = False,
         verify: bool = False,
+        verifier: Verifier | None = None,
         allow_silence: bool = False,
         reading: ReadingOptions = DEFAULT_OPTIONS,
     ) -> None:
@@ -97,7 +100,7 @@ class Turns:
         self._frame_rate = encoder.checkpoint.codec.config.frame_rate
         self._is_limited = max_duration_s is not None
         self._limit = self._num_frames(MAX_DURATION_S if max_duration_s is None else max_duration_s)
-        self._guard, self._verify = guard, verify
+        self._guard, self._verify, self._verifier = guard, verify, verifier
         self._allow_silence = allow_silence
         self._earlier: list[tuple[str, int]] = []  # texts and frames of this speaker
         self.notes += voice.notes or ()
@@ -284,7 +287,7 @@ class Turns:
     def _encode(self, segment: Segment, name: str, *, is_examined: bool = False) -> Part:
         part, spoken = self._encoder.segment(segment, name, self._reading)
         if not is_examined:
-            self.notes += self._encoder.examine(segment, name)
+            self.notes += self._encoder.examine(segment, name, self._verifier)
         self._note_left_out(spoken.left_out)
         self._note_skipped(spoken.skipped)
         if spoken.text and part.codes is not None and segment.speaker == self.speaker:

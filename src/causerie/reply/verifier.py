@@ -16,6 +16,10 @@ from causerie.audio.resample import resample
 from causerie.extras import need
 from causerie.recognition.whisper import RATE, Recognizer, Whisper, packaged_recognizer
 from causerie.recognition.words import Difference, difference, normaliser
+from causerie.text.reading import words_of
+
+#: Share of the words of a transcript that may be wrong: of recordings in noise, some are misheard.
+MAX_OTHER = 0.4
 
 
 class Verifier:
@@ -48,6 +52,17 @@ class Verifier:
             return found
 
         return self._thread.submit(work)
+
+    def hear(self, samples: NDArray[np.float32], sample_rate: int) -> str:
+        """The words of a recording (N,)."""
+        return self._thread.submit(
+            lambda: self._recognizers[-1](resample(samples, sample_rate, RATE))
+        ).result()
+
+    def are_other_words(self, text: str, heard: str) -> bool:
+        """Whether a recording says other words than its transcript."""
+        found = difference(words_of(text), heard, self._normal)
+        return found.errors > MAX_OTHER * found.words
 
 
 @functools.cache
