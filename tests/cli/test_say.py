@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 
 from causerie.audio import io as files
 from causerie.audio import play
+from causerie.audio.audio import Audio
 from causerie.cli import app, console
 from causerie.cli import say as say_module
 from causerie.cli.text import read_text
@@ -220,8 +221,25 @@ def test_an_empty_reply_is_an_error(
         app, ["say", "Hello", "--model", str(tiny_folder), "--seed", "1", *arguments]
     )
     assert done.exit_code == (2 if "-o" in arguments else 1)
-    assert "the model said nothing, with seed 1 and with another one" in done.stderr
+    assert "the model said nothing, with seed 1 and with another one; give" in done.stderr
     assert not [*Path().rglob("*.wav")]
+
+
+def test_an_empty_reply_says_what_is_wrong_with_the_context(
+    monkeypatch: pytest.MonkeyPatch, tiny_folder: Path
+) -> None:
+    samples = np.random.default_rng(0).normal(0, 0.1, 3 * 24_000).astype(np.float32)
+    Audio(samples=samples, sample_rate=24_000).save("hiss.wav")
+    Path("c.json").write_text('[{"speaker": 0, "text": "A", "audio": "hiss.wav"}]')
+    step = CachedRunner.step
+    monkeypatch.setattr(CachedRunner, "step", lambda *args: np.zeros_like(step(*args)))
+    arguments = ["say", "Hello", "--model", str(tiny_folder), "--context", "c.json", "-o", "a.wav"]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 2
+    assert done.stderr.count("\n") == 1
+    assert "another one; context segment 1 (hiss.wav) has a transcript that is too short" in (
+        done.stderr
+    )
 
 
 def test_a_wrong_setting_stops_at_the_first_line(tiny_folder: Path) -> None:

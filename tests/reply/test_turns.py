@@ -144,6 +144,24 @@ def test_a_context_turn_without_text_is_its_audio(encoder: ContextEncoder) -> No
     assert prompt.part_ends == (5 + 3 + 1, 5 + 3 + 1 + len(hello.tokens))
 
 
+def test_a_turn_that_is_longer_than_the_model_hears_well() -> None:
+    checkpoint = tiny.checkpoint(max_frames=2048)
+    defaults = replace(checkpoint.defaults, context_s=2.0)
+    encoder = ContextEncoder(replace(checkpoint, defaults=defaults))
+    voice = Voice(name="0", segments=())
+
+    def notes(num_frames: int) -> list[str]:
+        codes = torch.ones(tiny.NUM_CODEBOOKS, num_frames, dtype=torch.long)
+        turn = Segment(speaker=0, text="As long as it is.", codes=codes)
+        return Turns(encoder, "Hi.", voice=voice, context=[turn], max_duration_s=None).notes
+
+    assert notes(50) == []
+    assert notes(51) == [
+        "context segment 1 is 4 s long: after more than 4 s this model often says other words; "
+        "give a shorter part of it, with its words"
+    ]
+
+
 def test_petit_speaks_after_a_turn_without_text() -> None:
     tts = TTS.from_pretrained("petit", device="cpu")
     sound = np.random.default_rng(0).normal(0, 0.05, 24_000).astype(np.float32)

@@ -355,9 +355,14 @@ def _write(audio: Audio, path: Path, signer: Signer | None) -> Path:
 
 
 def _said_nothing(audio: Audio) -> str:
-    return (
-        f"the model said nothing, with seed {audio.seed} and with another one: "
-        "give another --seed, or more words"
+    """The error for a reply without sound, with what may be the cause."""
+    causes = [cause for cause in audio.notes if not cause.startswith("empty: ")]
+    return "; ".join(
+        [
+            f"the model said nothing, with seed {audio.seed} and with another one",
+            *causes,
+            "give another --seed, or more words",
+        ]
     )
 
 
