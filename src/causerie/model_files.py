@@ -88,9 +88,19 @@ def weight_files(folder: Path) -> list[Path]:
             )
     if (folder / ADAPTER).is_file():
         raise CheckpointError(f"{folder} is an adapter, and a whole model is needed here")
-    raise CheckpointError(
-        folder_problem(folder) or f"{folder} holds no weights; looked for {', '.join(WEIGHTS)}"
-    )
+    inside = _model_inside(folder)
+    hint = f"looked for {', '.join(WEIGHTS)}" if inside is None else f"{inside} does: give that"
+    raise CheckpointError(folder_problem(folder) or f"{folder} holds no weights; {hint}")
+
+
+def _model_inside(folder: Path) -> Path | None:
+    """The folder in it that holds a model or an adapter; of several, that of the latest step."""
+    found = (path.parent for path in folder.glob("*/*") if path.name in (ADAPTER, *WEIGHTS))
+
+    def step(path: Path) -> list[int]:
+        return [int(digits) for digits in re.findall(r"[0-9]+", path.name)]
+
+    return max(found, key=step, default=None)
 
 
 def has_weights(folder: Path) -> bool:

@@ -105,6 +105,15 @@ def read_header(path: str | os.PathLike[str]) -> VoiceHeader:
         raise CheckpointError(f"voice file {name} cannot be read: {error}") from error
 
 
+def is_voice_file(path: Path) -> bool:
+    """Whether a file is a voice file that can be read."""
+    try:
+        read_header(path)
+    except CheckpointError:
+        return False
+    return True
+
+
 def parse_header(header: bytes, name: str) -> VoiceHeader:
     """The facts in the header of a safetensors file.
 

@@ -57,3 +57,11 @@ def test_a_folder_of_anything(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="holds no CSM of a known layout") as caught:
         load(tmp_path)
     assert len(str(caught.value)) < 1_000
+
+
+def test_a_folder_of_checkpoints_names_the_latest(tmp_path: Path) -> None:
+    for step in (60, 100, 20):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+        (tmp_path / f"checkpoint-{step}" / "adapter_config.json").write_text("{}")
+    with pytest.raises(CheckpointError, match=r"holds no weights; .*checkpoint-100 does: give"):
+        load(tmp_path)

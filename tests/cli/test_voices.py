@@ -36,6 +36,26 @@ def test_voices_as_json(tiny_folder: Path, tmp_path: Path) -> None:
     ]
 
 
+def test_voice_files(tmp_path: Path) -> None:
+    path = tmp_path / "ann.safetensors"
+    Voice(name="ann", speaker=3, licence="CC0-1.0").with_consent("Ann Lee, by e-mail").save(path)
+    done = CliRunner().invoke(app, ["voices", str(path)])
+    assert done.stdout.startswith(f"{path} speaker 3 ")
+    assert "licence: CC0-1.0" in done.stdout
+    assert "consent: Ann Lee, by e-mail" in done.stdout
+    other = tmp_path / "model.safetensors"
+    other.write_bytes(b"")
+    done = CliRunner().invoke(app, ["voices", str(path), str(other)])
+    assert done.exit_code == 2
+    assert f"voice file {other} cannot be read" in done.stderr
+    done = CliRunner().invoke(app, ["voices", "ann.wav"])
+    assert done.exit_code == 2
+    assert "causerie voice make ann.wav" in done.stderr
+    done = CliRunner().invoke(app, ["say", "Hi.", "--model", str(path)])
+    assert done.exit_code == 2
+    assert f"{path} is a voice file, not a model" in done.stderr
+
+
 def test_a_model_without_voices(tiny_folder: Path) -> None:
     done = CliRunner().invoke(app, ["voices", "--model", str(tiny_folder)])
     assert "has no named voices; use speaker numbers 0, 1, 2" in done.stdout

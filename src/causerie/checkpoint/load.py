@@ -56,7 +56,7 @@ from causerie.model.csm import CSM
 from causerie.model_files import ADAPTER, read_json
 from causerie.text.front_end import FrontEnd
 from causerie.text.tokenizer import TextTokenizer
-from causerie.voice_file import is_prompt, voice_files
+from causerie.voice_file import is_prompt, is_voice_file, voice_files
 
 FORMAT, VERSION = "causerie", 1
 #: Prefix of the language model's tensor names in our own layout.
@@ -278,6 +278,8 @@ def _fixed(device: torch.device, dtype: DtypeChoice) -> Place:
 
 def _unknown_layout(opened: Source) -> CheckpointError:
     """The error for a checkpoint that has none of the layouts."""
+    if opened.path.is_file() and is_voice_file(opened.path):
+        return CheckpointError(f"{opened.path} is a voice file, not a model: give it as the voice")
     return CheckpointError(
         f"{opened.path} holds no CSM of a known layout: no config.json of causerie, no "
         "embed_text_tokens.weight (transformers), no text_embeddings.weight (original)"

@@ -8,14 +8,25 @@ from typing import Annotated
 
 import typer
 
+from causerie.audio.extensions import is_sound_file
 from causerie.cli.options import Model, known_voices
 from causerie.config import MimiConfig
 from causerie.errors import CheckpointError
 from causerie.published_voices import DESCRIPTIONS
-from causerie.voice_file import BUNDLED, VoiceHeader, is_prompt, prompt_text, read_header
+from causerie.voice_file import (
+    BUNDLED,
+    VoiceHeader,
+    is_prompt,
+    prompt_text,
+    read_header,
+    recording_is_no_voice,
+)
 
 
 def voices(
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Voice files, in place of a model's voices.")
+    ] = None,
     model: Model = "petit",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one line of JSON for each voice.")
@@ -24,8 +35,13 @@ def voices(
     """List the voices of a model: name, speaker number, seconds of audio, text, who it is, terms.
 
     causerie voices --model ./my-model
+
+    causerie voices ann.safetensors
     """
-    found = known_voices(model)
+    for path in files or ():
+        if is_sound_file(path):
+            raise recording_is_no_voice(path)
+    found = {str(path): path for path in files} if files else known_voices(model)
     if found is None:  # an adapter, a hub id, or an error
         from causerie.checkpoint.source import voices_of
 
