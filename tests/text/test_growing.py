@@ -34,6 +34,16 @@ def test_pieces_do_not_depend_on_the_chunks(seed: int) -> None:
     assert pieces_of(chunks_of(TEXT, seed)) == pieces_of([TEXT]) == pieces_of(list(TEXT))
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_parts_of_long_sentences_do_not_depend_on_the_chunks(seed: int) -> None:
+    draw = random.Random(seed)
+    words = "the cat and a dog, which was because of; very incomprehensibilities not".split()
+    text = " ".join(draw.choice(words) for _ in range(300)) + "."
+    parts = pieces_of(chunks_of(text, seed), 60)
+    assert parts == pieces_of([text], 60)
+    assert " ".join(parts) == text
+
+
 def test_nothing_is_lost_and_no_piece_is_too_long() -> None:
     pieces = pieces_of([TEXT])
     assert "".join("".join(pieces).split()) == "".join(TEXT.split())

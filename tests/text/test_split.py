@@ -34,6 +34,21 @@ def test_pieces(text: str, max_chars: int, pieces: list[str]) -> None:
 @pytest.mark.parametrize(
     ("text", "pieces"),
     [
+        ("the cat slept and the dog sat", ["the cat slept", "and the dog sat"]),
+        ("we left the old hat on the gate", ["we left the old hat", "on the gate"]),
+        ("he could not say any of the words", ["he could not say any", "of the words"]),
+        ("the dog sat, and a cat slept on", ["the dog sat,", "and a cat slept on"]),
+        ("and it is said that so did the big dog", ["and it is said", "that so did the big dog"]),
+        ("so the very incomprehensibilities", ["so the very", "incomprehensibilities"]),
+    ],
+)
+def test_a_long_sentence_is_cut_where_a_reader_would_pause(text: str, pieces: list[str]) -> None:
+    assert split(text, 24) == pieces
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
         ("One. Two. Three. Four.", ["One. Two.", "Three. Four."]),
         ("A long sentence. One. Two. Three.", ["A long sentence.", "One. Two.", "Three."]),
         ("One. A long sentence.", ["One. A long sentence."]),

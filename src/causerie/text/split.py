@@ -7,9 +7,10 @@ know models.
 
 from __future__ import annotations
 
+import math
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -82,8 +83,9 @@ def split(
 ) -> list[Piece]:
     """Pieces of a text, each of at most `max_chars` characters.
 
-    Pieces end at the ends of sentences; a sentence longer than that is cut at commas, then between
-    words. A longer word is not cut. Only white space and markup between pieces are lost.
+    Pieces end at the ends of sentences; a sentence longer than that is cut at a comma, else before
+    a clause, else before a preposition, else between words. A longer word is not cut. Only white
+    space and markup between pieces are lost.
 
     Args:
         min_chars: a piece is complete at this length; None: it is as long as possible.
@@ -348,23 +350,67 @@ _FACTORIAL, _EQUALS = re.compile(r"[0-9n]! ?$"), re.compile(r"[=/*×+]|is |equal
 _MAY_END = re.compile(r"[^\w\s,] ")
 
 
-def _after_commas(text: str) -> list[str]:
-    return re.split(r"(?<=[,;:—–])\s+", text)
+_CLAUSE_WORDS = (
+    "and but or nor so yet because since although though unless until while whereas when whenever "
+    "where wherever who whom whose which that if as than"
+)
+_PREPOSITIONS = (
+    "about across after against along among around at before behind below beside between beyond by "
+    "during except for from in including inside into near of on onto over past through to toward "
+    "towards under upon with within without"
+)
+#: Words that belong to the next one.
+_LEADING = frozenset(
+    f"{_CLAUSE_WORDS} {_PREPOSITIONS} a an the my your his her its our their this these those no "
+    "every each very not".split()
+)
 
 
-# After a comma or similar, else between words.
-_CUTS: tuple[Callable[[str], list[str]], ...] = (_after_commas, str.split)
+def _before(words: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<=\S)\s+(?=(?:{words.replace(' ', '|')})\s)")
 
 
-def _parts(text: str, max_chars: int, level: int = 0) -> list[str]:
-    """Parts of a sentence, each as long as possible but at most `max_chars` characters."""
-    if len(text) <= max_chars or level == len(_CUTS):
-        return [text] if text else []
+_ANYWHERE = re.compile(r"(?<=\S)\s+")
+# White space at which a sentence that is too long is cut, the best first: after a comma or similar,
+# before a clause, before a preposition.
+_CUTS = (
+    re.compile(r"(?<=[,;:—–])\s+"),
+    _before(_CLAUSE_WORDS),
+    _before(_PREPOSITIONS),
+    _ANYWHERE,
+)
+#: A part is at least this share of the longest that is allowed, if there is a place to cut it.
+MIN_SHARE = 1 / 3
+
+
+def _parts(text: str, max_chars: int) -> list[str]:
+    """Parts of a sentence of at most `max_chars` characters, each cut at the best place.
+
+    The place depends on as many characters only, so that it is known while the text grows.
+    """
     parts: list[str] = []
-    for part in _CUTS[level](text):
-        joined = f"{parts[-1]} {part}" if parts else part
-        if parts and len(joined) <= max_chars:
-            parts[-1] = joined
-        else:
-            parts.extend(_parts(part, max_chars, level + 1))
-    return parts
+    start = 0
+    while len(text) - start > max_chars:
+        cut = _best_cut(text, start, max_chars)
+        if cut is None:
+            break
+        parts.append(text[start : cut.start()])
+        start = cut.end()
+    return [*parts, text[start:]] if start < len(text) else parts
+
+
+def _best_cut(text: str, start: int, max_chars: int) -> re.Match[str] | None:
+    """The white space after the part that begins at `start`; None if no word follows it."""
+    first, last = start + math.ceil(MIN_SHARE * max_chars), start + max_chars + 1
+    for first_allowed, is_any in ((first, False), (start, True)):
+        for pattern in _CUTS:
+            found = list(pattern.finditer(text, first_allowed, last))
+            while found and not is_any and _last_word(text[start : found[-1].start()]) in _LEADING:
+                found.pop()
+            if found:
+                return found[-1]
+    return _ANYWHERE.search(text, start)  # after a word that is longer
+
+
+def _last_word(text: str) -> str:
+    return text.rsplit(maxsplit=1)[-1]
