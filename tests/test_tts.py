@@ -48,7 +48,7 @@ class FrontEnd:
     kind = "plain"
     lexicon = None
     tags: frozenset[str] = frozenset()
-    min_piece_chars = 250
+    min_piece_chars = max_piece_chars = 250
 
     def __init__(self, skipped: str = "") -> None:
         self.skipped = skipped

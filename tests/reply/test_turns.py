@@ -17,9 +17,11 @@ from causerie.prompt import Part, build_prompt
 from causerie.reply import context
 from causerie.reply.context import ContextEncoder
 from causerie.reply.turns import Turns
-from causerie.text.front_end import ReadingOptions, Spoken
+from causerie.text.front_end import FrontEnd, ReadingOptions, Spoken
 from causerie.text.growing import Flush
 from causerie.text.lexicon import Entry, UserLexicon
+from causerie.text.reading import read
+from causerie.voice_file import BUNDLED
 from causerie.voices import Voice
 from tests import tiny
 
@@ -180,6 +182,18 @@ def test_a_text_may_have_any_length(encoder: ContextEncoder) -> None:
 
 
 # -- texts that are read again ---------------------------------------------------------------------
+
+
+def test_pieces_are_as_long_as_the_model_says_well() -> None:
+    text = "we went to the sea " * 30
+    for source, longest in (("phonemes", 140), ("plain", 250)):
+        front_end = FrontEnd.load(source, BUNDLED)
+        checkpoint = replace(tiny.checkpoint(max_frames=2048), front_end=front_end)
+        pieces = texts_of(turns_of(ContextEncoder(checkpoint), text))
+        assert longest - 30 < max(map(len, pieces)) <= longest
+        assert list(read(text, front_end).pieces) == pieces
+        (whole,) = texts_of(turns_of(ContextEncoder(checkpoint), text, one_prompt=True))
+        assert whole.split() == text.split()
 
 
 def test_a_text_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:

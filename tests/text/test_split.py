@@ -39,6 +39,8 @@ def test_pieces(text: str, max_chars: int, pieces: list[str]) -> None:
         ("he could not say any of the words", ["he could not say any", "of the words"]),
         ("the dog sat, and a cat slept on", ["the dog sat,", "and a cat slept on"]),
         ("and it is said that so did the big dog", ["and it is said", "that so did the big dog"]),
+        ("he came back on May 5, 2024 alone", ["he came back", "on May 5, 2024 alone"]),
+        ("it is tall, 5 ft 10 in, I say now", ["it is tall, 5 ft 10 in,", "I say now"]),
         ("so the very incomprehensibilities", ["so the very", "incomprehensibilities"]),
     ],
 )

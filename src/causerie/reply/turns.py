@@ -130,9 +130,10 @@ class Turns:
         self._parts: Iterator[str | Flush] | AsyncIterator[str | Flush] | None = None
         self._one_prompt = one_prompt
         front_end = encoder.checkpoint.front_end
+        self._max_chars = min(MAX_PIECE_CHARS, front_end.max_piece_chars)
         is_raw = front_end.lexicon is None and not reading.normalize
         self._cut = Pieces(
-            None if one_prompt else MAX_PIECE_CHARS,
+            None if one_prompt else self._max_chars,
             min_chars=front_end.min_piece_chars,
             keep_space=is_raw,
             tags=front_end.tags,
@@ -232,7 +233,7 @@ class Turns:
             try:
                 self._turn([], 0, read)
             except PromptTooLongError as error:
-                if len(piece) <= MAX_PIECE_CHARS or len(piece.split()) > 1:
+                if len(piece) <= self._max_chars or len(piece.split()) > 1:
                     raise
                 # A word that nobody wants to hear, such as base64, does not stop the text.
                 self._unspeakable = self._unspeakable or TextError(str(error))

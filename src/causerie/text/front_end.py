@@ -20,7 +20,14 @@ from causerie.text.lexicon import UserLexicon
 from causerie.text.marks import Mark
 from causerie.text.normalize import EMOTICON, normalize
 from causerie.text.pronounce import PUNCTUATION, Lexicon
-from causerie.text.split import MAX_PIECE_CHARS, MIN_PIECE_CHARS, Piece, Sentence, whole
+from causerie.text.split import (
+    MAX_PHONEME_PIECE_CHARS,
+    MAX_PIECE_CHARS,
+    MIN_PIECE_CHARS,
+    Piece,
+    Sentence,
+    whole,
+)
 
 KINDS = ("plain", "phonemes")
 LEXICON_FILE = "lexicon.txt.gz"
@@ -81,6 +88,11 @@ class FrontEnd:
         if kind == "phonemes" and lexicon is None:
             raise ConfigError("front end 'phonemes' needs a lexicon: use FrontEnd.load")
         self.kind, self.lexicon, self.tags = kind, lexicon, _checked_tags(tags)
+
+    @property
+    def max_piece_chars(self) -> int:
+        """The length of the longest pieces that the model says well."""
+        return MAX_PIECE_CHARS if self.lexicon is None else MAX_PHONEME_PIECE_CHARS
 
     @property
     def min_piece_chars(self) -> int:

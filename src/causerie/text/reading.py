@@ -12,7 +12,7 @@ from causerie.errors import TextError
 from causerie.text.blocks import LeftOut
 from causerie.text.front_end import DEFAULT_OPTIONS, FrontEnd, ReadingOptions, without_marks
 from causerie.text.normalize import normalize
-from causerie.text.split import MAX_PIECE_CHARS, Piece, split
+from causerie.text.split import Piece, split
 
 # A word may have apostrophes inside; any character that is not punctuation counts as spoken.
 _WORD = re.compile(r"[^\W\d_](?:[^\W\d_]|'(?=[^\W\d_]))*|[^\s.,;:!?'\"()—–…-]")
@@ -83,7 +83,7 @@ def read(text: str, front_end: FrontEnd, options: ReadingOptions = DEFAULT_OPTIO
     is_raw = not (options.normalize or front_end.lexicon)
     cut = split(
         text,
-        MAX_PIECE_CHARS,
+        front_end.max_piece_chars,
         min_chars=front_end.min_piece_chars,
         is_raw=is_raw,
         tags=front_end.tags,
