@@ -255,6 +255,7 @@ def test_existing_files_are_skipped(say: Any, tiny_folder: Path) -> None:
     done = say("-", "--out-dir", "out", "--skip-existing", stdin="One\nTwo")
     assert Path("out/1.wav").read_bytes() == b"an older file"
     assert done.stdout.startswith("wrote out/2.wav")
+    assert "skipped 1 of 2 lines, whose files exist" in done.stderr
     done = CliRunner().invoke(app, ["say", "Hello", "-o", "a.wav", "--skip-existing"])
     assert done.exit_code == 2
     assert "give --out-dir FOLDER too" in done.stderr

@@ -250,9 +250,11 @@ def _say_lines(
         raise AudioError(f"cannot make the folder {folder}: {error.strerror}") from error
     width = len(str(len(lines)))
     failures: list[str] = []
+    num_skipped = 0
     for count, (number, line) in enumerate(lines, 1):
         path = folder / f"{count:0{width}}.wav"
         if skip_existing and path.exists():
+            num_skipped += 1
             continue
         try:
             with progress(f"speaking line {count} of {len(lines)}"):
@@ -265,6 +267,8 @@ def _say_lines(
             continue
         _write(finish(audio), path, signer)
         _report(audio, line, model, str(path), as_json=as_json)
+    if num_skipped:
+        note(f"skipped {num_skipped} of {len(lines)} lines, whose files exist")
     for failure in failures:
         note(failure)
     if failures:
