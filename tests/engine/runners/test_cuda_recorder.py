@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,8 +27,9 @@ class Stream:
     device: torch.device
     cuda_stream: int
 
-    def wait_stream(self, other: Stream) -> None:
-        """Nothing to wait for."""
+    @property
+    def device_index(self) -> int | None:
+        return self.device.index
 
 
 @dataclass
@@ -39,6 +41,8 @@ class Cuda:
         streams: the current one of each device.
         runs: device and stream of each computation, and whether it was captured.
         captures: device, stream and pool of each capture.
+        workspaces: of each thread and stream, whether a capture allocated it: cuBLAS keeps one.
+        pools: devices and pools that captures fill, by torch's allocator.
         fails: the end of a capture fails, and leaves its stream, as torch does.
     """
 
@@ -48,11 +52,16 @@ class Cuda:
     )
     runs: list[tuple[Stream, bool]] = field(default_factory=list)
     captures: list[tuple[Stream, object]] = field(default_factory=list)
+    workspaces: dict[tuple[int, Stream], bool] = field(default_factory=dict)
+    pools: list[tuple[int | None, object]] = field(default_factory=list)
     is_capturing: bool = False
     fails: bool = False
 
     def compute(self) -> Tensor:
-        self.runs.append((self.streams[self.device], self.is_capturing))
+        stream = self.streams[self.device]
+        self.runs.append((stream, self.is_capturing))
+        in_pool = self.workspaces.setdefault((threading.get_ident(), stream), self.is_capturing)
+        assert in_pool == self.is_capturing, "a graph with memory that is not in its pool"
         return torch.ones(1)
 
 
@@ -68,27 +77,29 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> Cuda:
         state.device = before
 
     @contextmanager
-    def stream(given: Stream) -> Iterator[None]:
-        before = state.streams[given.device]
-        set_stream(given)
-        yield
-        set_stream(before)
-
-    @contextmanager
     def graph(made: Any, *, pool: object, stream: Stream, capture_error_mode: str) -> Any:
         assert capture_error_mode == "thread_local"
         assert stream.device == state.device
         before = state.streams[state.device]
         set_stream(stream)
         state.captures.append((stream, pool))
-        state.is_capturing = True
+        assert (stream.device.index, pool) not in state.pools, "already recording to mempool_id"
+        state.pools.append((stream.device.index, pool))
+        state.is_capturing, is_broken = True, True
         try:
             yield
+            is_broken = state.fails
         finally:
             state.is_capturing = False
-        if state.fails:  # torch leaves its stream then
-            raise RuntimeError("CUDA error: operation failed due to a capture\nand a page of hints")
+            if is_broken:  # torch leaves its stream then
+                raise RuntimeError("CUDA error: a previous error during capture\nand hints")
+        end_pool(stream.device.index, pool)
         set_stream(before)
+
+    def end_pool(device: int | None, pool: object) -> None:
+        if (device, pool) not in state.pools:
+            raise RuntimeError("endAllocatePool: not currently recording to mempool_id")
+        state.pools.remove((device, pool))
 
     def set_stream(given: Stream) -> None:
         state.streams[given.device] = given
@@ -98,25 +109,37 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> Cuda:
             """Nothing."""
 
     for name, stand_in in {
-        "device": on, "stream": stream, "graph": graph, "set_stream": set_stream,
+        "device": on, "graph": graph, "set_stream": set_stream,
         "Stream": lambda device: Stream(device, 1 + next(handles) % NUM_STREAMS),
         "current_stream": lambda: state.streams[state.device],
         "graph_pool_handle": lambda: next(pools), "CUDAGraph": Graph,
     }.items():  # fmt: skip
         monkeypatch.setattr(torch.cuda, name, stand_in)
+    monkeypatch.setattr(torch._C, "_cuda_endAllocateToPool", end_pool, raising=False)
     return state
 
 
-def test_warm_up_and_capture_are_on_one_stream_of_its_own(cuda: Cuda) -> None:
+def test_only_captures_run_on_a_stream_of_its_own(cuda: Cuda) -> None:
     record = CudaRecorder(ZERO)
     for _ in range(3):
         record(cuda.compute)
     ((stream, pool),) = {*cuda.captures}
-    assert {stream for stream, _ in cuda.runs} == {stream}
-    assert [captured for _, captured in cuda.runs] == 3 * [False, False, False, True]
+    assert cuda.runs == 3 * [*3 * [(Stream(ZERO, 0), False)], (stream, True)]
     assert stream.cuda_stream > 0  # not the default one
     assert pool is not None
     assert cuda.streams[ZERO].cuda_stream == 0  # nothing is left behind
+
+
+def test_workspaces_are_in_the_pool_of_the_graphs(cuda: Cuda) -> None:
+    """For each thread that records: one that ends frees its own."""
+    record = CudaRecorder(ZERO)
+    record(cuda.compute)
+    thread = threading.Thread(target=lambda: [record(cuda.compute) for _ in range(2)])
+    thread.start()
+    thread.join()
+    in_pool = [where for (_, stream), where in cuda.workspaces.items() if stream.cuda_stream]
+    assert in_pool == [True, True]
+    assert len(cuda.captures) == 3
 
 
 def test_recorders_on_two_devices_share_nothing(cuda: Cuda) -> None:
@@ -149,21 +172,23 @@ def test_no_living_recorder_shares_its_stream(cuda: Cuda) -> None:
     assert CudaRecorder(ZERO)
 
 
-@pytest.mark.parametrize("where", ["compute", "capture"])
+@pytest.mark.parametrize("where", ["warm-up", "capture", "end"])
 def test_a_recording_that_fails_is_one_line_and_calls_compute(
     cuda: Cuda, where: str, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """The line has the first error: the end of a capture that is broken fails, too."""
     graphs = Graphs(CudaRecorder(ZERO))
 
     def broken() -> Tensor:
-        raise RuntimeError("CUDA error: out of something\nand a page of hints")
+        if where == "warm-up" or cuda.is_capturing:
+            raise RuntimeError("CUDA error: out of something\nand a page of hints")
+        return cuda.compute()
 
-    cuda.fails = where == "capture"
+    cuda.fails = where == "end"
     graphs.record(("read", 1, 256), cuda.compute if cuda.fails else broken)
     (line,) = caplog.messages
     assert "read" in line
-    assert "CUDA error" in line
-    assert "hints" not in line
+    assert line.endswith("a previous error during capture" if cuda.fails else "out of something")
     assert cuda.streams[ZERO].cuda_stream == 0
     assert graphs.is_recorded(("read", 1, 256))  # and is not tried again
     count = len(cuda.runs)
@@ -172,3 +197,6 @@ def test_a_recording_that_fails_is_one_line_and_calls_compute(
     cuda.fails = False
     graphs.record(("sound", 1), cuda.compute)  # the next one is recorded
     assert cuda.captures[-1][0] == graphs._record._stream  # type: ignore[attr-defined]
+    assert graphs._made["sound", 1] is not None
+    assert len({pool for _, pool in cuda.captures}) == len(cuda.captures)  # the old one is left
+    assert not cuda.pools

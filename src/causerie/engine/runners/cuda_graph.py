@@ -7,6 +7,7 @@ its result in one tensor, which the next replay overwrites.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Hashable
@@ -109,7 +110,12 @@ class Graphs:
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says first; those of CUDA go on for a page."""
+    """What an error says first; those of CUDA go on for a page.
+
+    After an error within a capture, its end fails too: the first of them counts.
+    """
+    while error.__context__ is not None:
+        error = error.__context__
     return str(error).partition("\n")[0] or type(error).__name__
 
 
@@ -119,29 +125,30 @@ class CudaRecorder:
     They can share the pool because they are replayed one after another on one stream, and a result
     is read before the next replay begins, or kept outside the pool.
 
-    No two recorders share a stream. Libraries keep a workspace for each stream, which is part of
-    the graphs that are captured on it, and which torch frees with any of them. torch's default
-    stream for captures is one for the whole process, and on one device.
+    cuBLAS has a workspace for each thread and stream. It is part of the graphs that are captured
+    there, but torch frees it with any of them, and newer versions with the thread. So no two
+    recorders share a stream: torch's default stream for captures is one for the whole process. And
+    nothing but captures runs on it. Then a capture allocates the workspace, in the pool, which
+    keeps the memory for its graphs even if the workspace is freed.
     """
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        with torch.cuda.device(device):
+        with _capturing, torch.cuda.device(device):
             self._stream = _own_stream(device)
             self._pool = torch.cuda.graph_pool_handle()
-        _streams[self] = (self._stream.device, self._stream.cuda_stream)
+            _streams[self] = (self._stream.device, self._stream.cuda_stream)
 
     def __call__(self, compute: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor]:
         """Record a graph. A process captures one at a time."""
         with _capturing, torch.cuda.device(self._device):
             caller = torch.cuda.current_stream()
-            self._stream.wait_stream(caller)
+            for _ in range(WARM_UPS):
+                compute()
             graph = torch.cuda.CUDAGraph()
             try:
-                with torch.cuda.stream(self._stream):
-                    for _ in range(WARM_UPS):
-                        compute()
-                # calls of CUDA from other threads are neither recorded nor an error
+                # It waits for the device first. Calls of CUDA from other threads are neither
+                # recorded nor an error.
                 with torch.cuda.graph(
                     graph,
                     pool=self._pool,
@@ -149,12 +156,21 @@ class CudaRecorder:
                     capture_error_mode="thread_local",
                 ):
                     result = compute()
+            except BaseException:
+                self._leave_pool()
+                raise
             finally:
                 torch.cuda.set_stream(caller)  # a capture that fails leaves its own
-                caller.wait_stream(self._stream)
         return graph.replay, result
 
+    def _leave_pool(self) -> None:
+        """Take another pool: for torch, a capture that could not end still fills this one."""
+        with contextlib.suppress(RuntimeError):  # it could end
+            torch._C._cuda_endAllocateToPool(self._stream.device_index, self._pool)
+        self._pool = torch.cuda.graph_pool_handle()
 
+
+#: Held by a capture, and while a stream is chosen.
 _capturing = threading.Lock()
 #: Device and handle of the stream of each living recorder.
 _streams: WeakKeyDictionary[CudaRecorder, tuple[torch.device, int]] = WeakKeyDictionary()
