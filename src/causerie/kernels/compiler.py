@@ -58,6 +58,7 @@ def _try(device: torch.device) -> None:
     from causerie.kernels.tiny import add_one
 
     numbers = torch.arange(4, dtype=torch.float32, device=device)
-    add_one[(1,)](numbers, COUNT=4)
+    with torch.cuda.device_of(numbers):  # Triton launches on the current device
+        add_one[(1,)](numbers, COUNT=4)
     if numbers.tolist() != [1, 2, 3, 4]:
         raise RuntimeError("a kernel that adds one computes something else")

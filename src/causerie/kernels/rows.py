@@ -360,13 +360,12 @@ def sample(
     """
     m, v = tl.program_id(0), tl.arange(0, BLOCK_V)
     kind: tl.constexpr = 0 if IS_FIRST else 1
-    # Before the wait: the previous kernel, which computes the logits, began after that of the noise
-    # had ended.
-    drawn = tl.load(noise + m * noise_stride + v, v < NUM_CODES, 0)
     temperature = tl.load(temperatures + m * temperatures_stride + kind)
     bias = tl.load(stop_biases + m * biases_stride)
     most = tl.load(top_k + m * top_k_stride + kind).to(tl.int32)
     _begin(EARLY)
+    # After the wait: kernels before the previous one may still run, that of the noise among them.
+    drawn = tl.load(noise + m * noise_stride + v, v < NUM_CODES, 0)
     given = tl.load(logits + m * NUM_CODES + v, v < NUM_CODES, float("-inf")).to(tl.float32)
     code, finite = _draw(
         given, temperature, bias, drawn, most, v, NUM_CODES, BITS, IS_FIRST, HAS_TOP_K

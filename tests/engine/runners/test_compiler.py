@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import subprocess
 from collections.abc import Iterator
 from typing import Any
@@ -71,6 +72,32 @@ def test_what_to_install_is_one_line(
     assert compiler.problem(ZERO) == line
     assert "no faster" not in line
     assert describe_kernels(ZERO).endswith(f"without gain: {line}")
+
+
+def test_it_runs_on_the_device_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Triton launches on the current device, whatever the tensors are on."""
+    pytest.importorskip("triton", reason="Triton is for Linux")
+    from causerie.kernels import tiny as kernels
+
+    current = list[torch.device]()
+
+    @contextlib.contextmanager
+    def device_of(tensor: torch.Tensor) -> Iterator[None]:
+        current.append(tensor.device)
+        yield
+        current.pop()
+
+    class Kernel:
+        def __getitem__(self, grid: object) -> Any:
+            def launch(numbers: torch.Tensor, **_: object) -> None:
+                assert current == [numbers.device]
+                numbers += 1
+
+            return launch
+
+    monkeypatch.setattr(torch.cuda, "device_of", device_of)
+    monkeypatch.setattr(kernels, "add_one", Kernel())
+    assert compiler.problem(CPU) is None
 
 
 def test_without_triton(monkeypatch: pytest.MonkeyPatch) -> None:

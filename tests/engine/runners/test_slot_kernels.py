@@ -6,7 +6,10 @@ compares the compiled kernels on a GPU.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -140,6 +143,53 @@ def test_noise_is_that_of_torch() -> None:
         seeds, frames, found, 1, 1, NUM_CODEBOOKS=4, NUM_CODES=67, BLOCK_V=128, EARLY=False
     )
     torch.testing.assert_close(found, gumbel_noise(seeds, frames, 4, 67), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_draw_waits_for_the_noise(is_first: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel that starts early may start while some of those before it still run."""
+    logits, noise, table = torch.zeros(1, 8), torch.zeros(1, 8), torch.arange(16.0).view(8, 2)
+    codes, x = torch.zeros(1, 4, dtype=torch.int64), torch.zeros(1, 2)
+    monkeypatch.setattr(kernels_of_rows, "_begin", lambda early: noise[0, 5].fill_(9))
+    kernels_of_rows.sample[(1,)](
+        logits, torch.ones(1, 2), torch.zeros(1, 2, dtype=torch.int64), torch.zeros(1), noise,
+        table, codes, x, 2, 2, 1, 8, 2, 1 - is_first, 4,
+        NUM_CODES=8, BLOCK_V=8, WIDTH=2, BLOCK_D=2, BITS=32, IS_FIRST=is_first, HAS_TOP_K=False,
+        EARLY=False,
+    )  # fmt: skip
+    assert codes[0, 1 - is_first] == 5
+    assert x.tolist() == [[10, 11]]
+
+
+@torch.inference_mode()
+def test_kernels_run_on_the_models_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Triton launches on the current device, which may be another card."""
+    current, launched = list[torch.device](), dict[str, bool]()
+
+    @contextlib.contextmanager
+    def device_of(tensor: Tensor) -> Iterator[None]:
+        current.append(tensor.device)
+        yield
+        current.pop()
+
+    class Kernels:
+        def __getattr__(self, name: str) -> Any:
+            class Kernel:
+                def __getitem__(self, grid: object) -> Any:
+                    return lambda *_, **__: launched.setdefault(name, bool(current))
+
+            return Kernel()
+
+    _, given = models(torch.float32)
+    kernels = slot_kernels.KernelModel(given, NUM_SLOTS)
+    monkeypatch.setattr(torch.cuda, "device_of", device_of)
+    monkeypatch.setattr(slot_kernels, "rows", Kernels())
+    hidden = kernels.read(rows(1), torch.tensor([[5]]), 40)[:, 0]
+    one, two = torch.ones(1, dtype=torch.int64), torch.ones(1, 2)
+    kernels.draw(hidden, one, one, two, two.long(), two[:, 0], most=0)
+    assert {"noise", "sample", "query_key_value", "gate_up", "head_sample"} <= launched.keys()
+    assert all(launched.values())
+    assert not current
 
 
 # By the interpreter:

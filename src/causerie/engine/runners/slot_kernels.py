@@ -316,7 +316,8 @@ class KernelModel:
     def read(self, frames: Tensor, positions: Tensor, length: int) -> Tensor:
         """See `SlotModel.read`; here one row (B, 1, K+1) per slot, of at most `max_slots`."""
         x = self._slots.model.embed_frames(frames.clamp(min=0), frames >= 0)
-        self.backbone.forward(x[:, 0], positions[:, 0], 1, length)
+        with torch.cuda.device_of(x):  # Triton launches on the current device
+            self.backbone.forward(x[:, 0], positions[:, 0], 1, length)
         llama = self._slots.backbone
         return F.rms_norm(x, x.shape[-1:], llama.norm, llama.config.norm_eps)
 
@@ -332,6 +333,13 @@ class KernelModel:
         most: int,
     ) -> Tensor:
         """See `SlotModel.draw`."""
+        with torch.cuda.device_of(hidden):
+            return self._drawn(hidden, seeds, frames, temperatures, top_k, stop_biases, most)
+
+    def _drawn(
+        self, hidden: Tensor, seeds: Tensor, frames: Tensor, temperatures: Tensor, top_k: Tensor,
+        stop_biases: Tensor, most: int,
+    ) -> Tensor:  # fmt: skip
         model, size = self._slots.model, len(hidden)
         self._x[:size, 0] = model.projection(hidden)
         self._draw_noise(seeds, frames)
@@ -341,7 +349,6 @@ class KernelModel:
             bits=16 if hidden.dtype == torch.bfloat16 else 32, has_top_k=most > 0,
         )  # fmt: skip
         first = dataclasses.replace(drawing, x=self._x[:size, 1])
-        # torch's product begins after the noise has ended; `rows.sample` relies on that
         self._sample(F.linear(hidden, self._head0), first, 0)
         for codebook in range(1, model.config.num_codebooks):
             if size > self.max_slots:
