@@ -1,4 +1,4 @@
-"""Compiles the Triton kernels for GPUs that are not there, and reads their registers and spills.
+"""Compiles the Triton kernels for GPUs that are not there, and reads their registers and memory.
 
     python benchmarks/compile_kernels.py               csm-1b's shapes for five generations of GPUs
     python benchmarks/compile_kernels.py --rows 1      one stream only, as CI does
@@ -6,8 +6,8 @@
 
 The real host code launches the kernels on tensors without storage; instead of a launch, Triton
 compiles them by its own ptxas for one architecture after another. Compiled kernels are kept in
-Triton's cache. Prints a table; the exit code is 1 if a kernel does not compile or spills registers
-to memory, and 2 without Triton.
+Triton's cache. Prints a table; the exit code is 1 if a kernel does not compile, spills registers to
+memory or needs more shared memory than the GPU has, and 2 without Triton.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ import torch
 
 #: A100, RTX 30, RTX 40, H100, RTX 50, as numbers of compute capabilities.
 ARCHS = (80, 86, 89, 90, 120)
+#: KiB of shared memory that a program may use, by the CUDA C++ Programming Guide.
+SHARED_KB = {80: 163, 86: 99, 89: 99, 90: 227, 120: 99}
 ROWS = (1, 2, 4, 8)
 #: Positions that a step attends to: in one part and in several.
 LENGTHS = (256, 2048)
@@ -44,6 +46,7 @@ class Compiled:
     Attributes:
         shape: what distinguishes it from others of its name.
         spilled: bytes of registers that lie in memory, per thread.
+        shared: bytes of shared memory, per program.
     """
 
     name: str
@@ -51,6 +54,12 @@ class Compiled:
     arch: int
     registers: int
     spilled: int
+    shared: int = 0
+
+    @property
+    def is_too_large(self) -> bool:
+        """Whether it cannot be launched for lack of shared memory."""
+        return self.shared > 1024 * SHARED_KB.get(self.arch, min(SHARED_KB.values()))
 
 
 class Driver:
@@ -176,7 +185,7 @@ def _usage(kernel: Any, arch: int, shape: str) -> Compiled:
     name, registers, stack, _, local = match.groups()
     return Compiled(
         name=name, shape=shape, arch=arch, registers=int(registers),
-        spilled=int(stack) + int(local),
+        spilled=int(stack) + int(local), shared=kernel.metadata.shared,
     )  # fmt: skip
 
 
@@ -201,7 +210,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     spilling = sorted({f"{one.name} on sm_{one.arch}" for one in found if one.spilled})
     if spilling:
         print(f"compile_kernels: registers spill: {', '.join(spilling)}", file=sys.stderr)
-    return int(bool(spilling))
+    large = sorted({f"{one.name} on sm_{one.arch}" for one in found if one.is_too_large})
+    if large:
+        print(f"compile_kernels: too much shared memory: {', '.join(large)}", file=sys.stderr)
+    most = max(one.shared for one in found)
+    print(f"\nshared memory: at most {most / 1024:.1f} KiB")
+    return int(bool(spilling or large))
 
 
 def _numbers(text: str) -> list[int]:

@@ -38,6 +38,18 @@ def test_the_table_says_what_spills(compile_kernels: ModuleType) -> None:
     ]
 
 
+@pytest.mark.parametrize(("arch", "most"), [(80, 163), (86, 99), (90, 227), (75, 99)])
+def test_what_does_not_fit_into_shared_memory(
+    arch: int, most: int, compile_kernels: ModuleType
+) -> None:
+    """A kernel that needs more compiles, and cannot be launched."""
+    for more in (0, 1):
+        one = compile_kernels.Compiled(
+            name="head", shape="", arch=arch, registers=9, spilled=0, shared=1024 * most + more
+        )
+        assert one.is_too_large == bool(more)
+
+
 @pytest.mark.slow
 def test_one_stream_compiles_without_spills() -> None:
     """In a process of its own, as Triton interprets kernels in this one."""
@@ -45,7 +57,8 @@ def test_one_stream_compiles_without_spills() -> None:
     command = [sys.executable, str(ROOT / "benchmarks" / "compile_kernels.py"), "--rows", "1"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    head, _, *lines = done.stdout.splitlines()
+    text, _, shared = done.stdout.partition("\n\n")
+    head, _, *lines = text.splitlines()
     assert head == "| kernel | sm_80 | sm_86 | sm_89 | sm_90 | sm_120 |"
     kernels = {line.split()[1] for line in lines}
     assert kernels == {
@@ -53,3 +66,4 @@ def test_one_stream_compiles_without_spills() -> None:
         "query_key_value", "sample",
     }  # fmt: skip
     assert not any("–" in line or "spills" in line for line in lines)
+    assert shared.startswith("shared memory: at most ")
