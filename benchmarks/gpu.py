@@ -17,7 +17,9 @@ The exit code is 0; 1 if a check or a step failed; 2 without a GPU, or if the ar
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
+import itertools
 import json
 import os
 import signal
@@ -33,17 +35,27 @@ from typing import Any
 from gpu_report import plot, read_lines, table
 
 HERE = Path(__file__).parent
+#: Prints why a device cannot be used.
+_USABLE = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import torch
+from causerie.device import card_problem, cuda_problem
+print(cuda_problem() or card_problem(torch.device(sys.argv[2])) or "")
+"""
 Line = dict[str, Any]
 #: A step that has fewer seconds left is not begun.
 LEAST_S = 8
+#: Seconds that a step has to write where it is.
+TRACE_S = 2
 #: The seconds of a run, by default: within three minutes on a card.
 SECONDS = 170
 #: The limit of each step in seconds, in the order of their value; it grows with the run's.
 STEPS = {
-    "facts": 30, "petit": 45, "equal": 45, "graphs": 45, "kernels": 60, "equal-kernels": 60,
-    "first-sound": 40, "streams": 60, "int8": 60, "two-models": 30, "prefill": 30, "training": 30,
+    "facts": 30, "petit": 45, "equal": 45, "graphs": 45, "kernels": 60, "first-sound": 40,
+    "streams": 60, "equal-kernels": 60, "int8": 60, "two-models": 30, "prefill": 30, "training": 30,
     "calls": 30, "record": 45, "at-once": 30, "products": 30, "no-early-starts": 45,
-    "kernels-8": 60, "compiled": 90,
+    "kernels-8": 90, "compiled": 90,
 }  # fmt: skip
 
 
@@ -96,9 +108,9 @@ class Run:
         last: Line | None = None
         with subprocess.Popen(
             self._command(name), env=self._environment(), stdout=subprocess.PIPE,
-            stderr=self._log, text=True, start_new_session=True,
+            stderr=self._log, encoding="utf-8", errors="replace", start_new_session=True,
         ) as worker:  # fmt: skip
-            timer = threading.Timer(limit_s, lambda: (late.set(), _kill(worker)))
+            timer = threading.Timer(limit_s, lambda: (late.set(), _trace(worker), _kill(worker)))
             timer.start()
             try:
                 assert worker.stdout is not None
@@ -158,13 +170,15 @@ class Run:
         """
         extra = {"TRITON_INTERPRET": "1"} if self._options.device == "cpu" else {}
         extra |= {"OMP_NUM_THREADS": "1"} if self._options.subject == "tiny" else {}
-        return os.environ | extra | {"PYTHONUNBUFFERED": "1"}
+        return os.environ | extra | {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}
 
     def _last_log_line(self, start: int) -> str:
+        """What a step wrote last, or the place at which a signal ended it."""
         with (self._options.out / "log.txt").open(encoding="utf-8", errors="replace") as log:
             log.seek(start)
             lines = [line.strip() for line in log if line.strip()]
-        return lines[-1][:300] if lines else ""
+        places = [line for before, line in itertools.pairwise(lines) if _is_trace(before)]
+        return (places or lines or [""])[-1][:300]
 
 
 def outcome(step: str, status: str, *, took_s: float | None = None, **more: Any) -> Line:
@@ -180,6 +194,18 @@ def _why(code: int) -> str:
     if code < 0:
         return f"ended by {signal.Signals(-code).name}"
     return f"ended with exit code {code} before it was done"
+
+
+def _is_trace(line: str) -> bool:
+    """Whether the line after this one is the place at which a signal ended a process."""
+    return line.startswith("Current thread 0x") and line.endswith("(most recent call first):")
+
+
+def _trace(worker: subprocess.Popen[str]) -> None:
+    """Let a step write where it is, and end."""
+    worker.send_signal(signal.SIGABRT)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        worker.wait(TRACE_S)
 
 
 def _kill(worker: subprocess.Popen[str]) -> None:
@@ -221,13 +247,15 @@ def _problem(device: str) -> str | None:
     """Why nothing can run, in one line."""
     if importlib.util.find_spec("torch") is None:
         return "torch is not installed"
-    code = "import sys, torch; sys.exit(not torch.cuda.is_available())"
     if not device.startswith("cuda"):
         return None
-    if subprocess.run(
-        [sys.executable, "-c", code], stderr=subprocess.DEVNULL, check=False
-    ).returncode:
-        return "no CUDA device; --device cpu --subject tiny tries the steps out"
+    done = subprocess.run(
+        [sys.executable, "-c", _USABLE, str(HERE.parent / "src"), device],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    said = (done.stderr if done.returncode else done.stdout).strip().splitlines()
+    if said:
+        return f"no CUDA device: {said[-1]}; --device cpu --subject tiny tries the steps out"
     return None
 
 

@@ -100,14 +100,16 @@ def equalities(
         name="other codes than by calls, first frame",
         value=_share(codes[:1], expected_codes[:1]), limit=OTHER_CODES[dtype],
     )  # fmt: skip
-    alone = [said(runner, given, [slot], 1) for slot in slots]
+    # The kernels are compiled for each batch size, which is that of the highest slot.
+    some = [slots[0], slots[-1]] if way.kernel_slots else [*slots]
+    alone = [said(runner, given, [slot], 1) for slot in some]
     hidden_alone = torch.cat([found for found, _ in alone])
     yield Equality(
-        name="together as alone", value=difference(hidden, hidden_alone), limit=LIMITS[dtype]
+        name="together as alone", value=difference(hidden[some], hidden_alone), limit=LIMITS[dtype]
     )
     yield Equality(
         name="other codes together than alone, first frame",
-        value=_share(codes[:1], np.concatenate([found for _, found in alone], axis=1)),
+        value=_share(codes[:1, some], np.concatenate([found for _, found in alone], axis=1)),
         limit=OTHER_CODES[dtype],
     )
     if not way.int8:

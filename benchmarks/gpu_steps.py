@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import os
+import logging
 import platform
 import shutil
 import statistics
@@ -21,7 +21,6 @@ import traceback
 import wave
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +38,8 @@ from causerie.engine.frame_cost import frame_bytes
 from causerie.engine.memory_plan import MemoryPlan, memory_plan
 from causerie.engine.runners.batched import BatchedRunner
 from causerie.engine.runners.plain import PlainRunner
+from causerie.errors import DeviceMemoryError
+from causerie.kernels import compiler
 from causerie.model.csm import CSM, loss
 from causerie.tts import TTS
 from floor import bandwidth_gb_s
@@ -54,6 +55,8 @@ from gpu_checks import (
 )
 
 GB = 1e9
+#: Rows before the frames that are timed.
+FRAME_ROWS = 100
 #: Rows of a slot where many slots are timed.
 STREAM_ROWS = 256
 STREAMS = (64, 8, 1, 32, 16, 4, 2)
@@ -90,10 +93,10 @@ class Step:
         line = {"step": self.name, "name": name, "value": rounded, "unit": unit}
         print(json.dumps(line | more, default=str), flush=True)
 
-    def check(self, found: Equality, what: str = "") -> None:
+    def check(self, found: Equality, what: str = "", **more: Any) -> None:
         """Print a line of a check."""
         name = f"{found.name}, {what}" if what else found.name
-        self.tell(name, found.value, ok=found.ok, limit=found.limit)
+        self.tell(name, found.value, ok=found.ok, limit=found.limit, **more)
 
     @property
     def is_small(self) -> bool:
@@ -121,6 +124,22 @@ class Step:
             free = torch.cuda.mem_get_info(self.device)[0] / GB
             if gigabytes > free:
                 raise LeftOut(f"needs about {gigabytes:.1f} GB, and {free:.1f} are free")
+
+
+class Logged(logging.Handler):
+    """Prints the warnings and errors of causerie as lines; an error is a check that is wrong.
+
+    A graph that cannot be recorded is one: calls would be timed in its place.
+    """
+
+    def __init__(self, step: Step) -> None:
+        super().__init__(logging.WARNING)
+        self._step = step
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a line."""
+        wrong = {"ok": False} if record.levelno >= logging.ERROR else {}
+        self._step.tell(record.levelname.lower(), record.getMessage(), **wrong)
 
 
 # -- the machine ----------------------------------------------------------------------------------
@@ -219,17 +238,24 @@ def petit(step: Step) -> None:
         codes[is_here] = said.codes
     plain, here = codes[False], codes[True]
     count = min(plain.shape[1], here.shape[1])
-    same = float((plain[:, :count] == here[:, :count]).float().mean())
-    step.check(Equality(name="other codes than the CPU's, fp32", value=1 - same, limit=0.05))
+    differ = plain[:, :count] != here[:, :count]
+    step.check(
+        Equality(name="other codes than the CPU's, fp32", value=float(differ.float().mean()),
+                 limit=0.05),
+        frames=count, same_frames=int((differ.any(dim=0).cumsum(0) == 0).sum()),
+    )  # fmt: skip
+    start = time.perf_counter()
+    tts.prepare()  # until now, graphs were recorded in the background, between replies
+    step.tell("the rest of the graphs", time.perf_counter() - start, "s")
 
 
 def equal(way: Way) -> Callable[[Step], None]:
     """A step that checks a way in fp32 and bf16."""
 
     def run(step: Step) -> None:
-        checked = way if step.has_cuda or not way.kernel_slots else _interpreted(way)
+        checked = _possible(step, way)
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-        for dtype in (torch.float32, torch.bfloat16):
+        for dtype in (torch.bfloat16, torch.float32):
             checkpoint = load_subject(step.checked, dtype, step.device)
             name = {torch.float32: "fp32", torch.bfloat16: "bf16"}[dtype]
             is_slow = checked.kernel_slots and not step.has_cuda
@@ -258,13 +284,14 @@ def frame(way: Way, *, slots: int = 1, profiled: bool = False) -> Callable[[Step
     """A step that times a frame by a way."""
 
     def run(step: Step) -> None:
-        chosen = way if step.has_cuda or not way.kernel_slots else _interpreted(way)
+        chosen = _possible(step, way)
         if chosen.compiled and not step.has_cuda:
             raise LeftOut("torch.compile is timed on a GPU only")
+        is_interpreted = chosen.kernel_slots > 0 and not step.has_cuda
         checkpoint, runner, ours = _made(step, chosen, slots)
         for streams in range(slots, 0, -max(1, slots // 2)) if slots > 1 else [1]:
-            _time_frames(step, ours, streams)
-        if not step.has_cuda and chosen.kernel_slots:
+            _time_frames(step, ours, streams, once=is_interpreted)
+        if is_interpreted:
             return  # equal-kernels has compared them
         step.check(first_frame(checkpoint, runner, chosen))
         if profiled and step.has_cuda:
@@ -277,10 +304,11 @@ def no_early_starts(step: Step) -> None:
     """The kernels without programmatic dependent launch."""
     if not step.has_cuda or torch.cuda.get_device_capability(step.device) < (9, 0):
         raise LeftOut("kernels start early from compute capability 9.0 on only")
+    way = _possible(step, Way(kernel_slots=1))
     from causerie.engine.runners import slot_kernels
 
     slot_kernels.MAY_START_EARLY = False
-    frame(Way(kernel_slots=1))(step)
+    frame(way)(step)
 
 
 def prefill(step: Step) -> None:
@@ -391,15 +419,18 @@ def _made(
     return checkpoint, runner, Ours(step.name, checkpoint, runner, ("bfloat16", depth))
 
 
-def _time_frames(step: Step, ours: Ours, streams: int, rows: int = 100) -> None:
-    """Print the times of frames; the first of them records graphs."""
+def _time_frames(step: Step, ours: Ours, streams: int, *, once: bool = False) -> None:
+    """Print the times of frames; the first of them records graphs.
+
+    Args:
+        once: time the first frame only.
+    """
     after = "" if streams == 1 else f", {streams} streams"
-    is_slow = "TRITON_INTERPRET" in os.environ and "kernels" in step.name
-    rows = min(rows, ours.max_rows // 2)
+    rows = min(FRAME_ROWS, ours.max_rows // 2)
     start = time.perf_counter()
     codes, sound = ours.frames(1, rows=rows, streams=streams)
     first_s = round(time.perf_counter() - start, 2)
-    if not is_slow:
+    if not once:
         codes, sound = ours.frames(2 if step.is_small else 20, rows=rows, streams=streams)
     config = ours.checkpoint.model.config
     floor = frame_bytes(config, *ours.formats, rows=rows, streams=streams) / GB
@@ -423,7 +454,7 @@ def _profile(step: Step, ours: Ours) -> None:
     from torch.profiler import ProfilerActivity, profile
 
     with profile(activities=[ProfilerActivity.CUDA]) as profiled:
-        ours.frames(2, rows=100, streams=1)
+        ours.frames(2, rows=FRAME_ROWS, streams=1)
     kernels = profiled.key_averages()
     step.tell("kernels of three frames and a prompt", sum(kernel.count for kernel in kernels))
     total = sum(kernel.device_time_total for kernel in kernels)
@@ -459,11 +490,13 @@ def needed_gb(subject: str, way: Way, slots: int, rows: int | None = None) -> fl
     return (timed.total + calls.slots + calls.weights - shared.weights) / GB
 
 
-def _interpreted(way: Way) -> Way:
-    """The same way for Triton's interpreter, if there is Triton."""
-    if find_spec("triton") is None:
-        raise LeftOut("Triton is not installed")
-    return dataclasses.replace(way, kernel_slots=1)
+def _possible(step: Step, way: Way) -> Way:
+    """The way, if Triton and a compiler are there for its kernels; fewer for its interpreter."""
+    if not way.kernel_slots:
+        return way
+    if why := compiler.problem(step.device):
+        raise LeftOut(why)
+    return way if step.has_cuda else dataclasses.replace(way, kernel_slots=1)
 
 
 def _nvidia_smi(asked: str) -> str:
@@ -525,11 +558,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", default=Path("gpu-run"), type=Path)
     given = parser.parse_args(arguments)
     step = Step(name=given.step, device=given.device, subject=given.subject, out=given.out)
+    logging.getLogger("causerie").addHandler(logged := Logged(step))
     try:
         RUN[step.name](step)
     except LeftOut as reason:
         step.tell("outcome", None, "s", status="left out", why=str(reason))
-    except torch.OutOfMemoryError as error:
+    except (torch.OutOfMemoryError, DeviceMemoryError) as error:
         reason = str(error).splitlines()[0]
         step.tell("outcome", None, "s", status="left out", why=f"out of memory: {reason[:200]}")
     except Exception as error:  # noqa: BLE001 - a line says it, and the log where
@@ -538,6 +572,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         step.tell("outcome", None, "s", status="failed", why=text[:300])
     else:
         step.tell("outcome", None, "s", status="done")
+    finally:
+        logging.getLogger("causerie").removeHandler(logged)
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,8 @@ import pytest
 import torch
 
 from causerie.engine.memory_plan import CONTEXT_BYTES
+from causerie.engine.runners.cuda_graph import Graphs
+from causerie.errors import DeviceMemoryError
 from tests.engine.recorder import Recorder
 
 ROOT = Path(__file__).parents[2]
@@ -77,7 +80,8 @@ def test_without_a_gpu_it_says_so(gpu: ModuleType, capsys: pytest.CaptureFixture
     out, err = capsys.readouterr()
     assert out == ""
     assert err.count("\n") == 1
-    assert "no CUDA device" in err
+    assert "no CUDA device: torch" in err
+    assert "; --device cpu --subject tiny" in err
 
 
 def test_a_step_that_crashes_or_hangs_takes_no_other_along(
@@ -95,10 +99,26 @@ def test_a_step_that_crashes_or_hangs_takes_no_other_along(
     assert found["raises"]["log"] == "ValueError: a wrong turn"
     assert found["dies"]["why"] == "ended by SIGSEGV"
     assert found["hangs"]["why"] == "not done after 2 s"
+    assert found["hangs"]["log"] == 'File "<string>", line 1 in <module>'
     assert found["good"]["status"] == "done"
     assert found["good"]["value"] >= 0.1
     figures = [line["value"] for line in lines if line["name"] == "codes of a frame"]
     assert figures == [4.5, 4.5]
+
+
+def test_a_line_is_there_before_its_step_ends(
+    run: Callable[..., tuple[int, list[Line]]], tmp_path: Path
+) -> None:
+    """Whatever comes after it. The step ends once it has read its own line."""
+    waits = f"""
+import pathlib, sys, time
+sys.stdout.flush()
+kept = pathlib.Path({str(tmp_path / "out" / "run.jsonl")!r})
+while "4.5" not in kept.read_text():
+    time.sleep(0.02)
+"""
+    status, lines = run(good=FIGURE + waits + DONE)
+    assert (status, ends(lines)["good"]["status"]) == (0, "done")
 
 
 def test_what_no_time_is_left_for_is_named(run: Callable[..., tuple[int, list[Line]]]) -> None:
@@ -179,6 +199,73 @@ def test_what_does_not_fit_is_left_out(
     assert line["status"] == "left out"
     assert line["why"].startswith("needs about ")
     assert line["why"].endswith("GB, and 3.0 are free")
+
+
+def told(steps: ModuleType, capsys: pytest.CaptureFixture[str], step: str) -> list[Line]:
+    """The lines of a step on a stand-in of a GPU."""
+    assert steps.main([step, "--device", "cuda", "--subject", "csm-1b"]) == 0
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+@pytest.mark.parametrize("step", ["kernels", "equal-kernels", "int8", "kernels-8"])
+def test_kernels_that_cannot_be_compiled_are_left_out(
+    step: str, steps: ModuleType, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    why = "Triton found no C compiler: get one"
+    monkeypatch.setattr(steps.compiler, "problem", lambda device: why)
+    (line,) = told(steps, capsys, step)
+    assert line | {"status": "left out", "why": why} == line
+
+
+def test_a_graph_that_is_not_recorded_is_an_error(
+    gpu: ModuleType, steps: ModuleType, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Otherwise calls would be timed in its place, and found equal to calls."""
+    from gpu_report import table
+
+    def compute() -> torch.Tensor:
+        raise RuntimeError("CUDA error: something")
+
+    def run(step: Any) -> None:
+        Graphs(lambda compute: (compute, compute())).record("read", compute)
+        logging.getLogger("causerie.engine").warning("no compiler")
+        logging.getLogger("causerie.engine").info("all is well")
+
+    monkeypatch.setitem(steps.RUN, "graphs", run)
+    error, warning, end = told(steps, capsys, "graphs")
+    assert error["name"] == "error"
+    assert error["value"].endswith("calls compute it, slower: CUDA error: something")
+    assert not error["ok"]
+    assert warning == warning | {"name": "warning", "value": "no compiler"}
+    assert "ok" not in warning
+    assert end["status"] == "done"
+    assert "slower: CUDA error: something: **WRONG**" in table([error])
+
+
+def test_too_little_memory_leaves_the_rest_out(
+    steps: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for error in (torch.OutOfMemoryError("CUDA is full\n…"), DeviceMemoryError("cuda:0 is full")):
+
+        def run(step: Any, error: Exception = error) -> None:
+            raise error
+
+        monkeypatch.setitem(steps.RUN, "streams", run)
+        (line,) = told(steps, capsys, "streams")
+        assert line["status"] == "left out"
+        assert line["why"] == f"out of memory: {str(error).splitlines()[0]}"
+
+
+def test_memory_is_all_that_is_taken(
+    steps: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The context and the graphs too, of which torch's allocator knows nothing."""
+    monkeypatch.setattr(steps.torch.cuda, "mem_get_info", lambda device: (3 * 10**9, 8 * 10**9))
+    monkeypatch.setitem(steps.RUN, "record", lambda step: step.memory())
+    line, _ = told(steps, capsys, "record")
+    assert (line["name"], line["value"], line["unit"]) == ("memory in use", 5.0, "GB")
 
 
 def test_csm_1b_fits_on_a_card_of_6_gib(steps: ModuleType) -> None:

@@ -78,8 +78,10 @@ def voice_of(checkpoint: Checkpoint) -> Voice:
 @torch.no_grad()
 def fill(module: nn.Module) -> None:
     """Fill a module with random weights of a trained network's scale."""
+    weights = module.state_dict()
     drawn = torch.rand(NUM_DRAWN, generator=torch.Generator().manual_seed(0)) - 0.5
-    for name, tensor in module.state_dict().items():
+    drawn = drawn.to(next(iter(weights.values())).device)  # once: a copy to a GPU takes a while
+    for name, tensor in weights.items():
         if name.endswith(("initialized", "cluster_usage", "norm.weight", "scale")):
             tensor.fill_(1)
         elif tensor.is_floating_point():
