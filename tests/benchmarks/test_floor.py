@@ -15,6 +15,7 @@ from causerie.config import MimiConfig, csm_1b
 from causerie.engine.runners.plain import PlainRunner
 from causerie.model.csm import CSM
 from tests import tiny
+from tests.engine.counting import Live
 
 ROOT = Path(__file__).parents[2]
 
@@ -72,6 +73,13 @@ def test_sound_reads_the_weights_of_the_decoder(floor: ModuleType, config: MimiC
     weights = sum(p.numel() for p in mimi.parameters())
     weights -= sum(p.numel() for part in encoding for p in part.parameters())
     assert with_codec - without == 4 * weights
+
+
+def test_the_bandwidth_of_a_gpu_is_that_of_reading(floor: ModuleType) -> None:
+    """What a copy writes would need memory, and time."""
+    with Live() as live:
+        floor.bandwidth_gb_s(torch.device("meta"), num_bytes=2**22, seconds=0.01)
+    assert 2**22 <= live.peak < 1.1 * 2**22
 
 
 def test_bandwidth_is_measured(floor: ModuleType) -> None:

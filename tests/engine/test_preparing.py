@@ -7,13 +7,16 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
 
+from causerie import tts
 from causerie.engine.engine import Engine
 from causerie.engine.preparing import Preparing
 from causerie.engine.runner import Preparation
+from tests import tiny
 from tests.engine import asking
 from tests.engine.asking import collect
 from tests.patience import PATIENCE_S
@@ -161,6 +164,18 @@ def test_a_thread_keeps_no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     count = len(pieces.done)
     time.sleep(0.1)
     assert len(pieces.done) <= count + 1 < 500
+
+
+def test_a_model_that_is_loaded_can_speak_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one reply needs is done by then, and the rest in the background."""
+    runner, done, left = asking.native(2), list[int](), list[int]()
+    pieces = [Preparation("graphs", partial(done.append, i), is_urgent=i < 2) for i in range(5)]
+    monkeypatch.setattr(runner, "preparations", lambda: pieces)
+    monkeypatch.setattr(tts, "new_runner", lambda *_, **__: runner)
+    monkeypatch.setattr(Preparing, "in_background", lambda self: left.append(len(self)))
+    assert tts.TTS(tiny.checkpoint()).engine.runner is runner
+    assert done == [0, 1]
+    assert left == [3]
 
 
 def test_runners_that_need_nothing_start_no_thread(engine: Engine) -> None:

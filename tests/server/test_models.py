@@ -219,6 +219,23 @@ def test_a_model_is_loaded_once_and_unloading_frees_its_memory(tts: TTS, folder:
     asyncio.run(task())
 
 
+def test_a_model_is_prepared_before_it_is_used(
+    tts: TTS, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its graphs are recorded on a GPU: no request pays for one."""
+    prepared: list[str] = []
+    monkeypatch.setattr(TTS, "prepare", lambda self: prepared.append(self.checkpoint.name))
+
+    async def task() -> None:
+        all_models = models(tts, folder)
+        assert not prepared
+        (await all_models.take("zoe")).give_back()
+        await all_models.aclose()
+
+    asyncio.run(task())
+    assert prepared == ["zoe"]
+
+
 def test_a_cancelled_request_does_not_cancel_the_loading(tts: TTS, folder: Path) -> None:
     async def task() -> LoadedModel:
         all_models = models(tts, folder)

@@ -290,6 +290,21 @@ def test_codes_and_sound_at_once(make: Make, codec: Mimi) -> None:
     assert_same_sound(codec, once.decode((3,), codes), twice.decode((3,), codes))
 
 
+@pytest.mark.parametrize(("at_once", "waits"), [(True, 1), (False, 2)])
+def test_the_host_waits_for_codes_and_for_sound(
+    at_once: bool, waits: int, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or once for both; what is sent to the device needs no wait."""
+    runner, counted, real = make(speaks_at_once=at_once), list[int](), torch.Tensor.cpu
+    runner.prefill(0, prompt(ROWS[0]))
+    monkeypatch.setattr(torch.Tensor, "cpu", lambda self: (counted.append(1), real(self))[1])
+    for frame in range(3):
+        counted.clear()
+        codes = runner.step([Draw(slot=0, sampling=sampling(0), frame=frame)])
+        runner.decode([0], codes)
+        assert len(counted) == waits
+
+
 def test_sound_starts_from_silence_after_reset(make: Make, codec: Mimi) -> None:
     runner = make(codec)
     codes = np.full((1, tiny.NUM_CODEBOOKS), 7, np.int32)
