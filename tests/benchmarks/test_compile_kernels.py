@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -36,6 +36,17 @@ def test_the_table_says_what_spills(compile_kernels: ModuleType) -> None:
         "| head rows=1 | 255, **spills 16 B** | 60 |",
         "| join | – | 26 |",
     ]
+
+
+def test_spills_are_read(compile_kernels: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Registers that lie on the stack or in local memory."""
+    said = "Resource usage:\n Function head:\n  REG:255 STACK:16 SHARED:0 LOCAL:8 CONSTANT[0]:960"
+    done = SimpleNamespace(stdout=said)
+    monkeypatch.setattr(compile_kernels.subprocess, "run", lambda *_, **__: done)
+    kernel = SimpleNamespace(asm={"cubin": b""}, metadata=SimpleNamespace(shared=4096))
+    assert compile_kernels._usage(kernel, 90, "rows=1") == compile_kernels.Compiled(
+        name="head", shape="rows=1", arch=90, registers=255, spilled=24, shared=4096
+    )
 
 
 @pytest.mark.parametrize(("arch", "most"), [(80, 163), (86, 99), (90, 227), (75, 99)])
