@@ -91,7 +91,8 @@ class Step:
         """Print a line."""
         rounded = float(f"{value:.5g}") if isinstance(value, float) else value
         line = {"step": self.name, "name": name, "value": rounded, "unit": unit}
-        print(json.dumps(line | more, default=str), flush=True)
+        text = json.dumps(line | more, default=str)
+        print(f"{text}\n", end="", flush=True)  # at once: other threads print lines, too
 
     def check(self, found: Equality, what: str = "", **more: Any) -> None:
         """Print a line of a check."""

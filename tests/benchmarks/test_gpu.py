@@ -8,7 +8,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -242,6 +242,19 @@ def test_a_graph_that_is_not_recorded_is_an_error(
     assert "ok" not in warning
     assert end["status"] == "done"
     assert "slower: CUDA error: something: **WRONG**" in table([error])
+
+
+def test_lines_of_several_threads_are_whole(
+    steps: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Graphs are recorded in another thread, which may log."""
+    written: list[str] = []
+    monkeypatch.setattr(sys, "stdout", SimpleNamespace(write=written.append, flush=lambda: None))
+    monkeypatch.setitem(steps.RUN, "graphs", lambda step: step.tell("a", 1))
+    steps.main(["graphs", "--device", "cpu"])
+    lines = [text for text in written if text]
+    assert len(lines) == 2
+    assert all(text.startswith("{") and text.endswith("}\n") for text in lines)
 
 
 def test_too_little_memory_leaves_the_rest_out(
