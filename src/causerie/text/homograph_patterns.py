@@ -7,6 +7,8 @@ pattern is the usual pronunciation.
 
 from __future__ import annotations
 
+# Reading is west of London.
+_IS_PLACE = r"^_ (?:is|lies|has) .*\b(?:north|south|east|west|town|city|coast|capital)\b"
 PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
     "lead": (
         (
@@ -21,8 +23,9 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             r"\b(?:the|this|that|these|those|its|their) \w+ (?:is|are|was|were) _ ?(?:[,.;!?]|$)|"
             r"\b(?:molten|melted|toxic|liquid|pencil(?:'s)?|red|heavy) _|\b(?:of|contains?|"
             r"containing|"
-            r"contained|like|from|than|and|or|with) _ ?(?:[,.;!?]|$|in the)|\b_ (?:is|"
-            r"was) (?:a |an )?(?:\w+ )?(?:metal|heavy|toxic|soft|element|poisonous)|"
+            r"contained|like|from|than|and|or|with) _ ?(?:[,.;!?]|$|in the)|"
+            r"\bthere (?:is|was) _\b|\b(?:is|was) there _\b|\b_ (?:is|was) (?:a |an )?(?:\w+ )?"
+            r"(?:metal|heavy|toxic|soft|element|poisonous)|"
             r"\b_ (?:melts|poisons)|^_ (?:is|was) (?:once |still )?(?:used|found|banned|mined)|"
             r"(?:gold|tin|zinc|copper|iron|mercury|silver)(?: ,)?(?: and|"
             r" or)? _\b",
@@ -60,7 +63,10 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             r"_ (?:jerkers?|rolled|ran|fell|gas|ducts?|drops?|stained|streamed|slid|trickled|came|"
             r"(?:in|from|down|on) (?:his|her|my|your|their|each|one) (?:eyes?|cheeks?|face)|"
             r"slipped|glistened|"
-            r"welled)|\b(?:single|shed|shedding|sheds|wiped|wipe|cried|crying) (?:a |away a |"
+            r"welled)|^(?=.*\b(?:eyes?|cheeks?|face|lash\w*|wept|weep\w*|sob\w*|sad\w*|grief|"
+            r"blink\w*)\b)"
+            r".*\b(?:an?|one|every|each|the|his|her|my) (?:\w+ )?_\b|"
+            r"\b(?:single|shed|shedding|sheds|wiped|wipe|cried|crying) (?:a |away a |"
             r"away the |the |one )?_|\b(?:lone|bitter|salty|happy) _|_ (?:was|is) shed\b",
         ),
         ("tˈɛɹ", ""),
@@ -69,9 +75,10 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
         (
             "tˈɛɹz",
             r"\b(?:he|she|it|who|that|which|\w+[^s]) _ (?:up|down|off|apart|the|it|through|his|"
-            r"her|out|open|easily|them|a|into (?!tears))|\b_ (?:up|down|apart|off) (?:the|a)|"
+            r"her|out|open|easily|them|a|into (?!tears))\b|\b_ (?:up|down|apart|off) (?:the|a)|"
             r"\b(?:ligament|muscle|small|rotator|few) _|_ in the (?:fabric|paper|sail|curtain|"
-            r"net)|\bit _ ?(?:[,.;]|$)",
+            r"net)|^(?:the|this|my|his|her) \w+[^s] _ (?:along|when|if|too|under)\b|"
+            r"\bit _ ?(?:[,.;]|$)",
         ),
         ("tˈɪɹz", ""),
     ),
@@ -169,7 +176,8 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
         ("klˈOs", r"\b(?:keep|keeps|kept|keeping|hold|held|holds) [^,.]*_ ?(?:$|[,.;!?])"),
         (
             "klˈOs",
-            r"_ (?:to|by|friends?|enough|together|range|call|up|behind|relative|relationship|"
+            r"_ to\b(?! (?:the )?(?:public|visitors|traffic|cars)\b)|"
+            r"_ (?:by|friends?|enough|together|range|call|up|behind|relative|relationship|"
             r"family|proximity|race|game|match|contact|attention|ties|second|shave|watch|look|"
             r"at hand|as|knit|quarters|encounter|inspection|than|observation|fit|allies|ally|"
             r"cousin|finish)\b(?! (?:the|my|our|his|her|their|your|this) (?:shop|door|store|"
@@ -185,15 +193,20 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             r"\b(?:to|will|would|can|could|should|must|may|might|please|let's|don't|didn't|did|"
             r"do|does|doesn't|won't|i|you|we|they|and|or|then|never|always|not|usually|shall|"
             r"cannot|can't|who|a|the|it's|near|at|[a-z]+s|at the|did \w+|him|her|me|them|"
-            r"it) _\b|(?:^|[,.;:] )_ (?:the|your|my|his|her|its|our|their|that|this|it|all|both|"
-            r"any|every|a|down|each|these|those|with|windows|doors|out)\b",
+            r"it) _\b|^\w+ _ (?:the|my|your|all)\b|"
+            r"(?:^|[,.;:] )_ (?:the|your|my|his|her|its|our|their|that|this|it|all|both|"
+            r"any|every|a|down|each|these|those|with|windows|doors|out|now)\b",
         ),
         ("klˈOs", ""),
     ),
     "live": (
         (
             "lˈIv",
-            r"^_ from\b|^(?:is|are|was|were) (?:it|they|the|this|that) (?:\w+ )?_ ?$|"
+            r"^_ from\b|^_ (?!(?:in|with|on|the|your|my|our|like|for|long\w*|well|life|and|or|as|"
+            r"by|it|wh\w+|every|each|a|an|happily|free|more|better|simply|now|to|at|near|off|up|within|under|"
+            r"without|through|forever|among|this|alone|apart|together|here|there|today|"
+            r"outside|inside|near|between|\w+ly)\b)[a-z]|"
+            r"^(?:is|are|was|were) (?:it|they|the|this|that) (?:\w+ )?_ ?$|"
             r"\b(?:join|catch|meet|see|hear) (?:us|me|him|her|them) _\b|"
             r"\b(?:chat\w*|speak|talk) _ with\b|"
             r"\bwatch\w* [^,.]*_ (?:on|at|from|in|tonight)\b|\bwas still _ ?$|"
@@ -205,7 +218,7 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             r"sports?|feeds?|footage|entertainment|demos?|theater|births?|fire|cam|cameras?|"
             r"births|blog|lobsters?|birds|session|interview|translation|captions?|transcription|"
             r"t v)\b|\b(?:go|going|goes|went|gone|streamed|streaming|broadcast|broadcasting|"
-            r"recorded|performed|air|aired|airing|perform|performing|play|playing|played|sing|"
+            r"recorded|performed|airs?|aired|airing|performs?|performing|plays?|playing|played|sings?|"
             r"singing|sang|shown|filmed|reporting|is|are|was|were|we're|it's|now|be|been|a|the|"
             r"this|band|watched|them|him|appeared|coming) _ ?(?:[,.!?]|$|(?:from|on|at|in|"
             r"last|yesterday|tonight|now|today|online|here|again|before|next|every|for)\b)|"
@@ -274,15 +287,16 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
     "content": (
         (
             "kəntˈɛnt",
+            r"^(?:is|are|was|were) (?:you|he|she|they|we) _ (?:with|to|in)\b|"
             r"\b(?:is|are|am|was|were|be|been|being|feel|feels|felt|seem|seems|seemed|so|very|"
             r"quite|perfectly|not|more|i'm|he's|she's|they're|we're|looked|looks|look|remain|"
-            r"remained|fully|completely|happy and|grew|rest|well|to) (?:\w+ly )?_\b(?! (?:is|"
-            r"creators?|was|for|on|of))|\b_ (?:with|to) (?:his|her|their|my|life|just|simply|"
-            r"the way|be|sit|stay|watch|let|what|wait)|"
-            r"_ (?:cats?|dog|baby|babies|m[ae]n|wom[ae]n|child|children|smiles?|sighs?|person|"
-            r"people|"
-            r"expression|look)\b|"
-            r"(?:^|[,;] )_ (?:with|in) (?:the|a|this|that)\b[^,]*,",
+            r"remained|fully|completely|happy and|grew|rest|well|to) "
+            r"(?:\w+ly |never )?_\b(?! (?:is|creators?|was|for|on|of))|"
+            r"\b_ (?:with|to) (?:his|her|their|my|life|just|simply|the way|be|sit|stay|watch|let|"
+            r"what|wait)|_ (?:cats?|dog|baby|babies|m[ae]n|wom[ae]n|child|children|smiles?|sighs?|"
+            r"person|people|expression|look)\b|"
+            r"(?:^|[,;] )_ (?:with|in) (?:the|a|this|that)\b[^,]*,|"
+            r"_ (?:my|your|him|her|our)sel(?:f|ves)\b|_ themselves\b",
         ),
         ("kˈɑntˌɛnt", ""),
     ),
@@ -315,9 +329,10 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
     "invalid": (
         (
             "ˈɪnvələd",
+            r"\b_ (?:mother|father|wife|husband|son|daughter|aunt|uncle|sister|brother)\b|"
             r"\b(?:an?|the|old|helpless|poor|bedridden|elderly) _ ?(?:$|[,.;!?]|(?:who|and|for|"
-            r"since|in (?:a|his|her) (?:bed|wheelchair)|after|all|mother|father|wife|husband|"
-            r"son|daughter|aunt|uncle|sister|brother|was|had|lay|sat)\b)",
+            r"since|in (?:(?:a|his|her) )?(?:bed|wheelchair)|after|all|was|"
+            r"had|lay|sat)\b)",
         ),
         ("ɪnvˈælɪd", ""),
     ),
@@ -405,21 +420,14 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
         ("ˌʌpsˈɛt", ""),
     ),
     "moped": (("mˈOpt", r"\b_ (?:around|about|all)\b"), ("mˈOpˌɛd", "")),
-    "nice": (
-        (
-            "nˈis",
-            r"\b_ , france\b|\b(?:in|to|from|near) _ ?(?:[,.;!?]|$)|"
-            r"\b(?:flew|fly|flight|trains?|drove|travel\w*|went|moved) (?:\w+ )?(?:to|from) _",
-        ),
-        ("nˈIs", ""),
-    ),
+    "nice": (("nˈis", rf"{_IS_PLACE}|\b_ (?:, )?france\b|\b_ carnival\b"), ("nˈIs", "")),
     "reading": (
         (
             "ɹˈɛdɪŋ",
-            r"\b_ , (?:england|berkshire|pennsylvania)\b|"
-            r"\b(?:trains?|bus|drove|flew|station|live[sd]?|born) (?:to|from|in|at) _",
+            rf"{_IS_PLACE}|\b_ (?:, )?(?:england|berkshire|pennsylvania|festival|station)\b|"
+            r"\b(?:trains?|bus|station|live[sd]?|born) (?:to|from|in|at) _",
         ),
         ("ɹˈidɪŋ", ""),
     ),
-    "mobile": (("mObˈil", r"\b_ , alabama\b"), ("mˈObᵊl", "")),
+    "mobile": (("mObˈil", r"\b_ (?:, )?(?:alabama|airport|bay)\b"), ("mˈObᵊl", "")),
 }

@@ -105,11 +105,37 @@ _BEFORE_SINGULARS = frozenset("this that each every a an another".split())
 _NUMBERS = frozenset("few lot".split())
 _LEAST = frozenset("light mild low slight little small".split())
 # After a verb at the start of a sentence, and after one in the third person.
-_OF_VERB = {"alternate": "between", "graduate": "from", "elaborate": "on", "object": "to"}
+_OF_VERB = {
+    "alternate": "between", "graduate": "from", "elaborate": "on", "object": "to",
+    "export": "to as", "import": "from", "transfer": "to from", "upgrade": "to from",
+    "decrease": "by", "increase": "by", "separate": "into",
+}  # fmt: skip
+_AT_ONCE = frozenset("now today again here".split())  # Upgrade now.
 _DEGREES = frozenset("too up almost nearly about".split())
 _AUXILIARIES = frozenset("do does did will would can could should must may might shall".split())
 _QUESTIONS = frozenset("what when where why how which who and or but then so much many".split())
 _PLURALS = frozenset("people children men women police both and or but who that which".split())
+_DETERMINERS = _ARTICLES - frozenset(
+    "me him them us it all any both myself yourself himself herself itself ourselves yourselves "
+    "themselves".split()
+)
+_CONJUNCTIONS = frozenset("and or but that because when whenever if while as although so".split())
+# No object and no verb.
+_FUNCTION_WORDS = _CONJUNCTIONS | frozenset(
+    "in of on at by for with from into about under without within during after before between "
+    "through over to than until since per against like near across around up down out off "
+    "which who where not now again here today twice often together".split()
+)
+# The verb of a sentence, after its subject in the plural: police records show that.
+_FINITE = _AUXILIARIES | frozenset(
+    "is are was were has have had show say said need look seem mean include began begin start end "
+    "fell fall rose rise grew grow came come went go took take made make gave give got get ran run "
+    "cost help want remain became become stay suggest continue contain differ expire matter vary "
+    "work tell told hit set prove hurt pay keep kept turn put lead led leave lose lost win won "
+    "hold held bring see know find found use feel felt move stop meet met reveal reflect exist "
+    "broke sold sent stood lay spread don't doesn't didn't won't can't isn't aren't wasn't "
+    "weren't".split()
+)
 _AFTER_ADJECTIVES = frozenset("school schools student students studies program degree".split())
 # Another verb follows: the sales record is old.
 _OTHER_VERBS = frozenset("is was are were has have had will would can could of".split())
@@ -119,6 +145,11 @@ _COMPOUNDED = frozenset(
 )
 _ENDS = frozenset(".!?…")
 _PAUSES = frozenset(",.!?;:—…")
+_PLACES = {"mobile": "mObˈil", "nice": "nˈis", "reading": "ɹˈɛdɪŋ"}
+_BEFORE_PLACES = frozenset(
+    "in to from near of via around outside through visit visiting visited left leave leaving reach "
+    "reached".split()
+)
 _BEFORE_MONTHS = frozenset(
     "in last next this early late mid since until by of every from to through and or "
     "july september".split()
@@ -135,6 +166,8 @@ def choose(words: Sequence[str], at: int) -> str | None:
     word = words[at]
     lower = word.lower()
     if lower in PATTERNS:
+        if lower in _PLACES and _is_place(words, at):
+            return _PLACES[lower]
         return "ʤˈOb" if _is_book(words, at) else _by_pattern(words, at)
     if lower in ("august", "polish"):
         return _by_capital(words, at)
@@ -187,6 +220,12 @@ def _by_capital(words: Sequence[str], at: int) -> str:
     return "pˈOlɪʃ" if nation else "pˈɑlɪʃ"
 
 
+def _is_place(words: Sequence[str], at: int) -> bool:
+    """Whether a word with a capital is a place: in Reading; but in Reading Comprehension."""
+    is_title = at + 1 < len(words) and words[at + 1].istitle()
+    return words[at].istitle() and not is_title and _before(words, at) in _BEFORE_PLACES
+
+
 def _is_book(words: Sequence[str], at: int) -> bool:
     """Whether a word is Job before a chapter and a verse: Job three sixteen."""
     return words[at] == "Job" and {_after(words, at), _after(words, at + 1)} <= NUMBER_WORDS
@@ -237,16 +276,67 @@ def _is_verb(words: Sequence[str], at: int, *, singular: bool) -> bool | None:
     if not before and at < start and words[at].lower() in ("never", "always", "just", "only"):
         return not singular  # never use bleach
     if not before or before[0] in _PAUSES or before in ("and", "or", "but", "then"):
-        is_object = after in _ARTICLES or after == _OF_VERB.get(words[at].lower())
+        is_object = after in _ARTICLES or (_takes(words, at) and not _has_verb(words, at))
+        is_object = is_object or (
+            after in _AT_ONCE and not before and _after(words, at + 1) in ("", *_PAUSES, "and")
+        )
         return (is_object and not singular) or None
     if singular and earlier in _BEFORE_SINGULARS and before not in _NUMBERS:
         return True  # this device records sound
     if singular:
-        return (not before.endswith("s") and after in _ARTICLES | _DEGREES) or None
+        is_object = not before.endswith("s") and after in _ARTICLES | _DEGREES
+        return is_object or _has_subject(words, at)
+    if _starts_clause(words, at - 1) and after in _ARTICLES and words[at - 1].istitle():
+        return True  # Alexa record a memo
+    if earlier == "and" and _starts_clause(words, at - 3) and not _has_verb(words, at):
+        # Oil and water separate quickly.
+        is_end = after.endswith("ly") or after in _ARTICLES | _FUNCTION_WORDS
+        return (is_end and not _ENDS.isdisjoint(words[at : at + 12])) or None
     if before in _PLURALS or (before.endswith("s") and not before.endswith(("ss", "us", "is"))):
         return after not in _OTHER_VERBS or None
     # A base form does not follow a noun in the singular.
     return False if earlier in _ARTICLES else None
+
+
+def _takes(words: Sequence[str], at: int) -> bool:
+    """Whether the preposition of a verb follows: object to, upgrade to."""
+    return _after(words, at) in _OF_VERB.get(words[at].lower(), "").split()
+
+
+def _starts_clause(words: Sequence[str], at: int) -> bool:
+    before = _before(words, at)
+    return at == 0 or (at > 0 and (before[0] in _PAUSES or before in _CONJUNCTIONS))
+
+
+def _has_verb(words: Sequence[str], at: int) -> bool:
+    """Whether one of the four next words is a verb, within the clause."""
+    for word in words[at + 1 : at + 5]:
+        if word[0] in _PAUSES or word in _CONJUNCTIONS | _SUBJECTS | _ARTICLES | {"I"}:
+            return False
+        if word in _FINITE or (word.endswith("ed") and len(word) > 4):
+            return True
+    return False
+
+
+def _has_subject(words: Sequence[str], at: int) -> bool | None:
+    """Whether a clause has a subject in the singular before a word, and no verb after it.
+
+    The heart contracts; Germany exports cars; but oil exports fell. None if nothing shows it.
+    """
+    before, after = _before(words, at), _after(words, at)
+    if after in _FINITE:
+        return False
+    if after and after[0] in _PAUSES - _ENDS:
+        return None
+    is_plural = before.endswith("s") and not before.endswith("ss")
+    if is_plural or before.endswith("ed") or not before.isalpha() or _has_verb(words, at):
+        return None
+    if _starts_clause(words, at - 2) and words[at - 2].lower() in _DETERMINERS:
+        return True
+    if not after.isalpha() or after in _FUNCTION_WORDS or _is_adverb(after):
+        return None
+    has_adjective = _starts_clause(words, at - 3) and words[at - 3].lower() in _DETERMINERS
+    return has_adjective or _starts_clause(words, at - 1) or None
 
 
 def _in_question(words: Sequence[str], at: int) -> bool:
