@@ -33,7 +33,7 @@ NUMBERS = {
     "3/4": "three quarters",
     "50/50": "fifty fifty",
     "24/7": "twenty four seven",
-    "3 x 4 = 12": "three by four equals twelve",
+    "3 x 4 = 12": "three times four equals twelve",
     "5 * 3": "five times three",
     "2 + 2 = 4": "two plus two equals four",
     "MP3 and A4": "M P three and A four",

@@ -161,9 +161,9 @@ _OLD_STATES = {
     "Ill": "Illinois", "Ind": "Indiana", "Kan": "Kansas", "Ky": "Kentucky", "La": "Louisiana",
     "Md": "Maryland", "Mass": "Massachusetts", "Mich": "Michigan", "Minn": "Minnesota",
     "Miss": "Mississippi", "Mo": "Missouri", "Mont": "Montana", "Neb": "Nebraska", "Nev": "Nevada",
-    "Okla": "Oklahoma", "Ore": "Oregon", "Pa": "Pennsylvania", "Tenn": "Tennessee",
-    "Tex": "Texas", "Vt": "Vermont", "Va": "Virginia", "Wash": "Washington", "Wis": "Wisconsin",
-    "Wyo": "Wyoming",
+    "Okla": "Oklahoma", "Ore": "Oregon", "Pa": "Pennsylvania", "Penn": "Pennsylvania",
+    "Tenn": "Tennessee", "Tex": "Texas", "Vt": "Vermont", "Va": "Virginia", "Wash": "Washington",
+    "Wis": "Wisconsin", "Wyo": "Wyoming",
 }  # fmt: skip
 _END = r"(?= [A-Z]| ?$)"  # of a sentence, perhaps
 _STREET = alternatives(
@@ -265,9 +265,11 @@ _STATE = re.compile(
     rf"(?<=[a-z], )(?P<state>{alternatives(_STATES)})(?![\w'-])"
     r"(?: (?P<zip>[0-9]{5})(?:-(?P<four>[0-9]{4}))?\b)?"
 )
+_ON_STREET = r" (?:Ave|Blvd|Pkwy|Rd)\b"  # Mass. Ave.
 _OLD_STATE = re.compile(
-    rf"(?:(?<=[a-z], )|(?P<party>\([DRI])-)(?P<state>{alternatives(_OLD_STATES)})\."
-    rf"(?P<end>{_END})?(?!\w)"
+    rf"(?:(?<=[a-z], )|(?P<party>\([DRI])-|\b(?=[A-Z][a-z]+\.{_ON_STREET}))"
+    rf"(?P<state>{alternatives(_OLD_STATES)})\."
+    rf"(?P<end>(?!{_ON_STREET}){_END})?(?!\w)"
 )
 # An abbreviation in a text in capitals: DR. SMITH VS. THE DEPT. OF ENERGY.
 _SHOUTED = re.compile(

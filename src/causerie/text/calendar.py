@@ -63,8 +63,8 @@ _DETERMINED = re.compile(
 )
 _SO_LONG = re.compile(r" ?(?:elapsed|remaining|left|long|in length|total)\b")
 _LASTED = re.compile(
-    r"\b(?:time (?:was|of|is)|took|takes|lasted|lasts|ran|finish\w*|duration:?|length:?)"
-    r"(?: in| for)? $",
+    r"\b(?:time (?:was|of|is)|took|takes|lasted|lasts|ran|finish\w*|duration:?|length:?|timer|"
+    r"countdown)(?: in| for| of)? $",
     re.I,
 )
 
@@ -187,11 +187,12 @@ def _clock(match: re.Match[str]) -> str:
 
 def _long(*parts: str) -> str:
     """A duration: ("2", "03", "23") → two hours, three minutes and twenty three seconds."""
-    hours, minutes, seconds = (
+    *first, last = [
         f"{cardinal(str(int(part)))} {unit if int(part) == 1 else many(unit)}"
         for part, unit in zip(parts, ("hour", "minute", "second"), strict=True)
-    )
-    return f"{hours}, {minutes} and {seconds}"
+        if int(part)
+    ] or ["zero seconds"]
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _hour(match: re.Match[str]) -> str:

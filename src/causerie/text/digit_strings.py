@@ -379,7 +379,9 @@ DIGIT_STRINGS: tuple[Rule, ...] = (
         lambda match: f"{label(match['digits'])} {match['letter']}",
     ),
     (
-        r"(?:(?<=[-.][0-9]{4}) ?|(?<=\b[Cc]all )|(?<=\b[Dd]ial ))x(?P<digits>[0-9]{1,5})\b",
+        r"(?:(?<=[-.][0-9]{4}) ?|(?<=\b[Cc]all )|(?<=\b[Dd]ial )|"
+        r"(?<=\bat )(?=x[0-9]{4})|(?<=xtension is )|\b[Ee]xt(?:ension|\.)? ?)"
+        r"x(?P<digits>[0-9]{1,5})\b",
         lambda match: f"extension {label(match['digits'])}",
     ),
     (

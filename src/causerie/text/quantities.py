@@ -69,8 +69,8 @@ def _number(match: re.Match[str]) -> str:
 # Things that a measure before them describes, in the singular: 35mm film.
 _MEASURED = re.compile(
     # perhaps after a name: a 2.0L V6 engine, 55" 4K screen
-    r"(?: (?!I |A )(?:[A-Z]|[0-9]+[A-Z])[A-Za-z0-9]{0,12}){0,4}"
-    r" (?:film|lens|camera|sprint|race|dash|winds?|hose|pipe|screw|drill|cable|screen|monitor|"
+    r"(?: (?!I |A )(?:[A-Z]|[0-9]+ ?(?:[A-Z]|p\b))[A-Za-z0-9]{0,12}){0,4}"
+    r" (?:film|lens|camera|sprint|race|dash|winds?|hose|pipe|screw|drill|cable|screens?|monitors?|"
     r"display|battery|charg(?:ing|ers?)|speakers?|bulbs?|drives?|adapter|motor|panels?|files?|"
     r"bottles?|bags?|"
     r"commute|walk|hike|ride|jog|run|swim|fence|wall|ladder|rope|"
@@ -404,7 +404,12 @@ _SIGNS: tuple[Rule, ...] = (
     ),
     (r"(?<=[0-9])/(?=(?:5|10|100) (?:stars?|points?)\b)", "out of"),
     (r"(?<=[0-9]\.[0-9])/(?=(?:5|10|100)\b)", "out of"),
-    (r"(?<=[0-9]) ?x ?(?=10[\^⁻⁰¹²³⁴-⁹])", "times"),
+    (r"(?<=[0-9]) ?x ?(?=10[\^⁻⁰¹²³⁴-⁹]|[0-9.,]{1,12} ?=)", "times"),
+    (
+        r"(?P<ask>\b(?:[Ww]hat(?:'s| is)|[Cc]alculate) [0-9.,]{1,12}) ?x ?"
+        r"(?=[0-9.,]{1,12}(?:\?|$))",
+        lambda match: f"{match['ask']} times ",
+    ),
     (r"(?<![0-9.,])(?P<width>[0-9]{3,4}) ?[x×] ?(?P<height>[0-9]{3,4})(?![0-9])", _pixels),
     (
         r"(?<![0-9./½])(?P<width>[0-9.]{1,4})\" ?[x×] ?(?P<height>[0-9.]{1,4})\"",
@@ -606,6 +611,7 @@ _MEASURES: tuple[Rule, ...] = (
         rf"(?P<article>)(?<![0-9.,/]){_NUMBER} ?in\b(?:\.(?= [a-z])|{_INCHES_BEFORE})",
         _inches,
     ),
+    (rf"(?P<article>\b[Aa]n? )?(?<![0-9.,/]){_NUMBER}\"(?![0-9])", _inch_marks),
     (
         rf"{_ARTICLE}(?<![0-9.,^])(?<![0-9]/)(?<!\^[-−]){_NUMBER}(?:(?P<hyphen>-)|"
         rf" )?(?P<unit>{UNIT})"
@@ -644,7 +650,6 @@ _MEASURES: tuple[Rule, ...] = (
         rf"(?:[ -]?(?P<unit>{UNIT}|in|\")(?![\w²³'/])(?:\.(?= [a-z]))?)?",
         _fraction,
     ),
-    (rf"(?P<article>\b[Aa]n? )?(?<![0-9.,/]){_NUMBER}\"(?![0-9])", _inch_marks),
     (r"(?<=[0-9]) ?/ ?(?=[0-9])", "slash"),
     (r"(?<=[0-9]):(?=[0-9])", "to"),
     (r"(?<=[A-Za-z0-9)])(?:[⁻⁺]?[⁰¹²³⁴-⁹]{1,3}| ?\^ ?[-−+]?[0-9]{1,6})", _power),

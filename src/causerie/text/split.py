@@ -296,6 +296,7 @@ def sentences(text: str) -> list[str]:
             _NO_END.search(found[-1])
             or (_MAY_GO_ON.search(found[-1]) and _GOES_ON.match(sentence))
             or (_BEFORE_NAME.search(found[-1]) and sentence[0].isupper())
+            or _STREET.match(sentence)
             or (found[-1][-1] in ".!?'’" and _ATTACHED.match(sentence))
             or (_FACTORIAL.search(found[-1]) and _EQUALS.match(sentence))  # 5! = 120
         ):
@@ -338,6 +339,7 @@ _MAY_GO_ON = re.compile(
     r"Thu|Thurs?|Fri|Sat|Sun|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|"
     r"(?<=[0-9]-)(?:in|ft|yd|mi|lbs?|oz|gal|min|hr|sec))\.\s*$|[0-9]s\.\s*$"  # 2s. 6d.
 )
+_STREET = re.compile(r"(?:Ave|Blvd|Pkwy|Rd)\.")  # Mass. Ave.
 _ATTACHED = re.compile(r"[\w=]")  # Inc.'s, IMG.JPG, a != b
 _BEFORE_NAME = re.compile(
     r"(?<![\w.])(?:Dr|Mr|Mrs|Mme|Mlle|Prof|Ft|Ms|Apt|Ste|Attn|Amb|Atty|Maj|Adm|Brig|Cmdr|Cdr|Pvt|Supt|Insp|"
