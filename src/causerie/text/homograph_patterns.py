@@ -25,7 +25,8 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             r"containing|"
             r"contained|like|from|than|and|or|with) _ ?(?:[,.;!?]|$|in the)|"
             r"\bthere (?:is|was) _\b|\b(?:is|was) there _\b|\b_ (?:is|was) (?:a |an )?(?:\w+ )?"
-            r"(?:metal|heavy|toxic|soft|element|poisonous)|"
+            r"(?:metal|heav(?:y|ier)|toxic|soft(?:er)?|denser?|element|poisonous)|"
+            r"\b(?:put|puts|add|adds|added|use|used|mix\w*|melt\w*) _ (?:in|to|into|for)\b|"
             r"\b_ (?:melts|poisons)|^_ (?:is|was) (?:once |still )?(?:used|found|banned|mined)|"
             r"(?:gold|tin|zinc|copper|iron|mercury|silver)(?: ,)?(?: and|"
             r" or)? _\b",
@@ -206,7 +207,7 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             r"by|it|wh\w+|every|each|a|an|happily|free|more|better|simply|now|to|at|near|off|up|within|under|"
             r"without|through|forever|among|this|alone|apart|together|here|there|today|"
             r"outside|inside|near|between|\w+ly)\b)[a-z]|"
-            r"^(?:is|are|was|were) (?:it|they|the|this|that) (?:\w+ )?_ ?$|"
+            r"^(?:is|are|was|were) (?:it|they|the|this|that) (?:\w+ )?_(?: yet| already| now)? ?$|"
             r"\b(?:join|catch|meet|see|hear) (?:us|me|him|her|them) _\b|"
             r"\b(?:chat\w*|speak|talk) _ with\b|"
             r"\bwatch\w* [^,.]*_ (?:on|at|from|in|tonight)\b|\bwas still _ ?$|"
@@ -268,7 +269,7 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             r"as a (?:child|boy|girl|kid)|"
             r"(?:before|after|until) (?:he|she|they|we|i) \w+ed\b|"
             r"\b(?:i|we|they|you) _ [^,]*\band \w+ed (?:it|them|the|a|him|her|my|about|that)\b|"
-            r"_ somewhere\b|(?:^|[,;] |\b(?:and|but|that|when|after) )"
+            r"_ (?:somewhere|said|was|were)\b|(?:^|[,;] |\b(?:and|but|that|when|after) )"
             r"(?:the|an?|my|his|her|our|your|their|this) (?:\w+ )?"
             r"(?!(?:people|children|\w*men|class)\b)\w+[^s ] _\b|"
             r"^(?:when|as|while|after) (?:i|he|she|we|they) _ [^,]*, "
@@ -285,13 +286,14 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
         ("ɹˈid", ""),
     ),
     "content": (
+        ("kˈɑntˌɛnt", r"\bthere(?:'s| is| was) (?:\w+ )?_"),
         (
             "kəntˈɛnt",
             r"^(?:is|are|was|were) (?:you|he|she|they|we) _ (?:with|to|in)\b|"
             r"\b(?:is|are|am|was|were|be|been|being|feel|feels|felt|seem|seems|seemed|so|very|"
             r"quite|perfectly|not|more|i'm|he's|she's|they're|we're|looked|looks|look|remain|"
             r"remained|fully|completely|happy and|grew|rest|well|to) "
-            r"(?:\w+ly |never )?_\b(?! (?:is|creators?|was|for|on|of))|"
+            r"(?:\w+ly |never |always )?_\b(?! (?:is|creators?|was|for|on|of))|"
             r"\b_ (?:with|to) (?:his|her|their|my|life|just|simply|the way|be|sit|stay|watch|let|"
             r"what|wait)|_ (?:cats?|dog|baby|babies|m[ae]n|wom[ae]n|child|children|smiles?|sighs?|"
             r"person|people|expression|look)\b|"

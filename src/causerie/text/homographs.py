@@ -251,6 +251,8 @@ def _is_verb(words: Sequence[str], at: int, *, singular: bool) -> bool | None:
     before, earlier = _before(words, at), _before(words, at - 1) if at > 0 else ""
     if before in ("me", "him", "them", "us", "her", "you", "it") and earlier in _LETTING:
         return not singular and before != "it"
+    if at > 2 and words[at - 3].lower() in ("let", "lets") and earlier in _DETERMINERS:
+        return not singular  # let the jury deliberate
     if before == words[at].lower():  # farms produce produce
         return not _is_verb(words, at - 1, singular=singular)
     if before in _BEFORE_VERBS:
