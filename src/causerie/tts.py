@@ -77,8 +77,8 @@ class TTS:
 
     Args:
         engine: generates the replies; None creates an engine on first use.
-        max_streams, max_queue, prefix_cache_mb, backbone_format, depth_format: settings of that
-            engine, see `from_pretrained`.
+        max_streams, max_queue, prefix_cache_mb, backbone_format, depth_format, fast: settings of
+            that engine, see `from_pretrained`.
         lexicon, normalize, recognizer, watermark: see `from_pretrained`.
 
     Attributes:
@@ -98,13 +98,14 @@ class TTS:
         prefix_cache_mb: int = PREFIX_CACHE_MB,
         backbone_format: str = "auto",
         depth_format: str = "auto",
+        fast: bool = False,
         lexicon: LexiconSource = None,
         normalize: OnOff = "on",
         recognizer: Recognizer | None = None,
         watermark: Watermark | bool = True,
     ) -> None:
         _check_limits(max_streams, max_queue, prefix_cache_mb)
-        check_formats(backbone_format, depth_format)
+        check_formats(backbone_format, depth_format, fast=fast)
         model, codec = checkpoint.model.config, checkpoint.codec.config
         if (
             model.num_codebooks > codec.num_codebooks
@@ -122,6 +123,8 @@ class TTS:
         self._max_streams, self._max_queue = max_streams, max_queue
         self._prefix_bytes = prefix_cache_mb * 2**20
         self._formats = (backbone_format, depth_format)
+        if fast:
+            self._formats = fast_formats(checkpoint.model.projection.weight.device)
         self._lexicon, self._normalize = read_lexicon(lexicon), _is_on(normalize)
         self._recognizer, self._verifier_lock = recognizer, threading.Lock()
         self._verifier: Verifier | None = None
@@ -196,12 +199,7 @@ class TTS:
             find_device(device)  # before loading, which takes long
         where = source if isinstance(source, str) else Path(source)
         _check_limits(max_streams, max_queue, prefix_cache_mb)
-        check_formats(backbone_format, depth_format)
-        if fast and not backbone_format == depth_format == "auto":
-            raise ConfigError(
-                "fast chooses the weight formats: give either it or backbone_format and "
-                "depth_format"
-            )
+        check_formats(backbone_format, depth_format, fast=fast)
         lexicon, _ = read_lexicon(lexicon), _is_on(normalize)
         find_dtype(dtype, torch.device("cpu"))
         mark = _chosen_watermark(watermark)
@@ -226,8 +224,6 @@ class TTS:
             "loaded %s on %s in %s, %.1f s; %s: %s",
             checkpoint.name, found.device, found.dtype, seconds, found.device, found.reason,
         )  # fmt: skip
-        if fast:
-            backbone_format, depth_format = fast_formats(found.device)
         tts = cls(
             checkpoint,
             max_streams=max_streams,
@@ -235,6 +231,7 @@ class TTS:
             prefix_cache_mb=prefix_cache_mb,
             backbone_format=backbone_format,
             depth_format=depth_format,
+            fast=fast,
             lexicon=lexicon,
             normalize=normalize,
             recognizer=recognizer,

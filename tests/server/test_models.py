@@ -15,6 +15,7 @@ import pytest
 from causerie.audio.io import pcm16
 from causerie.checkpoint import save
 from causerie.checkpoint.adapter import Adapter
+from causerie.engine.runners.native import NativeRunner
 from causerie.errors import CheckpointError, ConfigError, QueueFullError
 from causerie.prompt import Segment
 from causerie.server.model_folder import ModelFolder
@@ -234,6 +235,20 @@ def test_a_model_is_prepared_before_it_is_used(
 
     asyncio.run(task())
     assert prepared == ["zoe"]
+
+
+@pytest.mark.parametrize("name", ["zoe", "leon"])
+def test_models_of_the_folder_obey_fast(tts: TTS, folder: Path, name: str) -> None:
+    async def task() -> None:
+        all_models = models(tts, folder, fast=True)
+        model = await all_models.take(name)
+        runner = model.tts.engine.runner if model.tts is not None else None
+        assert isinstance(runner, NativeRunner)
+        assert runner.formats == {"backbone": "int5", "depth": "int4"}
+        model.give_back()
+        await all_models.aclose()
+
+    asyncio.run(task())
 
 
 def test_a_cancelled_request_does_not_cancel_the_loading(tts: TTS, folder: Path) -> None:

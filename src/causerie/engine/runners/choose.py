@@ -102,12 +102,17 @@ def fast_formats(device: torch.device) -> tuple[str, str]:
     return FAST_FORMATS if is_native else ("auto", "auto")
 
 
-def check_formats(*formats: str) -> None:
-    """Raise ConfigError if a format is unknown."""
+def check_formats(*formats: str, fast: bool = False) -> None:
+    """Raise ConfigError if a format is unknown, or is given although `fast` chooses it."""
     for name in formats:
         if name not in ("auto", *FORMATS):
             known = ", ".join(("auto", *FORMATS))
             raise ConfigError(f"a weight format must be one of {known}, not {name!r}")
+        if fast and name != "auto":
+            raise ConfigError(
+                "fast chooses the weight formats: give either it or backbone_format and "
+                "depth_format"
+            )
 
 
 def _stored(name: str) -> Format | None:
