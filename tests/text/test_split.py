@@ -42,6 +42,7 @@ def test_pieces(text: str, max_chars: int, pieces: list[str]) -> None:
         ("he came back on May 5, 2024 alone", ["he came back", "on May 5, 2024 alone"]),
         ("it is tall, 5 ft 10 in, I say now", ["it is tall, 5 ft 10 in,", "I say now"]),
         ("so the very incomprehensibilities", ["so the very", "incomprehensibilities"]),
+        ("he came back on May 5,  2024 alone", ["he came back", "on May 5,  2024 alone"]),
     ],
 )
 def test_a_long_sentence_is_cut_where_a_reader_would_pause(text: str, pieces: list[str]) -> None:
@@ -67,11 +68,18 @@ def test_nothing_but_white_space_is_lost() -> None:
     assert " ".join(pieces) == text.strip()
 
 
-@pytest.mark.parametrize("unit", [" ", "\n", ".", ". ", '."', "a", "!["])
+@pytest.mark.parametrize("unit", [" ", "\n", ".", ". ", '."', "a", "![", "!= "])
 def test_hostile_text_is_split_in_no_time(unit: str) -> None:
     started = time.process_time()
     split("x" + unit * 20_000 + "x", 250)
     assert time.process_time() - started < 2
+
+
+@pytest.mark.parametrize("unit", ["!= ", "5! = ", "2s. 6 ", "approx. "])
+def test_a_sentence_of_many_joins_is_found_in_no_time(unit: str) -> None:
+    started = time.process_time()
+    assert len(sentences(unit * (20_000 // len(unit)))) == 1
+    assert time.process_time() - started < 1
 
 
 def test_windows_find_the_same_sentences_as_the_whole_text() -> None:

@@ -440,7 +440,7 @@ DECADES: tuple[Rule, ...] = (
     ),
     (r"(?<![0-9.,'])(?P<number>[2-9]0)s(?=,? (?:(?:and|or|to|&) )?(?:the )?'?[2-9]0s\b)", _decades),
     (r"(?<![0-9.,'])(?P<number>(?:1[0-9]|20)[0-9]0)'?s\b", _decades),
-    (r"(?<![\w'])'?00s\b", "two thousands"),
+    (r"(?<![\w'.,:])'?00s\b", "two thousands"),
     (r"(?<![\w'])'(?P<number>[1-9]0)s\b", _decades),
     (rf"(?:{_DECADE_BEFORE}|(?<=ies  & ))(?P<number>[1-9]0)'?s\b", _decades),
     (r"(?<=ing )(?P<number>20)s\b", _decades),

@@ -70,7 +70,7 @@ _CODES = Rules(CODES, only_if=r"[0-9⁰¹²³⁴-⁹⁺⁻+]|#[A-Fa-f]|\b[A-Z][a
 #: that no punctuation of a word is lost; a heart only after words.
 EMOTICON = re.compile(
     r"(?<!\S)(?:(?:>?[:;]['^o]?-?|[8B]-)[)(\]\[DPpOo|\\/*]|=[)(D])(?!\w)|(?<=[!?.])[:;]-?[DP](?!\w)"
-    r"|(?<!\S)(?:\^_*\^|-__*-|[oO]_[oO]|T_T|\\o/|[xX]D|¯\S*ツ\S*¯)(?![\w^])"
+    r"|(?<!\S)(?:\^_*\^|-__*-|[oO]_[oO]|T_T|\\o/|[xX]D|¯[^\s¯ツ]*ツ[^\s¯]*¯)(?![\w^])"
     r"|(?<=[a-z.!]{2} )</?3(?!\w)|(?<!\w )</?3(?= ?[.!]?$)"
     r"|(?<!\S):[a-z][a-z0-9_+]{2,30}:(?=\s|$|[.,!?])"
 )

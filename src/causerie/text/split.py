@@ -292,18 +292,27 @@ def sentences(text: str) -> list[str]:
         return [text]  # sentencex would take time in the square of its length
     found: list[str] = []
     for sentence in _segments(text):
-        if found and (
-            _NO_END.search(found[-1])
-            or (_MAY_GO_ON.search(found[-1]) and _GOES_ON.match(sentence))
-            or (_BEFORE_NAME.search(found[-1]) and sentence[0].isupper())
-            or _STREET.match(sentence)
-            or (found[-1][-1] in ".!?'’" and _ATTACHED.match(sentence))
-            or (_FACTORIAL.search(found[-1]) and _EQUALS.match(sentence))  # 5! = 120
-        ):
+        if found and _goes_on(found[-1], sentence):
             found[-1] += sentence
         else:
             found.append(sentence)
     return found
+
+
+def _goes_on(before: str, after: str) -> bool:
+    """Whether one sentence goes on where sentencex ends it.
+
+    Only the last characters before count, so that many joins take no longer than the text is.
+    """
+    last = max(0, len(before.rstrip()) - _MAX_ENDING)
+    return bool(
+        (before[-1] in ".!?'’" and _ATTACHED.match(after))
+        or (_EQUALS.match(after) and _FACTORIAL.search(before, last))  # 5! = 120
+        or _NO_END.search(before, last)
+        or _STREET.match(after)
+        or (_GOES_ON.match(after) and _MAY_GO_ON.search(before, last))
+        or (after[0].isupper() and _BEFORE_NAME.search(before, last))
+    )
 
 
 def _segments(text: str) -> Iterator[str]:
@@ -323,6 +332,8 @@ def _segments(text: str) -> Iterator[str]:
 #: Characters that sentencex gets at once; far more than a sentence has.
 WINDOW = 4_000
 _NO_WORDS = re.compile(r"\S{1000}")
+#: More characters than any ending below has, without the white space after it.
+_MAX_ENDING = 16
 # Abbreviations after which a sentence goes on and that sentencex does not know.
 _NO_END = re.compile(
     r"(?<![\w.])(?:[Aa]pprox|[Dd]ept|est|[Mm]isc|[Ii]ncl|[Ee]xcl|[Rr]esp|[Cc]f|[Vv]iz|ca|Wm|Chas|"
@@ -380,7 +391,7 @@ _ANYWHERE = re.compile(r"(?<=\S)\s+")
 # before a clause, before a preposition, between words. Numbers stay with what follows and precedes
 # them: "May 5, 2024", "5 in".
 _CUTS = (
-    re.compile(r"(?<=[,;:—–])\s+(?![\d$€£])"),
+    re.compile(r"(?<=[,;:—–])\s+(?![\s\d$€£])"),
     _before(_CLAUSE_WORDS),
     _before(_PREPOSITIONS),
     re.compile(r"(?<=[^\s\d])\s+(?=[^\W\d])"),
