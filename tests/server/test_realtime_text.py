@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -176,6 +178,26 @@ def test_a_text_that_is_cancelled_is_kept_so_far(tmp_path: Path) -> None:
         assert (written.status, written.content[0].text) == ("incomplete", "No, ten ")
         (done,) = [e for e in client.events if e.type == "response.output_text.done"]
         assert done.text == "No, ten "
+
+    with chat_server(answer) as url, running(tmp_path, tts(), llm=url, llm_model="m") as server:
+        talk(server, task)
+
+
+def test_the_language_model_stops_at_the_limit(tmp_path: Path) -> None:
+    has_stopped = threading.Event()
+
+    def answer(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        try:
+            for _ in range(int(PATIENCE_S / 0.01)):
+                yield {"content": "again "}
+                time.sleep(0.01)
+        except GeneratorExit:
+            has_stopped.set()
+
+    async def task(client: Client) -> None:
+        response = await say(client, "Go on.", output_modalities=["text"], max_output_tokens=3)
+        assert response.status_details.reason == "max_output_tokens"
+        assert await asyncio.to_thread(has_stopped.wait, PATIENCE_S / 2)
 
     with chat_server(answer) as url, running(tmp_path, tts(), llm=url, llm_model="m") as server:
         talk(server, task)
