@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
 from collections.abc import Iterator
@@ -183,21 +184,34 @@ def test_a_text_that_is_cancelled_is_kept_so_far(tmp_path: Path) -> None:
         talk(server, task)
 
 
-def test_the_language_model_stops_at_the_limit(tmp_path: Path) -> None:
+@pytest.mark.parametrize("modality", ["text", "audio"])
+def test_the_language_model_stops_when_a_response_is_cancelled(
+    tmp_path: Path, modality: str
+) -> None:
+    """At once: not when Python collects what nothing refers to."""
     has_stopped = threading.Event()
 
     def answer(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
         try:
             for _ in range(int(PATIENCE_S / 0.01)):
-                yield {"content": "again "}
+                yield {"content": "Again. "}
                 time.sleep(0.01)
         except GeneratorExit:
             has_stopped.set()
 
     async def task(client: Client) -> None:
-        response = await say(client, "Go on.", output_modalities=["text"], max_output_tokens=3)
-        assert response.status_details.reason == "max_output_tokens"
+        content = [{"type": "input_text", "text": "Go on."}]
+        item = {"type": "message", "role": "user", "content": content}
+        await client.connection.conversation.item.create(item=item)
+        await client.connection.response.create(response={"output_modalities": [modality]})
+        await client.until(f"response.output_{modality}.delta")
+        await client.connection.response.cancel()
+        assert (await client.until("response.done")).response.status == "cancelled"
         assert await asyncio.to_thread(has_stopped.wait, PATIENCE_S / 2)
 
-    with chat_server(answer) as url, running(tmp_path, tts(), llm=url, llm_model="m") as server:
-        talk(server, task)
+    gc.disable()
+    try:
+        with chat_server(answer) as url, running(tmp_path, tts(), llm=url, llm_model="m") as server:
+            talk(server, task)
+    finally:
+        gc.enable()

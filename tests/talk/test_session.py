@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +146,7 @@ class Limited:
 
     async def __call__(
         self, messages: Sequence[Message], tools: Sequence[Message] = ()
-    ) -> AsyncIterator[str | Message]:
+    ) -> AsyncGenerator[str | Message, None]:
         self.asked.append([*messages])
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Protocol, TypeAlias
 
 from causerie import endpoints
@@ -28,7 +28,7 @@ class Mind(Protocol):
         messages: Sequence[Message],
         tools: Sequence[Message] = (),
         tool_choice: str | Message = "auto",
-    ) -> AsyncIterator[str | Message]:
+    ) -> AsyncGenerator[str | Message, None]:
         """The parts of the answer as they come: text, or the calls of tools, complete."""
 
 
@@ -40,7 +40,7 @@ class Echo:
         messages: Sequence[Message],
         tools: Sequence[Message] = (),
         tool_choice: str | Message = "auto",
-    ) -> AsyncIterator[str | Message]:
+    ) -> AsyncGenerator[str | Message, None]:
         """See `Mind`."""
         roles = [message["role"] for message in messages]
         since = max((place for place, role in enumerate(roles) if role != "user"), default=-1)
@@ -73,7 +73,7 @@ class Chat:
         messages: Sequence[Message],
         tools: Sequence[Message] = (),
         tool_choice: str | Message = "auto",
-    ) -> AsyncIterator[str | Message]:
+    ) -> AsyncGenerator[str | Message, None]:
         """See `Mind`.
 
         Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 from causerie.talk.mind import Message
 
@@ -19,11 +19,12 @@ class Answer(AsyncIterator[str]):
         waited_s: for the language model, so far.
     """
 
-    def __init__(self, parts: AsyncIterator[str | Message]) -> None:
+    def __init__(self, parts: AsyncGenerator[str | Message, None]) -> None:
         self.calls: list[Message] = []
         self.waited_s = 0.0
         self._parts = parts
         self._read = ""  # but not given yet
+        self._is_reading = False
 
     async def has_text(self) -> bool:
         """Wait for the first word; False if there is none.
@@ -47,7 +48,7 @@ class Answer(AsyncIterator[str]):
 
     async def _next(self) -> str | None:
         """The next part that is text; None at the end."""
-        started = time.monotonic()
+        started, self._is_reading = time.monotonic(), True
         try:
             async for part in self._parts:
                 if isinstance(part, str):
@@ -56,3 +57,9 @@ class Answer(AsyncIterator[str]):
             return None
         finally:
             self.waited_s += time.monotonic() - started
+            self._is_reading = False
+
+    async def aclose(self) -> None:
+        """End the request to the language model; a task that waits for it ends it itself."""
+        if not self._is_reading:
+            await self._parts.aclose()

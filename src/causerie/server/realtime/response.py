@@ -121,3 +121,5 @@ class Response:
         """Generate nothing more."""
         if self.speech is not None:
             await self.speech.reply.aclose()
+        if self.answer is not None:
+            await self.answer.aclose()
