@@ -14,7 +14,7 @@ from causerie.audio.audio import Audio
 from causerie.cli import app, options
 from causerie.cli import voice as command
 from causerie.consent import OWN_SPEECH, QUESTION, today
-from causerie.errors import AudioError, ConfigError, TextError
+from causerie.errors import AudioError, CheckpointError, ConfigError, TextError
 from causerie.evaluate.sentences import read_sentences
 from causerie.evaluate.speaker import Resemblyzer
 from causerie.new_voice import check_recording
@@ -217,6 +217,18 @@ def test_other_names_and_folders_are_refused(recording: Path, tmp_path: Path) ->
 def test_a_recording_as_voice_says_how_to_make_one(recording: Path, tiny_folder: Path) -> None:
     with pytest.raises(ConfigError, match=r"is a recording, not a voice: .* causerie voice make"):
         TTS.from_pretrained(tiny_folder).generate("Hi.", voice=str(recording))
-    done = CliRunner().invoke(app, ["say", "Hi.", "--voice", "ann.mp3"])
+    done = CliRunner().invoke(app, ["say", "Hi.", "--voice", str(recording)])
     assert done.exit_code == 2
-    assert "causerie voice make ann.mp3 -o ann.safetensors" in done.output
+    made = f"causerie voice make {recording} -o {recording.stem}.safetensors"
+    assert made in " ".join(done.output.split())
+
+
+@pytest.mark.parametrize("arguments", [["say", "Hi.", "--voice", "no.wav"], ["voices", "no.wav"]])
+def test_a_recording_that_is_not_there_is_not_called_one(
+    arguments: list[str], tiny_folder: Path
+) -> None:
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 2
+    assert done.stderr == "causerie: voice file no.wav does not exist\n"
+    with pytest.raises(CheckpointError, match=r"^voice file no\.wav does not exist$"):
+        TTS.from_pretrained(tiny_folder).generate("Hi.", voice="no.wav")

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from causerie.errors import CheckpointError, ConfigError, UnknownVoiceError
+from causerie.errors import CauserieError, CheckpointError, ConfigError, UnknownVoiceError
 from causerie.published_voices import PROMPT_TEXTS
 
 #: What a voice may say of itself.
@@ -100,7 +100,7 @@ def read_header(path: str | os.PathLike[str]) -> VoiceHeader:
                 raise CheckpointError(f"voice file {name} cannot be read, it is damaged")
             return parse_header(file.read(size), name)
     except FileNotFoundError as error:
-        raise CheckpointError(f"voice file {name} does not exist") from error
+        raise _missing(name) from error
     except OSError as error:
         raise CheckpointError(f"voice file {name} cannot be read: {error}") from error
 
@@ -138,14 +138,20 @@ def parse_header(header: bytes, name: str) -> VoiceHeader:
         ) from error
 
 
+def _missing(name: str) -> CheckpointError:
+    return CheckpointError(f"voice file {name} does not exist")
+
+
 def is_speaker_number(voice: str) -> bool:
     """Whether a voice is given as a plain speaker number."""
     return voice.isascii() and voice.isdigit()
 
 
-def recording_is_no_voice(voice: str | os.PathLike[str]) -> ConfigError:
-    """The error for a recording in place of a voice."""
+def recording_is_no_voice(voice: str | os.PathLike[str]) -> CauserieError:
+    """The error for a recording in place of a voice, which may not be there either."""
     name = os.fspath(voice)
+    if not os.path.exists(voice):
+        return _missing(name)
     return ConfigError(
         f"{name} is a recording, not a voice: make a voice of it by causerie voice make {name} "
         f"-o {Path(voice).stem}.safetensors, or pass it as context"

@@ -48,9 +48,11 @@ def test_voice_files(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["voices", str(path), str(other)])
     assert done.exit_code == 2
     assert f"voice file {other} cannot be read" in done.stderr
-    done = CliRunner().invoke(app, ["voices", "ann.wav"])
+    recording = tmp_path / "ann.wav"
+    recording.write_bytes(b"")
+    done = CliRunner().invoke(app, ["voices", str(recording)])
     assert done.exit_code == 2
-    assert "causerie voice make ann.wav" in done.stderr
+    assert f"causerie voice make {recording}" in done.stderr
     done = CliRunner().invoke(app, ["say", "Hi.", "--model", str(path)])
     assert done.exit_code == 2
     assert f"{path} is a voice file, not a model" in done.stderr
