@@ -98,6 +98,34 @@ def test_a_flush_ends_the_text_so_far(encoder: ContextEncoder) -> None:
     assert texts_of(turns_of(encoder, parts, reading=AS_WRITTEN)) == [" One. ", "Two. "]
 
 
+# -- pauses ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["[pause 0.5s]", "<speak><break time='500ms'/></speak>"])
+def test_a_text_of_pauses_only_is_silence(text: str) -> None:
+    tts = TTS(tiny.checkpoint())
+    replies = [tts.generate(text), tts.stream(text).collect(), tts.stream([text, FLUSH]).collect()]
+
+    async def written() -> np.ndarray:
+        stream = await tts.astream(text)
+        return np.concatenate([chunk async for chunk in stream])
+
+    for samples in [*(reply.samples for reply in replies), asyncio.run(written())]:
+        np.testing.assert_array_equal(samples, np.zeros(12_000, np.float32))
+    assert all(reply.notes == [] for reply in replies)
+    found = read(text, tts.checkpoint.front_end)
+    assert (found.words, found.pieces) == ("", ())
+    assert [(pause.after_piece, pause.seconds) for pause in found.pauses] == [(0, 0.5)]
+
+
+@pytest.mark.parametrize("text", ["[pause 0s]", "... [pause 0.5s]"])
+def test_a_pause_does_not_hide_what_cannot_be_spoken(encoder: ContextEncoder, text: str) -> None:
+    with pytest.raises(TextError, match="nothing in"):
+        turns_of(encoder, text)
+    with pytest.raises(TextError, match="nothing in"):
+        read(text, encoder.checkpoint.front_end)
+
+
 # -- one prompt ----------------------------------------------------------------------------------
 
 
@@ -131,10 +159,12 @@ def test_one_prompt_that_is_too_long() -> None:
 # -- context without text ------------------------------------------------------------------------
 
 
-def test_a_context_turn_without_text_is_its_audio(encoder: ContextEncoder) -> None:
+@pytest.mark.parametrize("text", ["", " \n", "\u00a0"])
+def test_a_context_turn_without_text_is_its_audio(encoder: ContextEncoder, text: str) -> None:
     """As the original has it: the speaker between begin and end, then the frames."""
     codes = torch.randint(1, tiny.CODEBOOK_SIZE, (tiny.NUM_CODEBOOKS, 3))
-    part, spoken = encoder.segment(Segment(speaker=1, codes=codes), "context segment 1")
+    segment = Segment(speaker=1, text=text, codes=codes)
+    part, spoken = encoder.segment(segment, "context segment 1")
     tokenizer = encoder.checkpoint.tokenizer
     assert part.tokens == tokenizer.encode("", 1)
     assert tokenizer.tokenizer.decode(part.tokens) == "[1]"

@@ -98,6 +98,11 @@ def test_a_pause_alone_has_its_length(server: Running, text: str) -> None:
     assert (answer.status_code, len(answer.content)) == (200, 24_000)
 
 
+def test_a_pause_alone_is_a_text_for_strict_servers_too(strict: Running) -> None:
+    answer = post(strict, input="[pause 0.5s]", response_format="pcm")
+    assert (answer.status_code, answer.content) == (200, bytes(24_000))
+
+
 def test_a_batch(server: Running) -> None:
     items = [{"input": text} for text in TEXTS]
     path = "/v1/audio/speech/batch"

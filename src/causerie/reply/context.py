@@ -140,7 +140,7 @@ class ContextEncoder:
         name = _full_name(segment, name)
         with _named(name):
             check_text(segment.text)
-            if segment.text:
+            if segment.text.strip():
                 part, spoken = self.text(segment.text, segment.speaker, reading)
             else:  # its words are unknown
                 part, spoken = self._speaker_alone(segment.speaker), Spoken(text="")

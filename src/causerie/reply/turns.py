@@ -74,7 +74,8 @@ class Turns:
         tail: the silence after the turns so far, if there is any.
 
     Raises:
-        TextError: a string is empty or cannot be spoken, without `allow_silence`.
+        TextError: a string is empty or cannot be spoken, without `allow_silence`. One of pauses
+            only is silence.
         ConfigError, AudioError, PromptTooLongError: the duration, a segment or a string is invalid.
     """
 
@@ -249,7 +250,8 @@ class Turns:
 
     def _check_speakable(self) -> None:
         """Raise TextError, or make silence, if no piece of the text can be spoken."""
-        if self._pieces:
+        is_pause = self.tail is not None and self._unspeakable is None  # and nothing else
+        if self._pieces or is_pause:
             return
         error = self._unspeakable or TextError("text is empty: there is nothing to speak")
         if not self._allow_silence:

@@ -107,7 +107,7 @@ def read(text: str, front_end: FrontEnd, options: ReadingOptions = DEFAULT_OPTIO
         if spoken.skipped:
             skipped.append(Skipped(text=spoken.skipped, reason="cannot be read"))
         words += spoken_words(piece, front_end, options)
-    if not pieces:
+    if not pieces and (unspeakable or not pauses):
         raise unspeakable or TextError("text is empty: give at least one word")
     joined = " ".join(inputs)
     return TextReading(
