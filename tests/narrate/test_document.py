@@ -58,6 +58,7 @@ It ended.
 def test_markdown_has_a_chapter_for_each_heading_of_the_level_that_repeats(read) -> None:  # type: ignore[no-untyped-def]
     document = read("a.md", MARKDOWN)
     assert (document.title, document.author) == ("The Little Book", "Ann Lee")
+    assert document.notes == ("skipped: front matter",)
     assert shape(document) == [
         ("The Little Book", "# The Little Book", "Before *all*."),
         (

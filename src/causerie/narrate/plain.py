@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator
 
 from causerie.narrate.document import Document, Section, chapters_of
+from causerie.text.front_matter import front_matter_end
 from causerie.text.split import whole
 
 _ATX = re.compile(r" {0,3}(#{1,6})[ \t]+(.*?)(?:[ \t]+#+)?[ \t]*")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _SETEXT = re.compile(r" {0,3}(=+|-+)[ \t]*")
-_FRONT_MATTER = re.compile(r"---\n(.*?)\n(?:---|\.\.\.)\n", re.S)
-_FIELD = re.compile(r"(title|author|lang(?:uage)?):[ \t]*(.+)", re.I)
+_FIELD = re.compile(r"(title|author|lang(?:uage)?)(?::|[ \t]*=)[ \t]*(.+)", re.I)
 
 _NUMBER = (
     r"(?:[0-9]{1,3}|[ivxlcdm]{1,8}|(?:twenty|thirty|forty|fifty)(?:[- ]\w+)?|one|two|three|four|"
@@ -42,9 +42,9 @@ def read_markdown(text: str, name: str) -> Document:
         name: the title of a document without one.
     """
     text = "\n".join(text.splitlines()) + "\n"
-    front = _FRONT_MATTER.match(text)
-    fields = _fields(front[1]) if front else {}
-    text = text[front.end() :] if front else text
+    end = front_matter_end(text)
+    fields = _fields(text[:end])
+    text = text[end:]
     sections = list(_markdown_sections(text))
     first = next((section for section in sections if section.level), None)
     alone = first and first.level == 1 and sum(part.level == 1 for part in sections) == 1
@@ -54,6 +54,7 @@ def read_markdown(text: str, name: str) -> Document:
         author=fields.get("author", ""),
         language=fields.get("language", ""),
         chapters=chapters_of(sections, title),
+        notes=("skipped: front matter",) if end else (),
     )
 
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from causerie.text import inline
+from causerie.text.front_matter import FrontMatter
 from causerie.text.inline import Kind, Token
 from causerie.text.marks import Mark, without_private
 from causerie.text.pauses import MAX_PAUSE_S
@@ -176,6 +177,7 @@ class BlockReader:
         self._pause_at: int | None = None  # the position of a comma that waits for a word
         self._is_silent = False  # after a `Pause`, before the next word
         # Of the lines before.
+        self._front_matter: FrontMatter | None = FrontMatter()  # until it is known whether it is
         self._in_list = False
         self._is_fenced_prose = False
         self._after_blank = True
@@ -317,7 +319,9 @@ class BlockReader:
     def _read(self, limit: int, *, is_final: bool) -> None:
         """Read the text before an index as far as it is decided."""
         while self._pos < limit:
-            if self._hidden is not None:
+            if self._front_matter is not None:
+                is_decided = self._begin(self._front_matter, limit, is_final=is_final)
+            elif self._hidden is not None:
                 is_decided = self._read_hidden(limit)
             elif self._in_line:
                 is_decided = self._read_line(limit, is_final=is_final)
@@ -325,6 +329,17 @@ class BlockReader:
                 is_decided = self._begin_line(limit, is_final=is_final)
             if not is_decided:
                 return
+
+    def _begin(self, front_matter: FrontMatter, limit: int, *, is_final: bool) -> bool:
+        """Leave out the front matter, if there is any."""
+        end = front_matter.end(self._raw, limit, is_whole=is_final)
+        if end is None:
+            return False
+        self._front_matter = None
+        if end:
+            self._leave_out("front matter", 0, end, is_block=True)
+            self._pos = end
+        return True
 
     def _begin_line(self, limit: int, *, is_final: bool) -> bool:
         """Read a line up to its content; whole if it is code, a heading, a row or a ruler."""
@@ -646,7 +661,7 @@ class BlockReader:
             is_open = self._is_open
             self._end_block()
             self._is_open = is_open
-        reason = inline.HIDDEN.get(name, "comment")
+        reason = inline.why_hidden(name) or "comment"
         self._leave_out(reason, start, end, is_block=is_block)
         self._pos = pos
 

@@ -76,7 +76,18 @@ _POWER_OF = re.compile(r"(?:[0-9)]|(?<![A-Za-z])[A-Za-z]{1,3})\Z")
 HIDDEN = {
     "think": "reasoning", "thinking": "reasoning", "thought": "reasoning", "reasoning": "reasoning",
     "script": "code", "style": "code", "pre": "code", "svg": "code",
+    **dict.fromkeys(
+        "tool_call tool_calls tool_use tool_code function_call function_calls function "
+        "invoke".split(),
+        "tool call",
+    ),
+    **dict.fromkeys(
+        "tool_response tool_responses tool_result tool_results tool_output tool_outputs "
+        "function_response function_responses function_result function_results".split(),
+        "tool response",
+    ),
 }  # fmt: skip
+_FUNCTION = re.compile(r"<function=[\w.-]{1,100}>")  # <function=weather>{"city": "Rome"}</function>
 _BLOCKS = frozenset(
     "p div section article header footer main nav aside h1 h2 h3 h4 h5 h6 ul ol dl li dt dd "
     "blockquote table thead tbody tfoot tr caption hr form fieldset figure figcaption details "
@@ -100,6 +111,11 @@ _DETERMINER = re.compile(
 )
 _ENDS_WORD = re.compile(r"[\s.,;:!?)]|\Z")
 _SENTENCES = frozenset("s sentence paragraph".split())
+
+
+def why_hidden(name: str) -> str | None:
+    """The reason why an element is left out, if it is; its namespace does not count."""
+    return HIDDEN.get(name.rpartition(":")[2])
 
 
 class Kind(enum.Enum):
@@ -273,6 +289,9 @@ def _angle(raw: str, at: int, stop: int) -> Token | None:
     match = _AUTOLINK.match(raw, at, stop)
     if match:
         return Token(Kind.TEXT, match.end(), match[1].removeprefix("mailto:"))
+    match = _FUNCTION.match(raw, at, stop)
+    if match:
+        return Token(Kind.HIDDEN, match.end(), "function")
     match = _SUPERSCRIPT.match(raw, at, stop)
     if match:
         is_power = _POWER_OF.search(raw[max(0, at - 8) : at])
@@ -293,7 +312,7 @@ def _tag(match: re.Match[str]) -> Token:
     name, end = match["name"].lower(), match.end()
     if _is_named(match):
         return Token(Kind.TEXT, end, match["name"])
-    if name in HIDDEN:
+    if why_hidden(name) and name != "function":
         return Token(Kind.MARKUP, end) if match["close"] else Token(Kind.HIDDEN, end, name)
     if name == "br":
         return Token(Kind.LINE, end)
@@ -327,6 +346,8 @@ def _is_named(match: re.Match[str]) -> bool:
     name, text = match["name"].lower(), match.string
     if name in _ALWAYS_MARKUP or match["close"] or match["attributes"]:
         return False
+    if why_hidden(name) and text.startswith("\n", match.end()):
+        return False  # Here is the <tool_call>
     before = _DETERMINER.search(text[max(0, match.start() - 12) : match.start()])
     if before is None or (before[1] and name in _INLINE):  # fish and <b> chips</b>
         return False
