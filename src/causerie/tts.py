@@ -533,7 +533,8 @@ class TTS:
             one_prompt=one_prompt,
             guard=self.checkpoint.defaults.guard if guard == "auto" else guard == "on",
             verify=verifying is not None,
-            verifier=verifying.verifier if verifying and verifying.holds_first else None,
+            verifier=verifying.verifier if verifying else None,
+            compares_first=verifying is not None and verifying.holds_first,
             allow_silence=allow_silence,
             reading=reading,
         )

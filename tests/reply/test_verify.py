@@ -123,6 +123,69 @@ def test_a_recording_that_says_other_words_than_its_text_has_a_note() -> None:
     assert not any("other words" in note for note in notes("The house is white now."))
 
 
+def faulty(text: str = "The house is white now.") -> Segment:
+    sound = np.sin(0.1 * np.arange(2 * 24_000), dtype=np.float32)
+    return Segment(speaker=0, text=text, audio=sound, sample_rate=24_000)
+
+
+def other_words(notes: list[str]) -> list[str]:
+    return [note for note in notes if "says other words than its transcript" in note]
+
+
+@pytest.mark.parametrize("text", [RIGHT[0], PARTS])
+def test_a_stream_compares_recordings_while_its_last_piece_is_heard(
+    text: str | list[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    heard = Scripted(*(RIGHT[1:] if text is PARTS else []), "Nothing of the kind.")
+    tts = speaker(heard)
+    heard.may_go.clear()
+    stream = tts.stream(text, context=[faulty()], seed=5, verify=True)
+    chunks = [next(stream)]
+    while sum(map(len, chunks)) < NUM_FRAMES * 1920:  # the first piece waits for no recognizer
+        chunks.append(next(stream))
+    assert other_words(stream.notes) == []
+    heard.may_go.set()
+    chunks += stream
+    assert len(other_words(stream.notes)) == 1
+    assert other_words([record.getMessage() for record in caplog.records]) == other_words(
+        stream.notes
+    )
+    assert heard.lengths[-1] == 2 * 16_000  # the recording, after all pieces
+    assert heard.lengths.count(2 * 16_000) == 1
+    plain = tts.stream(text, context=[faulty()], seed=5).collect()
+    np.testing.assert_array_equal(np.concatenate(chunks), plain.samples)
+    known = tts.stream(text, context=[faulty()], seed=5, verify=True)
+    list(known)
+    assert len(other_words(known.notes)) == 1
+    assert heard.lengths.count(2 * 16_000) == 1
+    right = tts.stream(text, context=[faulty("Nothing of that kind!")], seed=5, verify=True)
+    list(right)
+    assert other_words(right.notes) == []
+
+    async def main() -> None:
+        reply = await tts.astream(text, context=[faulty()], seed=5, verify=True)
+        assert other_words(reply.notes) == []
+        np.testing.assert_array_equal(await samples_of(reply), plain.samples)
+        assert len(other_words(reply.notes)) == 1
+        await tts.aclose()
+
+    asyncio.run(main())
+
+
+def test_closing_a_stream_ends_the_comparison_of_recordings() -> None:
+    heard = Scripted("Nothing of the kind.")
+    heard.may_go.clear()
+    tts = speaker(heard)
+    stream = tts.stream(RIGHT[0], context=[faulty(), faulty()], seed=5, verify=True)
+    next(stream)
+    assert heard.is_busy.wait(30)
+    stream.close()
+    heard.may_go.set()
+    assert list(stream) == []
+    assert tts.engine.stats().active == 0
+    assert other_words(stream.notes) == []
+
+
 # -- which attempt is kept -------------------------------------------------------------------------
 
 

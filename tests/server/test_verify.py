@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import io
 import json
 import socket
 import threading
@@ -13,6 +15,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+import soundfile
 
 from causerie.audio.io import pcm16
 from causerie.reply import turns
@@ -80,6 +83,34 @@ def test_a_request_is_verified_if_it_says_so(server: Running, ears: Ears) -> Non
     assert httpx.post(f"{server.http}/v1/audio/speech/batch", json=batch).status_code == 200
     assert count(server, "causerie_verify_attempts_total") == 4
     assert post(server, verify="maybe").status_code == 400
+
+
+def test_a_stream_tells_of_wrong_recordings_in_its_last_event(server: Running, ears: Ears) -> None:
+    file = io.BytesIO()
+    hum = 0.3 * np.sin(0.1 * np.arange(2 * 24_000))
+    soundfile.write(file, hum, 24_000, format="WAV")
+    turn = {"text": "The house is white.", "audio": base64.b64encode(file.getvalue()).decode()}
+    options = {"context": [turn], "consent_attested": True, "verify": True}
+
+    def has_note(notes: str | list[str]) -> bool:
+        return "says other words than its transcript" in str(notes)
+
+    ears.may_go.clear()
+    body = {"input": RIGHT, "voice": "0", "response_format": "pcm", "stream_format": "sse"}
+    url = f"{server.http}/v1/audio/speech"
+    with httpx.stream("POST", url, json={**body, **options}, timeout=PATIENCE_S) as answer:
+        lines = (line for line in answer.iter_lines() if line.startswith("data: "))
+        events = [json.loads(next(lines)[6:])]  # before the recognizer hears anything
+        ears.may_go.set()
+        events += [json.loads(line[6:]) for line in lines]
+    assert not has_note(answer.headers.get("x-notes", ""))
+    assert events[0]["type"] == "speech.audio.delta"
+    assert events[-1]["type"] == "speech.audio.done"
+    assert has_note(events[-1]["notes"])
+    assert ears.count == 1
+    whole = post(server, **options, stream=False)
+    assert has_note(whole.headers["x-notes"])
+    assert has_note(post(server, **options, input=RIGHT).headers.get("x-notes", "")) is False
 
 
 def test_the_setting_is_for_all_requests(ears: Ears, tmp_path: Path) -> None:

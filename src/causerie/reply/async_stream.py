@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from concurrent.futures import Future
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,12 +22,13 @@ from causerie.engine.aio import AsyncEngine, RequestStream
 from causerie.engine.handle import Handle
 from causerie.engine.request import Sampling
 from causerie.errors import CancelledError
-from causerie.recognition.words import Difference
 from causerie.reply.attempts import Attempts
 from causerie.reply.reply import Reply, Verifying
 from causerie.reply.turn import Turn
 from causerie.reply.turns import Turns
 from causerie.watermark.mark import Marker
+
+T = TypeVar("T")
 
 #: How a reply ended: as `Reply.stopped`, or it was closed, or an error was raised.
 Outcome: TypeAlias = Literal[Stopped, "cancelled", "error"]
@@ -275,7 +276,7 @@ class AsyncStream(Reply, AsyncIterator[NDArray[np.float32]]):
         assert self._source is not None
         await self._source[0].finished(handle)
 
-    async def _checked(self, check: Future[Difference]) -> Difference:
+    async def _checked(self, check: Future[T]) -> T:
         return await asyncio.wrap_future(check)
 
 

@@ -12,6 +12,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -93,12 +94,11 @@ class ContextEncoder:
         """The text of a segment without words."""
         return Part(tokens=self.checkpoint.tokenizer.encode("", speaker))
 
-    def examine(self, segment: Segment, name: str, verifier: Verifier | None = None) -> list[str]:
+    def examine(self, segment: Segment, name: str) -> list[str]:
         """What the listener should know of a segment's recording; codes are not examined.
 
         Args:
             name: the segment's name in notes and errors.
-            verifier: compares the words with the text.
 
         Raises:
             ConfigError: it is not a `Segment`.
@@ -113,15 +113,33 @@ class ContextEncoder:
             if known.examined is None:
                 audio = self._read(source, name)
                 known.examined = examine(audio.samples, audio.sample_rate, role="turn")
-        notes = known.examined.with_transcript(segment.text).notes(name)
-        if verifier is None or not segment.text.strip():
-            return notes
+        return known.examined.with_transcript(segment.text).notes(name)
+
+    def compare(self, segment: Segment, name: str, verifier: Verifier) -> Future[str]:
+        """Begin to compare a segment's recording with its text.
+
+        Args:
+            name: the segment's name in the note.
+
+        Returns:
+            A note if the recording says other words, else "".
+        """
+        name = _full_name(segment, name)
+        source, contents = _contents(segment)
+        known = self._known(contents)
+
+        def work() -> str:
+            if known.heard is None:
+                audio = self._read(source, name)
+                known.heard = verifier.hear(audio.samples, audio.sample_rate)
+            is_other = verifier.are_other_words(segment.text, known.heard)
+            return f"{name} {other_words(known.heard).message}" if is_other else ""
+
         if known.heard is None:
-            audio = self._read(source, name)
-            known.heard = verifier.hear(audio.samples, audio.sample_rate).strip()
-        if verifier.are_other_words(segment.text, known.heard):
-            notes.append(f"{name} {other_words(known.heard).message}")
-        return notes
+            return verifier.begin(work)
+        done = Future[str]()
+        done.set_result(work())
+        return done
 
     def segment(
         self, segment: Segment, name: str, reading: ReadingOptions = DEFAULT_OPTIONS

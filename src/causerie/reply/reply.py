@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -20,7 +21,6 @@ from causerie.engine.guard import Reason
 from causerie.engine.handle import Handle
 from causerie.engine.request import Request, Sampling, State
 from causerie.prompt import Segment
-from causerie.recognition.words import Difference
 from causerie.reply.attempts import Attempts
 from causerie.reply.delivery import Delivery
 from causerie.reply.turn import Turn
@@ -30,6 +30,7 @@ from causerie.text.split import CHARS_A_SECOND, Piece
 from causerie.watermark.mark import Marker
 
 log = logging.getLogger("causerie")
+T = TypeVar("T")
 
 #: The note of a reply whose sound is not marked.
 UNMARKED = "watermark: off, so nothing marks this speech as generated"
@@ -251,9 +252,21 @@ class Reply:
             spoken = [*spoken, self._as_codes(current.frames)]
         turn = await turns.next_turn(spoken)
         if turn is None:
+            await self._compare_recordings(turns)
             return None
         attempts = self._new_attempts(turn, spoken)
         return await self._verified(attempts, spoken, self._submit(attempts, spoken))
+
+    async def _compare_recordings(self, turns: Turns) -> None:
+        """Compare recordings with their texts, if that is not done, while the last piece is heard.
+
+        Not earlier, because the next piece needs the recognizer first.
+        """
+        for comparison in turns.comparisons():
+            note = await self._checked(comparison)
+            if note:
+                self.notes.append(note)
+                log.warning("%s", note)  # a client may have got all notes that it gets
 
     async def _verified(
         self, attempts: Attempts, spoken: Sequence[Tensor], handle: Handle
@@ -301,7 +314,7 @@ class Reply:
         """Wait until a request has finished."""
         raise NotImplementedError
 
-    async def _checked(self, check: Future[Difference]) -> Difference:
+    async def _checked(self, check: Future[T]) -> T:
         """Wait for a recognizer."""
         raise NotImplementedError
 

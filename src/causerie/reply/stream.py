@@ -22,7 +22,6 @@ from causerie.audio.audio import Audio
 from causerie.engine.engine import Engine
 from causerie.engine.handle import Handle
 from causerie.engine.request import Sampling
-from causerie.recognition.words import Difference
 from causerie.reply.attempts import Attempts
 from causerie.reply.reply import Reply, Verifying
 from causerie.reply.turns import Turns
@@ -54,7 +53,7 @@ class Stream(Reply, Iterator[NDArray[np.float32]]):
         self._cut: Handle | None = None  # of the turn that was cut off by `close`
         self._next: Future[Attempts | None] | None = None  # the verified turn after the current
         self._next_handle: Handle | None = None  # of that turn's latest attempt
-        self._check: Future[Difference] | None = None
+        self._check: Future[Any] | None = None
         self._chunks: list[NDArray[np.float32]] = []
 
     def __next__(self) -> NDArray[np.float32]:
@@ -219,7 +218,7 @@ class Stream(Reply, Iterator[NDArray[np.float32]]):
     async def _finished(self, handle: Handle) -> None:
         self._engine.finish(handle)
 
-    async def _checked(self, check: Future[Difference]) -> Difference:
+    async def _checked(self, check: Future[T]) -> T:
         self._check = check
         if self._is_over:
             check.cancel()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from typing import Final, NamedTuple
 
 from torch import Tensor
@@ -65,6 +66,7 @@ class Turns:
         guard: end a piece that goes on much longer than its text.
         verify: the turns have their words.
         verifier: compares the recordings of the voice and the context with their texts.
+        compares_first: do so before the first turn; else see `comparisons`.
         allow_silence: a text in which nothing can be spoken is its pauses, or else `SILENCE_S` of
             silence, with a note.
         reading: how the texts are read.
@@ -91,6 +93,7 @@ class Turns:
         guard: bool = False,
         verify: bool = False,
         verifier: Verifier | None = None,
+        compares_first: bool = False,
         allow_silence: bool = False,
         reading: ReadingOptions = DEFAULT_OPTIONS,
     ) -> None:
@@ -108,6 +111,7 @@ class Turns:
         self._limit = self._num_frames(MAX_DURATION_S if max_duration_s is None else max_duration_s)
         self._guard, self._verify, self._verifier = guard, verify, verifier
         self._allow_silence = allow_silence
+        self._to_compare: list[tuple[Segment, str]] = []
         self._earlier: list[tuple[str, int]] = []  # texts and frames of this speaker
         self.notes += voice.notes or ()
         self._before = [
@@ -145,6 +149,8 @@ class Turns:
             self._next([])
         else:
             self._parts = aiter(text) if isinstance(text, AsyncIterable) else iter(text)
+        if compares_first:
+            self.notes += [note for one in self.comparisons() if (note := one.result())]
 
     def _heard(self, context: Sequence[Segment]) -> list[tuple[int, Segment]]:
         """The segments that the model hears, with their numbers."""
@@ -163,6 +169,15 @@ class Turns:
                 "model would take over the voice"
             )
         return own
+
+    def comparisons(self) -> Iterator[Future[str]]:
+        """Compare the recordings that are not compared yet, one after the other.
+
+        Each gives a note, or "" if its words are those of its text.
+        """
+        while self._verifier is not None and self._to_compare:
+            yield self._encoder.compare(*self._to_compare[0], self._verifier)
+            self._to_compare.pop(0)
 
     @property
     def num_pieces(self) -> int:
@@ -295,7 +310,9 @@ class Turns:
     def _encode(self, segment: Segment, name: str, *, is_examined: bool = False) -> Part:
         part, spoken = self._encoder.segment(segment, name, self._reading)
         if not is_examined:
-            self.notes += self._encoder.examine(segment, name, self._verifier)
+            self.notes += self._encoder.examine(segment, name)
+            if segment.audio is not None and segment.text.strip():
+                self._to_compare.append((segment, name))
         seconds = 0 if part.codes is None else part.codes.shape[1] / self._frame_rate
         if seconds > self._longest_s:
             self.notes.append(

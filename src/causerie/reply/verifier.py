@@ -6,8 +6,9 @@ Does not know replies.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ from causerie.extras import need
 from causerie.recognition.whisper import RATE, Recognizer, Whisper, packaged_recognizer
 from causerie.recognition.words import Difference, difference, normaliser
 from causerie.text.reading import words_of
+
+T = TypeVar("T")
 
 #: Share of the words of a transcript that may be wrong: of recordings in noise, some are misheard.
 MAX_OTHER = 0.4
@@ -51,13 +54,15 @@ class Verifier:
                     break
             return found
 
+        return self.begin(work)
+
+    def begin(self, work: Callable[[], T]) -> Future[T]:
+        """Begin work for the recognizer, once its thread is free; can be cancelled."""
         return self._thread.submit(work)
 
     def hear(self, samples: NDArray[np.float32], sample_rate: int) -> str:
-        """The words of a recording (N,)."""
-        return self._thread.submit(
-            lambda: self._recognizers[-1](resample(samples, sample_rate, RATE))
-        ).result()
+        """The words of a recording (N,); to be called in work that `begin` began."""
+        return self._recognizers[-1](resample(samples, sample_rate, RATE)).strip()
 
     def are_other_words(self, text: str, heard: str) -> bool:
         """Whether a recording says other words than its transcript."""

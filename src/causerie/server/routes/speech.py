@@ -223,7 +223,8 @@ async def _events(
             raise
         yield _event({"type": "speech.audio.error", **service.report(error).body()})
         return
-    yield _event({"type": "speech.audio.done", "usage": usage_of(reply)})
+    notes = {"notes": reply.notes} if reply.notes else {}  # the header has those of the beginning
+    yield _event({"type": "speech.audio.done", "usage": usage_of(reply), **notes})
 
 
 def _event(data: Mapping[str, Any]) -> bytes:
