@@ -188,8 +188,13 @@ def test_a_turn_that_is_longer_than_the_model_hears_well() -> None:
         return Turns(encoder, "Hi.", voice=voice, context=[turn], max_duration_s=None).notes
 
     assert notes(50) == []
-    assert notes(51) == [
-        "context segment 1 is 4 s long: after more than 4 s this model often says other words; "
+    (note,) = notes(51)
+    assert note.startswith("context segment 1 is 4 s long: only the last ")
+    assert note.endswith(
+        " s of it are context, since after more than 4 s this model often says other words"
+    )
+    assert notes(751) == [
+        "context segment 1 is 60 s long: after more than 4 s this model often says other words; "
         "give a shorter part of it, with its words"
     ]
 

@@ -8,13 +8,14 @@ conversation has those of all earlier turns as context.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,6 +30,7 @@ from causerie.codes import check_codes
 from causerie.engine.interrupts import register_fork
 from causerie.errors import AudioError, ConfigError, TextError
 from causerie.prompt import Part, Segment, check_length
+from causerie.reply.long_turn import latest_words
 from causerie.text.check import check_text
 from causerie.text.front_end import DEFAULT_OPTIONS, ReadingOptions, Spoken
 
@@ -41,6 +43,9 @@ if TYPE_CHECKING:
 MAX_CACHED = 128
 #: Texts whose readings are cached: more than the turns that fit a model.
 MAX_TEXTS = 512
+#: The words of longer turns are not looked for: it takes 0.1 s of a CPU for 20 s and, as time and
+#: memory grow with the square, 1 s and 200 MB for 80 s.
+MAX_ALIGNED_S = 60.0
 
 
 @dataclass(eq=False)
@@ -50,6 +55,8 @@ class _Recording:
     examined: Examined | None = None
     heard: str | None = None
     codes: Tensor | None = None
+    seconds: float | None = None
+    latest: Segment | None = None  # its last seconds, with their words
 
 
 class ContextEncoder:
@@ -171,6 +178,57 @@ class ContextEncoder:
         part = Part(tokens=part.tokens, codes=codes)
         check_length(part.num_rows, self.checkpoint.model.config.max_frames, name)
         return part, spoken
+
+    def shortened(
+        self, segment: Segment, name: str, longest_s: float, max_s: float
+    ) -> tuple[Segment, float]:
+        """A segment, of which only the last seconds are left if it is long, and its whole length.
+
+        It is cut at a pause between words, and has the words of what is left.
+
+        Args:
+            name: the segment's name in errors.
+            longest_s: a longer segment is cut, but not one of over `MAX_ALIGNED_S`.
+            max_s: seconds of what is left at most.
+
+        Raises:
+            ConfigError, AudioError, PromptTooLongError, TextError: as `segment`.
+        """
+        name, codec = _full_name(segment, name), self.checkpoint.codec
+        with _named(name):
+            if segment.codes is not None:
+                codes = self._checked(segment.codes, name)
+                seconds, contents = codes.shape[1] / codec.config.frame_rate, b"codes"
+                contents += np.ascontiguousarray(codes.numpy()).tobytes()
+            elif segment.audio is not None:
+                source, contents = _contents(segment)
+                known = self._known(contents)
+                if known.seconds is None:
+                    known.seconds = self._read(source, name).duration_s
+                seconds = known.seconds
+            else:
+                return segment, 0.0
+            if not longest_s < seconds <= MAX_ALIGNED_S:
+                return segment, seconds
+            text = check_text(segment.text).strip()
+            latest = self._known(f"latest {max_s} {text} ".encode() + contents)
+            if latest.latest is None:
+                if segment.codes is not None:
+                    with torch.inference_mode():
+                        pcm = codec.decode(codes[None].to(next(codec.parameters()).device))[0, 0]
+                    audio = Audio(
+                        samples=pcm.float().cpu().numpy(), sample_rate=codec.config.sample_rate
+                    )
+                else:
+                    audio = self._read(source, name)
+                words, start_s = latest_words(audio, text, max_s, self.checkpoint.front_end.lexicon)
+                if segment.codes is not None:
+                    codes = codes[:, math.ceil(start_s * codec.config.frame_rate - 1e-6) :]
+                else:
+                    first = round(start_s * audio.sample_rate)
+                    codes = self._encode(replace(audio, samples=audio.samples[first:]), name)
+                latest.latest = Segment(speaker=segment.speaker, text=words, codes=codes)
+        return replace(latest.latest, speaker=segment.speaker), seconds
 
     def _checked(self, codes: Tensor, name: str) -> Tensor:
         """The codes (K, T) on the CPU, checked against the model."""

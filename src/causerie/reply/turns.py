@@ -35,8 +35,9 @@ MAX_DURATION_S = 60.0
 #: Positions kept free for the speech: slow speech takes 0.1 s a character, and a second to begin.
 RESERVE_S, RESERVE_S_A_CHAR = 1.0, 0.1
 
-#: A turn of context is too long from this many times the model's `context_s`: after a turn of 14 s
-#: petit, whose `context_s` is 8, says 1 of 10 words wrong, after one of 21 s all.
+#: Of a turn of context that lasts over this many times the model's `context_s`, only the last
+#: `context_s` are context: petit, whose `context_s` is 8, says 1 of 10 words wrong after a turn of
+#: 14 s, 177 of 260 after four turns of 20 to 22 s, and 2 of 260 after their last 5 to 8 s.
 LONG_TURN = 2.0
 
 #: Silence that stands for a text in which nothing can be spoken.
@@ -105,7 +106,7 @@ class Turns:
         self.speaker = voice.speaker
         self._encoder, self._reading = encoder, reading
         self._model = encoder.checkpoint.model.config
-        self._longest_s = LONG_TURN * encoder.checkpoint.defaults.context_s
+        self._context_s = encoder.checkpoint.defaults.context_s
         self._frame_rate = encoder.checkpoint.codec.config.frame_rate
         self._is_limited = max_duration_s is not None
         self._limit = self._num_frames(MAX_DURATION_S if max_duration_s is None else max_duration_s)
@@ -308,16 +309,21 @@ class Turns:
         return turn
 
     def _encode(self, segment: Segment, name: str, *, is_examined: bool = False) -> Part:
-        part, spoken = self._encoder.segment(segment, name, self._reading)
+        longest_s = LONG_TURN * self._context_s
+        heard, seconds = self._encoder.shortened(segment, name, longest_s, self._context_s)
+        part, spoken = self._encoder.segment(heard, name, self._reading)
         if not is_examined:
             self.notes += self._encoder.examine(segment, name)
             if segment.audio is not None and segment.text.strip():
                 self._to_compare.append((segment, name))
-        seconds = 0 if part.codes is None else part.codes.shape[1] / self._frame_rate
-        if seconds > self._longest_s:
+        if seconds > longest_s:
+            assert part.codes is not None
+            left_s = part.codes.shape[1] / self._frame_rate
+            what = f"only the last {left_s:.1f} s of it are context, since "
+            advice = "" if heard is not segment else "; give a shorter part of it, with its words"
             self.notes.append(
-                f"{name} is {seconds:.0f} s long: after more than {self._longest_s:g} s this model "
-                "often says other words; give a shorter part of it, with its words"
+                f"{name} is {seconds:.0f} s long: {'' if advice else what}after more than "
+                f"{longest_s:g} s this model often says other words{advice}"
             )
         self._note_left_out(spoken.left_out)
         self._note_skipped(spoken.skipped)
