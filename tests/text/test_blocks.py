@@ -551,7 +551,7 @@ def test_a_piece_has_its_sentences_in_order() -> None:
     assert isinstance(piece, str)
     assert piece == "One. **Two**\n\n- three"
     assert piece.sentences == (
-        Sentence("One.", 4, False), Sentence("Two", 12, False), Sentence("three", 21, False),
+        Sentence("One.", 4, False), Sentence("Two", 12, False), Sentence("three", 21, False, True),
     )  # fmt: skip
     ends = [sentence.end for sentence in piece.sentences]
     assert all(before < after for before, after in pairwise(ends))

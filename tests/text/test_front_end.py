@@ -131,10 +131,35 @@ def test_a_piece_of_a_cut_sentence_ends_in_a_comma(phonemes: FrontEnd) -> None:
 def test_blocks_are_read_one_by_one(phonemes: FrontEnd) -> None:
     text = "# Title\n\n- Red apples\n- Green 😀\n\n```py\nx\n```\n> Hi"
     spoken = phonemes(text)
-    alone = ["Title", "Red apples", "Green", "Hi"]
+    alone = ["Title", "Red apples, Green", "Hi"]
     assert spoken.text == " ".join(phonemes(block).text for block in alone)
     assert spoken.skipped == "😀"
     assert [part.reason for part in spoken.left_out] == ["code"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "We need:\n- red apples\n- green beans\n- rice",
+            "We need. Red apples, green beans, rice.",
+        ),
+        ("* red apples\n* rice!\n* tea", "Red apples. Rice! Tea."),
+        ("- red apples\n- green, yellow and blue beans\n- tea", None),
+        ("- red apples\n- " + "green " * 6 + "beans\n- tea", None),
+        ("1. red apples\n2. tea", None),
+        ("- red apples\n\nTea", "Red apples. Tea."),
+        ("Red apples\n\nTea", "Red apples. Tea."),
+        ("- Call the bank. Then go\n- rest", "Call the bank. Then go, rest."),
+    ],
+)
+def test_short_items_end_in_commas(phonemes: FrontEnd, text: str, expected: str | None) -> None:
+    spoken = phonemes(text).text
+    if expected is None:
+        assert "ˈæpᵊlz. " in spoken
+    else:
+        assert spoken == phonemes(expected).text
+    assert FrontEnd("plain")("- red apples\n- tea").text == "red apples. tea."
 
 
 def test_a_whole_text_sounds_as_it_does_in_pieces(phonemes: FrontEnd) -> None:

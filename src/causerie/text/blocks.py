@@ -36,7 +36,13 @@ class Plain:
 
 @dataclass(frozen=True)
 class BlockEnd:
-    """The end of a paragraph, heading, item or row."""
+    """The end of a paragraph, heading, item or row.
+
+    Attributes:
+        is_item: it was an item of a list without numbers.
+    """
+
+    is_item: bool = False
 
 
 @dataclass(frozen=True)
@@ -167,6 +173,7 @@ class BlockReader:
         # Of the open paragraph.
         self._is_open = False
         self._is_quote = False
+        self._is_item = False
         self._has_cells = False
         self._is_labelled = False
         self._breaks_hard = False
@@ -283,8 +290,8 @@ class BlockReader:
 
     def _end_block(self) -> None:
         if self._said:
-            self._emit(BlockEnd())
-        self._is_open = self._is_quote = self._has_cells = False
+            self._emit(BlockEnd(self._is_item))
+        self._is_open = self._is_quote = self._is_item = self._has_cells = False
         self._is_labelled = self._breaks_hard = self._has_space = False
         self._longest, self._latest, self._said, self._pause_at = 0, "", "", None
         self._is_silent = False
@@ -454,6 +461,7 @@ class BlockReader:
         if self._is_open:
             self._break_line(content, at, is_indented=line[0].isspace())
         self._is_open, self._is_quote = True, marked.is_quote
+        self._is_item = self._is_item or (marked.is_item and not marked.number)
         if marked.number:
             self._put_number(marked.number, at)
         if marked.is_greater:

@@ -34,6 +34,11 @@ LEXICON_FILE = "lexicon.txt.gz"
 _PAUSES = frozenset(PUNCTUATION + " ")
 _STOPS = ".!?…"
 _CLOSING = "\"')]"
+_INSIDE = frozenset(",.;:!?…—")
+#: Items of a list up to this length end in commas, but for the last of a piece. Of eight lists in
+#: three voices, petit says 6.2 % of the words wrong with stops and 3.6 % with commas, and after
+#: "Red apples. Blue berries. Green beans." it often says the last item twice.
+MAX_ITEM_CHARS = 30
 _UNREADABLE = ("S", "C")  # categories of symbols and of control characters
 
 
@@ -140,12 +145,14 @@ class FrontEnd:
         if not options.normalize:
             left_out.append(_note("normalize (this model reads phonemes)", "off"))
         spoken, skipped = [], ""
-        for sentence in piece.sentences:
+        follows = [*map(_is_short_item, piece.sentences[1:]), False]
+        for sentence, is_item_next in zip(piece.sentences, follows, strict=False):
+            is_inner = self.lexicon is not None and is_item_next and _is_short_item(sentence)
             words = self.marked(sentence, options, left_out)
             part, unread = self._phonemes(words) if self.lexicon else _letters(words)
             skipped += unread
             if part:
-                spoken.append(_ended(part, "," if sentence.is_open else "."))
+                spoken.append(_ended(part, "," if sentence.is_open or is_inner else "."))
         if not spoken:
             raise TextError(
                 f"nothing in {_excerpt(text)} can be spoken: this model reads English words, "
@@ -212,6 +219,12 @@ def in_words(text: str) -> str:
 def without_marks(text: str) -> str:
     """A text with the written words in place of marks, and without tags."""
     return marks.replace(text, lambda mark: " " if mark.is_tag else mark.written)
+
+
+def _is_short_item(sentence: Sentence) -> bool:
+    """Whether a sentence is an item of a list, of a few words without punctuation."""
+    text = sentence.text
+    return sentence.is_item and len(text) <= MAX_ITEM_CHARS and _INSIDE.isdisjoint(text)
 
 
 def _ended(text: str, stop: str) -> str:

@@ -11,7 +11,7 @@ import math
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import sentencex
@@ -38,11 +38,13 @@ class Sentence:
         text: without markup, on one line.
         end: the position after it in the text as written.
         is_open: the sentence goes on in the next one.
+        is_item: it ends an item of a list without numbers.
     """
 
     text: str
     end: int
     is_open: bool
+    is_item: bool = False
 
 
 class Piece(str):
@@ -168,7 +170,7 @@ class SentenceReader:
                 self._open += text
                 self._ends += ends
             elif isinstance(event, BlockEnd):
-                self._end(is_open=False)
+                self._end(is_open=False, is_item=event.is_item)
             else:
                 if isinstance(event, Pause):
                     self._end(is_open=True)
@@ -184,10 +186,13 @@ class SentenceReader:
             self._cut((part, True) for part in _parts(self._open, self._max_chars)[:-1])
             self._num_seen = max(0, len(self._open) - 1)
 
-    def _end(self, *, is_open: bool) -> None:
+    def _end(self, *, is_open: bool, is_item: bool = False) -> None:
         """Cut off all."""
         found = sentences(self._open)
         self._cut((one, is_open and at == len(found)) for at, one in enumerate(found, 1))
+        last = self._found[-1] if found else None
+        if is_item and isinstance(last, Sentence):
+            self._found[-1] = replace(last, is_item=True)
         self._num_seen = 0
 
     def _cut(self, found: Iterable[tuple[str, bool]]) -> None:
