@@ -61,6 +61,10 @@ def test_words_that_are_spelled_alike_are_doubtful(text: str, recognized: str, n
         ("Done", "Done and I will feel the crew open", (0, 7, 7)),
         ("See you soon.", "See you tomorrow morning", (1, 2, 2)),
         ("We go home. We eat.", "We go home. We go home. We eat.", (0, 3, 3)),
+        ("Blue berries, green beans", "Blueberries, green beans. Green beans.", (0, 2, 2)),
+        ("Buy blueberries", "Buy blue berries blue", (0, 1, 1)),
+        ("Buy blue berries", "Buy green blueberries", (0, 1, 1)),
+        ("The blueberries now", "Blue berries now", (1, 0, 1)),
     ],
 )
 def test_missing_and_invented_words(

@@ -133,6 +133,7 @@ def difference(said: Sequence[str], recognized: str, normal: Callable[[str], str
         run = list(chunks)
         lost = ours[run[0].ref_start_idx : run[-1].ref_end_idx]
         added = theirs[run[0].hyp_start_idx : run[-1].hyp_end_idx]
+        lost, added = _beyond_compound(lost, added)
         likeness = _likeness(lost, added)
         if likeness is _Likeness.SAME:
             continue
@@ -149,6 +150,24 @@ def difference(said: Sequence[str], recognized: str, normal: Callable[[str], str
         doubtful=doubtful,
         letters=float(jiwer.cer(text, got)) if text else float(bool(got)),
     )
+
+
+def _beyond_compound(
+    text: Sequence[str], heard: Sequence[str]
+) -> tuple[Sequence[str], Sequence[str]]:
+    """The words without those that are the same but for spaces: "blue berries" and "blueberries".
+
+    What was heard beside them is invented, and what is left of the text is missing.
+    """
+    for at in range(1, len(heard)):
+        for same, rest in ((heard[:at], heard[at:]), (heard[at:], heard[:at])):
+            if text and "".join(same) == "".join(text):
+                return (), rest
+    for at in range(1, len(text)):
+        for same, rest in ((text[:at], text[at:]), (text[at:], text[:at])):
+            if heard and "".join(same) == "".join(heard):
+                return rest, ()
+    return text, heard
 
 
 class _Likeness(Enum):
