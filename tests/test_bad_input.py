@@ -105,8 +105,8 @@ GENERATE: dict[str, tuple[dict[str, Any], type[CauserieError], str]] = {
     ),
     "context of strings": ({"context": ["Hi"]}, ConfigError, "must be a Segment, not str"),
     "context not said": ({"context": said()}, AudioError, "neither audio nor codes"),
-    "context without text": (
-        {"context": said(GOOD, text=" ")}, TextError, "context segment 1: text is empty",
+    "context without a word": (
+        {"context": said(GOOD, text="...")}, TextError, "context segment 1: nothing in",
     ),
     "zero-length context": ({"context": said(GOOD[:0])}, AudioError, "is empty"),
     "zero-length Audio": (
