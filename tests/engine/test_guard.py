@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from causerie.engine.guard import MOST_BIAS, MOST_EARLY, TAIL_FRAMES, TAIL_S, Guard, fade_out
+from causerie.engine.guard import (
+    LONGEST_PAUSE,
+    MOST_BIAS,
+    MOST_EARLY,
+    TAIL_FRAMES,
+    TAIL_S,
+    Guard,
+    fade_out,
+)
 from causerie.engine.request import Length
 
 LENGTH = Length(mean=30.0, deviation=2.0)
@@ -88,8 +96,21 @@ def test_speech_that_never_pauses_is_cut_in_the_end() -> None:
 def test_a_cut_waits_for_a_pause() -> None:
     guard = Guard(Length(mean=30.0, deviation=4.0), FRAME_S)
     levels = [LOUD] * 36 + [QUIET] + [LOUD] + [QUIET] + [LOUD] * 20
-    assert speak(guard, levels) == 39
+    assert speak(guard, levels) == 40  # when the speech goes on
     assert guard.reason == "length"
+
+
+def test_a_model_may_stop_by_itself_in_a_late_pause() -> None:
+    length = Length(mean=60.0, deviation=10.0)
+    levels = [LOUD] * 79 + [QUIET] * (LONGEST_PAUSE + 1)
+    guard = Guard(length, FRAME_S)
+    assert speak(guard, levels) == len(levels) - 1
+    assert guard.reason == "length"
+    ended, stops = frames(len(levels)), [CALM] * (len(levels) - 2) + [-0.1, CALM]
+    ended[-2] = np.zeros_like(ended[-2])
+    guard = Guard(length, FRAME_S)
+    assert speak(guard, levels, stops, ended) == len(levels) - 2
+    assert guard.reason is None
 
 
 @pytest.mark.parametrize(("spoken", "ends_after"), [(33, 40), (29, 36), (18, 30)])
@@ -120,6 +141,14 @@ def test_a_stop_that_the_model_did_not_expect_is_the_guards() -> None:
     assert not guard.is_stop(np.array([4, 0, 0], np.int32), CALM)
     assert guard.is_stop(np.array([0, 5, 6], np.int32), CALM), "other codes do not matter"
     assert guard.reason == "stop"
+
+
+def test_a_late_stop_that_the_model_half_expected_is_its_own() -> None:
+    guard = Guard(LENGTH, FRAME_S)
+    assert speak(guard, [LOUD] * 34) == 34
+    assert guard.stop_bias > 0
+    assert guard.is_stop(np.zeros(3, np.int32), -3.0)
+    assert guard.reason is None
 
 
 def test_the_models_own_stop_is_not_the_guards() -> None:

@@ -41,9 +41,10 @@ MIDDLE = -2.0
 #: the z `EARLY`, and less up to the usual length. The first frame does not count, and `FEWEST` do.
 CALM, RESTLESS, EARLY, MOST_EARLY, FEWEST = -13.0, -9.0, -1.5, 12.0, 4
 #: A stop that the model draws with a log-probability below this was the guard's.
-UNLIKELY = -1.0
-#: From this z on, the speech is cut at the next pause; at `Length.max_frames` in any case.
-CUT_FROM = 2.0
+UNLIKELY = -4.0
+#: From this z on, the speech is cut at the end of the next pause, or once that has `LONGEST_PAUSE`
+#: frames, in which a model often stops by itself; at `Length.max_frames` in any case.
+CUT_FROM, LONGEST_PAUSE = 2.0, 4
 #: A frame is a pause, or silent, below these shares of the loudest frame's RMS amplitude.
 PAUSE, SILENT = 0.13, 0.02
 #: Silence of this many seconds ends speech that has reached its usual length, or half of it.
@@ -78,6 +79,7 @@ class Guard:
         self._first_codes: list[int] = []  # of codebook 0
         self._loudest = 0.0
         self._num_silent = 0  # latest frames
+        self._num_pausing = 0  # frames of pauses from `CUT_FROM` on
         self._stops: list[float] = []  # log-probabilities of a stop
 
     @property
@@ -129,9 +131,7 @@ class Guard:
             self.reason = "silence"
         elif rms >= SILENT * self._loudest and self._is_loop():
             self.reason = "loop"
-        elif self._num_frames >= self._length.max_frames or (
-            self._length.z(self._num_frames) >= CUT_FROM and rms < PAUSE * self._loudest
-        ):
+        elif self._num_frames >= self._length.max_frames or self._is_late_pause(rms):
             self.reason = "length"
         return self.reason is not None
 
@@ -170,6 +170,15 @@ class Guard:
         """The stop's median log-probability in the middle of the speech; None if that is short."""
         middle = [s for n, s in enumerate(self._stops) if n and self._length.z(n) < MIDDLE]
         return statistics.median(middle) if len(middle) >= FEWEST else None
+
+    def _is_late_pause(self, rms: float) -> bool:
+        """Whether a pause ends, or has lasted, after much more than the usual length."""
+        if self._length.z(self._num_frames) < CUT_FROM:
+            return False
+        if rms >= PAUSE * self._loudest:
+            return self._num_pausing > 0
+        self._num_pausing += 1
+        return self._num_pausing >= LONGEST_PAUSE
 
     def _is_silence(self) -> bool:
         seconds, share = self._num_silent * self._frame_s, self._num_frames / self._length.mean
