@@ -7,27 +7,24 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from causerie.bench.subjects import fill, sizes
 from causerie.model.csm import CSM
+from tests.engine.counting import Watch
 
 
-class Sent(TorchDispatchMode):
+class Sent(Watch):
     """Counts the operations that read the host's memory for a device."""
 
     def __init__(self) -> None:
         super().__init__()
         self.count = 0
 
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        out = func(*args, **(kwargs or {}))
+    def see(self, func: Any, args: Any, kwargs: Mapping[str, Any], out: Any) -> None:
+        """See `Watch`."""
         kinds = {leaf.device.type for leaf in tree_leaves((args, out)) if isinstance(leaf, Tensor)}
         self.count += kinds == {"cpu", "meta"}
-        return out
 
 
 def test_numbers_go_to_a_device_once() -> None:

@@ -12,7 +12,22 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 
-class Live(TorchDispatchMode):
+class Watch(TorchDispatchMode):
+    """Sees each operation while it is entered."""
+
+    def see(self, func: Any, args: Any, kwargs: Mapping[str, Any], out: Any) -> None:
+        """An operation was computed."""
+        raise NotImplementedError
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        out = func(*args, **(kwargs or {}))
+        self.see(func, args, kwargs or {}, out)
+        return out
+
+
+class Live(Watch):
     """Follows the storages that operations make while it is entered.
 
     Attributes:
@@ -38,15 +53,12 @@ class Live(TorchDispatchMode):
     def _forget(self, key: int) -> None:
         self.now -= self._alive.pop(key)
 
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        out = func(*args, **(kwargs or {}))
+    def see(self, func: Any, args: Any, kwargs: Mapping[str, Any], out: Any) -> None:
+        """See `Watch`."""
         self.add(leaf for leaf in tree_leaves(out) if isinstance(leaf, Tensor))
-        return out
 
 
-class Short(TorchDispatchMode):
+class Short(Watch):
     """A device whose memory does not suffice for one allocation, the `failing`th from now.
 
     Attributes:
@@ -57,31 +69,25 @@ class Short(TorchDispatchMode):
         super().__init__()
         self.count, self._failing = 0, failing
 
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        out = func(*args, **(kwargs or {}))
+    def see(self, func: Any, args: Any, kwargs: Mapping[str, Any], out: Any) -> None:
+        """See `Watch`."""
         if _makes_new(out, args):
             self.count += 1
             if self.count == self._failing:
                 raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 MiB.")
-        return out
 
 
-class Launches(TorchDispatchMode):
+class Launches(Watch):
     """Counts operations that write: views and empty tensors launch nothing."""
 
     def __init__(self) -> None:
         super().__init__()
         self.count = 0
 
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        out = func(*args, **(kwargs or {}))
+    def see(self, func: Any, args: Any, kwargs: Mapping[str, Any], out: Any) -> None:
+        """See `Watch`."""
         is_empty = func.overloadpacket.__name__ in ("empty", "detach")
         self.count += not is_empty and (func._schema.is_mutable or _makes_new(out, args))
-        return out
 
 
 def _makes_new(out: Any, args: Any) -> bool:

@@ -14,27 +14,24 @@ from unittest import mock
 import pytest
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from causerie.config import MimiConfig
 from causerie.engine.runners.batched import BatchedRunner
 from tests import tiny
+from tests.engine.counting import Watch
 
 NUM_SLOTS, MAX_ROWS = 3, 100
 
 
-class NoHost(TorchDispatchMode):
+class NoHost(Watch):
     """Refuses tensors that are on no device."""
 
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        out = func(*args, **(kwargs or {}))
-        for leaf in tree_leaves((args, kwargs or {}, out)):
+    def see(self, func: Any, args: Any, kwargs: Mapping[str, Any], out: Any) -> None:
+        """See `Watch`."""
+        for leaf in tree_leaves((args, kwargs, out)):
             where = leaf.device.type if isinstance(leaf, Tensor) else "meta"
             assert where == "meta", f"{func} has a tensor on the {where}"
-        return out
 
 
 @contextmanager

@@ -7,32 +7,29 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from causerie.engine.runners.slot_codec import STEPS, SlotSeanet
 from tests import tiny
+from tests.engine.counting import Watch
 
 NUM_SLOTS = 16
 
 
-class Largest(TorchDispatchMode):
+class Largest(Watch):
     """Keeps the number of bytes of the largest tensor that an operation makes."""
 
     def __init__(self) -> None:
         super().__init__()
         self.num_bytes = 0
 
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        out = func(*args, **(kwargs or {}))
+    def see(self, func: Any, args: Any, kwargs: Mapping[str, Any], out: Any) -> None:
+        """See `Watch`."""
         given = {t.untyped_storage()._cdata for t in tree_leaves(args) if isinstance(t, Tensor)}
         for tensor in tree_leaves(out):
             storage = tensor.untyped_storage() if isinstance(tensor, Tensor) else None
             if storage is not None and storage._cdata not in given:
                 self.num_bytes = max(self.num_bytes, storage.nbytes())
-        return out
 
 
 @torch.inference_mode()
