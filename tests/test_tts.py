@@ -34,6 +34,7 @@ from causerie.native import library
 from causerie.prompt import Part, Segment, build_prompt
 from causerie.reply import turns as turns_module
 from causerie.reply.context import MAX_CACHED
+from causerie.text import front_end
 from causerie.text.front_end import Spoken
 from causerie.tts import TTS
 from causerie.voices import Voice
@@ -739,7 +740,7 @@ def test_unread_characters_are_a_note() -> None:
 def test_long_text_is_spoken_in_pieces_with_the_first_and_latest_as_context(
     tts: TTS, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(turns_module, "MAX_PIECE_CHARS", 8)
+    monkeypatch.setattr(front_end.FrontEnd, "max_piece_chars", 8)
     requests = requests_of(tts, monkeypatch)
     stop_after(tts, monkeypatch, 3, 0, 0, 2, 1)
     audio = tts.generate("One. 1. Two. 2. Three. Four. 4.", seed=1)
@@ -758,7 +759,7 @@ def test_long_text_is_spoken_in_pieces_with_the_first_and_latest_as_context(
 
 
 def test_long_text_streams_as_it_generates(tts: TTS, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns_module, "MAX_PIECE_CHARS", 8)
+    monkeypatch.setattr(front_end.FrontEnd, "max_piece_chars", 8)
     stop_after(tts, monkeypatch, 3, 4, 5, 3, 4, 5)
     streamed = list(tts.stream("One. 1. Two. 2. Three.", seed=1))
     whole = tts.generate("One. 1. Two. 2. Three.", seed=1)
@@ -774,7 +775,7 @@ def notes_of(audio: Audio) -> list[str]:
 def test_a_piece_too_long_to_be_context_is_left_out(
     tts: TTS, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(turns_module, "MAX_PIECE_CHARS", 8)
+    monkeypatch.setattr(front_end.FrontEnd, "max_piece_chars", 8)
     requests = requests_of(tts, monkeypatch)
     audio = tts.generate("One. 1. Two. 2.", seed=1)  # neither ends before all 128 rows are full
     num_tokens = len(tts.checkpoint.tokenizer.encode("One. 1.", 0))
@@ -784,7 +785,7 @@ def test_a_piece_too_long_to_be_context_is_left_out(
 
 
 def test_a_limit_applies_to_the_whole_reply(tts: TTS, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns_module, "MAX_PIECE_CHARS", 8)
+    monkeypatch.setattr(front_end.FrontEnd, "max_piece_chars", 8)
     stop_after(tts, monkeypatch, 3, 4, 99)
     audio = tts.generate("One. 1. Two. 2. Three. Four. 4.", seed=1, max_duration_s=0.8)
     assert len(audio.samples) == 10 * FRAME
@@ -793,7 +794,7 @@ def test_a_limit_applies_to_the_whole_reply(tts: TTS, monkeypatch: pytest.Monkey
 
 
 def test_without_a_limit_each_piece_is_guarded(tts: TTS, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns_module, "MAX_PIECE_CHARS", 8)
+    monkeypatch.setattr(front_end.FrontEnd, "max_piece_chars", 8)
     monkeypatch.setattr(turns_module, "MAX_DURATION_S", 0.4)
     stop_after(tts, monkeypatch, 3, 99, 99)
     audio = tts.generate("One. 1. Two. 2. Three.", seed=1)
@@ -803,7 +804,7 @@ def test_without_a_limit_each_piece_is_guarded(tts: TTS, monkeypatch: pytest.Mon
 
 
 def test_a_piece_that_cannot_be_read_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns_module, "MAX_PIECE_CHARS", 8)
+    monkeypatch.setattr(FrontEnd, "max_piece_chars", 8)
     tts = TTS(dataclasses.replace(tiny.checkpoint(), front_end=FrontEnd()))  # type: ignore[arg-type]
     stop_after(tts, monkeypatch, 3, 4)
     requests = requests_of(tts, monkeypatch)
@@ -846,7 +847,7 @@ def test_equal_pieces_do_not_sound_equal(tts: TTS) -> None:
 def test_loading_the_runner_and_long_replies_are_logged(
     tiny_folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(turns_module, "MAX_PIECE_CHARS", 8)
+    monkeypatch.setattr(front_end.FrontEnd, "max_piece_chars", 8)
     caplog.set_level("INFO", "causerie")
     tts = TTS.from_pretrained(tiny_folder, device="cpu", max_streams=2)
     tts.generate("One two. Three.", max_duration_s=20, seed=1)

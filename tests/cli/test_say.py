@@ -22,7 +22,7 @@ from causerie.cli import say as say_module
 from causerie.cli.text import read_text
 from causerie.engine.cached_runner import CachedRunner
 from causerie.errors import AudioError, TextError
-from causerie.reply import turns, verifier
+from causerie.reply import verifier
 from causerie.text.front_end import FrontEnd, Spoken
 from causerie.tts import TTS
 from tests.audio.test_play import failing_at
@@ -174,7 +174,7 @@ def test_a_bad_context_is_a_note_or_an_error(say: Any, tiny_folder: Path) -> Non
 
 
 def test_one_prompt(say: Any, expected: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns, "MAX_PIECE_CHARS", 8)
+    monkeypatch.setattr(FrontEnd, "max_piece_chars", 8)
     text = "One. 1. Two. 2."
     wanted = expected(text, one_prompt=True)
     assert not np.array_equal(wanted.samples, expected(text).samples)
@@ -303,7 +303,7 @@ def test_long_work_prints_lines_without_a_terminal(
     say: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(console, "LINE_S", 0.0)
-    monkeypatch.setattr(turns, "MAX_PIECE_CHARS", 20)
+    monkeypatch.setattr(FrontEnd, "max_piece_chars", 20)
     done = say("Hello there. How are you today?", "-o", "a.wav", "--max-duration", "2")
     shown = [line for line in done.stderr.splitlines() if line.startswith("speaking piece")]
     assert shown[0] == "speaking piece 1 of 2 · 0.1 s of speech so far"

@@ -27,7 +27,7 @@ from causerie.text.front_end import DEFAULT_OPTIONS, ReadingOptions
 from causerie.text.growing import Flush
 from causerie.text.pauses import MAX_PAUSE_S
 from causerie.text.reading import spoken_words
-from causerie.text.split import MAX_PIECE_CHARS, Piece
+from causerie.text.split import Piece
 from causerie.voices import Voice
 
 #: Without a limit on the reply, each piece is cut here, in case the model never stops.
@@ -136,7 +136,7 @@ class Turns:
         self._parts: Iterator[str | Flush] | AsyncIterator[str | Flush] | None = None
         self._one_prompt = one_prompt
         front_end = encoder.checkpoint.front_end
-        self._max_chars = min(MAX_PIECE_CHARS, front_end.max_piece_chars)
+        self._max_chars = front_end.max_piece_chars
         is_raw = front_end.lexicon is None and not reading.normalize
         self._cut = Pieces(
             None if one_prompt else self._max_chars,
