@@ -32,7 +32,7 @@ def latest_words(
     words = word_times(samples, audio.sample_rate, spoken, lexicon) if text else []
 
     def starts(min_s: float) -> list[int]:
-        """The words that begin within the time, with so much of it to go."""
+        """The words that begin `min_s` to `max_s` before the end."""
         least = [at for at in range(1, len(words)) if end_s - _pause_s(words, at) >= min_s]
         return [at for at in least if end_s - _pause_s(words, at) <= max_s]
 

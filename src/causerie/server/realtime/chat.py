@@ -25,10 +25,12 @@ def ask(
         options: what they say counts more than the session's settings.
         is_spoken: whether the answer is read aloud.
     """
-    told = options.instructions or settings.instructions
+    instructions = options.instructions or settings.instructions
     if is_spoken:
-        told = f"{INSTRUCTIONS}\n\n{told}".strip()
-    messages: list[Message] = [{"role": "system", "content": told}] if told else []
+        instructions = f"{INSTRUCTIONS}\n\n{instructions}".strip()
+    messages: list[Message] = []
+    if instructions:
+        messages.append({"role": "system", "content": instructions})
     messages += [message for item in items if (message := item.message()) is not None]
     return Answer(mind(messages, *_tools(settings, options)))
 

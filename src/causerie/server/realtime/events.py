@@ -1,4 +1,4 @@
-"""What a client is told: events, and errors."""
+"""Events and errors, as a client gets them."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class Memory:
         return segments
 
     def take_notes(self) -> list[str]:
-        """The notes, which are told now."""
+        """The notes for the listener, which are removed."""
         notes = self.notes.copy()
         self.notes.clear()
         return notes

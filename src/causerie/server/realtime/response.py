@@ -51,7 +51,7 @@ class Speech:
 
 @dataclass(kw_only=True, eq=False)
 class Response:
-    """What the client is told of a response.
+    """What one response says, and what the client has of it.
 
     Attributes:
         options: what the client asked for.
