@@ -28,6 +28,11 @@ def tts() -> TTS:
     return TTS(tiny.checkpoint(max_frames=1024), watermark=False)
 
 
+@pytest.fixture(scope="module")
+def petit() -> TTS:
+    return TTS.from_pretrained()
+
+
 def sound(num_frames: float, seed: int = 0, rate: int = RATE) -> np.ndarray:
     noise = np.random.default_rng(seed).standard_normal(int(num_frames * FRAME * rate / RATE))
     return (0.1 * noise).astype(np.float32)
@@ -136,16 +141,17 @@ def test_a_removed_turn_is_no_context(tts: TTS) -> None:
 # -- interruption ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("played_s", [0.0, 0.1, 0.32, 0.39, 9.0])
+@pytest.mark.parametrize("played_s", [0.0, 0.1, 0.3, 0.96, 1.5, 9.0])
 def test_an_interrupted_reply_counts_as_far_as_it_was_heard(tts: TTS, played_s: float) -> None:
     conversation = tts.conversation()
-    whole = conversation.generate("One two three four five six.", **SHORT)
+    whole = conversation.generate("One two three four five six.", seed=3, max_duration_s=2)
     text = conversation.interrupt(played_s)
     assert whole.codes is not None
     heard = frames(conversation.context())
+    assert (heard == 0) == (played_s < 0.5) == (text == "")  # "One" ends after 0.45 s
     expected = min(played_s / 0.08, whole.codes.shape[1])
-    assert expected - 1 < heard <= expected
     if heard:
+        assert expected - 1 < heard <= expected
         (segment,) = conversation.context()
         assert segment.codes is not None
         assert torch.equal(segment.codes, whole.codes[:, :heard])
@@ -153,10 +159,20 @@ def test_an_interrupted_reply_counts_as_far_as_it_was_heard(tts: TTS, played_s: 
         assert "One two three four five six.".startswith(text)
 
 
+@pytest.mark.parametrize("text", ["Sorry, I did not hear you.", "Absolutely."])
+def test_a_word_that_was_cut_is_not_said_by_the_next_reply(petit: TTS, text: str) -> None:
+    conversation = petit.conversation("bruno")
+    conversation.generate(text, seed=1)
+    assert conversation.interrupt(0.3) == ""
+    answer = conversation.generate("No, it is late.", seed=2)
+    alone = petit.generate("No, it is late.", voice="bruno", seed=2)
+    assert np.array_equal(answer.samples, alone.samples)
+
+
 def test_a_stream_counts_as_far_as_it_was_taken(tts: TTS) -> None:
     conversation = tts.conversation()
     stream = conversation.stream("One two three four five six.", seed=3, max_duration_s=4)
-    taken = [next(stream) for _ in range(4)]
+    taken = [next(stream) for _ in range(5)]
     stream.close()
     (segment,) = conversation.context()
     assert frames([segment]) == sum(map(len, taken)) // FRAME > 4

@@ -11,7 +11,7 @@ from tests.server.process import Served
 
 #: What the user asks, and what the language model says.
 QUESTION = "Is it far to the station?"
-ANSWER = "No, it is ten minutes on foot."
+ANSWER = "No, you can walk there in ten minutes."
 DISTANCE = "The station is six hundred metres from here."
 STORY = "Once there was a man who lived in a small house beside the river. " * 6
 #: The arguments with which the language model calls the tool `distance`.

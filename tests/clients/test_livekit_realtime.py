@@ -196,7 +196,7 @@ def test_an_interrupted_reply_is_cut(assistant: Assistant) -> None:
         client.session.interrupt()
         await said.whole
         assert len(said.sound) / 2 / RATE < 20
-        client.session.truncate(message_id=said.message, modalities=["audio"], audio_end_ms=400)
+        client.session.truncate(message_id=said.message, modalities=["audio"], audio_end_ms=800)
         await answered(client)
 
     talk(assistant, task)

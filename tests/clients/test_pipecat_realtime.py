@@ -102,8 +102,8 @@ def test_a_spoken_question_is_answered(
 
     talk(service(assistant), context, task)
     assert assistant.said() == ["Hello there.", QUESTION]
-    (greeting,) = assistant.said("assistant")
-    assert "Good morning.".startswith(greeting)  # as far as it was played when the user spoke
+    for greeting in assistant.said("assistant"):  # none if not a word was played before
+        assert "Good morning.".startswith(greeting)  # as far as it was played when the user spoke
     assert assistant.said("system")[0].endswith("You live here.")
 
 

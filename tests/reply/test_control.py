@@ -88,16 +88,16 @@ def test_pauses_need_no_words_and_are_bounded(tts: TTS, monkeypatch: pytest.Monk
 
 
 def test_what_was_said_counts_pauses(tts: TTS, monkeypatch: pytest.MonkeyPatch) -> None:
-    with_short_turns(tts, monkeypatch)
+    monkeypatch.setattr("causerie.reply.turns.MAX_DURATION_S", 1.6)
     stream = tts.stream("One. [pause 1s] Two of them here.", seed=1)
     stream.collect()
     assert [part.text for part in stream.said()] == ["One.", "Two of them here."]
-    assert [part.text for part in stream.said(1.1)] == ["One."]
-    first, second = stream.said(1.24)
+    assert [part.text for part in stream.said(2.5)] == ["One."]
+    first, second = stream.said(3.4)
     assert second.text == "Two of"
     assert first.codes is not None
     assert second.codes is not None
-    assert (first.codes.shape[1], second.codes.shape[1]) == (2, 1)
+    assert (first.codes.shape[1], second.codes.shape[1]) == (20, 10)
 
 
 @pytest.mark.parametrize("speed", [0.5, 1.25, 3.0])

@@ -15,6 +15,7 @@ from tests.server.running import Running, petit, running, that_hears
 from tests.server.test_realtime_ears import Client, talk
 
 FRAME_MS = 80
+FIRST_WORD_MS = 500
 LONG = "The next train leaves from platform four in ten minutes, and it stops at every station."
 
 
@@ -31,7 +32,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 def test_twenty_interruptions(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The context holds what was heard, within one frame."""
+    """The context holds what was heard, within one frame, if that was a word."""
     random = np.random.default_rng(0)
     contexts = recorded(tts(), monkeypatch)
 
@@ -63,6 +64,7 @@ def test_twenty_interruptions(server: Running, monkeypatch: pytest.MonkeyPatch) 
         assert len(contexts) == 21
         for number, expected_ms in enumerate(heard_ms):
             kept_ms = (frames(number + 1) - frames(number)) * FRAME_MS
-            assert expected_ms - FRAME_MS < kept_ms <= expected_ms
+            if kept_ms or expected_ms > FIRST_WORD_MS:
+                assert expected_ms - FRAME_MS < kept_ms <= expected_ms
 
     talk(server, task)

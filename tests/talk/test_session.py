@@ -65,7 +65,7 @@ class Desk:
 
     def play(self, pcm: np.ndarray) -> None:
         self.sounds.append(pcm)
-        if sum(map(len, self.sounds)) >= 0.3 * RATE:
+        if sum(map(len, self.sounds)) >= max(0.3, self.stopped_at_s) * RATE:
             self._begun.set()
 
     def stop(self) -> float:
@@ -183,9 +183,10 @@ def test_the_mind_knows_the_conversation(tts: TTS) -> None:
     assert said == [[user], [user, ("assistant", "Two birds sing."), user]]
 
 
-def test_speech_interrupts_the_answer(tts: TTS) -> None:
+def test_speech_interrupts_the_answer(tts: TTS, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("causerie.reply.turns.MAX_DURATION_S", 2.0)
     mind = Limited("Two birds sing there in the tree. Three cats sleep now.", "Yes.")
-    desk = Desk([*TURN, None, *TURN], plays_on=True, stopped_at_s=0.16)
+    desk = Desk([*TURN, None, *TURN], plays_on=True, stopped_at_s=0.96)
     log, conversation = talked(tts, desk, mind)
     kinds = [kind for kind, _ in log.lines]
     assert kinds.count("interrupted") == 1
@@ -193,7 +194,7 @@ def test_speech_interrupts_the_answer(tts: TTS) -> None:
     assert "Two birds sing there in the tree. Three cats sleep now.".startswith(heard)
     (reply,) = [t for t in conversation.context() if t.speaker == 0 and t.text == heard]
     assert reply.codes is not None
-    assert reply.codes.shape[1] == 2  # 0.16 s
+    assert reply.codes.shape[1] == 12  # 0.96 s
     said = [(m["role"], m["content"]) for m in mind.asked[-1]][1:]
     assert said == [("user", "One fish swims."), ("assistant", heard), ("user", "One fish swims.")]
 

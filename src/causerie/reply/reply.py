@@ -35,6 +35,9 @@ T = TypeVar("T")
 #: The note of a reply whose sound is not marked.
 UNMARKED = "watermark: off, so nothing marks this speech as generated"
 
+#: The usual silence at both ends of a turn.
+SILENCE_BEFORE_S, SILENCE_AFTER_S = 0.24, 0.2
+
 #: What a guard did, in notes, by reason.
 _GUARDED: dict[Reason, str] = {
     "stop": "the model stopped because the guard made it likelier,",
@@ -163,8 +166,8 @@ class Reply:
 
         Args:
             until_s: only the turns up to this time in the audio, as when a listener interrupts. The
-                text of a turn that is cut is estimated: in proportion, up to a whole word, and at
-                least the first word.
+                text of a turn that is cut is estimated: the words that were said whole. A turn
+                without one is left out, as the next reply would begin with the word that is due.
         """
         spoken = [*self._codes]
         if self._handle is not None:
@@ -184,7 +187,8 @@ class Reply:
                 text = turn.text
                 if not is_whole:
                     text = self._text_until(played.shape[1], turn, num_frames)
-                segments.append(Segment(speaker=turn.speaker, text=text, codes=played))
+                if text:
+                    segments.append(Segment(speaker=turn.speaker, text=text, codes=played))
         return segments
 
     @property
@@ -193,17 +197,20 @@ class Reply:
         raise NotImplementedError
 
     def _text_until(self, num_played: int, turn: Text, num_frames: int) -> str:
-        """The words in the first `num_played` of a turn's frames.
+        """The words that end in the first `num_played` of a turn's frames.
 
-        For an unfinished turn, the total is estimated from the length of its text.
+        Between the silences at both ends, time is in proportion to the text. For an unfinished
+        turn, the total is estimated from the length of its text.
         """
         is_open = turn is self._turns[-1] and self._handle is not None
         usual = len(turn.text) / CHARS_A_SECOND / self._frame_s
-        share = num_played / max(num_frames, usual) if is_open else num_played / num_frames
-        end = int(share * len(turn.text) + 0.5)
+        total = max(num_frames, usual) if is_open else num_frames
+        speech_s = total * self._frame_s - SILENCE_BEFORE_S - SILENCE_AFTER_S
+        played_s = num_played * self._frame_s - SILENCE_BEFORE_S
+        end = int(max(0.0, played_s / speech_s) * len(turn.text) + 0.5) if speech_s > 0 else 0
         if end >= len(turn.text):
             return turn.text
-        return turn.text[:end].rpartition(" ")[0].rstrip() or turn.text.split(" ")[0]
+        return turn.text[:end].rpartition(" ")[0].rstrip()
 
     def _request(self, attempts: Attempts, spoken: Sequence[Tensor], *, is_live: bool) -> Request:
         """The request to the engine for the next attempt at a turn.
