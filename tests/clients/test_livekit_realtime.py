@@ -59,7 +59,7 @@ class Said:
         async for frame in message.audio_stream:
             assert frame.sample_rate == RATE
             self.sound += bytes(frame.data)
-            if len(self.sound) > RATE:  # half a second
+            if len(self.sound) > 2 * RATE:  # a second
                 self.begun.set()
 
 
