@@ -65,12 +65,30 @@ def test_words_that_are_spelled_alike_are_doubtful(text: str, recognized: str, n
         ("Buy blueberries", "Buy blue berries blue", (0, 1, 1)),
         ("Buy blue berries", "Buy green blueberries", (0, 1, 1)),
         ("The blueberries now", "Blue berries now", (1, 0, 1)),
+        ("No new messages", "No messages is is.", (1, 2, 3)),
     ],
 )
 def test_missing_and_invented_words(
     text: str, recognized: str, expected: tuple[int, int, int]
 ) -> None:
     assert found(text, recognized) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "recognized", "is_right"),
+    [
+        ("Save changes.", "Same changes.", True),
+        ("Save changes.", "Same triangles.", False),  # both words are doubtful
+        (
+            "What would you like after lunch today, my dear friend?",
+            "What would you bike after launch today, my dear friend?",
+            True,
+        ),
+        ("Please close the door.", "Please close", False),
+    ],
+)
+def test_few_words_may_be_misheard(text: str, recognized: str, is_right: bool) -> None:
+    assert difference(words_of(text), recognized, NORMAL).is_right is is_right
 
 
 def test_letters_tell_attempts_with_equal_errors_apart() -> None:

@@ -6,11 +6,12 @@ Whisper's English normaliser processes both first, so that "don't" and "do not" 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from enum import Enum
 from itertools import groupby
+from typing import Any
 
 from causerie.errors import TextError
 from causerie.extras import need
@@ -25,6 +26,8 @@ from causerie.voice_file import BUNDLED
 SAME_LETTERS, SAME_SOUND, SAME_NAME = 0.6, 0.9, 0.75
 #: Of this many words, one may be wrong.
 WORDS_PER_ERROR = 15
+#: One word may be doubtful, and another one of this many.
+WORDS_PER_DOUBT = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +75,19 @@ class Difference:
     @property
     def is_right(self) -> bool:
         """Whether so few words are wrong that a recognizer may have misheard them."""
+        if self.doubtful > 1 + self.words // WORDS_PER_DOUBT:
+            return False
         return self.errors <= self.words // WORDS_PER_ERROR
+
+    @property
+    def rank(self) -> tuple[int, int, float]:
+        """Lower is better."""
+        return self.errors, self.doubtful, self.letters
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether it is right, and no word is doubtful."""
+        return self.is_right and not self.doubtful
 
 
 def normaliser(extra: str = "evaluate") -> Callable[[str], str]:
@@ -127,12 +142,7 @@ def difference(said: Sequence[str], recognized: str, normal: Callable[[str], str
     found = jiwer.process_words(text, got)
     ours, theirs = found.references[0], found.hypotheses[0]
     missing = invented = errors = doubtful = 0
-    for is_equal, chunks in groupby(found.alignments[0], lambda chunk: chunk.type == "equal"):
-        if is_equal:
-            continue
-        run = list(chunks)
-        lost = ours[run[0].ref_start_idx : run[-1].ref_end_idx]
-        added = theirs[run[0].hyp_start_idx : run[-1].hyp_end_idx]
+    for lost, added in _differing(found.alignments[0], ours, theirs):
         lost, added = _beyond_compound(lost, added)
         likeness = _likeness(lost, added)
         if likeness is _Likeness.SAME:
@@ -150,6 +160,22 @@ def difference(said: Sequence[str], recognized: str, normal: Callable[[str], str
         doubtful=doubtful,
         letters=float(jiwer.cer(text, got)) if text else float(bool(got)),
     )
+
+
+def _differing(
+    alignment: Sequence[Any], text: Sequence[str], heard: Sequence[str]
+) -> Iterator[tuple[Sequence[str], Sequence[str]]]:
+    """The words of the text that were not heard, each run with what was heard in its place."""
+    for is_equal, chunks in groupby(alignment, lambda chunk: chunk.type == "equal"):
+        if is_equal:
+            continue
+        run = list(chunks)
+        lost = text[run[0].ref_start_idx : run[-1].ref_end_idx]
+        added = heard[run[0].hyp_start_idx : run[-1].hyp_end_idx]
+        # As few edits may also pair equal words with others: "new messages" with "messages is".
+        for tag, one, one_end, two, two_end in SequenceMatcher(None, lost, added).get_opcodes():
+            if tag != "equal":
+                yield lost[one:one_end], added[two:two_end]
 
 
 def _beyond_compound(
