@@ -31,6 +31,7 @@ from causerie.reply.async_stream import AsyncStream
 from causerie.reply.attempts import CALMER, MAX_CHECKED, MAX_DOUBTFUL
 from causerie.text.growing import FLUSH
 from causerie.tts import TTS
+from causerie.word_times.align import word_times
 from tests import tiny
 
 RIGHT = ["One fish swims here.", "Two birds sing there.", "Three cats sleep now."]
@@ -229,7 +230,8 @@ def test_the_best_of_wrong_attempts_is_kept(best: int, monkeypatch: pytest.Monke
     assert kept.temperature == 1.6 * CALMER**best
     (check,) = audio.checks
     assert (check.attempts, check.missing, check.invented) == (MAX_CHECKED, 1, 2)
-    note = f"verify: 1 of 4 words missing, 2 invented, in the best of {MAX_CHECKED} attempts"
+    wrong = "verify: 1 of 4 words missing, 2 invented, 0 unclear"
+    note = f"{wrong}, in the best of {MAX_CHECKED} attempts"
     assert f"{note}: 'One fish swims here.'" in audio.notes
     alone = speaker(Scripted("x")).generate(RIGHT[0], seed=kept.seed, temperature=kept.temperature)
     assert same(audio, alone)
@@ -310,6 +312,64 @@ def test_a_piece_that_stays_empty_ends_neither_the_reply_nor_the_next_piece(
         assert sum(map(len, stream)) == NUM_FRAMES * 1920
         assert stream.texts == ["One fish swims here.", "Two birds sing there."]
         assert "empty: the model said nothing, also with another seed" in stream.notes
+
+
+# -- words after the text --------------------------------------------------------------------------
+
+LONG = "Not found, and I will open the window."
+
+
+def heard_by_length(samples: np.ndarray) -> str:
+    """Hears all of `LONG`, or only its first words."""
+    return LONG if len(samples) > 1.5 * 16_000 else "Not found."
+
+
+@pytest.fixture
+def rambling(monkeypatch: pytest.MonkeyPatch) -> TTS:
+    """petit, which says `LONG` for its first two words."""
+    monkeypatch.setattr(turns_module, "MAX_DURATION_S", 30.0)
+    monkeypatch.setattr(turns_module, "spoken_words", lambda *_: ["not", "found"])
+    checkpoint = TTS.from_pretrained().checkpoint
+    return TTS(checkpoint, recognizer=heard_by_length, watermark=False)
+
+
+def test_words_after_the_text_are_cut_off(rambling: TTS) -> None:
+    plain = rambling.generate(LONG, seed=5)
+    times = word_times(plain.samples, plain.sample_rate, [(LONG, len(plain.samples))])
+    audio = rambling.generate(LONG, seed=5, verify=True)
+    (check,) = audio.checks
+    assert (check.attempts, check.invented, check.is_right) == (MAX_DOUBTFUL, 0, True)
+    note = f"verify: words after the text were cut off, in the best of {MAX_DOUBTFUL} attempts"
+    assert f"{note}: '{LONG}'" in audio.notes
+    assert audio.codes is not None
+    assert plain.codes is not None
+    kept = audio.codes.shape[1]
+    assert kept < plain.codes.shape[1] / 2
+    assert torch.equal(audio.codes, plain.codes[:, :kept])
+    assert len(audio.samples) == kept * 1920
+    said = round(times[1].end_s * 24_000)
+    np.testing.assert_array_equal(audio.samples[:said], plain.samples[:said])
+    assert not audio.samples[round(times[2].start_s * 24_000) :].any()
+    stream = rambling.stream(LONG, seed=5, verify="all")
+    np.testing.assert_array_equal(np.concatenate(list(stream)), audio.samples)
+
+
+def test_a_reply_goes_on_after_words_that_were_cut_off(
+    rambling: TTS, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit_s = rambling.generate(LONG, seed=5).duration_s - 0.16
+    monkeypatch.setattr(turns_module, "MAX_DURATION_S", limit_s)  # each piece ends at its limit
+    audio = rambling.stream([LONG, FLUSH, LONG], seed=5, verify="all").collect()
+    assert [check.is_right for check in audio.checks] == [True, True]
+    assert audio.stopped == "end"
+    assert audio.duration_s < 2 * limit_s / 2
+
+
+def test_a_cut_that_does_not_help_is_not_made(rambling: TTS) -> None:
+    never = TTS(rambling.checkpoint, recognizer=lambda samples: LONG, watermark=False)
+    audio = never.generate(LONG, seed=5, temperature=0, verify=True)
+    assert not audio.checks[0].is_right
+    assert same(audio, never.generate(LONG, seed=5, temperature=0))
 
 
 # -- streams ---------------------------------------------------------------------------------------

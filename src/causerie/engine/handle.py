@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from causerie.engine.guard import fade_out
 from causerie.engine.request import State, Ticket
 
 
@@ -74,6 +75,19 @@ class Handle:
             self._audio.pop()
             self.frames.pop()
         self.num_held = len(audio)
+
+    def cut_off(self, num_samples: int, fade: int) -> None:
+        """Keep the frames with the first samples of a finished request that nobody took from.
+
+        Args:
+            fade: samples before the end that are faded out.
+        """
+        kept = self.audio()
+        fade_out(kept, num_samples, fade)
+        size = len(self._audio[0])
+        num_frames = min(len(self.frames), -(-num_samples // size))
+        del self.frames[num_frames:]
+        self._audio = deque(kept[: num_frames * size].reshape(num_frames, size))
 
     def audio(self) -> NDArray[np.float32]:
         """All audio (N,) that is not taken yet, which stays."""

@@ -10,14 +10,15 @@ from __future__ import annotations
 import dataclasses
 
 from causerie.audio.audio import Check
+from causerie.engine.guard import FADE_S
 from causerie.engine.handle import Handle
 from causerie.engine.request import Sampling, State
-from causerie.recognition.words import Difference
 from causerie.reply.turn import Turn
+from causerie.reply.verifier import Hearing
 
 #: Attempts at a turn that a recognizer checks, and at any other, which is only empty or not.
 MAX_CHECKED, MAX_UNCHECKED = 5, 2
-#: Attempts while all that is wrong may be the recognizer's mistake.
+#: Attempts while all that is wrong may be the recognizer's mistake, or comes after the text.
 MAX_DOUBTFUL = 3
 #: The temperature of an attempt, relative to that of the attempt before it, which was wrong.
 CALMER = 0.75
@@ -43,7 +44,7 @@ class Attempts:
         self.number = 0
         self.handle: Handle | None = None
         self.busy_s = 0.0
-        self._best: tuple[tuple[bool, int, int, float], Handle, Difference | None] | None = None
+        self._best: tuple[tuple[bool, int, bool, int, float], Handle, Hearing | None] | None = None
         self._num_empty = self._num_wrong = 0
         self._first_right, self._was_wrong = 0, False  # its number; whether one before was wrong
 
@@ -74,36 +75,55 @@ class Attempts:
         """Whether the model said nothing."""
         return handle.state is State.ENDED and not handle.frames
 
-    def end(self, handle: Handle, difference: Difference | None) -> bool:
+    def end(self, handle: Handle, hearing: Hearing | None) -> bool:
         """Record the end of the attempt; returns whether there must be another one.
 
         Args:
-            difference: what was heard; None if the speech was not checked.
+            hearing: what was heard; None if the speech was not checked.
         """
         is_empty = self.is_empty(handle)
-        rank = is_empty, 0, 0, 0.0
+        difference = None if hearing is None else hearing.difference
+        is_long = hearing is not None and hearing.end_s is not None
+        rank = is_empty, 0, False, 0, 0.0
         if difference is not None:
-            rank = is_empty, difference.errors, difference.doubtful, difference.letters
+            errors, doubtful, letters = difference.rank
+            rank = is_empty, errors, is_long, doubtful, letters
         if self._best is None or rank < self._best[0]:
-            self._best = rank, handle, difference
+            self._best = rank, handle, hearing
         self.handle = self._best[1]
         self.number += 1
         self._num_empty += is_empty
-        is_wrong = difference is not None and not difference.is_right
+        is_right = difference is None or difference.is_right
+        is_wrong = is_long or not is_right
         self._num_wrong += is_wrong
         if not is_empty and not self._first_right:
             self._was_wrong = self._was_wrong or is_wrong
             self._first_right = 0 if is_wrong else self.number
-        if is_empty or is_wrong:
+        if is_empty or not is_right:
             return self.number < self._most
-        is_doubtful = difference is not None and difference.doubtful > 0
+        is_doubtful = is_long or (difference is not None and difference.doubtful > 0)
         return is_doubtful and self.number < min(self._most, MAX_DOUBTFUL)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether words after the text are left out of the best attempt."""
+        hearing = self._best[2] if self._best else None
+        return hearing is not None and hearing.end_s is not None
+
+    def cut_off(self, sample_rate: int) -> None:
+        """Leave words after the text out of the best attempt."""
+        if self._best is None:
+            return
+        _, handle, hearing = self._best
+        if hearing is not None and hearing.end_s is not None:
+            handle.cut_off(round(hearing.end_s * sample_rate), round(FADE_S * sample_rate))
 
     def check(self) -> Check | None:
         """The comparison of the best attempt with its text; None if there was none."""
-        difference = self._best[2] if self._best else None
-        if difference is None:
+        hearing = self._best[2] if self._best else None
+        if hearing is None:
             return None
+        difference = hearing.difference
         return Check(
             text=str(self.turn.text),
             attempts=self.number,
@@ -117,20 +137,27 @@ class Attempts:
         """What the listener should know of the attempts."""
         assert self._best is not None
         notes: list[str] = []
-        (is_empty, *_), _, difference = self._best
+        (is_empty, *_), _, hearing = self._best
         if self._num_empty:
             end = " at first: spoken with another seed"
             if is_empty:
                 end = ", also with another seed" if self.number > 1 else ""
             notes.append(f"empty: the model said nothing{end}")
-        if difference is None or is_empty:
+        if hearing is None or is_empty:
             return notes
+        difference = hearing.difference
         text = self.turn.text
         excerpt = repr(str(text if len(text) <= 40 else text[:39] + "…"))
         if not difference.is_right:
             notes.append(
                 f"verify: {difference.missing} of {difference.words} words missing, "
-                f"{difference.invented} invented, in the best of {self.number} attempts: {excerpt}"
+                f"{difference.invented} invented, {difference.doubtful} unclear, "
+                f"in the best of {self.number} attempts: {excerpt}"
+            )
+        elif self.is_cut:
+            notes.append(
+                f"verify: words after the text were cut off, in the best of {self.number} "
+                f"attempts: {excerpt}"
             )
         elif self._was_wrong:
             notes.append(f"verify: words were wrong until attempt {self._first_right}: {excerpt}")

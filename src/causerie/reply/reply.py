@@ -291,15 +291,18 @@ class Reply:
                 await self._finished(handle)
                 if handle.ticket.error is not None:
                     raise handle.ticket.error
-                difference = None
+                hearing = None
                 if handle.frames and words:
-                    check = self._verifying.verifier.check
-                    difference = await self._checked(check(handle.audio(), self.sample_rate, words))
+                    check = self._verifying.verifier.check(
+                        handle.audio(), self.sample_rate, words, is_suspect=attempts.number > 0
+                    )
+                    hearing = await self._checked(check)
             except BaseException:
                 self._abandon(handle)
                 raise
             attempts.busy_s += time.perf_counter() - started
-            if not attempts.end(handle, difference) or self._is_late():
+            if not attempts.end(handle, hearing) or self._is_late():
+                attempts.cut_off(self.sample_rate)
                 return attempts
             handle = self._submit(attempts, spoken)
 
@@ -357,6 +360,8 @@ class Reply:
             self.checks.append(check)
         self._codes.append(self._as_codes(handle.frames))
         self.num_underruns += handle.ticket.num_underruns
+        if attempts.is_cut:
+            return True
         if handle.state is State.LIMIT and self._limit_s is None:
             self._limit_s = self._turns[-1].limit_s
             self.notes.append(f"stopped: limit of {self._limit_s:.1f} s, the model did not end")
