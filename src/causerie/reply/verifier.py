@@ -114,17 +114,17 @@ class Verifier:
         """
         times = word_times(samples, sample_rate, [(heard, len(samples))])
         said = [time.text for time in times]
-        differences = [
-            difference(words, " ".join(said[:number]), self._normal)
-            for number in range(1, len(said) + 1)
-        ]
-        if not differences:
+        ranks = {}
+        for number in range(1, len(said) + 1):
+            found = difference(words, " ".join(said[:number]), self._normal)
+            # As many words as the text has, since some may be misheard, and not all of them others.
+            if found.missing <= found.invented and found.errors <= found.words / 2:
+                ranks[number] = found.rank
+        best = min(ranks, key=ranks.__getitem__, default=len(said))
+        if best == len(said):
             return None
-        best = min(range(len(said)), key=lambda index: differences[index].rank)
-        if best == len(said) - 1 or not differences[best].is_right:
-            return None
-        end_s = times[best].end_s
-        return min((end_s + times[best + 1].start_s) / 2, end_s + AFTER_S)
+        end_s = times[best - 1].end_s
+        return min((end_s + times[best].start_s) / 2, end_s + AFTER_S)
 
     def begin(self, work: Callable[[], T]) -> Future[T]:
         """Begin work for the recognizer, once its thread is free; can be cancelled."""
