@@ -137,6 +137,8 @@ def test_foreign_files(tmp_path: Path) -> None:
         Voice.load(path)
     with pytest.raises(CheckpointError, match="does not exist"):
         Voice.load(tmp_path / "none.safetensors")
+    with pytest.raises(CheckpointError, match="is a folder, not a voice file"):
+        Voice.load(tmp_path)
 
 
 def test_a_made_voice_speaks_like_its_context(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ TERMS = ("licence", "consent", "consent_date")
 FORMAT = {"format": "causerie voice", "version": "1"}
 #: Its `voices` folder holds the voices of petit.
 BUNDLED = Path(__file__).parent / "assets" / "petit"
+_MAKE_ONE = ": causerie voice make makes one of a recording"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,13 +97,13 @@ def read_header(path: str | os.PathLike[str]) -> VoiceHeader:
     try:
         with Path(path).open("rb") as file:
             size = int.from_bytes(file.read(8), "little")
-            if size > os.fstat(file.fileno()).st_size:
-                raise CheckpointError(f"voice file {name} cannot be read, it is damaged")
+            file_size = os.fstat(file.fileno()).st_size
+            if not 0 < size < file_size:
+                state = "damaged, or no voice file" if file_size else "empty"
+                raise CheckpointError(f"voice file {name} cannot be read, it is {state}{_MAKE_ONE}")
             return parse_header(file.read(size), name)
-    except FileNotFoundError as error:
-        raise _missing(name) from error
     except OSError as error:
-        raise CheckpointError(f"voice file {name} cannot be read: {error}") from error
+        raise unreadable(name, error) from error
 
 
 def is_voice_file(path: Path) -> bool:
@@ -127,7 +128,7 @@ def parse_header(header: bytes, name: str) -> VoiceHeader:
         tensors = json.loads(header)
         metadata = tensors.get("__metadata__", {})
         if {key: metadata.get(key) for key in FORMAT} != FORMAT:
-            raise CheckpointError(f"{name} is not a voice file of this version")
+            raise CheckpointError(f"{name} is not a voice file of this version{_MAKE_ONE}")
         facts = json.loads(metadata["voice"])
         segments = tuple(dict(segment) for segment in facts.pop("segments"))
         shapes = [tensors[f"codes.{index}"]["shape"] for index in range(len(segments))]
@@ -136,6 +137,15 @@ def parse_header(header: bytes, name: str) -> VoiceHeader:
         raise CheckpointError(
             f"voice file {name} cannot be read, it is damaged: {error}"
         ) from error
+
+
+def unreadable(name: str, error: OSError) -> CheckpointError:
+    """The error for a voice file that the system does not open or read."""
+    if isinstance(error, IsADirectoryError):
+        return CheckpointError(f"{name} is a folder, not a voice file: give a file in it")
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        return _missing(name)
+    return CheckpointError(f"voice file {name} cannot be read: {error.strerror or error}")
 
 
 def _missing(name: str) -> CheckpointError:

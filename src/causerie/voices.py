@@ -31,6 +31,7 @@ from causerie.voice_file import (
     prompt_text,
     recording_is_no_voice,
     unknown_voice,
+    unreadable,
 )
 
 
@@ -110,14 +111,10 @@ class Voice:
         Raises:
             CheckpointError: the file is missing, damaged, or not a voice file.
         """
-        if not Path(path).is_file():
-            raise CheckpointError(f"voice file {os.fspath(path)} does not exist")
         try:
             contents = Path(path).read_bytes()
         except OSError as error:
-            raise CheckpointError(
-                f"voice file {os.fspath(path)} cannot be read: {error}"
-            ) from error
+            raise unreadable(os.fspath(path), error) from error
         return cls.from_bytes(contents, os.fspath(path))
 
     @classmethod

@@ -58,6 +58,40 @@ def test_voice_files(tmp_path: Path) -> None:
     assert f"{path} is a voice file, not a model" in done.stderr
 
 
+def failed(*paths: Path) -> str:
+    """The line with which `causerie voices` of these files fails."""
+    done = CliRunner().invoke(app, ["voices", *map(str, paths)])
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+    return done.stderr
+
+
+def test_a_folder_of_voices(tmp_path: Path) -> None:
+    assert f"folder {tmp_path} has no voice files (.safetensors)" in failed(tmp_path)
+    (tmp_path / "notes.txt").write_text("Mine.")
+    paths = [tmp_path / f"{name}.safetensors" for name in ("ann", "bea")]
+    for path in reversed(paths):
+        Voice(name=path.stem, speaker=3).save(path)
+    done = CliRunner().invoke(app, ["voices", str(tmp_path)])
+    assert [line.split(" speaker")[0] for line in done.stdout.splitlines()] == [*map(str, paths)]
+
+
+def test_what_is_no_voice_is_one_clear_line(tiny_folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "ann.safetensors"
+    assert f"voice file {path} does not exist" in failed(path)
+    path.touch()
+    assert f"voice file {path} cannot be read, it is empty: causerie voice make" in failed(path)
+    path.write_text("A note on my voice.")
+    assert f"{path} cannot be read, it is damaged, or no voice file" in failed(path)
+    assert f"voice file {path / 'x.safetensors'} does not exist" in failed(path / "x.safetensors")
+    assert f"causerie voices --model {tiny_folder} lists" in failed(tiny_folder)
+    weights = tiny_folder / "model.safetensors"
+    assert f"{weights} is not a voice file of this version" in failed(weights)
+    folder = tmp_path / "bea.safetensors"
+    folder.mkdir()
+    done = CliRunner().invoke(app, ["say", "Hi.", "--voice", str(folder)])
+    assert f"{folder} is a folder, not a voice file: give a file in it" in done.stderr
+
+
 def test_a_model_without_voices(tiny_folder: Path) -> None:
     done = CliRunner().invoke(app, ["voices", "--model", str(tiny_folder)])
     assert "has no named voices; use speaker numbers 0, 1, 2" in done.stdout

@@ -11,7 +11,8 @@ import typer
 from causerie.audio.extensions import is_sound_file
 from causerie.cli.options import Model, known_voices
 from causerie.config import MimiConfig
-from causerie.errors import CheckpointError
+from causerie.errors import CheckpointError, ConfigError
+from causerie.model_files import ADAPTER
 from causerie.published_voices import DESCRIPTIONS
 from causerie.voice_file import (
     BUNDLED,
@@ -20,12 +21,14 @@ from causerie.voice_file import (
     prompt_text,
     read_header,
     recording_is_no_voice,
+    unreadable,
 )
 
 
 def voices(
     files: Annotated[
-        list[Path] | None, typer.Argument(help="Voice files, in place of a model's voices.")
+        list[Path] | None,
+        typer.Argument(help="Voice files, or folders of them, in place of a model's voices."),
     ] = None,
     model: Model = "petit",
     as_json: Annotated[
@@ -38,10 +41,7 @@ def voices(
 
     causerie voices ann.safetensors
     """
-    for path in files or ():
-        if is_sound_file(path):
-            raise recording_is_no_voice(path)
-    found = {str(path): path for path in files} if files else known_voices(model)
+    found = _given(files) if files else known_voices(model)
     if found is None:  # an adapter, a hub id, or an error
         from causerie.checkpoint.source import voices_of
 
@@ -65,6 +65,41 @@ def voices(
                 typer.echo(f"{'':<16} {key.replace('_', ' ')}: {value}")
     if not found and not as_json:
         typer.echo(f"{model} has no named voices; use speaker numbers 0, 1, 2, …")
+
+
+def _given(paths: list[Path]) -> dict[str, Path]:
+    """Voice files by their paths; those in a folder are sorted.
+
+    Raises:
+        CheckpointError: a folder has none, or cannot be read.
+        ConfigError: a path is a recording, or the folder of a model.
+    """
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            files += _files_in(path)
+        elif is_sound_file(path):
+            raise recording_is_no_voice(path)
+        else:
+            files.append(path)
+    return {str(path): path for path in files}
+
+
+def _files_in(folder: Path) -> list[Path]:
+    if any((folder / name).is_file() for name in ("config.json", ADAPTER)):
+        raise ConfigError(
+            f"{folder} is the folder of a model: causerie voices --model {folder} lists its voices"
+        )
+    try:
+        found = sorted(path for path in folder.iterdir() if path.suffix == ".safetensors")
+    except OSError as error:
+        raise unreadable(str(folder), error) from error
+    if not found:
+        raise CheckpointError(
+            f"folder {folder} has no voice files (.safetensors): causerie voice make makes one of "
+            f"a recording"
+        )
+    return found
 
 
 def _prompt_header(path: Path, frame_rate: float) -> VoiceHeader:
