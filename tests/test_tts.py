@@ -290,14 +290,18 @@ def test_formats_of_weights(tiny_folder: Path) -> None:
         TTS.from_pretrained(tiny_folder, depth_format="int3")
 
 
-def test_fast_chooses_the_formats(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fast_chooses_the_formats(
+    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     tts = TTS.from_pretrained(tiny_folder, device="cpu", fast=True)
     assert isinstance(tts.engine.runner, NativeRunner)
     assert tts.engine.runner.formats == {"backbone": "int5", "depth": "int4"}
     with pytest.raises(ConfigError, match="fast chooses the weight formats"):
         TTS.from_pretrained(tiny_folder, fast=True, depth_format="int8")
+    assert not caplog.messages
     monkeypatch.setattr(library, "problem", lambda: "no kernels")
     assert isinstance(TTS.from_pretrained(tiny_folder, fast=True).engine.runner, PlainRunner)
+    assert "fast changes nothing without native kernels: no kernels" in caplog.messages
 
 
 def test_a_longer_limit_only_adds(shared: TTS) -> None:

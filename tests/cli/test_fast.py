@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from causerie.cli import app
 from causerie.errors import ConfigError
+from causerie.native import library
 from causerie.talk import sound_card
 from causerie.tts import TTS
 
@@ -37,3 +38,16 @@ def test_a_model_is_loaded_as_fast_says(
     done = CliRunner().invoke(app, [*arguments, *(["--fast"] if fast else [])])
     assert done.exit_code == 2
     assert f"causerie: fast is {fast}" in done.stderr
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_without_native_kernels_a_line_says_that_fast_changes_nothing(
+    fast: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(library, "problem", lambda: "they were not built")
+    path = tmp_path / "a.wav"
+    done = CliRunner().invoke(app, ["say", "Yes.", "-o", str(path), *(["--fast"] if fast else [])])
+    assert done.exit_code == 0
+    assert path.is_file()
+    line = "--fast changes nothing without native kernels: they were not built"
+    assert done.stderr.splitlines().count(line) == fast

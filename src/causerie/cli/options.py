@@ -47,10 +47,24 @@ WeightFormat = Annotated[
         metavar="FORMAT",
     ),
 ]
+
+
+def _note_if_not_fast(fast: bool) -> bool:
+    """Print a line if --fast changes nothing on any device."""
+    if fast:
+        from causerie.native import library
+
+        why = library.problem()
+        if why:
+            note(f"--fast changes nothing without native kernels: {why}")
+    return fast
+
+
 Fast = Annotated[
     bool,
     typer.Option(
         "--fast",
+        callback=_note_if_not_fast,
         help="On a CPU, take int5 weights for the backbone and int4 for the depth decoder: csm-1b "
         "is about twice as fast, at slightly lower quality.",
     ),

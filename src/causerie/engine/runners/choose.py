@@ -97,9 +97,16 @@ def _kernel_slots(device: torch.device) -> int:
 
 
 def fast_formats(device: torch.device) -> tuple[str, str]:
-    """The formats of the two transformers that are recommended for csm-1b on a device."""
-    is_native = device.type == "cpu" and library.problem() is None
-    return FAST_FORMATS if is_native else ("auto", "auto")
+    """The formats of the two transformers that are recommended for csm-1b on a device.
+
+    They are the model's own on a card, and without native kernels, which is logged.
+    """
+    if device.type != "cpu":
+        return ("auto", "auto")
+    why = library.problem()
+    if why:
+        log.warning("fast changes nothing without native kernels: %s", why)
+    return ("auto", "auto") if why else FAST_FORMATS
 
 
 def check_formats(*formats: str, fast: bool = False) -> None:
