@@ -155,6 +155,24 @@ def test_a_text_is_context_of_the_language_model(tmp_path: Path) -> None:
     assert asked[3][0] == {"role": "system", "content": INSTRUCTIONS}
 
 
+def test_halves_of_a_character_of_an_answer_are_joined(tmp_path: Path) -> None:
+    written = [{"content": "Ten minutes \ud83d"}, {"content": "\ude00."}]
+
+    async def task(client: Client) -> None:
+        response = await say(client, "Is it far?", output_modalities=["text"])
+        assert deltas(client) == ["Ten minutes ", "\U0001f600."]
+        assert response.output[0].content[0].text == "Ten minutes \U0001f600."
+        response = await say(client, "Is it far?", output_modalities=["audio"])
+        assert (response.status, response.status_details) == ("completed", None)
+        assert response.output[0].content[0].transcript == "Ten minutes \U0001f600."
+
+    with (
+        chat_server(lambda _: written) as url,
+        running(tmp_path, tts(), llm=url, llm_model="m") as server,
+    ):
+        talk(server, task)
+
+
 def test_a_text_that_is_cancelled_is_kept_so_far(tmp_path: Path) -> None:
     may_end = threading.Event()
 

@@ -60,6 +60,16 @@ def test_text_comes_as_it_is_written(path: str) -> None:
     assert "tools" not in asked[0]
 
 
+def test_halves_of_a_character_are_joined() -> None:
+    parts = ["Fine \ud83d", "\ude00.", "\ude00", " Done\ud83d"]
+    assert chat(lambda _: [{"content": part} for part in parts]) == [
+        "Fine ", "\U0001f600.", "\ufffd", " Done"
+    ]  # fmt: skip
+    arguments = [{"arguments": half} for half in ('"\ud83d', '\ude00"')]
+    calls = [{"tool_calls": [{"index": 0, "function": part}]} for part in arguments]
+    assert chat(lambda _: calls) == [{"id": "", "name": "", "arguments": '"\U0001f600"'}]
+
+
 def test_tools_are_passed_through() -> None:
     def call(index: int, **part: Any) -> dict[str, Any]:
         return {"tool_calls": [{"index": index, **part}]}

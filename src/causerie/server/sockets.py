@@ -28,6 +28,7 @@ from causerie.server.errors import ApiError, from_validation
 from causerie.server.json_body import JsonBody
 from causerie.server.state import service_of, state_of
 from causerie.text.growing import FLUSH, Flush
+from causerie.text.surrogates import HalfJoiner
 
 log = logging.getLogger("causerie.server")
 
@@ -216,7 +217,7 @@ class Feed(AsyncIterator[str | Flush]):
         self.is_begun = False
         self.is_flushed = self.is_idle = True
         self._max_chars, self._num_chars = max_chars, 0
-        self._half = ""
+        self._halves = HalfJoiner()
         self._parts: deque[str | Flush] = deque()
         self._is_ended = self._is_closed = False
         self._changed = asyncio.Event()
@@ -227,10 +228,7 @@ class Feed(AsyncIterator[str | Flush]):
         Raises:
             ApiError: the whole text is too long.
         """
-        text, self._half = self._half + text, ""
-        if "\ud800" <= text[-1:] <= "\udbff":  # the second half comes with the next part
-            text, self._half = text[:-1], text[-1]
-        text = well_formed(text)
+        text = self._halves.add(text)
         if self._is_closed or not text:
             return
         self._num_chars += len(text)
@@ -300,11 +298,6 @@ class Feed(AsyncIterator[str | Flush]):
         finally:
             for task in tasks:
                 task.cancel()
-
-
-def well_formed(text: str) -> str:
-    """Text with its surrogates, which JSON may contain, joined, or replaced if unpaired."""
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 async def check_key(websocket: WebSocket, *keys: str) -> bool:

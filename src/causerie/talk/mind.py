@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeAlias
 from causerie import endpoints
 from causerie.errors import ChatError
 from causerie.extras import need
+from causerie.text.surrogates import HalfJoiner, well_formed
 
 #: A message of a chat, as OpenAI's chat completions have it.
 Message: TypeAlias = dict[str, Any]
@@ -83,6 +84,7 @@ class Chat:
         if tools:
             body |= {"tools": [*tools], "tool_choice": tool_choice}
         calls: dict[int, Message] = {}
+        halves = HalfJoiner()
         try:
             async with self._client.stream("POST", self.url, json=body) as response:
                 if response.status_code != 200:
@@ -95,13 +97,14 @@ class Chat:
                     delta = self._delta(data)
                     for call in delta.get("tool_calls") or ():
                         _merge(calls, call)
-                    if delta.get("content"):
-                        yield delta["content"]
+                    content = halves.add(delta.get("content") or "")
+                    if content:
+                        yield content
         except self._httpx.HTTPError as error:
             reason = str(error) or type(error).__name__
             raise ChatError(f"no answer from {self.url}: {reason}") from error
         for _, call in sorted(calls.items()):
-            yield call
+            yield {name: well_formed(value) for name, value in call.items()}
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -13,7 +13,7 @@ from causerie.server.realtime.memory import Memory
 from causerie.server.realtime.messages import RATES, NewItem
 from causerie.server.realtime.settings import SessionSettings
 from causerie.server.service import SpeechService
-from causerie.server.sockets import well_formed
+from causerie.text.surrogates import well_formed
 
 #: What the calls of tools and their outputs have.
 TOOL_FIELDS = {

@@ -14,8 +14,9 @@ from causerie.server.realtime.latency import Latency
 from causerie.server.realtime.memory import Memory
 from causerie.server.realtime.responses import Responses
 from causerie.server.realtime.settings import SessionSettings
-from causerie.server.sockets import Socket, well_formed
+from causerie.server.sockets import Socket
 from causerie.talk.ears import Utterance
+from causerie.text.surrogates import well_formed
 
 
 class Turns:
