@@ -15,8 +15,8 @@ import pytest
 from causerie.audio.io import pcm16
 from causerie.talk.mind import INSTRUCTIONS
 from tests.patience import PATIENCE_S
+from tests.server.realtime.hearing import QUESTION, Client, question, talk, tts
 from tests.server.running import Running, running
-from tests.server.test_realtime_ears import QUESTION, SCRIPT, Client, question, talk, tts
 from tests.talk.chat_server import chat_server
 
 #: The events of a response, without deltas.
@@ -31,17 +31,6 @@ RESPONSE = [
     "response.output_item.done",
     "response.done",
 ]
-
-
-@pytest.fixture(autouse=True)
-def hears() -> None:
-    SCRIPT.text = QUESTION
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running(tmp_path_factory.mktemp("voices"), tts()) as here:
-        yield here
 
 
 async def say(client: Client, text: str, **response: Any) -> Any:

@@ -11,8 +11,8 @@ import pytest
 
 from causerie.tts import TTS
 from tests.contexts import recorded
+from tests.server.realtime.hearing import Client, talk
 from tests.server.running import Running, petit, running, that_hears
-from tests.server.test_realtime_ears import Client, talk
 
 FRAME_MS = 80
 FIRST_WORD_MS = 500

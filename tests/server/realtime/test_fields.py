@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,9 @@ from causerie.audio.io import pcm16
 from causerie.errors import AudioError
 from causerie.prompt import Segment, check_length
 from causerie.reply import context
+from tests.contexts import recorded
+from tests.server.realtime.hearing import QUESTION, Client, Script, question, talk, tts
 from tests.server.running import Running, receive, running, send
-from tests.server.test_realtime_ears import QUESTION, SCRIPT, Client, Script, question, talk, tts
 from tests.talk.chat_server import chat_server
 
 TOOL = {"type": "function", "name": "distance", "parameters": {"type": "object"}}
@@ -26,29 +26,10 @@ CALL = [{"tool_calls": [{"index": 0, "id": "call_1", "function": {
     "name": "distance", "arguments": '{"to": "station"}'}}]}]  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def hears() -> None:
-    SCRIPT.text = QUESTION
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running(tmp_path_factory.mktemp("voices"), tts()) as here:
-        yield here
-
-
 @pytest.fixture
 def contexts(monkeypatch: pytest.MonkeyPatch) -> list[list[Segment]]:
     """The contexts of all replies."""
-    found: list[list[Segment]] = []
-    astream = tts().astream
-
-    async def spied(text: Any, **options: Any) -> Any:
-        found.append(list(options["context"]))
-        return await astream(text, **options)
-
-    monkeypatch.setattr(tts(), "astream", spied)
-    return found
+    return recorded(tts(), monkeypatch)
 
 
 def spoken() -> str:

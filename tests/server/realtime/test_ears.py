@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import functools
-import math
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
-from openai import AsyncOpenAI
-from openai.resources.realtime.realtime import AsyncRealtimeConnection
 
 from causerie.audio import formats
 from causerie.audio.io import pcm16
@@ -30,123 +23,14 @@ from causerie.server.realtime.delivery import Delivery
 from causerie.server.realtime.events import Events
 from causerie.server.realtime.messages import FORMATS
 from causerie.server.settings import Settings
-from causerie.tts import TTS
 from tests.contexts import recorded
-from tests.patience import PATIENCE_S
 from tests.recognition.transcription_server import transcription_server
-from tests.server.running import Running, petit, running, that_hears
-from tests.server.test_realtime import RESPONSE
+from tests.server.realtime.hearing import QUESTION, RATE, Client, Script, question, talk, tts
+from tests.server.realtime.test_responses import RESPONSE
+from tests.server.running import Running, running
 from tests.talk.chat_server import chat_server
 
-QUESTION = "Is it far to the station?"
-RATE = 24_000
 SPOKEN = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Yes."}]}
-
-
-class Script:
-    """A recognizer that hears what the test wants, and remembers how much sound it got.
-
-    Attributes:
-        words_per_s: it hears so many words of the text, at most.
-        takes_s: how long it takes.
-    """
-
-    def __init__(self) -> None:
-        self.text, self.lengths_s, self.words_per_s = QUESTION, list[float](), math.inf
-        self.takes_s = 0.0
-
-    def __call__(self, samples: np.ndarray) -> str:
-        seconds = len(samples) / 16_000
-        self.lengths_s.append(seconds)
-        time.sleep(self.takes_s)
-        words = self.text.split()
-        return " ".join(words[: int(min(self.words_per_s * seconds, len(words)))])
-
-
-SCRIPT = Script()
-
-
-@functools.cache
-def tts() -> TTS:
-    """petit, as a model that hears others."""
-    checkpoint = that_hears(petit().checkpoint)
-    return TTS(checkpoint, recognizer=SCRIPT, max_streams=3, max_queue=2)
-
-
-@functools.cache
-def question() -> np.ndarray:
-    """A question with a second of faint noise before and after it, at 24 kHz."""
-    noise = np.random.default_rng(0).standard_normal(RATE).astype(np.float32) * 0.001
-    spoken = petit().generate(QUESTION, voice="oscar", seed=1).samples
-    return np.concatenate([noise, spoken, noise])
-
-
-@pytest.fixture(autouse=True)
-def hears() -> Script:
-    SCRIPT.text, SCRIPT.words_per_s, SCRIPT.takes_s = QUESTION, math.inf, 0.0
-    SCRIPT.lengths_s.clear()
-    return SCRIPT
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running(tmp_path_factory.mktemp("voices"), tts()) as here:
-        yield here
-
-
-class Client:
-    """OpenAI's client, which remembers all events."""
-
-    def __init__(self, connection: AsyncRealtimeConnection) -> None:
-        self.connection, self.events = connection, list[Any]()
-
-    async def until(self, *kinds: str) -> Any:
-        """The next event of a kind."""
-        while True:
-            event = await asyncio.wait_for(self.connection.recv(), PATIENCE_S)
-            self.events.append(event)
-            assert "error" in kinds or event.type != "error", event
-            if event.type in kinds:
-                return event
-
-    async def update(self, **session: Any) -> Any:
-        await self.connection.session.update(session={"type": "realtime", **session})
-        return (await self.until("session.updated")).session
-
-    async def send(self, data: bytes, size: int = 4800, pause_s: float = 0.0) -> None:
-        for start in range(0, len(data), size):
-            part = base64.b64encode(data[start : start + size]).decode()
-            await self.connection.input_audio_buffer.append(audio=part)
-            await asyncio.sleep(pause_s)
-
-    async def send_live(self, data: bytes) -> None:
-        """Send sound of 24 kHz as a microphone does, in blocks of 20 ms."""
-        started = time.monotonic()
-        for start in range(0, len(data), 960):
-            end_s = (start + 960) / (2 * RATE)
-            await asyncio.sleep(max(0.0, started + end_s - time.monotonic()))
-            await self.send(data[start : start + 960])
-
-    def kinds(self) -> list[str]:
-        """The kinds of all events, without deltas."""
-        return [event.type for event in self.events if not event.type.endswith("delta")]
-
-
-@asynccontextmanager
-async def connected(server: Running) -> AsyncIterator[Client]:
-    async with (
-        AsyncOpenAI(base_url=server.http + "/v1", api_key="none") as openai,
-        openai.realtime.connect(model="gpt-realtime") as connection,
-    ):
-        yield Client(connection)
-
-
-def talk(server: Running, task: Callable[[Client], Awaitable[None]]) -> None:
-    async def main() -> None:
-        async with connected(server) as client:
-            await task(client)
-
-    asyncio.run(asyncio.wait_for(main(), 2 * PATIENCE_S))
 
 
 # -- turns -----------------------------------------------------------------------------------------
