@@ -8,5 +8,5 @@
     items, new_items        the conversation, and what the client adds to it
 
 Each uses only those below it. All work with the state of the session: its `settings`, whose turn it
-is (`floor`), and what replies have heard (`memory`).
+is (`floor`), and what replies have heard (`memory`, of the items).
 """

@@ -12,7 +12,6 @@ from causerie.server.metrics import Metrics
 from causerie.server.realtime.answer import Answer
 from causerie.server.realtime.events import Events
 from causerie.server.realtime.items import Items
-from causerie.server.realtime.memory import Memory
 from causerie.server.realtime.response import Response, Speech
 
 
@@ -20,12 +19,11 @@ class Delivery:
     """Sends responses.
 
     Args:
-        items, memory: of the conversation, which get the responses that are in it.
+        items: of the conversation, which get the responses that are in it.
     """
 
-    def __init__(self, events: Events, items: Items, memory: Memory, metrics: Metrics) -> None:
-        self._events, self._items, self._memory = events, items, memory
-        self._metrics = metrics
+    def __init__(self, events: Events, items: Items, metrics: Metrics) -> None:
+        self._events, self._items, self._metrics = events, items, metrics
 
     async def begin(self, response: Response) -> None:
         """Report that the speech or text begins."""
@@ -34,7 +32,7 @@ class Delivery:
         await self._send_item(response, "output_item.added", item=item.json())
         if response.conversation is not None:
             if response.speech is not None:
-                self._memory.conversation.add(response.speech.playback)
+                self._items.memory.conversation.add(response.speech.playback)
             await self._items.add(item)
         await self._send_part(response, "content_part.added", part=_part(response))
 

@@ -10,7 +10,7 @@ from causerie.server.errors import ApiError
 from causerie.server.realtime.events import Events
 from causerie.server.realtime.item import Item
 from causerie.server.realtime.memory import Memory
-from causerie.server.realtime.messages import ItemCreate, ItemId, Truncate
+from causerie.server.realtime.messages import ItemCreate, ItemId, NewItem, Truncate
 from causerie.server.realtime.new_items import ItemReader
 
 #: Items of a conversation: enough for days, even if the client never deletes one.
@@ -18,10 +18,14 @@ MAX_ITEMS = 2000
 
 
 class Items:
-    """The items in their order."""
+    """The items in their order.
+
+    Attributes:
+        memory: the conversation as replies hear it.
+    """
 
     def __init__(self, events: Events, memory: Memory, reader: ItemReader) -> None:
-        self._events, self._memory, self._reader = events, memory, reader
+        self._events, self.memory, self._reader = events, memory, reader
         self._items: list[Item] = []
 
     def __iter__(self) -> Iterator[Item]:
@@ -42,6 +46,27 @@ class Items:
             if item.name == name:
                 return item
         raise ApiError(f"there is no item {name!r}", code=code, param=param)
+
+    async def read(self, given: list[NewItem], memory: Memory) -> list[Item]:
+        """The items of `response.input`, which are not added.
+
+        Args:
+            memory: gets their turns.
+
+        Raises:
+            ApiError: one is not known, or not supported.
+        """
+        items = []
+        for new in given:
+            if new.type == "item_reference":
+                item = self.find(new.id or "", "response.input")
+                if item.turn is not None:
+                    memory.conversation.add(item.turn)
+            else:
+                item = self._reader.read(new)
+                await self._reader.hear(item, new, memory)
+            items.append(item)
+        return items
 
     async def add(self, item: Item, place: int | None = None) -> None:
         """Insert an item, and report it.
@@ -84,7 +109,7 @@ class Items:
         previous = None
         if message.previous_item_id is not None and message.previous_item_id != "root":
             previous = self.find(message.previous_item_id, "previous_item_id")
-        await self._reader.hear(item, message.item, self._memory)  # last, as it is remembered
+        await self._reader.hear(item, message.item, self.memory)  # last, as it is remembered
         place = 0 if message.previous_item_id == "root" else None
         if previous is not None:
             place = self._items.index(previous) + 1
@@ -107,7 +132,7 @@ class Items:
             )
         self._items.remove(item)
         if item.turn is not None:
-            self._memory.conversation.remove(item.turn)
+            self.memory.conversation.remove(item.turn)
         await self._events.send("conversation.item.deleted", item_id=item.name)
 
     async def truncate(self, event: dict[str, Any]) -> None:

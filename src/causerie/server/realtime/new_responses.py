@@ -8,11 +8,9 @@ from causerie.server.errors import ApiError
 from causerie.server.realtime.answer import Answer
 from causerie.server.realtime.chat import ask
 from causerie.server.realtime.floor import Floor
-from causerie.server.realtime.item import Item
 from causerie.server.realtime.items import Items
 from causerie.server.realtime.memory import Memory
-from causerie.server.realtime.messages import FORMATS, RATES, NewItem, NewResponse
-from causerie.server.realtime.new_items import ItemReader
+from causerie.server.realtime.messages import FORMATS, RATES, NewResponse
 from causerie.server.realtime.response import Response, Speech
 from causerie.server.realtime.settings import OutputSettings, SessionSettings
 from causerie.server.service import SpeechService
@@ -24,21 +22,14 @@ class ResponseMaker:
     """Makes the responses that clients ask for.
 
     Args:
-        items, memory: of the conversation, which a response answers unless it has its own input.
-        reader: of that input.
+        items: of the conversation, which a response answers unless it has its own input.
     """
 
     def __init__(
-        self,
-        service: SpeechService,
-        settings: SessionSettings,
-        floor: Floor,
-        items: Items,
-        memory: Memory,
-        reader: ItemReader,
+        self, service: SpeechService, settings: SessionSettings, floor: Floor, items: Items
     ) -> None:
         self._service, self._settings, self._floor = service, settings, floor
-        self._items, self._memory, self._reader = items, memory, reader
+        self._items = items
 
     async def make(self, options: NewResponse) -> Response:
         """A response that begins now; its client knows nothing of it yet.
@@ -51,13 +42,13 @@ class ResponseMaker:
         output = settings.output.changed(options)
         voice = await service.find_voice(output.voice)
         if options.input is None:
-            memory, context = self._memory, list(self._items)
+            memory, context = self._items.memory, list(self._items)
             answered = [item for item in context if item.role == "user" and not item.is_spoken]
             if options.is_in_conversation:
                 self._floor.is_unanswered = False
         else:
-            memory = Memory(service.tts.conversation(), self._memory.notes)
-            context = await self._read(options.input, memory)
+            memory = Memory(service.tts.conversation(), self._items.memory.notes)
+            context = await self._items.read(options.input, memory)
             answered = [item for item in context if item.role == "user"]
         text: CheckedText | Answer
         text = words = service.texts.joined(CheckedText(item.text) for item in answered)
@@ -111,21 +102,3 @@ class ResponseMaker:
             protocol="realtime",
         )
         return Speech(reply=reply, playback=Playback(reply, voice.name), encoder=encoder)
-
-    async def _read(self, given: list[NewItem], memory: Memory) -> list[Item]:
-        """The items of `response.input`.
-
-        Args:
-            memory: gets their turns.
-        """
-        items = []
-        for new in given:
-            if new.type == "item_reference":
-                item = self._items.find(new.id or "", "response.input")
-                if item.turn is not None:
-                    memory.conversation.add(item.turn)
-            else:
-                item = self._reader.read(new)
-                await self._reader.hear(item, new, memory)
-            items.append(item)
-        return items

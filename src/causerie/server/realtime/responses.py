@@ -13,9 +13,7 @@ from causerie.server.realtime.events import Events
 from causerie.server.realtime.floor import Floor
 from causerie.server.realtime.items import Items
 from causerie.server.realtime.latency import Latency
-from causerie.server.realtime.memory import Memory
 from causerie.server.realtime.messages import Cancel, Create, NewResponse
-from causerie.server.realtime.new_items import ItemReader
 from causerie.server.realtime.new_responses import ResponseMaker
 from causerie.server.realtime.response import Response
 from causerie.server.realtime.settings import SessionSettings
@@ -37,14 +35,11 @@ class Responses:
         settings: SessionSettings,
         floor: Floor,
         items: Items,
-        memory: Memory,
-        reader: ItemReader,
     ) -> None:
         self._socket, self._events, self._settings = socket, events, settings
-        self._floor, self._items, self._memory = floor, items, memory
-        service = socket.service
-        self._maker = ResponseMaker(service, settings, floor, items, memory, reader)
-        self._delivery = Delivery(events, items, memory, service.metrics)
+        self._floor, self._items = floor, items
+        self._maker = ResponseMaker(socket.service, settings, floor, items)
+        self._delivery = Delivery(events, items, socket.service.metrics)
         self._active: dict[str, Response] = {}
         self._beginning = asyncio.Lock()
 
@@ -94,7 +89,7 @@ class Responses:
             output = self._settings.output
             voice = await self._socket.service.find_voice(output.voice)
             if output.modality == "audio" and not isinstance(voice, ModelVoice):
-                await self._memory.conversation.prepare(voice)
+                await self._items.memory.conversation.prepare(voice)
 
     async def interrupt(self) -> None:
         """End the response that is in the conversation, as the user begins to speak."""
@@ -158,7 +153,7 @@ class Responses:
             floor.is_unanswered = True
             return
         if response.speech is not None:
-            response.speech.reply.notes += self._memory.take_notes()
+            response.speech.reply.notes += self._items.memory.take_notes()
         for item in response.answered:
             item.is_spoken = True
         response.latency = self._take_latency() if options.input is None else None

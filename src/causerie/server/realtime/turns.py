@@ -11,7 +11,6 @@ from causerie.server.realtime.ids import new_id
 from causerie.server.realtime.item import Item
 from causerie.server.realtime.items import Items
 from causerie.server.realtime.latency import Latency
-from causerie.server.realtime.memory import Memory
 from causerie.server.realtime.responses import Responses
 from causerie.server.realtime.settings import SessionSettings
 from causerie.server.sockets import Socket
@@ -29,12 +28,10 @@ class Turns:
         settings: SessionSettings,
         floor: Floor,
         items: Items,
-        memory: Memory,
         responses: Responses,
     ) -> None:
         self._socket, self._events, self._settings = socket, events, settings
-        self._floor, self._items, self._memory = floor, items, memory
-        self._responses = responses
+        self._floor, self._items, self._responses = floor, items, responses
 
     async def start(self, ms: int) -> None:
         """The user begins to speak, which interrupts the response.
@@ -90,7 +87,7 @@ class Turns:
             words = well_formed(await asyncio.wrap_future(utterance.words))
             latency.lap("recognizer")
             text = " ".join(words.split())
-            item.heard = await self._memory.hear(text, codes=utterance.codes)
+            item.heard = await self._items.memory.hear(text, codes=utterance.codes)
         except Exception as error:  # noqa: BLE001 sent to the client; the session goes on
             item.status, item.latency = "incomplete", None
             facts = self._socket.service.report(error).body()["error"]

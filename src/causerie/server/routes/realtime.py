@@ -56,11 +56,10 @@ class _Session:
         voice = self.service.folder_model(model) or self.service.default_voice
         self.settings, self.events = SessionSettings(model, voice), Events(socket)
         conversation, floor = self.service.tts.conversation(), Floor()
-        memory = Memory(conversation)
         reader = ItemReader(self.service, self.settings)
-        items = Items(self.events, memory, reader)
-        self.responses = Responses(socket, self.events, self.settings, floor, items, memory, reader)
-        turns = Turns(socket, self.events, self.settings, floor, items, memory, self.responses)
+        items = Items(self.events, Memory(conversation), reader)
+        self.responses = Responses(socket, self.events, self.settings, floor, items)
+        turns = Turns(socket, self.events, self.settings, floor, items, self.responses)
         self.buffer = InputBuffer(
             self.service, self.events, self.settings, floor, conversation, turns, self.responses
         )
