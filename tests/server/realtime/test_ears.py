@@ -24,6 +24,7 @@ from causerie.server.realtime.events import Events
 from causerie.server.realtime.messages import FORMATS
 from causerie.server.settings import Settings
 from tests.contexts import recorded
+from tests.patience import PATIENCE_S
 from tests.recognition.transcription_server import transcription_server
 from tests.server.realtime.hearing import QUESTION, RATE, Client, Script, question, talk, tts
 from tests.server.realtime.test_responses import RESPONSE
@@ -303,14 +304,23 @@ def test_a_turn_whose_end_is_being_told_is_answered_with_the_one_before(
     talk(server, task)
 
 
-def test_a_turn_is_answered_although_the_next_has_no_words(server: Running, hears: Script) -> None:
-    hears.takes_s = 0.5
+def test_a_turn_is_answered_although_the_next_has_no_words(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hear, may_hear = Script.__call__, threading.Event()
+
+    def waits(self: Script, samples: np.ndarray) -> str:
+        may_hear.wait(PATIENCE_S)
+        return hear(self, samples)
+
+    monkeypatch.setattr(Script, "__call__", waits)
 
     async def task(client: Client) -> None:
         await client.send(pcm16(question()).tobytes())
         await client.until("input_audio_buffer.speech_stopped")
         await client.send(pcm16(question()).tobytes()[: 2 * RATE * 2])  # the user begins to speak
         await client.until("input_audio_buffer.speech_started")
+        may_hear.set()
         await client.until("conversation.item.done")
         assert "response.created" not in client.kinds()
         await client.connection.input_audio_buffer.clear()
