@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterable, Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from causerie import FLUSH, TTS, Segment
+from causerie import FLUSH, TTS, Audio, Segment
+from causerie.audio import io
 from causerie.errors import PromptTooLongError, TextError
 from causerie.prompt import Part, build_prompt
 from causerie.reply import context
@@ -174,6 +176,31 @@ def test_a_context_turn_without_text_is_its_audio(encoder: ContextEncoder, text:
         [part, hello], num_codebooks=tiny.NUM_CODEBOOKS, max_frames=128, reply_frames=1
     )
     assert prompt.part_ends == (5 + 3 + 1, 5 + 3 + 1 + len(hello.tokens))
+
+
+@pytest.mark.parametrize("seconds", [1, 5, 61])
+def test_a_recording_is_decoded_once(
+    seconds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it is short, cut, or too long to be cut."""
+    checkpoint = tiny.checkpoint(max_frames=2048)
+    defaults = replace(checkpoint.defaults, context_s=2.0)
+    encoder = ContextEncoder(replace(checkpoint, defaults=defaults))
+    noise = np.random.default_rng(0).normal(0, 0.6, seconds * 24_000).astype(np.float32)
+    file = Audio(samples=noise, sample_rate=24_000).save(tmp_path / "turn.wav")
+    decoded, decode = [], io.decode
+
+    def spied(*arguments: Any, **options: Any) -> Any:
+        decoded.append(arguments)
+        return decode(*arguments, **options)
+
+    monkeypatch.setattr(io, "decode", spied)
+    voice, turn = Voice(name="0", segments=()), Segment(speaker=0, text="So it is.", audio=file)
+    for _ in range(2):
+        turns = Turns(encoder, "Hi.", voice=voice, context=[turn], max_duration_s=None)
+        assert any("s long" in note for note in turns.notes) == (seconds > 4)
+        assert any("is distorted" in note for note in turns.notes)  # it was examined
+    assert len(decoded) == 1
 
 
 def test_a_turn_that_is_longer_than_the_model_hears_well() -> None:

@@ -184,7 +184,8 @@ class ContextEncoder:
     ) -> tuple[Segment, float]:
         """A segment, of which only the last seconds are left if it is long, and its whole length.
 
-        It is cut at a pause between words, and has the words of what is left.
+        It is cut at a pause between words, and has the words of what is left. A recording is
+        decoded once: it is examined and encoded here, if it was not before.
 
         Args:
             name: the segment's name in errors.
@@ -195,6 +196,7 @@ class ContextEncoder:
             ConfigError, AudioError, PromptTooLongError, TextError: as `segment`.
         """
         name, codec = _full_name(segment, name), self.checkpoint.codec
+        audio: Audio | None = None
         with _named(name):
             if segment.codes is not None:
                 codes = self._checked(segment.codes, name)
@@ -204,11 +206,15 @@ class ContextEncoder:
                 source, contents = _contents(segment)
                 known = self._known(contents)
                 if known.seconds is None:
-                    known.seconds = self._read(source, name).duration_s
+                    audio = self._read(source, name)
+                    known.seconds = audio.duration_s
+                    known.examined = examine(audio.samples, audio.sample_rate, role="turn")
                 seconds = known.seconds
             else:
                 return segment, 0.0
             if not longest_s < seconds <= MAX_ALIGNED_S:
+                if audio is not None:
+                    known.codes = self._encode(audio, name)
                 return segment, seconds
             text = check_text(segment.text).strip()
             latest = self._known(f"latest {max_s} {text} ".encode() + contents)
@@ -219,7 +225,7 @@ class ContextEncoder:
                     audio = Audio(
                         samples=pcm.float().cpu().numpy(), sample_rate=codec.config.sample_rate
                     )
-                else:
+                elif audio is None:
                     audio = self._read(source, name)
                 words, start_s = latest_words(audio, text, max_s, self.checkpoint.front_end.lexicon)
                 if segment.codes is not None:
