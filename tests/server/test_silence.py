@@ -121,6 +121,9 @@ def test_a_dialogue(server: Running) -> None:
         assert answer.status_code == 200, answer.text
         assert answer.content == bytes(2 * (2 * SAMPLES + 24_000))
         assert has_note(answer.headers["x-notes"])
+    later = {"turns": [{"text": "Yes."}, {"text": "..."}]}
+    for body in {"stream": False}, {"response_format": "flac"}:
+        assert has_note(post(server, path, **later, **body).headers["x-notes"])
     assert post(server, path, response_format="pcm", input="\n").content == bytes(2 * SAMPLES)
     words = post(server, path, turns=[*turns, {"text": "Hello."}], response_format="pcm", seed=1)
     assert np.abs(np.frombuffer(words.content, "<i2").astype(int)).max() > 1000

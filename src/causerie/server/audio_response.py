@@ -34,9 +34,22 @@ STREAM_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 CLIENT_GONE = 499
 
 
-def headers_of(seed: int, notes: Sequence[str]) -> dict[str, str]:
+class Reply(Protocol):
+    """What headers say of a reply."""
+
+    @property
+    def seed(self) -> int:
+        """The seed that generates the same audio again."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """Notes for the listener, so far."""
+
+
+def headers_of(reply: Reply) -> dict[str, str]:
     """The headers with the seed of a reply, and its notes if it has any."""
-    return {"x-seed": str(seed), **({"x-notes": json.dumps(notes)} if notes else {})}
+    notes = {"x-notes": json.dumps(reply.notes)} if reply.notes else {}
+    return {"x-seed": str(reply.seed), **notes}
 
 
 class AudioSource(Protocol):
@@ -75,6 +88,7 @@ async def stream(
     encoder: Encoder,
     *,
     new_encoder: NewEncoder,
+    reply: Reply,
     headers: Mapping[str, str] | None = None,
     wrap: Callable[[AsyncIterator[bytes]], AsyncIterator[bytes]] | None = None,
     content_type: str | None = None,
@@ -86,6 +100,8 @@ async def stream(
 
     Args:
         new_encoder: makes an encoder like `encoder` for a known length.
+        reply: the headers have its notes so far.
+        headers: more of them.
         wrap: converts the chunks of the file, for example into events, and passes errors on.
         content_type: of the converted chunks.
 
@@ -108,10 +124,11 @@ async def stream(
     if first is None:
         await _aclose(chunks)
         return Response(status_code=CLIENT_GONE)
+    headers = {TOKEN_HEADER: receipt.token, **headers_of(reply), **(headers or {})}
     return LiveResponse(
         _rest(request, first, chunks),
         media_type=content_type or encoder.content_type,
-        headers={**STREAM_HEADERS, TOKEN_HEADER: receipt.token, **(headers or {})},
+        headers={**STREAM_HEADERS, **headers},
     )
 
 
@@ -119,14 +136,17 @@ async def complete(
     request: Request,
     source: AudioSource,
     new_encoder: NewEncoder,
-    headers: Mapping[str, str] | None = None,
     *,
+    reply: Reply,
+    headers: Mapping[str, str] | None = None,
     wrap: Callable[[bytes], bytes] | None = None,
     content_type: str | None = None,
 ) -> Response:
     """A response with the whole file and its length.
 
     Args:
+        reply: the headers have all of its notes.
+        headers: more of them.
         wrap: converts the file.
         content_type: of the converted file.
 
@@ -144,7 +164,7 @@ async def complete(
     data, kind = encode_file(chunks, lambda num: receipt.watch(service.signed(new_encoder(num))))
     if wrap is not None:
         data = wrap(data)
-    headers = {TOKEN_HEADER: receipt.token, **(headers or {})}
+    headers = {TOKEN_HEADER: receipt.token, **headers_of(reply), **(headers or {})}
     return Response(data, media_type=content_type or kind, headers=headers)
 
 

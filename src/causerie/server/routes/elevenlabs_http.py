@@ -122,7 +122,7 @@ async def _stream(
         reply,
         encoder,
         new_encoder=partial(new_encoder, output_format, service_of(request).sample_rate),
-        headers=audio_response.headers_of(reply.seed, reply.notes),
+        reply=reply,
     )
 
 
@@ -137,7 +137,7 @@ async def text_with_timestamps(
         request,
         timed,
         lambda num: new_encoder(output_format, reply.sample_rate, num_samples=num),
-        headers=audio_response.headers_of(reply.seed, reply.notes),
+        reply=reply,
         wrap=timed.object,
         content_type="application/json",
     )
@@ -164,7 +164,7 @@ async def stream_with_timestamps(
         timed,
         encoder,
         new_encoder=partial(new_encoder, output_format, reply.sample_rate),
-        headers=audio_response.headers_of(reply.seed, reply.notes),
+        reply=reply,
         wrap=timed.lines,
         content_type=LINES,
     )

@@ -160,22 +160,25 @@ async def respond(
         encoder: for a stream.
     """
     service = service_of(request)
-    headers = {**audio_response.headers_of(reply.seed, reply.notes), **ignored_headers(options)}
+    headers = ignored_headers(options)
 
     def encoder_of(num_samples: int) -> Encoder:
         return new_encoder(options, service, num_samples)
 
     if options.is_whole:
-        return await audio_response.complete(request, reply, encoder_of, headers)
+        return await audio_response.complete(
+            request, reply, encoder_of, reply=reply, headers=headers
+        )
     if options.stream_format == "audio":
         return await audio_response.stream(
-            request, reply, encoder, new_encoder=encoder_of, headers=headers
+            request, reply, encoder, new_encoder=encoder_of, reply=reply, headers=headers
         )
     return await audio_response.stream(
         request,
         reply,
         encoder,
         new_encoder=encoder_of,
+        reply=reply,
         headers=headers,
         wrap=lambda chunks: _events(chunks, reply, service),
         content_type="text/event-stream",
