@@ -27,7 +27,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from causerie.server.clients import client_at, current_client
-from causerie.server.errors import ApiError
+from causerie.server.errors import ApiError, retry_after
 from causerie.server.settings import Settings
 from causerie.server.state import ServerState, state_of
 
@@ -269,5 +269,5 @@ def _loading() -> ApiError:
         status=503,
         type="server_error",
         code="model_loading",
-        headers={"Retry-After": "2", "retry-after-ms": "2000"},
+        headers=retry_after(2),
     )

@@ -14,7 +14,7 @@ import dataclasses
 import functools
 import logging
 import time
-from collections.abc import AsyncIterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 from causerie.audio.c2pa import Signer
 from causerie.audio.formats import Encoder
 from causerie.errors import UnknownVoiceError
-from causerie.prompt import Segment
 from causerie.reply.async_stream import AsyncStream, Outcome
 from causerie.server.clients import current_client
 from causerie.server.dictionaries import Dictionaries
@@ -46,8 +45,7 @@ from causerie.server.voices.store import VoiceInfo, VoiceStore
 from causerie.talk.mind import Chat, Mind
 from causerie.talk.smart_turn import SmartTurn, find_smart_turn
 from causerie.text.growing import Flush
-from causerie.text.lexicon import LexiconSource
-from causerie.tts import Guard, OnOff, Verify
+from causerie.tts import Verify
 from causerie.voice_file import is_prompt
 from causerie.voices import Voice, find_voice, usual_voice
 
@@ -285,21 +283,11 @@ class SpeechService:
         *,
         voice: str | Voice | None = None,
         model: str | None = None,
-        context: Sequence[Segment] = (),
-        temperature: float | None = None,
-        top_k: int | None = None,
-        seed: int | None = None,
-        max_duration_s: float | None = None,
-        one_prompt: bool = False,
-        guard: Guard = "auto",
         verify: bool | None = None,
         is_whole: bool = False,
-        speed: float = 1.0,
-        lexicon: LexiconSource = None,
-        normalize: OnOff | None = None,
-        continues: bool = False,
         allow_silence: bool = True,
         protocol: str,
+        **options: Any,
     ) -> AsyncStream:
         """Begin a reply, by `TTS.astream` with the limits and metrics of this server.
 
@@ -311,6 +299,7 @@ class SpeechService:
             is_whole: nobody hears the audio before it is complete.
             allow_silence: a text without a word is silence, except in strict mode.
             protocol: a label of the metrics.
+            options: other arguments of `TTS.astream`.
 
         Raises:
             ApiError, CauserieError: see `to_api_error`.
@@ -326,24 +315,15 @@ class SpeechService:
             assert loaded.tts is not None
             tts = loaded.tts
         checked = self.settings.verify if verify is None else verify
-        settings: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "seed": seed}
         try:
             stream = await tts.astream(
                 text,
                 voice=voice,
-                context=context,
-                max_duration_s=max_duration_s,
-                one_prompt=one_prompt,
-                guard=guard,
                 verify="all" if checked and is_whole else checked,
-                speed=speed,
-                lexicon=lexicon,
-                normalize=normalize,
                 deadline_s=self.settings.deadline_s,
-                continues=continues,
                 client=current_client.get(),
                 allow_silence=allow_silence and not self.settings.strict,
-                **settings,
+                **options,
             )
         except BaseException:
             if loaded is not None:
