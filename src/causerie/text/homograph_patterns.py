@@ -21,6 +21,12 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             r"with) _|"
             r"\b(?:test\w*|check\w*|screen\w*) (?:\w+ ){1,4}for _|"
             r"\b(?:the|this|that|these|those|its|their) \w+ (?:is|are|was|were) _ ?(?:[,.;!?]|$)|"
+            r"\b(?:found|detected?|detects|discovered|measured|remov\w+|traces of|banned|contains|"
+            r"scrap\w+|strip\w+|swallow\w+|ingest\w+|inhal\w+|stole|steal\w*|mining|mined) (?:the |"
+            r"any |no |more |some )?_ (?:in|from|and|off|out|to)\b|"
+            r"_ (?:in|from) (?:(?!the (?:polls?|race|game|standings|series|match)\b)\w+ ){0,3}"
+            r"(?:water|paint|soil|pipes?|gasoline|petrol|toys?|blood|roof|fuel|food|makeup|jewelry|"
+            r"air|crystal|glass)\b|"
             r"\b(?:molten|melted|toxic|liquid|pencil(?:'s)?|red|heavy) _|\b(?:of|contains?|"
             r"containing|"
             r"contained|like|from|than|and|or|with) _ ?(?:[,.;!?]|$|in the)|"
@@ -91,7 +97,8 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             r"back|through|along|along|a|yarn|wool|slowly|tightly)\b|(?:^|[,.;] )(?:please |"
             r"then )?_ (?:up|down|the|your|it|this|a)\b(?! (?:blew|blows|is|was|howl))|"
             r"\b(?:roads?|rivers?|paths?|trails?|streets|stairs) (?:\w+ly )?_\b|\bto _ (?:[.,]|"
-            r"$)",
+            r"$)|\b(?!(?:this|its|his|was|is)\b)[a-z]+s _ (?:around|round|through|along|among|up|"
+            r"down|their)\b|\b_ \w+ up\b",
         ),
         ("wˈɪnd", ""),
     ),
@@ -156,6 +163,11 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "minute": (
         (
+            "mˈɪnət",
+            r"\b(?:last|next|every|each|any|this|one|two|three|four|five|ten|fifteen|twenty|thirty|"
+            r"forty|sixty|ninety) _",
+        ),
+        (
             "mInˈut",
             r"\b(?:so|very|too|extremely|incredibly|most|such|quite|rather|almost|in|are|"
             r"were|was|is) _(?= (?:that|detail|to|quantities|amounts|[.,])| ?$|\b(?! (?:and|or|"
@@ -204,22 +216,25 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
         (
             "lˈIv",
             r"^_ from\b|^_ (?!(?:in|with|on|the|your|my|our|like|for|long\w*|well|life|and|or|as|"
-            r"by|it|wh\w+|every|each|a|an|happily|free|more|better|simply|now|to|at|near|off|up|within|under|"
+            r"by|it|wh\w+|every|each|a|an|happily|free|more|better|simply|now|to|at|near|off|up|"
+            r"within|under|"
             r"without|through|forever|among|this|alone|apart|together|here|there|today|"
             r"outside|inside|near|between|\w+ly)\b)[a-z]|"
             r"^(?:is|are|was|were) (?:it|they|the|this|that) (?:\w+ )?_(?: yet| already| now)? ?$|"
             r"\b(?:join|catch|meet|see|hear) (?:us|me|him|her|them) _\b|"
             r"\b(?:chat\w*|speak|talk) _ with\b|"
-            r"\bwatch\w* [^,.]*_ (?:on|at|from|in|tonight)\b|\bwas still _ ?$|"
+            r"\b(?:watch\w*|com(?:e|es|ing)|brought|bring\w*) [^,.]*_ (?:on|at|from|in|tonight)\b|"
+            r"\bwas still _ ?$|"
             r"_ on (?:air|stage|tv|television)\b|"
             r"_ (?:plants?|cultures?|vaccines?|bacteria|crabs?|worms?|crickets|chickens|cattle)\b|"
-            r"_ (?:shows?|music|performances?|concerts?|broadcasts?|streams?|streaming|"
+            r"_ (?:shows?|electric\w*|music|performances?|concerts?|broadcasts?|streams?|streaming|"
             r"audiences?|albums?|tv|television|radio|bands?|wires?|coverage|events?|chat|"
             r"recordings?|videos?|versions?|reports?|updates?|animals?|bait|ammunition|rounds?|"
             r"sports?|feeds?|footage|entertainment|demos?|theater|births?|fire|cam|cameras?|"
             r"births|blog|lobsters?|birds|session|interview|translation|captions?|transcription|"
             r"t v)\b|\b(?:go|going|goes|went|gone|streamed|streaming|broadcast|broadcasting|"
-            r"recorded|performed|airs?|aired|airing|performs?|performing|plays?|playing|played|sings?|"
+            r"recorded|performed|airs?|aired|airing|performs?|performing|plays?|playing|played|"
+            r"sings?|"
             r"singing|sang|shown|filmed|reporting|is|are|was|were|we're|it's|now|be|been|a|the|"
             r"this|band|watched|them|him|appeared|coming) _ ?(?:[,.!?]|$|(?:from|on|at|in|"
             r"last|yesterday|tonight|now|today|online|here|again|before|next|every|for)\b)|"
@@ -259,6 +274,14 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
         ),
         (
             "ɹˈɛd",
+            r"\b(?:sign|notice|banner|poster|plaque|placard|label|caption|headline|inscription|"
+            r"message|note|text|screen|card|tag|sticker|shirt|engraving|letter|email|tweet)"
+            r"(?: (?:over|above|on|in|at|by|near|beside|outside|from|across|under|below|around|to|"
+            r"for|of|inside|behind) (?:\w+ ){1,3}| )_\b|"
+            r"(?:[^s] |, )_ by (?!(?:the )?(?:light|candle\w*|moonlight|age|now|\w+ing)\b)\w|"
+            r"\b(?:have|has|had|haven't|hasn't) (?:any|none|some|all|both|many|most|each|either) "
+            r"of "
+            r"(?:you|us|them) (?:ever |even |already |actually )?_\b|"
             r"\b(?:have|has|had|having|i've|you've|we've|they've|haven't|hasn't|hadn't|he'd|"
             r"she'd|was|were|been|being|is|are|be|get|got|well|widely) (?:\w+ly |already |"
             r"never |just |ever |also |not |always |only |all |once )?_\b|\b(?:have|has|had|"
@@ -271,12 +294,14 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             r"\b(?:i|we|they|you) _ [^,]*\band \w+ed (?:it|them|the|a|him|her|my|about|that)\b|"
             r"_ (?:somewhere|said|was|were)\b|(?:^|[,;] |\b(?:and|but|that|when|after) )"
             r"(?:the|an?|my|his|her|our|your|their|this) (?:\w+ )?"
-            r"(?!(?:people|children|\w*men|class)\b)\w+[^s ] _\b|"
+            r"(?!(?:people|children|\w*men|class|we|i|you|they)\b)\w+[^s ] _\b|"
+            r"\bfinally _\b|"
             r"^(?:when|as|while|after) (?:i|he|she|we|they) _ [^,]*, "
             r"(?:i|he|she|we|they) (?:\w+ed|"
             r"felt|knew|saw|thought|was|were|cried|had|could|fell|found|got|bought|made|took|went|"
             r"told|said|left|gave|understood|began|wrote|\w+n't)\b|"
-            r"when (?:i|he|she|we|they) (?:was|were)|in (?:nineteen|"
+            r"when (?:i|he|she|we|they) (?:was|were)|(?:i|we|they|you) _ [^,]*\b(?:once|twice|"
+            r"(?:three|four|five|ten|several|many|a few|two) times)|in (?:nineteen|"
             r"two thousand|college)|once _)\b|\b(?:he|she|it|which|who|mother|father|mom|dad|"
             r"sister|brother|teacher|sign|note|letter|message|label|headline|judge|card|"
             r"everyone|everybody|nobody) (?:\w+ly |then |once |also |just |never |always )?_\b|"
@@ -305,6 +330,7 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
     "job": (
         (
             "ʤˈOb",
+            r"^_ (?:suffered|lost (?:his|every)|cried|prayed|answered|trusted)\b|"
             r"\b(?:book|patience|story|trials|sufferings?) of _ ?(?:$|[,.;:!?]|(?:is|was|in|and|"
             r"tells|"
             r"teaches)\b)",
@@ -312,7 +338,13 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
         ("ʤˈɑb", ""),
     ),
     "putting": (
-        ("pˈʌTɪŋ", r"\b_ (?:greens?|stroke|practice|game)\b|\bgolf\b"),
+        (
+            "pˈʌTɪŋ",
+            r"\b_ (?:greens?|stroke|practice|game)\b|\bgolf\w*\b|"
+            r"\b(?:practic\w+|chipping and|driving and|his|her|my) _ ?(?:$|[,.;!?]|(?:on|from|is|"
+            r"was|"
+            r"and|for) )",
+        ),
         ("pˈʊTɪŋ", ""),
     ),
     "bases": (
@@ -413,6 +445,36 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             r"\bthe _ ?(?:[,.;]|$)",
         ),
         ("ˈAʤd", ""),
+    ),
+    "dogged": (
+        (
+            "dˈɔɡd",
+            r"_ (?:by|him|her|them|us|me|it|the|his|their|our|my|every|all|this|that|many|both|"
+            r"investigations|efforts|attempts)\b|\b(?:have|has|had|been) (?:\w+ly |long |also )?_\b"
+            r"(?! (?:determination|persistence|pursuit|resistance))",
+        ),
+        ("dˈɔɡɪd", ""),
+    ),
+    "primer": (
+        (
+            "pɹˈɪməɹ",
+            r"_ (?:on|in|for (?:beginners|students|readers|children|new))\b|"
+            r"\b(?:short|brief|quick|useful|reading|grammar|latin|school|child's) _\b",
+        ),
+        ("pɹˈIməɹ", ""),
+    ),
+    "sake": (
+        (
+            "sˈɑki",
+            r"_ (?:bars?|brewer\w*|bottles?|cups?|barrels?|tastings?|with|sets?|bombs?|rice)\b|"
+            r"\b(?:japanese|hot|warm|warmed|chilled|cold|cool|rice|premium|unfiltered|drank|"
+            r"drinks?|"
+            r"drinking|sip\w*|pour\w*|brew\w*|serv\w+|order\w*|tast\w+|sushi and|beer and|beer or|"
+            r"wine or|wine and|(?:bottles?|cups?|glass(?:es)?|flasks?|jugs?|shots?|sips?|carafe|"
+            r"some|more|of|like|prefers?) (?:of )?)(?: the| some| more| of)* ?_\b|"
+            r"^_ (?:is|was|has|can)\b|\b_ (?:and|or) (?:sushi|beer|wine|tempura)\b",
+        ),
+        ("sˈAk", ""),
     ),
     "upset": (
         (

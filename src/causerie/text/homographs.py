@@ -44,7 +44,14 @@ _NOUN_OR_VERB = {
     "present": ("pɹˈɛzᵊnt", "pɹizˈɛnt"), "progress": ("pɹˈɑɡɹəs", "pɹəɡɹˈɛs"),
     "project": ("pɹˈɑʤˌɛkt", "pɹəʤˈɛkt"), "protest": ("pɹˈOtˌɛst", "pɹətˈɛst"),
     "rebel": ("ɹˈɛbᵊl", "ɹəbˈɛl"), "record": ("ɹˈɛkəɹd", "ɹəkˈɔɹd"),
-    "separate": ("sˈɛpəɹət", "sˈɛpəɹˌAt"), "addict": ("ˈædɪkt", "ədˈɪkt"),
+    "separate": ("sˈɛpəɹət", "sˈɛpəɹˌAt"), "pervert": ("pˈɜɹvˌɜɹt", "pəɹvˈɜɹt"),
+    "syndicate": ("sˈɪndəkət", "sˈɪndəkˌAt"), "affiliate": ("əfˈɪliət", "əfˈɪliˌAt"),
+    "laminate": ("lˈæmənət", "lˈæmənˌAt"), "misuse": ("mˌɪsjˈus", "mˌɪsjˈuz"),
+    "ally": ("ˈælˌI", "əlˈI"), "perfume": ("pˈɜɹfjˌum", "pəɹfjˈum"),
+    "imprint": ("ˈɪmpɹˌɪnt", "ɪmpɹˈɪnt"), "annex": ("ˈænˌɛks", "ənˈɛks"),
+    "remake": ("ɹˈimˌAk", "ɹimˈAk"), "rerun": ("ɹˈiɹˌʌn", "ɹiɹˈʌn"),
+    "replay": ("ɹˈiplˌA", "ɹiplˈA"), "diffuse": ("dəfjˈus", "dəfjˈuz"),
+    "addict": ("ˈædɪkt", "ədˈɪkt"),
     "compact": ("kˈɑmpˌækt", "kəmpˈækt"), "entrance": ("ˈɛntɹəns", "ɪntɹˈæns"),
     "impact": ("ˈɪmpˌækt", "ɪmpˈækt"), "implant": ("ˈɪmplˌænt", "ɪmplˈænt"),
     "incense": ("ˈɪnsˌɛns", "ɪnsˈɛns"), "overlap": ("ˈOvəɹlˌæp", "ˌOvəɹlˈæp"),
@@ -63,6 +70,11 @@ _VERB_OR_NOUN = {
     "invite": ("ˈɪnvˌIt", "ɪnvˈIt"), "recall": ("ɹˈikˌɔl", "ɹəkˈɔl"),
     "insert": ("ˈɪnsˌɜɹt", "ɪnsˈɜɹt"),
     "refund": ("ɹˈifˌʌnd", "ɹəfˈʌnd"), "rewrite": ("ɹˈiɹˌIt", "ˌɹiɹˈIt"), "sow": ("sˈW", "sˈO"),
+    "animate": ("ˈænəmət", "ˈænəmˌAt"), "replicate": ("ɹˈɛpləkət", "ɹˈɛpləkˌAt"),
+    "precipitate": ("pɹəsˈɪpətət", "pɹəsˈɪpətˌAt"), "exploit": ("ˈɛksplˌYt", "ɪksplˈYt"),
+    "construct": ("kˈɑnstɹˌʌkt", "kənstɹˈʌkt"), "reuse": ("ɹˌijˈus", "ɹˌijˈuz"),
+    "refill": ("ɹˈifˌɪl", "ɹifˈɪl"), "reprint": ("ɹˈipɹˌɪnt", "ɹipɹˈɪnt"),
+    "confine": ("kˈɑnfˌIn", "kənfˈIn"), "retake": ("ɹˈitˌAk", "ɹitˈAk"),
     "convert": ("kˈɑnvˌɜɹt", "kənvˈɜɹt"), "initiate": ("ɪnˈɪʃiət", "ɪnˈɪʃiˌAt"),
     "produce": ("pɹˈOdˌus", "pɹədˈus"), "refuse": ("ɹˈɛfjˌus", "ɹəfjˈuz"),
     "reject": ("ɹˈiʤˌɛkt", "ɹəʤˈɛkt"), "resume": ("ɹˈɛzəmˌA", "ɹəzˈum"),
@@ -110,6 +122,17 @@ _OF_VERB = {
     "export": "to as", "import": "from", "transfer": "to from", "upgrade": "to from",
     "decrease": "by", "increase": "by", "separate": "into",
 }  # fmt: skip
+_INDEFINITE = frozenset(
+    "nobody everybody anybody somebody everyone anyone someone one nothing everything something "
+    "anything".split()
+)
+_UNDER = frozenset("if when as because while until unless once whenever where since".split())
+_KEEPING = frozenset(
+    "keep keeps kept keeping stay stays stayed remain remains remained hold "
+    "holds held leave".split()
+)
+# Adjectives after an object.
+_COMPLEMENTS = frozenset(["separate", "intimate"])
 _AT_ONCE = frozenset("now today again here".split())  # Upgrade now.
 _DEGREES = frozenset("too up almost nearly about".split())
 _AUXILIARIES = frozenset("do does did will would can could should must may might shall".split())
@@ -258,13 +281,15 @@ def _is_verb(words: Sequence[str], at: int, *, singular: bool) -> bool | None:
     if before in _BEFORE_VERBS:
         is_adjective = after in _AFTER_ADJECTIVES or earlier in _LEAST  # light to moderate rain
         return not (singular or (before == "to" and is_adjective))
-    if before in _SUBJECTS:
+    if before in _SUBJECTS or (singular and before in _INDEFINITE and earlier != "every"):
         return True
     if before == "that":  # a determiner, or the start of a clause: plants that produce
         is_plural = earlier.endswith("s") and earlier not in _OTHER_VERBS | _AUXILIARIES
         return (is_plural and not singular) or (after in _ARTICLES and singular)
     if singular and before in ("this", "that", "which", "what") and after in _ARTICLES:
         return True
+    if before in ("this", "that") and earlier in _AUXILIARIES and after in _ARTICLES:
+        return not singular  # how will this impact us?
     if before == "all":  # wash all produce; but we all produce
         return earlier in _SUBJECTS or earlier in ("us", "people")
     if before in _BEFORE_NOUNS or before.endswith("'s"):
@@ -294,10 +319,21 @@ def _is_verb(words: Sequence[str], at: int, *, singular: bool) -> bool | None:
         # Oil and water separate quickly.
         is_end = after.endswith("ly") or after in _ARTICLES | _FUNCTION_WORDS
         return (is_end and not _ENDS.isdisjoint(words[at : at + 12])) or None
+    if earlier in ("a", "an"):  # a police escort
+        return False
+    if _is_kept(words, at):
+        return False
     if before in _PLURALS or (before.endswith("s") and not before.endswith(("ss", "us", "is"))):
         return after not in _OTHER_VERBS or None
     # A base form does not follow a noun in the singular.
     return False if earlier in _ARTICLES else None
+
+
+def _is_kept(words: Sequence[str], at: int) -> bool:
+    """Whether a word is an adjective after its object: keep the two files separate."""
+    if words[at].lower() not in _COMPLEMENTS or _after(words, at)[:1] not in ("", *_PAUSES):
+        return False
+    return not _KEEPING.isdisjoint(word.lower() for word in words[max(0, at - 6) : at])
 
 
 def _takes(words: Sequence[str], at: int) -> bool:
@@ -329,7 +365,7 @@ def _has_subject(words: Sequence[str], at: int) -> bool | None:
     if after in _FINITE:
         return False
     if after and after[0] in _PAUSES - _ENDS:
-        return None
+        return _before(words, at - 1) in _UNDER or None  # if time permits,
     is_plural = before.endswith("s") and not before.endswith("ss")
     if is_plural or before.endswith("ed") or not before.isalpha() or _has_verb(words, at):
         return None
