@@ -43,7 +43,8 @@ _ABBREVIATIONS = {
     "vs.": "versus", "vs": "versus", "approx.": "approximately", "dept.": "department",
     "est.": "established", "min.": "minimum", "max.": "maximum", "misc.": "miscellaneous",
     "incl.": "including", "not incl.": "not included", "excl.": "excluding",
-    "no. is": "number is", "nos. are": "numbers are",
+    "no. of": "number of", "No. of": "Number of", "no. is": "number is",
+    "attn.": "attention", "nos. are": "numbers are",
     "resp.": "respectively", "mgr.": "manager", "asst.": "assistant", "govt.": "government",
     "intl.": "international", "natl.": "national", "univ.": "university", "assoc.": "associate",
     "mgmt.": "management", "qty.": "quantity", "pkg.": "package", "temp.": "temperature",
@@ -73,7 +74,9 @@ _ABBREVIATIONS = {
     "N.B.": "note well", "msg": "message",
     "encl.": "enclosed", "appt.": "appointment", "cont.": "continued", "hwy": "highway",
     "(est.)": "(estimated)", "Ret.": "retired", "Ctrl": "control", "ctrl": "control",
-    "Cmd": "command", "Ave. of": "Avenue of", "m.p.h.": "mph",
+    "Cmd": "command", "twice/day": "twice a day", "once/day": "once a day",
+    "twice/week": "twice a week", "once/week": "once a week",
+    "Ave. of": "Avenue of", "m.p.h.": "mph",
     "m.p.g.": "mpg", "k.p.h.": "kph", "r.p.m.": "rpm", "per mo.": "per month",
     "each mo.": "each month", "wkdays": "weekdays", "wknds": "weekends", "wkends": "weekends",
     "& Co.": "and Company", "Bros.": "Brothers", "jr.": "junior", "sr.": "senior",
@@ -126,6 +129,9 @@ _BEFORE_NUMBER = {
     "Ver": "version", "ver": "version", "Rte": "Route",
     "Hwy": "Highway", "ext": "extension", "Ext": "extension",
     "c": "about", "ca": "about", "Bldg": "Building", "Apt": "Apartment", "Ste": "Suite",
+    "chs": "chapters", "Chs": "chapters", "sec": "section", "secs": "sections",
+    "lat": "latitude", "Lat": "latitude",
+    "pt": "part", "Pt": "part", "Exod": "Exodus", "Deut": "Deuteronomy", "Isa": "Isaiah",
     "Blk": "Block", "Tbl": "Table", "vv": "verses",
     "nos": "numbers", "Rm": "Room", "Mk": "mark", "Op": "opus",
     "Pg": "page", "pg": "page", "pgs": "pages",
@@ -177,7 +183,8 @@ _ABBREVIATION = re.compile(
 )
 _ESTIMATE = re.compile(r" (?:[$€£~]|(?!in\b|by\b|as\b|1[0-9]{3}\b|20[0-9]{2}\b)[a-z0-9])")
 _TITLE = re.compile(
-    rf"\b({alternatives(_BEFORE_NAME)})\.(?= ?[A-Z]|(?<!St\.)(?: &| 1st\b| and [MD]))"
+    rf"\b({alternatives(_BEFORE_NAME)})\.(?= ?(?!(?<=St\. )[NS][EW]\b)[A-Z]|(?<!St\.)(?: &| 1st\b|"
+    rf" and [MD]))"
     r"|\b(Dr|Mr|Mrs|Ms|Mme|Mlle|Prof)(?= [A-Z])"
     r"|(?:(?<=\b[Tt]he )|(?<=\b[12](?:st|nd) ))(Lt|Sgt|Capt|Col|Gen|Gov|Sen|Rep|Prof|Dr|Rev)\."
     r"(?= [a-z])"
@@ -199,13 +206,15 @@ _COLLEGE = (
     r"defeat\w+|plays?|faces?|fans?|coach|players?|football|basketball|students?|[0-9]))"
 )
 _SUFFIX = re.compile(
-    rf"(?<=[A-Za-z0-9,] )(?P<short>{alternatives(_AFTER_NAME)})\.(?P<end>{_END})?"
+    rf"(?<=[A-Za-z0-9,] )(?P<short>{alternatives(_AFTER_NAME)})\."
+    rf"(?:(?= (?:{alternatives(_COMPASS)})(?:[.,;:)]| ?$))|(?P<end>{_END})?)"
     rf"|(?<=[a-z] )(?P<bare>St|Ave|Rd|Blvd|Hwy|Pkwy)(?= ?$|,| &|"
     rf" (?:{alternatives(_COMPASS)}|and|at|near|in)\b)"
     r"|\b(?P<clear>Rd|Blvd|Ln|Pkwy|Hwy)\.?(?![\w-])"
 )
 _NUMBERED = re.compile(
-    rf"(?:\b({alternatives(_BEFORE_NUMBER)})|(?:(?<=[,(;] )|(?<=[a-z]{{3}} )(?<!said )|"
+    rf"(?:\b(?!(?<=[0-9] )(?:pt|secs?)\.)({alternatives(_BEFORE_NUMBER)})|(?:(?<=[,(;] )|"
+    rf"(?<=[a-z]{{3}} )(?<!said )|"
     rf"(?<=[A-Za-z]{{3}}\. ))(no))"
     r"\.:? {0,2}(?=\(?[0-9]|(?:number|[Nn]o\.) {1,2}[A-Z0-9]|(?:~|about )[0-9]|[A-Z]{1,4}-?[0-9]|"
     r"(?:zero|one|two|three|four|five|six|seven|eight|nine) (?!of\b)"
@@ -213,7 +222,7 @@ _NUMBERED = re.compile(
     r"|\b(?P<bare>Apt|Ste|Blk|Bldg|Rm|Rte|Vol|Fig|[Pp]gs?|[Ww]k|Op|[Ee]xt|ca|"
     r"Ps|pp|"
     r"[Vv]ols|[Nn]os|Figs|[Cc]h|Mk)"
-    r" (?=[0-9]|(?:[IVX]{2,5}|[VX])\b)"
+    r" (?=#?[0-9]|(?:[IVX]{2,5}|[VX])\b)"
 )
 # Units without a number: sold by the fl. oz.; weight in kg.
 _ALONE = (
@@ -235,9 +244,22 @@ _SEVERAL = re.compile(
     r"nine|"
     r"ten|hundred|thousand|million) |\(|\b(?:pounds|lbs\.?|feet|hours|hrs\.?) (?:and|or) )$"
 )
+_KEYS = {
+    "Del": "Delete", "Esc": "Escape", "Ins": "Insert", "PgUp": "Page Up", "PgDn": "Page Down",
+    "Opt": "Option",
+}  # fmt: skip
+_KEY = re.compile(
+    rf"(?:(?<=\+)|(?<=\b[Pp]ress )|(?<=\b[Hh]it ))(?:{alternatives(_KEYS)})\b"
+    rf"|\b(?:{alternatives(_KEYS)})(?=\+| key\b)"
+)
 _AFTER_ORDINAL = re.compile(
-    r"(?<=[0-9](?:st|nd|rd|th) )(?:(?P<floor>[Ff]lr?\b\.?)|(?P<quarter>[Qq]trs?\b\.?)"
-    r"|c\.(?= [A-Za-z]|[,;)]|$))"
+    r"(?<=[0-9](?:st|nd|rd|th)[ -])(?:(?P<floor>[Ff]lr?\b\.?)|(?P<quarter>[Qq]trs?\b\.?)"
+    r"|(?P<edition>(?:[Rr]ev\. )?edn?\b\.?)|c\.(?= [A-Za-z]|[,;)]|-[A-Z]|$))"
+)
+# Of a poem or a chapter: v. 7; p. 3, l. 12. Between two names, v. is versus.
+_LINE = re.compile(
+    r"(?:(?<=[,(;:] )|(?<=\()|^|(?<=\b[Ss]ee )|(?<=\bin )|(?<=\b[Cc]f\. ))(?P<short>[vl])\. "
+    r"(?=[0-9]{1,3}(?![0-9]|\.[0-9]))"
 )
 _FOLLOWING = re.compile(r"(?<=[0-9]) ?ff\.?(?!\w)")
 _ATTACHED = re.compile(r"\b(?P<short>Sched|Appx?|Exh?|[Cc]l)\. (?=[A-Z0-9]\b)")
@@ -285,13 +307,16 @@ _KNOWN_TOWN = re.compile(
     r"\b(?!(?:Well|Yes|Yeah|No|Sure|So|Right|Fine|Oh|Hey|Great|Alright|Then|Now|And|But), $)"
     r"[A-Z][a-z]{2,20}, $"
 )
+# Jane Doe, MD, PhD; but Baltimore, MD.
+_DEGREE_AFTER = re.compile(r", (?:Ph\.?D|M[PBHS][HAS]|FA[A-Z]{1,3}|JD|MSc|RN|Professor)\b")
 _ALSO_WORDS = frozenset("HI IN ME OH OK OR PA MA LA ID CO ON AB MB".split())
 _COMPASS_BEFORE = re.compile(
     rf"(?:\b(?P<point>[NSEW])\.|(?<=[0-9] )(?P<bare>[NS][EW]?|[EW])) "
     rf"(?=(?:[A-Z][a-z]+|[0-9]+\w\w) (?:{_STREET})\b)"
 )
 _COMPASS_AFTER = re.compile(
-    rf"\b(?P<street>(?:{_STREET})) (?P<point>{alternatives(_COMPASS)})\b(?=[.,;:)]| ?$| [a-z])"
+    rf"\b(?P<street>(?:{_STREET}|Place)) (?P<point>{alternatives(_COMPASS)})\b(?=[.,;:)]| ?$| "
+    rf"[a-z])"
 )
 
 _DATED = SHORT_DAYS | SHORT_MONTHS
@@ -332,15 +357,17 @@ def read_abbreviations(text: str) -> str:
     text = _INITIAL.sub(r"\1\2 ", text)
     text = _SIZE.sub("medium", text)
     text = _ABBREVIATION.sub(_abbreviation, text)
+    text = _KEY.sub(lambda match: _KEYS[match[0]], text)
     text = _UNIT_ALONE.sub(_unit_alone, text)
     text = _NUMBERED.sub(lambda m: _BEFORE_NUMBER.get(m[1] or m["bare"], "number") + " ", text)
+    text = _LINE.sub(lambda m: {"v": "verse", "l": "line"}[m["short"]] + " ", text)
     text = _AFTER_ORDINAL.sub(_after_ordinal, text)
     text = _FOLLOWING.sub(" and following", text)
     text = _ATTACHED.sub(lambda match: _ATTACHMENTS[match["short"]] + " ", text)
     text = _POINT.sub(lambda match: _POINTS[match["point"] or match["before"]], text)
     text = _LIFE.sub(lambda match: "born " if match["short"] == "b" else "died ", text)
     text = _REVISION.sub("revision ", text)
-    text = _read_colleges(text)
+    text = _read_chat(_read_colleges(text))
     text = _STREET_NAME.sub(r"\g<name> Street", text)
     text = _TITLE.sub(lambda match: _BEFORE_NAME[next(filter(None, match.groups()))], text)
     text = _SUFFIX.sub(_suffix, text)
@@ -362,6 +389,8 @@ def _unit_alone(match: re.Match[str]) -> str:
 
 
 def _after_ordinal(match: re.Match[str]) -> str:
+    if match["edition"]:
+        return "edition"
     return "floor" if match["floor"] else "quarter" if match["quarter"] else "century"
 
 
@@ -378,6 +407,8 @@ def _state(match: re.Match[str]) -> str:
         return f"{_STATES[state]} {digits(zip_code)}" + (
             f", {digits(match['four'])}" if match["four"] else ""
         )
+    if state == "MD" and _DEGREE_AFTER.match(match.string, match.end()):
+        return "M D"
     if state in _ALSO_WORDS and not (
         _AFTER_STATE.match(match.string[match.end() :])
         and _KNOWN_TOWN.search(match.string[max(0, match.start() - 24) : match.start()])
@@ -403,6 +434,34 @@ def _abbreviation(match: re.Match[str]) -> str:
 def _college(match: re.Match[str]) -> str:
     state = match["state"]
     return f"{_OLD_STATES[state] if state else match['rival'] or match['team']} State"
+
+
+#: Words of chats: gr8, c u l8r.
+_read_chat = Rules(
+    (
+        (r"(?<![\w.])(?:gr8|l8r?|m8|2nite|2moro?|2morrow|str8|w8)\b", lambda m: _CHAT[m[0]]),
+        (
+            r"\bb4(?= (?:the|it|i|I|you|u|we|he|she|they|my|your|noon|midnight|bed|lunch|dinner|"
+            r"breakfast|school|work|going|that|this|[0-9])\b)",
+            "before",
+        ),
+        (
+            r"(?:(?<=\bthx )|(?<=\bthanks )|(?<=\b[a-z]{4} ))4(?= (?:u|you|ya|me|the|ur|your)\b)",
+            "for",
+        ),
+        (r"(?<![\w'.-])ur(?![\w'.-])", "your"),
+        (r"(?<![\w'.-])(?:ppl|sry|plz|cuz|luv|gf|bf)(?![\w'.-])", lambda m: _CHAT[m[0]]),
+    ),
+    only_if=r"[a-z][48]|[2w][mn8]|\b4 |\bur\b|ppl|sry|plz|cuz|luv|[gb]f",
+    spaced=False,
+)
+_CHAT = {
+    "gr8": "great", "l8": "late", "l8r": "later", "m8": "mate", "2nite": "tonight",
+    "2moro": "tomorrow", "2mor": "tomorrow", "2morrow": "tomorrow",
+    "str8": "straight", "w8": "wait",
+    "ppl": "people", "sry": "sorry", "plz": "please", "cuz": "because", "luv": "love",
+    "gf": "girlfriend", "bf": "boyfriend",
+}  # fmt: skip
 
 
 #: Colleges and conferences. Compiled when a text first needs them, as they take long.

@@ -11,7 +11,7 @@ _SYMBOLS = {
     "~": "tilde", "=": "equals", "&": "and", "#": "hash", "%": "percent", "\\": "backslash",
 }  # fmt: skip
 # Besides words without vowels.
-_LETTERED = frozenset("io uk us de eu ai ca au ly html pdf py exe api".split())
+_LETTERED = frozenset("io uk us de eu ai ca au ly html pdf py exe api yml".split())
 _TOP_LEVEL = (
     "com|org|net|edu|gov|mil|io|ai|app|dev|co|ly|gg|uk|de|fr|eu|tv|fm|info|xyz|news|blog|tech|cloud"
 )
@@ -43,7 +43,8 @@ _FILE_TYPE = re.compile(
 )
 # A sentence does not begin with a small letter: os.path; Math.max(a, b).
 _MEMBER = re.compile(
-    r"(?:(?<=[a-z_]{2})(?<!\betc)|(?<=\b[a-z])(?=\.[a-z]\w{1,30}\())\.(?P<part>(?=[a-z_]{2}|[A-Za-z_]\w{0,30}\("
+    r"(?:(?<=[a-z_]{2})(?<!\betc)|(?<=\b[a-z])(?=\.[a-z]\w{1,30}\())\.(?P<part>(?=[a-z_]{2}|"
+    r"[A-Za-z_]\w{0,30}\("
     r"|[A-Z][A-Za-z]{0,20}[a-z][A-Z]|[A-Z]{2,20}[a-z])[A-Za-z]*)"
 )
 _DOT_NET = re.compile(r"(?<=[A-Z])\.NET\b")
@@ -56,7 +57,7 @@ _HOME = re.compile(r"(?<!\S)~/(?=[\w.])")
 _HASHTAG = re.compile(
     r"(?<![\w&#])#(?=[A-Za-z]\w|[0-9]{1,4}(?!st|nd|rd|th)[A-Za-z]{3})(?P<tag>\w{2,100})"
 )
-_NUMBER_SIGN = re.compile(r"(?<=[A-Za-z]) ?#(?=:)")
+_NUMBER_SIGN = re.compile(r"(?<=[A-Za-z]) ?#(?=:)|(?<=[a-z] )#(?= of\b)")
 _ORDERED = re.compile(
     r"\b(?P<what>(?:[Oo]rder|[Tt]icket|[Cc]ase|[Ii]nvoice|[Tt]racking|[Ii]tem|[Pp]art|[Mm]odel) )#"
     r"(?=[A-Z]*[0-9])"

@@ -37,6 +37,7 @@ _BEFORE_DATE = "|".join(
     rf"(?<=\b{word} )"
     for word in (
         *"on On by By since Since until Until due Due before after from dated today".split(),
+        *("week of", "Week of", "weekend of", "night of", "morning of"),
         *DAYS,
         *(f"{day}," for day in DAYS),
     )
@@ -225,11 +226,14 @@ def _short_year(match: re.Match[str]) -> str:
     return "two thousand" if match["year"] == "00" else two_digits(match["year"])
 
 
+_THREE = "|".join(month[:3] for month in MONTHS)  # 1 Jan.-31 Mar.
 DATES: tuple[Rule, ...] = (
     # Between two dates in digits.
     (
         r"(?<=[0-9]/[12][0-9]{3}) ?[-–] ?(?=[0-9]{1,2}/[0-9])"
-        r"|(?<=[0-9]-[0-9]{2}) ?– ?(?=[12][0-9]{3}-[0-9])|(?<='[0-9]{2})[-–](?='[0-9]{2}\b)",
+        r"|(?<=[0-9]-[0-9]{2}) ?– ?(?=[12][0-9]{3}-[0-9])|(?<='[0-9]{2})[-–](?='[0-9]{2}\b)"
+        rf"|(?<=[0-9]{{4}})[-–](?='[0-9]{{2}}\b)|(?<=[0-9] (?:{_THREE}))\.?[-–](?=[0-9]{{1,2}} "
+        rf"(?:{_THREE}))",
         "to",
     ),
     (
@@ -331,7 +335,7 @@ SHORT_BOOKS = {
     "Deut": "Deuteronomy", "Josh": "Joshua", "Judg": "Judges", "Sam": "Samuel", "Kgs": "Kings",
     "Chr": "Chronicles", "Chron": "Chronicles", "Neh": "Nehemiah", "Ps": "Psalm", "Pss": "Psalms",
     "Prov": "Proverbs", "Eccl": "Ecclesiastes", "Eccles": "Ecclesiastes",
-    "Song of Sol": "Song of Solomon", "Isa": "Isaiah", "Jer": "Jeremiah",
+    "Song of Sol": "Song of Solomon", "Isa": "Isaiah", "Is": "Isaiah", "Jer": "Jeremiah",
     "Lam": "Lamentations", "Ezek": "Ezekiel", "Dan": "Daniel", "Hos": "Hosea", "Mic": "Micah",
     "Hab": "Habakkuk", "Zech": "Zechariah", "Mal": "Malachi", "Matt": "Matthew", "Mt": "Matthew",
     "Mk": "Mark", "Lk": "Luke", "Jn": "John", "Rom": "Romans", "Cor": "Corinthians",
@@ -349,7 +353,8 @@ _NAMES = "Dan|Sam|Tim|Col|Mic|Mal|Pet"
 # First Corinthians; verses five to seven.
 _BIBLE = (
     rf"(?:\b(?P<volume>[123]|I{{1,3}}) )?\b(?:(?P<book>{_BOOK})|"
-    rf"(?P<short>{alternatives(SHORT_BOOKS)})(?:\.|(?<!\b(?:{_NAMES}))|(?<=[123I] (?:{_NAMES})))) "
+    rf"(?P<short>{alternatives(SHORT_BOOKS)})(?:\.|(?<!\b(?:{_NAMES}))(?<!\bIs)|(?<=[123I] "
+    rf"(?:{_NAMES})))) "
     r"(?P<chapter>[0-9]{1,3}):(?P<verse>[0-9]{1,3})"
     r"(?: ?[-–] ?(?:(?P<then>[0-9]{1,3}):)?(?P<last>[0-9]{1,3}))?(?![0-9:]| ?[AaPp]\.?[Mm]\b)"
 )
@@ -393,7 +398,8 @@ VERSES: tuple[Rule, ...] = (
     (
         r"(?<![\w.])(?P<volume>[123]) (?:(?P<short>Sam|Kgs|Chr|Chron|Cor|Thess|Tim|Pet|Jn)"
         r"(?:\.|(?= [0-9]))|"
-        r"(?P<book>Corinthians|Thessalonians|Chronicles))",
+        r"(?P<book>Corinthians|Thessalonians|Chronicles|(?:Kings|Samuel|Timothy|Peter|John)"
+        r"(?= [0-9])))",
         lambda m: f"{ordinal(m['volume'])} {m['book'] or SHORT_BOOKS[m['short']]}",
     ),
 )
@@ -440,6 +446,11 @@ DECADES: tuple[Rule, ...] = (
     ),
     (r"(?<![0-9.,'])(?P<number>[2-9]0)s(?=,? (?:(?:and|or|to|&) )?(?:the )?'?[2-9]0s\b)", _decades),
     (r"(?<![0-9.,'])(?P<number>(?:1[0-9]|20)[0-9]0)'?s\b", _decades),
+    (
+        r"(?P<link>(?<=eties)|(?<=enties)|(?<=irties)|(?<=orties)|(?<=fties)|(?<=xties)|"
+        r"(?<=ghties)) {0,2}(?:to|[-–]) {0,2}(?P<number>[1-9]0)s\b",
+        lambda m: f" to {_decades(m)}",
+    ),
     (r"(?<![\w'.,:])'?00s\b", "two thousands"),
     (r"(?<![\w'])'(?P<number>[1-9]0)s\b", _decades),
     (rf"(?:{_DECADE_BEFORE}|(?<=ies  & ))(?P<number>[1-9]0)'?s\b", _decades),

@@ -49,19 +49,20 @@ _WORDS_TOO = frozenset("am it us who act aid ids pet sat".split())
 _ACRONYMS = frozenset(
     "pin ram rom sim gif lan wan vin ted dos cad mac bic json yaml nvidia hipaa ascii xbox captcha "
     "crispr uefa sars jpeg jpegs nasa nato bios moma xerox isis ikea yahoo rag gan foss nas pac "
-    "rem hud rav risc".split()
+    "rem hud rav risc toml dom".split()
 )
 # Initialisms that could be words by their syllables.
 _INITIALISMS = frozenset(
     "ceo cfo cto cio cia usa ufo epa api ui ux ip id ai eu uk un uae ira ev iq diy oem eta icu suv "
     "mit led hiv gop lol iso aka ucla aclu ymca ywca usda usaf usga edta adac "
-    "nyu ny la imho icao afaik ianal uscis usaid acpi aicpa aspca nyse phev byob".split()
+    "nyu ny la imho icao afaik ianal uscis usaid acpi aicpa aspca nyse phev byob naacp hvac".split()
 )
 # Initialisms that people also write in small letters.
 _SMALL = (
     "tv cd dvd pdf html https http css xml url usb gpu cpu api sms vpn gpt llm php sql ssh ftp faq "
     "jpg png svg csv txt ceo diy npm cli sdk dns tcp udp ssl tls jwt dll xhr ssd hdd omg btw idk "
-    "fyi tbh brb ttyl rsvp imo imho irl idc eod afaik"
+    "fyi tbh brb ttyl rsvp imo imho irl idc eod afaik ikr ngl fwiw ymmv iirc lmk hmu smh ianal "
+    "tfw nvm"
 ).split()
 
 _CURRENCIES = frozenset(CODES.split("|"))
@@ -104,7 +105,8 @@ _SPECIAL = {
     "K8s": "Kubernetes", "LoRA": "Lora", "QLoRA": "Q Lora", "ReLU": "Relu", "DDoS": "D Doss",
     "DeFi": "De Fi", "pKa": "P K A", "tvOS": "T V O S", "PharmD": "Pharm D", "EdD": "E D D",
     "MLOps": "M L Ops", "MoMA": "Moma", "ARM64": "Arm 64",
-    "HbA1c": "H B A 1 C", "SpO2": "S P O 2", "CoQ10": "Co Q 10",
+    "HbA1c": "H B A 1 C", "SpO2": "S P O 2", "CoQ10": "Co Q 10", "nginx": "Engine X",
+    "PaLM": "Palm",
 }  # fmt: skip
 _SPECIAL_NAME = re.compile(rf"\b(?:{'|'.join(_SPECIAL)})\b")
 _DEGREE = re.compile(
@@ -219,8 +221,8 @@ def _segment(match: re.Match[str], knows: Callable[[str], bool] | None) -> str:
         if _is_unit(token):
             return token[0].lower() if caps in _SHOUTED_UNITS else token[0]
         is_word = not plural and _means_word(token, shouted=shouted or is_constant)
-        if is_word or _is_acronym(caps):
-            is_known = knows is None or knows(caps.lower())
+        is_known = knows is None or knows(caps.lower())
+        if is_word or _is_acronym(caps) or (knows and is_known and _may_be_name(caps)):
             return token[0] if is_known else token[0].replace(caps, caps.capitalize())
         # A small article, as A C E O would be one initialism.
         return ("a " if token["article"] else "") + _letters(caps, plural)
@@ -258,6 +260,11 @@ def _is_acronym(caps: str) -> bool:
     if len(caps) > 5:
         return _LONG_WORD.fullmatch(caps) is not None
     return _has_syllables(caps)
+
+
+def _may_be_name(caps: str) -> bool:
+    """Whether capitals that a lexicon knows are its word: by JOHN SMITH."""
+    return len(caps) > 3 and caps.lower() not in _INITIALISMS
 
 
 def _has_syllables(caps: str) -> bool:

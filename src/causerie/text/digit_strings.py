@@ -7,7 +7,16 @@ from __future__ import annotations
 
 import re
 
-from causerie.text.numbers import cardinal, decimal, digits, label, link, two_digits, year
+from causerie.text.numbers import (
+    cardinal,
+    decimal,
+    digits,
+    label,
+    link,
+    plural,
+    two_digits,
+    year,
+)
 from causerie.text.rules import Rule
 
 # After these words a number is read digit by digit.
@@ -31,6 +40,11 @@ _NUMBERED = (
 _CALLED = (
     r"\b(?P<name>[Cc]all|[Cc]alled|[Cc]alling|[Dd]ial|[Dd]ialed|[Rr]ing|[Pp]hone|or|and)"
     r"(?P<mark> )(?P<digits>[2-9]11)" + _END
+)
+# Also without a word before it; but a Porsche 911.
+_EMERGENCY_CALL = (
+    r"(?<![\w$€£.,:/-])(?<!Porsche )(?P<digits>911)"
+    r"(?= (?:calls?|operators?|dispatch\w*|emergency|services?|centers?|system)\b|$|[.!?]$)"
 )
 _SHORT_CODE = r"\b(?P<name>[Tt]ext|[Dd]ial|[Cc]all)(?P<mark> )(?P<digits>[0-9]{5,20})" + _END
 # The emergency numbers of other countries are words elsewhere: 112 or 999 people.
@@ -153,6 +167,14 @@ def _formula(match: re.Match[str]) -> str:
     return f"{words} {charge[:-1]} {'plus' if charge[-1] == '+' else 'minus'}"
 
 
+_CHARGES = {"I": "one", "II": "two", "III": "three", "IV": "four", "V": "five", "VI": "six",
+            "VII": "seven"}  # fmt: skip
+
+
+def _charged(match: re.Match[str]) -> str:
+    return f"{_ISOTOPES.get(match['element'], match['element'])} {_CHARGES[match['roman']]}"
+
+
 def _code(match: re.Match[str]) -> str:
     """A token that switches between letters and digits, unless it is a chemical formula."""
     token = match[0]
@@ -225,6 +247,16 @@ def _hash(match: re.Match[str]) -> str:
 # Before the initialisms are read: tokens of letters and digits.
 CODES: tuple[Rule, ...] = (
     (r"(?<=[A-Za-z])~(?P<small>[0-9]{1,2})~", lambda match: digits(match["small"])),  # H~2~O
+    # Names with a dot: X.509, M.2, H.264.
+    (
+        r"(?<![\w.-])(?P<letter>[HMEXQGT])\.(?P<digits>[0-9]{1,4})(?![\w%]|\.[0-9])",
+        lambda m: f"{m['letter']} dot {label(m['digits'])}",
+    ),
+    # Chips: 8xH100, A100-80GB.
+    (r"(?<![\w.])(?P<count>[0-9]{1,3})x(?=[A-Z]{1,3}[0-9])", lambda m: cardinal(m["count"])),
+    (r"(?<=\b[A-Z][0-9]{3})-(?=[0-9]{2,3} ?GB\b)", " "),
+    # Of an ion or an oxide: Fe(III).
+    (rf"\b(?P<element>{_ELEMENTS})\((?P<roman>I{{1,3}}|IV|VI{{0,2}})\)", _charged),
     (r"(?<![0-9])(?P<count>[2-9])x(?=[0-9]{2,4} ?m\b)", lambda m: f"{cardinal(m['count'])} by"),
     (
         r"\b(?:(?P<one>1)-)?(?P<area>8(?:00|33|44|55|66|77|88)|900)-"
@@ -324,6 +356,7 @@ DIGIT_STRINGS: tuple[Rule, ...] = (
     (_CODE, _named_digits),
     (_NUMBERED, _named_digits),
     (_CALLED, _named_digits),
+    (_EMERGENCY_CALL, lambda match: digits(match["digits"])),
     (_SHORT_CODE, _named_digits),
     (_EMERGENCY, _named_digits),
     (_OR_EMERGENCY, _named_digits),
@@ -331,6 +364,13 @@ DIGIT_STRINGS: tuple[Rule, ...] = (
         r"(?P<name>\b(?:Boeing|Airbus A?) ?|(?<![\w$€£.,-])(?=7[0-8]7-(?:[1-9]00|[89]|10)\b))"
         r"(?P<first>[37][0-9]{2})-(?P<digits>[0-9]{1,4})\b",
         lambda m: f"{m['name']} {label(m['first'])} {label(m['digits'])}",
+    ),
+    (  # Python 3.11, Ubuntu 22.04
+        r"\b(?P<name>Python|Ubuntu|Node|J S|Golang|Go(?= 1\.)|P H P|Ruby|Kubernetes|Docker|Linux|"
+        r"Kernel|"
+        r"mac O S|CUDA|PyTorch|Terraform) (?P<whole>[1-9][0-9]?)\.(?P<part>[0-9]{2})(?![\w%]|"
+        r"\.[0-9])",
+        lambda m: f"{m['name']} {cardinal(m['whole'])} point {two_digits(m['part'])}",
     ),
     (_LABELED, _named_label),
     (
@@ -353,6 +393,7 @@ DIGIT_STRINGS: tuple[Rule, ...] = (
     ),
     (_STREET, _street),
     (r"(?<=[A-Z])-[0-9]{1,8}(?:-[0-9]{1,8}){1,4}(?![\w-])", _groups),
+    (r"(?<=\b[A-Z])(?P<digits>[0-9]{3})s\b", lambda match: plural(label(match["digits"]))),
     (
         r"(?:(?<=[A-Z])[-_]?|(?<=[a-z]{3})(?:-(?![0-9]+s))?)(?P<digits>[0-9]{3,4})(?![0-9]|"
         r"[.,:/-][0-9])",
@@ -374,6 +415,14 @@ DIGIT_STRINGS: tuple[Rule, ...] = (
         r"\b802\.11(?P<letters>[a-z]{0,2})\b",
         lambda match: f"eight oh two point eleven {' '.join(match['letters'].upper())}",
     ),
+    (  # 501(c)(3)
+        r"\b(?P<digits>50[1-9]|40[1-9]|52[79]) "
+        r"?\((?P<letter>[a-z])\)(?:\((?P<number>[0-9]{1,2})\))?",
+        lambda m: " ".join(
+            [label(m["digits"]), m["letter"], *([cardinal(m["number"])] if m["number"] else [])]
+        ),
+    ),
+    (r"\b(?P<digits>1040|1099|1098)(?=-?(?:E Z|[A-Z]{1,4})\b)", lambda m: label(m["digits"])),
     (
         r"\b(?P<digits>40[13]) ?\(?(?P<letter>[kb])\b\)?",
         lambda match: f"{label(match['digits'])} {match['letter']}",

@@ -36,6 +36,9 @@ _BRACKET = re.compile(r"\\.|[\[\]]", re.S)
 _REFERENCE = re.compile(r"\[(?![0-9]+\])[^\[\]]*\]")
 _NUMBERED = re.compile(r"\[[0-9]{1,3}\]")  # the reference of a link after words: [The text][1]
 _WORDS = re.compile("[A-Za-z]{2}")
+# The number of a source after a clause, as encyclopedias have it: It grew.[12]
+_CITATION = re.compile(r"\[[1-9][0-9]{0,2}\](?![(:])")
+_CITED = re.compile(r"[a-z0-9)\"'”’][.,;!?][\"'”’)]?(?:\[[0-9]{1,3}\]){0,9}\Z")
 _FOOTNOTE = re.compile(r"\[\^[^\[\]\s]{1,60}\]")
 _PAUSE = re.compile(rf"\[\s*{pauses.WRITTEN}\s*\]|\(\s*pauses?\s*\)|\*pauses?\*", re.I)
 # A pronunciation as the target of a link, as misaki has it, and piper's.
@@ -434,6 +437,9 @@ def _bracket(raw: str, at: int, stop: int, *, is_closed: bool) -> Token | None:
         match = _FOOTNOTE.match(raw, at, stop)
         if match:
             return Token(Kind.MARKUP, match.end())
+        match = _CITATION.match(raw, at, stop)
+        if match and _CITED.search(raw, max(0, at - 60), at):
+            return Token(Kind.NOTE, match.end(), "number of a source")
         match = _RAW_PHONEMES.match(raw, at, stop)
         if match and is_ipa(match[1]):
             phonemes = to_phonemes(match[1], match[1])

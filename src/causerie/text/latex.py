@@ -18,6 +18,9 @@ _SYMBOLS = {
     "lim": "the limit", "ldots": "…", "cdots": "…", "dots": "…", "mid": "given", "neg": "not",
     "land": "and", "lor": "or", "ell": "l", "hbar": "h bar", "quad": " ", "qquad": " ",
     "left": "", "right": "", "big": "", "Big": "", "displaystyle": "", "limits": "",
+    "angle": "∠", "triangle": "triangle", "therefore": "therefore", "perp": "⊥", "parallel": "∥",
+    "propto": "∝", "leftarrow": "←", "emptyset": "∅", "setminus": "minus", "prime": "prime",
+    "mapsto": "maps to", "gg": "is much greater than", "ll": "is much less than",
     "varepsilon": "epsilon", "varphi": "phi",
 }  # fmt: skip
 _NAMES = (
@@ -43,6 +46,7 @@ _BOUNDS = (
     r"\\(?P<name>sum|prod|int|lim)(?:\\limits)?(?:_?\{(?P<low>[^{}]*)\}|_(?P<first>\w))?"
     r"(?:\^(?:\{(?P<high>[^{}]*)\}|(?P<last>\\infty|\w)))?"
 )
+_CHOICE = r"\\[dt]?binom\{([^{}]*)\}\{([^{}]*)\}"
 _LOG = r"\\log_\{?(\w{1,3})\}?"
 _RAISED = r"\^\{([^{}]*)\}|\^(?=\\circ)"
 _LOWERED = r"_\{([^{}]*)\}"
@@ -58,7 +62,7 @@ def read_latex(text: str) -> str:
         text = re.sub(_FORMULA, _formula, text)
     if ("\\" not in text and "^{" not in text) or re.search(_DRIVE, text):
         return text
-    text = re.sub(_TEXT, r"\1", text)
+    text = re.sub(_CHOICE, r" \1 choose \2 ", re.sub(_TEXT, r"\1", text))
     text = re.sub(_LOG, r" log base \1 of ", re.sub(_BOUNDS, _bounds, text))
     for _ in range(_DEPTH):  # the innermost first
         text = re.sub(_RAISED, _raised, re.sub(_LOWERED, r" \1 ", text))

@@ -42,7 +42,7 @@ _SCALES = {
 }  # fmt: skip
 _SCALE = (
     r"(?:(?! [A-Z] [A-Z]\b)(?: |-(?=[tmblc][a-z]{{3}}))?"
-    r"(?P<{}scale>thousand|million|billion|trillion|lakh|crore|mil|bil|cr|[bmt]n|trn|MM|"
+    r"(?P<{}scale>thousand|million|billion|trillion|lakh|crore|mil|bil|cr|[bmt]n|trn|MM|mm|"
     r"[kKmMbBtT])"
     r"(?![A-Za-z]))?"
 )
@@ -147,7 +147,7 @@ def _per(match: re.Match[str]) -> str:
     if not known(match):
         return f" per {match['per']}" if len(match["per"]) > 2 else f" slash {match['per']}"
     period = per(match["per"])
-    return f" {'an' if period == 'hour' else 'a'} {period}"
+    return f" {'an' if period in ('hour', 'ounce', 'acre') else 'a'} {period}"
 
 
 def _cents(match: re.Match[str]) -> str:
@@ -162,6 +162,12 @@ _LOW = _AMOUNT.format("") + _SCALE.format("")
 _HIGH = _AMOUNT.format("high_") + _SCALE.format("high_")
 _CONTINENTAL = r"(?P<whole>[0-9]{1,3}(?:\.[0-9]{3}){0,4}),(?P<part>[0-9]{2})"
 MONEY: tuple[Rule, ...] = (
+    # $1½ million → 1.5 million dollars
+    (
+        rf"(?P<sign>[{SIGNS}])(?P<whole>[0-9]{{1,3}}) ?(?P<part>1/2|1/4|3/4) "
+        rf"(?=[mbtr]{{1,2}}illion)",
+        lambda m: f"{m['sign']}{m['whole']}.{ {'1/2': '5', '1/4': '25', '3/4': '75'}[m['part']] }",
+    ),
     # Accounts write what is lost in brackets: $(500).
     (
         rf"(?P<currency>[A-Z]{{0,2}}[{SIGNS}]) ?\((?P<amount>[0-9][0-9,.]{{0,20}} "

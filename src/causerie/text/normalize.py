@@ -65,7 +65,9 @@ _SYMBOLS = {
     "‱": "per ten thousand", "⟶": "to", "∣": "given",
     "∝": "is proportional to", "≡": "is equivalent to", "∅": "the empty set",
 }  # fmt: skip
-_CODES = Rules(CODES, only_if=r"[0-9⁰¹²³⁴-⁹⁺⁻+]|#[A-Fa-f]|\b[A-Z][a-z]?(?:Cl|OH|O|S|Br)\b")
+_CODES = Rules(
+    CODES, only_if=r"[0-9⁰¹²³⁴-⁹⁺⁻+]|#[A-Fa-f]|\b[A-Z][a-z]?(?:Cl|OH|O|S|Br)\b|[a-zA-Z]\([IV]"
+)
 #: Pictures of characters, and their codes: :-), ^_^, :smile:. They are not read. Between spaces, so
 #: that no punctuation of a word is lost; a heart only after words.
 EMOTICON = re.compile(
@@ -84,7 +86,8 @@ _OPERATORS = {"&&": " and ", "||": " or ", "!": "not "}
 _OPERATOR = re.compile(r"&&|\|\||(?:(?<=[(&|=] )|(?<=[(&|])|(?<=\bif ))!(?=[a-z(])")
 # price * quantity, a*b; SELECT * FROM t, COUNT(*)
 _STAR = re.compile(
-    r"(?P<times>(?<=[a-z0-9_)\]])(?<!\b[Pp]ress) \* (?=[a-z0-9_(])|(?<=\b[a-z])\*(?=[a-z]\b))"
+    r"(?P<power>(?<=[\w)\]]) ?\*\* ?(?=[\w(-]))|(?P<times>(?<=[a-z0-9_)\]])(?<!\b[Pp]ress) \* "
+    r"(?=[a-z0-9_(])|(?<=\b[a-z])\*(?=[a-z]\b))"
     r"|(?:(?<=\bSELECT )|(?<=\bselect )|(?<=\b[Pp]ress )|(?<=\w\())\*(?=[ ).,])"
     r"|(?<=/)\*(?= |$|[).,!])"
 )
@@ -106,6 +109,10 @@ _RELATION = re.compile(
     r"(?:(?<=[,;:(] )|(?<=[,;:(])|^)[≥≤≈]|(?:(?<=[a-z]{2} )|(?<=\ba ))[≥≤≈](?=[$€£]?[0-9])"
 )
 _FIRST_ARROW = re.compile("^ ?[→←] ?")
+# Of blood: O- donors, AB+ blood.
+_BLOOD = re.compile(
+    r"(?:(?<=\b[ABO])|(?<=\bA B)|(?<=\bAB))[+-](?= (?:blood|donors?|type|plasma|cells)\b)"
+)
 _MINUS_GRADE = re.compile(
     r"(?<=\b[ABCDO])-(?= (?:grade|average|student|rating|for\b|in\b)|$|[.,;])"
 )
@@ -116,7 +123,7 @@ _OPTION = re.compile(  # git push --force; ls -l
 )
 _DASH = re.compile(r"(?<=\S) -{1,3} (?=\S)|-{2,}")
 _ARROW = re.compile(r"(?<![-=<])[-=]{1,2}>")
-_COMPARED = re.compile(r"(?<=[\w)²³°%∞!] )[<>](?= ?\.?[\w(])|[<>](?=[$€£~]?\.?[0-9])")
+_COMPARED = re.compile(r"(?<=[\w)²³°%∞!] )[<>](?= ?[$€£~]?\.?[\w(])|[<>](?=[$€£~]?\.?[0-9])")
 _COMPASS = {"N": "north", "S": "south", "E": "east", "W": "west"}
 _VARIABLE = re.compile(r"(?<!\w)\$(?=[A-Za-z_])")
 _DOLLAR_FOR_S = re.compile(r"(?<=[A-Za-z])\$(?=[A-Za-z])")
@@ -143,11 +150,12 @@ def normalize(text: str, *, spells: bool = True, knows: Callable[[str], bool] | 
     text = read_addresses(_CODES(EMOTICON.sub("", text)))
     text = read_roman_numerals(read_abbreviations(text))
     text = read_capitals(text, knows) if spells else text
-    text = _STAR.sub(lambda match: " times " if match["times"] else "star", text)
+    text = _STAR.sub(_star, text)
     text = _OPERATOR.sub(lambda match: _OPERATORS[match[0]], text)
     text = _COMPARISON.sub(lambda match: _COMPARISONS[match[0]], _ARROW.sub(" to ", text))
     text = _COMPARED.sub(lambda m: " less than " if m[0] == "<" else " greater than ", text)
     text = _FIRST_ARROW.sub("", _RELATION.sub(lambda match: _RELATIONS[match[0]], text))
+    text = _BLOOD.sub(lambda match: " positive" if match[0] == "+" else " negative", text)
     text = _TO_A_POWER.sub(_to_a_power, _MINUS_GRADE.sub(" minus", text))
     text = read_quantities(text)
     text = _GREEK_LETTER.sub(lambda match: f" {_GREEK[match[0]]} ", text)
@@ -157,6 +165,11 @@ def normalize(text: str, *, spells: bool = True, knows: Callable[[str], bool] | 
     text = _SYMBOL.sub(lambda match: f" {_SYMBOLS[match[0]]} ", _REPEATED.sub(r"\1", text))
     text = text.replace("_", " ").translate(_BRACKETS)
     return _SPACE_BEFORE.sub("", _DANGLING.sub("", " ".join(text.split())))
+
+
+def _star(match: re.Match[str]) -> str:
+    """A star between two values, two of them, or one that stands for all: SELECT *."""
+    return "^" if match["power"] else " times " if match["times"] else "star"
 
 
 _FUNCTIONS = {"sin": "sine", "cos": "cosine", "tan": "tangent"}
@@ -246,6 +259,13 @@ _read_signs = Rules(
             lambda m: f"{m['pawn']} {_PIECES[m['piece']]}",
         ),
         (r"(?<![\w-])O-O(?P<long>-O)?(?![\w-])", lambda m: f"castles{' long' * bool(m['long'])}"),
+        (r"\blog_?(?P<base>[0-9]{1,2}) (?=[0-9a-z])", r"log base \g<base> of "),
+        # One or more: file(s), box(es); but print(s).
+        (
+            r"(?<=[a-z]{3})(?<!print)(?<!\blen)(?<!\bstr)(?<!\bset)(?<!\bsum)(?<!sorted)"
+            r"(?<!\bint)(?<!list)(?<!log)\((?P<ending>s|es|ren)\)(?![\w(])",
+            r"\g<ending>",
+        ),
         (r"(?<=\w) ?%ile(?P<s>s?)\b", r" percentile\g<s>"),
         (r"§§ ?", "sections "),
         (r"§ ?(?=[IVX])", "section "),
@@ -290,7 +310,7 @@ _read_signs = Rules(
         ),
         (r"(?<=[0-9][°'\"]) ?(?P<point>[NSEW])\b", lambda m: f" {_COMPASS[m['point']]}"),
     ),
-    only_if=r"\w'?\(|\w' ?[=+]|[a-h][1-8]|\b[A-G](?:[#♯♭b]|m[0-9]|maj|sus|dim|aug|min)|O-O"
+    only_if=r"\w'?\(|log[0-9]|\w' ?[=+]|[a-h][1-8]|\b[A-G](?:[#♯♭b]|m[0-9]|maj|sus|dim|aug|min)|O-O"
     r"|%ile|§|¶¶|n!|I-[0-9]|[A-Z][0-9]{1,2}[-–]|[Aa][-–][Zz]|[SML]"
     r"[-–][MX2-5L]|/d|\||[❤★⭐]|<3|<[\w/]+\.|"
     r"[0-9][°'\"]? ?[NSEW]|= [a-z]{2}|[^ ]==|\b(?:sin|cos|tan)[²³^ αβθφω]",

@@ -41,7 +41,9 @@ _START, _END = r"(?<![0-9.,])", r"(?![0-9])"
 _FINE_DENOMINATORS = frozenset("10 12 16 20 32 64 100 1000".split())
 _DENOMINATORS = {"2": "half", "4": "quarter"}
 _RATED = re.compile(
-    r"\b(?:rat(?:e[sd]?|ing)|scor(?:e[sd]?|ing)|gives?|gave|got|a solid)(?: \w{1,6})?:? $", re.I
+    r"\b(?:rat(?:e[sd]?|ing)|scor(?:e[sd]?|ing)|gives?|gave|got|a solid)(?: \w{1,6})?:? $|stars? "
+    r"\($",
+    re.I,
 )
 _COUNTED = re.compile(
     r"\b(?:step|part|page|day|task|question|episode|phase|round|stage|chapter|slide|lesson|lap|"
@@ -257,12 +259,19 @@ def _out_of(match: re.Match[str]) -> str:
     return f"{cardinal(match['above'])} out of {cardinal(match['below'])}"
 
 
+_EQUALS = re.compile(" ?=")
+
+
 def _parts(match: re.Match[str]) -> str:
     above, below = match["above"], match["below"]
     is_split = above == below or (len(below) == 2 and int(above) + int(below) == 100)
     if is_split and not match["whole"]:  # fifty fifty, eighty twenty
         return f"{cardinal(above)} {cardinal(below)}"
-    if int(below) < 2 or (len(below) > 1 and below not in _FINE_DENOMINATORS):
+    if _EQUALS.match(match.string, match.end()) and int(above) > int(below) > 1:
+        words = f"{cardinal(above)} divided by {cardinal(below)}"
+    elif len(below) == 2 and below in ("12", "20") and not int(below) % int(above) and above != "1":
+        words = f"{cardinal(above)} {cardinal(below)}"  # 4/20
+    elif int(below) < 2 or (len(below) > 1 and below not in _FINE_DENOMINATORS):
         words = f"{cardinal(above)} over {cardinal(below)}"
     else:
         name = _DENOMINATORS.get(below) or to_ordinal(cardinal(below)).removeprefix("one ")
@@ -346,11 +355,14 @@ _WRITTEN: tuple[Rule, ...] = (  # how numbers are written: 1 000 000, 1_000_000,
     ),
     (r"(?<=[0-9])-(?=[mbtr]{1,2}illion [a-ce-z])", lambda match: " "),
     (r"(?<![0-9.,])(?P<number>[0-9]{1,3})[kK](?= (?:ft|mi|km|lbs?)\b)", r"\g<number>,000"),
+    (  # in 2s and 3s
+        r"(?<![\w.,])(?P<first>[2-9])s (?P<link>and|or) (?P<second>[2-9])s\b",
+        lambda m: f"{plural(cardinal(m['first']))} {m['link']} {plural(cardinal(m['second']))}",
+    ),
     (  # 2×4s
         r"(?<![0-9.,])(?P<first>[0-9]{1,2})[x×](?P<number>[0-9]{1,2})s\b",
         lambda match: f"{match['first']} by {plural(cardinal(match['number']))}",
     ),
-    (r"(?<=[0-9])\*\*(?=[0-9])|(?<=[0-9a-z)]) \*\* (?=[0-9])", lambda match: "^"),
     (
         r"(?<![0-9_.,])[0-9]{1,3}(?:_[0-9]{3}){1,4}(?![0-9_])",
         lambda match: match[0].replace("_", ""),
@@ -372,7 +384,7 @@ _WRITTEN: tuple[Rule, ...] = (  # how numbers are written: 1 000 000, 1_000_000,
 )
 _MANY = (
     "people|users|views|likes|words|followers|downloads|copies|jobs|homes|subscribers|steps|"
-    "customers|dollars|euros|tokens|requests"
+    "customers|dollars|euros|tokens|requests|params|parameters|weights"
 )
 _SCALES = {
     "k": "thousand", "m": "million", "b": "billion", "bn": "billion", "mn": "million",
@@ -401,6 +413,10 @@ _SIGNS: tuple[Rule, ...] = (
     (
         r"(?<=number )(?P<year>[0-9]{2})-(?P<digits>[0-9]{2,5})(?![0-9-])",
         lambda m: f"{cardinal(m['year'])} {label(m['digits'])}",
+    ),
+    (
+        r"(?<![\w/.:])(?P<above>[0-9]{1,3})/(?=[abcijknpqrtuvwxyz](?![\w/']|\.\w))",
+        lambda m: f"{m['above']} over",
     ),
     (r"(?<=[0-9])/(?=(?:5|10|100) (?:stars?|points?)\b)", "out of"),
     (r"(?<=[0-9]\.[0-9])/(?=(?:5|10|100)\b)", "out of"),
@@ -484,6 +500,7 @@ _SIGNS: tuple[Rule, ...] = (
         rf"(?<=[0-9]) ?[★⭐](?:(?P<noun>{NOUN_AHEAD})|)",
         lambda m: "stars" if m["noun"] is None else "star",
     ),
+    (r"\b(?:1x|once)(?: per|/)(?=(?: |)(?:day|week|month|year|hour)\b)", "once per"),
     (r"(?<=[0-9])x/(?=(?:day|week|month|year|hour)\b)", "times per"),
     (r"(?<![\w)^-])[-−](?=\.?[0-9])", "minus "),
     (
@@ -511,6 +528,7 @@ _SIGNS: tuple[Rule, ...] = (
         r"(?<![A-Z] )\bT[-–−](?=[0-9]{1,3} ?(?:s\b|sec|min|hour|hr|day))",
         "T minus",
     ),
+    (r"(?<=[0-9])~(?=[0-9])|(?<=\bK)–(?=[0-9]{1,2}\b)", "to"),
     (r"~ ?(?=[0-9])|~(?=[A-Za-z])", "about"),
 )
 _MEASURES: tuple[Rule, ...] = (
@@ -541,6 +559,7 @@ _MEASURES: tuple[Rule, ...] = (
         lambda match: f"{many(UNITS[match['unit']])} per" if known(match) else match[0],
     ),
     (r"(?<=[0-9]) ?-?y/?o\b", "year old"),
+    (r"(?<=[0-9]) ?mo? old\b", "months old"),
     (r"(?<=[0-9]) ?st\.?(?= [0-9]{1,2} ?lbs?\b)|(?<=[02-9])st\b|(?<=\b11)st\b", "stone"),
     (
         r"(?:(?<=\b1)|(?<=[/½¼¾]))(?<!/1) c\.(?= [a-z])"
@@ -682,8 +701,9 @@ _MONTH_OR_MARK = r"[0-9][-/.][0-9]|[0-9][-–]'|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|
 _RULES = (
     Rules(
         _WRITTEN,
-        only_if=r"mm Hg|[0-9](?:k |[x×][0-9]+s)|ft-lb|lbs?-ft|[0-9][ _.,'*][0-9*]|[0-9]s\. [0-9]|"
-        r"\*\* |-[mbt]r?illion|[⁰¹²³⁴-⁹]/"
+        only_if=r"mm Hg|[0-9](?:k |[x×][0-9]+s)|ft-lb|lbs?-ft|[0-9][ _.,'*][0-9*]|"
+        r"[0-9]s(?:\.| and| or) [0-9]|"
+        r"-[mbt]r?illion|[⁰¹²³⁴-⁹]/"
         r"|[0-9] ?[A-Za-zμ/]{1,6}\^?[23]",
         spaced=False,
     ),

@@ -33,7 +33,7 @@ _SMALL_NUMERAL = (
     r"(?:(?<=act )|(?<=scene )|(?<=chapter ))[ivx](?=[.,;:)]|$)|[ivx](?= ?[-–] ?[ivx]{1,4}\b)"
 )
 # Others after it: parts I and II, books I–IV.
-_LINK = r"(?:,? (?:and|or|to|through|vs\.?|versus) |, | ?& | ?[-–] ?)"
+_LINK = r"(?:,? (?:and|or|to|of|through|vs\.?|versus) |, | ?& | ?[-–] ?)"
 _COUNTED_NAMES = "|".join(f"[{w[0].upper()}{w[0]}]{w[1:]}|{w.upper()}" for w in _COUNTED)
 _ROMAN_COUNT = (
     rf"\b(?P<before>(?:(?:{_COUNTED_NAMES})[sS]?|GTA|WrestleMania)"
@@ -57,6 +57,8 @@ _ROMAN_NAME = (
     rf"(?P<numeral>{_BELOW_40})\b(?P<more>(?:{_LINK}{_BELOW_40}\b)*)"
     r"(?! (?:drip|line|fluid|bag|therapy|pump|antibiotic)|[&/-])"
 )
+# Chords and the like: I–IV–V, ii–V–I; but not I-II alone, which may be a range.
+_ROMAN_ROW = r"(?<![\w-])(?:[IViv]{1,3}[-–]){2,7}[IViv]{1,3}(?![\w-])"
 _ROMAN_YEAR = r"\bM(?:CM|DC{0,3}|M)(?:X[CL]|L?X{0,3})(?:I[XV]|V?I{0,3})\b"
 _ROMAN_ITEM = (  # i) wash; ii) dry
     r"(?<![\w])(?<!of \()(?P<numeral>i(?=\).{0,200}\bii\))|ii|iii|iv|vi{1,3}|ix)(?=\))"
@@ -126,6 +128,10 @@ def _year(match: re.Match[str]) -> str:
     return match[0] if len(match[0]) == 2 else year(str(_value(match[0])))
 
 
+def _row(match: re.Match[str]) -> str:
+    return " ".join(cardinal(str(_value(one.upper()))) for one in re.split("[-–]", match[0]))
+
+
 def _value(numeral: str) -> int:
     """The number of a valid Roman numeral."""
     values = [_VALUES[letter] for letter in numeral]
@@ -147,9 +153,10 @@ read_roman_numerals = Rules(
         (_ROMAN_CENTURY, _century),
         (_ROMAN_RANK, _rank),
         (_ROMAN_NAME, lambda m: (_rank if _REIGNS.match(m.string, m.end()) else _count)(m)),
+        (_ROMAN_ROW, _row),
         (_ROMAN_YEAR, _year),
     ),
     only_if=r"\bI{1,3} [A-Z]|[IVX] [Cc]ent|[0-9] [IVX]{2}|[A-Za-z] [IVXLC]+[AB]?\b|^[IVX]+(?:\.|$)|"
-    r"& [IVXLC]{2}|^[ivx]+\.|[a-z] [ivx]+\b|\bii\)|\bWW[I12]|\bM[CMD]",
+    r"& [IVXLC]{2}|[IViv][-–][IViv]{1,3}[-–]|^[ivx]+\.|[a-z] [ivx]+\b|\bii\)|\bWW[I12]|\bM[CMD]",
     spaced=False,
 )

@@ -349,7 +349,8 @@ _NO_END = re.compile(
 _MAY_GO_ON = re.compile(
     r"(?<![\w.])(?:[Aa]cct|[Cc]onf|[Rr]ef|[Ii]nv|[Ii]ss|[Ss]c|[Pp]op|VOL|CH|FIG|lbs?|oz|tbsp|"
     r"tsp|hrs?|mins|secs|yrs|yds?|sq|fl|cu|appt|cont|kr|Rs|Rm|Rte|Hwy|Mk|"
-    r"[Vv]ols?|[Cc]ols|Tbl|[Cc]h|[Cc]hap|[Ee]qs?|[Ff]igs?|[Aa]rts?|[Pp]ara|[Ee]ds?|Mon|Tues?|Wed|"
+    r"[Vv]ols?|[Cc]ols|Tbl|[Cc]hs?|[Ss]ecs?|[Pp]ts?|[Ll]at|[Ee]dn|[Cc]hap|[Ee]qs?|[Ff]igs?|"
+    r"[Aa]rts?|[Pp]ara|[Ee]ds?|Mon|Tues?|Wed|"
     r"Weds|"
     rf"{'|'.join(SHORT_BOOKS)}|"
     r"Thu|Thurs?|Fri|Sat|Sun|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|"
@@ -358,7 +359,8 @@ _MAY_GO_ON = re.compile(
 _STREET = re.compile(r"(?:Ave|Blvd|Pkwy|Rd)\.")  # Mass. Ave.
 _ATTACHED = re.compile(r"[\w=]")  # Inc.'s, IMG.JPG, a != b
 _BEFORE_NAME = re.compile(
-    r"(?<![\w.])(?:Dr|Mr|Mrs|Mme|Mlle|Prof|Ft|Ms|Apt|Ste|Attn|Amb|Atty|Maj|Adm|Brig|Cmdr|Cdr|Pvt|Supt|Insp|"
+    r"(?<![\w.])(?:Dr|Mr|Mrs|Mme|Mlle|Prof|Ft|Ms|Apt|Ste|Attn|Amb|Atty|Maj|Adm|Brig|Cmdr|Cdr|Pvt|"
+    r"Supt|Insp|"
     r"Det|Sched|"
     r"Appx?|Exh)\.\s*$"
 )
