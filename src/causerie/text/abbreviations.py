@@ -436,17 +436,25 @@ def _college(match: re.Match[str]) -> str:
     return f"{_OLD_STATES[state] if state else match['rival'] or match['team']} State"
 
 
+_CHAT = {
+    "gr8": "great", "l8": "late", "l8r": "later", "m8": "mate", "2nite": "tonight",
+    "2moro": "tomorrow", "2morrow": "tomorrow",
+    "str8": "straight", "w8": "wait",
+    "ppl": "people", "sry": "sorry", "plz": "please", "cuz": "because", "luv": "love",
+    "gf": "girlfriend", "bf": "boyfriend",
+}  # fmt: skip
 #: Words of chats: gr8, c u l8r.
 _read_chat = Rules(
     (
-        (r"(?<![\w.])(?:gr8|l8r?|m8|2nite|2moro?|2morrow|str8|w8)\b", lambda m: _CHAT[m[0]]),
+        (r"(?<![\w.])(?:gr8|l8r?|m8|2nite|2moro|2morrow|str8|w8)\b", lambda m: _CHAT[m[0]]),
         (
             r"\bb4(?= (?:the|it|i|I|you|u|we|he|she|they|my|your|noon|midnight|bed|lunch|dinner|"
             r"breakfast|school|work|going|that|this|[0-9])\b)",
             "before",
         ),
         (
-            r"(?:(?<=\bthx )|(?<=\bthanks )|(?<=\b[a-z]{4} ))4(?= (?:u|you|ya|me|the|ur|your)\b)",
+            r"(?:(?<=\bthx )|(?<=\bthanks )|(?<=\bgood )|(?<=\bluck )|(?<=\bwait ))"
+            r"4(?= (?:u|you|ya|me|the|ur|your)\b)",
             "for",
         ),
         (r"(?<![\w'.-])ur(?![\w'.-])", "your"),
@@ -455,13 +463,6 @@ _read_chat = Rules(
     only_if=r"[a-z][48]|[2w][mn8]|\b4 |\bur\b|ppl|sry|plz|cuz|luv|[gb]f",
     spaced=False,
 )
-_CHAT = {
-    "gr8": "great", "l8": "late", "l8r": "later", "m8": "mate", "2nite": "tonight",
-    "2moro": "tomorrow", "2mor": "tomorrow", "2morrow": "tomorrow",
-    "str8": "straight", "w8": "wait",
-    "ppl": "people", "sry": "sorry", "plz": "please", "cuz": "because", "luv": "love",
-    "gf": "girlfriend", "bf": "boyfriend",
-}  # fmt: skip
 
 
 #: Colleges and conferences. Compiled when a text first needs them, as they take long.
