@@ -293,6 +293,11 @@ def test_sentences_of_blocks(text: str, expected: list[str]) -> None:
         ("```tool_code\na()\n```", [("code", "```tool_code\na()\n```")]),
         ("---\ntitle: A\n---\nB", [("front matter", "---\ntitle: A\n---")]),
         ("```\na", [("code", "```\na")]),
+        (
+            'It grew.[12] "So,"[3][4] he said.',
+            [("number of a source", number) for number in ("[12]", "[3]", "[4]")],
+        ),
+        ("As [12] says.[1](x) In a[0].[0] So", []),
         ("A **b** <b>c</b> [d](e) &amp; f", []),
     ],
 )
@@ -333,6 +338,7 @@ WORDS = st.sampled_from(
     '😀 — (sierra) "tango" <br> ~ | <think> </think> [pause:1s] ![x](y) U.S. x '
     "[Kokoro](/kˈOkəɹO/) [New York](/nˌujˈɔɹk/). [[kˈæt]] <break/> [laughs] (sighs) *gasps* <sigh> "
     "[pause 0.5s]. <break&nbsp;time='2s'/>, <phoneme&nbsp;ph='kˈæt'>cat&nbsp;dog</phoneme> *clears "
+    "grew.[12] so,[3][4] more.[5](x) less.[6][q] "
     "(soft laughter <sub&nbsp;alias='World&nbsp;Wide'>W3C</sub> throat* <s> </s> <phoneme".split()
 ).map(lambda word: word.replace("&nbsp;", " "))
 LINES = st.lists(WORDS, min_size=1, max_size=14).map(" ".join)

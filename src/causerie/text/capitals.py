@@ -105,7 +105,7 @@ _SPECIAL = {
     "K8s": "Kubernetes", "LoRA": "Lora", "QLoRA": "Q Lora", "ReLU": "Relu", "DDoS": "D Doss",
     "DeFi": "De Fi", "pKa": "P K A", "tvOS": "T V O S", "PharmD": "Pharm D", "EdD": "E D D",
     "MLOps": "M L Ops", "MoMA": "Moma", "ARM64": "Arm 64",
-    "HbA1c": "H B A 1 C", "SpO2": "S P O 2", "CoQ10": "Co Q 10", "nginx": "Engine X",
+    "HbA1c": "H B A 1 C", "SpO2": "S P O 2", "CoQ10": "Co Q 10",
     "PaLM": "Palm",
 }  # fmt: skip
 _SPECIAL_NAME = re.compile(rf"\b(?:{'|'.join(_SPECIAL)})\b")

@@ -16,6 +16,7 @@ from causerie.text.addresses import read_addresses
 from causerie.text.capitals import read_capitals
 from causerie.text.digit_strings import CODES
 from causerie.text.latex import read_latex
+from causerie.text.numbers import cardinal
 from causerie.text.quantities import read_quantities
 from causerie.text.roman import read_roman_numerals
 from causerie.text.rules import Rules
@@ -65,6 +66,7 @@ _SYMBOLS = {
     "‱": "per ten thousand", "⟶": "to", "∣": "given",
     "∝": "is proportional to", "≡": "is equivalent to", "∅": "the empty set",
 }  # fmt: skip
+_INDEX = re.compile(r"(?<![A-Za-z])([a-z])([₀-₉]{1,2})(?![₀-₉²³⁰-⁹⁺⁻])")
 _CODES = Rules(
     CODES, only_if=r"[0-9⁰¹²³⁴-⁹⁺⁻+]|#[A-Fa-f]|\b[A-Z][a-z]?(?:Cl|OH|O|S|Br)\b|[a-zA-Z]\([IV]"
 )
@@ -144,6 +146,7 @@ def normalize(text: str, *, spells: bool = True, knows: Callable[[str], bool] | 
         knows: whether a lexicon has a word in small letters; see `read_capitals`.
     """
     text = read_products(read_latex(text))
+    text = _INDEX.sub(_index, text)
     text = " ".join(text.translate(_TABLE).split())
     text = _ELEMENT.sub(lambda m: f" {'slash ' * bool(m['slash'])}{m['name']} ", text)
     text = _read_signs(_DECORATION.sub("", text))
@@ -170,6 +173,11 @@ def normalize(text: str, *, spells: bool = True, knows: Callable[[str], bool] | 
 def _star(match: re.Match[str]) -> str:
     """A star between two values, two of them, or one that stands for all: SELECT *."""
     return "^" if match["power"] else " times " if match["times"] else "star"
+
+
+def _index(match: re.Match[str]) -> str:
+    """A variable with its index: m₁m₂ → m one m two."""
+    return f"{match[1]} {cardinal(unicodedata.normalize('NFKC', match[2]))} "
 
 
 _FUNCTIONS = {"sin": "sine", "cos": "cosine", "tan": "tangent"}
@@ -266,6 +274,13 @@ _read_signs = Rules(
             r"(?<!\bint)(?<!list)(?<!log)\((?P<ending>s|es|ren)\)(?![\w(])",
             r"\g<ending>",
         ),
+        # Of formulas: (a+b)/(c+d), x = a/b, (-b).
+        (
+            r"(?:(?<=\)) ?/ ?|(?<=\b[a-z])(?<![\w/.'][a-z])/(?=[a-z] [+=*×−-])"
+            r"|(?<=[+=*×−-] [a-z])/)(?=[0-9]{0,3}[a-z](?![A-Za-z/'])|[0-9]+ ?[a-z]?(?![\w/])|\()",
+            " over ",
+        ),
+        (r"(?<=\()[-−](?=[a-z](?: [±+−*/-]|\)))", "minus "),
         (r"(?<=\w) ?%ile(?P<s>s?)\b", r" percentile\g<s>"),
         (r"§§ ?", "sections "),
         (r"§ ?(?=[IVX])", "section "),
@@ -310,7 +325,8 @@ _read_signs = Rules(
         ),
         (r"(?<=[0-9][°'\"]) ?(?P<point>[NSEW])\b", lambda m: f" {_COMPASS[m['point']]}"),
     ),
-    only_if=r"\w'?\(|log[0-9]|\w' ?[=+]|[a-h][1-8]|\b[A-G](?:[#♯♭b]|m[0-9]|maj|sus|dim|aug|min)|O-O"
+    only_if=r"\w'?\(|log[0-9]|\) ?/|\b[a-z]/[a-z]\b|\([-−][a-z]|\w' ?[=+]|"
+    r"[a-h][1-8]|\b[A-G](?:[#♯♭b]|m[0-9]|maj|sus|dim|aug|min)|O-O"
     r"|%ile|§|¶¶|n!|I-[0-9]|[A-Z][0-9]{1,2}[-–]|[Aa][-–][Zz]|[SML]"
     r"[-–][MX2-5L]|/d|\||[❤★⭐]|<3|<[\w/]+\.|"
     r"[0-9][°'\"]? ?[NSEW]|= [a-z]{2}|[^ ]==|\b(?:sin|cos|tan)[²³^ αβθφω]",

@@ -99,7 +99,7 @@ _THINGS = re.compile(
     r" (?!(?:plus|always|perhaps|towards|afterwards|besides|sometimes|was|has|is|equals|weighs|"
     r"costs|"
     r"lasts|feels|makes|means|seems|looks|comes|goes|gives|takes|gets|needs|does|falls|sounds)\b)"
-    r"[a-z]{2,20}(?<![su])s\b(?! (?:the|a|an|it|than)\b)"
+    r"(?!carbs|oats|almonds|nuts)[a-z]{2,20}(?<![su])s\b(?! (?:the|a|an|it|than)\b)"
 )
 _SERIES_BEFORE = re.compile(r"\b[Aa]n? [0-9.,]{1,8} ?[A-Za-zΩ]{1,4}, $")
 _SERIES = re.compile(r", [0-9.,]{1,8} ?[A-Za-zΩ]{1,4} [a-z]{3}")
@@ -418,6 +418,11 @@ _SIGNS: tuple[Rule, ...] = (
         r"(?<![\w/.:])(?P<above>[0-9]{1,3})/(?=[abcijknpqrtuvwxyz](?![\w/']|\.\w))",
         lambda m: f"{m['above']} over",
     ),
+    (r"(?<=°[CF])/(?=[-−]?[0-9]{1,3} ?°)", "or"),
+    (r"(?<=[0-9] )% (?=[0-9]{1,9}(?![0-9.%]))", "mod"),
+    (r"(?<![\w)%°])–(?=[0-9.]{1,6} ?[°%])", "minus"),
+    (r"(?<=[0-9]%) [-–] (?=[0-9.]{1,6}%)", "to"),
+    (r"(?<=\b[0-9][A-Z])[-–](?=[A-Z]\b)|(?<=\b[0-9]{2}[A-Z])[-–](?=[A-Z]\b)", "to"),
     (r"(?<=[0-9])/(?=(?:5|10|100) (?:stars?|points?)\b)", "out of"),
     (r"(?<=[0-9]\.[0-9])/(?=(?:5|10|100)\b)", "out of"),
     (r"(?<=[0-9]) ?x ?(?=10[\^⁻⁰¹²³⁴-⁹]|[0-9.,]{1,12} ?=)", "times"),

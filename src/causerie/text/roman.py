@@ -12,7 +12,7 @@ _COUNTED = (
     "level tier category appendix figure table war bowl unit round mark episode season group "
     "schedule annex canto psalm sonnet symphony apollo step division quadrant factor "
     "saturn fantasy auto civilization fighter movement amendment page pages lecture lesson exhibit "
-    "theorem vatican rocky"
+    "theorem vatican rocky issue"
 ).split()
 _REIGNED = (
     "Henry Louis Elizabeth George Charles Edward Richard James William Philip Ferdinand "
