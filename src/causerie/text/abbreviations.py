@@ -29,7 +29,7 @@ _BEFORE_NAME = {
     "Cmdr": "Commander",
     "Cdr": "Commander", "Pvt": "Private", "Supt": "Superintendent", "Insp": "Inspector",
     "Amb": "Ambassador", "Atty": "Attorney", "Det": "Detective",
-    "Attn": "Attention",
+    "Attn": "Attention", "Sec": "Secretary",
 }  # fmt: skip
 _AFTER_NAME = {
     "Dr": "Drive", "St": "Street", "Ave": "Avenue", "Blvd": "Boulevard", "Rd": "Road", "Ln": "Lane",
@@ -57,6 +57,8 @@ _ABBREVIATIONS = {
     "mtg.": "meeting", "mktg.": "marketing", "pls.": "please", "pls": "please",
     "y/y": "year over year",
     "q/q": "quarter over quarter", "m/m": "month over month", "YoY": "year over year",
+    "Y/Y": "year over year", "Q/Q": "quarter over quarter",
+    "mkt cap": "market cap", "Mkt cap": "Market cap",
     "mktg": "marketing", "cont'd": "continued", "feat.": "featuring",
     "mgmt": "management", "govt": "government", "intl": "international", "dept": "department",
     "asst": "assistant", "bldg": "building", "natl": "national", "misc": "miscellaneous",
@@ -129,7 +131,7 @@ _BEFORE_NUMBER = {
     "Ver": "version", "ver": "version", "Rte": "Route",
     "Hwy": "Highway", "ext": "extension", "Ext": "extension",
     "c": "about", "ca": "about", "Bldg": "Building", "Apt": "Apartment", "Ste": "Suite",
-    "chs": "chapters", "Chs": "chapters", "sec": "section", "secs": "sections",
+    "Cat": "category", "chs": "chapters", "Chs": "chapters", "sec": "section", "secs": "sections",
     "lat": "latitude", "Lat": "latitude",
     "pt": "part", "Pt": "part", "Exod": "Exodus", "Deut": "Deuteronomy", "Isa": "Isaiah",
     "Blk": "Block", "Tbl": "Table", "vv": "verses",
@@ -183,7 +185,8 @@ _ABBREVIATION = re.compile(
 )
 _ESTIMATE = re.compile(r" (?:[$€£~]|(?!in\b|by\b|as\b|1[0-9]{3}\b|20[0-9]{2}\b)[a-z0-9])")
 _TITLE = re.compile(
-    rf"\b({alternatives(_BEFORE_NAME)})\.(?= ?(?!(?<=St\. )[NS][EW]\b)[A-Z]|(?<!St\.)(?: &| 1st\b|"
+    rf"\b({alternatives(_BEFORE_NAME)})\.(?= ?(?!(?<=St\. )[NS][EW]\b|(?<=Sec\. )[A-Z]\b)[A-Z]|"
+    rf"(?<!St\.)(?: &| 1st\b|"
     rf" and [MD]))"
     r"|\b(Dr|Mr|Mrs|Ms|Mme|Mlle|Prof)(?= [A-Z])"
     r"|(?:(?<=\b[Tt]he )|(?<=\b[12](?:st|nd) ))(Lt|Sgt|Capt|Col|Gen|Gov|Sen|Rep|Prof|Dr|Rev)\."
@@ -215,7 +218,7 @@ _SUFFIX = re.compile(
 _NUMBERED = re.compile(
     rf"(?:\b(?!(?<=[0-9] )(?:pt|secs?)\.)({alternatives(_BEFORE_NUMBER)})|(?:(?<=[,(;] )|"
     rf"(?<=[a-z]{{3}} )(?<!said )|"
-    rf"(?<=[A-Za-z]{{3}}\. ))(no))"
+    rf"(?<=[A-Za-z]{{3}}\. )|(?<='s )(?=no\. [0-9]{{1,3}}(?: of| on| in|[.,]|$)))(no))"
     r"\.:? {0,2}(?=\(?[0-9]|(?:number|[Nn]o\.) {1,2}[A-Z0-9]|(?:~|about )[0-9]|[A-Z]{1,4}-?[0-9]|"
     r"(?:zero|one|two|three|four|five|six|seven|eight|nine) (?!of\b)"
     r"|I(?![ '][a-z])\b|(?!I\b)[IVXLivxl]{1,7}\b)"
@@ -274,7 +277,8 @@ _POINTS = {
     "WNW": "West Northwest", "NNW": "North Northwest",
 }  # fmt: skip
 _POINT = re.compile(
-    rf"(?:(?<=\b[Hh]ead )|(?<=ing )|(?<=km )|(?<=mi )|(?<=miles )|(?<=winds )|(?<=wind )|(?<=due ))"
+    rf"(?:(?<=\b[Hh]ead )|(?<=ing )|(?<=km )|(?<=mi )|(?<=mph )|(?<=kph )|"
+    rf"(?<=knots )|(?<=miles )|(?<=winds )|(?<=wind )|(?<=due ))"
     rf"(?P<point>{alternatives(_POINTS)})\b(?![.'&])"
     rf"|\b(?P<before>{alternatives(point for point in _POINTS if len(point) > 1)})(?= (?:of|"
     rf"winds?|corner|side|Asia|quadrant)\b)"

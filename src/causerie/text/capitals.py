@@ -49,7 +49,7 @@ _WORDS_TOO = frozenset("am it us who act aid ids pet sat".split())
 _ACRONYMS = frozenset(
     "pin ram rom sim gif lan wan vin ted dos cad mac bic json yaml nvidia hipaa ascii xbox captcha "
     "crispr uefa sars jpeg jpegs nasa nato bios moma xerox isis ikea yahoo rag gan foss nas pac "
-    "rem hud rav risc toml dom".split()
+    "rem hud rav risc dom".split()
 )
 # Initialisms that could be words by their syllables.
 _INITIALISMS = frozenset(
@@ -61,8 +61,8 @@ _INITIALISMS = frozenset(
 _SMALL = (
     "tv cd dvd pdf html https http css xml url usb gpu cpu api sms vpn gpt llm php sql ssh ftp faq "
     "jpg png svg csv txt ceo diy npm cli sdk dns tcp udp ssl tls jwt dll xhr ssd hdd omg btw idk "
-    "fyi tbh brb ttyl rsvp imo imho irl idc eod afaik ikr ngl fwiw ymmv iirc lmk hmu smh ianal "
-    "tfw nvm"
+    "fyi tbh brb ttyl rsvp imo imho irl idc eod afaik ikr ngl fwiw ymmv iirc lmk hmu smh "
+    "ianal omw doi tfw nvm"
 ).split()
 
 _CURRENCIES = frozenset(CODES.split("|"))

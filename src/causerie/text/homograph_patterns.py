@@ -33,7 +33,9 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             r"\bthere (?:is|was) _\b|\b(?:is|was) there _\b|\b_ (?:is|was) (?:a |an )?(?:\w+ )?"
             r"(?:metal|heav(?:y|ier)|toxic|soft(?:er)?|denser?|element|poisonous)|"
             r"\b(?:put|puts|add|adds|added|use|used|mix\w*|melt\w*) _ (?:in|to|into|for)\b|"
-            r"\b_ (?:melts|poisons)|^_ (?:is|was) (?:once |still )?(?:used|found|banned|mined)|"
+            r"\b_ (?:melts|poisons)|_ (?:and|or|,) (?:mercury|arsenic|zinc|tin|copper|iron|silver|"
+            r"cadmium|nickel|asbestos)\b|^_ (?:is|was) (?:once |still )?(?:used|found|banned|"
+            r"mined)|"
             r"(?:gold|tin|zinc|copper|iron|mercury|silver)(?: ,)?(?: and|"
             r" or)? _\b",
         ),
@@ -98,7 +100,7 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             r"then )?_ (?:up|down|the|your|it|this|a)\b(?! (?:blew|blows|is|was|howl))|"
             r"\b(?:roads?|rivers?|paths?|trails?|streets|stairs) (?:\w+ly )?_\b|\bto _ (?:[.,]|"
             r"$)|\b(?!(?:this|its|his|was|is)\b)[a-z]+s _ (?:around|round|through|along|among|up|"
-            r"down|their)\b|\b_ \w+ up\b",
+            r"down|their)\b|\b(?:to|let's|will|you|we|they|i|and) _ \w+ (?:up|down)\b",
         ),
         ("wˈɪnd", ""),
     ),
@@ -115,7 +117,8 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
         (
             "wˈWnd",
             r"_ (?:up|down|around|round|through|its|their|tightly|(?:too |so |very )?tight|back|"
-            r"along|across|between)\b|\b(?:he|she|they|i|we|you|it|who|mother|father|(?:had|was|"
+            r"along|across|between|(?:our|my|your) way)\b|\b(?:he|she|they|i|we|you|it|who|mother|"
+            r"father|(?:had|was|"
             r"were|been|is|"
             r"are) \w+ly) _ (?:the|a|his|her|my|some|it|yarn|wool|rope|thread)\b|"
             r"\b(?:road|river|path|trail|track|queue|street|procession) _|"
@@ -128,6 +131,7 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
     "bow": (
         (
             "bˈW",
+            r"\b(?:[a-z]{3,}s|people|[a-z]*men|children) _ ?(?:[.!?]|$)|"
             r"\b(?:[a-z]+s|people|[a-z]*men|children) _ (?:to|before|down|after|at|when|as|"
             r"their)\b|"
             r"\b(?:to|will|would|must|should|they|we|i|he|you|did|didn't|don't|not|and|all|men|"
@@ -204,7 +208,8 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
         (
             "klˈOz",
             r"\b(?:to|will|would|can|could|should|must|may|might|please|let's|don't|didn't|did|"
-            r"do|does|doesn't|won't|i|you|we|they|and|or|then|never|always|not|usually|shall|"
+            r"do|does|doesn't|won't|i'll|you'll|we'll|they'll|he'll|she'll|it'll|i|you|we|they|"
+            r"and|or|then|never|always|not|usually|shall|"
             r"cannot|can't|who|a|the|it's|near|at|[a-z]+s|at the|did \w+|him|her|me|them|"
             r"it) _\b|^\w+ _ (?:the|my|your|all)\b|"
             r"(?:^|[,.;:] )_ (?:the|your|my|his|her|its|our|their|that|this|it|all|both|"
@@ -225,7 +230,8 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             r"\b(?:chat\w*|speak|talk) _ with\b|"
             r"\b(?:watch\w*|com(?:e|es|ing)|brought|bring\w*) [^,.]*_ (?:on|at|from|in|tonight)\b|"
             r"\bwas still _ ?$|"
-            r"_ on (?:air|stage|tv|television)\b|"
+            r"_ on (?:the )?(?:air|stage|tv|television|t v|radio|camera|youtube|facebook|instagram|"
+            r"twitch)\b|\b(?:cooked|eaten|boiled|caught|captured|sold|shipped|exported) _\b|"
             r"_ (?:plants?|cultures?|vaccines?|bacteria|crabs?|worms?|crickets|chickens|cattle)\b|"
             r"_ (?:shows?|electric\w*|music|performances?|concerts?|broadcasts?|streams?|streaming|"
             r"audiences?|albums?|tv|television|radio|bands?|wires?|coverage|events?|chat|"
@@ -292,7 +298,8 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             r"as a (?:child|boy|girl|kid)|"
             r"(?:before|after|until) (?:he|she|they|we|i) \w+ed\b|"
             r"\b(?:i|we|they|you) _ [^,]*\band \w+ed (?:it|them|the|a|him|her|my|about|that)\b|"
-            r"_ (?:somewhere|said|was|were)\b|(?:^|[,;] |\b(?:and|but|that|when|after) )"
+            r"_ (?:somewhere|said|was|were|in (?:the|a|an) \w+ (?:\w+ )?that)\b|(?:^|[,;] |"
+            r"\b(?:and|but|that|when|after) )"
             r"(?:the|an?|my|his|her|our|your|their|this) (?:\w+ )?"
             r"(?!(?:people|children|\w*men|class|we|i|you|they)\b)\w+[^s ] _\b|"
             r"\bfinally _\b|"
@@ -383,7 +390,8 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
         (
             "dˈOz",
             r"\b(?:the|two|three|four|five|several|female|few|young|these|those|of|and|many|"
-            r"some|bucks and|wild) _ ?(?:$|[,.;!?]|(?:and|were|are|in|with|grazed|graze|ran|run|"
+            r"some|bucks and|wild) _ ?(?:$|[,.;!?]|(?:and|were|are|in|by|at|under|feeding|grazing|"
+            r"eating|lying|with|grazed|graze|ran|run|"
             r"stood|walked|on|had|have|crossed|near)\b)",
         ),
         ("dˈʌz", ""),

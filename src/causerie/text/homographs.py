@@ -92,8 +92,9 @@ _BEFORE_NOUNS = frozenset(
     "through over one two three four five six seven eight nine ten many several few more most "
     "first second third last next new old good great big small own same other whose what which "
     "full partial enough much less organic raw frozen canned "
-    "carry collect dump burn remove household garbage fresh local criminal prime main daily flat "
-    "world "
+    "sells sell sold buys buy bought eats eat ate grows grow grew offers includes contains "
+    "requires delivers provides wants likes loves carry collect dump burn remove household "
+    "garbage fresh local criminal prime main daily flat world "
     "makes gives takes needs has had have got gets finds found becomes remains feels sounds keeps "
     "is are was were be been being am isn't aren't wasn't weren't seem seems seemed looks looked "
     "very so too quite as rather than per i'm you're we're they're he's she's it's that's".split()
@@ -271,6 +272,8 @@ def _is_verb(words: Sequence[str], at: int, *, singular: bool) -> bool | None:
     after, start = _after(words, at), at
     while at > 0 and _is_adverb(words[at - 1].lower()):
         at -= 1
+    if _before(words, at) == "longer" and _before(words, at - 1) == "no":  # they no longer use it
+        at -= 2
     before, earlier = _before(words, at), _before(words, at - 1) if at > 0 else ""
     if before in ("me", "him", "them", "us", "her", "you", "it") and earlier in _LETTING:
         return not singular and before != "it"
@@ -299,6 +302,8 @@ def _is_verb(words: Sequence[str], at: int, *, singular: bool) -> bool | None:
     if not singular and before.isalpha() and _in_question(words, at - 1):
         return True
     if after == "of" or after in _COMPOUNDED:
+        return False
+    if not before and not singular and after in ("is", "was", "has"):  # refuse is burned
         return False
     if not before and at < start and words[at].lower() in ("never", "always", "just", "only"):
         return not singular  # never use bleach

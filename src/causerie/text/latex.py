@@ -46,6 +46,8 @@ _BOUNDS = (
     r"\\(?P<name>sum|prod|int|lim)(?:\\limits)?(?:_?\{(?P<low>[^{}]*)\}|_(?P<first>\w))?"
     r"(?:\^(?:\{(?P<high>[^{}]*)\}|(?P<last>\\infty|\w)))?"
 )
+_ENVIRONMENT = r"\\begin\{(?P<name>[a-z]{2,12}\*?)\}(?P<inside>.{0,800}?)\\end\{(?P=name)\}"
+_MARGIN = r"\\(?:begin|end)\{[a-z]{2,12}\*?\}"  # of one that is longer
 _CHOICE = r"\\[dt]?binom\{([^{}]*)\}\{([^{}]*)\}"
 _LOG = r"\\log_\{?(\w{1,3})\}?"
 _RAISED = r"\^\{([^{}]*)\}|\^(?=\\circ)"
@@ -62,6 +64,7 @@ def read_latex(text: str) -> str:
         text = re.sub(_FORMULA, _formula, text)
     if ("\\" not in text and "^{" not in text) or re.search(_DRIVE, text):
         return text
+    text = re.sub(_MARGIN, " ", re.sub(_ENVIRONMENT, _environment, text))
     text = re.sub(_CHOICE, r" \1 choose \2 ", re.sub(_TEXT, r"\1", text))
     text = re.sub(_LOG, r" log base \1 of ", re.sub(_BOUNDS, _bounds, text))
     for _ in range(_DEPTH):  # the innermost first
@@ -74,6 +77,11 @@ def _formula(match: re.Match[str]) -> str:
     formula = (match["display"] or match["short"] or match["inline"]).replace("-", "−")
     formula = formula.replace("\\%", "%")
     return re.sub(_PRODUCT, lambda product: " ".join(product[0]), formula)
+
+
+def _environment(match: re.Match[str]) -> str:
+    """The lines between begin and end, without their marks."""
+    return re.sub(r"\\{1,2}(?=[\s,])", ",", match["inside"].replace("&", " "))
 
 
 def _fraction(match: re.Match[str]) -> str:

@@ -398,8 +398,8 @@ _SIGNS: tuple[Rule, ...] = (
     ),
     (
         r"(?:(?<=batting )|(?<=hitting )|(?<=hit )|(?<!\w))\.(?P<hits>[0-9]{3})"
-        r"(?:(?<=batting ....)|(?<=hitting ....)|(?<=hit ....)|(?= (?:avg|average|hitter|"
-        r"batting|season|"
+        r"(?:(?<=batting ....)|(?<=hitting ....)|(?<=hit ....)|(?= (?:avg|average|hitter|team|"
+        r"club|ball|batting|season|"
         r"record)\b))\b",
         lambda m: label(m["hits"]),
     ),
@@ -536,6 +536,13 @@ _SIGNS: tuple[Rule, ...] = (
     (r"(?<=[0-9])~(?=[0-9])|(?<=\bK)–(?=[0-9]{1,2}\b)", "to"),
     (r"~ ?(?=[0-9])|~(?=[A-Za-z])", "about"),
 )
+_SPOONS = {"C": "cup", "c": "cup", "T": "tablespoon", "t": "teaspoon"}
+_INGREDIENTS = (
+    "sugar|flour|milk|water|butter|oil|salt|pepper|cream|vanilla|rice|broth|stock|cheese|honey|"
+    "baking|brown|white|all|olive|vegetable|chopped|diced|sliced|shredded|grated|lemon|soy|vinegar|"
+    "yeast|cinnamon|ground|melted|fresh|minced|sifted|packed|heavy|sour|cocoa|oats|nuts"
+)
+_MORE = re.compile(r"(?<![0-9/.,])(?!1 ?$)[0-9]{1,3} ?$|[0-9] [0-9]/[0-9] ?$|\.[0-9]+ ?$")
 _MEASURES: tuple[Rule, ...] = (
     (
         r"(?<![0-9.,^])(?<!\^[-−])(?P<noun>[0-9][0-9.,]{0,9}[⁰¹²³⁴-⁹]{0,3}"
@@ -567,11 +574,23 @@ _MEASURES: tuple[Rule, ...] = (
     (r"(?<=[0-9]) ?mo? old\b", "months old"),
     (r"(?<=[0-9]) ?st\.?(?= [0-9]{1,2} ?lbs?\b)|(?<=[02-9])st\b|(?<=\b11)st\b", "stone"),
     (
+        rf"(?<=[0-9]) ?(?P<spoon>[CcTt])\b\.?(?= (?:{_INGREDIENTS})\b)",
+        lambda m: (
+            many(_SPOONS[m["spoon"]])
+            if _MORE.search(m.string, 0, m.start())
+            else _SPOONS[m["spoon"]]
+        ),
+    ),
+    (
         r"(?:(?<=\b1)|(?<=[/½¼¾]))(?<!/1) c\.(?= [a-z])"
         r"|(?<=/[0-9]) c(?:\.(?= [a-z]|$)|(?= [a-z]{3}))",
         "cup",
     ),
     (r"(?<=[0-9]) c\.(?= [a-z])", "cups"),
+    (
+        r"\b(?P<pressure>9[0-9]{2}|10[0-9]{2}) mb\b",
+        lambda m: f"{cardinal(m['pressure'])} millibars",
+    ),
     (r"(?<=[0-9]) K(?=[.,;)]| ?$| (?:and|or|to)\b)", "kelvin"),
     (r"(?<=[0-9]) ?A(?= (?:fuse|breaker|circuit|current|supply|outlet|charger)\b)", "amp"),
     (r"(?<=[0-9]) ?A(?=[,.;)]|$| (?:and|at|or)\b)", _amps),

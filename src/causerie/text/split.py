@@ -349,7 +349,7 @@ _NO_END = re.compile(
 _MAY_GO_ON = re.compile(
     r"(?<![\w.])(?:[Aa]cct|[Cc]onf|[Rr]ef|[Ii]nv|[Ii]ss|[Ss]c|[Pp]op|VOL|CH|FIG|lbs?|oz|tbsp|"
     r"tsp|hrs?|mins|secs|yrs|yds?|sq|fl|cu|appt|cont|kr|Rs|Rm|Rte|Hwy|Mk|"
-    r"[Vv]ols?|[Cc]ols|Tbl|[Cc]hs?|[Ss]ecs?|[Pp]ts?|[Ll]at|[Ee]dn|[Cc]hap|[Ee]qs?|[Ff]igs?|"
+    r"[Vv]ols?|[Cc]ols|Tbl|[Cc]hs?|Cat|[Ss]ecs?|[Pp]ts?|[Ll]at|[Ee]dn|[Cc]hap|[Ee]qs?|[Ff]igs?|"
     r"[Aa]rts?|[Pp]ara|[Ee]ds?|Mon|Tues?|Wed|"
     r"Weds|"
     rf"{'|'.join(SHORT_BOOKS)}|"

@@ -79,6 +79,7 @@ _PERIODS = {
     "user": "user", "kilo": "kilo", "pound": "pound", "unit": "unit", "dose": "dose",
     "seat": "seat", "serving": "serving", "request": "request", "student": "student",
     "customer": "customer", "employee": "employee", "session": "session",
+    "sh": "share", "share": "share",
 }  # fmt: skip
 _SAME_IN_PLURAL = frozenset(
     "yen won yuan dong baht naira rand forint lira percent hertz kilohertz megahertz gigahertz "
