@@ -135,3 +135,16 @@ def test_words_of_the_bundled_lexicon_are_found() -> None:
 )
 def test_names_are_known(name: str, phonemes: str) -> None:
     assert Lexicon.load(BUNDLED / "lexicon.txt.gz").word(name) == phonemes
+
+
+@pytest.mark.parametrize(
+    ("written", "phonemes"),
+    [
+        ("O'Brien's friends met D'Angelo.", "ObɹˈIɪnz fɹˈɛndz mˈɛt dˈænʤəlO."),
+        ("Nobody'd say who'd've gone; should've.", "nˈObˌɑdid sˈA hˌudᵊv ɡɔn; ʃˌʊdᵊv."),
+        ("Sooo goood, I looove it.", "sˌO ɡˈʊd, ˌI lˈʌv ɪt."),
+        ("Lookin' and runnin'.", "lˈʊkɪn ænd ɹˈʌnɪn."),
+    ],
+)
+def test_contractions_and_informal_spellings_are_known(written: str, phonemes: str) -> None:
+    assert Lexicon.load(BUNDLED / "lexicon.txt.gz").read(written).phonemes == phonemes

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 
 def ending(stem: str, suffix: str) -> str:
-    """The phonemes of a suffix ("s", "ed", "ing" …) after those of a stem."""
+    """The phonemes of a suffix ("s", "ed", "'d" …) after those of a stem."""
     last = stem[-1]
+    if suffix == "'d":  # there'd
+        return "əd" if last in "td" else "d"
     if suffix in ("ed", "d"):
         return "ᵻd" if last in "td" else "t" if last in "pkfθʃsʧ" else "d"
     if suffix == "s":
@@ -19,6 +21,10 @@ def stems(word: str) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Each possible suffix of a word with its possible stems, the most likely first."""
     if word.endswith("'s"):
         yield "s", (word[:-2],)
+    elif word.endswith(("'ve", "'ll", "'re")):
+        yield word[-2:], (word[:-3],)
+    elif word.endswith("'d"):
+        yield "'d", (word[:-2],)
     elif word.endswith("ies"):
         yield "s", (word[:-1], word[:-3] + "y")
     elif word.endswith("s") and not word.endswith("ss"):

@@ -58,6 +58,11 @@ _WEAK_FORMS = {
 }
 
 
+_REPEATED = re.compile(r"([a-z])\1{2,}")
+# Of a name; the apostrophe of a contraction stands before its last letters.
+_WITH_APOSTROPHE = re.compile(r"[a-z]{1,6}'(?:[a-z]{3,}|i)")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Reading:
     """The phonemes of a text, and the characters that cannot be read."""
@@ -101,7 +106,7 @@ class Lexicon:
         prefix, hyphen, rest = lower.partition("-")
         if hyphen:
             return _PREFIXES[prefix] + self.word(rest)
-        known = self.fixed.get(lower) or self.entries.get(lower) or self._inflected(lower)
+        known = self.fixed.get(lower) or self._known(lower) or self._informal(lower)
         if known:
             return known
         parts = _HUMP.split(word)
@@ -116,17 +121,37 @@ class Lexicon:
 
     def knows(self, word: str) -> bool:
         """Whether a word in small letters, or its stem, has an entry."""
-        return word in self.entries or self._inflected(word) is not None
+        return self._known(word) is not None
+
+    def _known(self, word: str) -> str | None:
+        return self._entry(word) or self._inflected(word)
+
+    def _informal(self, word: str) -> str | None:
+        """The phonemes of sooo or looove, and of goin', whose apostrophe is off."""
+        going = self.entries.get(word + "g", "") if word.endswith("in") else ""
+        if going.endswith("ŋ"):
+            return going[:-1] + "n"
+        if not _REPEATED.search(word):
+            return None
+        twice, once = (_REPEATED.sub(r"\1" * count, word) for count in (2, 1))
+        return self._known(twice) or self._known(once)
+
+    def _entry(self, word: str) -> str | None:
+        """The phonemes of an entry; O'Brien may be there without its apostrophe."""
+        found = self.entries.get(word)
+        if found is None and _WITH_APOSTROPHE.fullmatch(word):
+            return self.entries.get(word.replace("'", ""))
+        return found
 
     def _inflected(self, word: str) -> str | None:
         """The phonemes of a regular inflection of a known word."""
         for suffix, possible in stems(word):
-            known = next((stem for stem in possible if stem in self.entries), None)
-            if known is None:
-                continue
-            verb = as_verb(known) if suffix in ("ed", "ing") else None
-            phonemes = verb or self.entries[known]
-            return phonemes + ending(phonemes, suffix)
+            for stem in possible:
+                found = self._entry(stem)
+                if found:
+                    verb = as_verb(stem) if suffix in ("ed", "ing") else None
+                    phonemes = verb or found
+                    return phonemes + ending(phonemes, suffix)
         return None
 
     def read(self, text: str) -> Reading:
