@@ -100,6 +100,12 @@ def read_addresses(text: str) -> str:
     return _SHARP.sub(r"\1 sharp", text)
 
 
+def option(match: re.Match[str]) -> str:
+    """An option of a command in words: --dry-run → dash dash dry run."""
+    name = match[0].lstrip("-")
+    return " dash " * (len(match[0]) - len(name)) + name.replace("-", " ")
+
+
 def unread_parts(text: str) -> list[str]:
     """The queries and fragments of its web addresses, which are not read."""
     if not _UNREAD.search(text):

@@ -297,7 +297,8 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             r"thursday|friday|saturday|weekend|spring|fall)|ago|this morning|earlier|"
             r"as a (?:child|boy|girl|kid)|"
             r"(?:before|after|until) (?:he|she|they|we|i) \w+ed\b|"
-            r"\b(?:i|we|they|you) _ [^,]*\band \w+ed (?:it|them|the|a|him|her|my|about|that)\b|"
+            r"\b(?:i|we|they|you) _ [^,]*\band \w+ed(?: ?$| (?:it|them|the|a|him|her|my|about|"
+            r"that)\b)|"
             r"_ (?:somewhere|said|was|were|in (?:the|a|an) \w+ (?:\w+ )?that)\b|(?:^|[,;] |"
             r"\b(?:and|but|that|when|after) )"
             r"(?:the|an?|my|his|her|our|your|their|this) (?:\w+ )?"
@@ -321,7 +322,7 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
         ("kˈɑntˌɛnt", r"\bthere(?:'s| is| was) (?:\w+ )?_"),
         (
             "kəntˈɛnt",
-            r"^(?:is|are|was|were) (?:you|he|she|they|we) _ (?:with|to|in)\b|"
+            r"^(?:is|are|was|were) (?:you|he|she|they|we) _(?: (?:with|to|in)\b| ?$)|"
             r"\b(?:is|are|am|was|were|be|been|being|feel|feels|felt|seem|seems|seemed|so|very|"
             r"quite|perfectly|not|more|i'm|he's|she's|they're|we're|looked|looks|look|remain|"
             r"remained|fully|completely|happy and|grew|rest|well|to) "

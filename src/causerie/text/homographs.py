@@ -295,6 +295,8 @@ def _is_verb(words: Sequence[str], at: int, *, singular: bool) -> bool | None:
         return not singular  # how will this impact us?
     if before == "all":  # wash all produce; but we all produce
         return earlier in _SUBJECTS or earlier in ("us", "people")
+    if before == "rather" and earlier in _BEFORE_VERBS:  # I'd rather not elaborate
+        return not singular
     if before in _BEFORE_NOUNS or before.endswith("'s"):
         return False
     if earlier in ("he", "she", "it") and before.endswith("s"):  # he holds moderate views

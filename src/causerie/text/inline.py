@@ -14,6 +14,7 @@ from html.entities import html5
 
 from causerie.errors import TextError
 from causerie.text import pauses
+from causerie.text.addresses import option
 from causerie.text.marks import Mark
 from causerie.text.numbers import ordinal
 from causerie.text.phonemes import ALPHABETS, is_ipa, to_phonemes
@@ -271,7 +272,7 @@ def _code(raw: str, at: int, stop: int) -> Token | None:
     for closed in re.compile("`+").finditer(raw, opened.end(), stop):
         if len(closed[0]) == len(opened[0]):
             inner = raw[opened.end() : closed.start()].replace("\n", " ").strip()
-            inner = _OPTION.sub(lambda option: option[0].replace("-", " dash "), inner).strip()
+            inner = _OPTION.sub(option, inner).strip()
             return Token(Kind.TEXT, closed.end(), inner or " ")
     return None
 

@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Callable
 
 from causerie.text.abbreviations import read_abbreviations
-from causerie.text.addresses import read_addresses
+from causerie.text.addresses import option, read_addresses
 from causerie.text.capitals import read_capitals
 from causerie.text.digit_strings import CODES
 from causerie.text.latex import read_latex
@@ -162,7 +162,7 @@ def normalize(text: str, *, spells: bool = True, knows: Callable[[str], bool] | 
     text = _TO_A_POWER.sub(_to_a_power, _MINUS_GRADE.sub(" minus", text))
     text = read_quantities(text)
     text = _GREEK_LETTER.sub(lambda match: f" {_GREEK[match[0]]} ", text)
-    text = _OPTION.sub(lambda match: match[0].replace("-", " dash "), text)
+    text = _OPTION.sub(option, text)
     text = _DOLLAR_FOR_S.sub("s", text)
     text = _VARIABLE.sub("dollar ", _DASH.sub("—", text))
     text = _SYMBOL.sub(lambda match: f" {_SYMBOLS[match[0]]} ", _REPEATED.sub(r"\1", text))
