@@ -56,6 +56,7 @@ _ABBREVIATIONS = {
     "Utd": "United", "pcs.": "pieces",
     "mtg.": "meeting", "mktg.": "marketing", "pls.": "please", "pls": "please",
     "y/y": "year over year",
+    "&c.": "etcetera", "Ph:": "phone:",
     "q/q": "quarter over quarter", "m/m": "month over month", "YoY": "year over year",
     "Y/Y": "year over year", "Q/Q": "quarter over quarter",
     "mkt cap": "market cap", "Mkt cap": "Market cap",
@@ -114,7 +115,7 @@ _ABBREVIATIONS = {
 _MAY_END = frozenset(
     form
     for short in (
-        *"etc. mgr. asst. govt. univ. bldg. Esq. Jr. Sr. a.m. p.m. Ph.D. M.D.".split(),
+        *"etc. &c. mgr. asst. govt. univ. bldg. Esq. Jr. Sr. a.m. p.m. Ph.D. M.D.".split(),
         "et al.",
     )
     for form in (short, _capital(short))
@@ -293,7 +294,7 @@ _STATE = re.compile(
 )
 _ON_STREET = r" (?:Ave|Blvd|Pkwy|Rd)\b"  # Mass. Ave.
 _OLD_STATE = re.compile(
-    rf"(?:(?<=[a-z], )|(?P<party>\([DRI])-|\b(?=[A-Z][a-z]+\.{_ON_STREET}))"
+    rf"(?:(?<=[a-z], )|(?P<party>(?:\(|\b)[DRI])-|\b(?=[A-Z][a-z]+\.{_ON_STREET}))"
     rf"(?P<state>{alternatives(_OLD_STATES)})\."
     rf"(?P<end>(?!{_ON_STREET}){_END})?(?!\w)"
 )

@@ -307,7 +307,8 @@ CODES: tuple[Rule, ...] = (
     ),
     (_HARDWARE_ADDRESS, _characters_and_colons),
     (
-        r"(?<![\w-])(?=[0-9-]{1,24}[A-Z])[0-9]{1,8}(?:-[0-9A-Z]{1,8}){2,6}(?![\w:-])",
+        r"(?<![\w-])(?:(?=[0-9-]{1,24}[A-Z])[0-9]{1,8}(?:-[0-9A-Z]{1,8}){2,6}"
+        r"|[A-Z]{1,4}[0-9]{1,4}-[0-9]{1,5}[A-Z]{1,2})(?![\w:-])",
         _groups_of_code,
     ),
     (
@@ -344,6 +345,7 @@ CODES: tuple[Rule, ...] = (
     ),
 )
 DIGIT_STRINGS: tuple[Rule, ...] = (
+    (r"(?<=[a-z] )# ?(?=\(?[0-9]{3}[).-])", "number"),
     (
         r"(?<=\bI S O )(?P<digits>[0-9]{4,5}):(?P<year>[12][0-9]{3})\b",
         lambda match: f"{label(match['digits'])} {year(match['year'])}",

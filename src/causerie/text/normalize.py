@@ -132,7 +132,7 @@ _DOLLAR_FOR_S = re.compile(r"(?<=[A-Za-z])\$(?=[A-Za-z])")
 _REPEATED = re.compile(f"([{re.escape(''.join(_SYMBOLS))}])\\1{{2,}}")
 _SYMBOL = re.compile(f"[{re.escape(''.join(_SYMBOLS))}]")
 _BRACKETS = str.maketrans("[]{}<>|", "()()(),", "*`~^#")
-_SPACE_BEFORE = re.compile(r" +(?=[,.!?;:…)])")
+_SPACE_BEFORE = re.compile(r" +(?=[,.!?;:…)])|(?<=[a-z]) +(?='s\b)")
 _DANGLING = re.compile(r"(?<=\w)-(?= |$)|(?<=\( )|(?<=\() +")
 
 

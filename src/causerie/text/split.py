@@ -341,7 +341,7 @@ _NO_WORDS = re.compile(r"\S{1000}")
 _MAX_ENDING = 16
 # Abbreviations after which a sentence goes on and that sentencex does not know.
 _NO_END = re.compile(
-    r"(?<![\w.])(?:[Aa]pprox|[Dd]ept|est|[Mm]isc|[Ii]ncl|[Ee]xcl|[Rr]esp|[Cc]f|[Vv]iz|ca|Wm|Chas|"
+    r"(?<![\w.])(?:[Aa]pprox|[Dd]ept|est|[Mm]isc|[Ii]ncl|[Ee]xcl|[Rr]esp|[Cc]f|[Vv]iz|ca|Wm|Chas|[Vv]ols?|[Cc]haps?|"
     r"Thos|Robt|"
     r"[Ee]\.g|[Ii]\.e)\.\s*$|(?<!\S)\.{1,2}$|^(?:[IVX]{2,5}|[ivx]{2,5})\.\s*$"  # ./run, II. Methods
 )

@@ -14,6 +14,7 @@ UNITS = {
     "mls": "milliliter", "gals": "gallon", "ozs": "ounce", "sqft": "square foot",
     "sqm": "square meter", "mW": "milliwatt", "kA": "kiloamp", "mEq": "milliequivalent",
     "bhp": "brake horsepower", "pct": "percent", "mya": "million year ago",
+    "Mya": "million year ago",
     "km": "kilometer", "m": "meter", "cm": "centimeter", "mm": "millimeter", "nm": "nanometer",
     "μm": "micrometer", "μg": "microgram", "mcg": "microgram", "μs": "microsecond",
     "Å": "angstrom", "ly": "light year", "mi": "mile", "nmi": "nautical mile", "ft": "foot",
