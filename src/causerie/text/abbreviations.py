@@ -12,6 +12,7 @@ from causerie.text.calendar import (
     SHORT_MONTHS,
     days_of_letters,
 )
+from causerie.text.chat import read_chat
 from causerie.text.numbers import digits
 from causerie.text.rules import Rules, alternatives
 from causerie.text.units import UNITS, many
@@ -372,7 +373,7 @@ def read_abbreviations(text: str) -> str:
     text = _POINT.sub(lambda match: _POINTS[match["point"] or match["before"]], text)
     text = _LIFE.sub(lambda match: "born " if match["short"] == "b" else "died ", text)
     text = _REVISION.sub("revision ", text)
-    text = _read_chat(_read_colleges(text))
+    text = read_chat(_read_colleges(text))
     text = _STREET_NAME.sub(r"\g<name> Street", text)
     text = _TITLE.sub(lambda match: _BEFORE_NAME[next(filter(None, match.groups()))], text)
     text = _SUFFIX.sub(_suffix, text)
@@ -439,35 +440,6 @@ def _abbreviation(match: re.Match[str]) -> str:
 def _college(match: re.Match[str]) -> str:
     state = match["state"]
     return f"{_OLD_STATES[state] if state else match['rival'] or match['team']} State"
-
-
-_CHAT = {
-    "gr8": "great", "l8": "late", "l8r": "later", "m8": "mate", "2nite": "tonight",
-    "2moro": "tomorrow", "2morrow": "tomorrow",
-    "str8": "straight", "w8": "wait",
-    "ppl": "people", "sry": "sorry", "plz": "please", "cuz": "because", "luv": "love",
-    "gf": "girlfriend", "bf": "boyfriend",
-}  # fmt: skip
-#: Words of chats: gr8, c u l8r.
-_read_chat = Rules(
-    (
-        (r"(?<![\w.])(?:gr8|l8r?|m8|2nite|2moro|2morrow|str8|w8)\b", lambda m: _CHAT[m[0]]),
-        (
-            r"\bb4(?= (?:the|it|i|I|you|u|we|he|she|they|my|your|noon|midnight|bed|lunch|dinner|"
-            r"breakfast|school|work|going|that|this|[0-9])\b)",
-            "before",
-        ),
-        (
-            r"(?:(?<=\bthx )|(?<=\bthanks )|(?<=\bgood )|(?<=\bluck )|(?<=\bwait ))"
-            r"4(?= (?:u|you|ya|me|the|ur|your)\b)",
-            "for",
-        ),
-        (r"(?<![\w'.-])ur(?![\w'.-])", "your"),
-        (r"(?<![\w'.-])(?:ppl|sry|plz|cuz|luv|gf|bf)(?![\w'.-])", lambda m: _CHAT[m[0]]),
-    ),
-    only_if=r"[a-z][48]|[2w][mn8]|\b4 |\bur\b|ppl|sry|plz|cuz|luv|[gb]f",
-    spaced=False,
-)
 
 
 #: Colleges and conferences. Compiled when a text first needs them, as they take long.

@@ -15,7 +15,9 @@ from causerie.text.abbreviations import read_abbreviations
 from causerie.text.addresses import option, read_addresses
 from causerie.text.capitals import read_capitals
 from causerie.text.digit_strings import CODES
+from causerie.text.formulas import read_formulas
 from causerie.text.latex import read_latex
+from causerie.text.notation import read_notation
 from causerie.text.numbers import cardinal
 from causerie.text.quantities import read_quantities
 from causerie.text.roman import read_roman_numerals
@@ -126,7 +128,6 @@ _OPTION = re.compile(  # git push --force; ls -l
 _DASH = re.compile(r"(?<=\S) -{1,3} (?=\S)|-{2,}")
 _ARROW = re.compile(r"(?<![-=<])[-=]{1,2}>")
 _COMPARED = re.compile(r"(?<=[\w)²³°%∞!] )[<>](?= ?[$€£~]?\.?[\w(])|[<>](?=[$€£~]?\.?[0-9])")
-_COMPASS = {"N": "north", "S": "south", "E": "east", "W": "west"}
 _VARIABLE = re.compile(r"(?<!\w)\$(?=[A-Za-z_])")
 _DOLLAR_FOR_S = re.compile(r"(?<=[A-Za-z])\$(?=[A-Za-z])")
 _REPEATED = re.compile(f"([{re.escape(''.join(_SYMBOLS))}])\\1{{2,}}")
@@ -149,7 +150,7 @@ def normalize(text: str, *, spells: bool = True, knows: Callable[[str], bool] | 
     text = _INDEX.sub(_index, text)
     text = " ".join(text.translate(_TABLE).split())
     text = _ELEMENT.sub(lambda m: f" {'slash ' * bool(m['slash'])}{m['name']} ", text)
-    text = _read_signs(_DECORATION.sub("", text))
+    text = read_formulas(read_notation(_DECORATION.sub("", text)))
     text = read_addresses(_CODES(EMOTICON.sub("", text)))
     text = read_roman_numerals(read_abbreviations(text))
     text = read_capitals(text, knows) if spells else text
@@ -180,158 +181,8 @@ def _index(match: re.Match[str]) -> str:
     return f"{match[1]} {cardinal(unicodedata.normalize('NFKC', match[2]))} "
 
 
-_FUNCTIONS = {"sin": "sine", "cos": "cosine", "tan": "tangent"}
-
-
-def _function(match: re.Match[str]) -> str:
-    """A function before its argument: f'(x) → f prime of (x); log2(8) → log base 2 of (8)."""
-    if match["base"]:
-        return f"log base {match['base']} of ("
-    name = _FUNCTIONS.get(match["name"], match["name"])
-    return f"{name}{' prime' * bool(match['prime'])} of ("
-
-
 def _to_a_power(match: re.Match[str]) -> str:
     return f" to the {'minus ' * bool(match['minus'])}"
 
 
-_PIECES = {"K": "king", "Q": "queen", "R": "rook", "B": "bishop", "N": "knight", "": ""}
-
-
-_QUALITIES = {
-    "m": "minor", "min": "minor", "maj": "major", "dim": "diminished", "aug": "augmented",
-    "sus": "suspended",
-}  # fmt: skip
-
-
-def _chord(match: re.Match[str]) -> str:
-    """A chord or a key: F#m7 → F sharp minor 7."""
-    sign = {"#": "sharp", "♯": "sharp", "b": "flat", "♭": "flat", None: ""}[match["sign"]]
-    quality = _QUALITIES.get(match["sharp"] or match["plain"], "")
-    return " ".join(filter(None, [match["root"], sign, quality, match["number"]]))
-
-
-def _move(match: re.Match[str]) -> str:
-    """A move in chess: Nxe5+ → knight takes e5 check."""
-    words = (
-        _PIECES[match["piece"]],
-        match["from"],
-        "takes" if match["takes"] else "",
-        match["to"],
-        {"+": "check", "#": "checkmate", "": ""}[match["check"]],
-    )
-    return " ".join(filter(None, words))
-
-
-def _stars(match: re.Match[str]) -> str:
-    """A rating in stars: ★★★★☆ → four out of five stars. One star after a number is its unit."""
-    full, empty = len(match["full"]), len(match["empty"])
-    if full + empty == 1:
-        return match[0]
-    return f"{full} out of {full + empty} stars" if empty else f"{full} stars"
-
-
-#: Functions, derivatives, absolute values, directions, stars and hearts.
-_read_signs = Rules(
-    (
-        (r"(?:(?<=\b[IiU] )|(?<=\b[Ww]e )|(?<=\b[Yy]ou ))(?:❤|<3(?= \w))", "love"),
-        (r"(?<=\bP\([A-Z])\|(?=[A-Z]\))", " given "),
-        (r"(?<=\b[a-z])'(?= ?[=+])", " prime"),
-        (r"(?<![\w'])n!(?!\w)(?! ?[=*+/])", "n factorial"),
-        # Chords: Am7, F#m, Bbmaj7.
-        (
-            r"(?<![\w-])(?P<root>[A-G])(?:(?P<sign>[#♯♭b])(?P<sharp>m|maj|min|dim|aug|sus)?|"
-            r"(?P<plain>m(?=7|9|11)|maj(?=7|9)|sus(?=[24])|dim|aug|min(?=7)))(?P<number>(?:6|7|"
-            r"9|11|13|(?<=sus)[24])?)(?![\w-])"
-            r"(?<!\b[A-G]b)(?<![A-G]♭)",
-            _chord,
-        ),
-        (
-            r"(?<=\b[A-G])(?:b|♭)(?= (?:major|minor|trumpet|clarinet|sax\w*|horn|blues|scale|"
-            r"chord)\b)",
-            " flat",
-        ),
-        (r"(?<=(?:major|minor|sharp) and )(?P<root>[A-G])b\b", r"\g<root> flat"),
-        # Chess: Nf3, exd5, O-O.
-        (
-            r"(?<![\w-])(?P<piece>[KQRBN])(?P<from>[a-h]?[1-8]?)(?P<takes>x?)(?P<to>[a-h][1-8])"
-            r"(?P<check>[+#]?)(?![\w-])",
-            _move,
-        ),
-        (
-            r"(?<![\w-])(?P<piece>)(?P<from>[a-h])(?P<takes>x)(?P<to>[a-h][1-8])(?P<check>[+#]?)(?![\w-])",
-            _move,
-        ),
-        (
-            r"\b(?P<pawn>[a-h][18])=(?P<piece>[QRBN])\b",
-            lambda m: f"{m['pawn']} {_PIECES[m['piece']]}",
-        ),
-        (r"(?<![\w-])O-O(?P<long>-O)?(?![\w-])", lambda m: f"castles{' long' * bool(m['long'])}"),
-        (r"\blog_?(?P<base>[0-9]{1,2}) (?=[0-9a-z])", r"log base \g<base> of "),
-        # One or more: file(s), box(es); but print(s).
-        (
-            r"(?<=[a-z]{3})(?<!print)(?<!\blen)(?<!\bstr)(?<!\bset)(?<!\bsum)(?<!sorted)"
-            r"(?<!\bint)(?<!list)(?<!log)\((?P<ending>s|es|ren)\)(?![\w(])",
-            r"\g<ending>",
-        ),
-        # Of formulas: (a+b)/(c+d), x = a/b, (-b).
-        (
-            r"(?:(?<=\)) ?/ ?|(?<=\b[a-z])(?<![\w/.'][a-z])/(?=[a-z] [+=*×−-])"
-            r"|(?<=[+=*×−-] [a-z])/)(?=[0-9]{0,3}[a-z](?![A-Za-z/'])|[0-9]+ ?[a-z]?(?![\w/])|\()",
-            " over ",
-        ),
-        (r"(?<=\()[-−](?=[a-z](?: [±+−*/-]|\)))", "minus "),
-        (r"(?<=\w) ?%ile(?P<s>s?)\b", r" percentile\g<s>"),
-        (r"▲ ?(?=[$€£]?[0-9])", "up "),
-        (r"▼ ?(?=[$€£]?[0-9])", "down "),
-        (r"§§ ?", "sections "),
-        (r"§ ?(?=[IVX])", "section "),
-        (r"¶¶ ?", "paragraphs "),
-        (r"(?<!\S)<(?P<file>[\w/]{1,40}\.[ch]\w{0,2})>", r"\g<file>"),  # #include <stdio.h>
-        (r"(?P<full>[★⭐]{1,5})(?P<empty>☆{0,5})", _stars),
-        (
-            r"(?<![\w.\\])(?P<name>[fghFGHPOT]|sin|cos|tan|ln|exp|sinh|cosh|tanh|"
-            r"log_?(?P<base>[0-9]*))"
-            r"(?P<prime>'?)\((?!s\))(?=[^()]{1,30}\))",
-            _function,
-        ),
-        (
-            r"\b(?P<name>sin|cos|tan)(?=[²³]| ?[αβθφω]|\^2)",
-            lambda m: _FUNCTIONS[m["name"]] + " " * (m.string[m.end()] not in " ²³^"),
-        ),
-        (
-            r"(?<=\bI-)(?P<road>[0-9]{1,3} )(?P<point>[NSEW])\b",
-            lambda m: m["road"] + _COMPASS[m["point"]],
-        ),
-        (r"\b(?P<letter>[A-Z])(?P<first>[0-9]{1,2})[-–](?=(?P=letter)[0-9])", r"\1\2 to "),
-        (r"\b(?P<low>X{0,3}S|M|L)[-–](?P<high>M|X{0,3}L|[2-5]XL)\b", r"\g<low> to \g<high>"),
-        (r"\b(?:A[-–]Z|a[-–]z)\b", lambda m: f"{m[0][0]} to {m[0][-1]}"),
-        # y = mx + b
-        (r"(?<== )([a-z])([a-z])(?=[²³]?(?: ?[+−]| - ))", lambda m: f"{m[1]} {m[2]}"),
-        # F = ma
-        (
-            r"(?<=\b[A-Za-z] = )(?!no|it|me|us|on|in|up|at|to|my|so|do|if|or|as|an|am|be|by|is|of)"
-            r"([a-z])([a-z])(?=[²³]?(?:[.,;:)]|$))",
-            lambda m: f"{m[1]} {m[2]}",
-        ),
-        (r"(?<![\w=])==(?=[^\s=])([^=]{1,100})(?<![\s=])==(?![\w=])", r"\1"),
-        (r"\bd([a-z])/d([a-z])\b", lambda m: f"d {m[1]} over d {m[2]}"),
-        (
-            r"\|(?P<value>[\w+−-][^|]{0,20})(?<! )\|(?= ?[=<>≤≥+])",
-            lambda m: f" the absolute value of {m['value']}",
-        ),
-        (
-            r"(?<![\w.])(?P<lat>[0-9]{1,2}(?:\.[0-9]{1,8})?)°? ?(?P<ns>[NS]),? "
-            r"(?P<long>[0-9]{1,3}(?:\.[0-9]{1,8})?)°? ?(?P<ew>[EW])\b",
-            lambda m: f"{m['lat']}° {_COMPASS[m['ns']]}, {m['long']}° {_COMPASS[m['ew']]}",
-        ),
-        (r"(?<=[0-9][°'\"]) ?(?P<point>[NSEW])\b", lambda m: f" {_COMPASS[m['point']]}"),
-    ),
-    only_if=r"\w'?\(|log[0-9]|\) ?/|\b[a-z]/[a-z]\b|\([-−][a-z]|\w' ?[=+]|"
-    r"[a-h][1-8]|\b[A-G](?:[#♯♭b]|m[0-9]|maj|sus|dim|aug|min)|O-O"
-    r"|%ile|§|¶¶|n!|I-[0-9]|[A-Z][0-9]{1,2}[-–]|[Aa][-–][Zz]|[SML]"
-    r"[-–][MX2-5L]|/d|\||[❤★⭐▲▼]|<3|<[\w/]+\.|"
-    r"[0-9][°'\"]? ?[NSEW]|= [a-z]{2}|[^ ]==|\b(?:sin|cos|tan)[²³^ αβθφω]",
-    spaced=False,
-)
 _TABLE = _Compatible(str.maketrans(_CHARACTERS))
