@@ -62,13 +62,15 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             "ɹˈW",
             r"\b(?:terrible|huge|blazing|furious|bitter|public|political|loud|almighty|"
             r"diplomatic|massive|heated|violent|angry|family|nasty) _|\b(?:had|have|having|"
-            r"has) (?:a|another) _(?! of)|\b_ (?:over|about|among|broke|erupted|between)\b",
+            r"has) (?:a|another) _(?! of)|\b_ (?:over|about|among|broke|erupted|between|could be "
+            r"heard)\b",
         ),
         ("ɹˈO", ""),
     ),
     "tear": (
         (
             "tˈɪɹ",
+            r"\b(?:brush\w*|blink\w*|dab\w*|dried) (?:away |back )?(?:a|the|his|her|my) _\b|"
             r"_ (?:jerkers?|rolled|ran|fell|gas|ducts?|drops?|stained|streamed|slid|trickled|came|"
             r"(?:in|from|down|on) (?:his|her|my|your|their|each|one) (?:eyes?|cheeks?|face)|"
             r"slipped|glistened|"
@@ -230,6 +232,7 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             r"\b(?:chat\w*|speak|talk) _ with\b|"
             r"\b(?:watch\w*|com(?:e|es|ing)|brought|bring\w*) [^,.]*_ (?:on|at|from|in|tonight)\b|"
             r"\bwas still _ ?$|"
+            r"\b(?:is|was) _ and\b|"
             r"_ on (?:the )?(?:air|stage|tv|television|t v|radio|camera|youtube|facebook|instagram|"
             r"twitch)\b|\b(?:cooked|eaten|boiled|caught|captured|sold|shipped|exported) _\b|"
             r"_ (?:plants?|cultures?|vaccines?|bacteria|crabs?|worms?|crickets|chickens|cattle)\b|"
@@ -304,6 +307,11 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             r"(?:the|an?|my|his|her|our|your|their|this) (?:\w+ )?"
             r"(?!(?:people|children|\w*men|class|we|i|you|they)\b)\w+[^s ] _\b|"
             r"\bfinally _\b|"
+            r"^(?!(?:please|never|always|just|also|then|now|only|go|try|first|next|let|once|often|"
+            r"to|not|or|and|but|don't|do|did|we|i|you|they|people|children|\w*men|can|could|should|"
+            r"would|will|must|may|might|let's|if|when)\b)[a-z]+[^s ] _ (?:\w+ly|the|a|his|her|it|"
+            r"my|to|"
+            r"aloud|every|all|about|from|in|through)\b|"
             r"^(?:when|as|while|after) (?:i|he|she|we|they) _ [^,]*, "
             r"(?:i|he|she|we|they) (?:\w+ed|"
             r"felt|knew|saw|thought|was|were|cried|had|could|fell|found|got|bought|made|took|went|"
@@ -325,7 +333,8 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             r"^(?:is|are|was|were) (?:you|he|she|they|we) _(?: (?:with|to|in)\b| ?$)|"
             r"\b(?:is|are|am|was|were|be|been|being|feel|feels|felt|seem|seems|seemed|so|very|"
             r"quite|perfectly|not|more|i'm|he's|she's|they're|we're|looked|looks|look|remain|"
-            r"remained|fully|completely|happy and|grew|rest|well|to) "
+            r"remained|fully|completely|(?:happy|full|calm|warm|safe|rested|quiet|satisfied|"
+            r"relaxed) and|grew|rest|well|to) "
             r"(?:\w+ly |never |always )?_\b(?! (?:is|creators?|was|for|on|of))|"
             r"\b_ (?:with|to) (?:his|her|their|my|life|just|simply|the way|be|sit|stay|watch|let|"
             r"what|wait)|_ (?:cats?|dog|baby|babies|m[ae]n|wom[ae]n|child|children|smiles?|sighs?|"
@@ -388,6 +397,7 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
         ("nˈʌmbəɹ", ""),
     ),
     "does": (
+        ("dˈOz", r"\b(?:the|two|three|four|five|several|female) _ (?!not\b|n't)[a-z]"),
         (
             "dˈOz",
             r"\b(?:the|two|three|four|five|several|female|few|young|these|those|of|and|many|"
@@ -456,6 +466,7 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
         ("ˈAʤd", ""),
     ),
     "dogged": (
+        ("dˈɔɡɪd", r"\b(?:an?|the|his|her|their|its|my|our|your|such|with|of) _ [a-z]"),
         (
             "dˈɔɡd",
             r"_ (?:by|him|her|them|us|me|it|the|his|their|our|my|every|all|this|that|many|both|"
