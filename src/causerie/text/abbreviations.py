@@ -182,7 +182,8 @@ _STREET = alternatives(
 _INITIALS = re.compile(r"(?<![\w.])(?P<letters>(?:[A-Z]\.){2,8})(?:'?(?P<s>s)\b|(?P<end> ?$))?")
 _INITIAL = re.compile(r"(^|(?<=[.!?(] )|\b[A-Z][a-z]{1,20} )([A-HJ-Z])\. ?(?=[A-Z])")
 _ABBREVIATION = re.compile(
-    rf"(?<![\w./])(?P<number>(?<=[0-9][ -]))?(?P<short>{alternatives(_ABBREVIATIONS)})(?![\w/])"
+    rf"(?<![\w./])(?P<number>(?<=[0-9][ -])|(?<=[0-9](?:st|nd|rd|th) ))?"
+    rf"(?P<short>{alternatives(_ABBREVIATIONS)})(?![\w/])"
     rf"(?P<end>{_END})?"
 )
 _ESTIMATE = re.compile(r" (?:[$€£~]|(?!in\b|by\b|as\b|1[0-9]{3}\b|20[0-9]{2}\b)[a-z0-9])")
@@ -259,7 +260,8 @@ _KEY = re.compile(
 )
 _AFTER_ORDINAL = re.compile(
     r"(?<=[0-9](?:st|nd|rd|th)[ -])(?:(?P<floor>[Ff]lr?\b\.?)|(?P<quarter>[Qq]trs?\b\.?)"
-    r"|(?P<edition>(?:[Rr]ev\. )?edn?\b\.?)|c\.(?= [A-Za-z]|[,;)]|-[A-Z]|$))"
+    r"|(?P<edition>(?:[Rr]ev\. )?edn?\b\.?)|(?P<minute>min\b\.?)"
+    r"|(?P<century>c\.)(?= [A-Za-z]|[,;)]|-[A-Z]|$))"
 )
 # Of a poem or a chapter: v. 7; p. 3, l. 12. Between two names, v. is versus.
 _LINE = re.compile(
@@ -395,9 +397,7 @@ def _unit_alone(match: re.Match[str]) -> str:
 
 
 def _after_ordinal(match: re.Match[str]) -> str:
-    if match["edition"]:
-        return "edition"
-    return "floor" if match["floor"] else "quarter" if match["quarter"] else "century"
+    return match.lastgroup or ""
 
 
 def _initials(match: re.Match[str]) -> str:

@@ -11,7 +11,7 @@ _SYMBOLS = {
     "~": "tilde", "=": "equals", "&": "and", "#": "hash", "%": "percent", "\\": "backslash",
 }  # fmt: skip
 # Besides words without vowels.
-_LETTERED = frozenset("io uk us de eu ai ca au ly html pdf py exe api yml".split())
+_LETTERED = frozenset("io uk us de eu ai ca au ly html pdf py exe api yml faq url".split())
 _TOP_LEVEL = (
     "com|org|net|edu|gov|mil|io|ai|app|dev|co|ly|gg|uk|de|fr|eu|tv|fm|info|xyz|news|blog|tech|cloud"
 )

@@ -296,6 +296,11 @@ DATES: tuple[Rule, ...] = (
         r"(?= (?:e-?mail|meeting|call|game|deadline|appointment|episode|update|session)s?\b)",
         lambda m: m[0] if _may_be_fraction(m["first"], m["second"]) else _without_year(m),
     ),
+    (  # 31/12 is no fraction
+        r"(?<![0-9/.,$ ] )(?<![0-9/.,$])(?P<second>1[3-9]|2[0-9]|3[01])/(?P<first>1[12])"
+        r"(?![0-9/%\"]|\.[0-9]| ?(?:in\b|inch|=|of\b))",
+        _without_year,
+    ),
     (
         rf"(?<![0-9/.,$])(?P<first>1[0-2]|0?[1-9])/(?P<second>{_ONLY_DAYS})"
         r"(?![0-9/%]| (?:of|in)\b)",

@@ -249,9 +249,11 @@ CODES: tuple[Rule, ...] = (
     (r"(?<=[A-Za-z])~(?P<small>[0-9]{1,2})~", lambda match: digits(match["small"])),  # H~2~O
     # Names with a dot: X.509, M.2, H.264.
     (
-        r"(?<![\w.-])(?P<letter>[HMEXQGT])\.(?P<digits>[0-9]{1,4})(?![\w%]|\.[0-9])",
+        r"(?<![\w.-])(?P<letter>[HEXQGT](?=\.[0-9]{3})|M(?=\.2\b))\.(?P<digits>[0-9]{1,4})"
+        r"(?![\w%]|\.[0-9])",
         lambda m: f"{m['letter']} dot {label(m['digits'])}",
     ),
+    (r"(?<![\w.-])(?P<letter>[A-Z])\.(?=[0-9]{1,2}(?![\w%]|\.[0-9]))", lambda m: m["letter"]),
     # Chips: 8xH100, A100-80GB.
     (r"(?<![\w.])(?P<count>[0-9]{1,3})x(?=[A-Z]{1,3}[0-9])", lambda m: cardinal(m["count"])),
     (r"(?<=\b[A-Z][0-9]{3})-(?=[0-9]{2,3} ?GB\b)", " "),

@@ -239,7 +239,8 @@ def _fraction(match: re.Match[str]) -> str:
     unit = {**UNITS, "in": "inch", '"': "inch"}.get(match["unit"])
     if unit is None or (match["unit"] == '"' and _ends_quotation(match)):
         return f"{_out_of(match) or _parts(match)} {match['unit'] or ''}"
-    return f"{_parts(match)} {many(unit) if match['whole'] else unit}"
+    is_before_noun = match.string[match.start("unit") - 1] == "-"  # a 3 1/2-oz. bar
+    return f"{_parts(match)} {many(unit) if match['whole'] and not is_before_noun else unit}"
 
 
 def _out_of(match: re.Match[str]) -> str:
