@@ -65,7 +65,7 @@ _DETERMINED = re.compile(
 _SO_LONG = re.compile(r" ?(?:elapsed|remaining|left|long|in length|total)\b")
 _LASTED = re.compile(
     r"\b(?:time (?:was|of|is)|took|takes|lasted|lasts|ran|finish\w*|duration:?|length:?|timer|"
-    r"countdown)(?: in| for| of)? $",
+    r"countdown)(?: in| for| of)? $|\b(?:ran|won|did) (?:\S{1,8} ){1,3}in $",
     re.I,
 )
 

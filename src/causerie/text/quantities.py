@@ -52,7 +52,7 @@ _COUNTED = re.compile(
 )
 _GROUP = re.compile(
     r"(?:rating|score|stars?|points?|marks?)\b|(?!inches|miles|hours|cups|ounces|pounds|yards|"
-    r"acres)[a-z]{3,20}s\b|people\b"
+    r"acres)[a-z]{3,20}s\b|people\b|would\b"
 )
 _POWERS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 # A 10 in pipe, a 10 by 12 ft room: the singular before a noun, after an article or a hyphen.
@@ -252,7 +252,12 @@ def _out_of(match: re.Match[str]) -> str:
         return f"{cardinal(match['above'])} of {cardinal(match['below'])}"
     after = match["unit"] or match.string[match.end() + 1 : match.end() + 20]
     is_rated = match["below"] in ("5", "10", "100") and (
-        _RATED.search(before) or _GROUP.match(after)
+        _RATED.search(before)
+        or _GROUP.match(after)
+        or (
+            before.endswith((" a ", " an "))
+            and not match.string[match.end() :].strip()[:1].isalpha()
+        )
     )
     is_all = match["above"] == match["below"] not in ("1", "20", "50")
     if not is_rated and not is_all:
@@ -432,7 +437,10 @@ _SIGNS: tuple[Rule, ...] = (
         r"(?=[0-9.,]{1,12}(?:\?|$))",
         lambda match: f"{match['ask']} times ",
     ),
-    (r"(?<![0-9.,])(?P<width>[0-9]{3,4}) ?[x×] ?(?P<height>[0-9]{3,4})(?![0-9])", _pixels),
+    (
+        r"(?<![0-9.,])(?P<width>[0-9]{3,4}) ?[x×] ?(?P<height>[0-9]{3,4})(?![0-9]| ?[cm]?m\b)",
+        _pixels,
+    ),
     (
         r"(?<![0-9./½])(?P<width>[0-9.]{1,4})\" ?[x×] ?(?P<height>[0-9.]{1,4})\"",
         lambda match: f"{match['width']} by {match['height']} inches",
@@ -514,6 +522,7 @@ _SIGNS: tuple[Rule, ...] = (
         r"[a-z]{3}))",
         "by",
     ),
+    (r"(?<=[0-9]) ?[x×] ?(?=[0-9.]{1,6} ?(?:[cm]?m|in|ft)\b(?! ?=))", "by"),
     (r"(?<=[0-9)]) ?[*×] ?(?=[0-9(])", "times"),
     (r"(?<=[0-9)])\*(?=[a-z]\b)|(?<=\b[a-z])\*(?=[0-9])", "times"),
     (r"(?<=[0-9]) ?x ?(?=[0-9])", "by"),
