@@ -61,6 +61,7 @@ _LABELED = (
     r"\b(?P<name>(?:[Rr]oom|[Ss]uite|[Ff]light|[Hh]ighway|[Rr]oute|[Ii]nterstate|[Ee]rror|[Gg]ate|"
     r"[Bb]oeing|[Aa]irbus|[Xx]box|Microsoft|Porsche|Peugeot|Ferrari|Cessna|GeForce|Snapdragon|Bus|"
     r"Form|"
+    r"Bio|Chem|Econ|Psych|Calc|Math|English|History|Physics|Biology|Chemistry|Psychology|"
     r"R T X|G T X|R X|H T T P|R F C|[Aa]partment|[Uu]nit|[Bb]ox|"
     r"[Pp]ort(?: to| is|:)?|[Aa]rea code)(?:'?s)?:?)"
     r" #?(?P<digits>[0-9]{3,4})"

@@ -127,7 +127,7 @@ _OPTION = re.compile(  # git push --force; ls -l
 )
 _DASH = re.compile(r"(?<=\S) -{1,3} (?=\S)|-{2,}")
 _ARROW = re.compile(r"(?<![-=<])[-=]{1,2}>")
-_COMPARED = re.compile(r"(?<=[\w)²³°%∞!] )[<>](?= ?[$€£~]?\.?[\w(])|[<>](?=[$€£~]?\.?[0-9])")
+_COMPARED = re.compile(r"(?<=[\w)²³°%∞!] )[<>](?= ?[-−$€£~]?\.?[\w(])|[<>](?=[$€£~]?\.?[0-9])")
 _VARIABLE = re.compile(r"(?<!\w)\$(?=[A-Za-z_])")
 _DOLLAR_FOR_S = re.compile(r"(?<=[A-Za-z])\$(?=[A-Za-z])")
 _REPEATED = re.compile(f"([{re.escape(''.join(_SYMBOLS))}])\\1{{2,}}")

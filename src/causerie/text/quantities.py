@@ -390,7 +390,7 @@ _WRITTEN: tuple[Rule, ...] = (  # how numbers are written: 1 000 000, 1_000_000,
 )
 _MANY = (
     "people|users|views|likes|words|followers|downloads|copies|jobs|homes|subscribers|steps|"
-    "customers|dollars|euros|tokens|requests|params|parameters|weights"
+    "customers|miles|dollars|euros|tokens|requests|params|parameters|weights"
 )
 _SCALES = {
     "k": "thousand", "m": "million", "b": "billion", "bn": "billion", "mn": "million",
@@ -694,7 +694,7 @@ _MEASURES: tuple[Rule, ...] = (
         r"(?<![\w.,])'?(?P<number>[1-9][0-9])ers\b",
         lambda m: cardinal(m["number"]).removesuffix("e") + "ers",
     ),
-    (r"(?<=[0-9])/(?=(?:day|week|month|year|hour)\b)", "per"),
+    (r"(?:(?<=[0-9])|(?<=[a-z]{3}s))/(?=(?:day|week|month|year|hour)\b)", "per"),
     (r"(?<![0-9/-])24[/-]7(?![0-9/-])", "twenty four seven"),
     (r"(?<![0-9/])24/7/365(?![0-9/])", "twenty four seven three sixty five"),
     (

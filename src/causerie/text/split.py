@@ -349,7 +349,7 @@ _NO_END = re.compile(
 _MAY_GO_ON = re.compile(
     r"(?<![\w.])(?:[Aa]cct|[Cc]onf|[Rr]ef|[Ii]nv|[Ii]ss|[Ss]c|[Pp]op|VOL|CH|FIG|lbs?|oz|tbsp|"
     r"tsp|hrs?|mins|secs|yrs|yds?|sq|fl|cu|appt|cont|kr|Rs|Rm|Rte|Hwy|Mk|"
-    r"[Vv]ols?|[Cc]ols|Tbl|[Cc]hs?|Cat|[Ss]ecs?|[Pp]ts?|[Ll]at|[Ee]dn|[Cc]hap|[Ee]qs?|[Ff]igs?|"
+    r"[Vv]ols?|[Cc]ols|Tbl|[Cc]hs?|Cat|[Ss]ecs?|[Ss]ect|vv|[Pp]aras|[Ll]vl|[Pp]ts?|[Ll]at|[Ee]dn|[Cc]hap|[Ee]qs?|[Ff]igs?|"
     r"[Aa]rts?|[Pp]ara|[Ee]ds?|Mon|Tues?|Wed|"
     r"Weds|"
     rf"{'|'.join(SHORT_BOOKS)}|"
@@ -362,7 +362,7 @@ _BEFORE_NAME = re.compile(
     r"(?<![\w.])(?:Dr|Mr|Mrs|Mme|Mlle|Prof|Ft|Ms|Apt|Ste|Attn|Amb|Atty|Maj|Adm|Brig|Cmdr|Cdr|Pvt|"
     r"Supt|Insp|"
     r"Det|Sched|"
-    r"Appx?|Exh)\.\s*$"
+    r"Appx?|Exh?)\.\s*$"
 )
 _GOES_ON = re.compile(
     r"[#0-9a-z–-]|\([0-9]|(?:[IVXLC]{2,7}|[VXL])\b"
