@@ -230,8 +230,7 @@ def test_the_best_of_wrong_attempts_is_kept(best: int, monkeypatch: pytest.Monke
     assert kept.temperature == 1.6 * CALMER**best
     (check,) = audio.checks
     assert (check.attempts, check.missing, check.invented) == (MAX_CHECKED, 1, 1)
-    wrong = "verify: 1 of 4 words missing, 1 invented, 0 unclear"
-    note = f"{wrong}, in the best of {MAX_CHECKED} attempts"
+    note = f"verify: 1 of 4 words missing, 1 invented, in the best of {MAX_CHECKED} attempts"
     assert f"{note}: 'One fish swims here.'" in audio.notes
     alone = speaker(Scripted("x")).generate(RIGHT[0], seed=kept.seed, temperature=kept.temperature)
     assert same(audio, alone)
@@ -385,6 +384,13 @@ def test_as_many_words_are_kept_as_the_text_has(
     plain = tts.generate(LONG, seed=5, temperature=0)
     audio = tts.generate(LONG, seed=5, temperature=0, verify=True)
     assert (len(audio.samples) < len(plain.samples)) is is_cut
+
+
+def test_a_note_counts_unclear_words() -> None:
+    tts = speaker(Scripted("One dish swings here."))
+    audio = tts.generate("One fish swims here.", seed=5, verify=True)
+    unclear = "0 of 4 words missing, 0 invented, 2 unclear, in the best of"
+    assert any(note.startswith(f"verify: {unclear}") for note in audio.notes)
 
 
 def test_a_cut_that_does_not_help_is_not_made(rambling: TTS) -> None:

@@ -149,10 +149,11 @@ class Attempts:
         text = self.turn.text
         excerpt = repr(str(text if len(text) <= 40 else text[:39] + "…"))
         if not difference.is_right:
+            unclear = f", {difference.doubtful} unclear" if difference.doubtful else ""
             notes.append(
                 f"verify: {difference.missing} of {difference.words} words missing, "
-                f"{difference.invented} invented, {difference.doubtful} unclear, "
-                f"in the best of {self.number} attempts: {excerpt}"
+                f"{difference.invented} invented{unclear}, in the best of {self.number} "
+                f"attempts: {excerpt}"
             )
         elif self.is_cut:
             notes.append(
