@@ -23,6 +23,7 @@ from causerie.text.front_end import FrontEnd, ReadingOptions, Spoken
 from causerie.text.growing import Flush
 from causerie.text.lexicon import Entry, UserLexicon
 from causerie.text.reading import read
+from causerie.text.split import split
 from causerie.voice_file import BUNDLED
 from causerie.voices import Voice
 from tests import tiny
@@ -280,3 +281,14 @@ def test_a_text_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     encoder.text("Three cats.", 0)
     encoder.text("One fish.", 0)  # it was the oldest of two
     assert read == ["One fish.", "One fish.", "Three cats.", "One fish."]
+
+
+def test_a_reading_does_not_depend_on_what_was_read_before() -> None:
+    front_end = FrontEnd.load("phonemes", BUNDLED)
+    checkpoint = replace(tiny.checkpoint(max_frames=2048), front_end=front_end)
+    encoder = ContextEncoder(checkpoint)
+    piece, pause, _ = split("Wait [pause 1s] now.", 140)
+    assert pause.pause_s
+    assert encoder.text(piece, 0)[1].text == "wˈAt,"
+    assert encoder.text("Wait", 0)[1].text == "wˈAt."
+    assert encoder.text(piece, 0)[1].text == "wˈAt,"

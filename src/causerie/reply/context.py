@@ -12,7 +12,7 @@ import math
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -33,6 +33,7 @@ from causerie.prompt import Part, Segment, check_length
 from causerie.reply.long_turn import latest_words
 from causerie.text.check import check_text
 from causerie.text.front_end import DEFAULT_OPTIONS, ReadingOptions, Spoken
+from causerie.text.split import Piece
 
 if TYPE_CHECKING:
     from causerie.checkpoint.load import Checkpoint
@@ -65,7 +66,7 @@ class ContextEncoder:
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.checkpoint = checkpoint
         self._cache: OrderedDict[bytes, _Recording] = OrderedDict()
-        self._read_texts: OrderedDict[tuple[str, ReadingOptions], Spoken] = OrderedDict()
+        self._read_texts: OrderedDict[Hashable, Spoken] = OrderedDict()
         self._lock = threading.Lock()
         register_fork(self)
 
@@ -86,7 +87,8 @@ class ContextEncoder:
 
     def _spoken(self, text: str, reading: ReadingOptions) -> Spoken:
         """A text as the front end reads it, from the cache if possible."""
-        key = text, reading
+        # A piece that ends in a pause is not read as the same words alone, which end in a stop.
+        key = text, reading, (text.sentences, text.left_out) if isinstance(text, Piece) else None
         with self._lock:
             known = self._read_texts.get(key)
         spoken = known or self.checkpoint.front_end(text, reading)
