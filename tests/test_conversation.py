@@ -21,6 +21,7 @@ from tests import tiny
 RATE, FRAME = 24_000, 1920
 QUESTION, ANSWER = "Is it far?", "Ten minutes."
 SHORT: dict[str, Any] = {"seed": 3, "max_duration_s": 0.4}
+WHOLE: dict[str, Any] = {"seed": 3, "max_duration_s": 1.6}  # long enough for two words
 
 
 @pytest.fixture
@@ -48,16 +49,16 @@ def frames(segments: list[Segment]) -> int:
 def test_a_reply_has_heard_the_other_speaker(tts: TTS) -> None:
     conversation = tts.conversation()
     conversation.hear(QUESTION, sound(7), sample_rate=RATE)
-    first = conversation.generate(ANSWER, **SHORT)
+    first = conversation.generate(ANSWER, **WHOLE)
     conversation.hear("", sound(5, 1), sample_rate=RATE)
-    second = conversation.generate("I know.", **SHORT)
+    second = conversation.generate("I know.", **WHOLE)
     assert first.codes is not None
     asked = Segment(speaker=1, text=QUESTION, audio=sound(7), sample_rate=RATE)
     own = Segment(speaker=0, text=ANSWER, codes=first.codes)
     asked_again = Segment(speaker=1, text="", audio=sound(5, 1), sample_rate=RATE)
-    alone = tts.generate("I know.", context=[asked, own, asked_again], **SHORT)
+    alone = tts.generate("I know.", context=[asked, own, asked_again], **WHOLE)
     assert np.array_equal(second.samples, alone.samples)
-    assert not np.array_equal(second.samples, tts.generate("I know.", **SHORT).samples)
+    assert not np.array_equal(second.samples, tts.generate("I know.", **WHOLE).samples)
     said = [(segment.speaker, segment.text) for segment in conversation.context()]
     assert said == [(1, QUESTION), (0, ANSWER), (1, ""), (0, "I know.")]
 
@@ -100,21 +101,21 @@ def test_a_model_that_would_take_over_a_voice_hears_itself_only() -> None:
     deaf = TTS(dataclasses.replace(checkpoint, defaults=defaults), watermark=False)
     conversation = deaf.conversation()
     conversation.hear(QUESTION, sound(7), sample_rate=RATE)
-    first = conversation.generate(ANSWER, **SHORT)
+    first = conversation.generate(ANSWER, **WHOLE)
     conversation.hear("", sound(5, 1), sample_rate=RATE)
     own = conversation.context()
     assert [segment.text for segment in own] == [ANSWER]
     conversation.hear("", sound(499), sample_rate=RATE)  # takes nothing of the context
-    reply = conversation.generate("I know.", **SHORT)
+    reply = conversation.generate("I know.", **WHOLE)
     other = Segment(speaker=1, text=QUESTION, audio=sound(7), sample_rate=RATE)
-    alone = deaf.generate("I know.", context=[other, *own], **SHORT)
+    alone = deaf.generate("I know.", context=[other, *own], **WHOLE)
     assert np.array_equal(reply.samples, alone.samples)
     assert "conversation: the other speaker is not heard" in " ".join(first.notes)
     assert "not heard" not in " ".join(reply.notes)  # said once
     note = "context: 1 turn of other speakers not heard, since this model would take over the voice"
     assert note in alone.notes
     with pytest.raises(ConfigError, match="context segment 1 must be a Segment"):
-        deaf.generate("I know.", context=["Hello."], **SHORT)  # type: ignore[list-item]
+        deaf.generate("I know.", context=["Hello."], **WHOLE)  # type: ignore[list-item]
 
 
 def test_the_model_says_how_much_is_context() -> None:
@@ -321,7 +322,7 @@ def test_asyncio(tts: TTS) -> None:
     async def talk() -> tuple[np.ndarray, Conversation]:
         conversation = tts.conversation()
         conversation.hear(QUESTION, sound(7), sample_rate=RATE)
-        stream = await conversation.astream(ANSWER, **SHORT)
+        stream = await conversation.astream(ANSWER, **WHOLE)
         pcm = np.concatenate([chunk async for chunk in stream])
         await tts.aclose()
         return pcm, conversation
@@ -329,7 +330,7 @@ def test_asyncio(tts: TTS) -> None:
     pcm, conversation = asyncio.run(talk())
     again = tts.conversation()
     again.hear(QUESTION, sound(7), sample_rate=RATE)
-    assert np.array_equal(again.generate(ANSWER, **SHORT).samples, pcm)
+    assert np.array_equal(again.generate(ANSWER, **WHOLE).samples, pcm)
     assert [segment.text for segment in conversation.context()] == [QUESTION, ANSWER]
 
 

@@ -17,7 +17,7 @@ from causerie.prompt import Segment
 from causerie.tts import TTS
 from tests import tiny
 from tests.contexts import recorded
-from tests.test_conversation import ANSWER, FRAME, QUESTION, RATE, SHORT, frames, sound
+from tests.test_conversation import ANSWER, FRAME, QUESTION, RATE, WHOLE, frames, sound
 
 OPTIONS = Options(seed=3)
 #: 20 ms at 24 kHz.
@@ -28,7 +28,7 @@ PIECE = RATE // 50
 def tts(monkeypatch: pytest.MonkeyPatch) -> TTS:
     """A model whose replies are short, though it does not end them."""
     tts = TTS(tiny.checkpoint(max_frames=1024), watermark=False)
-    short = functools.partial(tts.astream, max_duration_s=SHORT["max_duration_s"])
+    short = functools.partial(tts.astream, max_duration_s=WHOLE["max_duration_s"])
     monkeypatch.setattr(tts, "astream", short)
     return tts
 
@@ -95,10 +95,10 @@ def test_a_reply_has_heard_the_user_as_in_a_conversation(
     alone = tts.conversation()
     alone.hear(QUESTION, sound(7), sample_rate=RATE)
     expected = [alone.context()]
-    alone.generate(ANSWER, **SHORT)
+    alone.generate(ANSWER, **WHOLE)
     alone.hear("And by bus?", sound(5, 1), sample_rate=RATE)
     expected.append(alone.context())
-    alone.generate("I know.", **SHORT)
+    alone.generate("I know.", **WHOLE)
     assert [[(s.speaker, s.text) for s in context] for context in contexts] == [
         [(1, QUESTION)],
         [(1, QUESTION), (0, ANSWER), (1, "And by bus?")],
@@ -202,7 +202,7 @@ def test_the_oldest_turns_are_dropped(tts: TTS) -> None:
     alone = tts.conversation()
     for number in range(4):
         alone.hear(f"Question {number}.", sound(150, number), sample_rate=RATE)
-        alone.generate(ANSWER, **SHORT)
+        alone.generate(ANSWER, **WHOLE)
     assert same(context, alone.context())
     assert frames(context) < tts.checkpoint.defaults.context_s * RATE / FRAME < 4 * 150
     assert [note for note in notes if "oldest turns dropped" in note]

@@ -364,12 +364,12 @@ def test_an_observer_sees_how_a_reply_was_cut(tts: TTS) -> None:
 
 def test_context_of_the_same_conversation_can_be_segments(tts: TTS) -> None:
     async def task() -> None:
-        first = await tts.astream("Hello", max_duration_s=LIMIT_S, seed=1)
+        first = await tts.astream("Hello", max_duration_s=4 * LIMIT_S, seed=1)
         await samples_of(first)
         said = first.said()
         assert [type(segment) for segment in said] == [Segment]
-        expected = tts.generate("Again", context=said, max_duration_s=LIMIT_S, seed=2)
-        again = await tts.astream("Again", context=said, max_duration_s=LIMIT_S, seed=2)
+        expected = tts.generate("Again", context=said, max_duration_s=4 * LIMIT_S, seed=2)
+        again = await tts.astream("Again", context=said, max_duration_s=4 * LIMIT_S, seed=2)
         np.testing.assert_array_equal(await samples_of(again), expected.samples)
 
     run(task)
@@ -398,8 +398,8 @@ def test_pieces_of_a_reply_join_in_silence(petit: TTS, voice: str) -> None:
 def test_a_reply_does_not_keep_the_model_in_memory() -> None:
     async def task() -> tuple[list[AsyncStream], list[weakref.ref[object]]]:
         made = TTS(tiny.checkpoint(max_frames=2048), max_streams=1)
-        whole = await made.astream("Hello.", seed=1, max_duration_s=LIMIT_S)
-        cut = await made.astream("Hello.", seed=1, max_duration_s=LIMIT_S)
+        whole = await made.astream("Hello.", seed=1, max_duration_s=4 * LIMIT_S)
+        cut = await made.astream("Hello.", seed=1, max_duration_s=4 * LIMIT_S)
         await samples_of(whole)
         await anext(cut)
         await cut.aclose()

@@ -1,4 +1,4 @@
-"""Estimates how long the speech of a text usually is, at the pace of its voice.
+"""Estimates how long the speech of a text usually is, and when its words end.
 
 The pace is an average over speakers, corrected by the earlier turns of the same voice, whose texts
 and lengths are known.
@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from causerie.engine.request import Length
+from causerie.text.front_end import without_marks
+from causerie.text.split import Piece, Sentence, whole
 
 #: Seconds of average speech that count against the pace of a voice's earlier turns.
 AVERAGE_S = 1.6
@@ -21,6 +23,8 @@ LEAST_FACTOR, MOST_FACTOR = 0.5, 2.0
 LEAST_DEVIATION_S = 0.065
 #: Sounds of one character: a digit, a letter of an initialism, an ideograph.
 DIGIT, CAPITAL, IDEOGRAPH = 4.0, 3.0, 3.0
+#: The usual silence at both ends of a turn.
+SILENCE_BEFORE_S, SILENCE_AFTER_S = 0.24, 0.2
 _PAUSE = re.compile(r"[,.!?;:—…\n]+")
 _INITIALISM = re.compile(r"\b[A-Z]{2,5}\b")
 
@@ -75,15 +79,66 @@ def usual_length(
     )
 
 
+def words_until(text: str, played_s: float, total_s: float) -> str:
+    """The words of a text that end in the first seconds of its speech.
+
+    They are read as in the text, but without its markup. Between the silences at both ends, time is
+    in proportion to the usual length of the words.
+
+    Args:
+        total_s: seconds of the whole speech.
+    """
+    speech_s = total_s - SILENCE_BEFORE_S - SILENCE_AFTER_S
+    share = (played_s - SILENCE_BEFORE_S) / speech_s if speech_s > 0 else 0.0
+    if share >= 1:
+        return text
+    read = text if isinstance(text, Piece) else whole(text)
+    words = [one.text.split() for one in read.sentences]
+    ends = _ends([word for sentence in words for word in sentence])
+    num_said = sum(end <= share * ends[-1] for end in ends)
+    said: list[Sentence] = []
+    for sentence, its_words in zip(read.sentences, words, strict=True):
+        if num_said >= len(its_words):
+            said.append(sentence)
+        elif num_said > 0:
+            part = " ".join(its_words[:num_said])
+            said.append(Sentence(part, sentence.end, is_open=True))
+        num_said -= len(its_words)
+    written = without_marks(" ".join(one.text for one in said))
+    return Piece(" ".join(written.split()), said)
+
+
+def _ends(words: Sequence[str]) -> list[float]:
+    """When words usually end, in seconds from the start of the first."""
+    written = [without_marks(word) for word in words]
+    has_small = any(word != word.upper() for word in written)
+    pace, ends, start = PACES["plain"], list[float](), 0.0
+    for word in written:
+        inner = len(_PAUSE.findall(word.rstrip(",.!?;:—…")))
+        ends.append(start + pace.sound * _num_sounds(word, has_small) + pace.pause * inner)
+        start = ends[-1] + pace.pause * (_PAUSE.fullmatch(word[-1:]) is not None)
+    return ends
+
+
 def _seconds(spoken: str, pace: Pace) -> float:
     """The duration of a text at the average pace, always with a pause at its end."""
     text = spoken.strip()
     pauses = len(_PAUSE.findall(text)) + (not text or _PAUSE.fullmatch(text[-1]) is None)
+    sounds = _num_sounds(text, has_small=text != text.upper())
+    return pace.start + pace.sound * sounds + pace.pause * pauses
+
+
+def _num_sounds(text: str, has_small: bool) -> float:
+    """The sounds of a text.
+
+    Args:
+        has_small: whether words in capitals are initialisms, as there are small letters too.
+    """
     sounds = sum(map(_sounds, text))
-    if text != text.upper():
+    if has_small:
         letters = sum(len(word) for word in _INITIALISM.findall(text))
         sounds += (CAPITAL - 1) * letters
-    return pace.start + pace.sound * sounds + pace.pause * pauses
+    return sounds
 
 
 def _sounds(character: str) -> float:

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -23,10 +23,11 @@ from causerie.engine.request import Request, Sampling, State
 from causerie.prompt import Segment
 from causerie.reply.attempts import Attempts
 from causerie.reply.delivery import Delivery
+from causerie.reply.length import words_until
 from causerie.reply.turn import Turn
 from causerie.reply.turns import Turns
 from causerie.reply.verifier import Verifier
-from causerie.text.split import CHARS_A_SECOND, Piece
+from causerie.text.split import Piece
 from causerie.watermark.mark import Marker
 
 log = logging.getLogger("causerie")
@@ -34,9 +35,6 @@ T = TypeVar("T")
 
 #: The note of a reply whose sound is not marked.
 UNMARKED = "watermark: off, so nothing marks this speech as generated"
-
-#: The usual silence at both ends of a turn.
-SILENCE_BEFORE_S, SILENCE_AFTER_S = 0.24, 0.2
 
 #: What a guard did, in notes, by reason.
 _GUARDED: dict[Reason, str] = {
@@ -49,11 +47,18 @@ _GUARDED: dict[Reason, str] = {
 
 @dataclass(frozen=True, eq=False)
 class Text:
-    """A turn without its prompt, which is large."""
+    """A turn without its prompt, which is large.
+
+    Attributes:
+        usual_s: the usual length of its speech.
+        is_cut: whether its limit ended the speech, perhaps before its last word.
+    """
 
     text: str
     speaker: int
     limit_s: float
+    usual_s: float
+    is_cut: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,13 +185,13 @@ class Reply:
             num_frames = codes.shape[1]
             played = codes[:, : max(0, left)]
             left -= num_frames
-            is_whole = played.shape[1] == num_frames and (
-                turn is not self._turns[-1] or self._handle is None
-            )
+            is_open = turn.is_cut or (turn is self._turns[-1] and self._is_open)
             if played.shape[1]:
                 text = turn.text
-                if not is_whole:
-                    text = self._text_until(played.shape[1], turn, num_frames)
+                if is_open or played.shape[1] < num_frames:
+                    total_s = num_frames * self._frame_s
+                    total_s = max(total_s, turn.usual_s) if is_open else total_s
+                    text = words_until(text, played.shape[1] * self._frame_s, total_s)
                 if text:
                     segments.append(Segment(speaker=turn.speaker, text=text, codes=played))
         return segments
@@ -196,21 +201,11 @@ class Reply:
         """The handle of the current turn."""
         raise NotImplementedError
 
-    def _text_until(self, num_played: int, turn: Text, num_frames: int) -> str:
-        """The words that end in the first `num_played` of a turn's frames.
-
-        Between the silences at both ends, time is in proportion to the text. For an unfinished
-        turn, the total is estimated from the length of its text.
-        """
-        is_open = turn is self._turns[-1] and self._handle is not None
-        usual = len(turn.text) / CHARS_A_SECOND / self._frame_s
-        total = max(num_frames, usual) if is_open else num_frames
-        speech_s = total * self._frame_s - SILENCE_BEFORE_S - SILENCE_AFTER_S
-        played_s = num_played * self._frame_s - SILENCE_BEFORE_S
-        end = int(max(0.0, played_s / speech_s) * len(turn.text) + 0.5) if speech_s > 0 else 0
-        if end >= len(turn.text):
-            return turn.text
-        return turn.text[:end].rpartition(" ")[0].rstrip()
+    @property
+    def _is_open(self) -> bool:
+        """Whether the last turn is not all there."""
+        ends = (State.ENDED, State.GUARD)
+        return self._handle is not None and self._handle.state not in ends
 
     def _request(self, attempts: Attempts, spoken: Sequence[Tensor], *, is_live: bool) -> Request:
         """The request to the engine for the next attempt at a turn.
@@ -339,7 +334,7 @@ class Reply:
     def _record_turn(self, attempts: Attempts) -> None:
         turn, self._attempts = attempts.turn, attempts
         self._pause = turn.pause
-        self._turns.append(Text(turn.text, turn.speaker, turn.limit_s))
+        self._turns.append(Text(turn.text, turn.speaker, turn.limit_s, turn.usual_s))
         self._delivery.begin_turn(self.seed, turn.prompt.spoken_tokens.tobytes())
 
     def _count_chunk(self, chunk: NDArray[np.float32]) -> None:
@@ -362,6 +357,8 @@ class Reply:
         self.num_underruns += handle.ticket.num_underruns
         if attempts.is_cut:
             return True
+        if handle.state is State.LIMIT and (check is None or not check.is_right):
+            self._turns[-1] = replace(self._turns[-1], is_cut=True)
         if handle.state is State.LIMIT and self._limit_s is None:
             self._limit_s = self._turns[-1].limit_s
             self.notes.append(f"stopped: limit of {self._limit_s:.1f} s, the model did not end")

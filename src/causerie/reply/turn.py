@@ -19,8 +19,9 @@ class Turn:
         prompt: built from the codes (K, T) of earlier turns.
         max_frames: the speech is cut after this many frames.
         limit_s: the duration limit to report when the speech is cut.
+        usual_s: the usual length of the speech.
         notes: messages for the listener.
-        length: the usual length of the speech, for a guard; None without a guard.
+        length: the same for a guard, which ends longer speech; None without a guard.
         pause: the silence before it; None if there is none.
         words: its words, to compare them with recognized speech; None if that is not done.
     """
@@ -30,6 +31,7 @@ class Turn:
     prompt: Prompt
     max_frames: int
     limit_s: float
+    usual_s: float
     notes: list[str]
     length: Length | None = None
     pause: Piece | None = None

@@ -361,19 +361,19 @@ class Turns:
         notes = [f"dropped: the oldest {dropped} of {len(before)} segments"] if dropped else []
         max_frames = min(left, self._model.max_frames - len(prompt.rows))
         limit_s = (limit if max_frames == left else max_frames) / self._frame_rate
-        length = None
+        kind = self._encoder.checkpoint.front_end.kind
+        usual = usual_length(read.spoken, kind, self._earlier, self._frame_rate)
         if self._guard:
-            kind = self._encoder.checkpoint.front_end.kind
-            length = usual_length(read.spoken, kind, self._earlier, self._frame_rate)
-            max_frames = min(max_frames, length.max_frames)
+            max_frames = min(max_frames, usual.max_frames)
         return Turn(
             text=read.piece,
             speaker=self.speaker,
             prompt=prompt,
             max_frames=max_frames,
             limit_s=limit_s,
+            usual_s=usual.mean / self._frame_rate,
             notes=notes,
-            length=length,
+            length=usual if self._guard else None,
             pause=pause,
             words=read.words,
         )
