@@ -65,6 +65,15 @@ def test_within_one_sentence_the_longest_pause_is_the_place(spoken: list[np.ndar
     assert start_s * 24_000 == pytest.approx(len(spoken[1]) + 6_000, abs=6_000)
 
 
+def test_words_keep_their_pronunciation(tts: TTS, long: Audio) -> None:
+    text = " ".join(TEXTS).replace("garden", "[garden](/ɡˈɑɹdən/)").replace("sink", "**sink**")
+    words, _ = latest_words(long, text, 12.0)
+    assert " ".join(TEXTS).endswith(words)
+    spoken = tts.checkpoint.front_end(words)
+    assert " ɡˈɑɹdən " in spoken.text
+    assert spoken.skipped == ""
+
+
 def test_unknown_words_stay_unknown(long: Audio) -> None:
     assert latest_words(long, "", 8.0) == ("", pytest.approx(long.duration_s - 8))
 

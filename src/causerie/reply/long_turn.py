@@ -6,7 +6,9 @@ Does not know models or prompts.
 from __future__ import annotations
 
 from causerie.audio.audio import Audio
+from causerie.text.front_end import without_marks
 from causerie.text.pronounce import Lexicon
+from causerie.text.split import Piece, Sentence
 from causerie.word_times.align import WordTime, word_times
 
 #: A cut between sentences keeps at least this share of the time that is allowed; one at the longest
@@ -19,7 +21,8 @@ def latest_words(
 ) -> tuple[str, float]:
     """The last words of a turn, and the time of the pause before them.
 
-    They are whole sentences if that is possible. The text is "" if no pause is found.
+    They are whole sentences if that is possible. The text, which has no markup, is "" if no pause
+    is found.
 
     Args:
         audio: longer than `max_s`.
@@ -45,7 +48,20 @@ def latest_words(
     )
     if chosen is None:
         return "", end_s - max_s
-    return " ".join(word.text for word in words[chosen:]), _pause_s(words, chosen)
+    return _piece(words[chosen:]), _pause_s(words, chosen)
+
+
+def _piece(words: list[WordTime]) -> Piece:
+    """Words as they were read, so that those with a pronunciation keep it."""
+    sentences: list[Sentence] = []
+    first = 0
+    for number, word in enumerate(words, 1):
+        if word.ends_sentence or number == len(words):
+            text = " ".join(one.text for one in words[first:number])
+            sentences.append(Sentence(text, 0, is_open=not word.ends_sentence))
+            first = number
+    written = without_marks(" ".join(sentence.text for sentence in sentences))
+    return Piece(" ".join(written.split()), sentences)
 
 
 def _pause_s(words: list[WordTime], at: int) -> float:
