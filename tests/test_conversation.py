@@ -170,6 +170,20 @@ def test_a_word_that_was_cut_is_not_said_by_the_next_reply(petit: TTS, text: str
     assert np.array_equal(answer.samples, alone.samples)
 
 
+def test_the_next_reply_does_not_begin_with_a_short_one(petit: TTS) -> None:
+    """Bruno said "Sure, you can walk there in ten minutes." """
+    conversation = petit.conversation("bruno")
+    for _ in range(5):
+        conversation.generate("Sure.", seed=20)
+    assert conversation.context() == []
+    text = "No, you can walk there in ten minutes."
+    answer = conversation.generate(text, seed=5)
+    assert np.array_equal(answer.samples, petit.generate(text, voice="bruno", seed=5).samples)
+    assert not any("context" in note for note in answer.notes)
+    conversation.generate("Sure.", seed=20)
+    assert [segment.text for segment in conversation.context()] == [text]
+
+
 def test_a_stream_counts_as_far_as_it_was_taken(tts: TTS) -> None:
     conversation = tts.conversation()
     stream = conversation.stream("One two three four five six.", seed=3, max_duration_s=4)
@@ -357,6 +371,18 @@ def test_a_negative_time_is_no_time(tts: TTS) -> None:
     conversation.generate(ANSWER, **SHORT)
     with pytest.raises(ConfigError, match="from 0 upwards"):
         conversation.interrupt(-1)
+
+
+def test_a_reply_that_reached_its_limit_counts_as_far_as_it_came(petit: TTS) -> None:
+    conversation = petit.conversation("bruno")
+    text = "Tomorrow it will rain all day, but it will be warm."
+    reply = conversation.generate(text, seed=12, max_duration_s=1.2)
+    assert reply.stopped == "limit"
+    (segment,) = conversation.context()
+    assert segment.codes is not None
+    assert segment.codes.shape[1] == 15
+    assert text.startswith(segment.text)
+    assert 3 <= len(segment.text.split()) <= 5
 
 
 def test_playback_counts_what_was_sent(tts: TTS) -> None:

@@ -123,7 +123,8 @@ class Conversation:
 
     Create one with `TTS.conversation`. The other speaker's sound is context of this conversation
     only, has another speaker number than the replies, and is not stored. For models that do not
-    hear others (`GenerationDefaults.hears_others`), it is no context.
+    hear others (`GenerationDefaults.hears_others`), it is no context, nor are replies of less than
+    0.9 s, with whose words such a model would begin the next one.
 
     Args:
         tts: speaks the replies.
@@ -349,7 +350,12 @@ class Conversation:
                 continue
             if isinstance(turn, Heard) and not self._hears:
                 continue
-            for segment in turn.segments()[self._num_dropped.get(turn, 0) :]:
+            segments = [
+                segment
+                for segment in turn.segments()
+                if not self._encoder.is_too_short(segment.codes)
+            ]
+            for segment in segments[self._num_dropped.get(turn, 0) :]:
                 is_other = isinstance(turn, Heard)
                 found.append((turn, replace(segment, speaker=other) if is_other else segment))
         return found

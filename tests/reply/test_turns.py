@@ -237,6 +237,30 @@ def test_petit_speaks_after_a_turn_without_text() -> None:
     assert not np.array_equal(with_turn.samples, without.samples)
 
 
+@pytest.mark.parametrize(("seconds", "is_heard"), [(0.2, False), (0.88, False), (0.96, True)])
+def test_a_turn_of_less_than_a_second_is_left_out(seconds: float, is_heard: bool) -> None:
+    petit = TTS.from_pretrained("petit", device="cpu")
+    said = petit.generate("Sorry, I did not hear you.", voice="bruno", seed=1)
+    assert said.codes is not None
+    turn = Segment(speaker=0, text="Sorry,", codes=said.codes[:, : round(seconds * 12.5)])
+    reply = petit.generate("No, it is late.", voice="bruno", context=[turn], seed=2)
+    alone = petit.generate("No, it is late.", voice="bruno", seed=2)
+    note = (
+        "context: 1 turn of less than 0.9 s not heard, since this model would begin with such words"
+    )
+    assert (note in reply.notes) != is_heard
+    assert np.array_equal(reply.samples, alone.samples) != is_heard
+
+
+def test_a_model_that_hears_others_hears_short_turns(encoder: ContextEncoder) -> None:
+    codes = torch.ones((encoder.checkpoint.model.config.num_codebooks, 2), dtype=torch.long)
+    said = Segment(speaker=1, text="Yes.", codes=codes)
+    voice = Voice(name="0", segments=())
+    turns = Turns(encoder, "Hello.", voice=voice, context=[said], max_duration_s=None)
+    assert turns.num_context_frames == 2
+    assert turns.notes == []
+
+
 def test_a_text_may_have_any_length(encoder: ContextEncoder) -> None:
     text = "One sentence is here. " * 1_200  # 26,400 characters
     turns = turns_of(encoder, text)

@@ -47,6 +47,10 @@ MAX_TEXTS = 512
 #: The words of longer turns are not looked for: it takes 0.1 s of a CPU for 20 s and, as time and
 #: memory grow with the square, 1 s and 200 MB for 80 s.
 MAX_ALIGNED_S = 60.0
+#: A model that hears itself only leaves out shorter turns. After one of 0.2 s, 6 of 6 replies of
+#: petit began with other words than theirs, such as those of the turn; after one of 0.6 to 0.8 s,
+#: as "Yes." or "I see.", 3 of 15; after one of 0.96 s and more, none of 15.
+SHORT_TURN_S = 0.9
 
 
 @dataclass(eq=False)
@@ -102,6 +106,12 @@ class ContextEncoder:
     def _speaker_alone(self, speaker: int) -> Part:
         """The text of a segment without words."""
         return Part(tokens=self.checkpoint.tokenizer.encode("", speaker))
+
+    def is_too_short(self, codes: Tensor | None) -> bool:
+        """Whether a turn with these codes (K, T) is left out of the context, see `SHORT_TURN_S`."""
+        if codes is None or self.checkpoint.defaults.hears_others:
+            return False
+        return codes.shape[1] < SHORT_TURN_S * self.checkpoint.codec.config.frame_rate
 
     def examine(self, segment: Segment, name: str) -> list[str]:
         """What the listener should know of a segment's recording; codes are not examined.

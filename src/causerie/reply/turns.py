@@ -16,7 +16,7 @@ from torch import Tensor
 
 from causerie.errors import ConfigError, PromptTooLongError, TextError
 from causerie.prompt import Part, Segment, build_prompt
-from causerie.reply.context import ContextEncoder
+from causerie.reply.context import SHORT_TURN_S, ContextEncoder
 from causerie.reply.length import usual_length
 from causerie.reply.pieces import Pieces
 from causerie.reply.turn import Turn
@@ -125,9 +125,8 @@ class Turns:
         ]
         self._num_voice = len(self._before)
         before = self._heard(listed(context, "context"))
-        self._before += [
-            self._encode(segment, f"context segment {number}") for number, segment in before
-        ]
+        parts = [self._encode(segment, f"context segment {number}") for number, segment in before]
+        self._before += self._long_enough(parts)
         self._pieces: list[_Read] = []
         self._pauses: list[Piece | None] = []  # the silence before each piece
         self.tail: Piece | None = None
@@ -170,6 +169,17 @@ class Turns:
                 "model would take over the voice"
             )
         return own
+
+    def _long_enough(self, context: list[Part]) -> list[Part]:
+        """The turns of a context that are not too short."""
+        kept = [part for part in context if not self._encoder.is_too_short(part.codes)]
+        num = len(context) - len(kept)
+        if num:
+            self.notes.append(
+                f"context: {num} turn{'s' * (num > 1)} of less than {SHORT_TURN_S:g} s not heard, "
+                "since this model would begin with such words"
+            )
+        return kept
 
     def comparisons(self) -> Iterator[Future[str]]:
         """Compare the recordings that are not compared yet, one after the other.
