@@ -252,6 +252,25 @@ def test_a_turn_of_less_than_a_second_is_left_out(seconds: float, is_heard: bool
     assert np.array_equal(reply.samples, alone.samples) != is_heard
 
 
+@pytest.mark.parametrize(("first", "is_heard"), [("I see.", False), ("I see it there.", True)])
+def test_a_piece_does_not_begin_with_a_short_one_before_it(first: str, is_heard: bool) -> None:
+    """Bruno said "I see. I see, you can walk there in ten minutes." """
+    petit = TTS.from_pretrained("petit", device="cpu")
+    said = petit.generate(first, voice="bruno", seed=7).codes
+    assert said is not None
+    text = "No, you can walk there in ten minutes."
+    voice = petit.conversation("bruno").voice
+    prompts = list[np.ndarray]()
+    for parts, spoken in ([f"{first} ", text], [said]), ([text], []):
+        turns = Turns(petit._context, parts, voice=voice, context=(), max_duration_s=None)
+        for number in range(len(spoken) + 1):
+            turn = asyncio.run(turns.next_turn(spoken[:number]))
+        assert turn is not None
+        assert turn.text == text
+        prompts.append(turn.prompt.rows)
+    assert np.array_equal(*prompts) != is_heard
+
+
 def test_a_model_that_hears_others_hears_short_turns(encoder: ContextEncoder) -> None:
     codes = torch.ones((encoder.checkpoint.model.config.num_codebooks, 2), dtype=torch.long)
     said = Segment(speaker=1, text="Yes.", codes=codes)

@@ -1,8 +1,8 @@
 """The turns of one reply: its text, piece by piece, as prompts that include earlier speech.
 
 The first turn has the voice and the context before it. Later turns also have the first and the
-latest piece of the reply, which carry the voice and the intonation. Uses the checkpoint through
-its `ContextEncoder`; does not know the engine or the time.
+latest piece of the reply, which carry the voice and the intonation, unless they are too short for
+the model. Uses the checkpoint through its `ContextEncoder`; does not know the engine or the time.
 """
 
 from __future__ import annotations
@@ -304,7 +304,7 @@ class Turns:
         said = [
             Part(tokens=self._pieces[index].part.tokens, codes=spoken[index])
             for index in sorted({0, len(spoken) - 1})
-            if spoken[index].shape[1]
+            if spoken[index].shape[1] and not self._encoder.is_too_short(spoken[index])
         ]
         fit = [part for part in said if part.num_rows <= self._model.max_frames]
         turn = self._turn(
