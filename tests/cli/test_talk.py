@@ -88,6 +88,30 @@ def test_a_sound_card_hears_and_plays() -> None:
 
 
 @pytest.mark.usefixtures("sound_module")
+def test_what_was_played_counts_across_silence_within_an_answer() -> None:
+    """As where a language model takes its time for the next sentence."""
+
+    async def run() -> None:
+        card, stream = SoundCard(24_000), Stream.latest
+        for _ in range(2):
+            card.play(np.full(480, 0.5, np.float32))
+            for _ in range(3):
+                stream.block(np.zeros(480, np.float32))
+                await asyncio.sleep(0)  # the card tells that it is silent
+        card.play(np.full(960, 0.5, np.float32))
+        stream.block(np.zeros(480, np.float32))
+        assert card.stop() == pytest.approx(3 * 480 / 24_000)
+        card.play(np.full(480, 0.5, np.float32))  # another answer
+        waiting = asyncio.ensure_future(card.played())
+        await asyncio.sleep(0.01)
+        assert not waiting.done()
+        stream.block(np.zeros(480, np.float32))
+        assert await waiting == pytest.approx(480 / 24_000)
+
+    asyncio.run(run())
+
+
+@pytest.mark.usefixtures("sound_module")
 def test_a_device_that_cannot_be_opened() -> None:
     async def run() -> None:
         SoundCard(24_000, "broken")

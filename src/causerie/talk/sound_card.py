@@ -42,9 +42,9 @@ class SoundCard:
             asyncio.Queue()
         )
         self._waiting: deque[NDArray[np.float32]] = deque()
-        self._num_played = 0
+        self._num_played = 0  # of the current answer
+        self._is_over = False  # that answer
         self._is_silent = asyncio.Event()
-        self._is_silent.set()
         try:
             self._stream = self._module.Stream(
                 samplerate=sample_rate,
@@ -74,20 +74,22 @@ class SoundCard:
 
     def play(self, pcm: NDArray[np.float32]) -> None:
         """See `Devices`."""
-        if self._is_silent.is_set() and not self._waiting:
-            self._num_played = 0
-            self._is_silent.clear()
+        if self._is_over:
+            self._num_played, self._is_over = 0, False
         self._waiting.append(pcm)
 
     def stop(self) -> float:
         """See `Devices`."""
         self._waiting.clear()
+        self._is_over = True
         return self._seconds()
 
     async def played(self) -> float:
         """See `Devices`."""
-        if self._waiting:
+        while self._waiting:
+            self._is_silent.clear()
             await self._is_silent.wait()
+        self._is_over = True
         return self._seconds()
 
     def _seconds(self) -> float:
