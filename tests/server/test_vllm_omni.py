@@ -203,7 +203,7 @@ def test_cancel_without_an_utterance_is_no_error(socket: ClientConnection) -> No
     assert answer == {"type": "input.cancelled", **facts}
 
 
-@pytest.mark.parametrize("played_ms", [None, 700])
+@pytest.mark.parametrize("played_ms", [None, 1000])
 def test_the_context_is_what_was_heard(socket: ClientConnection, played_ms: int | None) -> None:
     send(socket, type="session.config", voice="heart", seed=5, conversation=True)
     send(socket, type="input.text", text="Hello there, my friend.")
