@@ -297,7 +297,7 @@ def test_sentences_of_blocks(text: str, expected: list[str]) -> None:
             'It grew.[12] "So,"[3][4] he said.',
             [("number of a source", number) for number in ("[12]", "[3]", "[4]")],
         ),
-        ("As [12] says.[1](x) In a[0].[0] So", []),
+        ("As [12] says.[1](x) In a[0].[0] foo.[1].bar", []),
         ("A **b** <b>c</b> [d](e) &amp; f", []),
     ],
 )

@@ -143,6 +143,7 @@ def test_names_are_known(name: str, phonemes: str) -> None:
         ("O'Brien's friends met D'Angelo.", "ObɹˈIɪnz fɹˈɛndz mˈɛt dˈænʤəlO."),
         ("Nobody'd say who'd've gone; should've.", "nˈObˌɑdid sˈA hˌudᵊv ɡɔn; ʃˌʊdᵊv."),
         ("Sooo goood, I looove it.", "sˌO ɡˈʊd, ˌI lˈʌv ɪt."),
+        ("Gooo! Moreee!", "ɡˌO! mˈɔɹ!"),
         ("Lookin' and runnin'.", "lˈʊkɪn ænd ɹˈʌnɪn."),
     ],
 )

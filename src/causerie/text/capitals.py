@@ -264,7 +264,8 @@ def _is_acronym(caps: str) -> bool:
 
 def _may_be_name(caps: str) -> bool:
     """Whether capitals that a lexicon knows are its word: by JOHN SMITH."""
-    return len(caps) > 3 and caps.lower() not in _INITIALISMS
+    is_plural = caps.endswith("S") and not caps.endswith("SS")  # of NGO: NGOS
+    return len(caps) - is_plural > 3 and caps.lower() not in _INITIALISMS
 
 
 def _has_syllables(caps: str) -> bool:

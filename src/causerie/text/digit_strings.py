@@ -44,7 +44,8 @@ _CALLED = (
 # Also without a word before it; but a Porsche 911.
 _EMERGENCY_CALL = (
     r"(?<![\w$€£.,:/-])(?<!Porsche )(?P<digits>911)"
-    r"(?= (?:calls?|operators?|dispatch\w*|emergency|services?|centers?|system)\b|$|[.!?]$)"
+    r"(?= (?:calls?|operators?|dispatch\w*|emergency|services?|centers?|system)\b|"
+    r"(?<!\ba 911)(?:$|[.!?](?:$| [A-Z])))"
 )
 _SHORT_CODE = r"\b(?P<name>[Tt]ext|[Dd]ial|[Cc]all)(?P<mark> )(?P<digits>[0-9]{5,20})" + _END
 # The emergency numbers of other countries are words elsewhere: 112 or 999 people.
@@ -245,6 +246,16 @@ def _hash(match: re.Match[str]) -> str:
     return f"hash {_characters(match)}".replace("#", "")
 
 
+def _named_version(match: re.Match[str]) -> str:
+    """A version in two numbers, or a range of them: Python 3.10-3.14."""
+    found = f"{match['name']} {cardinal(match['whole'])} point {two_digits(match['part'])}"
+    if not match["to"]:
+        return found
+    whole, part = match["last"].split(".")
+    last = two_digits(part) if len(part) == 2 else cardinal(part)
+    return f"{found} to {cardinal(whole)} point {last}"
+
+
 # Before the initialisms are read: tokens of letters and digits.
 CODES: tuple[Rule, ...] = (
     (r"(?<=[A-Za-z])~(?P<small>[0-9]{1,2})~", lambda match: digits(match["small"])),  # H~2~O
@@ -256,7 +267,7 @@ CODES: tuple[Rule, ...] = (
     ),
     (r"(?<![\w.-])(?P<letter>[A-Z])\.(?=[0-9]{1,2}(?![\w%]|\.[0-9]))", lambda m: m["letter"]),
     # Chips: 8xH100, A100-80GB.
-    (r"(?<![\w.])(?P<count>[0-9]{1,3})x(?=[A-Z]{1,3}[0-9])", lambda m: cardinal(m["count"])),
+    (r"(?<![\w.])(?P<count>[1-9][0-9]{0,2})x(?=[A-Z]{1,3}[0-9])", lambda m: cardinal(m["count"])),
     (r"(?<=\b[A-Z][0-9]{3})-(?=[0-9]{2,3} ?GB\b)", " "),
     # Of an ion or an oxide: Fe(III).
     (rf"\b(?P<element>{_ELEMENTS})\((?P<roman>I{{1,3}}|IV|VI{{0,2}})\)", _charged),
@@ -371,11 +382,14 @@ DIGIT_STRINGS: tuple[Rule, ...] = (
         lambda m: f"{m['name']} {label(m['first'])} {label(m['digits'])}",
     ),
     (  # Python 3.11, Ubuntu 22.04
-        r"\b(?P<name>Python|Ubuntu|Node|J S|Golang|Go(?= 1\.)|P H P|Ruby|Kubernetes|Docker|Linux|"
+        r"\b(?P<name>Python|Ubuntu|Node|J S|Golang|"
+        r"Go(?= 1\.[0-9]{2}(?! (?:miles|kilometers|km|meters|feet|inches|blocks)\b))|"
+        r"P H P|Ruby|Kubernetes|Docker|Linux|"
         r"Kernel|"
         r"mac O S|CUDA|PyTorch|Terraform) (?P<whole>[1-9][0-9]?)\.(?P<part>[0-9]{2})(?![\w%]|"
-        r"\.[0-9])",
-        lambda m: f"{m['name']} {cardinal(m['whole'])} point {two_digits(m['part'])}",
+        r"\.[0-9])(?:(?P<to>[-–])(?=[1-9][0-9]?\.[0-9]{1,2}(?![\w%]|\.[0-9])))?"
+        r"(?P<last>(?(to)[1-9][0-9]?\.[0-9]{1,2}|))",
+        _named_version,
     ),
     (_LABELED, _named_label),
     (

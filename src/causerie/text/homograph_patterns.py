@@ -308,6 +308,7 @@ PATTERNS: dict[str, tuple[tuple[str, str], ...]] = {
             r"(?!(?:people|children|\w*men|class|we|i|you|they)\b)\w+[^s ] _\b|"
             r"\bfinally _\b|"
             r"^(?!(?:please|never|always|just|also|then|now|only|go|try|first|next|let|once|often|"
+            r"for|with|in|on|by|from|at|of|each|every|any|no|"
             r"to|not|or|and|but|don't|do|did|we|i|you|they|people|children|\w*men|can|could|should|"
             r"would|will|must|may|might|let's|if|when)\b)[a-z]+[^s ] _ (?:\w+ly|the|a|his|her|it|"
             r"my|to|"

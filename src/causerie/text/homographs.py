@@ -332,6 +332,8 @@ def _is_verb(words: Sequence[str], at: int, *, singular: bool) -> bool | None:
         return False
     if _is_kept(words, at):
         return False
+    if before == "thanks":  # thanks, ally
+        return False
     if before in _PLURALS or (before.endswith("s") and not before.endswith(("ss", "us", "is"))):
         return after not in _OTHER_VERBS or None
     # A base form does not follow a noun in the singular.

@@ -38,7 +38,7 @@ _REFERENCE = re.compile(r"\[(?![0-9]+\])[^\[\]]*\]")
 _NUMBERED = re.compile(r"\[[0-9]{1,3}\]")  # the reference of a link after words: [The text][1]
 _WORDS = re.compile("[A-Za-z]{2}")
 # The number of a source after a clause, as encyclopedias have it: It grew.[12]
-_CITATION = re.compile(r"\[[1-9][0-9]{0,2}\](?![(:])")
+_CITATION = re.compile(r"\[[1-9][0-9]{0,2}\](?![(:]|\.?\w)")
 _CITED = re.compile(r"[a-z0-9)\"'”’][.,;!?][\"'”’)]?(?:\[[0-9]{1,3}\]){0,9}\Z")
 _FOOTNOTE = re.compile(r"\[\^[^\[\]\s]{1,60}\]")
 _PAUSE = re.compile(rf"\[\s*{pauses.WRITTEN}\s*\]|\(\s*pauses?\s*\)|\*pauses?\*", re.I)

@@ -90,8 +90,8 @@ _OPERATORS = {"&&": " and ", "||": " or ", "!": "not "}
 _OPERATOR = re.compile(r"&&|\|\||(?:(?<=[(&|=] )|(?<=[(&|])|(?<=\bif ))!(?=[a-z(])")
 # price * quantity, a*b; SELECT * FROM t, COUNT(*)
 _STAR = re.compile(
-    r"(?P<power>(?<=[\w)\]]) ?\*\* ?(?=[\w(-]))|(?P<times>(?<=[a-z0-9_)\]])(?<!\b[Pp]ress) \* "
-    r"(?=[a-z0-9_(])|(?<=\b[a-z])\*(?=[a-z]\b))"
+    r"(?P<power>(?<=[\w)\]])(?:\*\*| \*\* )(?=[0-9(-]|[A-Za-z]\b))|"
+    r"(?P<times>(?<=[a-z0-9_)\]])(?<!\b[Pp]ress) \* (?=[a-z0-9_(])|(?<=\b[a-z])\*(?=[a-z]\b))"
     r"|(?:(?<=\bSELECT )|(?<=\bselect )|(?<=\b[Pp]ress )|(?<=\w\())\*(?=[ ).,])"
     r"|(?<=/)\*(?= |$|[).,!])"
 )
@@ -133,7 +133,7 @@ _DOLLAR_FOR_S = re.compile(r"(?<=[A-Za-z])\$(?=[A-Za-z])")
 _REPEATED = re.compile(f"([{re.escape(''.join(_SYMBOLS))}])\\1{{2,}}")
 _SYMBOL = re.compile(f"[{re.escape(''.join(_SYMBOLS))}]")
 _BRACKETS = str.maketrans("[]{}<>|", "()()(),", "*`~^#")
-_SPACE_BEFORE = re.compile(r" +(?=[,.!?;:…)])|(?<=[a-z]) +(?='s\b)")
+_SPACE_BEFORE = re.compile(r" +(?=[,.!?;:…)])|(?<=[a-z]) +(?='s\b(?!'))")
 _DANGLING = re.compile(r"(?<=\w)-(?= |$)|(?<=\( )|(?<=\() +")
 
 

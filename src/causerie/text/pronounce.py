@@ -59,6 +59,8 @@ _WEAK_FORMS = {
 
 
 _REPEATED = re.compile(r"([a-z])\1{2,}")
+# Of these, the form with two letters is a word too: goo.
+_DRAWN_OUT = frozenset("go more yo bro bye".split())
 # Of a name; the apostrophe of a contraction stands before its last letters.
 _WITH_APOSTROPHE = re.compile(r"[a-z]{1,6}'(?:[a-z]{3,}|i)")
 
@@ -134,6 +136,8 @@ class Lexicon:
         if not _REPEATED.search(word):
             return None
         twice, once = (_REPEATED.sub(r"\1" * count, word) for count in (2, 1))
+        if once in _DRAWN_OUT:
+            return self._known(once)
         return self._known(twice) or self._known(once)
 
     def _entry(self, word: str) -> str | None:

@@ -265,7 +265,7 @@ def _out_of(match: re.Match[str]) -> str:
     return f"{cardinal(match['above'])} out of {cardinal(match['below'])}"
 
 
-_EQUALS = re.compile(" ?=")
+_EQUALS, _SHARE_OF = re.compile(" ?="), re.compile(r" ?(?:=|(?:of|on)\b)")
 
 
 def _parts(match: re.Match[str]) -> str:
@@ -275,8 +275,8 @@ def _parts(match: re.Match[str]) -> str:
         return f"{cardinal(above)} {cardinal(below)}"
     if _EQUALS.match(match.string, match.end()) and int(above) > int(below) > 1:
         words = f"{cardinal(above)} divided by {cardinal(below)}"
-    elif len(below) == 2 and below in ("12", "20") and not int(below) % int(above) and above != "1":
-        words = f"{cardinal(above)} {cardinal(below)}"  # 4/20
+    elif (above, below) == ("4", "20") and not _SHARE_OF.match(match.string, match.end("below")):
+        words = "four twenty"
     elif int(below) < 2 or (len(below) > 1 and below not in _FINE_DENOMINATORS):
         words = f"{cardinal(above)} over {cardinal(below)}"
     else:
@@ -425,7 +425,7 @@ _SIGNS: tuple[Rule, ...] = (
         lambda m: f"{m['above']} over",
     ),
     (r"(?<=°[CF])/(?=[-−]?[0-9]{1,3} ?°)", "or"),
-    (r"(?<=[0-9] )% (?=[0-9]{1,9}(?![0-9.%]))", "mod"),
+    (r"(?<=[0-9] )% (?=[0-9]{1,9}(?: ?[=!<>,;:)?]| is\b|\.?$))", "mod"),
     (r"(?<![\w)%°])–(?=[0-9.]{1,6} ?[°%])", "minus"),
     (r"(?<=[0-9]%) [-–] (?=[0-9.]{1,6}%)|(?<=[0-9]{3})[-–](?=about [0-9])", "to"),
     (r"(?<=\b[0-9][A-Z])[-–](?=[A-Z]\b)|(?<=\b[0-9]{2}[A-Z])[-–](?=[A-Z]\b)", "to"),
@@ -553,6 +553,9 @@ _INGREDIENTS = (
     "yeast|cinnamon|ground|melted|fresh|minced|sifted|packed|heavy|sour|cocoa|oats|nuts"
 )
 _MORE = re.compile(r"(?<![0-9/.,])(?!1 ?$)[0-9]{1,3} ?$|[0-9] [0-9]/[0-9] ?$|\.[0-9]+ ?$")
+_WEATHER = re.compile(
+    r"\b(?:a (?:low|high) of|pressures?|barometer|storms?|hurricanes?|cyclones?)\b", re.I
+)
 _MEASURES: tuple[Rule, ...] = (
     (
         r"(?<![0-9.,^])(?<!\^[-−])(?P<noun>[0-9][0-9.,]{0,9}[⁰¹²³⁴-⁹]{0,3}"
@@ -599,7 +602,7 @@ _MEASURES: tuple[Rule, ...] = (
     (r"(?<=[0-9]) c\.(?= [a-z])", "cups"),
     (
         r"\b(?P<pressure>9[0-9]{2}|10[0-9]{2}) mb\b",
-        lambda m: f"{cardinal(m['pressure'])} millibars",
+        lambda m: f"{cardinal(m['pressure'])} millibars" if _WEATHER.search(m.string) else m[0],
     ),
     (r"(?<=[0-9]) K(?=[.,;)]| ?$| (?:and|or|to)\b)", "kelvin"),
     (r"(?<=[0-9]) ?A(?= (?:fuse|breaker|circuit|current|supply|outlet|charger)\b)", "amp"),
