@@ -113,4 +113,6 @@ def test_a_long_text_takes_little_time() -> None:
 def test_nothing_ends_before_speech_begins() -> None:
     assert words_until("One fish.", 0.2, 2.0) == ""
     assert words_until("One fish.", 0.2, 0.3) == ""
+    assert words_until("— One fish.", 0.5, 2.0) == ""  # a dash is no word
+    assert words_until("— One fish.", 1.4, 2.0) == "— One"
     assert words_until("One fish.", 1.9, 2.0) == "One fish."

@@ -105,6 +105,8 @@ def words_until(text: str, played_s: float, total_s: float) -> str:
             said.append(Sentence(part, sentence.end, is_open=True))
         num_said -= len(its_words)
     written = without_marks(" ".join(one.text for one in said))
+    if not any(map(str.isalnum, written)):  # only the dash before the first word
+        return ""
     return Piece(" ".join(written.split()), said)
 
 
