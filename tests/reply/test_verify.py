@@ -386,6 +386,17 @@ def test_as_many_words_are_kept_as_the_text_has(
     assert (len(audio.samples) < len(plain.samples)) is is_cut
 
 
+def test_words_of_other_scripts_after_the_text_are_not_cut_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The aligner does not know when they are spoken."""
+    monkeypatch.setattr(turns_module, "spoken_words", lambda *_: ["你好", "世界"])
+    audio = speaker(Scripted("你好 世界 谢谢 再见")).generate(RIGHT[0], seed=5, verify=True)
+    (check,) = audio.checks
+    assert (check.attempts, check.invented) == (MAX_CHECKED, 2)
+    assert len(audio.samples) == NUM_FRAMES * 1920
+
+
 def test_a_note_counts_unclear_words() -> None:
     tts = speaker(Scripted("One dish swings here."))
     audio = tts.generate("One fish swims here.", seed=5, verify=True)

@@ -121,9 +121,9 @@ class Verifier:
             if found.missing <= found.invented and found.errors <= found.words / 2:
                 ranks[number] = found.rank
         best = min(ranks, key=ranks.__getitem__, default=len(said))
-        if best == len(said):
+        end_s = times[best - 1].end_s if best < len(said) else 0.0
+        if not end_s:  # also of words without phones, such as 你好
             return None
-        end_s = times[best - 1].end_s
         return min((end_s + times[best].start_s) / 2, end_s + AFTER_S)
 
     def begin(self, work: Callable[[], T]) -> Future[T]:
