@@ -32,6 +32,8 @@ NewEncoder = Callable[[int], Encoder]
 STREAM_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 #: nginx's status for a client that disconnected; only the log shows it.
 CLIENT_GONE = 499
+#: Of `x-notes`: nginx reads headers of 4 KB in all, and aiohttp a header of 8 KB.
+MAX_NOTES_CHARS = 2000
 
 
 class Reply(Protocol):
@@ -47,9 +49,17 @@ class Reply(Protocol):
 
 
 def headers_of(reply: Reply) -> dict[str, str]:
-    """The headers with the seed of a reply, and its notes if it has any."""
-    notes = {"x-notes": json.dumps(reply.notes)} if reply.notes else {}
-    return {"x-seed": str(reply.seed), **notes}
+    """The headers with the seed of a reply, and its notes if it has any, the first ones at least."""
+    kept: list[str] = []
+    num_chars = 0
+    for note in reply.notes:
+        num_chars += len(json.dumps(note)) + 2
+        if num_chars > MAX_NOTES_CHARS:
+            num = len(reply.notes) - len(kept)
+            kept.append(f"{num} more: all notes are in the last event of a stream of events")
+            break
+        kept.append(note)
+    return {"x-seed": str(reply.seed), **({"x-notes": json.dumps(kept)} if kept else {})}
 
 
 class AudioSource(Protocol):
@@ -145,7 +155,7 @@ async def complete(
     """A response with the whole file and its length.
 
     Args:
-        reply: the headers have all of its notes.
+        reply: the headers have its notes.
         headers: more of them.
         wrap: converts the file.
         content_type: of the converted file.
