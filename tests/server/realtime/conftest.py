@@ -13,7 +13,8 @@ from tests.server.running import Running, running
 
 @pytest.fixture(autouse=True)
 def hears() -> Script:
-    SCRIPT.text, SCRIPT.words_per_s, SCRIPT.takes_s = QUESTION, math.inf, 0.0
+    SCRIPT.text, SCRIPT.words_per_s = QUESTION, math.inf
+    SCRIPT.may_hear.set()
     SCRIPT.lengths_s.clear()
     return SCRIPT
 

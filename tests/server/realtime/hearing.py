@@ -6,6 +6,7 @@ import asyncio
 import base64
 import functools
 import math
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -28,17 +29,17 @@ class Script:
 
     Attributes:
         words_per_s: it hears so many words of the text, at most.
-        takes_s: how long it takes.
+        may_hear: it waits for it.
     """
 
     def __init__(self) -> None:
         self.text, self.lengths_s, self.words_per_s = QUESTION, list[float](), math.inf
-        self.takes_s = 0.0
+        self.may_hear = threading.Event()
 
     def __call__(self, samples: np.ndarray) -> str:
         seconds = len(samples) / 16_000
         self.lengths_s.append(seconds)
-        time.sleep(self.takes_s)
+        assert self.may_hear.wait(PATIENCE_S)
         words = self.text.split()
         return " ".join(words[: int(min(self.words_per_s * seconds, len(words)))])
 
