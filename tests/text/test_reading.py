@@ -52,6 +52,7 @@ def test_capitals_that_are_no_initialism_are_read_as_a_word(front_end: FrontEnd)
     assert front_end.lexicon is not None
     assert not front_end.lexicon.knows("nema")
     assert read("By JOHN KNIGHT of the NAACP", front_end).words == "by john knight of the n a a c p"
+    assert read("NGOS and [ARGS]", front_end).words == "n g o s and args"
     found = read("NEMA and USMCA", front_end)
     assert found.words == "nema and u s m c a"
     assert found.phonemes == "ｎｅｍａ ænd jˌuˌɛsˌɛmsˌiˈA."

@@ -49,7 +49,7 @@ class Reply(Protocol):
 
 
 def headers_of(reply: Reply) -> dict[str, str]:
-    """The headers with the seed of a reply, and its notes if it has any, the first ones at least."""
+    """The headers with the seed of a reply, and its notes, or the first of many."""
     kept: list[str] = []
     num_chars = 0
     for note in reply.notes:

@@ -55,7 +55,8 @@ _ACRONYMS = frozenset(
 _INITIALISMS = frozenset(
     "ceo cfo cto cio cia usa ufo epa api ui ux ip id ai eu uk un uae ira ev iq diy oem eta icu suv "
     "mit led hiv gop lol iso aka ucla aclu ymca ywca usda usaf usga edta adac "
-    "nyu ny la imho icao afaik ianal uscis usaid acpi aicpa aspca nyse phev byob naacp hvac".split()
+    "nyu ny la imho icao afaik ianal uscis usaid acpi aicpa aspca nyse phev byob naacp hvac "
+    "ngos".split()
 )
 # Initialisms that people also write in small letters.
 _SMALL = (
@@ -264,8 +265,7 @@ def _is_acronym(caps: str) -> bool:
 
 def _may_be_name(caps: str) -> bool:
     """Whether capitals that a lexicon knows are its word: by JOHN SMITH."""
-    is_plural = caps.endswith("S") and not caps.endswith("SS")  # of NGO: NGOS
-    return len(caps) - is_plural > 3 and caps.lower() not in _INITIALISMS
+    return len(caps) > 3 and caps.lower() not in _INITIALISMS
 
 
 def _has_syllables(caps: str) -> bool:

@@ -553,7 +553,7 @@ _INGREDIENTS = (
     "yeast|cinnamon|ground|melted|fresh|minced|sifted|packed|heavy|sour|cocoa|oats|nuts"
 )
 _MORE = re.compile(r"(?<![0-9/.,])(?!1 ?$)[0-9]{1,3} ?$|[0-9] [0-9]/[0-9] ?$|\.[0-9]+ ?$")
-_WEATHER = re.compile(
+_PRESSURE = re.compile(
     r"\b(?:a (?:low|high) of|pressures?|barometer|storms?|hurricanes?|cyclones?)\b", re.I
 )
 _MEASURES: tuple[Rule, ...] = (
@@ -602,7 +602,7 @@ _MEASURES: tuple[Rule, ...] = (
     (r"(?<=[0-9]) c\.(?= [a-z])", "cups"),
     (
         r"\b(?P<pressure>9[0-9]{2}|10[0-9]{2}) mb\b",
-        lambda m: f"{cardinal(m['pressure'])} millibars" if _WEATHER.search(m.string) else m[0],
+        lambda m: f"{cardinal(m['pressure'])} millibars" if _PRESSURE.search(m.string) else m[0],
     ),
     (r"(?<=[0-9]) K(?=[.,;)]| ?$| (?:and|or|to)\b)", "kelvin"),
     (r"(?<=[0-9]) ?A(?= (?:fuse|breaker|circuit|current|supply|outlet|charger)\b)", "amp"),

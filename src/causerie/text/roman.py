@@ -57,8 +57,10 @@ _ROMAN_NAME = (
     rf"(?P<numeral>{_BELOW_40})\b(?P<more>(?:{_LINK}{_BELOW_40}\b)*)"
     r"(?! (?:drip|line|fluid|bag|therapy|pump|antibiotic)|[&/-])"
 )
-# Chords and the like: I–IV–V, ii–V–I; but not I-II alone, which may be a range.
-_ROMAN_ROW = r"(?<![\w-])(?:[IViv]{1,3}[-–]){2,7}[IViv]{1,3}(?![\w-])"
+# Chords and the like: I–IV–V, ii–V–I; but not I-II alone, which may be a range, nor I-I-I did it.
+_ROMAN_ROW = (
+    r"(?<![\w-])(?!(?:[Ii][-–])+[Ii](?![-–\w]))(?:[IViv]{1,3}[-–]){2,7}[IViv]{1,3}(?![\w-])"
+)
 _ROMAN_YEAR = r"\bM(?:CM|DC{0,3}|M)(?:X[CL]|L?X{0,3})(?:I[XV]|V?I{0,3})\b"
 _ROMAN_ITEM = (  # i) wash; ii) dry
     r"(?<![\w])(?<!of \()(?P<numeral>i(?=\).{0,200}\bii\))|ii|iii|iv|vi{1,3}|ix)(?=\))"
