@@ -421,7 +421,7 @@ _SIGNS: tuple[Rule, ...] = (
         lambda m: f"{cardinal(m['year'])} {label(m['digits'])}",
     ),
     (
-        r"(?<![\w/.:])(?P<above>[0-9]{1,3})/(?=[abcijknpqrtuvwxyz](?![\w/']|\.\w))",
+        r"(?<![\w/.:])(?P<above>[0-9]{1,3})/(?=(?:(?<=\b1/)[abcij]|[knpqrtuvwxyz])(?![\w/']|\.\w))",
         lambda m: f"{m['above']} over",
     ),
     (r"(?<=°[CF])/(?=[-−]?[0-9]{1,3} ?°)", "or"),
