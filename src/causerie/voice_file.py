@@ -25,7 +25,8 @@ TERMS = ("licence", "consent", "consent_date")
 FORMAT = {"format": "causerie voice", "version": "1"}
 #: Its `voices` folder holds the voices of petit.
 BUNDLED = Path(__file__).parent / "assets" / "petit"
-_MAKE_ONE = ": causerie voice make makes one of a recording"
+#: The advice in errors of what is no voice file.
+MAKE_ONE = ": causerie voice make makes one of a recording"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +101,7 @@ def read_header(path: str | os.PathLike[str]) -> VoiceHeader:
             file_size = os.fstat(file.fileno()).st_size
             if not 0 < size < file_size:
                 state = "damaged, or no voice file" if file_size else "empty"
-                raise CheckpointError(f"voice file {name} cannot be read, it is {state}{_MAKE_ONE}")
+                raise CheckpointError(f"voice file {name} cannot be read, it is {state}{MAKE_ONE}")
             return parse_header(file.read(size), name)
     except OSError as error:
         raise unreadable(name, error) from error
@@ -128,7 +129,7 @@ def parse_header(header: bytes, name: str) -> VoiceHeader:
         tensors = json.loads(header)
         metadata = tensors.get("__metadata__", {})
         if {key: metadata.get(key) for key in FORMAT} != FORMAT:
-            raise CheckpointError(f"{name} is not a voice file of this version{_MAKE_ONE}")
+            raise CheckpointError(f"{name} is not a voice file of this version{MAKE_ONE}")
         facts = json.loads(metadata["voice"])
         segments = tuple(dict(segment) for segment in facts.pop("segments"))
         shapes = [tensors[f"codes.{index}"]["shape"] for index in range(len(segments))]

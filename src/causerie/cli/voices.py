@@ -16,6 +16,7 @@ from causerie.model_files import ADAPTER
 from causerie.published_voices import DESCRIPTIONS
 from causerie.voice_file import (
     BUNDLED,
+    MAKE_ONE,
     VoiceHeader,
     is_prompt,
     prompt_text,
@@ -95,10 +96,7 @@ def _files_in(folder: Path) -> list[Path]:
     except OSError as error:
         raise unreadable(str(folder), error) from error
     if not found:
-        raise CheckpointError(
-            f"folder {folder} has no voice files (.safetensors): causerie voice make makes one of "
-            f"a recording"
-        )
+        raise CheckpointError(f"folder {folder} has no voice files (.safetensors){MAKE_ONE}")
     return found
 
 

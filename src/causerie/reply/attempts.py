@@ -44,7 +44,7 @@ class Attempts:
         self.number = 0
         self.handle: Handle | None = None
         self.busy_s = 0.0
-        self._best: tuple[tuple[bool, int, bool, int, float], Handle, Hearing | None] | None = None
+        self._best: tuple[bool, Handle, Hearing | None] | None = None  # whether it is empty
         self._num_empty = self._num_wrong = 0
         self._first_right, self._was_wrong = 0, False  # its number; whether one before was wrong
 
@@ -82,45 +82,42 @@ class Attempts:
             hearing: what was heard; None if the speech was not checked.
         """
         is_empty = self.is_empty(handle)
-        difference = None if hearing is None else hearing.difference
-        is_long = hearing is not None and hearing.end_s is not None
-        rank = is_empty, 0, False, 0, 0.0
-        if difference is not None:
-            errors, doubtful, letters = difference.rank
-            rank = is_empty, errors, is_long, doubtful, letters
-        if self._best is None or rank < self._best[0]:
-            self._best = rank, handle, hearing
+        if self._best is None or _rank(is_empty, hearing) < _rank(self._best[0], self._best[2]):
+            self._best = is_empty, handle, hearing
         self.handle = self._best[1]
         self.number += 1
         self._num_empty += is_empty
-        is_right = difference is None or difference.is_right
-        is_wrong = is_long or not is_right
+        is_right = hearing is None or hearing.difference.is_right
+        is_cut = hearing is not None and hearing.is_cut
+        is_wrong = is_cut or not is_right
         self._num_wrong += is_wrong
         if not is_empty and not self._first_right:
             self._was_wrong = self._was_wrong or is_wrong
             self._first_right = 0 if is_wrong else self.number
         if is_empty or not is_right:
             return self.number < self._most
-        is_doubtful = is_long or (difference is not None and difference.doubtful > 0)
+        is_doubtful = is_cut or (hearing is not None and hearing.difference.doubtful > 0)
         return is_doubtful and self.number < min(self._most, MAX_DOUBTFUL)
+
+    @property
+    def _hearing(self) -> Hearing | None:
+        """What was heard of the best attempt."""
+        return self._best[2] if self._best else None
 
     @property
     def is_cut(self) -> bool:
         """Whether words after the text are left out of the best attempt."""
-        hearing = self._best[2] if self._best else None
-        return hearing is not None and hearing.end_s is not None
+        return self._hearing is not None and self._hearing.is_cut
 
     def cut_off(self, sample_rate: int) -> None:
         """Leave words after the text out of the best attempt."""
-        if self._best is None:
-            return
-        _, handle, hearing = self._best
-        if hearing is not None and hearing.end_s is not None:
-            handle.cut_off(round(hearing.end_s * sample_rate), round(FADE_S * sample_rate))
+        hearing = self._hearing
+        if self.handle is not None and hearing is not None and hearing.end_s is not None:
+            self.handle.cut_off(round(hearing.end_s * sample_rate), round(FADE_S * sample_rate))
 
     def check(self) -> Check | None:
         """The comparison of the best attempt with its text; None if there was none."""
-        hearing = self._best[2] if self._best else None
+        hearing = self._hearing
         if hearing is None:
             return None
         difference = hearing.difference
@@ -137,7 +134,7 @@ class Attempts:
         """What the listener should know of the attempts."""
         assert self._best is not None
         notes: list[str] = []
-        (is_empty, *_), _, hearing = self._best
+        is_empty, _, hearing = self._best
         if self._num_empty:
             end = " at first: spoken with another seed"
             if is_empty:
@@ -163,3 +160,8 @@ class Attempts:
         elif self._was_wrong:
             notes.append(f"verify: words were wrong until attempt {self._first_right}: {excerpt}")
         return notes
+
+
+def _rank(is_empty: bool, hearing: Hearing | None) -> tuple[bool, tuple[int, bool, int, float]]:
+    """The rank of an attempt; lower is better."""
+    return is_empty, (0, False, 0, 0.0) if hearing is None else hearing.rank

@@ -51,14 +51,14 @@ class Text:
 
     Attributes:
         usual_s: the usual length of its speech.
-        is_cut: whether its limit ended the speech, perhaps before its last word.
+        is_unfinished: whether its limit ended the speech, perhaps before its last word.
     """
 
     text: str
     speaker: int
     limit_s: float
     usual_s: float
-    is_cut: bool = False
+    is_unfinished: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,7 +185,7 @@ class Reply:
             num_frames = codes.shape[1]
             played = codes[:, : max(0, left)]
             left -= num_frames
-            is_open = turn.is_cut or (turn is self._turns[-1] and self._is_open)
+            is_open = turn.is_unfinished or (turn is self._turns[-1] and self._is_open)
             if played.shape[1]:
                 text = turn.text
                 if is_open or played.shape[1] < num_frames:
@@ -358,7 +358,7 @@ class Reply:
         if attempts.is_cut:
             return True
         if handle.state is State.LIMIT and (check is None or not check.is_right):
-            self._turns[-1] = replace(self._turns[-1], is_cut=True)
+            self._turns[-1] = replace(self._turns[-1], is_unfinished=True)
         if handle.state is State.LIMIT and self._limit_s is None:
             self._limit_s = self._turns[-1].limit_s
             self.notes.append(f"stopped: limit of {self._limit_s:.1f} s, the model did not end")

@@ -41,6 +41,17 @@ class Hearing:
     difference: Difference
     end_s: float | None = None
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether words follow the text."""
+        return self.end_s is not None
+
+    @property
+    def rank(self) -> tuple[int, bool, int, float]:
+        """Lower is better: of speech with equal errors, what ends by itself is better."""
+        errors, doubtful, letters = self.difference.rank
+        return errors, self.is_cut, doubtful, letters
+
 
 class Verifier:
     """A recognizer for the pieces of all replies, one after the other.
