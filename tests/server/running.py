@@ -80,6 +80,14 @@ class Running:
         """Requests that were cancelled so far."""
         return self.tts.engine.stats().done["cancelled"]
 
+    @contextlib.contextmanager
+    def cancels(self) -> Iterator[None]:
+        """Check that the block cancels the request that is in progress."""
+        before = self.num_cancelled
+        assert not self.is_idle
+        yield
+        self.wait_for_cancellation(before)
+
     def wait_for_cancellation(self, before: int) -> None:
         """Wait until all slots are free; a request must have been cancelled, not completed.
 
